@@ -25,7 +25,7 @@ def calls(rows: int, columns: int):
         tile = tiles.load_picked(y, 2, places, 1, rows, columns)
         for k in range(2):
             tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, places, 2)
-        tiles.store(tiles.at_least(tile, -0.25), picked, 7, 128)
+        tiles.store(tiles.within(tile, -0.25, 0.5), picked, 7, 128)
         tiles.transpose(g, 5, 31, turned, 3, 29)
 
     return run

@@ -63,6 +63,8 @@ def compare(case: Case, found: list[Array]) -> None:
         expected = list(engines.find("numpy").run(case.name, arrays, case.attributes))
     if case.joined.get("rectify"):
         expected[0] = np.maximum(expected[0], 0)
+    if cap := case.joined.get("capped"):
+        expected[0] = np.clip(expected[0], 0, cap)
     if leak := case.joined.get("leak"):
         expected[0] = np.where(expected[0] > 0, expected[0], leak * expected[0])
     if case.joined.get("pooled"):

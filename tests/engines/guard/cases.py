@@ -28,7 +28,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: rectify, leak, pooled, the slope of an activation
+    joined   operations fused into the kernel: rectify, capped, leak, pooled, the slope of an activation
     threads  number of threads that share the result
     """
 
@@ -106,6 +106,8 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     while True:
         size, window, stride, padding, dilation, outputs = axes(draw)
         groups = one(draw, 1, 1, 1, 2, 3)
+        if not draw.integers(6):  # those of 1×1, which have a kernel of their own
+            window, stride, padding, dilation, outputs, groups = (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), size, 1
         full = lanes(np.dtype(dtype).itemsize)
         ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2))
         count = one(draw, 1, 1, 2, whole(draw, 1, 20))
@@ -130,6 +132,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     untied = b is not None and b.ndim > 1
     may_pool = min(outputs) > 1 and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
+    joined["capped"] = one(draw, 0.0, 0.0, 0.7)
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 

@@ -142,7 +142,12 @@ def gelu_dx(dy, x, dx):
         result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
 
 
-@pointwise(CHEAP_FROM, increasing=True)
+def cap_of(attributes: Attributes) -> float:
+    """Return the upper bound of a clipping from 0 on; 0 of any other."""
+    return attributes.get("high", 6.0) if attributes.get("low", 0.0) == 0 else 0.0
+
+
+@pointwise(CHEAP_FROM, increasing=True, epilogue="capped", epilogue_value=cap_of)
 @kernel
 def clip(x, y, low=0.0, high=6.0):
     """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""

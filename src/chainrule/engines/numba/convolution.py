@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.numba.bounds import bounds_of
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -79,14 +80,15 @@ class UpstreamRows(NamedTuple):
 
 
 class Epilogue(NamedTuple):
-    """How sums in rows of `width` become results: plus `plus`, and no less than `least`.
+    """How sums in rows of `width` become results: plus `plus`, no less than `least` and no more than `most`.
 
-    −∞ stands for no bound: a choice in the loop would prevent vectors.
+    −∞ and ∞ stand for no bound: a choice in the loop would prevent vectors.
     """
 
     width: int
     plus: Any
     least: Any
+    most: Any
 
 
 def _has_tied_bias(arrays: Any) -> bool:
@@ -106,7 +108,7 @@ def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     flat=("b",),
     share=share_tiles,
     shared_from=SHARED_FROM,
-    epilogues={"rectify": always, "pooled": _has_tied_bias},
+    epilogues={"rectify": always, "capped": always, "pooled": _has_tied_bias},
     slide=Slide("y", tiled=True),
 )
 @kernel
@@ -121,6 +123,7 @@ def cross_correlate(
     groups=1,
     flip=False,
     rectify=False,
+    capped=0.0,
     pooled=False,
     first=0,
     last=-1,
@@ -128,11 +131,12 @@ def cross_correlate(
     """Compute y = w ⋆ x + b for every sample of a block: all filters, or the share of a thread of one image.
 
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    capped   the same, and to this where it is larger, unless it is 0
     pooled   write the largest of each 2×2 results alone; the bias must be tied
     """
     slide = Sliding(stride, padding, dilation, flip)
     last = y.shape[1] if last < 0 else last
-    untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
+    untied, (least, most) = b is not None and b.size > y.shape[1], bounds_of(rectify, capped, y)
     bias = np.zeros(y.shape[1], y.dtype) if b is None else b
     outs, filters = y.shape[1] // groups, w[0].size
     laid = padded_layout(x, slide)
@@ -154,12 +158,12 @@ def cross_correlate(
             weights = Weights(flat, begin * filters, filters, np.arange(filters))
             _correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
             for o in range(count):
-                target, tied = y[s, begin + o], Epilogue(laid.width, bias[begin + o], least)
+                target, tied = y[s, begin + o], Epilogue(laid.width, bias[begin + o], least, most)
                 if pooled:
                     _pool_with_bias(sums.values, o * size, target, tied)
                 elif untied:
                     more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
-                    _copy_with_untied_bias(sums.values, o * size, target, Epilogue(laid.width, more, least))
+                    _copy_with_untied_bias(sums.values, o * size, target, Epilogue(laid.width, more, least, most))
                 else:
                     _copy_with_bias(sums.values, o * size, target, tied)
 
@@ -194,7 +198,7 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
     sums = Sums(np.empty(_padded_rows(ins) * size, dy.dtype), size, length)
     taps = w.shape[2] * w.shape[3]
     flat = _with_slack(w, ins, taps)
-    result = Epilogue(width, dy.dtype.type(0), dy.dtype.type(-np.inf))
+    result = Epilogue(width, dy.dtype.type(0), dy.dtype.type(-np.inf), dy.dtype.type(np.inf))
     for s in range(dy.shape[0]):
         copy_rows(dy[s], rows, down.before * width + along.before, laid)
         for g in range(groups):
@@ -271,20 +275,20 @@ def _with_slack(w, outs, step):
 @kernel
 def _copy_with_bias(sums, start, image, result):
     """Copy rows from `start` on into (H, W), without the garbage at their ends."""
-    width, bias, least = result
+    width, bias, least, most = result
     height, cells = image.shape
     for i in range(height):
         place = start + i * width
         source, target = sums[place : place + cells], image[i]
         for j in range(cells):
             value = source[j] + bias
-            target[j] = least if value <= least else value
+            target[j] = least if value <= least else most if value >= most else value
 
 
 @kernel
 def _pool_with_bias(sums, start, image, result):
     """Copy the largest of each 2×2 sums; NaN is larger than all."""
-    width, bias, least = result
+    width, bias, least, most = result
     height, cells = image.shape
     for i in range(height):
         place = start + 2 * i * width
@@ -292,7 +296,7 @@ def _pool_with_bias(sums, start, image, result):
         for j in range(cells):
             a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
             value = _larger(a, b) + bias
-            target[j] = least if value <= least else value
+            target[j] = least if value <= least else most if value >= most else value
 
 
 @inlined
@@ -303,14 +307,14 @@ def _larger(a, b):
 @kernel
 def _copy_with_untied_bias(sums, start, image, result):
     """Copy rows with a bias for every cell."""
-    width, bias, least = result
+    width, bias, least, most = result
     height, cells = image.shape
     for i in range(height):
         place = start + i * width
         source, more, target = sums[place : place + cells], bias[i * cells : (i + 1) * cells], image[i]
         for j in range(cells):
             value = source[j] + more[j]
-            target[j] = least if value <= least else value
+            target[j] = least if value <= least else most if value >= most else value
 
 
 @inlined

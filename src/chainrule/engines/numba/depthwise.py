@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.numba.bounds import bounds_of
 from chainrule.engines.numba.filling import taps_fit_dx
 from chainrule.engines.numba.layout import (
     PaddedLayout,
@@ -36,10 +37,10 @@ from chainrule.engines.numba.layout import (
 from chainrule.engines.numba.registry import SHARED_FROM, Attributes, always, operation
 from chainrule.engines.numba.tiles import (
     add_rows,
-    at_least,
     load_rows,
     store_pairs,
     store_rows,
+    within,
     zeros,
 )
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
@@ -88,14 +89,14 @@ class Start(NamedTuple):
 
 
 class ResultRows(NamedTuple):
-    """Rows of sums, no less than `least`: (height, cells) of them at values[first + i·width + j]."""
+    """Rows of sums within bounds: (height, cells) of them at values[first + i·width + j]."""
 
     values: Any
     first: int
     width: int
     height: int
     cells: int
-    least: Any
+    bounds: Any
 
 
 @operation(
@@ -105,7 +106,7 @@ class ResultRows(NamedTuple):
     by_channel=True,
     shared_from=SHARED_FROM,
     fits=filters_are_few,
-    epilogues={"rectify": always},
+    epilogues={"rectify": always, "capped": always},
 )
 @kernel
 def correlate_few(
@@ -119,12 +120,14 @@ def correlate_few(
     groups=1,
     flip=False,
     rectify=False,
+    capped=0.0,
     first=0,
     last=-1,
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all filters, or the share of a thread of one image.
 
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    capped   the same, and to this where it is larger, unless it is 0
     """
     slide = Sliding(stride, padding, dilation, flip)
     last = y.shape[1] if last < 0 else last
@@ -137,7 +140,7 @@ def correlate_few(
     length = (height - 1) * laid.width + cells + lanes
     rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases, offsets, length), x.dtype)
     weights, result = w.reshape(w.size), y.reshape(y.size)
-    untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
+    untied, bounds = b is not None and b.size > y.shape[1], bounds_of(rectify, capped, y)
     plus = _biases(b, y.shape[1], lanes, x) if b is None or not untied else b
     for s in range(x.shape[0]):
         for g in range(first // outs, (last + outs - 1) // outs, block):
@@ -145,7 +148,7 @@ def correlate_few(
             lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide)
             for o in range(max(first, g * outs), min(last, end * outs)):
                 start = Start(plus, o * height * cells, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
-                target = ResultRows(result, (s * y.shape[1] + o) * height * cells, cells, height, cells, least)
+                target = ResultRows(result, (s * y.shape[1] + o) * height * cells, cells, height, cells, bounds)
                 ahead = (o // outs - g) * ins * phases
                 _slide_rows(rows, ahead, laid.width, runs, weights, o * size, start, target)
 
@@ -213,7 +216,7 @@ def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
     cells, block = outs * laid.plane, groups_per_block(groups, outs * laid.plane, dy.itemsize)
     length = (count - 1) * laid.width + along.count + lanes
     rows = np.zeros(buffer_size(block * cells, (block - 1) * cells, offsets, length), dy.dtype)
-    weights, result, least = w.reshape(w.size), dx.reshape(dx.size), dy.dtype.type(-np.inf)
+    weights, result, bounds = w.reshape(w.size), dx.reshape(dx.size), bounds_of(False, 0.0, dy)
     whole, nothing = stride[1] == 1, Start(np.zeros(lanes, dy.dtype), 0, 0, 0)
     sums = np.empty(0 if whole else count * along.count, dy.dtype)
     left = stride[1] * along.first + phase[1] - slide.padding[1][0]
@@ -227,7 +230,7 @@ def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
                 if whole:
                     values, step = result, stride[0] * dx.shape[3]
                     place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
-                target = ResultRows(values, place, step, count, along.count, least)
+                target = ResultRows(values, place, step, count, along.count, bounds)
                 _slide_rows(rows, ahead, laid.width, runs, weights, filters * taps, nothing, target)
                 if not whole:
                     spread_rows(sums, 0, along.count, dx[s, c], (top, left), stride)
@@ -251,14 +254,14 @@ def _correlate_phase_pair(dy, w, dx, down, extent, groups, slide):
     length = (count - 1) * width + even.count + lanes
     size = buffer_size(block * cells, (block - 1) * cells, even_taps, length)
     rows = np.zeros(buffer_size(size, (block - 1) * cells, odd_taps, length), dy.dtype)
-    weights, result, least = w.reshape(w.size), dx.reshape(dx.size), dy.dtype.type(-np.inf)
+    weights, result, bounds = w.reshape(w.size), dx.reshape(dx.size), bounds_of(False, 0.0, dy)
     for s in range(dy.shape[0]):
         for g in range(0, groups, block):
             end = min(g + block, groups)
             copy_rows(dy[s, g * outs : end * outs], rows, vertical.before * width + before, laid)
             for c in range(g * ins, end * ins):
                 place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
-                target = ResultRows(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], least)
+                target = ResultRows(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], bounds)
                 ahead, filters = (c // ins - g) * cells, c // ins * outs * ins + c % ins
                 if count < ROWS:
                     _slide_pairs(rows, ahead, width, even_runs, odd_runs, weights, filters * taps, target, tall=1)
@@ -304,7 +307,7 @@ def _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall):
     """Compute `_slide_rows` by tiles of `tall` rows; the last ones cover some outputs again."""
     literally(tall)
     plus, begin, down, along = start
-    values, place, step, height, cells, least = result
+    values, place, step, height, cells, bounds = result
     lanes = WIDTH // rows.itemsize
     for t in range(0, height, tall):
         i = min(t, height - tall)
@@ -313,7 +316,7 @@ def _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall):
             p, count = ahead + i * width + j, cells - j
             tile = load_rows(plus, begin + i * down + j * along, down, count, tall, 1)
             tile = _add_runs(tile, rows, p, width, runs, w, first)
-            store_rows(at_least(tile, least), values, place + i * step + j, step, count)
+            store_rows(within(tile, bounds.least, bounds.most), values, place + i * step + j, step, count)
 
 
 @kernel

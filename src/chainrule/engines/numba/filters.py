@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.numba.bounds import bounds_of
 from chainrule.engines.numba.filling import filters_fit, filters_fit_dw
 from chainrule.engines.numba.layout import (
     Sliding,
@@ -34,7 +35,7 @@ from chainrule.engines.numba.layout import (
     unpadded,
 )
 from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation
-from chainrule.engines.numba.tiles import add_picked, at_least, lanes, largest, load, load_picked, store
+from chainrule.engines.numba.tiles import add_picked, lanes, largest, load, load_picked, store, within
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
 
@@ -93,7 +94,7 @@ def _in_tiles(outputs: int) -> int:
     shared_from=SHARED_FROM,
     fits=filters_fit,
     share=share_filters,
-    epilogues={"rectify": always, "pooled": always},
+    epilogues={"rectify": always, "capped": always, "pooled": always},
     slide=Slide("y", tiled=False),
 )
 @kernel
@@ -107,6 +108,7 @@ def correlate_filters(
     dilation=(1, 1),
     flip=False,
     rectify=False,
+    capped=0.0,
     pooled=False,
     first=0,
     last=-1,
@@ -116,6 +118,7 @@ def correlate_filters(
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    capped   the same, and to this where it is larger, unless it is 0
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
     slide, all_outs = Sliding((1, 1), padding, dilation, flip), y.shape[1]
@@ -145,14 +148,14 @@ def correlate_filters(
         for o in range(outs):
             bias[o] = b[lowest + o]
     sums = np.empty((samples_per_block * cells + OUTPUTS) * across, x.dtype)
-    result, whole, least = y.reshape(y.size), y.shape[2] * y.shape[3], x.dtype.type(0 if rectify else -np.inf)
+    result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _lay_out_block(x, start, count, images, laid, slide)[first * by * down :]
         for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
             at[p] = 0
         _correlate_tiles(
-            weights, ImageCells(seen, offsets, at), Bias(bias[above:], begin), sums, count * cells, least, pooled
+            weights, ImageCells(seen, offsets, at), Bias(bias[above:], begin), sums, count * cells, bounds, pooled
         )
         for s in range(count):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
@@ -283,19 +286,19 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
 
 
 @inlined
-def _correlate_tiles(w, seen, bias, sums, count, least, pooled):
-    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], no less than `least`, for `count` results p."""
+def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
+    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], within bounds, for `count` results p."""
     pairs = whole_pairs(w.across, w.values.itemsize)
     if pooled:
-        _correlate_pooled(w, 0, pairs, seen, bias, sums, count, least, tall=2)
-        _correlate_pooled(w, pairs, w.across, seen, bias, sums, count, least, tall=1)
+        _correlate_pooled(w, 0, pairs, seen, bias, sums, count, bounds, tall=2)
+        _correlate_pooled(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1)
     else:
-        _correlate_tiles_by(w, 0, pairs, seen, bias, sums, count, least, tall=2)
-        _correlate_tiles_by(w, pairs, w.across, seen, bias, sums, count, least, tall=1)
+        _correlate_tiles_by(w, 0, pairs, seen, bias, sums, count, bounds, tall=2)
+        _correlate_tiles_by(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1)
 
 
 @kernel
-def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, least, tall):
+def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
     (w, each, across), (rows, offsets, at), (plus, own) = weights, seen, bias
@@ -304,11 +307,11 @@ def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, least, tal
             tile = load_picked(plus, o, own, p, tall, OUTPUTS)
             for k in range(offsets.size):
                 tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
-            store(at_least(tile, least), sums, p * across + o, across)
+            store(within(tile, bounds.least, bounds.most), sums, p * across + o, across)
 
 
 @kernel
-def _correlate_pooled(weights, begin, end, seen, bias, sums, count, least, tall):
+def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
     (w, each, across), (rows, offsets, at), (plus, own) = weights, seen, bias
@@ -317,7 +320,7 @@ def _correlate_pooled(weights, begin, end, seen, bias, sums, count, least, tall)
             tile = load_picked(plus, o, own, p, tall, POOLED)
             for k in range(offsets.size):
                 tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
-            store(at_least(largest(tile), least), sums, p // 4 * across + o, across)
+            store(within(largest(tile), bounds.least, bounds.most), sums, p // 4 * across + o, across)
 
 
 @kernel

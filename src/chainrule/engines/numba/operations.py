@@ -25,6 +25,7 @@ from chainrule.engines.numba import group_normalization as group_normalization
 from chainrule.engines.numba import losses as losses
 from chainrule.engines.numba import merging as merging
 from chainrule.engines.numba import normalization as normalization
+from chainrule.engines.numba import one_by_one as one_by_one
 from chainrule.engines.numba import pooling as pooling
 from chainrule.engines.numba import prelu as prelu
 from chainrule.engines.numba import resampling as resampling

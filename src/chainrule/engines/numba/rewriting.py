@@ -23,7 +23,7 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
     """
-    plan = pool_first(select_kernels(follow_branches(plan), itemsize))
+    plan = pool_first(select_kernels(follow_branches(plan), itemsize, single=intra_sample))
     plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else share_large_gradients(plan))
     return fuse(join_norm_gradients(plan, _readers(plan)))
 
@@ -48,7 +48,8 @@ def pool_first(plan: Plan) -> Plan:
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     """Return whether threads should meet to share the large layers of one sample."""
-    works = [_work(each, itemsize) for each in select_kernels(follow_branches(plan), itemsize).forward]
+    selected = select_kernels(follow_branches(plan), itemsize, single=True)
+    works = [_work(each, itemsize) for each in selected.forward]
     return sum(work for work in works if work >= 1) >= MEETING
 
 
@@ -108,17 +109,18 @@ def is_only_writer(operation: Operation, plan: Plan) -> bool:
     return sum(tensor.storage == storage for each in plan.backward for tensor in each.writes) == 1
 
 
-def select_kernels(plan: Plan, itemsize: int) -> Plan:
-    """Return the plan with every operation under the name of the kernel that fits its shapes."""
+def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> Plan:
+    """Return the plan with every operation under the name of the kernel that fits its shapes; `single`: one sample."""
     return replace(
         plan,
-        forward=tuple(_with_kernel(each, itemsize) for each in plan.forward),
+        forward=tuple(_with_kernel(each, itemsize, single=single) for each in plan.forward),
         backward=tuple(_with_kernel(each, itemsize) for each in plan.backward),
     )
 
 
-def _with_kernel(operation: Operation, itemsize: int) -> Operation:
-    return replace(operation, name=select_kernel(operation.name, operation.reads, operation.attributes, itemsize))
+def _with_kernel(operation: Operation, itemsize: int, *, single: bool = False) -> Operation:
+    known = {**operation.attributes, "single": single}
+    return replace(operation, name=select_kernel(operation.name, operation.reads, known, itemsize))
 
 
 def fuse(plan: Plan) -> Plan:

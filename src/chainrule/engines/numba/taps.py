@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.numba.bounds import bounds_of
 from chainrule.engines.numba.filling import taps_fit, taps_fit_dw, taps_fit_dx
 from chainrule.engines.numba.filters import (
     OUTPUTS,
@@ -69,7 +70,7 @@ class TapSums(NamedTuple):
     shared_from=SHARED_FROM,
     fits=taps_fit,
     share=share_filters,
-    epilogues={"rectify": always},
+    epilogues={"rectify": always, "capped": always},
 )
 @kernel
 def correlate_taps(
@@ -82,6 +83,7 @@ def correlate_taps(
     dilation=(1, 1),
     flip=False,
     rectify=False,
+    capped=0.0,
     first=0,
     last=-1,
     lowest=0,
@@ -90,6 +92,7 @@ def correlate_taps(
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    capped   the same, and to this where it is larger, unless it is 0
     """
     last = y.shape[2] if last < 0 else last
     outs = (y.shape[1] if highest < 0 else highest) - lowest
@@ -117,16 +120,16 @@ def correlate_taps(
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             into = Matrix(result, place, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
-    _finish(y, b, first, last, lowest, outs, rectify)
+    _finish(y, b, (first, last), (lowest, outs), bounds_of(rectify, capped, y))
 
 
 @kernel
-def _finish(y, b, first, last, lowest, outs, rectify):
-    """Add the bias to rows from `first` to `last` of some filters, and set to 0 what is not positive if asked to."""
-    least = y.dtype.type(0 if rectify else -np.inf)
+def _finish(y, b, rows, filters, bounds):
+    """Add the bias to rows from the first to before the last, of some filters from the lowest on, within bounds."""
+    (first, last), (lowest, outs), (least, most) = rows, filters, bounds
     length = (last - first) * y.shape[3]
     untied = b is not None and b.size > y.shape[1]
-    if b is None and not rectify:
+    if b is None and least == -np.inf and most == np.inf:
         return
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
@@ -135,12 +138,12 @@ def _finish(y, b, first, last, lowest, outs, rectify):
                 more = b[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
                 for p in range(length):
                     value = row[p] + more[p]
-                    row[p] = least if value <= least else value
+                    row[p] = least if value <= least else most if value >= most else value
             else:
                 plus = y.dtype.type(0) if b is None else b[o]
                 for p in range(length):
                     value = row[p] + plus
-                    row[p] = least if value <= least else value
+                    row[p] = least if value <= least else most if value >= most else value
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=taps_fit_dx)

@@ -159,9 +159,12 @@ def store_sums(tile: Array, y: Array, place: int) -> None:
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-def at_least(tile: Array, least: float) -> Array:
-    """Compute at_least[a, b, lane] = least where tile[a, b, lane] ≤ least, else tile[a, b, lane]; NaN stays NaN."""
-    return np.where(tile <= least, tile.dtype.type(least), tile)
+def within(tile: Array, least: float, most: float) -> Array:
+    """Compute within[a, b, lane] = least where tile[a, b, lane] ≤ least, most where ≥ most, else tile[a, b, lane].
+
+    NaN stays NaN.
+    """
+    return np.where(tile <= least, tile.dtype.type(least), np.where(tile >= most, tile.dtype.type(most), tile))
 
 
 def largest(tile: Array) -> Array:
@@ -196,7 +199,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 for _function in (
     *(zeros, load, load_part, load_rows, load_picked),
     *(add_outer, add_picked, add_products, add_rows, add_row_products),
-    *(at_least, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
+    *(within, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
     *(store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

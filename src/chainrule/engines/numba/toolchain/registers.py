@@ -103,13 +103,16 @@ def _add_row_products(context: Any, builder: Any, signature: Any, arguments: Any
     return sums
 
 
-def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
-    least = code.every(tile, code.context.cast(builder, arguments[1], signature.args[1], tile.dtype))
+    least, most = (
+        code.every(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
+    )
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
-        value = builder.select(builder.fcmp_ordered("<=", value, least), least, value)
+        lower = builder.select(builder.fcmp_ordered("<=", value, least), least, value)
+        value = builder.select(builder.fcmp_ordered(">=", value, most), most, lower)
         sums = builder.insert_value(sums, value, k)
     return sums
 
@@ -333,7 +336,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "split_pairs": (lambda arguments: types.none, _split_pairs),
     "store_alternate": (lambda arguments: types.none, _store_alternate),
     "store_sums": (lambda arguments: types.none, _store_sums),
-    "at_least": (lambda arguments: arguments[0], _at_least),
+    "within": (lambda arguments: arguments[0], _within),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
     "transpose": (lambda arguments: types.none, _transpose),
     "largest_of_four": (lambda arguments: types.none, _largest_of_four),

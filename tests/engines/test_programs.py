@@ -230,9 +230,10 @@ def test_a_copy_shares_nothing_that_changes() -> None:
     assert (twin.apply(x) != before).any()
 
 
+@pytest.mark.parametrize("size", [(64, 64), (8, 512)], ids=["rows", "filters"])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_threads_share_the_filters_of_large_layers_for_one_picture(groups: int) -> None:
-    """Split 18 filters into shares that no tile divides and that cut a group; pooling is shared, the rest too small."""
+def test_threads_share_large_layers_for_one_picture(groups: int, size: tuple[int, int]) -> None:
+    """Split 18 filters into shares that no tile divides and that cut a group, or rows; the rest is too small."""
     made = [
         layers.Conv2D(18, 3, padding="same", groups=groups, bias="untied"),
         layers.ReLU(),
@@ -241,14 +242,14 @@ def test_threads_share_the_filters_of_large_layers_for_one_picture(groups: int) 
         layers.Flatten(),
         layers.Dense(3),
     ]
-    x = np.random.default_rng(3).standard_normal((3, 4, 64, 64))
-    models = [Network(made, (4, 64, 64), dtype="float64", engine="numba", threads=threads) for threads in (1, 2, 4)]
+    x = np.random.default_rng(3).standard_normal((3, 4, *size))
+    models = [Network(made, (4, *size), dtype="float64", engine="numba", threads=threads) for threads in (1, 2, 4)]
     expected = models[0].apply(x)
     for model in models[1:]:
         for count in (1, 2, 3):
             np.testing.assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
     source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source(parallel=True)
-    assert source.count("prange(threads)") == 2
+    assert source.count("prange(threads)") == (3 if size[0] > 16 else 2)  # a thread cannot pool its rows alone
 
 
 @pytest.mark.parametrize("bias", [True, "untied", False])

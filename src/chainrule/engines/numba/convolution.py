@@ -33,9 +33,10 @@ from chainrule.engines.numba.layout import (
     lay_out,
     padded_layout,
     phase_extent,
+    rows_seen,
     spread_rows,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
@@ -97,10 +98,12 @@ def _has_tied_bias(arrays: Any) -> bool:
 
 
 def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share tiles of filters."""
+    """Share rows of a tall image, else tiles of filters."""
+    if shape[-2] >= TALL_IMAGE:
+        return Share(("first", "last"), shape[-2], 1, -(-shape[-2] // 2) / shape[-2], axis=1)
     tile = 8 if -shape[0] % 8 <= -shape[0] % 6 else 6  # as `_filters_per_tile`
     parts = -(-shape[0] // tile)
-    return Share(("first", "last"), shape[0], tile, -(-parts // 2) / parts)
+    return Share(("lowest", "highest"), shape[0], tile, -(-parts // 2) / parts)
 
 
 @operation(
@@ -127,42 +130,49 @@ def cross_correlate(
     pooled=False,
     first=0,
     last=-1,
+    lowest=0,
+    highest=-1,
 ):
-    """Compute y = w ⋆ x + b for every sample of a block: all filters, or the share of a thread of one image.
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     pooled   write the largest of each 2×2 results alone; the bias must be tied
     """
     slide = Sliding(stride, padding, dilation, flip)
-    last = y.shape[1] if last < 0 else last
+    last, end = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
     untied, (least, most) = b is not None and b.size > y.shape[1], bounds_of(rectify, capped, y)
     bias = np.zeros(y.shape[1], y.dtype) if b is None else b
     outs, filters = y.shape[1] // groups, w[0].size
     laid = padded_layout(x, slide)
     offsets = forward_taps(w.shape, laid, slide)
+    if last <= first:
+        return
     by = 2 if pooled else 1
-    length = (by * y.shape[2] - 1) * laid.width + by * y.shape[3]
+    wanted, above = rows_seen(x, w, slide, by * first, by * last), by * first * laid.width
+    length = (by * (last - first) - 1) * laid.width + by * y.shape[3]
     size = _row_size(length, x.itemsize)
     phases = laid.plane * stride[0] * stride[1]
-    rows = np.zeros(buffer_size(x.shape[1] * phases, (groups - 1) * w.shape[1] * phases, offsets, size), x.dtype)
+    furthest = (groups - 1) * w.shape[1] * phases + above
+    rows = np.zeros(buffer_size(x.shape[1] * phases, furthest, offsets, size), x.dtype)
     sums = Sums(np.empty(_padded_rows(outs) * size, x.dtype), size, length)
-    flat = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
+    flat = _with_slack(w, outs if end - lowest == y.shape[1] else (end - lowest if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
-        lay_out(x[s], rows, laid, slide)
+        lay_out(x[s], rows, laid, slide, wanted)
         for g in range(groups):
-            ahead = g * w.shape[1] * phases
-            begin, count = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
+            ahead = g * w.shape[1] * phases + above
+            begin, count = max(lowest, g * outs), min(end, (g + 1) * outs) - max(lowest, g * outs)
             if count <= 0:
                 continue
             weights = Weights(flat, begin * filters, filters, np.arange(filters))
             _correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
             for o in range(count):
-                target, tied = y[s, begin + o], Epilogue(laid.width, bias[begin + o], least, most)
+                target, tied = y[s, begin + o, first:last], Epilogue(laid.width, bias[begin + o], least, most)
                 if pooled:
                     _pool_with_bias(sums.values, o * size, target, tied)
                 elif untied:
-                    more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
+                    place = ((begin + o) * y.shape[2] + first) * y.shape[3]
+                    more = bias[place : place + target.size]
                     _copy_with_untied_bias(sums.values, o * size, target, Epilogue(laid.width, more, least, most))
                 else:
                     _copy_with_bias(sums.values, o * size, target, tied)
@@ -233,7 +243,7 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     for first in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - first)
         for s in range(count):
-            lay_out(x[first + s], rows[s * image :], laid, slide)
+            lay_out(x[first + s], rows[s * image :], laid, slide, (0, x.shape[2]))
             copy_rows(dy[first + s], upstream, s * upstream_stride, PaddedLayout(laid.width, size))
         for g in range(groups):
             given = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)

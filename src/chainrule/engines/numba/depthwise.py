@@ -32,9 +32,10 @@ from chainrule.engines.numba.layout import (
     lay_out_channels,
     padded_layout,
     phase_extent,
+    rows_seen,
     spread_rows,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, Attributes, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Attributes, Share, always, operation
 from chainrule.engines.numba.tiles import (
     add_rows,
     load_rows,
@@ -99,11 +100,19 @@ class ResultRows(NamedTuple):
     bounds: Any
 
 
+def share_channels(shape: tuple[int, ...], itemsize: int) -> Share:
+    """Share rows of a tall image, else filters."""
+    if shape[-2] >= TALL_IMAGE:
+        return Share(("first", "last"), shape[-2], axis=1)
+    return Share(("lowest", "highest"), shape[0])
+
+
 @operation(
     correlate_shape,
     flat=("b",),
     replaces="cross_correlate",
-    by_channel=True,
+    by_channel=("lowest", "highest"),
+    share=share_channels,
     shared_from=SHARED_FROM,
     fits=filters_are_few,
     epilogues={"rectify": always, "capped": always},
@@ -123,33 +132,40 @@ def correlate_few(
     capped=0.0,
     first=0,
     last=-1,
+    lowest=0,
+    highest=-1,
 ):
-    """Compute y = w ⋆ x + b for every sample of a block: all filters, or the share of a thread of one image.
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     """
     slide = Sliding(stride, padding, dilation, flip)
-    last = y.shape[1] if last < 0 else last
+    last, behind = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
+    if last <= first:
+        return
     outs, ins, size, lanes = y.shape[1] // groups, w.shape[1], w[0].size, WIDTH // x.itemsize
     laid, height, cells = padded_layout(x, slide), y.shape[2], y.shape[3]
     offsets = forward_taps(w.shape, laid, slide)
     runs = _runs(offsets, np.arange(size), w.shape, ins, laid.width)
     phases = laid.plane * stride[0] * stride[1]
     block = groups_per_block(groups, ins * phases, x.itemsize)
-    length = (height - 1) * laid.width + cells + lanes
-    rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases, offsets, length), x.dtype)
+    wanted, above = rows_seen(x, w, slide, first, last), first * laid.width
+    length = (last - first - 1) * laid.width + cells + lanes
+    rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases + above, offsets, length), x.dtype)
     weights, result = w.reshape(w.size), y.reshape(y.size)
     untied, bounds = b is not None and b.size > y.shape[1], bounds_of(rectify, capped, y)
     plus = _biases(b, y.shape[1], lanes, x) if b is None or not untied else b
     for s in range(x.shape[0]):
-        for g in range(first // outs, (last + outs - 1) // outs, block):
-            end = min(g + block, (last + outs - 1) // outs)
-            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide)
-            for o in range(max(first, g * outs), min(last, end * outs)):
-                start = Start(plus, o * height * cells, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
-                target = ResultRows(result, (s * y.shape[1] + o) * height * cells, cells, height, cells, bounds)
-                ahead = (o // outs - g) * ins * phases
+        for g in range(lowest // outs, (behind + outs - 1) // outs, block):
+            end = min(g + block, (behind + outs - 1) // outs)
+            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide, wanted)
+            for o in range(max(lowest, g * outs), min(behind, end * outs)):
+                place = (o * height + first) * cells
+                start = Start(plus, place, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
+                begin = s * y.shape[1] * height * cells + place
+                target = ResultRows(result, begin, cells, last - first, cells, bounds)
+                ahead = (o // outs - g) * ins * phases + above
                 _slide_rows(rows, ahead, laid.width, runs, weights, o * size, start, target)
 
 

@@ -74,7 +74,7 @@ def _gradient_by_taps(x, dy, dw, groups, slide):
         end = min(g + block, groups)
         vectors[:] = 0
         for s in range(x.shape[0]):
-            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide)
+            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide, (0, x.shape[2]))
             copy_rows(dy[s, g * outs : end * outs], upstream, 0, PaddedLayout(laid.width, size))
             for o in range((end - g) * outs):
                 for k in range(0, found.size, TAPS):
@@ -107,7 +107,7 @@ def _gradient_by_rows(x, dy, dw, groups, slide):
         end = min(g + block, groups)
         vectors[:] = 0
         for s in range(x.shape[0]):
-            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide)
+            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide, (0, x.shape[2]))
             for o in range((end - g) * outs):
                 given = (s * dy.shape[1] + g * outs + o) * dy.shape[2] * dy.shape[3]
                 for k in range(squares):

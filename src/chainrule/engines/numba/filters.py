@@ -32,9 +32,10 @@ from chainrule.engines.numba.layout import (
     outputs_on_axis,
     padded_layout,
     positions,
+    rows_seen,
     unpadded,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_picked, lanes, largest, load, load_picked, store, within
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
@@ -70,14 +71,14 @@ class Bias(NamedTuple):
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share vectors of filters or rows of the result, whichever leaves less to each of two threads.
+    """Share rows of a tall image; else vectors of filters or rows, whichever leaves less to each of two threads.
 
     With rows, each transposes all weights, which takes as long as `TRANSPOSED` outputs.
     """
     filters, (height, width), vector = shape[0], shape[-2:], lanes(itemsize)
     vectors, outputs = -(-filters // vector), height * width
     rows = (_in_tiles(-(-height // 2) * width) + TRANSPOSED) / (_in_tiles(outputs) + TRANSPOSED)
-    if -(-vectors // 2) / vectors <= rows:
+    if height < TALL_IMAGE and -(-vectors // 2) / vectors <= rows:
         return Share(("lowest", "highest"), filters, vector, -(-vectors // 2) / vectors)
     return Share(("first", "last"), height, 1, rows, axis=1)
 
@@ -132,6 +133,7 @@ def correlate_filters(
     samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
+    wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), by * first, by * last)
     weights = transposed_filters(w.reshape(w.size), lowest, outs, offsets.size)
     across = weights.across
     at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
@@ -151,7 +153,7 @@ def correlate_filters(
     result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _lay_out_block(x, start, count, images, laid, slide)[first * by * down :]
+        seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
         for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
             at[p] = 0
         _correlate_tiles(
@@ -225,7 +227,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     sums = np.zeros(offsets.size * across, x.dtype)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide), offsets, at)
+        seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
         for s in range(count):
             given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
             transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
@@ -259,12 +261,12 @@ def _read_in_place(x, samples_per_block, laid, length, offsets, slide):
 
 
 @inlined
-def _lay_out_block(x, start, count, images, laid, slide):
-    """Return the rows of `count` images from `start` on, laid out first unless they are read in place."""
+def _lay_out_block(x, start, count, images, laid, slide, wanted):
+    """Return the wanted rows of `count` images from `start` on, laid out first unless they are read in place."""
     in_place, image, rows = images
     if not in_place:
         for s in range(count):
-            lay_out(x[start + s], rows[s * image :], laid, slide)
+            lay_out(x[start + s], rows[s * image :], laid, slide, wanted)
     return rows[start * image if in_place else 0 :]
 
 

@@ -230,7 +230,7 @@ class ProgramWriter:
     def _whole_batch(self, operations: list[Operation], loop: str) -> list[str]:
         """Return the lines of an operation on the whole batch, which the threads share.
 
-        Others may follow to which each thread goes on with its own channels of the result.
+        Others may follow to which each thread goes on with its own channels, or rows, of the result.
         """
         operation, *others = operations
         if _in_pieces(operation):
@@ -245,12 +245,27 @@ class ProgramWriter:
         lines += [f"    for k in {loop}(threads):", f"        begin, end = {edges[0]}, {edges[1]}"]
         lines += [f"        {self._call(operation, views, 'n', '0', _range_of(share.names))}"]
         for other in others:
-            if _in_pieces(other):
+            if share.axis == 1 and _in_pieces(other):
+                lines += self._rows_of(other)
+            elif share.axis == 1:
+                lines += [f"        {self._call(other, views, 'n', '0', _range_of(KERNELS[other.name].by_row))}"]
+            elif _in_pieces(other):
                 lines += ["        for s in range(n):", *self._piece(other, "s", "            ")]
             else:
-                names = sharing(other, np.dtype(self.dtype).itemsize).names
-                lines += [f"        {self._call(other, views, 'n', '0', _range_of(names))}"]
+                lines += [f"        {self._call(other, views, 'n', '0', _range_of(KERNELS[other.name].by_channel))}"]
         return lines
+
+    def _rows_of(self, operation: Operation) -> list[str]:
+        """Return the lines of an operation on the rows from `begin` to `end` of each channel."""
+        channels, height, cells = operation.writes[0].shape
+        lines, views = list[str](), dict[tuple[str, tuple[int, ...]], str]()
+        for tensor in tensors_of([operation]):
+            workspace, offset = self._location(tensor, "s")
+            views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
+            ahead = f"{offset} + c * {height * cells} + begin * {cells}"
+            lines.append(f"                {name} = view({workspace}, {ahead}, (1, 1, end - begin, {cells}))")
+        loops = ["        for s in range(n):", f"            for c in range({channels}):"]
+        return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
     def _pieces(self, operation: Operation, loop: str) -> list[str]:
         """Return the lines of an operation on the whole batch of which each thread has a range of entries or images."""
@@ -328,7 +343,7 @@ def _in_pieces(operation: Operation) -> bool:
     return KERNELS[operation.name].piece is not None
 
 
-def _range_of(names: tuple[str, str]) -> dict[str, Any]:
+def _range_of(names: tuple[str, ...]) -> dict[str, Any]:
     """Return the arguments for the entries of a thread."""
     return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 

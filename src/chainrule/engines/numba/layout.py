@@ -183,46 +183,62 @@ def phase_extent(axis, phase, slide, w, dy, dx):
 
 @kernel
 def copy_rows(image, rows, start, frame):
-    """Lay (C, H, W) out in rows from `start` on; the cells between them stay as they are.
+    """Lay (C, H, W) out in rows from `start` on; the cells between them stay as they are."""
+    copy_some_rows(image, rows, start, frame, (0, image.shape[1]))
+
+
+@kernel
+def copy_some_rows(image, rows, start, frame, wanted):
+    """Lay the wanted rows, from the first to before the last, of each channel out where all would lie.
 
     The part of a row that does not fill a vector is copied as one too, which matters because rows are short.
     """
-    width, plane = frame
+    (width, plane), (first, last) = frame, wanted
     channels, height, cells = image.shape
+    count, length = max(last - first, 0), cells
     if width == cells:  # one long row
-        height, cells = 1, height * cells
+        count, length = 1, count * cells
     source, lanes = image.reshape(image.size), WIDTH // image.itemsize
     for c in range(channels):
-        for i in range(height):
-            given, target = (c * height + i) * cells, start + c * plane + i * width
-            for j in range(0, cells, lanes):
-                store_part(load_part(source, given + j, cells - j), rows, target + j, cells - j)
+        for i in range(count):
+            given, target = (c * height + first + i) * cells, start + c * plane + (first + i) * width
+            for j in range(0, length, lanes):
+                store_part(load_part(source, given + j, length - j), rows, target + j, length - j)
+
+
+@inlined
+def rows_seen(x, w, slide, first, last):
+    """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` see."""
+    before, stride = slide.padding[0][0], slide.stride[0]
+    reach = slide.dilation[0] * (w.shape[2] - 1) + 1
+    return max(first * stride - before, 0), min((last - 1) * stride + reach - before, x.shape[2])
 
 
 @kernel
-def lay_out(image, rows, frame, slide):
-    """Lay an image out in a frame of zeros, each phase by itself."""
+def lay_out(image, rows, frame, slide, wanted):
+    """Lay the wanted rows of an image out in a frame of zeros, each phase by itself."""
     (top, _), (left, _) = slide.padding
     if slide.stride[0] == 1 and slide.stride[1] == 1:
-        copy_rows(image, rows, top * frame.width + left, frame)
+        copy_some_rows(image, rows, top * frame.width + left, frame, wanted)
         return
     channels, height, cells = image.shape
-    lay_out_channels(image.reshape((1, channels, height, cells)), 0, (0, channels), rows, frame, slide)
+    lay_out_channels(image.reshape((1, channels, height, cells)), 0, (0, channels), rows, frame, slide, wanted)
 
 
 @kernel
-def lay_out_channels(x, s, channels, rows, frame, slide):
-    """Lay channels of image s out in a frame of zeros, each phase by itself, without a division for every row."""
+def lay_out_channels(x, s, channels, rows, frame, slide, wanted):
+    """Lay the wanted rows of channels of image s out in a frame of zeros, without a division for every row."""
     (width, plane), (down, along) = frame, slide.stride
     top, left, (_, ins, height, cells) = slide.padding[0][0], slide.padding[1][0], x.shape
     source, lanes, phase = x.reshape(x.size), WIDTH // x.itemsize, along * plane
     for a in range(down):
         upper = (a - top) % down if down > 1 else 0  # first row of the phase
-        begin = a * phase + ((top + upper) // down if down > 1 else top) * width
+        upper += max(wanted[0] - upper + down - 1, 0) // down * down  # first that is wanted
+        begin = a * phase + ((top + upper) // down if down > 1 else top + upper) * width
         for c in range(channels[0], channels[1]):
             place = begin + (c - channels[0]) * down * phase
             given = ((s * ins + c) * height + upper) * cells
-            for _ in range(upper, height, down):
+            for _ in range(upper, wanted[1], down):
                 if along == 1:
                     for k in range(0, cells, lanes):
                         store_part(load_part(source, given + k, cells - k), rows, place + left + k, cells - k)

@@ -126,15 +126,16 @@ def _spread(values, first, last, cells, dtype):
 
 
 @kernel
-def _normalize(rows, results, first, last, scale, mean, beta, part):
-    """Compute y = (x − μ)·scale + β of some channels, and the activation."""
+def _normalize(rows, results, first, last, scale, mean, beta, part, begin=0, end=-1):
+    """Compute y = (x − μ)·scale + β of some channels, and the activation; of their cells from `begin` to `end`."""
     count, channels, cells = rows.shape
-    if cells >= SHORT:
+    if cells >= SHORT or end >= 0:
+        behind = cells if end < 0 else end
         for s in range(count):
             for c in range(first, last):
-                row, result = rows[s, c], results[s, c]
+                row, result = rows[s, c][begin:behind], results[s, c][begin:behind]
                 m, a, b = mean[c], scale[c], beta[c]
-                for p in range(cells):
+                for p in range(row.size):
                     v = (row[p] - m) * a + b
                     result[p] = _bent(v, v, part)
         return
@@ -172,12 +173,27 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
         _normalize(rows, results, c, behind, scale, mean, beta, part)
 
 
-@operation(like(0), epilogues=STEPS, by_channel=True, shared_from=CHEAP_FROM)
+@operation(like(0), epilogues=STEPS, by_channel=("first", "last"), by_row=("top", "bottom"), shared_from=CHEAP_FROM)
 @kernel
 def batch_norm_inference(
-    x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1
+    x,
+    gamma,
+    beta,
+    running_mean,
+    running_variance,
+    y,
+    epsilon=1e-5,
+    rectify=False,
+    leak=1.0,
+    first=0,
+    last=-1,
+    top=0,
+    bottom=-1,
 ):
-    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`."""
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`.
+
+    top, bottom  rows of all channels, of a thread
+    """
     rows, results = _as_rows(x), _as_rows(y)
     channels, cells, part = rows.shape[1], rows.shape[2], x.dtype.type(0 if rectify else leak)
     step = channels if cells >= SHORT else _together(cells)
@@ -186,7 +202,8 @@ def batch_norm_inference(
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
     end = channels if last < 0 else last
     for c in range(first, end, step):
-        _normalize(rows, results, c, min(c + step, end), scale, running_mean, beta, part)
+        behind = bottom * x.shape[-1] if bottom >= 0 else -1
+        _normalize(rows, results, c, min(c + step, end), scale, running_mean, beta, part, top * x.shape[-1], behind)
 
 
 @operation(like(0))

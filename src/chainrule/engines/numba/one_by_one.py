@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.engines.numba.bounds import bounds_of
 from chainrule.engines.numba.filling import POINTS, points_fit, points_fit_dx
 from chainrule.engines.numba.layout import correlate_dx_shape, correlate_shape
-from chainrule.engines.numba.registry import SHARED_FROM, Share, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Share, always, operation
 from chainrule.engines.numba.tiles import add_outer, load, store, within
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 
@@ -42,10 +42,10 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share filters or rows of the result, whichever leaves less to each of two threads."""
+    """Share rows of a tall image; else filters or rows, whichever leaves less to each of two threads."""
     filters, height = shape[0], shape[-2]
     half = _in_tiles(-(-filters // 2)) / _in_tiles(filters)
-    if half <= -(-height // 2) / height:
+    if height < TALL_IMAGE and half <= -(-height // 2) / height:
         return Share(("lowest", "highest"), filters, 1, half)
     return Share(("first", "last"), height, 1, -(-height // 2) / height, axis=1)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from chainrule.engines.numba.toolchain import kernel
 
 SHARED_FROM = 1 << 17  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
+TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
 CHEAP_FROM, COSTLY_FROM = 1 << 15, 1 << 13  # the same of entries: of a ReLU or a batch norm, of an exponential
 
 Attributes = Mapping[str, Any]
@@ -86,7 +87,9 @@ class KernelEntry:
                    shared by threads, 2 of pooling, whose images are; None where the results need more than that
     increasing     an entry of the result grows with the one entry that it depends on, or stays the same
     picks          an entry of the result is the largest of those that it depends on
-    by_channel     a channel of the result depends on the same channel of the first array read only, with one group each
+    by_channel     a channel of the result depends on the same channel of the first array read only (one group each):
+                   the names of the arguments that take the first channel, and the one after the last
+    by_row         the same of rows
     shared_from    work for one sample from which on threads share it (see rewriting.py); None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
@@ -112,7 +115,8 @@ class KernelEntry:
     piece: int | None = None
     increasing: bool = False
     picks: bool = False
-    by_channel: bool = False
+    by_channel: tuple[str, ...] = ()
+    by_row: tuple[str, ...] = ()
     shared_from: int | None = None
     replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True

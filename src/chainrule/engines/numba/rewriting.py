@@ -9,7 +9,7 @@ from dataclasses import replace
 from chainrule.engines.numba.branching import follow_branches
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
-from chainrule.engines.numba.segments import goes_on, leads
+from chainrule.engines.numba.segments import shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
@@ -56,15 +56,10 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 def share_large_layers(plan: Plan, itemsize: int) -> Plan:
     """Return the plan with its large layers as operations of the whole batch, which threads share.
 
-    So are the layers after one of them that a thread can go on to with its channels.
+    So are the layers after one of them that a thread can go on to with its channels or rows.
     """
-    forward: list[Operation] = []
-    before: Operation | None = None
-    for each in plan.forward:
-        on = before is not None and goes_on(before, each)
-        large = on or _work(each, itemsize) >= 1
-        before = each if on or (large and leads(each, itemsize)) else None
-        forward.append(replace(each, scope="batch") if large else each)
+    runs = shared_runs(plan.forward, itemsize, lambda each: _work(each, itemsize) >= 1)
+    forward = [replace(each, scope="batch") if on or _work(each, itemsize) >= 1 else each for each, on in runs]
     return replace(plan, forward=tuple(forward))
 
 

@@ -6,11 +6,12 @@ more weights than activations are segments of their own, with blocks of `WIDE_BL
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
 from chainrule.engines.numba.operations import KERNELS, sharing
+from chainrule.engines.numba.registry import always
 from chainrule.plan import Operation, Tensor
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
@@ -21,7 +22,7 @@ SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK // 4  # of an operation's arrays for one
 
 class Segment(NamedTuple):
     """Operations that follow each other; a segment of scope "batch" has one, and those that a thread goes on to with
-    its channels of the result.
+    its channels, or its rows, of the result.
 
     wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold the whole batch
     """
@@ -43,17 +44,42 @@ def segments(operations: Iterable[Operation], itemsize: int) -> list[Segment]:
     return [Segment(run, run[0].scope, wide) for run, wide in found]
 
 
-def leads(operation: Operation, itemsize: int) -> bool:
-    """Return whether threads share the channels of an operation's result."""
-    return KERNELS[operation.name].piece is None and sharing(operation, itemsize).axis == 0
+def shared_runs(
+    operations: Iterable[Operation],
+    itemsize: int,
+    is_shared: Callable[[Operation], bool],
+    may_follow: Callable[[Operation], bool] = always,
+) -> Iterator[tuple[Operation, bool]]:
+    """Yield operations, and whether a thread goes on to each with its share of the one before.
+
+    is_shared    whether threads share an operation, if no thread goes on to it
+    may_follow   whether a thread may go on to an operation
+    """
+    before: Operation | None = None
+    rows = False
+    for operation in operations:
+        on = before is not None and may_follow(operation) and _goes_on(before, operation, rows=rows)
+        yield operation, on
+        if on:
+            before = operation
+        elif is_shared(operation) and KERNELS[operation.name].piece is None:
+            before, rows = operation, sharing(operation, itemsize).axis == 1
+        else:
+            before = None
 
 
-def goes_on(before: Operation, operation: Operation) -> bool:
-    """Return whether a thread can go on to an operation with those channels of the one before that it has computed."""
+def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:
+    """Return whether a thread can go on to an operation with those channels, or rows, of the result before it."""
     facts, channels = KERNELS[operation.name], before.writes[0].shape[0]
-    alone = facts.piece is not None or (facts.by_channel and operation.attributes.get("groups", channels) == channels)
     x, y = operation.reads[0], operation.writes[0]
-    return alone and x == before.writes[0] and y.shape[0] == channels and len(y.shape) > (facts.piece or 0)
+    if x != before.writes[0] or y.shape[0] != channels:
+        return False
+    if rows:
+        return y.shape == before.writes[0].shape and (facts.piece == 0 or bool(facts.by_row))
+    alone = facts.piece is not None or (
+        bool(facts.by_channel) and operation.attributes.get("groups", channels) == channels
+    )
+    return alone and len(y.shape) > (facts.piece or 0)
 
 
 def block_size(sample_bytes: int) -> int:
@@ -69,13 +95,14 @@ def tensors_of(operations: Iterable[Operation]) -> list[Tensor]:
 def _numbers(operations: Iterable[Operation], itemsize: int) -> Iterator[int]:
     """Yield a number for each operation, the same for those of a segment; less than 0 for scope "batch"."""
     count = 0
-    before: Operation | None = None
-    for operation in operations:
-        batch = operation.scope == "batch"
-        on = batch and before is not None and goes_on(before, operation)
-        before = operation if on or (batch and leads(operation, itemsize)) else None
+    for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
+        batch = _is_batch(operation)
         count += batch and not on
         yield -count if batch else count
+
+
+def _is_batch(operation: Operation) -> bool:
+    return operation.scope == "batch"
 
 
 def _wide(operations: Iterable[Operation], itemsize: int) -> Iterator[bool]:

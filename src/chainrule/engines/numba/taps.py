@@ -28,7 +28,14 @@ from chainrule.engines.numba.filters import (
     whole_vectors,
     worth_listing,
 )
-from chainrule.engines.numba.layout import CACHE_LINE, correlate_dw_shape, correlate_dx_shape, correlate_shape
+from chainrule.engines.numba.layout import (
+    CACHE_LINE,
+    Sliding,
+    correlate_dw_shape,
+    correlate_dx_shape,
+    correlate_shape,
+    rows_seen,
+)
 from chainrule.engines.numba.registry import SHARED_FROM, always, operation
 from chainrule.engines.numba.tiles import add_picked, load, load_picked, store, store_picked
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
@@ -104,11 +111,12 @@ def correlate_taps(
     planes, rows = np.arange(ins) * plane, np.arange(ins) * (taps * across)
     sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
     pairs, spaced = _unlisted(samples_per_block * cells), _space(x, samples_per_block * ins, plane)
+    wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(first, last, y.shape[3], across, cells * across)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _planes(x, start, count, spaced, plane)
+        seen = _planes(x, start, count, spaced, plane, wanted)
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
@@ -163,7 +171,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, outs * plane)
     for start in range(0, dy.shape[0], samples_per_block):
         count = min(samples_per_block, dy.shape[0] - start)
-        seen = _planes(dy, start, count, spaced, plane)
+        seen = _planes(dy, start, count, spaced, plane, (0, dy.shape[2]))
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
@@ -191,7 +199,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outputs = Grid(0, dy.shape[2], dy.shape[3], across, cells * across)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _planes(x, start, count, spaced, plane)
+        seen = _planes(x, start, count, spaced, plane, (0, x.shape[2]))
         for s in range(count):
             given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
             transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
@@ -224,15 +232,15 @@ def _space(images, planes, plane):
 
 
 @kernel
-def _planes(images, first, count, spaced, plane):
-    """Return the cells of `count` images from `first` on, flat, channels `plane` entries apart."""
-    own = images.shape[2] * images.shape[3]
+def _planes(images, first, count, spaced, plane, wanted):
+    """Return the wanted rows of `count` images from `first` on, flat, channels `plane` entries apart."""
+    own, (begin, end) = images.shape[2] * images.shape[3], (wanted[0] * images.shape[3], wanted[1] * images.shape[3])
     flat = images[first : first + count].reshape(count * images.shape[1] * own)
     if plane == own:
         return flat
     for c in range(count * images.shape[1]):
-        source, target = flat[c * own : (c + 1) * own], spaced[c * plane : c * plane + own]
-        for k in range(own):
+        source, target = flat[c * own + begin : c * own + end], spaced[c * plane + begin : c * plane + end]
+        for k in range(end - begin):
             target[k] = source[k]
     return spaced
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import vision
 from chainrule import zoo
 from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
@@ -83,9 +84,11 @@ def find(name: str) -> Subject:
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
+    if name in vision.NETWORKS:
+        return of_model(vision.build(name), Recipe())
     place = Path(name)
     if not place.exists():
-        raise unknown_name("model", name, [*zoo.NAMED, "a model file", "a run folder"])
+        raise unknown_name("model", name, [*zoo.NAMED, *vision.NETWORKS, "a model file", "a run folder"])
     model = load(place, engine="numpy")
     return replace(of_model(model, _trained_by(place, model), str(place.absolute())), name=name)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import epochs, growth, peers, random_networks, startup, steps, subjects
+from benchmarks import epochs, growth, peers, random_networks, startup, steps, subjects, vision
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
@@ -92,6 +92,18 @@ def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
     yield from random_networks.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
 
 
+def train_branching(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Time training steps of networks that branch."""
+    usual = choice.subjects(("resnet-8", "resnet-20"))
+    yield from steps.rows("train", usual, choice.batches or (32, 128), choice.names, setting)
+
+
+def infer_branching(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Time calls of predict of well-known networks that branch."""
+    usual = choice.subjects(("resnet-8", "resnet-20", *vision.NETWORKS))
+    yield from steps.rows("infer", usual, choice.batches or (1, 32), choice.names, setting)
+
+
 def _without(name: str, names: Sequence[str]) -> list[str]:
     return [each for each in names if each != name]
 
@@ -104,5 +116,7 @@ WORKS: dict[str, Callable[[Choice, Setting], Iterator[Row]]] = {
     "memory": memory,
     "growth": grow,
     "drawn": draw,
+    "train-branching": train_branching,
+    "infer-branching": infer_branching,
 }
 ON_MNIST = ("epoch", "memory")

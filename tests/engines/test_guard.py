@@ -87,6 +87,7 @@ def test_every_kernel_is_called_in_every_way() -> None:
         *((kernel, step) for kernel in CONVOLUTIONS for step in ("rectify", "capped")),
         *((kernel, "pooled") for kernel in ("cross_correlate", "correlate_filters")),
         *((kernel, step) for kernel in ("batch_norm", "batch_norm_inference") for step in ("rectify", "leak")),
+        ("batch_norm_inference", "capped"),
         ("batch_norm_backward", "slope"),
         ("add", "rectify"),
     }

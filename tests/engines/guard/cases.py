@@ -244,7 +244,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
-    steps = {"rectify": True, "leak": 0.2}
+    steps = {"rectify": True, "leak": 0.2, "capped": 0.7}
     joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     if name in special:
         return Case(name, name, *special[name], joined)

@@ -126,18 +126,24 @@ def _spread(values, first, last, cells, dtype):
 
 
 @kernel
-def _normalize(rows, results, first, last, scale, mean, beta, part, begin=0, end=-1):
-    """Compute y = (x − μ)·scale + β of some channels, and the activation; of their cells from `begin` to `end`."""
+def _normalize(rows, results, some, scale, mean, beta, activation, within):
+    """Compute y = (x − μ)·scale + β, and the activation.
+
+    some        first channel, and the one after the last
+    activation  slope where the result is not positive, and the largest result
+    within      first cell of each channel, and the one after the last
+    """
     count, channels, cells = rows.shape
-    if cells >= SHORT or end >= 0:
-        behind = cells if end < 0 else end
+    (first, last), (part, most), (left, right) = some, activation, within
+    if cells >= SHORT or right - left < cells:
         for s in range(count):
             for c in range(first, last):
-                row, result = rows[s, c][begin:behind], results[s, c][begin:behind]
+                row, result = rows[s, c][left:right], results[s, c][left:right]
                 m, a, b = mean[c], scale[c], beta[c]
                 for p in range(row.size):
                     v = (row[p] - m) * a + b
-                    result[p] = _bent(v, v, part)
+                    v = _bent(v, v, part)
+                    result[p] = most if v >= most else v
         return
     begin, end = first * cells, last * cells
     m = _spread(mean, first, last, cells, rows.dtype)
@@ -148,7 +154,8 @@ def _normalize(rows, results, first, last, scale, mean, beta, part, begin=0, end
         line, result = lines[s, begin:end], written[s, begin:end]
         for q in range(m.size):
             v = (line[q] - m[q]) * a[q] + b[q]
-            result[q] = _bent(v, v, part)
+            v = _bent(v, v, part)
+            result[q] = most if v >= most else v
 
 
 @operation(like(0, 1, 1), epilogues=STEPS)
@@ -170,10 +177,16 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
             _statistics(rows, c, behind, mean, variance)
         for k in range(c, behind):
             scale[k] = gamma[k] / np.sqrt(variance[k] + epsilon)
-        _normalize(rows, results, c, behind, scale, mean, beta, part)
+        _normalize(rows, results, (c, behind), scale, mean, beta, (part, x.dtype.type(np.inf)), (0, cells))
 
 
-@operation(like(0), epilogues=STEPS, by_channel=("first", "last"), by_row=("top", "bottom"), shared_from=CHEAP_FROM)
+@operation(
+    like(0),
+    epilogues={**STEPS, "capped": always},
+    by_channel=("first", "last"),
+    by_row=("top", "bottom"),
+    shared_from=CHEAP_FROM,
+)
 @kernel
 def batch_norm_inference(
     x,
@@ -185,6 +198,7 @@ def batch_norm_inference(
     epsilon=1e-5,
     rectify=False,
     leak=1.0,
+    capped=0.0,
     first=0,
     last=-1,
     top=0,
@@ -192,18 +206,20 @@ def batch_norm_inference(
 ):
     """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`.
 
+    capped       the upper bound of a clipping from 0 on that follows, unless it is 0
     top, bottom  rows of all channels, of a thread
     """
     rows, results = _as_rows(x), _as_rows(y)
-    channels, cells, part = rows.shape[1], rows.shape[2], x.dtype.type(0 if rectify else leak)
+    channels, cells = rows.shape[1], rows.shape[2]
     step = channels if cells >= SHORT else _together(cells)
+    part, most = x.dtype.type(0 if rectify or capped > 0 else leak), x.dtype.type(capped if capped > 0 else np.inf)
+    within = (top * x.shape[-1], cells if bottom < 0 else bottom * x.shape[-1])
     scale = np.empty_like(gamma)
     for c in range(channels):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
     end = channels if last < 0 else last
     for c in range(first, end, step):
-        behind = bottom * x.shape[-1] if bottom >= 0 else -1
-        _normalize(rows, results, c, min(c + step, end), scale, running_mean, beta, part, top * x.shape[-1], behind)
+        _normalize(rows, results, (c, min(c + step, end)), scale, running_mean, beta, (part, most), within)
 
 
 @operation(like(0))

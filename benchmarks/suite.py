@@ -94,8 +94,10 @@ def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 def train_branching(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time training steps of networks that branch."""
-    usual = choice.subjects(("resnet-8", "resnet-20"))
-    yield from steps.rows("train", usual, choice.batches or (32, 128), choice.names, setting)
+    names = peers.select_peers(choice.names, "torch", "numpy")
+    yield from steps.rows(
+        "train", choice.subjects(("resnet-8", "resnet-20")), choice.batches or (32, 128), names, setting
+    )
 
 
 def infer_branching(choice: Choice, setting: Setting) -> Iterator[Row]:

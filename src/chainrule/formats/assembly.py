@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule import layers
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer
-from chainrule.layers.node import RESERVED, Input, Node
+from chainrule.layers.node import RESERVED, Input, Node, ordered
 from chainrule.shapes import text
 
 Array = NDArray[Any]
@@ -44,6 +44,7 @@ class Assembly:
         self.weights: dict[str, Array] = {}
         self._taken: set[str] = set(RESERVED)
         self._shared: dict[Any, Layer] = {}
+        self._named: list[Node] = []
 
     def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
         """Return the node of a layer without weights, by the name of its class; OptionError if there is none."""
@@ -75,7 +76,15 @@ class Assembly:
         self._taken.add(name)
         self._shared[key] = layer
         self.weights |= {f"{name}.{each}": np.asarray(value) for each, value in weights.items()}
-        return layer(x, name=name)
+        self._named.append(layer(x, name=name))
+        return self._named[-1]
+
+    def finished(self, x: Input, y: Node, dtype: str) -> Imported:
+        """Return the network from x to y; a shared layer's name is that of its first result, as `Graph` orders them."""
+        names = {id(node.layer): node.name for node in self._named}
+        for node in ordered(y):
+            node.name = names.pop(id(node.layer), "")
+        return Imported(x, y, self.weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
         """Return scale · x + shift, by a convolution with a kernel of 1×1 for each channel.
@@ -83,8 +92,8 @@ class Assembly:
         Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
         """
         channels, lifted = x.shape[0], (*x.shape, *[1] * (3 - len(x.shape)))
-        weights, bias = {"w": scale.reshape(channels, 1, 1, 1)}, shift is not None
-        options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": bias}
+        weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
+        options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
         if shift is not None:
             options["bias"] = "untied" if shift.size > channels else True
             weights["b"] = shift.reshape(lifted if shift.size > channels else (channels,))

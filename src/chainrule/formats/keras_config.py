@@ -40,7 +40,6 @@ class KerasModel:
     layers: Mapping[str, KerasLayer]
     inputs: tuple[Reference, ...]
     outputs: tuple[Reference, ...]
-    first_call: int  # number that the first call of the model has, when it is a layer itself
 
 
 def parse_model(found: Any, version: int, place: tuple[str, ...] = ()) -> KerasModel:
@@ -56,11 +55,30 @@ def parse_model(found: Any, version: int, place: tuple[str, ...] = ()) -> KerasM
     row = entries_of(config)  # as before Keras 2.2.3
     options = expect_object(config, "config of the model") if row is None else {"layers": row}
     listed = [expect_object(each, "a layer") for each in expect_list(object, options.get("layers"), "layers")]
-    if kind == "Sequential":
-        return _sequential(listed, options.get("build_input_shape"), version, place)
     layers = [_layer(each, version, place) for each in listed]
-    ends = [_ends(options.get(name), name) for name in ("input_layers", "output_layers")]
-    return KerasModel(_by_name(layers), ends[0], ends[1], 1)
+    if kind == "Sequential":
+        return _sequential(layers, options.get("build_input_shape") or _built_for(listed), place)
+    return _functional(layers, options, version)
+
+
+def _functional(listed: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
+    """Return layers with the calls that they state, all counted from 0.
+
+    Calls of a model within the model are counted from 1 by Keras 2; by Keras 3, only among the outputs.
+    """
+    layers = _by_name(listed)
+
+    def counted(reference: Reference, is_output: bool) -> Reference:
+        name, number, result = reference
+        within = name in layers and layers[name].model is not None
+        later = within and (version < 3 or (is_output and layers[name].kind != "Sequential"))
+        return name, number - later, result
+
+    for layer in listed:
+        calls = tuple(tuple(counted(each, False) for each in call) for call in layer.calls)
+        layers[layer.name] = replace(layer, calls=calls)
+    inputs, outputs = (_ends(options.get(name)) for name in ("input_layers", "output_layers"))
+    return KerasModel(layers, inputs, tuple(counted(each, True) for each in outputs))
 
 
 def entries_of(found: object) -> list[Any] | None:
@@ -73,30 +91,25 @@ def object_of(found: object) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-def _sequential(listed: list[dict[str, Any]], shape: Any, version: int, place: tuple[str, ...]) -> KerasModel:
-    """Return layers in a row, each of which reads the one before it."""
-    layers = [_layer(each, version, place) for each in listed]
+def _sequential(layers: list[KerasLayer], build_shape: Any, place: tuple[str, ...]) -> KerasModel:
+    """Return layers in a row, each of which reads the one before it.
+
+    build_shape   shape of the input, with the batch axis, unless the first layer states it
+    """
     if layers and layers[0].kind != "InputLayer":
         first = layers[0].options
-        given = first.get("batch_input_shape") or first.get("batch_shape") or shape or _input_shape(listed[0])
-        options = {"batch_shape": given}
-        layers.insert(0, KerasLayer("InputLayer", "the input", options, (), (*place, "the input")))
+        given = first.get("batch_input_shape") or first.get("batch_shape") or build_shape
+        layers = [KerasLayer("InputLayer", "the input", {"batch_shape": given}, (), (*place, "the input")), *layers]
     if len(layers) < 2:
-        raise FormatError("the model has no layers")
-    row = [layers[0]]
-    for layer in layers[1:]:
-        row.append(replace(layer, calls=(_last(row[-1]),)))
-    first_call = 0 if version >= 3 else 1
-    return KerasModel(_by_name(row), ((row[0].name, 0, 0),), _last(row[-1]), first_call)
+        raise FormatError("a model has no layers")
+    before = [(layer.name, 0, 0) for layer in layers]
+    row = [layers[0], *(replace(layer, calls=((last,),)) for layer, last in zip(layers[1:], before, strict=False))]
+    return KerasModel(_by_name(row), (before[0],), (before[-1],))
 
 
-def _last(layer: KerasLayer) -> tuple[Reference]:
-    return ((layer.name, layer.model.first_call if layer.model else 0, 0),)
-
-
-def _input_shape(found: Mapping[str, Any]) -> Any:
-    """Return the shape that a layer of a file was built for, if it says so."""
-    return object_of(found.get("build_config")).get("input_shape")
+def _built_for(listed: list[dict[str, Any]]) -> Any:
+    """Return the shape that the first layer was built for, if it says so."""
+    return object_of(listed[0].get("build_config")).get("input_shape") if listed else None
 
 
 def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
@@ -183,9 +196,9 @@ def _reference(found: Any, name: str) -> Reference:
     return expect(str, layer, f"what {quoted(name)} reads"), numbers[0], numbers[1]
 
 
-def _ends(found: Any, name: str) -> tuple[Reference, ...]:
+def _ends(found: Any) -> tuple[Reference, ...]:
     """Return the inputs or outputs of a functional model, which may stand alone or in a list."""
     entries = entries_of(found) or []
     if entries and isinstance(entries[0], str):
         entries = [entries]
-    return tuple(_reference(each, name) for each in entries)
+    return tuple(_reference(each, "the model") for each in entries)

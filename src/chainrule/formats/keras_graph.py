@@ -38,7 +38,7 @@ def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[
     if y.node is x:
         raise FormatError("the model's output does not depend on its input by any layer")
     is_double = first.options.get("dtype") == "float64" or np.dtype("float64") in floats
-    return Imported(x, _output(y, order), assembly.weights, "float64" if is_double else "float32")
+    return assembly.finished(x, _output(y, order), "float64" if is_double else "float32")
 
 
 def _output(y: KerasValue, order: Sequence[int]) -> Node:
@@ -79,13 +79,13 @@ class KerasWalk:
             raise FormatError(f"a model of {len(model.inputs)} inputs is applied to {len(inputs)}")
         results = {(name, 0): [value] for (name, _, _), value in zip(model.inputs, inputs, strict=True)}
         under_way: set[Call] = set()
-        waiting = [_call(model, reference) for reference in model.outputs]
+        waiting = [reference[:2] for reference in model.outputs]
         while waiting:
             call = waiting.pop()
             if call in results:
                 continue
             sources = self._sources(model, call)
-            calls = [_call(model, each) for each in sources]
+            calls = [each[:2] for each in sources]
             if missing := [each for each in calls if each not in results]:
                 if call in under_way:
                     raise FormatError(f"layer {quoted(call[0])} depends on its own result")
@@ -95,7 +95,7 @@ class KerasWalk:
             layer = model.layers[call[0]]
             values = [_result(results[each], reference) for each, reference in zip(calls, sources, strict=True)]
             results[call] = self._apply(layer, values, is_shared or len(layer.calls) > 1)
-        return [_result(results[_call(model, reference)], reference) for reference in model.outputs]
+        return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Reference, ...]:
         """Return what a call reads; FormatError where there is no such call."""
@@ -130,13 +130,6 @@ class KerasWalk:
             ) from None
         call.check_options()
         return [result]
-
-
-def _call(model: KerasModel, reference: Reference) -> Call:
-    """Return the call that a reference means, counted from 0."""
-    name, number, _ = reference
-    layer = model.layers.get(name)
-    return name, number - (layer.model.first_call if layer is not None and layer.model is not None else 0)
 
 
 def _result(results: list[KerasValue], reference: Reference) -> KerasValue:

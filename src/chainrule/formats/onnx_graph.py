@@ -49,7 +49,7 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     y = Walk(graph, opset, values, assembly, folder).value(graph.outputs[0].name)
     if not isinstance(y, Feature) or y.node is x:
         raise FormatError("its output does not depend on its input by any layer")
-    return Imported(x, y.node, assembly.weights, dtype)
+    return assembly.finished(x, y.node, dtype)
 
 
 def _listed(values: Sequence[onnx_messages.Value]) -> str:

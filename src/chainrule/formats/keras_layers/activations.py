@@ -136,8 +136,9 @@ def prelu(call: KerasCall) -> KerasValue:
     slopes = call.weights(alpha=shape)["alpha"]
     if slopes.size == math.prod(x.shape):
         return call.vector("PReLU", x, {}, {"slope": slopes.reshape(-1)})
-    own = [axis for axis, size in enumerate(shape) if size > 1]
-    if len(own) != 1 or slopes.size != x.shape[own[0]]:
+    apart = [axis for axis in range(x.rank) if axis not in together]
+    own = [axis for axis in apart if shape[axis] > 1] or apart[:1]
+    if len(own) != 1:
         raise call.refusal(f"slopes of shape {shape} for {x.shape}", "one for each channel, or for each entry")
     return call.weighted("PReLU", x, own[0], {}, {"slope": slopes.reshape(-1)})
 

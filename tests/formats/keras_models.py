@@ -74,7 +74,7 @@ keras = _keras()
 def filled(model: Any, draw: np.random.Generator) -> Any:
     """Return the model with drawn weights: variances are above 0, the others normal."""
     for each in model.weights:
-        value = draw.standard_normal(each.shape) * (0.5 if len(each.shape) > 1 else 1.0)
+        value = draw.standard_normal(each.shape) / max(np.prod(each.shape[:-1]), 1) ** 0.5
         if each.path.endswith("variance"):
             value = np.abs(value) + 0.3
         if "float" in str(each.dtype):

@@ -132,7 +132,10 @@ class KerasCall:
 
     def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
         """Return the layer's weights, which the file has in this order and these shapes; None is left out."""
-        return self._weights.of(self.layer, shapes)
+        try:
+            return self._weights.of(self.layer, shapes)
+        except FormatError as error:
+            raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
 
     def filled(self, count: int, value: float) -> Array:
         """Return a parameter that the layer does not have in Keras, and here does."""

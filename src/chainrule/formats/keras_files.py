@@ -39,18 +39,20 @@ def read_keras(path: Path) -> Imported:
 
 def _archived(archive: zipfile.ZipFile, path: Path) -> Imported:
     """Return the network of a .keras file."""
-    metadata = expect_object(parse(_member(archive, path, "metadata.json")), "metadata.json")
+    metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _version(metadata.get("keras_version"))
-    model = parse_model(parse(_member(archive, path, "config.json"), MAX_CONFIG), version)
+    model = parse_model(parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG), version)
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
         return network(model, ArchivedWeights(file, model), version, file.floats)
 
 
-def _member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
-    """Return a member's bytes; FormatError when it is missing, or a bomb."""
+def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int | None = None) -> bytes:
+    """Return a member's bytes; FormatError when it is missing, has more than `most`, or is a bomb."""
     info = archive.NameToInfo.get(name)
     if info is None:
         raise FormatError(f"it has no member {name}; expected a whole model, as model.save writes it")
+    if most is not None and info.file_size > most:
+        raise FormatError(f"{name} has {info.file_size} bytes; expected at most {most}")
     refuse_bomb(path, info.compress_size, info.file_size)
     return archive.read(info)
 

@@ -103,10 +103,14 @@ def _list_operators(markdown: Path | None) -> None:
 
 def _list_layers(markdown: Path | None) -> None:
     """Print a table of the layers of Keras that layers here express; write it to a file too."""
+    import textwrap
+
     from chainrule.formats.keras_layers import described
+    from chainrule.formats.keras_layers.activations import FUNCTIONS
     from chainrule.markdown import insert, table
 
-    text = table([("layer of Keras", "here"), *described()])
+    said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted({*FUNCTIONS} - {'gelu'}))}."
+    text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text, ("<!-- layers -->", "<!-- end of layers -->"))

@@ -123,11 +123,9 @@ class KerasWalk:
             result = known[layer.kind](call)
         except (ShapeError, OptionError, FormatError) as error:
             text = str(error)
-            raise (
-                FormatError(text)
-                if text.startswith(f"{layer.kind} ")
-                else call.refusal(re.sub(r"^\w+ '\w+': ", "", text), "what a layer here can express")
-            ) from None
+            if text.startswith(f"{layer.kind} "):  # it names the layer
+                raise FormatError(text) from None
+            raise call.refusal(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer here can express") from None
         call.check_options()
         return [result]
 

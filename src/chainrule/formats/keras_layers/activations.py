@@ -92,9 +92,7 @@ def _layer(call: KerasCall, x: KerasValue, given: dict[str, Any]) -> KerasValue:
 
 
 def activation(call: KerasCall) -> KerasValue:
-    """Return the layer of that function: relu, relu6, leaky_relu, elu, celu, selu, sigmoid, hard_sigmoid, tanh,
-    hard_tanh, softplus, silu, hard_silu, softmax.
-    """
+    """Return the layer of that function, such as ReLU."""
     return activated(call, call.x)
 
 

@@ -69,6 +69,9 @@ def test_classes_of_the_author_are_refused_and_not_run(tmp_path: Path) -> None:
         def call(self, x: Any) -> Any:
             return 2 * x
 
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
     model = keras.Sequential([keras.Input((3,)), Doubled(name="twice")])
     for ending, text in ((".keras", "Doubled 'twice': a class of the model's author"), (".h5", "Doubled 'twice'")):
         with pytest.raises(FormatError, match=text):

@@ -1,6 +1,6 @@
 """Convolutions and dense layers. Keras' kernels are (KH, KW, C_in/groups, C_out)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.formats.keras_call import KerasCall
 from chainrule.formats.keras_layers.activations import activated
 from chainrule.formats.keras_layout import KerasValue
-from chainrule.shapes import Pair, extent
+from chainrule.shapes import extent
 
 Array = NDArray[Any]
 
@@ -112,21 +112,12 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
         channels, filters, bias = call.channels(axes + 1), call.whole("filters"), call.flag("use_bias", True)
         kernel, stride = call.wholes("kernel_size", axes), call.wholes("strides", axes, 1)
         dilation, rule = call.wholes("dilation_rate", axes, 1), call.choice("padding", "valid", ("valid", "same"))
-        given = call.option("output_padding") is not None
-        extra = call.wholes("output_padding", axes, least=0) if given else [None] * axes
-        crops = [_crop(rule, extent(k, d), s, e) for k, d, s, e in zip(kernel, dilation, stride, extra, strict=True)]
+        cropping = _cropping(call, rule, [extent(k, d) for k, d in zip(kernel, dilation, strict=True)], stride)
         shape = (*kernel, filters, call.x.shape[channels])
         weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
-        one, none = (1,) * (2 - axes), ((0, 0),) * (2 - axes)
-        options = {
-            "filters": filters,
-            "kernel": brief(one + kernel),
-            "stride": brief(one + stride),
-            "dilation": brief(one + dilation),
-            "padding": (*none, *(pair for pair, _ in crops)),
-            "bias": bias,
-            "output_padding": brief((0,) * (2 - axes) + tuple(more for _, more in crops)),
-        }
+        one = (1,) * (2 - axes)
+        window = {"kernel": brief(one + kernel), "stride": brief(one + stride), "dilation": brief(one + dilation)}
+        options = {"filters": filters, "bias": bias, **window, **cropping}
         w = _filters_first(weights["kernel"])  # here these are the input's channels
         x, axis = lifted(call.x, channels, axes)
         y = call.weighted("ConvTranspose2D", x, axis, options, _named(weights, w.reshape(*w.shape[:2], *one, *kernel)))
@@ -136,17 +127,25 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
     return translate
 
 
-def _crop(rule: str, reach: int, stride: int, extra: int | None) -> tuple[Pair, int]:
-    """Return what is cropped before and after an axis, and the output padding.
+def _cropping(call: KerasCall, rule: str, reach: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
+    """Return the options padding and output_padding for two axes.
 
     The output has s(H − 1) + max(reach, s) entries with "valid" and s·H with "same"; with an output padding p
     s(H − 1) + reach + p, and s(H − 1) + p + (1 if reach is odd, else 0).
     """
-    if rule == "valid":
-        return (0, 0), max(stride - reach, 0) if extra is None else extra
-    total = reach - stride if extra is None else reach - reach % 2 - extra
-    before = max(total // 2, 0)
-    return (before, max(total - before, 0)), max(before - total, 0)
+    lift = 2 - len(stride)
+    if call.option("output_padding") is not None:
+        extra = call.wholes("output_padding", len(stride), least=0)
+    elif rule == "same":
+        return {"padding": "same"}
+    else:
+        extra = tuple(max(step - size, 0) for size, step in zip(reach, stride, strict=True))
+    totals = [size - size % 2 - more if rule == "same" else -more for size, more in zip(reach, extra, strict=True)]
+    before = [max(total // 2, 0) for total in totals]
+    after = [total - less for total, less in zip(totals, before, strict=True)]
+    pairs = [(0, 0)] * lift + [(less, max(more, 0)) for less, more in zip(before, after, strict=True)]
+    outer = (0,) * lift + tuple(max(-more, 0) for more in after)
+    return {"padding": tuple(pairs) if any(map(sum, pairs)) else "valid", "output_padding": brief(outer)}
 
 
 def lifted(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:

@@ -58,7 +58,7 @@ def _layer(random: Random, nodes: list[Any], shared: dict[Any, Any]) -> Any:
     if kind == 6:
         return L.Concatenate(axis=random.choice((-1, 1, 2, 3)))([a, b])
     if kind == 7:
-        return random.choice((a + b, a * b, a - b))
+        return random.choice((a + b, a * b, a - b, 3.0 - a, (a - 1) * 0.5, (a + 0.3) / 3))
     if kind == 8:
         return _shuffled(a, shape)
     if kind == 9:

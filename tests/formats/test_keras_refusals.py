@@ -39,7 +39,8 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
         IMAGE,
         "UpSampling2D 'u': interpolation 'bicubic'",
     ),
-    "a mask of its own": (L.Dropout(0.5, noise_shape=(None, 1), name="d"), (4,), "Dropout 'd': noise_shape"),
+    "division by a result": (lambda x: 1 / x, (4,), "TrueDivide 'true_divide.*': 1.0 and a result; expected a result"),
+    "another operation": (keras.ops.exp, (4,), "Exp 'exp.*': chainrule has no such layer"),
     "a size that is unknown": (L.ReLU(), (None, 6, 3), "has shape .*; expected .* with N alone unknown"),
 }
 

@@ -27,7 +27,8 @@ class KerasCall:
     """A call of a layer, to be translated.
 
     layer      the layer as it stands in the file
-    inputs     what it reads
+    operands   what it reads: results of other layers, for an operation numbers too
+    inputs     the results among them
     assembly   network to which the translation adds its layers
     version    of Keras that wrote the file: 2 or 3
     is_shared  whether the layer is called several times, so that its weights must suit all of them
@@ -36,14 +37,15 @@ class KerasCall:
     def __init__(
         self,
         layer: KerasLayer,
-        inputs: Sequence[KerasValue],
+        operands: Sequence[KerasValue | float],
         assembly: Assembly,
         weights: KerasWeights,
         version: int,
         is_shared: bool = False,
     ) -> None:
         self.layer = layer
-        self.inputs = inputs
+        self.operands = operands
+        self.inputs = [each for each in operands if isinstance(each, KerasValue)]
         self.assembly = assembly
         self.version = version
         self.is_shared = is_shared

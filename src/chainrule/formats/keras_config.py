@@ -11,6 +11,7 @@ from chainrule.strict_json import expect, expect_list, expect_object
 MODELS = ("Sequential", "Functional", "Model")
 OF_KERAS = re.compile(r"(tf_)?keras(\.\w+)*")
 Reference = tuple[str, int, int]  # a layer, the number of its call, the number of that call's result
+Source = Reference | float
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class KerasLayer:
     kind: str
     name: str
     options: Mapping[str, Any]
-    calls: tuple[tuple[Reference, ...], ...]
+    calls: tuple[tuple[Source, ...], ...]
     place: tuple[str, ...]
     operation: bool = False
     model: "KerasModel | None" = None
@@ -75,7 +76,9 @@ def _functional(listed: list[KerasLayer], options: Mapping[str, Any], version: i
         return name, number - later, result
 
     for layer in listed:
-        calls = tuple(tuple(counted(each, False) for each in call) for call in layer.calls)
+        calls = tuple(
+            tuple(counted(each, False) if isinstance(each, tuple) else each for each in call) for call in layer.calls
+        )
         layers[layer.name] = replace(layer, calls=calls)
     inputs, outputs = (_ends(options.get(name)) for name in ("input_layers", "output_layers"))
     return KerasModel(layers, inputs, tuple(counted(each, True) for each in outputs))
@@ -128,10 +131,11 @@ def _layer(found: dict[str, Any], version: int, place: tuple[str, ...]) -> Keras
     if not _is_of_keras(found):
         own = f"{kind} {quoted(name)}: a class of the model's author, whose code would have to run"
         raise FormatError(f"{own}; expected layers of Keras itself")
-    calls = tuple(_call(each, name) for each in expect_list(object, found.get("inbound_nodes", []), "inbound_nodes"))
+    is_operation = ".ops" in str(found.get("module", ""))
+    nodes = expect_list(object, found.get("inbound_nodes", []), "inbound_nodes")
+    calls = tuple(_call(each, name) for each in nodes)
     where = (*place, name)
     model = parse_model(found, version, where) if kind in MODELS else None
-    is_operation = ".ops" in str(found.get("module", ""))
     return KerasLayer(kind, name, options, calls, where, is_operation, model)
 
 
@@ -141,7 +145,7 @@ def _is_of_keras(found: Mapping[str, Any]) -> bool:
     return module is None or (isinstance(module, str) and OF_KERAS.fullmatch(module) is not None)
 
 
-def _call(found: Any, name: str) -> tuple[Reference, ...]:
+def _call(found: Any, name: str) -> tuple[Source, ...]:
     """Return what a call of a layer reads: [[layer, call, result, options], …], or arguments as Keras 3 writes them."""
     entries = entries_of(found)
     if entries is not None:
@@ -150,16 +154,18 @@ def _call(found: Any, name: str) -> tuple[Reference, ...]:
         return tuple(_legacy(each, name) for each in entries)
     both = expect_object(found, f"a call of {quoted(name)}")
     _check_keywords(both.get("kwargs", {}), name)
-    references: list[Reference] = []
+    sources: list[Source] = []
     waiting = [*reversed(expect_list(object, both.get("args", []), "args"))]
     while waiting:
         each: Any = waiting.pop()
         inner = entries_of(each)
         if inner is not None:
             waiting += reversed(inner)
+        elif isinstance(each, (int, float)) and not isinstance(each, bool):
+            sources.append(float(each))
         else:
-            references.append(_tensor(each, name))
-    return tuple(references)
+            sources.append(_tensor(each, name))
+    return tuple(sources)
 
 
 def _tensor(found: Any, name: str) -> Reference:

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.formats.assembly import Assembly, Imported
 from chainrule.formats.keras_call import KerasCall
-from chainrule.formats.keras_config import KerasLayer, KerasModel, Reference, entries_of
+from chainrule.formats.keras_config import KerasLayer, KerasModel, Reference, Source, entries_of
 from chainrule.formats.keras_layers import LAYERS, OPERATIONS
 from chainrule.formats.keras_layout import KerasValue, placed
 from chainrule.formats.keras_weights import KerasWeights
@@ -85,7 +85,7 @@ class KerasWalk:
             if call in results:
                 continue
             sources = self._sources(model, call)
-            calls = [each[:2] for each in sources]
+            calls = [each[:2] for each in sources if isinstance(each, tuple)]
             if missing := [each for each in calls if each not in results]:
                 if call in under_way:
                     raise FormatError(f"layer {quoted(call[0])} depends on its own result")
@@ -93,11 +93,11 @@ class KerasWalk:
                 waiting += [call, *missing]
                 continue
             layer = model.layers[call[0]]
-            values = [_result(results[each], reference) for each, reference in zip(calls, sources, strict=True)]
+            values = [_result(results[each[:2]], each) if isinstance(each, tuple) else each for each in sources]
             results[call] = self._apply(layer, values, is_shared or len(layer.calls) > 1)
         return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
-    def _sources(self, model: KerasModel, call: Call) -> tuple[Reference, ...]:
+    def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:
         """Return what a call reads; FormatError where there is no such call."""
         name, number = call
         layer = model.layers.get(name)
@@ -105,19 +105,20 @@ class KerasWalk:
             raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which is not in the file")
         return layer.calls[number]
 
-    def _apply(self, layer: KerasLayer, values: list[KerasValue], is_shared: bool) -> list[KerasValue]:
+    def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | float], is_shared: bool) -> list[KerasValue]:
         """Return the results of a layer, or of a model within the model."""
         self._count += 1
         if self._count > MAX_CALLS:
             raise FormatError(f"more than {MAX_CALLS:,} calls of layers")
         if layer.model is not None:
-            return self.run(layer.model, values, is_shared)
+            return self.run(layer.model, [each for each in values if isinstance(each, KerasValue)], is_shared)
         call = KerasCall(layer, values, self._assembly, self._weights, self._version, is_shared)
-        known = OPERATIONS if layer.operation else LAYERS
+        has_numbers = len(call.inputs) < len(values)  # .h5 files do not say what is an operation
+        known = OPERATIONS if layer.operation or has_numbers else LAYERS
         if layer.kind not in known:
             found = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
             raise call.refusal(found, "one of those in docs/importing.md")
-        if not values:
+        if not call.inputs:
             raise call.refusal("no input", "results of other layers")
         try:
             result = known[layer.kind](call)

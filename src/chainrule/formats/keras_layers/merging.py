@@ -51,13 +51,41 @@ def concatenate(call: KerasCall) -> KerasValue:
     return placed(node, order)
 
 
-OPERATIONS: dict[str, Callable[[KerasCall], KerasValue]] = {
+def _with_number(kind: str, call: KerasCall) -> KerasValue:
+    """Return a result plus, minus, times or divided by a number, or a number minus a result."""
+    x, is_first = call.x, isinstance(call.operands[0], KerasValue)
+    number = next(each for each in call.operands if not isinstance(each, KerasValue))
+    if kind == "TrueDivide" and is_first and number:
+        return call.affine(x, np.array(1 / number))
+    if kind == "Multiply":
+        return call.affine(x, np.array(number))
+    if kind == "Subtract":
+        return call.affine(x, np.array(1.0 if is_first else -1.0), np.array(-number if is_first else number))
+    if kind == "Add":
+        return call.affine(x, np.array(1.0), np.array(number))
+    raise call.refusal(f"{number} and a result", "a result divided by a number that is not 0")
+
+
+def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of a function of two operands, one of which may be a number."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        if len(call.operands) != 2:
+            raise call.refusal(f"{len(call.operands)} operands", "two")
+        if len(call.inputs) == 1:
+            return _with_number(kind, call)
+        if kind not in LAYERS:
+            raise call.refusal("two results", "a number to divide by")
+        return LAYERS[kind](call)
+
+    return translate
+
+
+LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Add": several("Add"),
     "Multiply": several("Multiply"),
     "Subtract": subtract,
-}
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
-    **OPERATIONS,
     "Average": average,
     "Concatenate": concatenate,
 }
+OPERATIONS = {kind: operation(kind) for kind in ("Add", "Multiply", "Subtract", "TrueDivide")}

@@ -20,9 +20,9 @@ def identity(call: KerasCall) -> KerasValue:
 
 
 def dropout(call: KerasCall) -> KerasValue:
-    """Return Dropout, which does nothing in inference."""
-    rate = call.real("rate", 0.5)
-    return call.elementwise(call.x, "Dropout", rate=rate) if rate else call.x
+    """Return Dropout, which does nothing in inference; one with a noise_shape is left out."""
+    rate, shape = call.real("rate", 0.5), call.option("noise_shape")
+    return call.elementwise(call.x, "Dropout", rate=rate) if rate and shape is None else call.x
 
 
 def flatten(call: KerasCall) -> KerasValue:

@@ -68,6 +68,20 @@ def test_a_dense_layer_that_is_shared_reads_every_input_in_one_order(tmp_path: P
     assert len(loaded.weights) == 2
 
 
+def test_an_image_made_of_a_vector_has_its_channels_first(tmp_path: Path) -> None:
+    row = [L.Dense(24, activation="relu"), L.Reshape((2, 3, 4)), L.Conv2DTranspose(2, 3, 2, padding="same")]
+    loaded = agree(tmp_path, keras.Sequential([keras.Input((5,)), *row]), np.random.default_rng(11))
+    assert loaded.output_shape == (2, 4, 6)
+
+
+def test_numbers_and_values_of_four_axes(tmp_path: Path) -> None:
+    row = [L.Reshape((2, 3, 2, 2)), L.Concatenate(axis=-1), L.Rescaling(2.0, offset=1.0), L.Permute((4, 2, 1, 3))]
+    x = keras.Input((6, 2, 2))
+    y = row[0](x)
+    y = L.Flatten()(row[3](row[2](row[1]([y, L.Activation("tanh")(y)])) - 0.5))
+    agree(tmp_path, keras.Model(x, L.Dense(3)(y)), np.random.default_rng(12))
+
+
 def test_models_with_channels_first(tmp_path: Path) -> None:
     first = {"data_format": "channels_first"}
     row = [

@@ -91,7 +91,8 @@ class Assembly:
 
         Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
         """
-        channels, lifted = x.shape[0], (*x.shape, *[1] * (3 - len(x.shape)))
+        channels, rest = x.shape[0], x.shape[1:]
+        lifted = (channels, *rest, *[1] * (2 - len(rest))) if len(rest) < 3 else (channels, math.prod(rest), 1)
         weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
         options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
         if shift is not None:

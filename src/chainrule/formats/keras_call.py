@@ -16,6 +16,7 @@ from chainrule.shapes import is_whole
 Array = NDArray[Any]
 
 MAX_FILLED = 1 << 24  # entries of a parameter that the file does not have
+LARGEST = float(np.finfo(np.float32).max)
 UNUSED = {  # options that do not change what a layer computes in inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
@@ -217,6 +218,9 @@ class KerasCall:
 
     def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
         """Return scale · x + shift: each one number, or one for every entry of the last axis."""
+        for each in (scale, shift):
+            if each is not None and each.dtype == np.float64 and np.any(np.abs(each) > LARGEST):
+                raise self.refusal("a constant beyond the numbers of 32 bits", f"at most {LARGEST:.1e}")
         if max(np.size(scale), np.size(shift) if shift is not None else 1) == 1:
             count = x.node.shape[0]
             parts = [self.filled(count, float(each.reshape(()))) for each in (scale, shift) if each is not None]

@@ -11,10 +11,9 @@ from chainrule.formats.assembly import Assembly, Imported
 from chainrule.formats.keras_call import KerasCall
 from chainrule.formats.keras_config import KerasLayer, KerasModel, Reference, Source, entries_of
 from chainrule.formats.keras_layers import LAYERS, OPERATIONS
-from chainrule.formats.keras_layout import KerasValue, placed
+from chainrule.formats.keras_layout import KerasValue, axis_first, placed
 from chainrule.formats.keras_weights import KerasWeights
 from chainrule.layers import Input
-from chainrule.layers.node import Node
 from chainrule.shapes import is_whole
 
 MAX_CALLS = 20_000
@@ -31,20 +30,16 @@ def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[
     if first is None or first.kind != "InputLayer":
         raise FormatError(f"the model's input {quoted(name)} is no InputLayer")
     shape = _sample_shape(first)
-    order = [len(shape) - 1, *range(len(shape) - 1)] if _has_channels_last(model) else [*range(len(shape))]
+    channels = -1 if _has_channels_last(model) else 0
+    order = axis_first(channels % len(shape), len(shape))
     x, assembly = Input([shape[axis] for axis in order]), Assembly()
     walk = KerasWalk(assembly, weights, version)
     y = walk.run(model, [placed(x, order)], False)[0]
     if y.node is x:
         raise FormatError("the model's output does not depend on its input by any layer")
     is_double = first.options.get("dtype") == "float64" or np.dtype("float64") in floats
-    return assembly.finished(x, _output(y, order), "float64" if is_double else "float32")
-
-
-def _output(y: KerasValue, order: Sequence[int]) -> Node:
-    """Return a vector in Keras' order, and anything else with the channels where the input has them."""
-    last = y.rank - 1
-    return y.with_first(last if order[:1] != [0] and y.rank > 1 else 0)
+    output = y.with_first(channels % y.rank)
+    return assembly.finished(x, output, "float64" if is_double else "float32")
 
 
 def _has_channels_last(model: KerasModel) -> bool:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import quoted
-from chainrule.formats.keras_call import KerasCall
+from chainrule.formats.keras_call import LARGEST, KerasCall
 from chainrule.formats.keras_config import entries_of, object_of
 from chainrule.formats.keras_layout import KerasValue
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
-LARGEST = float(np.finfo(np.float32).max)
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 

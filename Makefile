@@ -147,6 +147,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
 	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
+	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
 	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 

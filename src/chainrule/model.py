@@ -17,7 +17,7 @@ from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, printable, quoted
-from chainrule.formats import weight_files
+from chainrule.formats import networks, weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.losses import CustomLoss, Loss, LossLike
@@ -532,23 +532,24 @@ def _progress_callbacks(wanted: bool) -> list[Callback]:
 
 
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Model:
-    """Load a model from a file written by `Model.save`, an ONNX file, or a run folder; FormatError if it is invalid."""
+    """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
+
+    Errors   FormatError if it is invalid
+    """
     place = files.as_path(path)
     if place.is_dir():
         from chainrule.runs.opening import load_run
 
         return load_run(place, engine=engine, threads=threads)
-    if place.suffix.lower() == ".onnx":
-        return _load_onnx(place, engine=engine, threads=threads)
+    if networks.is_network(place):
+        return _import(place, engine=engine, threads=threads)
     tensors, about = files.read_tensors(place, "model")
     return Model.from_about(about, engine=engine, threads=threads, weights=tensors)
 
 
-def _load_onnx(path: Path, *, engine: str | None, threads: int | None) -> Model:
-    """Return the network of an ONNX file, named after it."""
-    from chainrule.formats.onnx_graph import read_onnx
-
-    made = read_onnx(path)
+def _import(path: Path, *, engine: str | None, threads: int | None) -> Model:
+    """Return the network that another framework wrote, named after its file."""
+    made = networks.read_network(path)
     try:
         options: Options = {"name": path.stem, "engine": engine, "threads": threads, "dtype": made.dtype}
         return Graph(made.x, made.y, **options | {"weights": made.weights})

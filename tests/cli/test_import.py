@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cli.commands import Invoke, refused
 from formats.onnx_models import made
+from fuzz.formats import keras_files
 from onnx import helper
 from safetensors.numpy import save_file
 
@@ -28,6 +29,17 @@ def test_a_network_is_described_and_written(invoke: Invoke, network: Path, tmp_p
     assert "stem" in result.stdout
     x = np.ones((2, 1, 6, 6), np.float32)
     written, read = cr.load(tmp_path / "m.safetensors"), cr.load(network)
+    np.testing.assert_array_equal(written.predict(x), read.predict(x))
+
+
+@pytest.mark.parametrize(("name", "number"), [("net.keras", 1), ("net.h5", 2), ("NET.HDF5", 2)])
+def test_a_network_of_keras_is_described_and_written(name: str, number: int, invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(keras_files.seeds()[number])
+    result = invoke("import", tmp_path / name, "--out", tmp_path / "m.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert "BatchNorm2D(0.01, 0.001)" in result.stdout
+    x = np.ones((2, 2, 6, 6), np.float32)
+    written, read = (cr.load(tmp_path / each, engine="numpy") for each in ("m.safetensors", name))
     np.testing.assert_array_equal(written.predict(x), read.predict(x))
 
 
@@ -56,5 +68,6 @@ def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path
     refused(invoke("import", tmp_path / "w.txt", "--model", "numpy-cnn"), ".txt", "safetensors")
 
 
-def test_the_table_of_the_page_is_the_one_that_is_printed(invoke: Invoke) -> None:
-    assert invoke("import", "--operators").stdout.strip() in PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("option", ["--operators", "--layers"])
+def test_the_tables_of_the_page_are_those_that_are_printed(option: str, invoke: Invoke) -> None:
+    assert invoke("import", option).stdout.strip() in PAGE.read_text(encoding="utf-8")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     help="Name of a layer here, and in a file of weights; may be given several times.",
 )
 @click.option("--operators", is_flag=True, help="List the operators of ONNX that are read, and what they become.")
+@click.option("--layers", is_flag=True, help="List the layers of Keras that are read, and what they become.")
 @click.option("--markdown", metavar="FILE", type=options.PATH, help="Write that list to a Markdown file.")
 def import_(
     file: Path | None,
@@ -35,26 +36,28 @@ def import_(
     model: str | None,
     pairs: tuple[str, ...],
     operators: bool,
+    layers: bool,
     markdown: Path | None,
 ) -> None:
-    """Read a network from FILE.onnx, or weights from FILE.pt, .pth or .safetensors, and print its layers.
+    """Read a network from FILE.onnx, .keras or .h5, or weights from .pt, .pth or .safetensors, and print its layers.
 
     Nothing in the file is run. What chainrule cannot express is refused by name; docs/importing.md says what it can.
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
+    from chainrule.formats.networks import is_network
     from chainrule.model import load
 
-    if operators:
-        _list_operators(markdown)
+    if operators or layers:
+        _list_operators(markdown) if operators else _list_layers(markdown)
         return
     if file is None:
-        raise OptionError("name the FILE to read, or give --operators")
+        raise OptionError("name the FILE to read, or give --operators or --layers")
     if out is not None:
         run_paths.require_writable(out)
-    if file.suffix.lower() == ".onnx":
+    if is_network(file):
         if model is not None or pairs:
-            raise OptionError("--model and --map are for files of weights; an ONNX file describes its network itself")
+            raise OptionError(f"--model and --map are for files of weights; a {file.suffix} file has its network")
         made = load(file)
     else:
         made = _with_weights(file, model, pairs)
@@ -96,3 +99,18 @@ def _list_operators(markdown: Path | None) -> None:
     click.echo(text)
     if markdown is not None:
         insert(markdown, text)
+
+
+def _list_layers(markdown: Path | None) -> None:
+    """Print a table of the layers of Keras that layers here express; write it to a file too."""
+    import textwrap
+
+    from chainrule.formats.keras_layers import described
+    from chainrule.formats.keras_layers.activations import FUNCTIONS
+    from chainrule.markdown import insert, table
+
+    said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted({*FUNCTIONS} - {'gelu'}))}."
+    text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    click.echo(text)
+    if markdown is not None:
+        insert(markdown, text, ("<!-- layers -->", "<!-- end of layers -->"))

@@ -1,7 +1,9 @@
 """A network put together layer by layer, with the weights that a file gives for them."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,26 @@ from numpy.typing import NDArray
 from chainrule import layers
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer
-from chainrule.layers.node import RESERVED, Node
+from chainrule.layers.node import RESERVED, Input, Node, ordered
 from chainrule.shapes import text
 
 Array = NDArray[Any]
 MAX_NAME = 80
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network that was read from a file, as `model.Graph` takes it.
+
+    x, y      input and output
+    weights   by name, such as conv1.w
+    dtype     "float32" or "float64"
+    """
+
+    x: Input
+    y: Node
+    weights: Mapping[str, Array]
+    dtype: str
 
 
 class Assembly:
@@ -27,6 +44,7 @@ class Assembly:
         self.weights: dict[str, Array] = {}
         self._taken: set[str] = set(RESERVED)
         self._shared: dict[Any, Layer] = {}
+        self._named: list[Node] = []
 
     def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
         """Return the node of a layer without weights, by the name of its class; OptionError if there is none."""
@@ -58,7 +76,29 @@ class Assembly:
         self._taken.add(name)
         self._shared[key] = layer
         self.weights |= {f"{name}.{each}": np.asarray(value) for each, value in weights.items()}
-        return layer(x, name=name)
+        self._named.append(layer(x, name=name))
+        return self._named[-1]
+
+    def finished(self, x: Input, y: Node, dtype: str) -> Imported:
+        """Return the network from x to y; a shared layer's name is that of its first result, as `Graph` orders them."""
+        names = {id(node.layer): node.name for node in self._named}
+        for node in ordered(y):
+            node.name = names.pop(id(node.layer), "")
+        return Imported(x, y, self.weights, dtype)
+
+    def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
+        """Return scale · x + shift, by a convolution with a kernel of 1×1 for each channel.
+
+        Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
+        """
+        channels, rest = x.shape[0], x.shape[1:]
+        lifted = (channels, *rest, *[1] * (2 - len(rest))) if len(rest) < 3 else (channels, math.prod(rest), 1)
+        weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
+        options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
+        if shift is not None:
+            options["bias"] = "untied" if shift.size > channels else True
+            weights["b"] = shift.reshape(lifted if shift.size > channels else (channels,))
+        return reshaped(self.apply_weighted("Conv2D", reshaped(x, lifted), options, weights, stem), x.shape)
 
     def _name(self, stem: str, kind: str) -> str:
         """Return a name that no layer has yet: letters, digits and _, beginning with a letter."""
@@ -86,3 +126,21 @@ def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
     if x.shape == shape:
         return x
     return layers.Flatten()(x) if len(shape) == 1 else layers.Reshape(shape)(x)
+
+
+def permuted(x: Node, order: Sequence[int]) -> Node:
+    """Return a node's values with its axes in another order; axes that stay neighbours are permuted as one."""
+    after = tuple(x.shape[axis] for axis in order)
+    moved = [axis for axis in order if x.shape[axis] > 1]
+    if moved == sorted(moved):
+        return reshaped(x, after)
+    groups: list[list[int]] = []
+    for axis in moved:
+        between = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
+        if groups and axis > groups[-1][-1] and not between:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    lasting = sorted(groups)
+    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in lasting))
+    return reshaped(layers.Permute(tuple(lasting.index(group) for group in groups))(grouped), after)

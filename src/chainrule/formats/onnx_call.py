@@ -183,11 +183,18 @@ class Call:
 
         shared   whether another node with the same constants is the same layer, with the same weights
         """
-        constants = [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]
-        stem, own = stem_of(constants[0]) if constants else "", self._attributes.values()
+        constants, own = self._constants(), self._attributes.values()
         written = tuple((each.name, each.real, each.integer, *each.integers) for each in own)
         source = (self.operation.operator, *constants, *written) if shared else None
-        return Feature(self.assembly.apply_weighted(kind, x.node, options, weights, stem, source), x.batch)
+        return Feature(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source), x.batch)
+
+    @property
+    def stem(self) -> str:
+        """Return the name for a layer, from that of its first constant; "" if that is no name of weights."""
+        return stem_of("".join(self._constants()[:1]))
+
+    def _constants(self) -> list[str]:
+        return [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]
 
     def reshape(self, x: Feature, shape: Sequence[int]) -> Feature:
         """Return a value in another shape, without the batch axis."""

@@ -1,7 +1,6 @@
 """ONNX files as networks: their nodes in order, constants folded, every other node translated into layers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,12 +9,12 @@ from numpy.typing import NDArray
 
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.formats import onnx_messages, onnx_tensors
-from chainrule.formats.assembly import Assembly
+from chainrule.formats.assembly import Assembly, Imported
 from chainrule.formats.onnx_call import Call, Feature, Value
 from chainrule.formats.onnx_folding import fold, shape_part
 from chainrule.formats.onnx_messages import GraphMessage, ModelMessage, OnnxNode
 from chainrule.formats.onnx_operators import OPERATORS
-from chainrule.layers import Input, Node
+from chainrule.layers import Input
 from chainrule.reading import read_bytes
 
 Array = NDArray[Any]
@@ -24,21 +23,6 @@ OLDEST, NEWEST = 6, 28  # versions of ONNX's operators
 MAX_BYTES = 2**31  # of a message of Protocol Buffers
 MAX_NODES = 100_000
 MAX_COMPUTED = 2**28  # entries of all constants that are computed
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A network that was read from a file, as `model.Graph` takes it.
-
-    x, y      input and output
-    weights   by name, such as conv1.w
-    dtype     of the file's input: "float32" or "float64"
-    """
-
-    x: Input
-    y: Node
-    weights: Mapping[str, Array]
-    dtype: str
 
 
 def read_onnx(path: Path) -> Imported:
@@ -65,7 +49,7 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
     y = Walk(graph, opset, values, assembly, folder).value(graph.outputs[0].name)
     if not isinstance(y, Feature) or y.node is x:
         raise FormatError("its output does not depend on its input by any layer")
-    return Imported(x, y.node, assembly.weights, dtype)
+    return assembly.finished(x, y.node, dtype)
 
 
 def _listed(values: Sequence[onnx_messages.Value]) -> str:

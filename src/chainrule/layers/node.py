@@ -98,7 +98,7 @@ def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
     """
     if not isinstance(source, Input) or not isinstance(output, Node):
         raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
-    nodes = _ordered(output)
+    nodes = ordered(output)
     if others := [node for node in nodes if node.layer is None and node is not source]:
         raise OptionError(f"the graph reads another input too, {others[0]!r}; several inputs are not supported")
     if source not in nodes or output is source:
@@ -122,12 +122,12 @@ def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tu
         if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
             raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
         nodes.append(apply(layers[owner], [nodes[each] for each in inputs], name))
-    if len(_ordered(nodes[-1])) != len(nodes):
+    if len(ordered(nodes[-1])) != len(nodes):
         raise OptionError("some layers do not lead to the last one")
     return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]
 
 
-def _ordered(output: Node) -> list[Node]:
+def ordered(output: Node) -> list[Node]:
     """Return all nodes that lead to one, each after those that it reads; of several, the first read comes first."""
     found: dict[int, Node] = {}
     waiting = [(output, False)]

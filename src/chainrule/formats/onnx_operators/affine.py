@@ -1,7 +1,5 @@
 """Multiplication by constants and addition of constants, as a convolution with a kernel of 1×1 for each channel."""
 
-from typing import Any
-
 import numpy as np
 
 from chainrule.formats.onnx_call import Array, Call, Feature
@@ -13,17 +11,8 @@ def scaled(call: Call, x: Feature, scale: Array, shift: Array | None = None) -> 
     Each is one number or one for every channel, and shift may have an entry for every value of a sample; both as ONNX
     aligns them, by their last axes.
     """
-    shape = x.node.shape
-    lifted = (*shape, *[1] * (3 - len(shape)))
-    weights: dict[str, Array] = {"w": _spread(call, scale, x, whole=False).reshape(shape[0], 1, 1, 1)}
-    bias: bool | str = shift is not None
-    if shift is not None:
-        entries = _spread(call, shift, x, whole=True)
-        bias = "untied" if entries.size > shape[0] else True
-        weights["b"] = entries.reshape(lifted if bias == "untied" else (shape[0],))
-    options: dict[str, Any] = {"filters": shape[0], "kernel": 1, "groups": shape[0], "bias": bias}
-    y = call.weighted("Conv2D", call.reshape(x, lifted), options, weights, shared=False)
-    return call.reshape(y, shape)
+    entries = None if shift is None else _spread(call, shift, x, whole=True)
+    return Feature(call.assembly.affine(x.node, _spread(call, scale, x, whole=False), entries, call.stem), x.batch)
 
 
 def _spread(call: Call, value: Array, x: Feature, *, whole: bool) -> Array:

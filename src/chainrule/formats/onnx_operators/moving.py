@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.formats.assembly import permuted
 from chainrule.formats.onnx_call import Array, Call, Feature, Value
 from chainrule.formats.onnx_operators.windows import image, lowered
 
@@ -89,28 +90,7 @@ def transpose(call: Call) -> Feature:
     order = call.integers("perm", [*range(rank)][::-1])
     if sorted(order) != [*range(rank)] or order[0] != 0:
         raise call.refusal(f"perm {order}", f"an order of the axes 0 to {rank - 1} that begins with 0, the batch axis")
-    return permuted(call, x, [axis - 1 for axis in order[1:]])
-
-
-def permuted(call: Call, x: Feature, order: Sequence[int]) -> Feature:
-    """Return a value with the axes of a sample in another order."""
-    shape = x.node.shape
-    after = [shape[axis] for axis in order]
-    moved = [axis for axis in order if shape[axis] > 1]
-    if moved == sorted(moved):
-        return call.reshape(x, after)
-    groups: list[list[int]] = []
-    for axis in moved:
-        between = [k for k in range(groups[-1][-1] + 1, axis) if shape[k] > 1] if groups else [0]
-        if groups and axis > groups[-1][-1] and not between:
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    lasting = sorted(groups)
-    sizes = [math.prod(shape[axis] for axis in group) for group in lasting]
-    axes = tuple(lasting.index(group) for group in groups)
-    y = call.layer("Permute", call.reshape(x, sizes), axes=axes)
-    return call.reshape(y, after)
+    return Feature(permuted(x.node, [axis - 1 for axis in order[1:]]), x.batch)
 
 
 def concat(call: Call) -> Feature:

@@ -1,0 +1,126 @@
+"""Keras itself, which writes the files that tests read and computes what they are compared with.
+
+It runs on its NumPy backend, which needs JAX for convolution and pooling alone: `windows_of_jax` stands in for it.
+Where KERAS_BACKEND names another backend, such as torch, that one is used.
+"""
+
+import os
+import sys
+import warnings
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+import numpy as np
+from formats import windows_of_jax
+from numpy.typing import NDArray
+
+import chainrule as cr
+
+Array = NDArray[Any]
+
+
+class StandIn(ModuleType):
+    """A module of JAX: it has whatever is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return MagicMock()
+
+
+class StandInFinder(MetaPathFinder, Loader):
+    """Finds the modules of JAX."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Return a module for every name in JAX."""
+        return ModuleSpec(name, self, is_package=True) if name.split(".")[0] == "jax" else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module; that of JAX itself has the windows."""
+        made: Any = StandIn(spec.name)
+        if spec.name == "jax":
+            made.Array, made.lax = type("Array", (), {}), windows_of_jax
+        return made
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run nothing."""
+
+
+def _keras() -> Any:
+    """Return Keras, imported while the stand-in can be found."""
+    os.environ.setdefault("KERAS_BACKEND", "numpy")
+    finder = StandInFinder()
+    if os.environ["KERAS_BACKEND"] == "numpy":
+        sys.meta_path.insert(0, finder)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import keras  # pyright: ignore[reportMissingTypeStubs]
+    finally:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+            for name in [each for each in sys.modules if each.split(".")[0] == "jax"]:
+                del sys.modules[name]
+    return keras
+
+
+keras = _keras()
+
+
+def filled(model: Any, draw: np.random.Generator) -> Any:
+    """Return the model with drawn weights: variances are above 0, the others normal."""
+    for each in model.weights:
+        value = draw.standard_normal(each.shape) / max(np.prod(each.shape[:-1]), 1) ** 0.5
+        if each.path.endswith("variance"):
+            value = np.abs(value) + 0.3
+        if "float" in str(each.dtype):
+            each.assign(value.astype(each.dtype))
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # takes the weights up
+    return model
+
+
+def saved(folder: Path, model: Any, ending: str) -> Path:
+    """Return the file that Keras writes a model to."""
+    path = folder / f"some{ending}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.save(path)
+    return path
+
+
+def channels_first(x: Array) -> Array:
+    """Return a batch with the channels as the first axis of each sample."""
+    return np.moveaxis(x, -1, 1) if x.ndim > 2 else x
+
+
+def predicted(model: Any, x: Array) -> Array:
+    """Return what Keras computes; its warnings are its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(model.predict(x, verbose=0))
+
+
+def deviation(model: Any, loaded: Any, x: Array, *, turned: bool = True) -> float:
+    """Return the largest difference of the outputs for a batch, as a share of the largest output.
+
+    turned   whether Keras' channels are last
+    """
+    turn = channels_first if turned else np.asarray
+    expected = turn(predicted(model, x))
+    found = loaded.predict(np.ascontiguousarray(turn(x)))
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max() / np.maximum(np.abs(expected).max(), 1e-3))
+
+
+def agree(folder: Path, model: Any, draw: np.random.Generator, ending: str = ".keras", tolerance: float = 1e-5) -> Any:
+    """Compare the outputs of a model with drawn weights and of its file for a drawn batch, and return the latter's."""
+    loaded = cr.load(saved(folder, filled(model, draw), ending), engine="numpy")
+    x = draw.standard_normal((3, *model.input_shape[1:])).astype(np.float32)
+    assert deviation(model, loaded, x) < tolerance
+    return loaded

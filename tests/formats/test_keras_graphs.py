@@ -1,0 +1,115 @@
+"""Keras models as networks: wiring, shared weights, models within models, order of entries, training, round trips."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from formats.keras_graphs import draw_model
+from formats.keras_models import agree, channels_first, deviation, filled, keras, predicted, saved
+
+import chainrule as cr
+
+L = keras.layers
+COUNT = 25
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_drawn_models(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    agree(tmp_path, draw_model(random), np.random.default_rng(seed), random.choice((".keras", ".h5")))
+
+
+def residual(channels: int) -> Any:
+    """Return a model with a residual block, a flattened image and a dense layer."""
+    x = keras.Input((8, 6, 3))
+    y = L.Conv2D(channels, 3, strides=2, padding="same", use_bias=False)(x)
+    z = L.ReLU(6.0)(L.BatchNormalization(momentum=0.8)(y))
+    y = L.Add()([y, L.Conv2D(channels, 3, padding="same")(z)])
+    return keras.Model(x, L.Dense(3, activation="softmax")(L.Dropout(0.2)(L.Flatten()(y))))
+
+
+def test_what_is_imported_saved_and_loaded_gives_the_same_bits(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    model = agree(tmp_path, residual(4), draw)
+    model.save(tmp_path / "m.safetensors")
+    again = cr.load(tmp_path / "m.safetensors", engine="numpy")
+    x = draw.standard_normal((5, 3, 8, 6)).astype(np.float32)
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+def test_both_kinds_of_file_give_the_same_bits(tmp_path: Path) -> None:
+    model = filled(residual(4), np.random.default_rng(1))
+    one, other = (cr.load(saved(tmp_path, model, ending), engine="numpy") for ending in (".keras", ".h5"))
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+    assert one.names == other.names
+
+
+def test_layers_keep_their_names_and_the_momentum_is_that_of_the_batch(tmp_path: Path) -> None:
+    model = residual(4)
+    loaded = agree(tmp_path, model, np.random.default_rng(2))
+    assert {layer.name for layer in model.layers if layer.weights} <= set(loaded.names)
+    norm = next(layer for layer in loaded.layers if isinstance(layer, cr.BatchNorm2D))
+    assert (norm.momentum, norm.epsilon) == (0.2, 1e-3)
+
+
+def test_the_weights_of_a_dense_layer_take_the_place_of_a_permutation(tmp_path: Path) -> None:
+    loaded = agree(tmp_path, residual(4), np.random.default_rng(3))
+    assert not any(isinstance(layer, cr.Permute) for layer in loaded.layers)
+
+
+def test_a_dense_layer_that_is_shared_reads_every_input_in_one_order(tmp_path: Path) -> None:
+    x = keras.Input((3, 4, 2))
+    dense = L.Dense(5)
+    other = L.Reshape((3, 4, 2))(L.Flatten()(L.Permute((3, 2, 1))(x)))
+    y = L.Add()([dense(L.Flatten()(x)), dense(L.Flatten()(other))])
+    loaded = agree(tmp_path, keras.Model(x, y), np.random.default_rng(4))
+    assert len(loaded.weights) == 2
+
+
+def test_an_image_made_of_a_vector_has_its_channels_first(tmp_path: Path) -> None:
+    row = [L.Dense(24, activation="relu"), L.Reshape((2, 3, 4)), L.Conv2DTranspose(2, 3, 2, padding="same")]
+    loaded = agree(tmp_path, keras.Sequential([keras.Input((5,)), *row]), np.random.default_rng(11))
+    assert loaded.output_shape == (2, 4, 6)
+
+
+def test_numbers_and_values_of_four_axes(tmp_path: Path) -> None:
+    row = [L.Reshape((2, 3, 2, 2)), L.Concatenate(axis=-1), L.Rescaling(2.0, offset=1.0), L.Permute((4, 2, 1, 3))]
+    x = keras.Input((6, 2, 2))
+    y = row[0](x)
+    y = L.Flatten()(row[3](row[2](row[1]([y, L.Activation("tanh")(y)])) - 0.5))
+    agree(tmp_path, keras.Model(x, L.Dense(3)(y)), np.random.default_rng(12))
+
+
+def test_models_with_channels_first(tmp_path: Path) -> None:
+    first = {"data_format": "channels_first"}
+    row = [
+        L.Conv2D(4, 3, padding="same", **first),
+        L.BatchNormalization(axis=1),
+        L.MaxPooling2D(**first),
+        L.Flatten(**first),
+    ]
+    model = filled(keras.Sequential([keras.Input((3, 8, 6)), *row, L.Dense(5)]), np.random.default_rng(5))
+    x = np.random.default_rng(6).standard_normal((3, 3, 8, 6)).astype(np.float32)
+    loaded = cr.load(saved(tmp_path, model, ".keras"), engine="numpy")
+    assert deviation(model, loaded, x, turned=False) < 1e-5
+
+
+def test_an_imported_model_is_trained_and_checked(tmp_path: Path) -> None:
+    model = residual(4)
+    loaded = agree(tmp_path, model, np.random.default_rng(7))
+    draw = np.random.default_rng(8)
+    x, y = draw.standard_normal((32, 3, 8, 6)).astype(np.float32), draw.integers(0, 3, 32)
+    losses = loaded.fit(x, y, epochs=3, rate=1e-2, progress=False).loss
+    assert losses[-1] < losses[0]
+    assert cr.check_gradients(loaded).ok
+
+
+def test_weights_of_16_bits_are_computed_with_in_32(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), L.Dense(3, dtype="float16")])
+    filled(model, np.random.default_rng(9))
+    loaded = cr.load(saved(tmp_path, model, ".keras"), engine="numpy")
+    assert loaded.dtype == np.float32
+    x = np.random.default_rng(10).standard_normal((3, 4)).astype(np.float32)
+    np.testing.assert_allclose(loaded.predict(x), predicted(model, channels_first(x)), atol=1e-2)

@@ -1,0 +1,144 @@
+"""What is refused in Keras files: one line that names the class, the layer, the option, and what is expected."""
+
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py  # pyright: ignore[reportMissingTypeStubs]
+import numpy as np
+import pytest
+from formats.keras_models import filled, keras, saved
+
+import chainrule as cr
+from chainrule.errors import FormatError, OptionError
+
+L = keras.layers
+IMAGE = (6, 6, 4)
+REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
+    "a layer": (L.Conv3D(2, 1), (3, 3, 3, 1), "InputLayer 'x' has shape"),
+    "a layer of sequences": (L.LSTM(3, name="l"), (4, 2), "LSTM 'l': chainrule has no such layer"),
+    "code": (L.Lambda(lambda x: x, name="l"), IMAGE, "Lambda 'l': Python code, which is never run"),
+    "an activation": (
+        L.Conv2D(2, 1, activation="mish", name="c"),
+        IMAGE,
+        "Conv2D 'c': activation 'mish'; expected one",
+    ),
+    "the exact GELU": (L.Dense(2, activation="gelu", name="d"), (4,), "Dense 'd': activation 'gelu', the exact form"),
+    "a threshold": (L.ReLU(threshold=0.5, name="r"), (4,), "ReLU 'r': threshold 0.5; expected 0"),
+    "a slope": (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),
+    "softmax over channels": (L.Softmax(name="s"), IMAGE, r"Softmax 's': softmax over an axis of \(6, 6, 4\)"),
+    "slopes of rows": (L.PReLU(shared_axes=[2], name="p"), IMAGE, r"PReLU 'p': slopes of shape \(6, 1, 4\)"),
+    "an axis": (L.LayerNormalization(axis=1, name="n"), IMAGE, "LayerNormalization 'n': axis"),
+    "renormalisation": (L.BatchNormalization(renorm=True, name="b"), IMAGE, "BatchNormalization 'b': renorm"),
+    "another mode": (
+        L.UpSampling2D(interpolation="bicubic", name="u"),
+        IMAGE,
+        "UpSampling2D 'u': interpolation 'bicubic'",
+    ),
+    "division by a result": (lambda x: 1 / x, (4,), "TrueDivide 'true_divide.*': 1.0 and a result; expected a result"),
+    "another operation": (keras.ops.exp, (4,), "Exp 'exp.*': chainrule has no such layer"),
+    "a size that is unknown": (L.ReLU(), (None, 6, 3), "has shape .*; expected .* with N alone unknown"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) -> None:
+    layer, shape, text = REFUSED[what]
+    x = keras.Input(shape, name="x")
+    with pytest.raises(FormatError, match=text) as refused:
+        cr.load(saved(tmp_path, keras.Model(x, layer(x)), ".keras"))
+    assert re.match(r"\S*some\.keras: ", str(refused.value))
+    assert "\n" not in str(refused.value)
+
+
+def test_several_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
+    a, b = keras.Input((3,)), keras.Input((3,))
+    for model, found in (
+        (keras.Model([a, b], L.Add()([a, b])), "2 inputs and 1"),
+        (keras.Model(a, [a, a]), "1 inputs and 2"),
+    ):
+        with pytest.raises(FormatError, match=f"{found} outputs; expected one of each"):
+            cr.load(saved(tmp_path, model, ".keras"))
+
+
+def test_classes_of_the_author_are_refused_and_not_run(tmp_path: Path) -> None:
+    class Doubled(L.Layer):
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    model = keras.Sequential([keras.Input((3,)), Doubled(name="twice")])
+    for ending, text in ((".keras", "Doubled 'twice': a class of the model's author"), (".h5", "Doubled 'twice'")):
+        with pytest.raises(FormatError, match=text):
+            cr.load(saved(tmp_path, model, ending))
+
+
+@pytest.mark.filterwarnings("ignore")  # of Keras
+def test_weights_alone_are_refused(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), L.Dense(2)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(FormatError, match="weights without their network; expected a whole model"):
+        cr.load(tmp_path / "m.weights.h5")
+
+
+def test_without_h5py_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2)]), ".keras")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(OptionError, match=r'h5py, which is not installed: pip install "chainrule\[keras\]"$'):
+        cr.load(path)
+
+
+def _rewritten(path: Path, change: Callable[[dict[str, Any]], None], weights: Path | None = None) -> Path:
+    """Write a file with a changed configuration."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    change(config)
+    members["config.json"] = json.dumps(config).encode()
+    if weights is not None:
+        members["model.weights.h5"] = weights.read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("units", 7, r"Dense 'd': kernel has type .* and shape \(3, 2\); expected \(3, 7\)"),
+        ("use_bias", False, "Dense 'd': 2 arrays in the file; expected 1: kernel"),
+        ("units", "2", "Dense 'd': units '2'; expected a whole number of at least 1"),
+        ("quantization_config", {"bits": 4}, "Dense 'd': quantization_config .*; expected no quantization_config"),
+    ],
+)
+def test_options_that_do_not_fit(option: str, value: Any, text: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, keras.Sequential([keras.Input((3,)), L.Dense(2, name="d")]), ".keras")
+
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["layers"][1]["config"][option] = value
+
+    with pytest.raises(FormatError, match=text):
+        cr.load(_rewritten(path, change))
+
+
+def test_packed_weights_are_refused(tmp_path: Path) -> None:
+    model = filled(keras.Sequential([keras.Input((3,)), L.Dense(2, name="d")]), np.random.default_rng(0))
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("layers/dense/vars/0", data=np.zeros((3, 2), "f4"), compression="gzip")
+        file.create_dataset("layers/dense/vars/1", data=np.zeros(2, "f4"))
+    path = _rewritten(saved(tmp_path, model, ".keras"), lambda config: None, tmp_path / "w.h5")
+    with pytest.raises(FormatError, match="Dense 'd': kernel is packed"):
+        cr.load(path)
+
+
+def test_a_file_of_something_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "m.keras").write_bytes(b"nothing of the kind")
+    with pytest.raises(FormatError, match=r"m\.keras: it is neither an archive"):
+        cr.load(tmp_path / "m.keras")

@@ -17,7 +17,7 @@ help:
 	@echo "make zoo          train every named network with its recipe and print the table"
 	@echo "make test         run all tests"
 	@echo "make numba-range  the engine's tests with the oldest numba that is allowed and the newest there is"
-	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
+	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
 	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
 	@echo "make fuzz         20,000 damaged inputs for every format and command; docs/reliability.md"

@@ -87,16 +87,24 @@ def _layer(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | N
 
 
 def _again(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Apply a layer with parameters again, to any result for which they have the same shapes."""
-    learning = [node for node in nodes if node.layer and node.layer.parameters(node.inputs[0].shape, "drawn")]
+    """Apply a layer with parameters again, to another result for which they have the same shapes."""
+    learning = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
     if not learning:
         return None
-    first, node = _pick(draw, learning), _node(draw, nodes)
-    layer: Layer = first.layer
-    needed, known = (
-        [each.shape for each in layer.parameters(shape, "drawn")] for shape in (node.shape, first.inputs[0].shape)
-    )
-    return layer(node) if needed == known else None
+    first: Node = _pick(draw, learning)
+    layer, known = first.layer or cr.Flatten(), first.inputs[0]
+    fit = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, known.shape)]
+    others = [node for node in fit if node is not known]
+    return layer(_pick(draw, others or fit))
+
+
+def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
+    """Return the shapes of a layer's parameters for an input; none for one that it does not accept."""
+    try:
+        layer.output_shape(shape, "drawn")
+    except ChainruleError:
+        return []
+    return [each.shape for each in layer.parameters(shape, "drawn")]
 
 
 def _merged(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:

@@ -74,12 +74,13 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
     values, other = (
         probes.values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
     )
-    found = examine(prepare(subject, values, configuration.number, tolerance=FAR), limit=FEW)
+    probe = replace(prepare(subject, values, configuration.number, tolerance=FAR), affine=False)
+    found = examine(probe, limit=FEW)
     if wrong := [row for row in found.rows if not row.ok]:
         return wrong
-    loops, results = GraphSubject(network, engine="reference"), {"y": found.probe.output, **found.claimed}
-    right = {"y": loops.output(values), **loops.gradients(values, found.probe.dy)}
-    known = KnownProbe(found.probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
+    loops, results = GraphSubject(network, engine="reference"), {"y": probe.output, **found.claimed}
+    right = {"y": loops.output(values), **loops.gradients(values, probe.dy)}
+    known = KnownProbe(probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
     return _beside(results, right) or another_forward(known, other)
 
 

@@ -9,7 +9,7 @@ OLDEST_NUMBA ?= 0.61.0
 SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help widths wheel train zoo test numba-range prove alarms parity networks guard fuzz faults mutate lint types format
+.PHONY: help widths wheel train zoo test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
 .PHONY: experiments bench cifar page-speed screenshots clean
 
 help:
@@ -17,11 +17,12 @@ help:
 	@echo "make zoo          train every named network with its recipe and print the table"
 	@echo "make test         run all tests"
 	@echo "make numba-range  the engine's tests with the oldest numba that is allowed and the newest there is"
-	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
+	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
 	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
 	@echo "make fuzz         20,000 damaged inputs for every format and command; docs/reliability.md"
 	@echo "make networks     2,000 drawn networks, compiled engine beside NumPy's (ARGS=\"--count 100 --seed 1\")"
+	@echo "make light        networks that come with ONNX, timed beside ONNX Runtime (ARGS=\"--network squeezenet\")"
 	@echo "make guard        every compiled kernel between pages that may not be touched, with drawn shapes (Linux)"
 	@echo "make widths       the engine's tests with registers of 128 and of 256 bits (long)"
 	@echo "make wheel        build the wheel, install it into a fresh environment, read the documentation and predict there"
@@ -124,6 +125,9 @@ networks: $(VENV)/.test
 
 guard: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m engines.guard --markdown docs/reliability.md $(ARGS)
+
+light: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m formats.light --markdown docs/importing.md $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

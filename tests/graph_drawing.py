@@ -1,50 +1,37 @@
-"""Random graphs: branches, shared layers, gates, sums of several readers."""
+"""Random graphs that end in a softmax, drawn as `chainrule prove` draws them: of smooth layers of every kind."""
+
+from typing import Any
 
 import numpy as np
 
 import chainrule as cr
+from chainrule.check import graphs
+from chainrule.layers import Layer, Node
 
-ACTIVATIONS = (cr.Tanh, cr.Sigmoid, cr.SiLU)  # smooth, so that differences of the loss are exact
+ANY: tuple[Layer, ...] = (  # for any shape
+    *(cr.Tanh(), cr.Sigmoid(), cr.SiLU(), cr.GELU(), cr.ELU(), cr.Softplus(), cr.Arctan()),
+    *(cr.BatchNorm2D(), cr.GroupNorm(2), cr.LayerNorm(0.1), cr.Permute(()), cr.Slice(0, 0)),
+)
+OF_IMAGES: tuple[Layer, ...] = (
+    *(cr.Conv2D(3, 3, padding="same"), cr.Conv2D(2, 1), cr.Conv2D(4, (2, 3), stride=2), cr.ConvTranspose2D(2, 2)),
+    *(cr.InstanceNorm2D(0.1), cr.LocalResponseNorm(3, 0.5), cr.AveragePool2D(2, ceil_mode=True)),
+    *(cr.AdaptiveAveragePool2D((2, 3)), cr.UpSample2D(2, "bilinear"), cr.Pad2D(((1, 0), (0, 2)))),
+    *(cr.Crop2D(((0, 1), (1, 0))), cr.Reshape((1,))),
+)
 
 
-def draw_graph(draw: np.random.Generator, **options) -> cr.Graph:
-    """Draw a graph of some ten layers on images of 2×5×6, whose results all reach the output."""
-    x = cr.Input((2, 5, 6))
-    nodes, shared = [x], {}
-    for _ in range(draw.integers(3, 9)):
-        nodes.append(_layer(draw, nodes, shared))
-    parts = [cr.GlobalAveragePool2D()(node) for node in nodes[1:] if draw.random() < 0.3 or node is nodes[-1]]
-    ends = [cr.Dense(3)(part) for part in parts]
-    y = cr.Add()(*ends) if len(ends) > 1 else ends[0]
+def draw_graph(draw: np.random.Generator, **options: Any) -> cr.Graph:
+    """Draw a graph of some ten layers on images of 2×5×6, whose results lead to the output."""
+    x, y = graphs.draw_graph(draw, (2, 5, 6), _smooth, steps=int(draw.integers(3, 9)), most=500)
+    y = cr.Dense(3)(y if len(y.shape) == 1 else cr.Flatten()(y))
     model = cr.Graph(x, cr.Softmax()(y), **options)
     generator = np.random.default_rng(model.parameters.size)
     model.parameters += generator.normal(scale=0.2, size=model.parameters.shape).astype(model.dtype)
     return model
 
 
-def _layer(draw, nodes, shared):
-    a = nodes[draw.integers(len(nodes))]
-    alike = [node for node in nodes if node.shape == a.shape]
-    b = alike[draw.integers(len(alike))]
-    kind = draw.integers(9)
-    if kind == 0:
-        return ACTIVATIONS[draw.integers(len(ACTIVATIONS))]()(a)
-    if kind == 1:
-        return (cr.Add() if draw.random() < 0.6 else cr.Multiply())(a, b)
-    if kind == 2:
-        channels = a.shape[0]
-        gate = cr.Sigmoid()(cr.Conv2D(channels, 1)(cr.AveragePool2D(a.shape[1:])(a)))
-        return cr.Multiply()(b, gate)
-    if kind == 3:
-        return cr.Add()(b, cr.Conv2D(1, 3, padding="same")(a), a)
-    if kind == 4:
-        return cr.BatchNorm2D()(a)
-    if kind == 5:
-        layer = shared.setdefault(a.shape[0], cr.Conv2D(a.shape[0], 3, padding="same"))
-        return layer(a)
-    if kind == 6:
-        return cr.Concatenate()(a, cr.Tanh()(b), a)
-    if kind == 7:
-        start = int(draw.integers(a.shape[0]))
-        return cr.Slice(0, start)(a)
-    return cr.Conv2D(int(draw.integers(1, 5)), int(draw.choice((1, 3))), padding="same")(a)
+def _smooth(draw: np.random.Generator, node: Node) -> Layer | None:
+    """Draw a layer without kinks, so that differences of the loss are exact."""
+    known = (*ANY, *OF_IMAGES * 2) if len(node.shape) == 3 else ANY
+    layer = graphs.fitted(draw, known[draw.integers(len(known))], node.shape)
+    return layer if len(node.shape) != 2 or not isinstance(layer, cr.BatchNorm2D) else cr.BatchNorm1D()

@@ -1,4 +1,4 @@
-"""Graphs: what they are read from, refused ones, files, and drawn ones on every engine."""
+"""Graphs: what they are read from, refused ones, files, and the gradients of drawn ones."""
 
 import numpy as np
 import pytest
@@ -157,20 +157,3 @@ def test_gradients_of_drawn_graphs_by_differences(seed):
         model.parameters[:] = start + step * direction
         values.append(loss_and_gradient(model, x, t)[0])
     assert np.dot(gradient, direction) == pytest.approx((values[0] - values[1]) / (2 * h), rel=2e-5, abs=1e-8)
-
-
-@settings(max_examples=2, deadline=None)  # each is compiled; `make networks` draws more
-@given(st.integers(0, 2**32 - 1), st.sampled_from(("float64", "float32")), st.sampled_from((1, 2)))
-def test_drawn_graphs_are_the_same_on_every_engine(seed, dtype, threads):
-    models = [
-        draw_graph(np.random.default_rng(seed), engine=engine, dtype=dtype, threads=threads)
-        for engine in ("numpy", "numba")
-    ]
-    x, t = batch(models[0])
-    tolerance = {"rtol": 1e-9, "atol": 1e-11} if dtype == "float64" else {"rtol": 2e-3, "atol": 2e-4}
-    for count in (1, 5):
-        outputs = [model.predict(x[:count]) for model in models]
-        np.testing.assert_allclose(outputs[1], outputs[0], **tolerance)
-    (loss, gradient), (ours, mine) = (loss_and_gradient(model, x, t) for model in models)
-    assert ours == pytest.approx(loss, rel=1e-5)
-    np.testing.assert_allclose(mine, gradient, **tolerance)

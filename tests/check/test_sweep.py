@@ -1,14 +1,17 @@
-"""More than a thousand random layers: outputs against the reference, gradients by finite differences."""
+"""More than a thousand random layers and graphs: outputs against the reference, gradients by differences."""
 
-from dataclasses import fields
+from collections import Counter
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+import chainrule.plan
 from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
-from chainrule.check.sweep import sweep, verify
+from chainrule.check.graph_configurations import GraphConfiguration
+from chainrule.check.sweep import configuration, is_graph, sweep, verify
 from chainrule.engines.modules import ModuleEngine
-from chainrule.layers import IN_A_ROW
+from chainrule.layers import IN_A_ROW, NAMED
 
 COUNT, PARTS = 1600, 8
 SEED = 20
@@ -39,9 +42,44 @@ def test_all_options_vary(drawn: list[Configuration]) -> None:
                 assert len({repr(getattr(layer, option.name)) for layer in layers}) > 1, (kind, option.name)
 
 
+GRAPHS = [number for number in range(4000) if is_graph(number)]
+
+
+@pytest.fixture(scope="module")
+def graphs() -> list[GraphConfiguration]:
+    found = [configuration(SEED, number) for number in GRAPHS]
+    return [one for one in found if isinstance(one, GraphConfiguration)]
+
+
+def test_graphs_of_all_layers_that_branch_share_and_meet(graphs: list[GraphConfiguration]) -> None:
+    assert len(graphs) == len(GRAPHS)
+    assert {type(layer).__name__ for one in graphs for layer in one.layers} == set(NAMED)
+    assert {one.engine for one in graphs} == set(ENGINES)
+    readers = [Counter(each for inputs in one.wiring.inputs for each in inputs) for one in graphs]
+    assert {1, 2, 3, 4} <= {max(found.values()) for found in readers}  # readers of one result
+    shared = [one for one in graphs if len(set(one.wiring.owners)) < len(one.layers)]
+    assert any(one.layers[owner].parameters(one.shape, "") for one in shared for owner in one.wiring.owners)
+    assert sum(len(inputs) > 2 for one in graphs for inputs in one.wiring.inputs) > 20
+
+
+def test_a_sum_that_forgets_a_reader_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference runs the same plan: only the numerical derivatives can tell."""
+    add = chainrule.plan._sum
+
+    def last_part(parts, whole):
+        return [replace(one, reads=(parts[-1], parts[-1])) for one in add(parts, whole)]
+
+    monkeypatch.setattr("chainrule.plan._sum", last_part)
+    failures = [failure for failure in sweep(GRAPHS[:40], SEED, ("numpy",)) if failure is not None]
+    assert len(failures) > 5
+    assert f"{failures[0].configuration.number}: " in str(failures[0])
+
+
 def test_a_number_repeats_its_configuration() -> None:
     assert draw(3, 77) == draw(3, 77)
     assert [draw(3, number) for number in range(70, 80)] != [draw(4, number) for number in range(70, 80)]
+    for number in (77, GRAPHS[5]):
+        assert configuration(3, number) == configuration(3, number) != configuration(4, number)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +92,8 @@ def test_a_number_repeats_its_configuration() -> None:
         ("relu", lambda y: np.minimum(y, 6)),  # right near 0
         ("tanh", lambda y: np.where(np.abs(y) == 1, np.nan, y)),  # right up to ±18
         ("dense", lambda y: y * (1 + 1e-4 * (len(y) > 14))),  # right for small batches
+        ("multiply", lambda y: y * (1 + 1e-6)),  # in graphs only
+        ("concatenate", lambda y: np.roll(y, 1, axis=1)),
     ],
 )
 def test_failures_are_found(operation: str, spoil: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +104,7 @@ def test_failures_are_found(operation: str, spoil: object, monkeypatch: pytest.M
         return (spoil(results[0]), *results[1:]) if (self.name, called) == ("numpy", operation) else results  # pyright: ignore
 
     monkeypatch.setattr(ModuleEngine, "run", spoilt)
-    failures = [failure for failure in sweep(range(400), SEED, ("numpy",)) if failure is not None]
-    assert failures
-    assert verify(failures[0].configuration, SEED) is not None
-    assert str(failures[0].configuration) in str(failures[0])
+    failure = next((each for each in sweep(range(460, 0, -1), SEED, ("numpy",)) if each is not None), None)
+    assert failure is not None
+    assert verify(failure.configuration, SEED) is not None
+    assert str(failure.configuration) in str(failure)

@@ -272,14 +272,21 @@ def test_grade_refused(invoke, words, part):
 
 
 def test_prove(invoke, monkeypatch):
-    result = invoke("prove", "--count", 44, "--engine", "numpy")
-    assert (result.exit_code, result.stdout) == (0, "44 configurations: all right (seed 0)\n")
+    result = invoke("prove", "--count", 43, "--engine", "numpy")
+    assert (result.exit_code, result.stdout) == (0, "43 layers and 0 graphs: all right (seed 0)\n")
     monkeypatch.setattr("chainrule.engines.numpy.sigmoid_dx", lambda dy, y: dy)
-    result = invoke("prove", "--count", 44, "--engine", "numpy", "--quiet")
+    result = invoke("prove", "--count", 43, "--engine", "numpy", "--quiet")
     assert result.exit_code == 1
-    (wrong,) = re.findall(r"(\d+) of 44 configurations are wrong \(seed 0\)", result.stdout)
-    planted = [number for number in range(44) if type(draw(0, number).layer) is cr.Sigmoid]
+    (wrong,) = re.findall(r"43 layers and 0 graphs: (\d+) are wrong \(seed 0\)", result.stdout)
+    planted = [number for number in range(43) if type(draw(0, number).layer) is cr.Sigmoid]
     assert int(wrong) == len(planted) > 0
     again = result.stdout.splitlines()[-1].removeprefix("again: chainrule ").split()
     assert again[:5] == ["prove", "--seed", "0", "--first", str(planted[-1])]
     assert invoke(*again, "--json").exit_code == 1
+
+
+def test_prove_counts_graphs(invoke):
+    result = invoke("prove", "--count", 200, "--engine", "numpy", "--json")
+    found = json.loads(result.stdout)
+    assert found["ok"]
+    assert 20 < found["graphs"] < 60

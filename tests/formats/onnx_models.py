@@ -38,16 +38,16 @@ def theirs(model: bytes, x: Array) -> Array:
     return session.run(None, {session.get_inputs()[0].name: x})[0]
 
 
-def ours(folder: Path, model: bytes) -> Any:
+def ours(folder: Path, model: bytes, engine: str = "numpy") -> Any:
     """Return the model as it is loaded here."""
     path = folder / "some.onnx"
     path.write_bytes(model)
-    return cr.load(path, engine="numpy")
+    return cr.load(path, engine=engine)
 
 
-def agree(folder: Path, model: bytes, x: Array, tolerance: float = 1e-5) -> Any:
+def agree(folder: Path, model: bytes, x: Array, tolerance: float = 1e-5, engine: str = "numpy") -> Any:
     """Compare the outputs of both for a batch, and return our model."""
-    loaded = ours(folder, model)
+    loaded = ours(folder, model, engine)
     expected = theirs(model, x)
     found = loaded.predict(x)
     scale = max(float(np.abs(expected).max()), 1e-3)

@@ -13,7 +13,7 @@ from networks.drawing import Array, Drawn
 
 from chainrule import errors
 from chainrule.engines.modules import ModuleEngine
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.training.step import Stepper
 
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # relative to the largest entry of an array, or to 1
@@ -64,7 +64,7 @@ def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
     return found
 
 
-def trained(drawn: Drawn, model: Sequential, x: Array, t: Array) -> Results:
+def trained(drawn: Drawn, model: Model, x: Array, t: Array) -> Results:
     """Return the reports and states of training steps, one of them with a single sample, and of an epoch of `fit`."""
     found: Results = {}
     stepper = Stepper(model, drawn.optimizer, drawn.loss or "", drawn.clip_norm)

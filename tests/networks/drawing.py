@@ -1,10 +1,12 @@
-"""Networks with drawn sequences of layers and their inputs, each a pure function of (seed, number).
+"""Drawn networks and their inputs, each a pure function of (seed, number): rows of layers, and graphs.
 
 Layers come in any order that their shapes allow, with the options drawn by `parity.drawing`, so that a new layer
 there is drawn here too. Convolutions often have filters that fill vectors, and are followed by ReLU and
 pooling more often than by chance, since kernels fuse them.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +16,11 @@ from parity.drawing import DRAWN, one
 
 from chainrule import layers as cr
 from chainrule import losses, optimizers
+from chainrule.check import graphs
 from chainrule.errors import ChainruleError
-from chainrule.layers import Layer
-from chainrule.model import Sequential
+from chainrule.layers import Layer, Node, node
+from chainrule.layers.node import Wiring
+from chainrule.model import Graph, Sequential, connect
 
 Array = NDArray[Any]
 Draw = np.random.Generator
@@ -30,6 +34,7 @@ AFTER = {  # likely successors
     **dict.fromkeys(CONVOLUTIONS, ("ReLU", "ReLU", "MaxPool1D", "MaxPool2D", "MaxPool2D")),
     "BatchNorm2D": ("ReLU",),
     "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
+    "Add": ("ReLU",),
     "MaxPool1D": ("MaxPool1D", "ReLU"),
     "MaxPool2D": ("MaxPool2D", "MaxPool2D", "ReLU"),
 }
@@ -46,6 +51,7 @@ OPTIMIZERS = (
 class Drawn:
     """A network and its inputs.
 
+    wiring   what each layer reads; None: the one before it
     loss     None where the last layer's output is not a vector, so that the network can only predict
     batches  sizes of successive batches, which are slices of x and t
     """
@@ -61,19 +67,20 @@ class Drawn:
     optimizer: optimizers.Optimizer
     clip_norm: float | None
     seed: int
+    wiring: Wiring | None = None
 
     def __str__(self) -> str:
-        shown = ", ".join(layer.describe() for layer in self.layers)
+        shown = graphs.describe(self.layers, self.wiring or node.chain(self.layers))
         size = "×".join(map(str, self.x.shape[1:]))
         return (
             f"network {self.number}: [{shown}] on {size}, {self.loss}, batches {self.batches}, {self.dtype}, "
             f"{self.threads} threads, {self.optimizer.name}, clip {self.clip_norm}, seed {self.seed}"
         )
 
-    def build(self, engine: str) -> Sequential:
+    def build(self, engine: str) -> Sequential | Graph:
         """Build the model on an engine; biases and running statistics differ from 0 and 1."""
         options: dict[str, Any] = {"dtype": self.dtype, "seed": self.seed, "engine": engine, "threads": self.threads}
-        model = Sequential(self.layers, self.x.shape[1:], loss=self.loss or losses.NAMES[0], **options)
+        model = connect(self.layers, self.x.shape[1:], self.wiring, loss=self.loss or losses.NAMES[0], **options)
         draw = np.random.default_rng([self.seed, 1])
         model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype(self.dtype)
         model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype(self.dtype)
@@ -86,17 +93,23 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
     while True:
         loss = one(draw, *losses.NAMES)
         shape = input_shape(draw)
-        row, output = layer_row(draw, shape)
-        ended = end(draw, row, output, loss)
+        x, drawn = layer_graph(draw, shape) if draw.integers(2) else layer_row(draw, shape)
+        ended = end(draw, drawn, loss)
         batches = batch_sizes(draw)
-        found, loss = (ended, loss) if ended and draw.random() < 0.9 else (row, None)
-        if found and work(found, shape) * max(batches) <= MOST and largest(found, shape) * max(batches) <= NUMBERS:
+        y, loss = (ended, loss) if draw.random() < 0.9 else (drawn, None)
+        if y is x:
+            continue
+        layers, wiring = node.trace(x, y)
+        read, given = shapes(layers, wiring, shape)
+        entries = max(math.prod(each) for each in (shape, *given))
+        if work(layers, read, given) * max(batches) <= MOST and entries * max(batches) <= NUMBERS:
             break
-    outputs = follow(found, shape)[-1]
+    outputs = y.shape
     count = max(batches)
     return Drawn(
         number=number,
-        layers=tuple(found),
+        layers=layers,
+        wiring=wiring,
         x=one(draw, 1, 1, 3) * draw.normal(size=(count, *shape)),
         t=targets(draw, loss, count, outputs[0]),
         loss=loss,
@@ -125,30 +138,34 @@ def batch_sizes(draw: Draw) -> tuple[int, ...]:
     return tuple(int(one(draw, 1, *draw.integers(1, most + 1, 3))) for _ in range(3))
 
 
-def layer_row(draw: Draw, shape: Shape) -> tuple[list[Layer], Shape]:
-    """Draw up to eight layers, each of which accepts the output of the one before."""
-    row: list[Layer] = []
+def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
+    """Draw up to eight layers, each of which accepts the output of the one before; return input and output."""
+    x = y = cr.Input(shape)
     for _ in range(int(draw.integers(1, 9))):
-        found = next_layer(draw, row, shape)
+        found = next_layer(draw, y)
         if found is None:
             break
-        row.append(found)
-        shape = found.output_shape(shape, "drawn")
-    return row, shape
+        y = replace(found)(y)
+    return x, y
 
 
-def next_layer(draw: Draw, row: list[Layer], shape: Shape) -> Layer | None:
-    """Draw a layer that accepts a shape; return None if none was found."""
-    usual = AFTER.get(type(row[-1]).__name__ if row else "", ())
+def layer_graph(draw: Draw, shape: Shape) -> tuple[Node, Node]:
+    """Draw a graph of about as many layers; return input and output."""
+    return graphs.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), most=NUMBERS)
+
+
+def next_layer(draw: Draw, given: Node) -> Layer | None:
+    """Draw a layer that accepts a node's result; return None if none was found."""
+    usual = AFTER.get(type(given.layer).__name__, ())
     for _ in range(TRIES):
         name = one(draw, *DRAWN)
         if usual and draw.random() < 0.6:
             name = one(draw, *usual)
-        elif len(shape) > 1 and draw.random() < 0.6:
+        elif len(given.shape) > 1 and draw.random() < 0.6:
             name = one(draw, *CONVOLUTIONS)
         try:
-            layer = candidate(draw, name, shape)
-            layer.output_shape(shape, "drawn")
+            layer = candidate(draw, name, given.shape)
+            layer.output_shape(given.shape, "drawn")
         except ChainruleError:
             continue
         return layer
@@ -157,36 +174,30 @@ def next_layer(draw: Draw, row: list[Layer], shape: Shape) -> Layer | None:
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
-    layer: Any = DRAWN[name](draw, cr.NAMED[name])[0]
+    layer: Any = graphs.fitted(draw, DRAWN[name](draw, cr.NAMED[name])[0], shape)
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
-        groups = layer.groups if shape[0] % layer.groups == 0 else 1
-        filters = groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
-        layer = replace(layer, filters=filters, groups=groups)
+        filters = layer.groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
+        layer = replace(layer, filters=filters)
         return layer if draw.integers(2) else replace(layer, stride=1, dilation=1, padding=one(draw, "valid", "same"))
     if name.startswith("MaxPool") and draw.integers(3):
         return type(layer)(2)
-    if name == "Reshape":
-        size = int(np.prod(shape))
-        return cr.Reshape(one(draw, (size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)))
     return layer
 
 
-def end(draw: Draw, row: list[Layer], shape: Shape, loss: str) -> list[Layer] | None:
-    """Append an ending that gives a vector for the loss; none where nothing fits."""
-    row = list(row)
-    if len(shape) > 1:
-        row.append(cr.Flatten())
-        shape = (int(np.prod(shape)),)
-    if shape[0] > 40 or shape == (1,) or draw.integers(2):
-        row.append(cr.Dense(int(draw.integers(2, 12)), bias=bool(draw.integers(2))))
-    last = type(row[-1]) if row else None
+def end(draw: Draw, drawn: Node, loss: str) -> Node:
+    """Return a vector for the loss, computed from the output of what was drawn."""
+    if len(drawn.shape) > 1:
+        drawn = cr.Flatten()(drawn)
+    if drawn.shape[0] > 40 or drawn.shape == (1,) or draw.integers(2):
+        drawn = cr.Dense(int(draw.integers(2, 12)), bias=bool(draw.integers(2)))(drawn)
+    last = type(drawn.layer)
     if loss == "categorical_cross_entropy" and last is not cr.Softmax:
-        row.append(cr.Softmax())
+        return cr.Softmax()(drawn)
     if loss == "binary_cross_entropy" and last not in (cr.Softmax, cr.Sigmoid):
-        row.append(one(draw, cr.Softmax(), cr.Sigmoid()))
+        return one(draw, cr.Softmax(), cr.Sigmoid())(drawn)
     if loss == "softmax_cross_entropy" and last in (cr.Softmax, cr.Sigmoid):
-        row.append(cr.Dense(3))
-    return row or None
+        return cr.Dense(3)(drawn)
+    return drawn
 
 
 def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
@@ -199,26 +210,19 @@ def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
     return one(draw, one_hot, draw.normal(size=(count, classes)))
 
 
-def follow(row: list[Layer], shape: Shape) -> list[Shape]:
-    """Return the output shape of each layer."""
-    shapes: list[Shape] = []
-    for layer in row:
-        shape = layer.output_shape(shape, "drawn")
-        shapes.append(shape)
-    return shapes
+def shapes(layers: Sequence[Layer], wiring: Wiring, shape: Shape) -> tuple[list[Shape], list[Shape]]:
+    """Return the shape of the first input of each layer, and that of its output."""
+    known = [shape]
+    for layer, inputs in zip(layers, wiring.inputs, strict=True):
+        known.append(layer.joint_shape([known[each] for each in inputs], "drawn"))
+    return [known[inputs[0]] for inputs in wiring.inputs], known[1:]
 
 
-def work(row: list[Layer], shape: Shape) -> int:
-    """Estimate the multiplications of a forward pass per sample."""
+def work(layers: Sequence[Layer], read: Sequence[Shape], given: Sequence[Shape]) -> int:
+    """Estimate the multiplications of a forward pass per sample, from the shapes that layers read and give."""
     total = 0
-    for layer, out in zip(row, follow(row, shape), strict=True):
+    for layer, shape, out in zip(layers, read, given, strict=True):
         weights = [parameter for parameter in layer.parameters(shape, "drawn") if parameter.name == "w"]
         cells = max(np.prod(out[1:]), np.prod(shape[1:])) if len(out) > 1 else 1
         total += sum(int(np.prod(parameter.shape) * cells) for parameter in weights)
-        shape = out
     return total
-
-
-def largest(row: list[Layer], shape: Shape) -> int:
-    """Return the size of a sample's largest array."""
-    return max(int(np.prod(each)) for each in [shape, *follow(row, shape)])

@@ -5,6 +5,7 @@ Here in float64, whose kernels other tests compile too, and with programs interp
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from chainrule import layers, losses, optimizers
 from chainrule.engines.numba import generator, programs, rewriting
 from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
+from chainrule.layers import node
+from chainrule.layers.node import Wiring
+from chainrule.model import connect
 
 COUNT, PARTS = 60, 4
-MANY = 500  # networks that are only drawn, to check their variety
+MANY = 800  # networks that are only drawn, to check their variety
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -53,12 +57,12 @@ ROWS: dict[str, list[Any]] = {
 }
 
 
-def named(row: list[Any], loss: str = "half_squared_error", count: int = 5) -> Drawn:
+def named(row: Sequence[Any], wiring: Wiring | None = None, loss: str = "half_squared_error", count: int = 5) -> Drawn:
     draw = np.random.default_rng(1)
-    made = (*row, cr.Flatten())
+    made = tuple(row) if wiring else (*row, cr.Flatten())
     x = draw.normal(size=(count, 1, 20, 20))
-    t = draw.normal(size=(count, cr.Sequential(made, x.shape[1:], engine="numpy").output_shape[0]))
-    return Drawn(0, made, x, t, loss, (count, 1, 3), "float64", 2, optimizers.SGD(0.01), None, 1)
+    t = draw.normal(size=(count, connect(made, x.shape[1:], wiring, engine="numpy").output_shape[0]))
+    return Drawn(0, made, x, t, loss, (count, 1, 3), "float64", 2, optimizers.SGD(0.01), None, 1, wiring)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -70,6 +74,29 @@ def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
 
 def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
     compare(named([cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)]))
+
+
+def gated() -> tuple[Any, Any]:
+    """Return input and output of a graph with a sum, a gate, a shared layer and a concatenation."""
+    x = cr.Input((1, 20, 20))
+    shared = cr.Conv2D(1, 3, padding="same")
+    y = cr.ReLU()(cr.Add()(shared(x), cr.BatchNorm2D()(shared(shared(x)))))
+    y = cr.Multiply()(y, cr.Sigmoid()(cr.Conv2D(1, 1)(cr.AveragePool2D((20, 20))(y))))
+    return x, cr.Flatten()(cr.Concatenate()(cr.MaxPool2D(2)(y), cr.Conv2D(2, 2, stride=2)(x)))
+
+
+def test_a_compiled_graph_predicts_and_trains_as_an_interpreted_one() -> None:
+    assert compare(named(*node.trace(*gated()))) == "same"
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> None:
+    for layer in (cr.Conv2D(1, 3, padding="same"), cr.BatchNorm2D(), cr.PReLU()):
+        x = y = cr.Input((1, 20, 20))
+        for _ in range(times):
+            y = layer(y)
+        with interpreted.running(small=False):
+            assert compare(named(*node.trace(x, cr.Flatten()(y)))) == "same"
 
 
 def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +118,10 @@ def plans_of(drawn: Drawn) -> list[ProgramWriter]:
 
 def test_everything_is_drawn() -> None:
     networks = [draw_network(0, number) for number in range(MANY)]
-    assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.IN_A_ROW)
+    assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED)
+    graphs = [drawn for drawn in networks if drawn.wiring and not drawn.wiring.is_chain]
+    assert MANY / 3 < len(graphs) < 2 * MANY / 3
+    assert sum(len(set(drawn.wiring.owners)) < len(drawn.layers) for drawn in graphs if drawn.wiring) > 20
     assert {drawn.loss for drawn in networks} == {*losses.NAMES, None}
     assert {drawn.dtype for drawn in networks} == {"float32", "float64"}
     assert {drawn.threads for drawn in networks} == {1, 2, 3}
@@ -126,6 +156,7 @@ def test_every_rewriting_is_met() -> None:
     assert {"cross_correlate_dx", "correlate_filters_dw", "correlate_taps_dx", "correlate_taps_dw"} < set(met)
     assert {"correlate_few", "correlate_few rectify", "correlate_few_dx", "correlate_few_dw"} < set(met)
     assert slopes >= {0.0, 1.0}
+    assert met["add rectify"]
     assert met["batch_norm_dw"]  # where nothing before the layer learns
     assert batch_wide > 20
     assert held > 20
@@ -155,4 +186,6 @@ def test_the_same_number_draws_the_same_network() -> None:
     first, again = (draw_network(3, 5) for _ in range(2))
     assert str(first) == str(again)
     np.testing.assert_array_equal(first.x, again.x)
-    assert drawing.work(list(first.layers), first.x.shape[1:]) * len(first.x) <= drawing.MOST
+    assert first.wiring is not None
+    shapes = drawing.shapes(first.layers, first.wiring, first.x.shape[1:])
+    assert drawing.work(first.layers, *shapes) * len(first.x) <= drawing.MOST

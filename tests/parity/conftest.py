@@ -10,11 +10,17 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print a line for each comparison recorded with `record_property`."""
+    """Print a line for each comparison recorded with `record_property`, and the networks of torchvision."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
-    rows = sorted(value for report in reports for key, value in report.user_properties if key == "parity")
-    if not rows:
-        return
-    terminalreporter.section("largest deviation from PyTorch, as a share of the largest number")
+    recorded = [each for report in reports for each in report.user_properties]
+    if rows := sorted(value for key, value in recorded if key == "parity"):
+        terminalreporter.section("largest deviation from PyTorch, as a share of the largest number")
     for name, deviation, where in rows:
         terminalreporter.write_line(f"{name:40} {deviation:8.1e}  {where}")
+    if networks := sorted(value for key, value in recorded if key == "torchvision"):
+        read = [name for name, why in networks if not why]
+        terminalreporter.section(f"networks of torchvision: {len(read)} of {len(networks)} read, and as in PyTorch")
+        terminalreporter.write_line(", ".join(read))
+    for name, why in networks:
+        if why:
+            terminalreporter.write_line(f"refused: {name}: {why}")

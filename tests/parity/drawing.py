@@ -1,4 +1,4 @@
-"""Random configurations of every layer and every loss, for comparison with PyTorch.
+"""Random configurations of every layer and every loss, and random graphs of layers, for comparison with PyTorch.
 
 Each is a pure function of a generator; refused ones (a kernel larger than its image, for example) are drawn again.
 """
@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers as cr
-from chainrule.errors import ShapeError
-from chainrule.layers import Layer
+from chainrule.check import graphs
+from chainrule.errors import ChainruleError, ShapeError
+from chainrule.layers import Layer, Node, node
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
+from chainrule.layers.node import Wiring
 from chainrule.network import Network
 
 Array = NDArray[Any]
@@ -23,20 +25,22 @@ Draw = np.random.Generator
 
 @dataclass(frozen=True)
 class Configuration:
-    """Layers, a loss and their batch."""
+    """Layers, a loss and their batch; `wiring`: what each layer reads, the one before it if None."""
 
     layers: tuple[Layer, ...]
     loss: str
     x: Array
     t: Array
+    wiring: Wiring | None = None
 
     def __str__(self) -> str:
-        shown = ", ".join(layer.describe() for layer in self.layers)
+        shown = graphs.describe(self.layers, self.wiring or node.chain(self.layers))
         return f"[{shown}], {self.loss}, x {self.x.shape}"
 
     def network(self) -> Network:
         """Build the network in float64, with parameters and running statistics different from 0 and 1."""
-        network = Network(self.layers, self.x.shape[1:], dtype="float64", engine="numpy", threads=1)
+        options: dict[str, Any] = {"dtype": "float64", "engine": "numpy", "threads": 1}
+        network = Network(self.layers, self.x.shape[1:], wiring=self.wiring, **options)
         generator = np.random.default_rng(self.x.size)
         network.parameters += generator.normal(scale=0.5, size=network.parameters.shape)
         network.statistics += generator.uniform(0, 0.5, network.statistics.shape)
@@ -247,3 +251,26 @@ def loss_configuration(draw: Draw, name: str) -> Configuration:
     t = one(draw, one_hot, soft) if "cross_entropy" in name else one(draw, one_hot, draw.normal(size=(count, classes)))
     x = draw.normal(size=(count, *shape)) if name.startswith("binary") else inputs(draw, count, shape)
     return Configuration(found, name, x, t)
+
+
+def graph_configuration(draw: Draw, name: str) -> Configuration:
+    """Draw a graph of layers with any options, under half the squared error of random targets."""
+    shape, count = any_shape(draw), int(draw.integers(4, 7))
+    x, y = graphs.draw_graph(draw, shape, _next_layer, steps=int(draw.integers(3, 9)), most=400)
+    layers, wiring = node.trace(x, cr.Flatten()(y))
+    t = draw.normal(size=(count, int(np.prod(y.shape))))
+    return Configuration(layers, "half_squared_error", inputs(draw, count, shape), t, wiring)
+
+
+def _next_layer(draw: Draw, given: Node) -> Layer | None:
+    """Draw a layer that accepts a node's result, and that PyTorch accepts: no normalisation of a single value."""
+    for _ in range(20):
+        try:
+            layer = graphs.fitted(draw, fitting(draw, one(draw, *DRAWN))[0], given.shape)
+            layer.output_shape(given.shape, "drawn")
+        except ChainruleError:
+            continue
+        values = int(np.prod(given.shape[1:] if isinstance(layer, cr.InstanceNorm2D) else given.shape[-1:]))
+        if values > 1 or not isinstance(layer, cr.GroupNorm | cr.InstanceNorm2D | cr.LayerNorm):
+            return layer
+    return None

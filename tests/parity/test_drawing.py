@@ -41,6 +41,14 @@ def test_targets_of_one_class_and_of_several(name: str) -> None:
     assert {bool(np.isin(t, (0, 1)).all()) for t in drawn} == {True, False}
 
 
+def test_graphs_of_all_layers_that_branch_and_share() -> None:
+    drawn = [drawing.graph_configuration(generator("graphs", number), "graphs") for number in range(3 * DRAWS)]
+    assert {type(layer).__name__ for one in drawn for layer in one.layers} == set(layers.NAMED)
+    wirings = [one.wiring for one in drawn if one.wiring]
+    assert sum(not wiring.is_chain for wiring in wirings) > DRAWS
+    assert sum(len(set(wiring.owners)) < len(wiring.owners) for wiring in wirings) > 20
+
+
 def test_the_same_seed_draws_the_same() -> None:
     first, again = (drawing.layer_configuration(generator("Conv2D", 7), "Conv2D") for _ in range(2))
     assert str(first) == str(again)

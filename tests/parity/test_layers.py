@@ -1,8 +1,7 @@
-"""Every layer and every loss in random configurations against PyTorch, in float64: forward and all gradients."""
+"""Layers, losses and graphs in random configurations against PyTorch, in float64: forward and all gradients."""
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,14 @@ from parity.sweeping import EXAMPLES, Largest, generator
 from chainrule import engines, losses
 from chainrule.interpreter import Interpreter
 from chainrule.network import Network
-from chainrule.plan import Builder, Plan, Tensor
+from chainrule.plan import Plan
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")
 training = pytest.importorskip("benchmarks.peers.torch_training")
 
 STEP = 3  # step of dropout's masks
-
-
-class Whole(Builder):
-    """A plan that keeps operations with unused results: the gradient of the input."""
-
-    def plan(self, source: Tensor, output: Tensor, *wanted: Any, **ends: Tensor) -> Plan:
-        found = super().plan(source, output, *wanted, **ends)
-        everything = tuple(operation for _, layer in reversed(self._backward) for operation in layer)
-        return replace(found, backward=everything)
+GRAPHS = 10  # times as many graphs as configurations of a layer
 
 
 def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
@@ -65,7 +56,7 @@ def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Con
     for number in range(EXAMPLES):
         config = draw(generator(name, number), name)
         network = config.network()
-        plan = network.plan(config.loss)
+        plan = network.plan(config.loss, input_gradient=True)
         expected = by_torch(network, plan, config)
         for tensor, value in by_engine(engine, network, plan, config).items():
             largest.meet(f"{tensor} of number {number}: {config}", value, expected[tensor])
@@ -73,9 +64,8 @@ def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Con
 
 
 @pytest.fixture
-def recorded(record_property: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Largest], None]:
-    """Record plans that keep the gradient of their input, and a line for the final table."""
-    monkeypatch.setattr("chainrule.network.Builder", Whole)
+def recorded(record_property: Any) -> Callable[[str, Largest], None]:
+    """Record a line for the final table."""
 
     def record(name: str, largest: Largest) -> None:
         record_property("parity", [name, largest.value, largest.where])
@@ -100,3 +90,9 @@ def test_layers(engine: str, name: str, recorded: Callable[[str, Largest], None]
 @names(losses.NAMES)
 def test_losses(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
     recorded(f"{name}, {engine}", sweep(engine, name, drawing.loss_configuration))
+
+
+@each_engine
+@names([f"graphs {part}" for part in range(GRAPHS)])
+def test_graphs(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
+    recorded(f"{name}, {engine}", sweep(engine, name, drawing.graph_configuration))

@@ -141,13 +141,14 @@ def _ends_drawer(kind: Any, most: int) -> Callable[[Generator], Drawn]:
 
 
 def _slice(generator: Generator) -> Drawn:
-    shape = _any_shape(generator)
+    shape = any_shape(generator)
     axis = _integer(generator, 0, len(shape) - 1)
     start = _integer(generator, 0, shape[axis] - 1)
     return cr.Slice(axis, start, _choice(generator, None, _integer(generator, start + 1, shape[axis]))), shape
 
 
-def _any_shape(generator: Generator) -> tuple[int, ...]:
+def any_shape(generator: Generator) -> tuple[int, ...]:
+    """Draw (C, H, W), (C, W) or (F,)."""
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
@@ -155,13 +156,13 @@ def _any_shape_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Calla
     """Return a drawer of a layer that accepts any shape, with random options."""
 
     def drawn(generator: Generator) -> Drawn:
-        return kind(**{name: option(generator) for name, option in options.items()}), _any_shape(generator)
+        return kind(**{name: option(generator) for name, option in options.items()}), any_shape(generator)
 
     return drawn
 
 
 def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], Drawn]:
-    return lambda generator: (_choice(generator, *layers), _any_shape(generator))
+    return lambda generator: (_choice(generator, *layers), any_shape(generator))
 
 
 def _reshape(generator: Generator) -> Drawn:
@@ -170,7 +171,7 @@ def _reshape(generator: Generator) -> Drawn:
 
 
 def _permute(generator: Generator) -> Drawn:
-    shape = _any_shape(generator)
+    shape = any_shape(generator)
     return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
 
 
@@ -187,7 +188,7 @@ def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _layer_norm(generator: Generator) -> Drawn:
-    return cr.LayerNorm(_choice(generator, 1e-5, 1e-3, 0.1)), _long_rows(generator, _any_shape(generator))
+    return cr.LayerNorm(_choice(generator, 1e-5, 1e-3, 0.1)), _long_rows(generator, any_shape(generator))
 
 
 def _instance_norm(generator: Generator) -> Drawn:
@@ -196,7 +197,7 @@ def _instance_norm(generator: Generator) -> Drawn:
 
 def _group_norm(generator: Generator) -> Drawn:
     groups = _integer(generator, 1, 3)
-    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _long_rows(generator, _any_shape(generator))
+    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _long_rows(generator, any_shape(generator))
     return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
 
 

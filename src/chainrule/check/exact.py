@@ -17,6 +17,7 @@ from chainrule.engines.numpy import pooling
 LINEAR = {
     *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
     *("batch_norm", "group_norm", "dropout", "tanh", "arctan", "pad", "crop", "permute", "resample"),
+    *("add", "multiply", "concatenate", "expand_positions", "expand_channels"),
 }
 
 

@@ -80,15 +80,17 @@ def derive(
     noise: float = 0.0,
     limit: int = LIMIT,
     analytic: bool = False,
+    affine: bool = True,
 ) -> Derivative:
     """Return the derivative of ⟨dy, f⟩ at v, by the most accurate method that f allows.
 
     noise     relative rounding error of f; see `precision`
     limit     number of entries that are checked one by one
     analytic  whether f is known to be computed correctly for complex arguments
+    affine    whether f may be affine where it seems to be: False where random arguments may miss kinks
     """
     scalar = Scalar(f, v, dy, noise)
-    if is_affine(f, v, generator, noise):
+    if affine and is_affine(f, v, generator, noise):
         return _derive_each(JACOBIAN, scalar, generator, limit, _column(scalar), _difference(scalar))
     if analytic or takes_complex(scalar, generator):
         return _derive_each(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)

@@ -30,6 +30,7 @@ class Probe:
 
     judge      source of right results; None if they are unknown
     tolerance  tolerance of the output, larger for a subject that is known not to compute in float64
+    affine     False for a subject that may seem affine and have kinks, as a graph that is constant nearly everywhere
     """
 
     subject: Subject
@@ -39,6 +40,7 @@ class Probe:
     generator: np.random.Generator
     judge: Judge | None = None
     tolerance: float = SHARP
+    affine: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ def numbers_of(probe: Probe, limit: int) -> NumericalDerivatives:
     ours = probe.subject.analytic
     noise = 0.0 if ours else max(precision.noise(f, values[name], generator) for name, f in functions.items())
     derivatives = {
-        name: methods.derive(f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=ours)
+        name: methods.derive(
+            f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=ours, affine=probe.affine
+        )
         for name, f in functions.items()
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}

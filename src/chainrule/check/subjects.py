@@ -5,7 +5,7 @@ possible), and the results of its own code: the output and the gradients.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,56 +67,57 @@ class SubjectBuffers:
     statistics: Array
 
 
-class LayerSubject:
-    """A layer of this library, on an engine.
+class PlanSubject:
+    """A plan without a loss, on an engine: its output as a function of its input and its parameters.
 
-    layer, shape   the layer, and the shape of one input (without the batch axis)
+    shape       of one input, without the batch axis
+    parameters  shapes of the parameters, by their names without the prefix
+    prefix      what full names begin with where all tensors belong to one layer: "conv1."
     """
 
     def __init__(
         self,
-        layer: Layer,
+        name: str,
         shape: tuple[int, ...],
+        tensors: Sequence[Tensor],
         *,
-        engine: str | None = None,
-        dtype: str = "float64",
+        engine: str | None,
+        dtype: str,
+        prefix: str = "",
     ) -> None:
-        self.layer, self.shape = layer, shape
-        self.name = layer.describe()
+        self.name, self.shape = name, shape
         self.engine = engines.find(engine)
         self.dtype = np.dtype(dtype)
-        self._own = f"{layer.kind}1"
-        self.output_shape = layer.output_shape(shape, self._own)
-        learnt = layer.parameters(shape, self._own)
-        self.parameters = {one.name: one.shape for one in learnt if one.trained}
-        self.states = {one.name: one.shape for one in learnt if not one.trained}
-        self.plan = self._plan()
+        learnt = [tensor for tensor in tensors if tensor.kind == "parameter"]
+        self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in learnt}
+        self._prefix = prefix
+        self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
+        self.output_shape = self.plan.output.shape
         self.analytic = not _opaque(self.plan)
         self.values: dict[str, Array] = {}
         self.tests = ("x", *self.parameters)
 
-    def _plan(self) -> Plan:
-        kinds = {**dict.fromkeys(self.parameters, "parameter"), **dict.fromkeys(self.states, "state")}
-        sizes = {**self.parameters, **self.states}
-        tensors = {f"{self._own}.{name}": Tensor(f"{self._own}.{name}", sizes[name], kinds[name]) for name in sizes}  # pyright: ignore[reportArgumentType]
-        builder = Builder(tensors, training=True)
-        builder.begin(self._own)
+    def _plan(self, builder: Builder) -> Plan:
+        """Return the plan for training, with the gradient of its input."""
         x = Tensor("x", self.shape, "input")
-        y = self.layer.emit(builder, x)
-        return builder.plan(x, y, (x.gradient(),))
+        return builder.plan(x, self._emit(builder, x), (x.gradient(),))
+
+    def _emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit the operations for x and return their result."""
+        raise NotImplementedError
 
     def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
         """Return an interpreter of the plan over these values, not yet run."""
         layout, end = dict[str, tuple[int, int]](), 0
         for name, shape in self.parameters.items():
-            layout[f"{self._own}.{name}"] = (end, end + math.prod(shape))
+            layout[f"{self._prefix}{name}"] = (end, end + math.prod(shape))
             end += math.prod(shape)
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:
-        """Return the layer's output in float64 or complex128."""
+        """Return the output in float64 or complex128."""
         return self._walk(ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
@@ -136,6 +137,43 @@ class LayerSubject:
             found[name] = flat[end : end + math.prod(shape)].reshape(shape)
             end += math.prod(shape)
         return found
+
+
+class LayerSubject(PlanSubject):
+    """A layer of this library, on an engine.
+
+    layer, shape   the layer, and the shape of one input (without the batch axis)
+    """
+
+    def __init__(
+        self, layer: Layer, shape: tuple[int, ...], *, engine: str | None = None, dtype: str = "float64"
+    ) -> None:
+        self.layer, own = layer, f"{layer.kind}1"
+        layer.output_shape(shape, own)
+        tensors = [_tensor(f"{own}.{one.name}", one.shape, one.trained) for one in layer.parameters(shape, own)]
+        super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{own}.")
+
+    def _emit(self, builder: Builder, x: Tensor) -> Tensor:
+        builder.begin(self._prefix[:-1])
+        return self.layer.emit(builder, x)
+
+
+class GraphSubject(PlanSubject):
+    """A network of this library without its loss, on an engine; its parameters have their full names (conv1.w)."""
+
+    def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
+        self._network, learnt = network, network.learnt
+        tensors = [_tensor(name, value.shape, name in learnt) for name, value in network.weights.items()]
+        super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
+
+    def _emit(self, builder: Builder, x: Tensor) -> Tensor:
+        network, results = self._network, [x]
+        for layer, name, inputs, owner in zip(
+            network.layers, network.names, network.wiring.inputs, network.wiring.owners, strict=True
+        ):
+            builder.begin(name, network.names[owner])
+            results.append(layer.joint_emit(builder, [results[each] for each in inputs]))
+        return results[-1]
 
 
 class LossSubject:
@@ -200,6 +238,10 @@ class ModelSubject:
         layout = self._network.layout
         found = {name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values}
         return {name: value * dy for name, value in found.items()}
+
+
+def _tensor(name: str, shape: tuple[int, ...], learnt: bool) -> Tensor:
+    return Tensor(name, shape, "parameter" if learnt else "state")
 
 
 def _opaque(plan: Plan) -> bool:

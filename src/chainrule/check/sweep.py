@@ -1,33 +1,39 @@
-"""Sweeps over random configurations of layers.
+"""Sweeps over random configurations of layers and of graphs.
 
 The output is compared with the reference and every gradient with numerical derivatives; then both with the reference
-after another call, far from zero, and at ±1,000. Operations run one by one, so that no configuration needs compiling.
+after another call and, for single layers, far from zero and at ±1,000. Operations run one by one, so that no
+configuration needs compiling.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.check import probes
+from chainrule.check import comparing, graph_configurations, probes
 from chainrule.check.checker import examine, prepare, with_diagnoses
-from chainrule.check.configurations import ENGINES, Configuration, draw
-from chainrule.check.extra_checks import KnownProbe, extra_checks
+from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
+from chainrule.check.extra_checks import KnownProbe, another_forward, extra_checks
+from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judging import LayerJudge
 from chainrule.check.report import Report, Row
-from chainrule.check.rows import SHARP
-from chainrule.check.subjects import LayerSubject
+from chainrule.check.rows import LOOPS, SHARP
+from chainrule.check.subjects import GraphSubject, LayerSubject, Values
 
-ENTRIES = 8  # entries of a tensor that are checked one by one; directions cover all of them
-FAR = 1e-9  # tolerance far from zero, in float64
+ENTRIES, FEW = 8, 3  # entries of a tensor that are checked one by one; of a graph few; directions cover all of them
+FAR = 1e-9  # tolerance far from zero and of graphs, in float64
 TOLERANCES = {"float64": SHARP, "float32": 5e-5}
+
+
+SMALL = 1e-2  # share of the largest number of a graph, which smaller tensors are compared with
+GRAPHS = 8  # graphs after each turn of layers
 
 
 @dataclass(frozen=True)
 class Failure:
     """A configuration and its wrong rows."""
 
-    configuration: Configuration
+    configuration: Configuration | GraphConfiguration
     rows: tuple[Row, ...]
 
     def __str__(self) -> str:
@@ -37,10 +43,65 @@ class Failure:
 def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGINES) -> Iterator[Failure | None]:
     """Yield for each number the failure of its configuration, or None if all is right."""
     for number in numbers:
-        yield verify(draw(seed, number, engines), seed)
+        yield verify(configuration(seed, number, engines), seed)
 
 
-def verify(configuration: Configuration, seed: int = 0) -> Failure | None:
+def is_graph(number: int) -> bool:
+    """Return whether the configuration of a number is a graph: some are, after every turn of all kinds of layers."""
+    return number % (len(DRAWERS) + GRAPHS) >= len(DRAWERS)
+
+
+def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration | GraphConfiguration:
+    """Draw the configuration of a number."""
+    turn, place = divmod(number, len(DRAWERS) + GRAPHS)
+    if is_graph(number):
+        return graph_configurations.draw(seed, number, engines)
+    return replace(draw(seed, turn * len(DRAWERS) + place, engines), number=number)
+
+
+def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> Failure | None:
+    """Return the failure of a configuration; None if all is right."""
+    if isinstance(configuration, GraphConfiguration):
+        wrong = _wrong_rows_of_graph(configuration, seed + configuration.number)
+        return Failure(configuration, tuple(wrong)) if wrong else None
+    return _verify_layer(configuration, seed)
+
+
+def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
+    """Return the wrong rows of a graph: beside numerical derivatives, beside the reference, after another call."""
+    network = configuration.network()
+    subject = GraphSubject(network, engine=configuration.engine)
+    values, other = (
+        probes.values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
+    )
+    probe = replace(prepare(subject, values, configuration.number, tolerance=FAR), affine=False)
+    found = examine(probe, limit=FEW)
+    if wrong := [row for row in found.rows if not row.ok]:
+        return wrong
+    loops, results = GraphSubject(network, engine="reference"), {"y": probe.output, **found.claimed}
+    right = {"y": loops.output(values), **loops.gradients(values, probe.dy)}
+    known = KnownProbe(probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
+    return _beside(results, right) or another_forward(known, other)
+
+
+def _beside(results: Values, right: Values) -> list[Row]:
+    """Return the rows of results of a graph that differ from the right ones.
+
+    Where a normalisation follows, gradients vanish but for rounding errors; hence errors relative to the largest.
+    """
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in right.values())
+    least, rows = max(SMALL * largest, comparing.TINY), list[Row]()
+    for name, result in results.items():
+        row = Row("graph", name, LOOPS, None, FAR, False)
+        if result.shape != right[name].shape:
+            rows.append(replace(row, notes=(comparing.shapes_differ(row.title, result, right[name].shape),)))
+            continue
+        compared = comparing.compare_with_array(result, right[name], least)
+        rows.append(replace(row, error=compared.error, ok=compared.error <= FAR, worst=compared.worst))
+    return [row for row in rows if not row.ok]
+
+
+def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
     """Return the failure of a configuration; None if all is right."""
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype

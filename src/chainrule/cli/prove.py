@@ -13,30 +13,31 @@ if TYPE_CHECKING:
 SHOWN = 5  # failures that are printed in full
 
 
-@click.command(short_help="Test thousands of random layers: outputs and gradients.")
+@click.command(short_help="Test thousands of random layers and graphs: outputs and gradients.")
 @click.option(
     "--count",
     type=options.BoundedInteger(1, 10**9),
     default=10_000,
     metavar="N",
-    help="Number of layers; 10000 by default.",
+    help="Number of layers and graphs; 10000 by default.",
 )
 @click.option(
-    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of all layers; 0 by default."
+    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of all of them; 0 by default."
 )
-@click.option("--first", type=options.BoundedInteger(0), default=0, metavar="N", help="Number of the first layer.")
+@click.option("--first", type=options.BoundedInteger(0), default=0, metavar="N", help="Number of the first.")
 @options.engine
 @options.quiet
 @options.as_json
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
-    """Test random layers with random options on random shapes.
+    """Test random layers with random options on random shapes, and random graphs of them.
 
-    Outputs are compared with the reference, and gradients are checked numerically. Every layer has a number; --seed,
-    --first and --count 1 repeat it alone. Exits with 1 when something is wrong.
+    Graphs have branches, sums, gates, concatenations and layers that are applied again. Outputs are compared with the
+    reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and --count 1
+    repeat it alone. Exits with 1 when something is wrong.
     """
     from chainrule import engines
     from chainrule.check.configurations import ENGINES
-    from chainrule.check.sweep import sweep
+    from chainrule.check.sweep import is_graph, sweep
     from chainrule.cli.output import json_out
 
     chosen = ENGINES if engine is None else (engines.find(engine).name,)
@@ -50,20 +51,25 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
             {
                 "ok": not failures,
                 "count": count,
+                "graphs": sum(map(is_graph, numbers)),
                 "seed": seed,
                 "failures": [str(failure.configuration) for failure in failures],
             }
         )
     else:
-        click.echo(_text(failures, count, seed, engine))
+        click.echo(_text(failures, numbers, seed, engine))
     if failures:
         raise SystemExit(1)
 
 
-def _text(failures: "list[Failure]", count: int, seed: int, engine: str | None) -> str:
+def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | None) -> str:
+    from chainrule.check.sweep import is_graph
+
+    graphs = sum(map(is_graph, numbers))
+    counted = f"{len(numbers) - graphs:,} layers and {graphs:,} graphs"
     if not failures:
-        return f"{count:,} configurations: all right (seed {seed})"
-    parts = [f"{len(failures):,} of {count:,} configurations are wrong (seed {seed})"]
+        return f"{counted}: all right (seed {seed})"
+    parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]
     for failure in failures[:SHOWN]:
         chosen = f" --engine {engine}" if engine else ""
         again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{chosen}"

@@ -42,7 +42,8 @@ def _passes(operation: Operation) -> bool:
 
 
 def _is_sum_of_gradients(operation: Operation) -> bool:
-    return operation.name == "add" and operation.writes[0].kind == "gradient"
+    """Return whether an operation adds up parts of a parameter's gradient; of three or more, sums are parts again."""
+    return operation.name == "add" and operation.writes[0].kind in ("gradient", "statistic")
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from benchmarks import vision
 from chainrule import zoo
 from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
-from chainrule.model import Model, connect, load
+from chainrule.loading import load
+from chainrule.model import Model, connect
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")

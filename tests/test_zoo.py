@@ -1,5 +1,7 @@
 """The named networks match the tutorials: layers, parameter counts, recipes."""
 
+from itertools import pairwise
+
 import pytest
 
 from chainrule import layers, zoo
@@ -18,6 +20,13 @@ def residual(blocks: int) -> int:
     return count
 
 
+def mobilenet() -> int:
+    """Count a depthwise and a 1×1 convolution in each block, γ and β after both, the first and the last layer."""
+    sizes = [32, 64, 128, 128, 256, 256]
+    blocks = sum(before * (9 + 2) + after * (before + 2) for before, after in pairwise(sizes))
+    return 32 * (27 + 2) + blocks + 256 * 10 + 10
+
+
 PARAMETERS = {  # counted by hand
     "independent-code": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 2 * 100 + 2,
     "independent-code-10": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 10 * 100 + 10,
@@ -32,6 +41,7 @@ PARAMETERS = {  # counted by hand
     "cifar-94": 24 * 12 + 24 + (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256) * 9 + 4 * (64 + 256 + 256) + 10 * 256,
     "resnet-8": residual(1),
     "resnet-20": residual(3),
+    "mobilenet-small": mobilenet(),
     "fast-mnist": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
 }
 

@@ -88,9 +88,9 @@ if TYPE_CHECKING:
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
     from chainrule.layers import UpSample2D as UpSample2D
+    from chainrule.loading import load as load
     from chainrule.model import Graph as Graph
     from chainrule.model import Sequential as Sequential
-    from chainrule.model import load as load
     from chainrule.optimizers import SGD as SGD
     from chainrule.optimizers import Adam as Adam
     from chainrule.optimizers import AdamW as AdamW
@@ -127,7 +127,8 @@ PLACES = {
         "LayerNorm LeakyReLU LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU "
         "Sigmoid Slice Softmax Softplus SumPool1D SumPool2D Tanh UpSample2D"
     ),
-    "chainrule.model": "Graph Sequential load",
+    "chainrule.loading": "load",
+    "chainrule.model": "Graph Sequential",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.rates": "Rates",
     "chainrule.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import engines, files, losses, network, optimizers, schedules, tasks
+from chainrule import descriptions, engines, files, losses, network, optimizers, schedules, summaries, tasks
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
-from chainrule.errors import DataError, FormatError, OptionError, ShapeError, printable, quoted
-from chainrule.formats import networks, weight_files
+from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
+from chainrule.formats import weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.losses import CustomLoss, Loss, LossLike
@@ -389,12 +389,12 @@ class Model(Network):
     ) -> Model:
         """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
         try:
-            known = network.checked_about(about)
-            found, shape = network.layers_from(known["layers"]), known["input_shape"]
+            known = descriptions.checked_about(about)
+            found, shape = descriptions.layers_from(known["layers"]), known["input_shape"]
             options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
             options |= {"engine": engine, "threads": threads, "weights": weights}
             options["normalisation"] = Normalisation.from_config(known["normalisation"])
-            wiring = network.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
+            wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
             model = connect(found, shape, wiring, **options)
             model.task = None if known.get("task") is None else tasks.find(known["task"])
             return model
@@ -424,28 +424,7 @@ class Model(Network):
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and their numbers of parameters."""
-        empty = [""] * (len(self._columns) - 3)
-        ends = ["input", *empty, text(self.input_shape), ""], ["", *empty, "", f"{self.parameters.size:,}"]
-        rows = [[self._columns[0], "", *self._columns[2:]], ends[0], *self._rows(), ends[1]]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        widths[-1] *= -1  # to the right
-        lines = ["  ".join(_padded(*each) for each in zip(row, widths, strict=True)) for row in rows]
-        return "\n".join(line.rstrip() for line in lines)
-
-    @property
-    def _columns(self) -> list[str]:
-        """Return the titles of the columns of a summary; what a layer reads is shown where layers branch."""
-        return ["layer", "options", *([] if self.wiring.is_chain else ["reads"]), "gives", "parameters"]
-
-    def _rows(self) -> list[list[str]]:
-        """Return a row for each layer, with a cell for each of `_columns`."""
-        wiring, sources, rows = self.wiring, ["input", *self.names], list[list[str]]()
-        for number, (name, layer, shape) in enumerate(zip(self.names, self.layers, self.shapes, strict=True)):
-            reads = ", ".join(sources[each] for each in wiring.inputs[number])
-            shared = wiring.owners[number] != number and bool(layer.parameters(self.input_shapes[number][0], name))
-            size = f"of {self.names[wiring.owners[number]]}" if shared else f"{self.size(name):,}"
-            rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
-        return rows
+        return summaries.as_text(self)
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
         """Draw the kernels of a convolution, by default the first, as a matplotlib figure.
@@ -466,7 +445,7 @@ class Model(Network):
         from chainrule.figures import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
-        return notebook.table(self._columns, self._rows(), caption)
+        return notebook.table(summaries.columns(self), summaries.rows(self), caption)
 
 
 class Sequential(Model):
@@ -518,42 +497,9 @@ def _accepts_class_count(outputs: int) -> tuple[int, ...]:
     return (outputs, 2) if outputs == 1 else (outputs,)
 
 
-def _padded(cell: str, width: int) -> str:
-    """Return a text with spaces after it, or before it for a negative width."""
-    return cell.rjust(-width) if width < 0 else cell.ljust(width)
-
-
 def _progress_callbacks(wanted: bool) -> list[Callback]:
     if not wanted:
         return []
     from chainrule.training.progress import ProgressBar
 
     return [ProgressBar()]
-
-
-def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Model:
-    """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
-
-    Errors   FormatError if it is invalid
-    """
-    place = files.as_path(path)
-    if place.is_dir():
-        from chainrule.runs.opening import load_run
-
-        return load_run(place, engine=engine, threads=threads)
-    if networks.is_network(place):
-        return _import(place, engine=engine, threads=threads)
-    tensors, about = files.read_tensors(place, "model")
-    return Model.from_about(about, engine=engine, threads=threads, weights=tensors)
-
-
-def _import(path: Path, *, engine: str | None, threads: int | None) -> Model:
-    """Return the network that another framework wrote, named after its file."""
-    made = networks.read_network(path)
-    try:
-        options: Options = {"name": path.stem, "engine": engine, "threads": threads, "dtype": made.dtype}
-        return Graph(made.x, made.y, **options | {"weights": made.weights})
-    except MemoryError:
-        raise FormatError(f"{path}: it needs more memory than there is") from None
-    except (OptionError, ShapeError, FormatError) as error:
-        raise FormatError(f"{path}: {error}") from None

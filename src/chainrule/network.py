@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import engines, layers, losses, randomness, strict_json, tasks
+from chainrule import descriptions, engines, losses, randomness, tasks
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array, CompiledPlan, Engine
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
@@ -26,7 +26,6 @@ from chainrule.tasks import Task
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
-MAX_LAYERS = 10_000
 MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
@@ -307,29 +306,10 @@ class Network:
         }
 
 
-def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
-    """Return the layers that `Network.architecture` described."""
-    if len(configs) > MAX_LAYERS:
-        raise FormatError(f"{len(configs)} layers; expected at most {MAX_LAYERS}")
-    return [layers.from_config(dict(config)) for config in configs]
-
-
-def wiring_from(value: Any, count: int) -> Wiring:
-    """Return the wiring of `Network.architecture` for a number of layers; KeyError or FormatError if it is none."""
-    found = strict_json.expect_object(value, "wiring")
-    names = strict_json.expect_list(str, found["names"], "wiring names")
-    listed: list[Any] = [*strict_json.expect(list, found["inputs"], "wiring inputs")]
-    inputs = tuple(strict_json.expect_list(int, each, "wiring inputs") for each in listed)
-    owners = strict_json.expect_list(int, found["owners"], "wiring owners")
-    if not len(names) == len(inputs) == len(owners) == count:
-        raise FormatError(f"the wiring is of {len(names)}, {len(inputs)} and {len(owners)} layers; expected {count}")
-    return Wiring(names, inputs, owners)
-
-
 def parameter_count_of(about: Mapping[str, Any]) -> int:
     """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
-    found, shape = layers_from(about["layers"]), _checked_shape(about["input_shape"])
-    wiring = wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
+    found, shape = descriptions.layers_from(about["layers"]), _checked_shape(about["input_shape"])
+    wiring = descriptions.wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
     table = _shapes_and_parameters(found, wiring, shape)[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
@@ -383,23 +363,3 @@ def _checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed
-
-
-def checked_about(value: Any) -> dict[str, Any]:
-    """Return a description by `Model.about`, its entries of the right kinds; layers are checked when built.
-
-    Errors   KeyError (an entry is missing) or FormatError
-    """
-    found = strict_json.expect_object(value, "model")
-    for name in ("name", "dtype", "loss"):
-        strict_json.expect(str, found[name], name)
-    strict_json.expect_list(int, found["input_shape"], "input_shape")
-    strict_json.expect_list(str, found["classes"], "classes")
-    strict_json.expect_list(dict, found["layers"], "layers")
-    strict_json.expect(dict, found["normalisation"], "normalisation")
-    strict_json.expect(int, found["seed"], "seed")
-    if found.get("wiring") is not None:
-        wiring_from(found["wiring"], len(found["layers"]))
-    if found.get("task") is not None:
-        strict_json.expect(str, found["task"], "task")
-    return found

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import OptionError, ShapeError
-from chainrule.model import Model, load
+from chainrule.loading import load
+from chainrule.model import Model
 from chainrule.optimizers import Adam
 from chainrule.schedules import OneCycle
 from chainrule.shapes import text

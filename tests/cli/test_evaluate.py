@@ -8,7 +8,7 @@ import pytest
 from cli.commands import bars, refused
 
 from chainrule.data import load
-from chainrule.model import load as load_model
+from chainrule.loading import load as load_model
 from chainrule.runs.folder import MODEL
 
 ENGINE = ("--engine", "numpy")

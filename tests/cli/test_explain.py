@@ -13,7 +13,7 @@ from PIL import Image
 
 from chainrule.data import load, load_digit
 from chainrule.explain import Trace
-from chainrule.model import load as load_model
+from chainrule.loading import load as load_model
 from chainrule.runs import resume_point
 from chainrule.training.samples import Samples
 

@@ -46,7 +46,7 @@ def test_one_network(invoke):
 
 def test_the_program_of_a_training_step(invoke):
     result = invoke("models", "numpy-cnn", "--program")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0, result.stderr  # which may say that kernels are compiled
     functions = [node.name for node in ast.parse(result.stdout).body if isinstance(node, ast.FunctionDef)]
     assert "run" in functions
     for operation in ("max_pool_dx", "dense_dw", "softmax_cross_entropy_dp"):

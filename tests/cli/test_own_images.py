@@ -12,7 +12,7 @@ from PIL import Image
 
 from chainrule.cli import custom_data
 from chainrule.data import Augmentation, Dataset, load
-from chainrule.model import load as load_model
+from chainrule.loading import load as load_model
 from chainrule.runs import running
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import TWO_EPOCHS

@@ -7,7 +7,7 @@ import pytest
 from cli.commands import refused
 
 from chainrule import files
-from chainrule.model import load
+from chainrule.loading import load
 
 FREEZE = ("--freeze", "dense1")
 QUICK = ("--engine", "numpy", "--epochs", 1, "--quiet")

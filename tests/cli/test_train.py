@@ -16,7 +16,7 @@ from PIL import Image
 
 from chainrule import zoo
 from chainrule.cli.train_options import material, network, steps
-from chainrule.model import load
+from chainrule.loading import load
 from chainrule.runs import running
 
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", 1)

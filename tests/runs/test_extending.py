@@ -13,7 +13,7 @@ from runs.test_checksums import Halt
 from chainrule import schedules
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, OptionError
-from chainrule.model import load
+from chainrule.loading import load
 from chainrule.runs import checksums, opening, running
 from chainrule.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
 from chainrule.web import subjects

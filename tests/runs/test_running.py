@@ -17,7 +17,7 @@ from runs.run_driver import RECIPE, make_job
 from chainrule import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, NotFiniteError, RunError
-from chainrule.model import load
+from chainrule.loading import load
 from chainrule.runs import checkpointer, running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job

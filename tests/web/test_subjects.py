@@ -13,7 +13,8 @@ from web.serving import client
 
 from chainrule import zoo
 from chainrule.errors import DataError, FormatError, OptionError, RunError
-from chainrule.model import Sequential, load
+from chainrule.loading import load
+from chainrule.model import Sequential
 from chainrule.optimizers import Adam
 from chainrule.runs import running
 from chainrule.runs.folder import LOCK, locked

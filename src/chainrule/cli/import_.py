@@ -46,7 +46,7 @@ def import_(
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
     from chainrule.formats.networks import is_network
-    from chainrule.model import load
+    from chainrule.loading import load
 
     if operators or layers:
         _list_operators(markdown) if operators else _list_layers(markdown)
@@ -71,7 +71,7 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
     """Return the named network, or that of a model file, with the weights of a file; print which went where."""
     from chainrule import zoo
     from chainrule.errors import OptionError
-    from chainrule.model import load
+    from chainrule.loading import load
 
     if model is None:
         raise OptionError(f"{file} holds weights alone: name the network that they are for, --model NAME")

@@ -16,7 +16,8 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
 from chainrule.engines import Array
 from chainrule.errors import DataError, FormatError, OptionError, RunError
-from chainrule.model import Model, load
+from chainrule.loading import load
+from chainrule.model import Model
 from chainrule.reading import read_bytes
 from chainrule.runs import checksums, opening, running
 from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY

@@ -10,9 +10,9 @@ import numpy as np
 
 from chainrule import data, engines, files, strict_json
 from chainrule.data.dataset import Dataset
+from chainrule.descriptions import checked_about
 from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
 from chainrule.model import Model
-from chainrule.network import checked_about
 from chainrule.runs import checks
 from chainrule.runs.folder import CHECKSUMS
 from chainrule.shapes import text

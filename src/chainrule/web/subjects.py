@@ -7,7 +7,8 @@ from typing import Any
 from chainrule import zoo
 from chainrule.engines import Array
 from chainrule.errors import DataError
-from chainrule.model import Model, load
+from chainrule.loading import load
+from chainrule.model import Model
 from chainrule.runs import checksums, resume_point, running
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
 from chainrule.runs.jobs import DataChoice, Job

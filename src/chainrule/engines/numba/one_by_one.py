@@ -24,7 +24,7 @@ TALL, LOW, BROAD = POINTS  # vectors of positions of a tile, fewer for the rest,
 STRIP = 1 << 17  # bytes of an image's positions, in all channels, that stay in a cache while all filters pass by
 
 
-class Weights(NamedTuple):
+class WeightMatrix(NamedTuple):
     """Weights of filters: the one of channel c of filter o is values[start + o·apart + c·step]."""
 
     values: Any
@@ -75,7 +75,7 @@ def correlate_points(x, w, b, y, rectify=False, capped=0.0, first=0, last=-1, lo
     begin, length = first * y.shape[3], ((y.shape[2] if last < 0 else last) - first) * y.shape[3]
     bias = np.zeros(outs, x.dtype) if b is None else b
     bounds = bounds_of(rectify, capped, x)
-    weights = Weights(w.reshape(w.size), lowest * ins, ins, 1)
+    weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
     image, result = x.reshape(x.size), y.reshape(y.size)
     for s in range(x.shape[0]):
         seen = Channels(image, s * ins * plane + begin, plane)
@@ -89,7 +89,7 @@ def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
     outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
     nothing, bounds = np.zeros(ins, dy.dtype), bounds_of(False, 0.0, dy)
-    weights, upstream, result = Weights(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
+    weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
     for s in range(dy.shape[0]):
         seen = Channels(upstream, s * outs * plane, plane)
         _multiply(weights, nothing, seen, outs, Channels(result, s * ins * plane, plane), plane, bounds)

@@ -1,0 +1,192 @@
+"""The layers of the named networks: functions from the number of classes, or from the input of a graph."""
+
+from collections.abc import Callable
+
+from chainrule.layers import (
+    GELU,
+    Add,
+    AveragePool2D,
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    MaxPool2D,
+    Node,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    Softmax,
+)
+
+
+def independent_code(initializer: str) -> Callable[[int], list[Layer]]:
+    """Return the network of The Independent Code, with weights from an initializer."""
+    return lambda classes: [
+        Conv2D(5, 3, bias="untied", initializer=initializer),
+        Sigmoid(),
+        Reshape((5 * 26 * 26,)),
+        Dense(100, initializer=initializer),
+        Sigmoid(),
+        Dense(classes, initializer=initializer),
+        Sigmoid(),
+    ]
+
+
+def vanilla_cnn(*ending: Layer, initializer: str = "glorot_uniform") -> Callable[[int], list[Layer]]:
+    """Return the network of VanillaCNN, with the layers that end it."""
+    return lambda classes: [
+        Conv2D(6, 5, initializer=initializer),
+        Sigmoid(),
+        AveragePool2D(2),
+        Conv2D(12, 5, initializer=initializer),
+        Sigmoid(),
+        AveragePool2D(2),
+        Flatten(),
+        Dense(classes),
+        *ending,
+    ]
+
+
+def numpy_cnn(classes: int) -> list[Layer]:
+    """Return the network of the Introduction to a NumPy CNN."""
+    return [
+        Conv2D(8, 5, initializer="lecun_uniform"),
+        ReLU(),
+        Conv2D(8, 5, initializer="lecun_uniform"),
+        ReLU(),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(128, initializer="lecun_uniform"),
+        ReLU(),
+        Dense(classes, initializer="lecun_uniform"),
+        Softmax(),
+    ]
+
+
+def two_blocks(bias: bool | str, *ending: Layer) -> Callable[[int], list[Layer]]:
+    """Return two convolutions, each with pooling, and a dense layer: those of Zayan and Venchislaw."""
+    return lambda classes: [
+        Conv2D(16, 3, bias=bias, initializer="lecun_uniform"),
+        ReLU(),
+        MaxPool2D(2),
+        Conv2D(32, 3, bias=bias, initializer="lecun_uniform"),
+        ReLU(),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(classes, initializer="lecun_uniform"),
+        *ending,
+    ]
+
+
+def mlp(classes: int) -> list[Layer]:
+    """Return a multilayer perceptron."""
+    return [
+        Flatten(),
+        Dense(128, initializer="lecun_uniform"),
+        ReLU(),
+        Dense(classes, initializer="lecun_uniform"),
+        Softmax(),
+    ]
+
+
+def fast_mnist(classes: int) -> list[Layer]:
+    """Return the network of the fastest recipe for MNIST."""
+    return [
+        Conv2D(24, 5, initializer="lecun_uniform"),
+        MaxPool2D(2),
+        ReLU(),
+        Conv2D(32, 3, initializer="lecun_uniform"),
+        MaxPool2D(2),
+        ReLU(),
+        Flatten(),
+        Dense(256, initializer="lecun_uniform"),
+        ReLU(),
+        Dense(classes, initializer="lecun_uniform"),
+        Softmax(),
+    ]
+
+
+def vgg_small(classes: int) -> list[Layer]:
+    """Return a small network in the manner of VGG."""
+
+    def block(*filters: int) -> list[Layer]:
+        return [
+            layer for count in filters for layer in (Conv2D(count, 3, padding="same", initializer="he_normal"), ReLU())
+        ]
+
+    return [
+        *block(32, 32),
+        MaxPool2D(2),
+        *block(64, 64),
+        MaxPool2D(2),
+        *block(128),
+        Flatten(),
+        Dense(classes, initializer="he_normal"),
+        Softmax(),
+    ]
+
+
+def residual(blocks: int) -> Callable[[Node, int], Node]:
+    """Return a residual network of three stages for small images: 6·blocks + 2 layers with weights."""
+
+    def unit(x: Node, filters: int, stride: int = 1, kernel: int = 3) -> Node:
+        convolution = Conv2D(filters, kernel, stride=stride, padding="same", bias=False, initializer="he_normal")
+        return BatchNorm2D()(convolution(x))
+
+    def block(x: Node, filters: int, stride: int) -> Node:
+        y = unit(ReLU()(unit(x, filters, stride)), filters)
+        shortcut = x if x.shape == y.shape else unit(x, filters, stride, kernel=1)
+        return ReLU()(Add()(y, shortcut))
+
+    def build(x: Node, classes: int) -> Node:
+        y = ReLU()(unit(x, 16))
+        for filters in (16, 32, 64):
+            for number in range(blocks):
+                y = block(y, filters, stride=2 if filters > 16 and number == 0 else 1)
+        return Softmax()(Dense(classes)(GlobalAveragePool2D()(y)))
+
+    return build
+
+
+def photo_cnn(classes: int) -> list[Layer]:
+    """Return a network for images of any size."""
+    layers: list[Layer] = []
+    for filters in (32, 64, 128):
+        convolution = Conv2D(filters, 3, padding="same", bias=False, initializer="he_normal")
+        layers += [convolution, BatchNorm2D(), ReLU(), MaxPool2D(2)]
+    return [*layers, GlobalAveragePool2D(), Dense(classes, initializer="lecun_uniform"), Softmax()]
+
+
+def cifar_94(classes: int) -> list[Layer]:
+    """Return the network of airbench94."""
+
+    def convolution(filters: int) -> Conv2D:
+        return Conv2D(filters, 3, padding="same", bias=False, initializer="dirac")
+
+    def norm() -> list[Layer]:
+        return [BatchNorm2D(momentum=0.4, epsilon=1e-12), GELU()]
+
+    def block(filters: int) -> list[Layer]:
+        return [convolution(filters), MaxPool2D(2), *norm(), convolution(filters), *norm()]
+
+    whitening = [Conv2D(24, 2, initializer="whiten"), GELU()]
+    ending = [MaxPool2D(3), Flatten(), Dense(classes, bias=False, initializer="normal:0.004")]
+    return [*whitening, *block(64), *block(256), *block(256), *ending]
+
+
+def mobilenet(classes: int) -> list[Layer]:
+    """Return a network of depthwise convolutions, each with one of 1×1 after it, for small images."""
+
+    def unit(filters: int, kernel: int, stride: int = 1, groups: int = 1) -> list[Layer]:
+        convolution = Conv2D(
+            filters, kernel, stride=stride, padding="same", groups=groups, bias=False, initializer="he_normal"
+        )
+        return [convolution, BatchNorm2D(), ReLU()]
+
+    layers, channels = unit(32, 3), 32
+    for filters, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1)):
+        layers += [*unit(channels, 3, stride, groups=channels), *unit(filters, 1)]
+        channels = filters
+    return [*layers, GlobalAveragePool2D(), Dense(classes), Softmax()]

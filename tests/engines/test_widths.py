@@ -1,8 +1,7 @@
 """The engine with narrower vector registers than this processor's: kernels of AVX2 and SSE, tested on any machine.
 
-Tiles and, for AVX2, elementary functions and the operations made of tiles are compared with their definitions in
-float32, in a process of its own, whose compiled code is kept apart and is proven by a small program first. `make
-widths` runs all tests of the engine at both widths, which takes longer.
+Tiles and, for AVX2, elementary functions are compared with their definitions, in a process of its own, whose compiled
+code is kept apart and is proven by a small program first. `make widths` runs all tests of the engine at both widths.
 """
 
 import os
@@ -18,8 +17,7 @@ from chainrule.engines.numba.toolchain import WIDTH
 HERE = Path(__file__).parent
 SELECTED = {
     128: "test_tiles",
-    256: "test_tiles or test_windows or test_elementary or "
-    "(test_equals_the_reference and numba and float32 and (correlate or dense))",
+    256: "test_tiles or test_windows or test_elementary",
 }
 
 

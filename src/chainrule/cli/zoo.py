@@ -55,9 +55,9 @@ def zoo(
 ) -> None:
     """Train every network with its recipe, and print a table of the accuracies reached.
 
-    Networks made for CIFAR-10 take up to an hour or more, and are trained only when they are named. With --out, the
-    same command goes on after an interruption: finished runs are read, others are resumed, as are those of chainrule
-    train --out FOLDER/NAME-DATA with the same recipe.
+    Networks made for CIFAR-10 take from minutes to hours, and are trained only when they are named. With --out, the
+    same command goes on after an interruption: finished runs are read, and unfinished ones resumed. Runs of chainrule
+    train --out FOLDER/NAME-DATA serve too, if their recipe is the same.
 
     Exits with 1 when a network misses its target accuracy. Progress is shown on stderr.
     """

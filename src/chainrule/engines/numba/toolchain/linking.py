@@ -8,6 +8,7 @@ machine code as those that load it later.
 Tried with numba 0.68 (llvmlite 0.50), through `compiling` and `machine` alone.
 """
 
+import gc
 import hashlib
 import importlib
 from collections.abc import Iterable, Sequence
@@ -101,7 +102,14 @@ def compiled(given: Link, *, patience: float | None = None) -> bytes:
 
 
 def _compiled_here(given: Link) -> bytes:
+    """Return the machine code of a kernel, compiled here; collecting garbage meanwhile would take a twentieth."""
+    collecting = gc.isenabled()
     with uninterrupted():
         from chainrule.engines.numba.toolchain import compiling
 
-        return compiling.machine_code(given.kernel, given.kinds, given.name)
+        gc.disable()
+        try:
+            return compiling.machine_code(given.kernel, given.kinds, given.name)
+        finally:
+            if collecting:
+                gc.enable()

@@ -50,7 +50,10 @@ class Link(NamedTuple):
 
 def kind_of(value: Any) -> Any:
     """Return the type of a number, or of a tuple of numbers."""
-    return Several(map(kind_of, cast("Iterable[Any]", value))) if isinstance(value, tuple | list) else type(value)
+    if isinstance(value, tuple | list):
+        return Several(map(kind_of, cast("Iterable[Any]", value)))
+    kind: Any = type(value)
+    return kind
 
 
 def is_array(kind: Any) -> bool:

@@ -140,7 +140,7 @@ def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
 def _kind(value: Any) -> Any:
     """Return the type of an argument, as in `Link`."""
     if isinstance(value, np.ndarray):
-        array: NDArray[Any] = value
+        array = cast("NDArray[Any]", value)
         if not array.flags.c_contiguous:
             raise TypeError("kernels need contiguous arrays")
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim

@@ -52,8 +52,7 @@ def kind_of(value: Any) -> Any:
     """Return the type of a number, or of a tuple of numbers."""
     if isinstance(value, tuple | list):
         return Several(map(kind_of, cast("Iterable[Any]", value)))
-    kind: Any = type(value)
-    return kind
+    return cast("Any", type(value))
 
 
 def is_array(kind: Any) -> bool:

@@ -9,6 +9,7 @@ Tried with numba 0.61 and 0.68; private to numba:
 """
 
 import inspect
+import itertools
 import os
 from collections.abc import Callable
 from functools import cached_property, update_wrapper
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")  # functions stay plain Python
 
+_numbers = itertools.count()  # of kernels: those outside this package may share their names
 by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand
 
 
@@ -25,6 +27,7 @@ class Kernel:
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
+        self.number = next(_numbers)
         self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
         self._parameters = inspect.signature(function).parameters.values()
 

@@ -20,6 +20,7 @@ from chainrule.engines.numba.toolchain.interrupts import uninterrupted
 PACKAGE = "chainrule.engines.numba"
 
 _types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
+_addresses: dict[str, int] = {}  # of their machine code, by name
 
 
 class Several(tuple[Any, ...]):
@@ -45,6 +46,7 @@ class Link(NamedTuple):
     def name(self) -> str:
         """The name of the function in its machine code, and of its file."""
         given = f"{self.kernel.__module__}.{self.kernel.__qualname__} {self.kinds}"
+        given += "" if self.own else f" {self.kernel.number}"
         return f"{self.kernel.__name__}_{hashlib.sha256(given.encode()).hexdigest()[:16]}"
 
 
@@ -75,13 +77,10 @@ def link(given: Link) -> None:
     if _types.setdefault(given.symbol, given.kinds) != given.kinds:
         raise TypeError(f"{given.symbol} is linked with {_types[given.symbol]}, not {given.kinds}")
     machine.start()
-    if given.symbol not in _linked:
+    if given.name not in _addresses:
         content = (storing.stored(given.name) if given.own else None) or compiled(given)
-        _linked[given.symbol] = machine.address_of(given.name, content)
-    machine.name_address(given.symbol, _linked[given.symbol])
-
-
-_linked: dict[str, int] = {}  # addresses by symbol
+        _addresses[given.name] = machine.address_of(given.name, content)
+    machine.name_address(given.symbol, _addresses[given.name])
 
 
 def compiled(given: Link, *, patience: float | None = None) -> bytes:

@@ -10,7 +10,6 @@ words are the address and the length of a pickle of its class and its arguments 
 import ast
 import ctypes
 import hashlib
-import itertools
 import pickle
 import struct
 import sys
@@ -25,10 +24,10 @@ from chainrule.engines.numba.toolchain import ahead, machine, storing, threads
 from chainrule.engines.numba.toolchain.linking import Link, Several, found, is_array, kinds_of, link
 
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
+NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 UNKNOWN, UNFIT = 1, 2  # instead of the address of a description; see `emitting`
 
 _loaded: dict[str, Any] = {}
-_strangers = itertools.count()  # kernels of other packages may share a name
 
 
 @cache
@@ -117,9 +116,8 @@ def _raise(error: int) -> None:
     if error == UNKNOWN:
         raise RuntimeError("a kernel failed")
     pickled, length = struct.unpack("qi", ctypes.string_at(error, 12))
-    kind, arguments, *_ = pickle.loads(
-        ctypes.string_at(pickled, length)
-    )  # written by numba when it compiled the kernel
+    written = ctypes.string_at(pickled, length)  # by numba, into the machine code of the kernel
+    kind, arguments, *_ = pickle.loads(written)
     raise kind(*(arguments or ()))
 
 
@@ -131,9 +129,7 @@ def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
     kinds = tuple(map(_kind, arguments))
     if kinds not in kernel.programs:
         with storing.SETTING:
-            given = Link("", kernel, kinds)
-            symbol = given.name if given.own else f"{given.name} {next(_strangers)}"
-            kernel.programs[kinds] = _caller(Link(symbol, kernel, kinds))
+            kernel.programs[kinds] = kernel.programs.get(kinds) or _caller(kernel, kinds)
     kernel.programs[kinds](*[number for each in arguments for number in _numbers(each)])
 
 
@@ -146,7 +142,7 @@ def _kind(value: Any) -> Any:
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
     if isinstance(value, tuple):
         return Several(map(_kind, cast("tuple[Any, ...]", value)))
-    return None if value is None else next(kind for kind in (bool, int, float) if isinstance(value, kind))
+    return None if value is None else next(kind for of, kind in NUMBERS if isinstance(value, of))
 
 
 def _numbers(value: Any) -> Sequence[Any]:
@@ -156,9 +152,10 @@ def _numbers(value: Any) -> Sequence[Any]:
     return () if value is None else (value,)
 
 
-def _caller(given: Link) -> Callable[..., None]:
+def _caller(kernel: Any, types: Sequence[Any]) -> Callable[..., None]:
     """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
-    kinds, names = list[Any](), list[str]()
+    name = Link("", kernel, types).name
+    given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 
     def passed(kind: Any) -> str:
         if isinstance(kind, Several):
@@ -169,7 +166,6 @@ def _caller(given: Link) -> Callable[..., None]:
         names.append(f"a{len(names)}")
         return names[-1]
 
-    arguments = passed(Several(given.kinds))
+    arguments = passed(Several(types))
     tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
-    name = f"call_{given.name}"
-    return _callable(name, tree, [given], {"run": kinds}, kept=given.own)
+    return _callable(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)

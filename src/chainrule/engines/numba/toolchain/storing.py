@@ -101,4 +101,5 @@ def store(name: str, machine_code: bytes) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
         files.write_atomic(file, hashlib.sha256(machine_code).digest() + machine_code)
     except (OSError, RunError) as error:
-        engines.say_once(f"chainrule: {error}; this process compiles programs for itself")
+        why = str(error).replace(str(file), str(file.parent))  # the same for every file
+        engines.say_once(f"chainrule: {why}; this process compiles programs for itself")

@@ -144,7 +144,7 @@ def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
     run = toolchain.load(MARK + "    call('updates.clear float64', (rows, 0, 0, 1))\n")
     room, rows, numbers = np.ones(3), np.ones((2, 4)), (0, 0, 0, 1.0)
     wrong = [(room, rows.astype("f4")), (room, rows[:, ::2]), (room, rows.T), (rows, rows), (room, np.ones((2, 4, 1)))]
-    for pair in [*wrong, (room.astype("i4"), rows)]:
+    for pair in [*wrong, (room.astype("i4"), rows), (room.astype(room.dtype.newbyteorder()), rows)]:
         with pytest.raises(TypeError, match="contiguous, or of another type"):
             run(*pair, *numbers)
     run(room, rows, *numbers)

@@ -37,10 +37,11 @@ from chainrule.engines.numba.toolchain.expressions import (
 from chainrule.engines.numba.toolchain.linking import Several, is_array
 
 # Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
-# and its flags; in a dtype, its number.
+# and its flags; in a dtype, the order of its bytes, and its number.
 DATA = object.__basicsize__
-AXES, SHAPE, DTYPE, FLAGS, NUMBER = DATA + 8, DATA + 16, DATA + 40, DATA + 48, DATA + 12
-CONTIGUOUS = 1  # among the flags
+AXES, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
+ORDER, NUMBER = DATA + 10, DATA + 12
+CONTIGUOUS, NATIVE = 1, ord("=")  # among the flags; an order
 INT = ir.IntType(32)
 UNKNOWN, UNFIT = 1, 2  # instead of the address of an error: it is not described; an array is not of its type
 NO_RESULT = -2  # what a kernel that returns None may return besides 0
@@ -163,10 +164,11 @@ class Emitter(Expressions):
         flags = self.builder.and_(self._loaded(self.builder.add(array, WHOLE(FLAGS)), INT), INT(CONTIGUOUS))
         for found, expected in (
             (self._loaded(self.builder.add(kind, WHOLE(NUMBER)), INT), np.dtype(dtype).num),
+            (self._loaded(self.builder.add(kind, WHOLE(ORDER)), BYTE), NATIVE),
             (self._loaded(self.builder.add(array, WHOLE(AXES)), INT), axes),
             (flags, CONTIGUOUS),
         ):
-            with self.builder.if_then(self.builder.icmp_signed("!=", found, INT(expected)), likely=False):
+            with self.builder.if_then(self.builder.icmp_signed("!=", found, found.type(expected)), likely=False):
                 self.builder.ret(WHOLE(UNFIT))
 
     def _loaded(self, address: Any, kind: Any = WHOLE) -> Any:

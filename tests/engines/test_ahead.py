@@ -1,69 +1,86 @@
-"""The process that compiles in parallel: when it starts, its files on disk, and its end."""
+"""The processes that compile together: when they start, their files on disk, and their end."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from chainrule.engines.numba.toolchain import ahead
+from chainrule.engines.numba.toolchain import ahead, linking, loading, storing
 
-PROGRAM = '''"""Two kernels."""
-
-from chainrule.engines.numba import activations, updates
-from chainrule.engines.numba.toolchain import link
-
-link('activations.relu float64 1 1', activations.relu, [('float64', 2), ('float64', 2)], [])
+PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
-'''
+link('updates.ends float64', updates.ends, [('float64', 1), ('float64', 1), ('float64', 1)], [])
+link('updates.add_up float64', updates.add_up, [('float64', 2), ('float64', 1)], [0, 0, 0])
+"""
+LINKS = loading.links_of(ast.parse(PROGRAM))
 
 
-def program(folder: Path) -> Path:
-    file = folder / "program_x.py"
-    file.write_text(PROGRAM, encoding="utf-8")
-    return file
-
-
-def sleeper(file: Path) -> "subprocess.Popen[bytes]":
+def sleeper() -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 
 
-def test_what_it_compiles_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
-    command = [sys.executable, "-m", "chainrule.engines.numba.toolchain", str(program(tmp_path))]
-    subprocess.run(command, check=True)
-    assert {file.name.split("-")[0] for file in tmp_path.rglob("*.nbi")} == {"activations.relu", "updates.clear"}
-
-
-def test_a_program_is_new_while_most_of_its_kernels_are_not_on_disk(tmp_path: Path) -> None:
-    file, kept = program(tmp_path), tmp_path / "numba_0"
-    assert ahead._is_new(file)
-    kept.mkdir()
-    (kept / "updates.clear-90.py311.nbi").touch()
-    assert not ahead._is_new(file)
-
-
-def test_it_ends_with_the_compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(ahead, "_started", lambda file: started.append(sleeper(file)) or started[0])
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(storing, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(ahead, "thread_count", lambda: 2)
-    with ahead.compile_in_parallel(program(tmp_path)):
+    monkeypatch.setattr(ahead, "FEW", 1)
+    return tmp_path
+
+
+def test_what_another_process_compiles_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    module = "chainrule.engines.numba.toolchain"
+    subprocess.run([sys.executable, "-m", module, str(tmp_path / "program.py"), "0.5"], check=True)
+    assert {file.name for file in tmp_path.rglob("*.o")} == {f"{each.name}.o" for each in LINKS}
+
+
+def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def compiled(each: linking.Link, *, patience: float | None = None) -> bytes:
+        made.append(each.name)
+        storing.store(each.name, b"code")
+        return b"code"
+
+    monkeypatch.setattr(ahead, "compiled", compiled)
+    monkeypatch.setattr(ahead, "_started", lambda file, part: ahead.compile_from(LINKS[1:2], part))
+    ahead.compile_kernels(LINKS, PROGRAM)
+    assert sorted(made) == sorted(each.name for each in LINKS)
+    assert not ahead.missing(LINKS)
+
+
+def test_a_damaged_file_is_none(folder: Path) -> None:
+    storing.store("code", b"machine code")
+    assert storing.stored("code") == b"machine code"
+    file = folder / "code.o"
+    content = file.read_bytes()
+    for damaged in (b"", content[:20], content[:-1], content + b"x", bytes([content[0] ^ 1]) + content[1:]):
+        file.write_bytes(damaged)
+        assert storing.stored("code") is None
+
+
+def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(ahead, "_started", lambda file, part: started.append(sleeper()) or started[0])
+    with ahead._helped(len(LINKS), PROGRAM):
         assert started[0].poll() is None
     assert started[0].poll() is not None
 
 
 @pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/nowhere/python3"])
-def test_where_it_cannot_be_started_all_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
+def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
     monkeypatch.setattr(sys, "executable", executable)
-    monkeypatch.setattr(ahead, "thread_count", lambda: 2)
     done = False
-    with ahead.compile_in_parallel(program(tmp_path)):
+    with ahead._helped(len(LINKS), PROGRAM):
         done = True
     assert done
 
 
-def test_who_may_use_one_thread_is_not_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHAINRULE_THREADS", "1")
-    monkeypatch.setattr(ahead, "_started", lambda file: pytest.fail("started"))
-    with ahead.compile_in_parallel(program(tmp_path)):
+def test_who_may_use_one_thread_is_not_helped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "thread_count", lambda: 1)
+    monkeypatch.setattr(ahead, "_started", lambda file, part: pytest.fail("started"))
+    with ahead._helped(len(LINKS), PROGRAM):
         pass

@@ -22,17 +22,17 @@ from engines.guard.memory import Fence, fence_allocations
 
 fence = Fence()
 fence_allocations(fence)
-import numba
 from chainrule.engines.numba.tiles import load_part, store_part
+from chainrule.engines.numba.toolchain import kernel
 
-@numba.njit
+@kernel
 def read(given, place, many, found):
     own = np.zeros(1000, found.dtype)
     for k in range(own.size):
         own[k] = given[k]
     store_part(load_part(own, place, many), found, 0, many)
 
-@numba.njit
+@kernel
 def read_given(given, place, many, found):
     store_part(load_part(given, place, many), found, 0, many)
 

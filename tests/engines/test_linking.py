@@ -1,64 +1,174 @@
-"""Views, the parts of a workspace that a program passes to its kernels, and other assumptions of programs."""
+"""Programs: what the compiler of programs makes of their lines is what Python makes of them."""
+
+import ast
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit, prange
-from numba.core.errors import TypingError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import interpreted
 
-from chainrule.engines.numba.layout import CACHE_LINE, aligned_zeros
-from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, view
+from chainrule.engines.numba import layout, toolchain
+from chainrule.engines.numba.toolchain import emitting, linking, loading, machine
 
-
-@njit
-def part(room, begin, many):
-    return view(room, begin, (many, 2, 3))[1:].sum()
-
-
-@njit
-def marked(room, begin, many):
-    view(room, begin, (many,))[0] = -1
+MARK = """
+link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
+declare('run', [('float64', 1), ('float64', 2)], [0, 0, 0, 1.5])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
-@pytest.mark.parametrize("begin", [0, 7])
-def test_a_view_is_a_slice_in_another_shape(dtype: str, begin: int) -> None:
-    room = np.arange(60, dtype=dtype)
-    assert part(room, begin, 4) == room[begin : begin + 24].reshape(4, 2, 3)[1:].sum()
+def run(room, rows, a, b, c, real):
+"""
+HEAD = "    flat = view(rows, 0, (1, rows.size))\n"
+A_LINE = "    call('updates.clear float64', (flat, 0, {begin}, {end}))\n"
 
 
-def test_a_view_is_no_copy_and_sees_all_axes_of_its_room() -> None:
-    room = np.zeros((2, 5))
-    marked(room, 6, 3)
-    assert np.flatnonzero(room).tolist() == [6]
+def both(lines: str, *arguments: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the arrays after a program ran compiled, and as Python."""
+    results: list[list[np.ndarray]] = []
+    for load in (toolchain.load, interpreted.load):
+        given = [each.copy() if isinstance(each, np.ndarray) else each for each in arguments]
+        load(MARK + lines)(*given)
+        results.append([each for each in given if isinstance(each, np.ndarray)])
+    return results[0], results[1]
 
 
-def test_a_view_of_every_second_number_is_refused() -> None:
-    with pytest.raises(TypingError, match="contiguous"):
-        part(np.arange(60.0)[::2], 0, 4)
+def expressions() -> st.SearchStrategy[str]:
+    """Draw expressions of whole numbers that are not negative."""
+    names = st.sampled_from(["a", "b", "c", "room.size", "rows.shape[1]", "3", "17"])
+    return st.recursive(
+        names,
+        lambda inner: st.one_of(
+            st.tuples(inner, st.sampled_from(["+", "*"]), inner).map(lambda each: f"({' '.join(each)})"),
+            st.tuples(inner, inner).map(lambda each: f"({each[0]} // ({each[1]} + 1))"),
+            st.tuples(st.sampled_from(["min", "max"]), inner, inner).map(
+                lambda each: f"{each[0]}({each[1]}, {each[2]})"
+            ),
+        ),
+        max_leaves=6,
+    )
 
 
-def test_two_parallel_loops_stay_two() -> None:
-    @njit(parallel=PARALLEL, **OPTIONS)
-    def run(parts, sums):
-        for k in prange(4):
-            view(parts, k, (1,))[0] = k + 1
-        for k in prange(4):
-            sums[k] = parts.sum()
+@settings(max_examples=12, deadline=None)
+@given(begin=expressions(), length=expressions(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
+def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
+    lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"
+    lines += HEAD + A_LINE.format(begin="begin", end="end")
+    found, expected = both(lines, np.ones(5), np.arange(1.0, 41.0).reshape(5, 8), *numbers, 2.0)
+    np.testing.assert_array_equal(found[1], expected[1])
 
-    parts, sums = np.zeros(4), np.zeros(4)
-    run(parts, sums)
-    assert sums.tolist() == [10.0] * 4
-    assert run.get_metadata(run.signatures[0])["parfor_diagnostics"].count_parfors() == 2
+
+LOOPS = {
+    "loops in loops": """    for k in range(a):
+        for j in range(k, b, 2):
+            first = k * 8 + j
+            call('updates.clear float64', (rows, k, j, j + 1))
+""",
+    "two names at once": """    first, last = a, b
+    first, last = last - a, first + b
+    call('updates.clear float64', (rows, 1, first, last))
+""",
+    "an element": """    for k in range(room.size):
+        room[k] = 0
+""",
+    "turns of threads": """    first = a
+    for k in prange(b):
+        last = first + k
+        call('updates.clear float64', (rows, k, first, last))
+    for k in prange(c):
+        call('updates.clear float64', (rows, k, 7, 8))
+""",
+    "parts": """    some = room[: a]
+    s = slice(1, some.size)
+    part = some[s]
+    row = rows[2]
+    call('updates.clear float64', (view(row, 1, (2, 3)), 1, 0, part.size))
+""",
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_lines_do_what_they_do_in_python(name: str) -> None:
+    found, expected = both(LOOPS[name], np.ones(7), np.arange(1.0, 41.0).reshape(5, 8), 3, 5, 4, 1.0)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (found[0] == 0).any() or (found[1] == 0).any()
+
+
+@pytest.mark.parametrize(
+    "line", ["room = [a]", "print(a)", "a = b if c else a", "while a: pass", "a = b % c", "room[0] = a"]
+)
+def test_other_lines_are_refused(line: str) -> None:
+    with pytest.raises(NotImplementedError, match="programs cannot have the line"):
+        toolchain.load(f"{MARK}    {line}\n")
+
+
+def test_a_kernel_is_never_given_arrays_of_other_types() -> None:
+    with pytest.raises(TypeError, match="expects"):
+        toolchain.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
+
+
+@toolchain.kernel
+def allocating(found: np.ndarray, size: int) -> None:
+    """Copy what was allocated to the result."""
+    made = layout.aligned_zeros(size, found)
+    for k in range(found.size):
+        found[k] = made[k]
+
+
+def test_what_a_kernel_raises_is_raised() -> None:
+    found = np.ones(3)
+    allocating(found, 3)
+    assert not found.any()
+    with pytest.raises(MemoryError, match="Allocation failed"):
+        allocating(found, 1 << 50)
+
+
+def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
+    given = linking.Link("allocating in threads", allocating, (("float64", 1), int))
+    source = "def run(found, n, size):\n    for k in prange(n):\n        call('allocating in threads', (found, size))\n"
+    kinds = {"run": (("float64", 1), int, int)}
+    program: Callable[..., None] = loading._callable("threads_fail", ast.parse(source), [given], kinds, kept=False)
+    program(np.ones(3), 2, 3)
+    with pytest.raises(MemoryError):
+        program(np.ones(3), 2, 1 << 50)
+
+
+def test_arrays_that_are_not_contiguous_are_refused() -> None:
+    with pytest.raises(TypeError, match="contiguous"):
+        allocating(np.ones(6)[::2], 3)
+
+
+def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
+    run = toolchain.load(MARK + "    call('updates.clear float64', (rows, 0, 0, 1))\n")
+    room, rows, numbers = np.ones(3), np.ones((2, 4)), (0, 0, 0, 1.0)
+    wrong = [(room, rows.astype("f4")), (room, rows[:, ::2]), (room, rows.T), (rows, rows), (room, np.ones((2, 4, 1)))]
+    for pair in [*wrong, (room.astype("i4"), rows), (room.astype(room.dtype.newbyteorder()), rows)]:
+        with pytest.raises(TypeError, match="contiguous, or of another type"):
+            run(*pair, *numbers)
+    run(room, rows, *numbers)
+    assert rows[0, 0] == 0
+    assert rows.sum() == 7
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_aligned_zeros_begin_with_a_line_of_the_cache(dtype: str) -> None:
-    @njit
-    def made(size, like):
-        return aligned_zeros(size, like)
+    @toolchain.kernel
+    def made(size: int, like: np.ndarray, found: np.ndarray) -> None:
+        room = layout.aligned_zeros(size, like)
+        found[0] = room.size
+        found[1] = room.ctypes.data % layout.CACHE_LINE
+        for number in room:
+            found[2] += abs(number)
 
     for size in (1, 17, 1000):
-        found = made(size, np.zeros(1, dtype))
-        assert found.size >= size
-        assert found.ctypes.data % CACHE_LINE == 0
-        assert not found.any()
+        found = np.zeros(3)
+        made(size, np.zeros(1, dtype), found)
+        assert found[0] >= size
+        assert not found[1:].any()
+
+
+def test_machine_code_is_that_of_this_processor() -> None:
+    module = emitting.emit("one", ast.parse("def run(a):\n    b = a\n"), {}, {"run": (int,)})
+    assert machine.assembled(str(module))

@@ -14,9 +14,9 @@ AVX2 = {**SSE, "avx": True, "avx2": True, "fma": True}
 AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
 
 LOOK = """
-from chainrule.engines.numba.toolchain import compiling, processor
+from chainrule.engines.numba.toolchain import compiling, processor, storing
 from numba.core.registry import cpu_target
-print(8 * processor.WIDTH, processor.COUNT, compiling.compiled_folder())
+print(8 * processor.WIDTH, processor.COUNT, storing.compiled_folder())
 print("+avx512f" in cpu_target.target_context.codegen()._tm_features)
 """
 

@@ -1,6 +1,7 @@
 """Compiled programs against the interpreter on the reference, and the structure of a program."""
 
 import copy
+import os
 import threading
 
 import numpy as np
@@ -196,14 +197,13 @@ def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_symbol_is_never_linked_with_other_types() -> None:
-    from chainrule.engines.numba import activations
-    from chainrule.engines.numba.toolchain import link
+    from chainrule.engines.numba.toolchain import load
 
-    symbol = "activations.leaky_relu float64 1 1 of this test"
-    arrays = [("float64", 1), ("float64", 1)]
-    link(symbol, activations.leaky_relu, arrays, [0.25])
+    line = "link('leaky_relu of this test', activations.leaky_relu, [('float64', 1), ('float64', 1)], [{}])\n"
+    run = "declare('run', [], [0])\n\n\ndef run(n):\n    m = n\n"
+    load(line.format(0.25) + run)
     with pytest.raises(TypeError, match="of this test is linked with"):
-        link(symbol, activations.leaky_relu, arrays, [1])
+        load(line.format(1) + run)
 
 
 def test_a_network_that_only_renames_gives_its_input() -> None:
@@ -214,10 +214,8 @@ def test_a_network_that_only_renames_gives_its_input() -> None:
 
 
 def test_no_more_threads_than_there_are() -> None:
-    import numba
-
     made = Network([layers.Dense(2)], (3,), engine="numba", threads=1024)
-    assert made.threads == numba.config.NUMBA_NUM_THREADS
+    assert made.threads == int(os.environ.get("NUMBA_NUM_THREADS") or engines.processors())
 
 
 def test_a_copy_shares_nothing_that_changes() -> None:

@@ -22,7 +22,8 @@ FORBIDDEN = re.compile(
     r"|import_module\(.(numba|llvmlite)\b"
     r"|numba\.toolchain\.\w"
     r"|numba\.toolchain import (\w+, )*"
-    r"(ahead|compiling|elementary|linking|loading|processor|registers|threads|vectors|windows)\b"
+    r"(ahead|compiling|elementary|elementary_code|emitting|expressions|interrupts|kernels|linking|loading|machine|processor|registers"
+    r"|storing|threads|vectors|windows|windows_code)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )

@@ -8,7 +8,6 @@ within its workspace, and whether a kernel is passed arrays of the types it was 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -17,7 +16,6 @@ import numpy as np
 from chainrule.engines.numba import generator, programs, rewriting, segments
 from chainrule.engines.numba.operations import KERNELS
 
-IMPORT = ("from chainrule.engines.numba.toolchain import", "from networks.interpreted import")
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8}),
     (rewriting, {"LARGE_GRADIENT": 16}),
@@ -26,9 +24,6 @@ SMALL = (  # sizes above which layers are shared by threads, gradients deferred 
     (generator, {"WIDE_BLOCK": 3}),
 )
 SHARED_FROM = {"cross_correlate": 512, "dense": 8}  # 64 for any other kernel
-OPTIONS: dict[str, Any] = {}
-PARALLEL = True
-prange = range
 _linked: dict[str, tuple[Callable[..., None], list[Any]]] = {}
 _programs: dict[str, Any] = {}
 
@@ -50,15 +45,15 @@ def running(*, small: bool) -> Generator[None]:
 def load(source: str) -> Any:
     """Return the function `run` of a program, like `chainrule.engines.numba.programs.load`."""
     if source not in _programs:
-        module = ModuleType(f"interpreted_{len(_programs)}")
-        exec(source.replace(*IMPORT), module.__dict__)
-        _programs[source] = module.run
+        known: dict[str, Any] = {entry.family: entry.module for entry in KERNELS.values()}
+        known |= {"call": call, "declare": declare, "link": link, "prange": range, "view": view}
+        exec(source, known)
+        _programs[source] = known["run"]
     return _programs[source]
 
 
-def njit(**options: Any) -> Callable[[Any], Any]:
-    """Return a decorator that returns the function unchanged."""
-    return lambda function: function
+def declare(name: str, arrays: Sequence[Any], numbers: Sequence[Any]) -> None:
+    """Do nothing: Python does not ask for the types of a function's arguments."""
 
 
 def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[Any]) -> None:

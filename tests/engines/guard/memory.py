@@ -1,27 +1,25 @@
 """Arrays between guard pages, including those that compiled kernels allocate themselves.
 
 An array touches a page that may be neither read nor written: one access beyond its end, and the processor stops the
-process. Kernels allocate their buffers through numba's runtime; `fence_allocations` gives compiled code, which is
-linked to the runtime by name, another function of that name.
+process. Kernels allocate their buffers by a function that they find by its name; `fence_allocations` gives them
+another function of that name.
 """
 
 import ctypes
 import mmap
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from llvmlite import binding
-from numba.core.registry import cpu_target
-from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
+
+from chainrule.engines.numba.toolchain import machine
 
 SIDES = ("behind", "before")  # the position of the array's neighbouring guard page
 PAGE = mmap.PAGESIZE
 POISON = 0xFF  # every byte of fresh memory: a NaN, so that reading uninitialised memory shows
 
 ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
-DESTRUCTOR = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-MANAGE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, DESTRUCTOR)
+RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
@@ -75,28 +73,21 @@ class Fence:
         self._mappings.clear()
 
 
-class _Api(ctypes.Structure):
-    """Numba's table of functions for extensions (numba/core/runtime/nrt_external.h)."""
-
-    _fields_: ClassVar = [
-        (name, ctypes.c_void_p)
-        for name in ("allocate", "allocate_external", "manage_memory", "acquire", "release", "get_data")
-    ]
-
-
-_KEPT: list[Any] = []  # functions that compiled code calls, for as long as the process lasts
+HEADER = 40  # bytes of a buffer's head: owners, two words that are null, the address of its elements, its size
+_KEPT: list[Any] = []  # functions that compiled code calls, and heads of buffers, for as long as the process lasts
 
 
 def fence_allocations(fence: Fence) -> None:
     """Redirect allocations of compiled code to a fence; call this before any kernel is loaded."""
-    rtsys.initialize(cpu_target.target_context)
-    table = ctypes.CFUNCTYPE(ctypes.POINTER(_Api))(_nrt_python.c_helpers["get_api"])()
-    manage, nothing = MANAGE(table.contents.manage_memory), DESTRUCTOR(lambda data: None)
+    machine.start()
 
     def allocate(size: int, alignment: int) -> int:
         fence.allocated += 1
-        return manage(fence.allocate(size), nothing)
+        head = (ctypes.c_int64 * (HEADER // 8))(1, 0, 0, fence.allocate(size), size)
+        _KEPT.append(head)
+        return ctypes.addressof(head)
 
-    function = ALLOCATE(allocate)
-    _KEPT.extend([function, nothing])
-    binding.add_symbol("NRT_MemInfo_alloc_aligned", ctypes.cast(function, ctypes.c_void_p).value)
+    functions = ALLOCATE(allocate), RELEASE(lambda buffer: None)
+    _KEPT.extend(functions)
+    for name, function in zip(("chainrule_allocate", "chainrule_release"), functions, strict=True):
+        machine.name_address(name, ctypes.cast(function, ctypes.c_void_p).value or 0)

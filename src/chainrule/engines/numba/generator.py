@@ -9,7 +9,7 @@ The source is plain: a line for every array, a line for every operation. `chainr
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,17 +25,13 @@ from chainrule.engines.numba.segments import WIDE_BLOCK, Segment, block_size, se
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
-HEAD = '''"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""
-
-from chainrule.engines.numba import {modules}
-from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, njit, prange, view
-
-'''
+HEAD = '"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""\n\n'
 
 # Arguments of the program, in order: the batch, the flat buffers, and the workspace.
 DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
+OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
@@ -99,9 +95,7 @@ class ProgramWriter:
     def source(self, *, parallel: bool, single: bool = False) -> str:
         """Return the source of a module with the program as its function `run`; `single`: for one sample."""
         deferred = self.deferred_gradients if single and not parallel else []
-        used = {KERNELS[operation.name].family for operation in self.plan.operations}
-        modules = sorted(used | {"updates"} if self.training else used)
-        parts = [HEAD.format(modules=", ".join(modules)), *self._links(deferred)]
+        parts = [HEAD, *self._links(deferred)]
         parts += [self._samples(number, deferred) for number, run in enumerate(self.segments) if run.scope == "sample"]
         return "".join([*parts, self._run(parallel, deferred)])
 
@@ -145,7 +139,7 @@ class ProgramWriter:
 
     def _samples(self, number: int, deferred: list[Operation]) -> str:
         lines = [
-            "\n\n@njit(cache=True, **OPTIONS)",
+            self._declare(f"samples_{number}", ["first", "last", *SCALARS]),
             f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *SCALARS])}):",
             "    for s in range(first, last, block):",
             "        m = min(block, last - s)",
@@ -162,23 +156,26 @@ class ProgramWriter:
                 lines.append(f"        call({symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
             else:
                 lines.append(f"        {self._call(operation, views, 'm', 's')}")
-        name, arrays = f"samples_{number}", [self._argument_type(name) for name in self._arguments()]
-        given = f"{arrays!r}, {[0] * (2 + len(SCALARS))!r}"
-        lines += ["", "", f'SAMPLES_{number} = f"{{__name__}}.{name}"', f"link(SAMPLES_{number}, {name}, {given})"]
         return "\n".join(lines) + "\n"
 
-    def _argument_type(self, name: str) -> tuple[str, int]:
-        """Return (dtype, axes) of a thread's part of one of the program's arguments."""
+    def _declare(self, name: str, scalars: Sequence[str]) -> str:
+        """Return the line that declares the arguments of a function."""
+        arrays = [self._argument_type(each, whole=name == "run") for each in self._arguments()]
+        return f"\n\ndeclare({name!r}, {arrays!r}, {[0] * len(scalars)!r})\n\n"
+
+    def _argument_type(self, name: str, *, whole: bool) -> tuple[str, int]:
+        """Return (dtype, axes) of one of the program's arguments, whole or a thread's part of it."""
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
-        return ({"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype), 1)
+        dtype = {"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype)
+        return (dtype, 2 if whole and name in OF_THREADS else 1)
 
     def _run(self, parallel: bool, deferred: list[Operation]) -> str:
         loop = "prange" if parallel else "range"
         arguments = self._arguments()
         lines = [
-            f"\n\n@njit(parallel={'PARALLEL' if parallel else False}, cache=True, **OPTIONS)",
+            self._declare("run", ["threads", *SCALARS]),
             f"def run({', '.join([*arguments, 'threads', *SCALARS])}):",
         ]
         shared = [each for each in self._shared_gradients if each not in deferred]
@@ -189,11 +186,11 @@ class ProgramWriter:
             lines += ["    size = gradients.shape[1]", "    for k in range(sums.size):", "        sums[k] = 0"]
         for number, segment in enumerate(self.segments):
             if segment.scope == "sample":
-                own = [f"{name}[k]" if name in ("gradients", "work", "indices") else name for name in arguments]
+                own = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._intra_sample else f"{loop}(threads)"
                 scalars = [self._block(segment) if name == "block" else name for name in SCALARS]
-                samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *scalars])}))"
+                samples = f"        samples_{number}({', '.join([*own, *share, *scalars])})"
                 lines += [f"    for k in {each}:", *zeros, samples]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])

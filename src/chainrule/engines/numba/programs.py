@@ -27,10 +27,9 @@ def update(
     entry = operations.KERNELS[name]
     arrays = (p, g, *moments)
     numbers = entry.arguments(len(arrays), attributes)
-    if threads == 1 or p.size < SHARED:
-        entry.kernel(*arrays, *numbers)
-        return
-    parallel = workers.available()
+    if p.size < SHARED:
+        threads = 1
+    parallel = threads > 1 and workers.available()
     program = load(update_source(name, _dtype_name(p.dtype), parallel=parallel))
     _run_program(program, threads, parallel, (*arrays, threads, *numbers))
 

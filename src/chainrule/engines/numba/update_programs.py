@@ -7,13 +7,10 @@ from chainrule.engines.numba.operations import KERNELS
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
 
-from chainrule.engines.numba import updates
-from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, njit, prange
-
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
+declare('run', {arrays!r}, {all_numbers!r})
 
 
-@njit(parallel={parallel}, cache=True, **OPTIONS)
 def run({reads}, threads, {arguments}):
     for k in {loop}(threads):
         s = slice(k * p.size // threads, (k + 1) * p.size // threads)
@@ -22,23 +19,22 @@ def run({reads}, threads, {arguments}):
 
 OUTER_UPDATE = '''"""A compiled program of chainrule: an update for one sample, whose dense gradients are dy xᵀ."""
 
-from chainrule.engines.numba import updates
-from chainrule.engines.numba.toolchain import OPTIONS, call, link, njit
-
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
+declare('run', {all_arrays!r}, {all_numbers!r})
 
 
-@njit(cache=True, **OPTIONS)
 def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
+    s = slice(place, first)
+    call({symbol!r}, ({shares}, {arguments},))
+    s = slice(last, end)
+    call({symbol!r}, ({shares}, {arguments},))
     many = max(1, rows.size // x.size)
-    for a, b in ((place, first), (last, end)):
-        s = slice(a, b)
-        call({symbol!r}, ({shares}, {arguments},))
     for o in range(0, dy.size, many):
         next_o = min(o + many, dy.size)
-        s, made = slice(first + o * x.size, first + next_o * x.size), rows[: (next_o - o) * x.size]
+        made = rows[: (next_o - o) * x.size]
         call({rows!r}, (x, dy, made, o, next_o, scale))
+        s = slice(first + o * x.size, first + next_o * x.size)
         call({symbol!r}, ({deferred_shares}, {arguments},))
 '''
 
@@ -46,8 +42,8 @@ def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
 @cache
 def update_source(name: str, dtype: str, *, parallel: bool) -> str:
     """Return the program of an optimizer's update, given the name of its operation."""
-    loop = {"parallel": "PARALLEL", "loop": "prange"} if parallel else {"parallel": "False", "loop": "range"}
-    return UPDATE.format(**_update_words(name, dtype), **loop)
+    words = _update_words(name, dtype)
+    return UPDATE.format(**words, all_numbers=[1, *words["numbers"]], loop="prange" if parallel else "range")
 
 
 @cache
@@ -55,7 +51,9 @@ def outer_update_source(name: str, dtype: str) -> str:
     """Return the program of an update after one sample, which makes the gradients of dense layers row by row."""
     words = _update_words(name, dtype)
     words["deferred_shares"] = words["shares"].replace("g[s]", "made")
-    return OUTER_UPDATE.format(**words, rows=symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
+    words |= {"rows": symbol_of("outer_rows", dtype), "vectors": [(dtype, 1)] * 3}
+    words |= {"all_arrays": words["arrays"] + words["vectors"], "all_numbers": [0, 0, 0, 0, 1.0, *words["numbers"]]}
+    return OUTER_UPDATE.format(**words)
 
 
 def _update_words(name: str, dtype: str) -> dict[str, Any]:

@@ -1,37 +1,30 @@
 """All contact with numba and llvmlite, and the only interface through which the rest of the engine uses them.
 
-Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. Both
+Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. A process
+whose programs are on disk imports llvmlite alone. Both
 libraries change their inner parts from version to version. Each trick that relies on such parts is described in the
 file that uses it, with the versions it was tried on; `engines.numba.proof` finds out whether all of them work here.
 
-processor     width and number of the vector registers
-compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles
-registers     code of `tiles`, emitted by hand
-elementary    eˣ, eˣ − 1, log(1 + x), tanh and arctan in vectors, emitted by hand
-windows       cells of neighbouring windows in vectors, emitted by hand
-linking       kernels called by address; arrays that are parts of a workspace
-loading       programs from their source
-ahead         a second process that compiles the kernels of a new program
-threads       numba's worker threads, and the locks that a fork must not copy while they are held
+processor       width and number of the vector registers
+kernels         decorators of kernels and of the pieces they are made of
+storing         the folder of compiled code
+compiling       kernels compiled by numba, which nothing else imports but the files that it needs:
+registers       code of `tiles`, emitted by hand
+elementary_code code of eˣ, eˣ − 1, log(1 + x), tanh and arctan in vectors, emitted by hand
+windows_code    code of cells of neighbouring windows in vectors, emitted by hand
+linking         kernels in memory, called by their symbols
+emitting        machine code of programs
+loading         programs from their source
+machine         object files in memory, and what kernels need of numba's runtime
+ahead           other processes that help to compile the kernels of a new program
+threads         worker threads, and the locks that a fork must not copy while they are held
 """
 
-from chainrule.engines.numba.toolchain.compiling import (
-    DISABLED,
-    OPTIONS,
-    PARALLEL,
-    compiled_folder,
-    fingerprint,
-    inlined,
-    kernel,
-    literally,
-    njit,
-    prange,
-)
 from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, tanh
-from chainrule.engines.numba.toolchain.linking import call, link, view
+from chainrule.engines.numba.toolchain.kernels import DISABLED, compile_by_hand, inlined, kernel, literally
 from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
-from chainrule.engines.numba.toolchain.registers import compile_by_hand
+from chainrule.engines.numba.toolchain.storing import compiled_folder, fingerprint
 from chainrule.engines.numba.toolchain.threads import (
     launch_threads,
     locks_of_a_fork,
@@ -45,12 +38,9 @@ __all__ = [
     "COUNT",
     "DISABLED",
     "NAME",
-    "OPTIONS",
-    "PARALLEL",
     "WIDTH",
     "add_cells",
     "arctan",
-    "call",
     "compile_by_hand",
     "compiled_folder",
     "expm1",
@@ -60,18 +50,14 @@ __all__ = [
     "keep_larger",
     "kernel",
     "launch_threads",
-    "link",
     "literally",
     "load",
     "locks_of_a_fork",
     "log1p",
     "most_threads",
-    "njit",
     "no_cells",
-    "prange",
     "store_larger",
     "tanh",
     "threads_survive_forks",
     "use_threads",
-    "view",
 ]

@@ -1,63 +1,81 @@
-"""A second process that compiles the kernels of a new program in reverse order, while this one compiles them in order.
+"""Processes that compile the kernels of a new program together.
 
-numba compiles on one processor. What it compiled is kept on disk and looked for there first, so each of the two finds
-what the other has done; somewhere in the middle they meet. Of several processes that need a new program at once,
-only one gets a second process. Without it the result is the same, but takes 1.5 times as long.
+numba compiles on one processor. Each process begins at another kernel of the list, and leaves out those that are on
+disk and those that another process is compiling; the one that needs the program then waits for the last of them. Of
+several processes that need new programs at once, only one gets helpers.
 
-Tried with numba 0.61 and 0.68: the cache names its index files `MODULE.FUNCTION-….nbi` (`_is_new`).
+Tried with numba 0.61 and 0.68, of which nothing is used here.
 """
 
 import contextlib
-import re
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from chainrule.engines import thread_count
-from chainrule.engines.numba.toolchain import compiling
+from chainrule.engines.numba.toolchain import storing
+from chainrule.engines.numba.toolchain.linking import Link, compiled
 
-LINK = re.compile(r"^link\('[^']*', (\w+\.\w+), ", re.MULTILINE)
+FEW = 3  # kernels that one process compiles by itself: starting another takes as long
+MOST = 4  # processes: each needs 300 MB
+
+
+def missing(links: Sequence[Link]) -> list[Link]:
+    """Return the kernels whose machine code could be on disk, and is not."""
+    return [each for each in links if each.own and (file := storing.object_file(each.name)) and not file.exists()]
+
+
+def compile_kernels(links: Sequence[Link], source: str) -> None:
+    """Compile the kernels of a program whose machine code is not on disk, with the help of other processes."""
+    with _helped(len(missing(links)), source):
+        compile_from(links, 0)
+        for each in missing(links):  # another process is still compiling these
+            compiled(each)
+
+
+def compile_from(links: Sequence[Link], part: float) -> None:
+    """Compile the kernels that are not on disk, unless another process does; begin after such a part of them."""
+    first = int(part * len(links))
+    for each in [*links[first:], *links[:first]]:
+        if missing([each]):
+            compiled(each, patience=0)
 
 
 @contextlib.contextmanager
-def compile_in_parallel(file: Path) -> Generator[None]:
-    """Run the second process on the program in a file meanwhile, if most of its kernels are not on disk yet.
+def _helped(kernels: int, source: str) -> Generator[None]:
+    """Have other processes compile so many kernels of a program meanwhile.
 
-    No second process is started if only one thread may be used or another program is being compiled this way.
+    None is started if only one thread may be used or another program is being compiled this way.
     """
-    with compiling.locks(file.parent).hold("ahead", patience=0) as alone:
-        process = _started(file) if alone and thread_count() > 1 and _is_new(file) else None
+    folder, count = storing.compiled_folder(), min(thread_count(), MOST, kernels // FEW)
+    if folder is None or count < 2:
+        yield
+        return
+    with storing.locks(folder).hold("ahead", patience=0) as alone:
+        file = folder / "new_program.py"
+        processes = [_started(file, k / count) for k in range(1, count)] if alone and _written(file, source) else []
         try:
             yield
         finally:
-            if process is not None:
+            for process in filter(None, processes):
                 process.kill()
                 process.wait()
 
 
-def _is_new(file: Path) -> bool:
-    """Return whether most of the kernels that a program links were never compiled in its folder."""
-    kernels = set(LINK.findall(file.read_text(encoding="utf-8")))
-    missing = [name for name in kernels if not any(file.parent.glob(f"*/{name}-*"))]
-    return 2 * len(missing) > len(kernels)
+def _written(file: Path, source: str) -> bool:
+    """Write the source of a program for other processes, and return whether that could be done."""
+    with contextlib.suppress(OSError):
+        file.write_text(source, encoding="utf-8")
+        return True
+    return False
 
 
-def _started(file: Path) -> "subprocess.Popen[bytes] | None":
-    """Start the second process; None where none can be started, or this one does not run in a plain Python."""
+def _started(file: Path, part: float) -> "subprocess.Popen[bytes] | None":
+    """Start a process; None where none can be started, or this one does not run in a plain Python."""
     if "python" not in Path(sys.executable or "").name:
         return None
-    command, nothing = [sys.executable, "-P", "-m", "chainrule.engines.numba.toolchain", str(file)], subprocess.DEVNULL
+    command = [sys.executable, "-P", "-m", "chainrule.engines.numba.toolchain", str(file), str(part)]
+    nothing = subprocess.DEVNULL
     with contextlib.suppress(OSError):
         return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
-
-
-def compile_backwards(source: str) -> None:
-    """Link the kernels of a program, the last one first."""
-    lines = source.splitlines()
-    links = [line for line in lines if LINK.match(line)]
-    known: dict[str, Any] = {}
-    exec("\n".join(lines[: lines.index(links[0])]), known)
-    for line in reversed(links):
-        exec(line, known)

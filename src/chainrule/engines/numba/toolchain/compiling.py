@@ -1,160 +1,174 @@
-"""Options of the compiler, and a cache folder that can never be stale.
+"""Kernels compiled by numba, which is imported here only.
 
 - `fastmath=True` would delete NaN checks; the four flags below let sums be reordered and multiply-adds be fused, and
   keep NaN and infinity what they are.
-- Numba's cache does not notice that a compiled function in another file changed. All compiled code therefore lies in a
-  folder named by a fingerprint of every kernel file, of the versions and of the width of the vector registers: any
-  change begins an empty folder.
 - `a[i:j] = b` between arrays costs 1.4 s of compiling, for an error message about shapes: kernels loop instead.
+- numba makes machine code of every function that a kernel is made of, and a form of each that Python can call. Nobody
+  calls them: the machine code of whole kernels is made here, the rest is left out.
 
 Tried with numba 0.61 and 0.68; private to numba:
-- `ParallelOptions` as the value of `parallel=`, and `no_cfunc_wrapper` among the options of `njit`;
-- `numba.core.config.CACHE_DIR`, read when a function is decorated, and `THREADING_LAYER_PRIORITY`;
-- a dispatcher's `compile`, which is replaced by one that holds a lock (`once`), and the `flush` and `disable` of its
-  `_cache`.
+- `no_cfunc_wrapper` and `no_cpython_wrapper` among the options of `njit`;
+- `numba.core.config.CACHE_DIR`, read when a function is decorated, and `CPU_FEATURES`, when it first compiles;
+- a dispatcher's `compile`, which is replaced by one that holds a lock (`_once`), and the `flush` and `disable` of its
+  `_cache`;
+- the methods of `JITCodeLibrary`, `JITCPUCodegen` and `CPUContext` that make machine code of a function and give it to
+  Python, for which any built-in function that is equal to no other will do (`_without_machine_code`);
+- `_get_module_for_linking`, the optimised code of a function with all that it calls.
 """
 
 import contextlib
-import hashlib
 import os
-import platform
-import signal
-import threading
-from collections.abc import Callable, Generator
-from functools import cache
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import llvmlite
-import numba
-import numpy as np
+import numba as _numba_module
+from numba.core import codegen as _codegen
 from numba.core import config as _numba_config
-from numba.core.cpu_options import ParallelOptions as _ParallelOptions
+from numba.core import types as _types
+from numba.core.compiler_lock import global_compiler_lock as _compiler_lock
 from numba.core.errors import NumbaError as _NumbaError
+from numba.core.registry import cpu_target as _cpu_target
+from numba.core.runtime import nrt as _nrt
 
-from chainrule import compiled, engines, randomness
-from chainrule.engines.numba.toolchain import processor
-from chainrule.errors import ChainruleError
-from chainrule.locks import Locks
+from chainrule.engines.numba.toolchain import kernels, machine, processor, storing
+from chainrule.engines.numba.toolchain.linking import Several, is_array
 
-CONFIG: Any = _numba_config  # numba reads it when a function is decorated, compiled or first run in parallel
-
-DISABLED = bool(CONFIG.DISABLE_JIT)  # NUMBA_DISABLE_JIT: functions stay plain Python
-
-_numba: Any = numba
-njit, prange, literally = _numba.njit, _numba.prange, _numba.literally
-ParallelOptions: Any = _ParallelOptions
+# numba has no type annotations.
+numba: Any = _numba_module
+CONFIG: Any = _numba_config
+types: Any = _types
+codegen: Any = _codegen
 NumbaError: Any = _NumbaError
+compiler_lock: Any = _compiler_lock
+cpu_target: Any = _cpu_target
+nrt: Any = _nrt
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
     "error_model": "numpy",
     "nogil": True,
-    "no_cfunc_wrapper": True,  # nobody calls them from C, and each would be compiled
+    "no_cfunc_wrapper": True,
+    "no_cpython_wrapper": True,
 }
 
-# A loop over threads is what it says, and where two follow each other the threads meet: numba would make one of them if
-# it saw no array that the first writes, and it does not look into `call`.
-PARALLEL: Any = ParallelOptions(
-    dict.fromkeys(("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion"), False)
-)
-
-# GNU's OpenMP lets a waiting thread spin for milliseconds. On a machine with other work that keeps the very thread it
-# waits for from running: a step of numpy-cnn (batch 32) took 62 ms instead of 1.4, and 6 ms with a short spin, which on
-# a quiet machine still covers the meeting of two threads. Read when OpenMP is first loaded.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-
-if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
-    # OpenMP forks and joins in 1-2 µs; "workqueue", numba's own, takes 86 µs and dies when two threads enter it.
-    CONFIG.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+if os.environ.get(processor.VARIABLE):
+    CONFIG.CPU_FEATURES = processor.FEATURES
+nrt.rtsys.initialize(cpu_target.target_context)
 
 
-@cache
-def fingerprint() -> str:
-    """Return the name under which the compiled code of exactly these sources and versions is kept."""
-    digest = hashlib.sha256()
-    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    for file in (*sources, Path(str(randomness.__file__))):  # dropout draws as `randomness` does
-        digest.update(file.read_bytes())
-    versions = numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
-    for version in (*versions, str(processor.WIDTH)):
-        digest.update(version.encode())
-    return digest.hexdigest()[:16]
+def machine_code(kernel: Any, kinds: Sequence[Any], name: str) -> bytes:
+    """Return the object file of a kernel for arguments of such types, in which its function has that name."""
+    _tell_handwritten()
+    dispatcher, given = kernel.dispatcher, tuple(map(_type, kinds))
+    with compiler_lock, _without_machine_code():
+        dispatcher.compile(given)
+        compiled = dispatcher.overloads[given]
+        module = compiled.library._get_module_for_linking().clone()
+        for function in module.functions:
+            if function.name == compiled.fndesc.llvm_func_name:
+                function.linkage, function.name = "external", name
+            elif not function.is_declaration:
+                function.linkage = "internal"
+            elif function.name in machine.RUNTIME:
+                function.name = machine.RUNTIME[function.name]
+            elif function.name.startswith(("numba", "NRT", "Py", "_Py")):
+                raise ImportError(f"{kernel.__name__} needs {function.name} of numba's runtime")
+        return bytes(compiled.library._codegen._tm.emit_object(module))
 
 
-@cache
-def compiled_folder() -> Path | None:
-    """Return the folder of compiled code for exactly these sources and versions; None where none can be written."""
-    try:
-        return compiled.use(fingerprint())
-    except OSError as error:
-        why = f"{error.filename or 'the cache'}: {error.strerror or error}; CHAINRULE_CACHE names another folder"
-    except ChainruleError as error:
-        why = str(error)
-    engines.say_once(f"chainrule: every process compiles its own programs, which cannot be kept ({why})")
-    return None
-
-
-@cache
-def locks(folder: Path) -> Locks:
-    """Return the locks of a folder of compiled code."""
-    found = Locks(folder / compiled.LOCKS)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=found.forget)
-    return found
-
-
-SETTING = threading.RLock()  # held while a setting of numba's, which is the whole process's, is changed
+def _type(kind: Any) -> Any:
+    """Return numba's type of an argument."""
+    if is_array(kind):
+        return types.Array(getattr(types, kind[0]), kind[1], "C")
+    if isinstance(kind, Several):
+        return types.BaseTuple.from_types(tuple(map(_type, kind)))
+    return {None: types.none, bool: types.boolean, int: types.int64, float: types.float64}[kind]
 
 
 @contextlib.contextmanager
-def cached() -> Generator[bool]:
-    """Cache what numba compiles meanwhile in `compiled_folder`; yield False where nothing can be cached."""
-    folder = compiled_folder()
-    with SETTING:
-        before = CONFIG.CACHE_DIR
-        CONFIG.CACHE_DIR = str(folder or before)
-        try:
-            yield folder is not None
-        finally:
-            CONFIG.CACHE_DIR = before
+def _without_machine_code() -> Generator[None]:
+    """Have numba optimise functions without making machine code of them, and keep them on disk in that form."""
+    library = codegen.JITCodeLibrary
+    replaced: list[tuple[Any, str, Any]] = [
+        (library, "_finalize_specific", _nothing),
+        (library, "serialize_using_object_code", library.serialize_using_bitcode),
+        (codegen.JITCPUCodegen, "_add_module", _nothing),
+        (codegen.JITCPUCodegen, "set_env", _nothing),
+        (type(cpu_target.target_context), "get_executable", _something),
+    ]
+    with contextlib.ExitStack() as stack:
+        for owner, name, instead in replaced:
+            stack.enter_context(mock.patch.object(owner, name, instead))
+        yield
 
 
-@contextlib.contextmanager
-def uninterrupted() -> Generator[None]:
-    """Put off a Ctrl-C until the end: amid LLVM's work it can end the process (memory freed twice).
+def _nothing(*_: Any) -> None:
+    """Do nothing."""
 
-    Only the main thread is ever interrupted, and only Python's own handler is put off.
+
+def _something(*_: Any) -> Any:
+    """Return a built-in function that is equal to no other."""
+    return list[Any]().append
+
+
+def dispatcher_of(function: Callable[..., Any]) -> Any:
+    """Return a kernel as numba compiles it, for a program or into another kernel that calls it.
+
+    A kernel that another one calls is copied into it (`forceinline`). Left a function, it would be compiled twice, by
+    itself and beside its caller, in different ways; which of the two ran would depend on which was loaded first.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield
-        return
-    kept: list[Any] = []
-    signal.signal(signal.SIGINT, lambda number, frame: kept.append((number, frame)))
+    _know_literally(function)
+    in_file = Path(function.__code__.co_filename).is_file()
+    with storing.SETTING, _cached() as writable:
+        return _once(numba.njit(cache=writable and in_file, forceinline=True, **OPTIONS)(function))
+
+
+def piece_of(function: Callable[..., Any]) -> Any:
+    """Return a piece of a kernel, which numba copies into the kernel's source."""
+    _know_literally(function)
+    return numba.njit(inline="always", **OPTIONS)(function)
+
+
+def _know_literally(function: Callable[..., Any]) -> None:
+    """Let a function call numba's `literally`, which numba knows by its identity."""
+    if function.__globals__.get("literally") is kernels.literally:
+        function.__globals__["literally"] = numba.literally
+
+
+def _tell_handwritten() -> None:
+    """Tell numba the functions whose code is emitted by hand."""
+    from chainrule.engines.numba.toolchain import elementary_code, registers, windows_code
+
+    _ = elementary_code, windows_code
+    while kernels.by_hand:
+        registers.compile_by_hand(kernels.by_hand.pop())
+
+
+@contextlib.contextmanager
+def _cached() -> Generator[bool]:
+    """Have numba cache what is decorated meanwhile in `compiled_folder`; yield False where nothing can be cached."""
+    folder, before = storing.compiled_folder(), CONFIG.CACHE_DIR
+    CONFIG.CACHE_DIR = str(folder or before)
     try:
-        yield
+        yield folder is not None
     finally:
-        signal.signal(signal.SIGINT, handler)
-        if kept:
-            handler(*kept[0])
+        CONFIG.CACHE_DIR = before
 
 
-def once(dispatcher: Any) -> Any:
+def _once(dispatcher: Any) -> Any:
     """Have a function of numba compiled by one process at a time; processes that waited find it on disk.
 
     Compiled code that cannot be read is compiled anew; where none can be written, none is kept.
     """
-    if CONFIG.DISABLE_JIT or "compile" in vars(dispatcher):  # a plain function, or one that was here before
-        return dispatcher
-    folder, compile_ = compiled_folder(), dispatcher.compile
+    folder, compile_ = storing.compiled_folder(), dispatcher.compile
     if folder is None:
         return dispatcher
     name = f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
 
     def compile_once(signature: Any) -> Any:
-        with locks(folder).hold(name), uninterrupted():
+        with storing.locks(folder).hold(name):
             try:
                 return compile_(signature)
             except NumbaError:
@@ -168,22 +182,3 @@ def once(dispatcher: Any) -> Any:
 
     dispatcher.compile = compile_once
     return dispatcher
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel. One thread runs it; programs share its work among threads.
-
-    Numba optimises a loop that it makes parallel itself differently in the process that compiles it and in those that
-    load it from disk, and with `reassoc` that shows in the last bits. A kernel is one function on its own: its machine
-    code is what is kept. So all arithmetic is in kernels, and the parallel functions of a program only call them.
-
-    A kernel that another one calls is copied into it (`forceinline`). Left a function, it would be compiled twice, by
-    itself and beside its caller, in different ways; which of the two ran would depend on which was loaded first.
-    """
-    with cached() as writable:
-        return once(njit(cache=writable, forceinline=True, **OPTIONS)(function))
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a piece of a kernel that is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
-    return njit(inline="always", **OPTIONS)(function)

@@ -1,117 +1,116 @@
-"""Functions that programs are written with: `call`, for kernels linked by address, and `view`, for parts of an array.
+"""Kernels in memory, each under a symbol by which programs call it.
 
-Numba would copy the code of every kernel into the program, and again into each of the functions that it makes of a
+numba would copy the code of every kernel into the program, and again into each of the functions that it makes of a
 parallel loop, and optimise all of it every time: 12 s for `numpy-cnn`, again for every other network. Linked by name, a
-kernel is compiled once for a dtype, kept on disk, and a new program costs what its own lines cost.
+kernel is compiled once for the types of its arguments and kept on disk. The process that compiles it runs the same
+machine code as those that load it later.
 
-Those lines are mostly names for arrays. `workspace[first:last].reshape(shape)` is a page of code in numba, with errors
-to raise and references to count; `view` is a pointer and a shape. For `numpy-cnn` the former took 5 s, the latter 1.5.
-
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50); private to them:
-- the address of a compiled kernel: `overloads[types].library.get_pointer_to_function`, registered with LLVM by
-  `binding.add_symbol` (`link`);
-- a call to that symbol by numba's calling convention, `context.call_conv`, which passes errors on (`call`);
-- `make_array` and `populate_array` of `numba.np.arrayobj`: an array structure without an owner (`view`).
-Pointers are never asked for the type they point to: llvmlite announces the end of typed pointers.
+Tried with numba 0.68 (llvmlite 0.50), through `compiling` and `machine` alone.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import gc
+import hashlib
+import importlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
-import llvmlite.binding as _binding
-import numba as _numba
-from numba.core import cgutils as _cgutils
-from numba.core import types
-from numba.core.errors import TypingError
-from numba.extending import intrinsic
-from numba.np import arrayobj as _arrayobj
+from chainrule.engines.numba.toolchain import machine, storing
+from chainrule.engines.numba.toolchain.interrupts import uninterrupted
 
-from chainrule.engines.numba.toolchain import compiling
+PACKAGE = "chainrule.engines.numba"
 
-# numba and llvmlite have no type annotations.
-binding: Any = _binding
-arrayobj: Any = _arrayobj
-cgutils: Any = _cgutils
-numba: Any = _numba
-
-_argument_types: dict[str, tuple[Any, ...]] = {}
+_types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
+_addresses: dict[str, int] = {}  # of their machine code, by name
 
 
-def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[Any]) -> None:
-    """Make `call(symbol, …)` call a kernel with arrays (dtype, axes; None: no array) and attributes like these."""
-    given = [types.none if array is None else _array(*array) for array in arrays]
-    arguments = (*given, *(numba.typeof(value) for value in attributes))
-    if _argument_types.get(symbol, arguments) != arguments:
-        raise TypeError(f"{symbol} is linked with {_argument_types[symbol]}, not {arguments}")
-    compiling.once(kernel).compile(arguments)
-    compiled = kernel.overloads[arguments]
-    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    binding.add_symbol(symbol, address)
-    _argument_types[symbol] = arguments
+class Several(tuple[Any, ...]):
+    """Types of the entries of a tuple."""
 
 
-def _array(dtype: str, axes: int) -> Any:
-    """Return numba's type of a contiguous array."""
-    return types.Array(getattr(types, dtype), axes, "C")
+class Link(NamedTuple):
+    """A kernel for arguments of such types, under a symbol.
 
-
-@intrinsic(prefer_literal=True)
-def call(typing_context: Any, symbol: Any, arguments: Any) -> Any:
-    """Call the kernel linked as `symbol` with a tuple of arguments; in compiled code only."""
-    name = symbol.literal_value
-    expected = _argument_types[name]
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        packed = cgutils.unpack_tuple(builder, values[1])
-        cast = [
-            context.cast(builder, value, found, wanted)
-            for value, found, wanted in zip(packed, arguments.types, expected, strict=True)
-        ]
-        convention = context.call_conv
-        function = cgutils.get_or_insert_function(
-            builder.module, convention.get_function_type(types.none, expected), name
-        )
-        status, _ = convention.call_function(builder, function, types.none, expected, cast)
-        with cgutils.if_unlikely(builder, status.is_error):
-            convention.return_status_propagate(builder, status)
-        return context.get_dummy_value()
-
-    return types.none(symbol, arguments), generate
-
-
-@intrinsic
-def view(typing_context: Any, workspace: Any, begin: Any, shape: Any) -> Any:
-    """Return the elements of an array from flat index `begin` on, as an array of a shape; in compiled code only.
-
-    Bounds are not checked, and the array is not kept alive.
+    kinds  for each argument (dtype, axes) of an array, None, the type of a number, or `Several` of these
     """
-    if workspace.layout != "C":
-        raise TypingError("a workspace must be contiguous")
-    result = types.Array(workspace.dtype, len(shape), "C")
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        data, element = (
-            arrayobj.make_array(workspace)(context, builder, values[0]).data,
-            context.get_data_type(workspace.dtype),
-        )
-        first = context.cast(builder, values[1], signature.args[1], types.intp)
-        sizes = [
-            context.cast(builder, size, found, types.intp)
-            for size, found in zip(cgutils.unpack_tuple(builder, values[2]), signature.args[2], strict=True)
-        ]
-        item = context.get_constant(types.intp, context.get_abi_sizeof(element))
-        strides = [item]
-        for size in reversed(sizes[1:]):
-            strides.insert(0, builder.mul(strides[0], size))
-        array = arrayobj.make_array(result)(context, builder)
-        arrayobj.populate_array(
-            array,
-            data=builder.gep(data, [first], source_etype=element),
-            shape=cgutils.pack_array(builder, sizes),
-            strides=cgutils.pack_array(builder, strides),
-            itemsize=item,
-            meminfo=None,
-        )
-        return array._getvalue()
+    symbol: str
+    kernel: Any
+    kinds: Sequence[Any]
 
-    return result(workspace, begin, shape), generate
+    @property
+    def own(self) -> bool:
+        """Whether the kernel is one of this package: others may change without being noticed, and are not kept."""
+        return self.kernel.__module__.startswith(f"{PACKAGE}.") and "<locals>" not in self.kernel.__qualname__
+
+    @property
+    def name(self) -> str:
+        """The name of the function in its machine code, and of its file."""
+        given = f"{self.kernel.__module__}.{self.kernel.__qualname__} {self.kinds}"
+        given += "" if self.own else f" {self.kernel.number}"
+        return f"{self.kernel.__name__}_{hashlib.sha256(given.encode()).hexdigest()[:16]}"
+
+
+def kind_of(value: Any) -> Any:
+    """Return the type of a number, or of a tuple of numbers."""
+    if isinstance(value, tuple | list):
+        return Several(map(kind_of, cast("Iterable[Any]", value)))
+    return cast("Any", type(value))
+
+
+def is_array(kind: Any) -> bool:
+    """Return whether a type is that of an array: (dtype, axes)."""
+    return isinstance(kind, tuple) and not isinstance(kind, Several)
+
+
+def kinds_of(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the types of arguments: of arrays (dtype, axes), and of numbers like others."""
+    return *(None if array is None else tuple(array) for array in arrays), *map(kind_of, numbers)
+
+
+def found(module: str, name: str) -> Any:
+    """Return a kernel of this package."""
+    return getattr(importlib.import_module(f"{PACKAGE}.{module}"), name)
+
+
+def link(given: Link) -> None:
+    """Have code that is loaded from now on find a kernel by its symbol; it is compiled where it never was."""
+    if _types.setdefault(given.symbol, given.kinds) != given.kinds:
+        raise TypeError(f"{given.symbol} is linked with {_types[given.symbol]}, not {given.kinds}")
+    machine.start()
+    if given.name not in _addresses:
+        content = (storing.stored(given.name) if given.own else None) or compiled(given)
+        _addresses[given.name] = machine.address_of(given.name, content)
+    machine.name_address(given.symbol, _addresses[given.name])
+
+
+def compiled(given: Link, *, patience: float | None = None) -> bytes:
+    """Return the machine code of a kernel, compiled by one process at a time; the others find it on disk.
+
+    patience  seconds to wait for another process that compiles it; b"" is returned where that is too short
+    """
+    folder = storing.compiled_folder()
+    if folder is None or not given.own:
+        return _compiled_here(given)
+    waiting = {} if patience is None else {"patience": patience}
+    with storing.locks(folder).hold(given.name, **waiting) as alone:
+        if not alone and patience is not None:
+            return b""
+        content = storing.stored(given.name)
+        if content is None:
+            content = _compiled_here(given)
+            storing.store(given.name, content)
+        return content
+
+
+def _compiled_here(given: Link) -> bytes:
+    """Return the machine code of a kernel, compiled here; collecting garbage meanwhile would take a twentieth."""
+    collecting = gc.isenabled()
+    with uninterrupted():
+        from chainrule.engines.numba.toolchain import compiling
+
+        gc.disable()
+        try:
+            return compiling.machine_code(given.kernel, given.kinds, given.name)
+        finally:
+            if collecting:
+                gc.enable()

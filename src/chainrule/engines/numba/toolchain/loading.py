@@ -1,23 +1,33 @@
-"""Programs from their source: written to a file of the cache folder, imported and compiled.
+"""Programs from their source, ready to be called.
 
-Tried with numba 0.61 and 0.68: numba caches only functions that lie in files, and finds what a cached function
-refers to by the name of its module. The source is therefore written to a file named by its own hash, in the folder that
-belongs to exactly these kernels and versions, and imported under the name of that file.
+A program is kept under the hash of its source as the machine code that `emitting` made of it. Loading it takes LLVM's
+linker and the machine code of its kernels, but not numba.
+
+Tried with numba 0.68 (llvmlite 0.50); private to numba: the description of an error that a kernel raised, whose first
+words are the address and the length of a pickle of its class and its arguments (`_raise`).
 """
 
+import ast
+import ctypes
 import hashlib
-import importlib.util
+import pickle
+import struct
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from chainrule import files
-from chainrule.engines import say_once
-from chainrule.engines.numba.toolchain import ahead, compiling
-from chainrule.errors import RunError
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines.numba.toolchain import ahead, machine, storing, threads
+from chainrule.engines.numba.toolchain.linking import Link, Several, found, is_array, kinds_of, link
+
+DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
+NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
+UNKNOWN, UNFIT = 1, 2  # instead of the address of a description; see `emitting`
+
+_loaded: dict[str, Any] = {}
 
 
 @cache
@@ -26,54 +36,136 @@ def _announce() -> None:
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 
-_loaded: dict[str, Any] = {}
+def load(source: str) -> Callable[..., None]:
+    """Return the function `run` of a program, whose machine code is kept on disk.
 
-
-def load(source: str) -> Any:
-    """Return the function `run` of a program, whose compiled code is cached on disk."""
-    with compiling.SETTING:
+    Errors   TypeError when it is called with an array that is not contiguous, or not of the type that it declares
+    """
+    with storing.SETTING:
         if source not in _loaded:
-            _loaded[source] = _imported(source)
+            _loaded[source] = _program(source)
         return _loaded[source]
 
 
-def _imported(source: str) -> Any:
-    name = "program_" + hashlib.sha256(source.encode()).hexdigest()[:16]
-    folder = compiling.compiled_folder()
-    file = None if folder is None else folder / f"{name}.py"
-    is_new = file is not None and not _is_written(file, source)
-    if is_new and file is not None and not _written(file, source):
-        file = None
-    if file is None:
-        module = ModuleType(name)
-        sys.modules[name] = module
-        exec(source.replace("cache=True", "cache=False"), module.__dict__)
-        return module.run
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot import {file}")
-    module = importlib.util.module_from_spec(spec)
-    with compiling.cached(), ahead.compile_in_parallel(file) if is_new else nullcontext():
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return compiling.once(module.run)
+def _program(source: str) -> Callable[..., None]:
+    tree = ast.parse(source)
+    links, declared = links_of(tree), _statements(tree, "declare")
+    own: dict[str, Sequence[Any]] = {}
+    for given in declared:
+        name, arrays, numbers = map(ast.literal_eval, given)
+        own[name] = kinds_of(arrays, numbers)
+    if ahead.missing(links):
+        _announce()
+        ahead.compile_kernels(links, source)
+    return _callable(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
 
 
-def _is_written(file: Path, source: str) -> bool:
-    """Return whether a file holds the whole source of a program."""
-    try:
-        return file.read_bytes() == source.encode()
-    except OSError:
-        return False
+def links_of(tree: ast.Module) -> list[Link]:
+    """Return the kernels that a program links."""
+    statements = [(each, *map(ast.literal_eval, (symbol, *rest))) for symbol, each, *rest in _statements(tree, "link")]
+    return [
+        Link(symbol, found(*ast.unparse(each).split(".")), kinds_of(arrays, numbers))
+        for each, symbol, arrays, numbers in statements
+    ]
 
 
-def _written(file: Path, source: str) -> bool:
-    """Write the source of a program; return False, and say so in a line, where that cannot be done."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
-        files.write_atomic(file, source.encode())
-    except (OSError, RunError) as error:
-        say_once(f"chainrule: {error}; this process compiles the program for itself")
-        return False
-    _announce()
-    return True
+def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
+    """Return the arguments of each call of a function among the statements of a module."""
+    calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    return [call.args for call in calls if ast.unparse(call.func) == name]
+
+
+def _callable(
+    name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
+) -> Callable[..., None]:
+    """Return a program as a function of Python's, given the types of its own functions."""
+    content = storing.stored(name) if kept else None
+    if content is None:
+        from chainrule.engines.numba.toolchain.emitting import emit
+
+        content = machine.assembled(str(emit(name, tree, {each.symbol: each.kinds for each in links}, own)))
+        if kept:
+            storing.store(name, content)
+    for each in links:
+        link(each)
+    if any(isinstance(node, ast.Name) and node.id == "prange" for node in ast.walk(tree)):
+        threads.launch_threads()
+    return called(machine.address_of(name, content), own["run"])
+
+
+def called(address: int, kinds: Sequence[Any]) -> Callable[..., None]:
+    """Return the function at an address, which reads its arguments from a table, as a function of Python's."""
+    enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
+    pack = struct.Struct("".join("d" if kind is float else "q" for kind in kinds)).pack
+    arrays = [place for place, kind in enumerate(kinds) if is_array(kind)]
+
+    def run(*arguments: Any) -> None:
+        table = list(arguments)
+        for place in arrays:
+            table[place] = id(table[place])
+        if error := enter(pack(*table)):
+            _raise(error)
+
+    return run
+
+
+def _raise(error: int) -> None:
+    """Raise the error that numba describes at an address."""
+    if error == UNFIT:
+        raise TypeError("an array is not contiguous, or of another type than the program declares")
+    if error == UNKNOWN:
+        raise RuntimeError("a kernel failed")
+    pickled, length = struct.unpack("qi", ctypes.string_at(error, 12))
+    written = ctypes.string_at(pickled, length)  # by numba, into the machine code of the kernel
+    kind, arguments, *_ = pickle.loads(written)
+    raise kind(*(arguments or ()))
+
+
+def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
+    """Run a kernel by itself, on contiguous arrays and numbers.
+
+    Errors   TypeError for an array that is not contiguous
+    """
+    kinds = tuple(map(_kind, arguments))
+    if kinds not in kernel.programs:
+        with storing.SETTING:
+            kernel.programs[kinds] = kernel.programs.get(kinds) or _caller(kernel, kinds)
+    kernel.programs[kinds](*[number for each in arguments for number in _numbers(each)])
+
+
+def _kind(value: Any) -> Any:
+    """Return the type of an argument, as in `Link`."""
+    if isinstance(value, np.ndarray):
+        array = cast("NDArray[Any]", value)
+        if not array.flags.c_contiguous:
+            raise TypeError("kernels need contiguous arrays")
+        return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
+    if isinstance(value, tuple):
+        return Several(map(_kind, cast("tuple[Any, ...]", value)))
+    return None if value is None else next(kind for of, kind in NUMBERS if isinstance(value, of))
+
+
+def _numbers(value: Any) -> Sequence[Any]:
+    """Return the entries of a table for an argument."""
+    if isinstance(value, tuple):
+        return [number for each in cast("tuple[Any, ...]", value) for number in _numbers(each)]
+    return () if value is None else (value,)
+
+
+def _caller(kernel: Any, types: Sequence[Any]) -> Callable[..., None]:
+    """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
+    name = Link("", kernel, types).name
+    given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
+
+    def passed(kind: Any) -> str:
+        if isinstance(kind, Several):
+            return f"({''.join(passed(each) + ', ' for each in kind)})"
+        if kind is None:
+            return "None"
+        kinds.append(kind)
+        names.append(f"a{len(names)}")
+        return names[-1]
+
+    arguments = passed(Several(types))
+    tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
+    return _callable(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)

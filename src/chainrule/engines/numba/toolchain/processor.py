@@ -3,20 +3,16 @@
 CHAINRULE_VECTOR=128, 256 or 512 sets their width in bits, so that the code for another processor (SSE, AVX2, AVX-512)
 can be tested, or measured, on one that has more. Compiled programs of each width have a folder of their own.
 
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): `numba.core.config.CPU_FEATURES`, read when numba
-compiles for the first time, in the spelling of llvmlite's `get_host_cpu_features`.
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): the spelling of llvmlite's
+`get_host_cpu_features`, in which `compiling` tells numba which instructions it may use.
 """
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import llvmlite.binding as _binding
-from numba.core import config as _numba_config
 
 from chainrule.errors import OptionError
-
-CONFIG: Any = _numba_config  # read when numba compiles for the first time
 
 VARIABLE = "CHAINRULE_VECTOR"
 WIDTHS = (128, 256, 512)
@@ -46,15 +42,10 @@ def feature_string(bits: int, features: Mapping[str, bool]) -> str:
     )
 
 
-def _chosen() -> tuple[int, int]:
-    """Return the bytes of a vector register and the number of registers; tell numba which instructions it may use."""
-    features: dict[str, bool] = dict(_binding.get_host_cpu_features())
-    bits = chosen_bits(os.environ.get(VARIABLE), features)
-    if os.environ.get(VARIABLE):
-        CONFIG.CPU_FEATURES = feature_string(bits, features)
-    count = bits == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64"))
-    return bits // 8, 32 if count else 16
+_FEATURES: dict[str, bool] = dict(_binding.get_host_cpu_features())
+_BITS = chosen_bits(os.environ.get(VARIABLE), _FEATURES)
 
-
-WIDTH, COUNT = _chosen()
+WIDTH = _BITS // 8  # bytes of a vector register
+COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16  # registers
 NAME: str = _binding.get_host_cpu_name()
+FEATURES = feature_string(_BITS, _FEATURES)

@@ -9,7 +9,6 @@ from typing import Any
 
 from numba.core.typing import templates as _templates
 
-from chainrule.engines.numba.toolchain.compiling import CONFIG
 from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile, extending, ir, types, vector_of
 
 templates: Any = _templates
@@ -358,8 +357,6 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
 
 def compile_as(function: Any, result: Callable[[Any], Any], code: Callable[..., Any]) -> None:
     """Tell numba the compiled form of a function: what gives the type of its result, and what emits its code."""
-    if CONFIG.DISABLE_JIT:
-        return
 
     class Template(templates.AbstractTemplate):
         key = function

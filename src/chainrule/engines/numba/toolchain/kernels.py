@@ -1,0 +1,93 @@
+"""Kernels and the parts that they are made of, which numba compiles when a program first needs one.
+
+Importing numba takes longer than all the rest of a first training step whose programs are on disk. The decorators here
+therefore only note what is to be compiled.
+
+Tried with numba 0.61 and 0.68; private to numba:
+- `_numba_type_`, by which it takes an object that a compiled function refers to as one of its own functions;
+- `targetoptions` and `py_func`, by which it recognises a function that is to be copied into its callers.
+"""
+
+import inspect
+import itertools
+import os
+from collections.abc import Callable
+from functools import cached_property, update_wrapper
+from typing import Any, ClassVar
+
+DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")  # functions stay plain Python
+
+_numbers = itertools.count()  # of kernels: those outside this package may share their names
+by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand
+
+
+class Kernel:
+    """A kernel. One thread runs it; programs share its work among threads. Called from Python, it is compiled too."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self.py_func = function
+        self.number = next(_numbers)
+        self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
+        self._parameters = inspect.signature(function).parameters.values()
+
+    def __call__(self, *arguments: Any) -> None:
+        from chainrule.engines.numba.toolchain.loading import call_kernel
+
+        defaults = [parameter.default for parameter in self._parameters]
+        call_kernel(self, (*arguments, *defaults[len(arguments) :]))
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """The function as numba compiles it."""
+        from chainrule.engines.numba.toolchain import compiling
+
+        return compiling.dispatcher_of(self.py_func)
+
+    @property
+    def _numba_type_(self) -> Any:
+        return self.dispatcher._numba_type_
+
+
+class Inlined:
+    """A piece of a kernel that is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
+
+    targetoptions: ClassVar = {"inline": "always"}
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self.py_func = function
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self.py_func(*arguments, **named)
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """The function as numba copies it."""
+        from chainrule.engines.numba.toolchain import compiling
+
+        return compiling.piece_of(self.py_func)
+
+    @property
+    def _numba_type_(self) -> Any:
+        return self.dispatcher._numba_type_
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Make a function a kernel."""
+    return function if DISABLED else Kernel(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Make a function a piece that is copied into the kernels that call it."""
+    return function if DISABLED else Inlined(function)
+
+
+def literally(value: Any) -> Any:
+    """Return a value, of which a kernel is compiled apart for each constant that it is called with."""
+    return value
+
+
+def compile_by_hand(function: Any) -> None:
+    """Give a function of `tiles` the code of the same name that is emitted by hand."""
+    by_hand.append(function)

@@ -1,0 +1,144 @@
+"""Machine code in memory, given as object files.
+
+Kernels allocate their buffers and reshape arrays by functions of numba's runtime. Those that they use are written out
+here (`RUNTIME`), under names of their own, so that a process that compiles nothing need not import numba.
+
+Tried with numba 0.68 (llvmlite 0.50); private to numba:
+- the head of a buffer: the number of its owners, two words that are null here, the address of its elements, its size;
+- the arguments of its functions `NRT_MemInfo_alloc_aligned`, `NRT_MemInfo_call_dtor` and
+  `numba_attempt_nocopy_reshape`, of which the last is called for contiguous arrays only.
+"""
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as _binding
+
+from chainrule.engines.numba.toolchain import processor
+from chainrule.engines.numba.toolchain.interrupts import uninterrupted
+
+binding: Any = _binding  # llvmlite has no type annotations
+
+RUNTIME = {  # numba's functions → those below, and what kernels import besides them
+    "NRT_MemInfo_alloc_aligned": "chainrule_allocate",
+    "NRT_MemInfo_call_dtor": "chainrule_release",
+    "numba_attempt_nocopy_reshape": "chainrule_reshape",
+}
+SOURCE = """
+declare i64 @PyMem_RawMalloc(i64)
+declare void @PyMem_RawFree(i64)
+
+define i64 @allocate(i64 %size, i32 %alignment) {
+  %step = zext i32 %alignment to i64
+  %head = add i64 %step, 64
+  %all = add i64 %head, %size
+  %found = call i64 @PyMem_RawMalloc(i64 %all)
+  %failed = icmp eq i64 %found, 0
+  br i1 %failed, label %end, label %fill
+fill:
+  %last = add i64 %found, %head
+  %over = urem i64 %last, %step
+  %first = sub i64 %last, %over
+  %data = inttoptr i64 %found to POINTER
+  store i64 1, POINTER %data
+  %place1 = add i64 %found, 8
+  %field1 = inttoptr i64 %place1 to POINTER
+  store i64 0, POINTER %field1
+  %place2 = add i64 %found, 16
+  %field2 = inttoptr i64 %place2 to POINTER
+  store i64 0, POINTER %field2
+  %place3 = add i64 %found, 24
+  %field3 = inttoptr i64 %place3 to POINTER
+  store i64 %first, POINTER %field3
+  %place4 = add i64 %found, 32
+  %field4 = inttoptr i64 %place4 to POINTER
+  store i64 %size, POINTER %field4
+  br label %end
+end:
+  ret i64 %found
+}
+
+define void @release(i64 %buffer) {
+  call void @PyMem_RawFree(i64 %buffer)
+  ret void
+}
+
+define i32 @reshape(i64 %axes, i64 %shape, i64 %strides, i64 %new_axes, i64 %new_shape, i64 %new_strides,
+                    i64 %item, i32 %fortran) {
+  br label %test
+test:
+  %axis = phi i64 [ %new_axes, %0 ], [ %next, %turn ]
+  %stride = phi i64 [ %item, %0 ], [ %longer, %turn ]
+  %done = icmp sle i64 %axis, 0
+  br i1 %done, label %end, label %turn
+turn:
+  %next = sub i64 %axis, 1
+  %ahead = mul i64 %next, 8
+  %size_at = add i64 %new_shape, %ahead
+  %size_of = inttoptr i64 %size_at to POINTER
+  %size = load i64, POINTER %size_of
+  %stride_at = add i64 %new_strides, %ahead
+  %stride_of = inttoptr i64 %stride_at to POINTER
+  store i64 %stride, POINTER %stride_of
+  %longer = mul i64 %stride, %size
+  br label %test
+end:
+  ret i32 1
+}
+"""
+
+
+@cache
+def _target() -> Any:
+    """Return the description of this processor, for programs, which have nothing to be optimised."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    target = binding.Target.from_triple(binding.get_process_triple())
+    return target.create_target_machine(
+        cpu=processor.NAME, features=processor.FEATURES, opt=1, codemodel="jitdefault", jit=True
+    )
+
+
+@cache
+def _memory() -> Any:
+    """Return LLVM's linker of machine code in memory, which knows the runtime of kernels."""
+    module = binding.parse_assembly(SOURCE.replace("POINTER", "ptr" if binding.llvm_version_info[0] > 16 else "i64*"))
+    for name in ("PyMem_RawMalloc", "PyMem_RawFree"):
+        binding.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
+    memory = binding.create_mcjit_compiler(module, _target())
+    memory.finalize_object()
+    for name in RUNTIME.values():
+        binding.add_symbol(name, memory.get_function_address(name.removeprefix("chainrule_")))
+    return memory
+
+
+def start() -> None:
+    """Make the linker ready, unless it is."""
+    _memory()
+
+
+def assembled(text: str) -> bytes:
+    """Return the object file of LLVM's intermediate code."""
+    with uninterrupted():
+        module = binding.parse_assembly(text)
+        module.triple, module.data_layout = _target().triple, str(_target().target_data)
+        module.verify()
+        return bytes(_target().emit_object(module))
+
+
+def address_of(name: str, content: bytes) -> int:
+    """Load an object file; return the address of its function of that name."""
+    with uninterrupted():
+        memory = _memory()
+        memory.add_object_file(binding.ObjectFileRef.from_data(content))
+        memory.finalize_object()
+        address = int(memory.get_function_address(name))
+    if not address:
+        raise ImportError(f"there is no function {name} in its machine code")
+    return address
+
+
+def name_address(symbol: str, address: int) -> None:
+    """Have code that is loaded from now on find an address by a symbol."""
+    binding.add_symbol(symbol, address)

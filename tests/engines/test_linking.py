@@ -109,6 +109,9 @@ def test_a_kernel_is_never_given_arrays_of_other_types() -> None:
         toolchain.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
 
 
+CLEAR = "updates.clear float64"
+
+
 @toolchain.kernel
 def allocating(found: np.ndarray, size: int) -> None:
     """Copy what was allocated to the result."""
@@ -133,6 +136,21 @@ def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
     program(np.ones(3), 2, 3)
     with pytest.raises(MemoryError):
         program(np.ones(3), 2, 1 << 50)
+
+
+def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
+    lines = ["k = 0", "part = view(rows, 4, (1, 2))", f"call({CLEAR!r}, (part, 0, 0, 1))"]
+    lines += [
+        "part = view(room, 1, (1,))",
+        "part[0] = 5",
+        "part = view(rows, 0, (1, 2))",
+        f"call({CLEAR!r}, (part, 0, 1, 2))",
+    ]
+    run = toolchain.load(MARK + "".join(f"    {line}\n" for line in lines))
+    room, rows = np.ones(3), np.ones((2, 4))
+    run(room, rows, 0, 0, 0, 1.0)
+    assert room.tolist() == [1, 5, 1]
+    assert rows.tolist() == [[1, 0, 1, 1], [0, 1, 1, 1]]
 
 
 def test_arrays_that_are_not_contiguous_are_refused() -> None:

@@ -90,7 +90,7 @@ def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
         mean[c], variance[c] = pooled_statistics(moments[:, 0, c], moments[:, 1, c])
 
 
-@operation(_two_of_channels, part_of="batch_norm_inference", alone=True)
+@operation(_two_of_channels, flat=("scale",), part_of="batch_norm_inference", alone=True)
 @kernel
 def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsilon=1e-5):
     """Compute what a convolution takes in place of its biases b to give y: addends β + (b − μ)·factor, and factors
@@ -99,7 +99,7 @@ def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsi
     for c in range(gamma.size):
         factor = gamma[c] / np.sqrt(running_variance[c] + epsilon)
         bias = 0.0 if b is None else b[c]
-        scale[0, c], scale[1, c] = beta[c] + (bias - running_mean[c]) * factor, factor
+        scale[c], scale[gamma.size + c] = beta[c] + (bias - running_mean[c]) * factor, factor
 
 
 @operation(two_per_channel, part_of="batch_norm_backward")

@@ -65,6 +65,12 @@ def rebuilt(like: Value, numbers: Sequence[Any]) -> Value:
     return RangeValue(*numbers) if isinstance(like, RangeValue) else numbers[0]
 
 
+def _kind(value: Value) -> tuple[Any, ...]:
+    """Return what all values that share slots have in common."""
+    types = [number.type for number in components(value)]
+    return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
+
+
 class Expressions:
     """Emitter of expressions at the place of a builder. A variable is kept in slots, one for each of its numbers."""
 
@@ -117,9 +123,9 @@ class Expressions:
         return rebuilt(like, [self.builder.load(slot, typ=of.type) for slot, of in zip(slots, numbers, strict=True)])
 
     def assign(self, name: str, value: Value) -> None:
-        """Give a variable a value; all values of a variable are of one kind."""
+        """Give a variable a value. One of another kind gets slots of its own: lines that follow read those."""
         numbers = components(value)
-        if name not in self.variables:
+        if name not in self.variables or _kind(self.variables[name][0]) != _kind(value):
             with self.builder.goto_entry_block():
                 self.variables[name] = value, [self.builder.alloca(number.type) for number in numbers]
         for slot, number in zip(self.variables[name][1], numbers, strict=True):

@@ -9,12 +9,13 @@ OLDEST_NUMBA ?= 0.61.0
 SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help widths wheel train zoo test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
+.PHONY: help widths wheel train zoo zoo-cifar10 test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
 .PHONY: experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
-	@echo "make zoo          train every named network with its recipe and print the table"
+	@echo "make zoo          train every named network with its recipe, without those made for CIFAR-10, and print the table"
+	@echo "make zoo-cifar10  train resnet-8, resnet-20 and mobilenet-small, and write docs/zoo-cifar10.md (hours; goes on if stopped)"
 	@echo "make test         run all tests"
 	@echo "make numba-range  the engine's tests with the oldest numba that is allowed and the newest there is"
 	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
@@ -78,6 +79,9 @@ train: $(VENV)/.installed
 
 zoo: $(VENV)/.installed
 	$(BIN)/chainrule zoo $(ARGS)
+
+zoo-cifar10: $(VENV)/.installed
+	$(BIN)/chainrule zoo resnet-8 resnet-20 mobilenet-small --cifar10 --out runs/zoo-cifar10 --markdown docs/zoo-cifar10.md $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)

@@ -9,7 +9,7 @@ import chainrule
 SOURCE = Path(chainrule.__file__).parent
 FLOORS = (
     ("version", "errors", "reading", "strict_json", "cache", "shapes", "randomness", "files", "locks", "compiled"),
-    ("student", "operations"),
+    ("student", "operations", "families"),
     ("reference",),
     ("plan",),
     ("engines", "interpreter"),

@@ -1,7 +1,6 @@
 """Our networks as PyTorch modules, translated from the forward operations of their plan, with our weights.
 
-PyTorch's own module is used wherever there is one. The few written here cover what it lacks: asymmetric padding,
-rotated kernels, untied bias.
+PyTorch's own module is used wherever there is one; torch_modules.py has the few that it lacks.
 """
 
 import importlib
@@ -13,6 +12,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.differences import difference_reason
+from benchmarks.peers.torch_modules import (
+    Arctan,
+    Bias,
+    Framed,
+    HardSigmoid,
+    Merged,
+    PaddedMean,
+    Permuted,
+    RowNorm,
+    Transposed,
+    TrueConvolution,
+    edges,
+)
 from chainrule.engines import Array
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor
@@ -27,8 +39,7 @@ functional: Any = torch.nn.functional
 class Translation:
     """Modules in the order of a plan, and what each reads and writes.
 
-    tensors  parameters and running statistics by our names (conv1.w)
-
+    tensors  parameters and running statistics by our names (conv1.w); layers that share them have the same tensors
 
     Parameters have the same shape as ours, with an additional axis of 1 for one-dimensional layers.
     """
@@ -54,17 +65,20 @@ class Translation:
         return found
 
     def parameter(self, tensor: Tensor | None) -> Any:
-        """Make a parameter with our weights; None for None."""
+        """Return a parameter with our weights, made once; None for None."""
         if tensor is None:
             return None
-        made = nn.Parameter(self._copied(tensor.name, tensor.shape))
-        self.tensors[tensor.name] = made
-        return made
+        if tensor.name not in self.tensors:
+            self.tensors[tensor.name] = nn.Parameter(self._copied(tensor.name, tensor.shape))
+        return self.tensors[tensor.name]
 
-    def statistic(self, name: str) -> Any:
-        """Make a running statistic with our values."""
-        self.tensors[name] = self._copied(name, self.network.weights[name].shape)
-        return self.tensors[name]
+    def statistic(self, layer: str, name: str) -> Any:
+        """Return a running statistic of a layer, its own or a shared one, with our values, made once."""
+        names, owners = self.network.wiring.names, self.network.wiring.owners
+        shared = f"{names[owners[names.index(layer)]]}.{name}"
+        if shared not in self.tensors:
+            self.tensors[shared] = self._copied(shared, self.network.weights[shared].shape)
+        return self.tensors[shared]
 
     def _copied(self, name: str, shape: tuple[int, ...]) -> Any:
         return torch.from_numpy(self.network.weights[name].reshape(shape).copy())
@@ -115,90 +129,6 @@ def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
     return x if x.shape[1:] == shape else x.reshape(len(x), *shape)
 
 
-class Bias(nn.Module):
-    """Add a bias per output position, or per channel."""
-
-    def __init__(self, b: Any) -> None:
-        nn.Module.__init__(self)
-        self.b = b
-
-    def forward(self, x: Any) -> Any:
-        """Return x + b."""
-        return x + (self.b if self.b.dim() == x.dim() - 1 else self.b.reshape(-1, *(1,) * (x.dim() - 2)))
-
-
-class TrueConvolution(nn.Conv2d):
-    """Convolution proper: the kernel is rotated by 180°."""
-
-    def forward(self, x: Any) -> Any:
-        """Return the cross-correlation with the rotated kernel."""
-        return self._conv_forward(x, self.weight.flip(2, 3), self.bias)
-
-
-class Transposed(nn.Module):
-    """Transposed convolution cropped to a size, with possibly asymmetric crops."""
-
-    def __init__(self, w: Any, options: dict[str, Any], crop: Any, size: tuple[int, int]) -> None:
-        nn.Module.__init__(self)
-        self.w, self.options, self.crop, self.size = w, options, crop, size
-
-    def forward(self, x: Any) -> Any:
-        """Return (N, filters, *size) for x (N, C, H, W)."""
-        y = functional.conv_transpose2d(x, self.w, **self.options)
-        ends = [size - have + before for size, have, (before, _) in zip(self.size, y.shape[2:], self.crop, strict=True)]
-        (top, _), (left, _) = self.crop
-        return functional.pad(y, (-left, ends[1], -top, ends[0]))
-
-
-class Framed(nn.Module):
-    """Pad with zeros, or crop where numbers are negative, at both ends of every axis of a sample."""
-
-    def __init__(self, ends: Any, sign: int) -> None:
-        nn.Module.__init__(self)
-        self.ends = [sign * end for pair in reversed(ends) for end in pair]
-
-    def forward(self, x: Any) -> Any:
-        """Return x with its zeros, or without its ends."""
-        return functional.pad(x, self.ends)
-
-
-class Permuted(nn.Module):
-    """Permute the axes of each sample."""
-
-    def __init__(self, axes: tuple[int, ...]) -> None:
-        nn.Module.__init__(self)
-        self.axes = [0, *(axis + 1 for axis in axes)]
-
-    def forward(self, x: Any) -> Any:
-        """Return x with its axes in their new order, in memory too."""
-        return x.permute(self.axes).contiguous()
-
-
-class PaddedMean(nn.Module):
-    """Average pooling with asymmetric padding, or with wider padding than PyTorch supports."""
-
-    def __init__(self, operation: Operation, size: tuple[int, int], dtype: Any) -> None:
-        nn.Module.__init__(self)
-        options = operation.attributes
-        self.window, self.stride, self.edges = options["window"], options["stride"], _edges(options["padding"])
-        ones = self._sums(torch.ones(1, 1, *size, dtype=dtype))
-        constant = {"one": 1, "window": math.prod(self.window)}.get(options["divisor"])
-        self.register_buffer("divisor", ones if constant is None else torch.full_like(ones, constant))
-
-    def _sums(self, x: Any) -> Any:
-        padded = functional.pad(x, self.edges)
-        return functional.avg_pool2d(padded, self.window, self.stride, divisor_override=1)
-
-    def forward(self, x: Any) -> Any:
-        """Return (N, C, H', W') for x (N, C, H, W)."""
-        return self._sums(x) / self.divisor
-
-
-def _edges(padding: Any) -> tuple[int, int, int, int]:
-    (top, bottom), (left, right) = padding
-    return left, right, top, bottom
-
-
 def _even(padding: Any) -> tuple[int, int] | None:
     """Return symmetric padding in PyTorch's form; None if the two sides differ."""
     (top, bottom), (left, right) = padding
@@ -218,7 +148,7 @@ def _convolution(made: Translation, operation: Operation) -> list[Any]:
     layer.weight = weight
     if tied:
         layer.bias = bias
-    before = [] if even is not None else [nn.ZeroPad2d(_edges(padding))]
+    before = [] if even is not None else [nn.ZeroPad2d(edges(padding))]
     return [*before, layer, *([Bias(bias)] if bias is not None and not tied else [])]
 
 
@@ -247,7 +177,7 @@ def _max_pool(made: Translation, operation: Operation) -> list[Any]:
     known = _native(operation)
     if known is not None:
         return [nn.MaxPool2d(options["window"], options["stride"], **known)]
-    before = nn.ConstantPad2d(_edges(options["padding"]), -math.inf)
+    before = nn.ConstantPad2d(edges(options["padding"]), -math.inf)
     return [before, nn.MaxPool2d(options["window"], options["stride"])]
 
 
@@ -284,27 +214,14 @@ def _average_pool(made: Translation, operation: Operation) -> list[Any]:
 def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
     source, gamma, beta, *_ = operation.reads
     layer = operation.writes[0].name.rpartition(".")[0]
-    closing = [each for each in made.plan.deferred if each.writes[0].name == f"{layer}.running_mean"]
+    closing = [each for each in made.plan.deferred if each.reads[0] in operation.writes[1:]]
     kind = nn.BatchNorm2d if source is not None and len(source.shape) == 3 else nn.BatchNorm1d
     weight = made.parameter(gamma)
     norm = kind(len(weight), operation.attributes["epsilon"], closing[0].attributes["momentum"] if closing else 0.1)
     norm.weight, norm.bias = weight, made.parameter(beta)
-    norm.running_mean = made.statistic(f"{layer}.running_mean")
-    norm.running_var = made.statistic(f"{layer}.running_variance")
+    norm.running_mean = made.statistic(layer, "running_mean")
+    norm.running_var = made.statistic(layer, "running_variance")
     return [norm]
-
-
-class RowNorm(nn.Module):
-    """Layer normalisation of the rows of a flat sample."""
-
-    def __init__(self, weight: Any, bias: Any, epsilon: float) -> None:
-        nn.Module.__init__(self)
-        self.weight, self.bias, self.epsilon = weight, bias, epsilon
-
-    def forward(self, x: Any) -> Any:
-        """Return x (N, rows · F) with each row normalised."""
-        rows = x.reshape(len(x), -1, len(self.weight))
-        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.epsilon).reshape(x.shape)
 
 
 def _group_norm(made: Translation, operation: Operation) -> list[Any]:
@@ -323,34 +240,6 @@ def _prelu(made: Translation, operation: Operation) -> list[Any]:
     layer = nn.PReLU(len(slope))
     layer.weight = slope
     return [layer]
-
-
-class Arctan(nn.Module):
-    """Elementwise arctan."""
-
-    def forward(self, x: Any) -> Any:
-        """Return arctan x."""
-        return torch.atan(x)
-
-
-class HardSigmoid(nn.Module):
-    """Hard sigmoid: PyTorch's own in float32; in float64 its gradient takes 1/6 as a float32 and is 3e-8 off."""
-
-    def forward(self, x: Any) -> Any:
-        """Return min(max(x + 3, 0), 6) / 6."""
-        return nn.functional.hardsigmoid(x) if x.dtype == torch.float32 else nn.functional.relu6(x + 3) / 6
-
-
-class Merged(nn.Module):
-    """A function of several tensors."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        nn.Module.__init__(self)
-        self.function = function
-
-    def forward(self, *given: Any) -> Any:
-        """Return the function's result."""
-        return self.function(*given)
 
 
 def _expanded(made: Translation, operation: Operation) -> list[Any]:

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule import descriptions, engines, files, losses, network, optimizers, schedules, summaries, tasks
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
-from chainrule.data.inputs import ImageSource, read_inputs
-from chainrule.data.normalisation import Normalisation, decision, kind_for
+from chainrule.data.normalisation import Normalisation
 from chainrule.data.views import Views
-from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
+from chainrule.errors import FormatError, OptionError, printable
 from chainrule.formats import weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
-from chainrule.losses import CustomLoss, Loss, LossLike
-from chainrule.network import Network
+from chainrule.losses import CustomLoss, LossLike
 from chainrule.optimizers import OptimizerLike
 from chainrule.rates import Rates
 from chainrule.schedules import ScheduleLike
 from chainrule.shapes import text
-from chainrule.tasks import BINARY
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
-from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
-from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
+from chainrule.training.trainable import Data, TrainableNetwork
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
-
-UNFITTED = Normalisation("none")
-Data = Dataset | tuple[ArrayLike, ArrayLike]
 
 
 class Options(TypedDict, total=False):
@@ -57,18 +49,12 @@ class Options(TypedDict, total=False):
     weights: Mapping[str, ArrayLike] | None
 
 
-class Model(Network):
-    """A model: connected layers with a name, class names, and the normalisation that it was trained with.
+class Model(TrainableNetwork):
+    """A model: a network with a name that can be trained, explained, shown, saved and loaded.
 
-    Arguments as in `network.Network`, and
+    Arguments as in `TrainableNetwork`, and
 
-    name           name of the model
-    classes        names of the classes; "0", "1", … when not given
-    normalisation  normalisation of every input; set by `fit`
-    loss           loss that `fit` trains with: a name of `losses.NAMES` or a custom loss; by default the usual one for
-                   the last layer (`losses.usual`)
-
-    The attribute ``task`` is the task that it was trained for (`chainrule.tasks`): None at first, set by `fit`.
+    name   name of the model
 
     Errors   ShapeError when a layer does not fit its input; OptionError for another invalid argument
     """
@@ -90,17 +76,9 @@ class Model(Network):
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         options: dict[str, Any] = {"dtype": dtype, "seed": seed, "engine": engine, "threads": threads}
+        options |= {"classes": classes, "normalisation": normalisation, "loss": loss}
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
-        names = range(self.output_shape[-1]) if classes is None else classes
-        if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
-        self.frozen: tuple[str, ...] = ()
-        self.classes = tuple(printable(str(each)) for each in names)
-        if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
-            raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
-        self.normalisation = normalisation or Normalisation("none")
-        self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
 
     # ------------------------------------------------------------------ training
 
@@ -171,17 +149,6 @@ class Model(Network):
         given = x if y is None else (x, y)
         return fit_in_folder(self, trainer, run, given, validation_data, test_data, watching, resume=resume)
 
-    def freeze(self, *names: str) -> None:
-        """Freeze parameters by name in every later `fit`: layers (conv1), patterns (conv*), parameters (conv1.w).
-
-        No gradient is computed for them, and none is propagated to where everything is frozen. Frozen batch
-        normalisations use their running statistics and leave them alone. Without names, nothing is frozen any more.
-
-        Errors   OptionError for a name that no parameter has
-        """
-        Rates.frozen(*names).groups(self.learnt)
-        self.frozen = names
-
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
         """Return a model with the weights of this one and a new last dense layer, for other classes.
 
@@ -212,117 +179,7 @@ class Model(Network):
                 values[...] = self.weights[name]
         return model
 
-    def _with_frozen(self, rates: Rates) -> Rates:
-        return Rates((*Rates.frozen(*self.frozen).factors, *rates.factors))
-
-    def _default_normalisation(self, samples: Samples) -> str:
-        """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
-        return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
-
-    def _prepare(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
-        """Return the trainer of `fit`, which takes the class names from a data set.
-
-        choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
-        """
-        kept = self.normalisation if choose and self.normalisation != UNFITTED else None
-        named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
-        classes = x.classes if named else ()
-        trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept, classes=classes)
-        if choose and kept is None:
-            trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
-        return trainer
-
-    def check_loss(self, loss: LossLike | None = None) -> Loss:
-        """Return the loss to train with, by default the model's own; OptionError if it does not fit the last layer."""
-        chosen = self.loss if loss is None else losses.choose(loss)
-        losses.check_ending(chosen, self.last_layer, self.output_shape[-1])
-        self._check_loss(chosen)
-        return chosen
-
-    def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
-        """Return the training samples and the validation samples: other data, a share of the same, or None."""
-        if validation is None:
-            if recipe.patience is not None and not recipe.validation and samples.validation is None:
-                raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
-            return samples.parts(recipe.validation, recipe.seed)
-        if recipe.validation:
-            raise OptionError("validation_data and validation_split cannot both be given")
-        if isinstance(validation, Dataset):
-            return samples, self._samples(validation, None).checked()
-        if not isinstance(validation, tuple | list) or len(validation) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
-            raise OptionError(f"validation_data: expected (x, y) or a Dataset, found {type(validation).__name__}")
-        return samples, self._samples(*validation).checked()
-
-    def trainer(
-        self,
-        recipe: Recipe,
-        train_data: Samples,
-        validation: Samples | None = None,
-        *,
-        normalisation: Normalisation | None = None,
-        classes: tuple[str, ...] = (),
-    ) -> Trainer:
-        """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
-
-        normalisation  None: fitted to the training data
-        classes        names that the model takes with the training; empty: it keeps its own
-        """
-        fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
-        return Trainer(self, recipe, train_data, fitted, validation, classes=classes)
-
-    def adopt(self, fitted: network.Fitted) -> None:
-        """Keep the normalisation, loss, task and class names that training fitted."""
-        super().adopt(fitted)
-        self.normalisation, self.loss, self.classes = fitted.normalisation, fitted.loss, self._class_names(fitted)
-
-    def _class_names(self, fitted: network.Fitted) -> tuple[str, ...]:
-        """Return the names of the classes after training; one output that says yes or no has two."""
-        names = fitted.classes or self.classes
-        return ("0", "1") if len(names) == 1 and fitted.task == BINARY else names
-
-    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
-        """Return samples of a user's data, checked against the model's input and outputs."""
-        outputs = self.output_shape[-1]
-        if isinstance(x, Dataset):
-            if y is not None:
-                raise DataError("a Dataset has labels of its own; leave out y")
-            self.check_input(x.x)
-            return Samples.of_dataset(x, outputs)
-        if y is None:
-            raise DataError("labels are missing: give y, or a Dataset")
-        names = self.classes if len(self.classes) > 1 else ("0", "1")
-        return Samples.of(self.check_input(x), y, outputs, names)
-
     # ------------------------------------------------------------------ use
-
-    def predict(
-        self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = network.PREDICT_BATCH
-    ) -> NDArray[Any]:
-        """Return outputs (N, K) for inputs (N, *input_shape), which are normalised as in training; (0, K) for none.
-
-        x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these;
-        `data.inputs.read_input` explains how images are converted to the model's input. Safe to call from several
-        threads and in forked processes.
-        """
-        given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self.apply(self.normalisation.apply(self.check_input(given), self.dtype), batch_size=batch_size)
-
-    def evaluate(
-        self,
-        x: ArrayLike | Dataset,
-        y: ArrayLike | None = None,
-        *,
-        loss: LossLike | None = None,
-        views: str | Views | None = None,
-    ) -> Evaluation:
-        """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples.
-
-        views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
-        """
-        samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
-        tasks.check(str(chosen), self.last_layer, samples.targets)
-        shown = Views.parse(views) if isinstance(views, str) else views
-        return evaluate(self, samples, self.normalisation, chosen, self.task, shown)
 
     def trace(
         self,
@@ -490,11 +347,6 @@ def connect(
     if wiring is None or wiring == node.chain(layers):
         return Sequential(layers, shape, **options)
     return Graph(*node.rebuild(layers, shape, wiring), **options)
-
-
-def _accepts_class_count(outputs: int) -> tuple[int, ...]:
-    """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
-    return (outputs, 2) if outputs == 1 else (outputs,)
 
 
 def _progress_callbacks(wanted: bool) -> list[Callback]:

@@ -10,7 +10,10 @@ import numpy as np
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
 from chainrule.runs import running
+from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import DataChoice, Job
+from chainrule.runs.same_job import require_same
+from chainrule.training.history import formatted
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
@@ -23,7 +26,7 @@ QUICK_IMAGES = 256
 class Setting:
     """Settings of the table.
 
-    folder   folder in which each run gets a run folder
+    folder   folder in which each run gets a run folder, or goes on in the one it has
     options  options of `DataChoice.load`: folder, offline, progress
     quick    train one epoch on a few images, to try the command; no accuracy is judged
     cifar10  True: require the runs on CIFAR-10; False: leave them out; None: run them if the data are available
@@ -94,7 +97,7 @@ def _row(
     for seed in seeds:
         title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
-    return _judge(row, results, setting.quick)
+    return _judge(row, results, setting)
 
 
 def _run(
@@ -106,6 +109,11 @@ def _run(
     title: str,
     callbacks: Sequence[Callback],
 ) -> running.Result:
+    """Train in a new run folder, or to the end in one that holds this run; nothing is trained where that is finished.
+
+    Errors   OptionError when the folder holds a run of another network, recipe or engine; DataError for one on other
+             data; KeyboardInterrupt when the run was interrupted
+    """
     training, test = loaded
     if setting.quick:
         test = test.take(QUICK_IMAGES)
@@ -114,18 +122,29 @@ def _run(
     model = entry.build(training.shape, training.classes, **words)
     job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=("chainrule", "zoo", entry.name))
     folder = setting.folder / title.replace(" on ", "-").replace(", seed ", "-")
-    result = running.start(folder, job, training, test, callbacks)
+    if (folder / CONFIG).is_file():
+        require_same(folder, running.read_job(folder), job)
+        result = running.resume(folder, training, test, callbacks)
+    else:
+        result = running.start(folder, job, training, test, callbacks)
     if result.evaluation is None:
         raise KeyboardInterrupt
     return result
 
 
-def _judge(row: ZooRow, results: Sequence[running.Result], quick: bool) -> ZooRow:
-    """Return the row with the mean over its runs filled in."""
-    judged = [result.averaged or result.evaluation for result in results]
-    reached = float(np.mean([found.accuracy for found in judged if found]))
+def _judge(row: ZooRow, results: Sequence[running.Result], setting: Setting) -> ZooRow:
+    """Return the row with the mean over its runs filled in; over their views, where the recipe has views."""
+    single = [result.evaluation.accuracy for result in results if result.evaluation]
+    over_views = [result.averaged.accuracy for result in results if result.averaged]
+    reached = float(np.mean(over_views or single))
     seconds = sum(result.seconds for result in results) / len(results)
-    missed = row.must_reach is not None and reached < row.must_reach and not quick
-    note = f"mean of {len(results)} seeds" if len(results) > 1 else ""
+    missed = row.must_reach is not None and reached < row.must_reach and not setting.quick
+    notes = [f"mean of {len(results)} seeds"] if len(results) > 1 else []
+    if over_views:
+        notes.append(f"averaged over views; {formatted('accuracy', float(np.mean(single)))} on the images alone")
+    threads = {result.model.threads for result in results}
+    if setting.threads is not None and threads != {setting.threads}:
+        notes.append(f"threads: {', '.join(map(str, sorted(threads)))}")
     size = results[0].model.parameters.size
+    note = "; ".join(notes)
     return replace(row, parameters=size, reached=reached, seconds=seconds, missed=missed, note=note)

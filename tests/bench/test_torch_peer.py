@@ -11,6 +11,7 @@ from training.networks import NETWORKS, batch
 
 from chainrule import layers as cr
 from chainrule import losses, optimizers
+from chainrule.model import Graph
 from chainrule.network import Network
 from chainrule.training.step import Stepper
 
@@ -59,6 +60,17 @@ def test_every_layer(name):
     same_steps(network, loss, optimizers.Adam(0.01), x, t, 3)
     module = peer.translate(network, network.plan()).module.eval()  # running statistics are those of training
     np.testing.assert_allclose(module(torch.from_numpy(x)).detach().numpy(), network.apply(x), rtol=0, atol=1e-9)
+
+
+def test_layers_that_share_their_parameters():
+    """Apply a convolution and a normalisation twice: gradients add up, and running statistics are written twice."""
+    x = cr.Input((3, 6, 5))
+    convolution, norm = cr.Conv2D(3, 3, padding="same"), cr.BatchNorm2D()
+    twice = norm(convolution(norm(convolution(x))))
+    network = Graph(x, cr.Softmax()(cr.Dense(4)(cr.Flatten()(twice))), dtype="float64", engine="numpy")
+    generator = np.random.default_rng(2)
+    images, t = generator.normal(size=(5, 3, 6, 5)), np.eye(4)[generator.integers(0, 4, 5)]
+    same_steps(network, "categorical_cross_entropy", optimizers.Adam(0.01), images, t, 3)
 
 
 @pytest.mark.parametrize("name", losses.NAMES)

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from cli.commands import bars, refused
 
-from chainrule import data, zoo, zoo_table
+from chainrule import data, files, zoo, zoo_table
+from chainrule.cli import options
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
 from chainrule.runs import running
+from chainrule.training.callbacks import Callback
 
 ENGINE = ("--engine", "numpy", "--threads", 1)
+AS_MNIST = ("--validation", 0.02)  # as in the recipe; by default `train` holds back more of data as small as these
 
 
 def small(name: str, samples: int) -> Dataset:
@@ -37,7 +40,7 @@ def known(monkeypatch):
 
 
 def test_quick_tries_every_network(invoke, known, tmp_path):
-    result = invoke("zoo", "--quick", *ENGINE, "--json", "--markdown", "zoo.md", "--quiet", "--offline")
+    result = invoke("zoo", *zoo.NAMED, "--quick", *ENGINE, "--json", "--markdown", "zoo.md", "--quiet", "--offline")
     assert (result.exit_code, result.stderr) == (0, "")
     rows = json.loads(result.stdout)
     tried = {entry.name: [target.data for target in entry.targets] or [entry.choice.name] for entry in zoo.ENTRIES}
@@ -67,21 +70,27 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
     assert "zayan: test accuracy" in result.stderr
 
 
-def test_the_judgement(monkeypatch):
+def test_the_judgement(tmp_path):
     row = zoo_table.ZooRow("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
 
     class Found:
         def __init__(self, accuracy, averaged=None):
             self.averaged = averaged and type("E", (), {"accuracy": averaged})
             self.evaluation = type("E", (), {"accuracy": accuracy})
-            self.model = type("M", (), {"parameters": np.zeros(7)})
+            self.model = type("M", (), {"parameters": np.zeros(7), "threads": 2})
             self.seconds = 2.0
 
-    mean = zoo_table._judge(row, [Found(0.8), Found(1.0)], quick=False)
+    def judge(*found, quick=False, threads=2):
+        return zoo_table._judge(row, found, zoo_table.Setting(tmp_path, threads=threads, quick=quick))
+
+    mean = judge(Found(0.8), Found(1.0))
     assert (mean.reached, mean.missed, mean.seconds, mean.note) == (pytest.approx(0.9), False, 2.0, "mean of 2 seeds")
-    assert zoo_table._judge(row, [Found(0.89)], quick=False).missed
-    assert not zoo_table._judge(row, [Found(0.89, averaged=0.91)], quick=False).missed  # a recipe with views
-    assert not zoo_table._judge(row, [Found(0.89)], quick=True).missed
+    assert judge(Found(0.89)).missed
+    assert not judge(Found(0.89), quick=True).missed
+    views = judge(Found(0.89, averaged=0.91))
+    assert not views.missed
+    assert views.note == "averaged over views; 89.00 % on the images alone"
+    assert judge(Found(0.95), threads=1).note == "threads: 2"
 
 
 def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):
@@ -106,10 +115,92 @@ def test_runs_are_kept_where_asked(invoke, known, tmp_path):
     assert "mlp on mnist" in result.stderr
     names = {path.name for path in (tmp_path / "kept").iterdir()}
     assert names == {"mlp-mnist", "venchislaw-mnist", "venchislaw-cifar10"}
-    refused(invoke("zoo", "mlp", "--quick", *ENGINE, "--out", "kept"), "not an empty folder")
+
+
+def weights(folder):
+    return files.read_tensors(folder / "model.safetensors", "model")[0]
+
+
+def test_an_interrupted_table_goes_on(invoke, known, monkeypatch, tmp_path):
+    """Interrupt the second of two networks; both must end as if nothing had happened, and the first be only read."""
+    words = ("zoo", "mlp", "photo-cnn", "--quick", *ENGINE, "--json", "--quiet")
+    whole = json.loads(invoke(*words, "--out", "whole").stdout)
+
+    class Interrupt(Callback):
+        def __init__(self, title):
+            self.last = 1 if title.startswith("photo-cnn") else None
+
+        def stepped(self, trainer, outcome, samples):
+            trainer.stop = len(trainer.history) == self.last
+
+    monkeypatch.setattr(options, "silent_run", lambda title: [Interrupt(title)])
+    stopped = invoke(*words, "--out", "kept")
+    assert (stopped.exit_code, stopped.stdout) == (130, "")
+    assert "go on with the same command" in stopped.stderr
+    assert not (tmp_path / "kept/photo-cnn-mnist/model.safetensors").exists()
+
+    trained = []
+
+    class Count(Callback):
+        def __init__(self, title):
+            self.title = title
+
+        def stepped(self, trainer, outcome, samples):
+            trained.append((self.title, len(trainer.history)))
+
+    monkeypatch.setattr(options, "silent_run", lambda title: [Count(title)])
+    rows = json.loads(invoke(*words, "--out", "kept").stdout)
+    assert trained == [("photo-cnn on mnist", 2)]
+    assert [row["reached"] for row in rows] == [row["reached"] for row in whole]
+    for name in ("mlp-mnist", "photo-cnn-mnist"):
+        before, now = (weights(tmp_path / folder / name) for folder in ("whole", "kept"))
+        assert all(np.array_equal(before[each], now[each]) for each in before)
+
+
+def test_a_run_of_train_is_taken_into_the_table(invoke, known, tmp_path):
+    run = tmp_path / "kept/mlp-mnist"
+    invoke("train", "--model", "mlp", *AS_MNIST, *ENGINE, "--quiet", "--out", run)
+    before = weights(run)
+    seconds = float((run / "history.csv").read_text().splitlines()[-1].rpartition(",")[2])
+    said = json.loads((run / "evaluation.json").read_text())
+    rows = json.loads(invoke("zoo", "mlp", *ENGINE, "--json", "--quiet", "--out", "kept").stdout)
+    assert [(row["seconds"], row["reached"]) for row in rows] == [(seconds, said["accuracy"])]
+    assert all(np.array_equal(before[each], values) for each, values in weights(run).items())
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("--epochs", 1), "was trained with epochs 1, not 2"),
+        (("--seed", 3), "was trained with seed 3, not 0"),
+        (("--lr", 0.01), "was trained with optimizer"),
+        (("--limit", 500), "data are not those"),
+        (("--dtype", "float64"), "dtype"),
+        (("--model", "zayan"), "another model"),
+        (("--from", "first", "--epochs", 2, "--lr", 0.003, "--augment", "shift=1"), "weights in its start.safetensors"),
+    ],
+)
+def test_another_run_is_refused(invoke, known, tmp_path, changed, said):
+    words = ("train", *AS_MNIST, *ENGINE, "--quiet")
+    if "--from" in changed:
+        assert invoke(*words, "--model", "mlp", "--out", "first").exit_code == 0
+    elif "--model" not in changed:
+        words = (*words, "--model", "mlp")
+    assert invoke(*words, *changed, "--out", "kept/mlp-mnist").exit_code == 0
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
+    refused(invoke("zoo", "mlp", *ENGINE, "--quiet", "--out", "kept"), said)
+    assert kept == {path.name: path.read_bytes() for path in (tmp_path / "kept/mlp-mnist").iterdir()}
+
+
+def test_a_run_on_another_engine_is_refused(invoke, known):
+    invoke("zoo", "mlp", "--quick", *ENGINE, "--quiet", "--out", "kept")
+    words = ("zoo", "mlp", "--quick", "--engine", "reference", "--quiet", "--out", "kept")
+    refused(invoke(*words), "was trained on the numpy engine, not on reference")
 
 
 def test_refused(invoke, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(invoke("zoo", "mlp", *ENGINE, "--out", "file"), "not a folder")
     refused(invoke("zoo", "lenet"), "known: independent-code")
     refused(invoke("zoo", "--engine", "cuda"), "known: numba, numpy, reference")
     refused(invoke("zoo", "mlp", "--markdown", "no/where.md"), "no/where.md")

@@ -1,5 +1,6 @@
 """Augmentation: worked by hand, against SciPy, and as a function of (seed, step, sample) alone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -82,34 +83,32 @@ def test_reflected_borders_against_numpy(shift: int) -> None:
         np.testing.assert_array_equal(out[n], expected)
 
 
-def test_reflected_borders_of_rotated_images_against_scipy() -> None:
-    x, augmentation = X.astype(np.float64), Augmentation(shift=2, rotation=30, scale=0.2, reflect=True)
+def transformed(augmentation: Augmentation) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield each plane of the images, the inverse of its map (a matrix and an offset, for SciPy), and our result."""
+    x = X.astype(np.float64)
     matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
     centre = (np.array(x.shape[2:]) - 1) / 2
     out = changed(augmentation, x)
-    for n in range(len(x)):
+    for n, c in np.ndindex(*x.shape[:2]):
         inverse = matrix[n].reshape(2, 2)
-        offset = centre - inverse @ (centre + move[n])
-        for c in range(2):
-            expected = ndimage.affine_transform(x[n, c], inverse, offset, order=1, mode="mirror")
-            np.testing.assert_allclose(out[n, c], expected, atol=1e-12)
+        yield x[n, c], inverse, centre - inverse @ (centre + move[n]), out[n, c]
+
+
+def test_reflected_borders_of_rotated_images_against_scipy() -> None:
+    augmentation = Augmentation(shift=2, rotation=30, scale=0.2, reflect=True)
+    for image, inverse, offset, out in transformed(augmentation):
+        expected = ndimage.affine_transform(image, inverse, offset, order=1, mode="mirror")
+        np.testing.assert_allclose(out, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(
     "augmentation", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)]
 )
 def test_against_scipy(augmentation: Augmentation) -> None:
-    x = X.astype(np.float64)
-    matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
-    centre = (np.array(x.shape[2:]) - 1) / 2
-    out = changed(augmentation, x)
-    for n in range(len(x)):
-        inverse = matrix[n].reshape(2, 2)
-        offset = centre - inverse @ (centre + move[n])
-        for c in range(2):
-            padded = np.pad(x[n, c], 1)  # SciPy's edge is sharp, ours fades to the background over a pixel
-            expected = ndimage.affine_transform(padded, inverse, offset + 1 - inverse @ [1, 1], order=1)[1:-1, 1:-1]
-            np.testing.assert_allclose(out[n, c], expected, atol=1e-12)
+    for image, inverse, offset, out in transformed(augmentation):
+        padded = np.pad(image, 1)  # SciPy's edge is sharp, ours fades to the background over a pixel
+        expected = ndimage.affine_transform(padded, inverse, offset + 1 - inverse @ [1, 1], order=1)[1:-1, 1:-1]
+        np.testing.assert_allclose(out, expected, atol=1e-12)
 
 
 def test_amounts_are_within_their_limits() -> None:

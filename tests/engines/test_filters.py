@@ -75,16 +75,16 @@ def test_pooled_results_are_the_largest_of_four(layer: str, bias: str) -> None:
     expected, _ = reference.max_pool(y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
     found = np.full_like(expected, np.nan)
     given = (x, w, None if b is None else b.reshape(-1))
-    filters.correlate_filters(*given, found, *options.values(), True, 0.0, True, 0, -1)
+    filters.correlate_filters(*given, found, **options, rectify=True, pooled=True)
     close(found, expected)
     found[:] = np.nan
     for first, last in ((0, 1), (1, found.shape[2])):  # rows of two threads
-        filters.correlate_filters(*given, found, *options.values(), True, 0.0, True, first, last)
+        filters.correlate_filters(*given, found, **options, rectify=True, pooled=True, first=first, last=last)
     close(found, expected)
     found[:] = np.nan
     half = WHOLE if found.shape[1] > WHOLE else found.shape[1]
     for lowest, highest in ((0, half), (half, found.shape[1])):  # filters of two threads
-        filters.correlate_filters(*given, found, *options.values(), True, 0.0, True, 0, -1, lowest, highest)
+        filters.correlate_filters(*given, found, **options, rectify=True, pooled=True, lowest=lowest, highest=highest)
     close(found, expected)
 
 
@@ -146,12 +146,12 @@ def test_not_a_number_stays_what_it_is() -> None:
     y = reference.cross_correlate(x, w, **options)
     expected = np.where(y <= 0, 0, y)
     found = np.full_like(expected, 7)
-    filters.correlate_filters(x, w, None, found, *options.values(), True, 0.0, False, 0, -1)
+    filters.correlate_filters(x, w, None, found, **options, rectify=True)
     assert np.isnan(expected).any()
     np.testing.assert_allclose(found, expected, atol=1e-12)
     largest, _ = reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
     found = np.full_like(largest, 7)
-    filters.correlate_filters(x, w, None, found, *options.values(), True, 0.0, True, 0, -1)
+    filters.correlate_filters(x, w, None, found, **options, rectify=True, pooled=True)
     np.testing.assert_allclose(found, largest, atol=1e-12)
 
 

@@ -78,13 +78,13 @@ CONVOLUTIONS = ("cross_correlate", "correlate_filters", "correlate_taps", "corre
 
 def test_every_kernel_is_called_in_every_way() -> None:
     """Cover each kernel: fused steps, shares of threads, large paddings and extents, interleaved filters."""
-    calls = [draw_case(0, number, "float64") for number in range(4800)]
+    calls = [draw_case(0, number, "float64") for number in range(9600)]
     assert {case.name for case in calls} == set(OPERATIONS)
     assert {case.kernel for case in calls} == set(KERNELS)
     assert set(DRAWERS) < set(OPERATIONS)
     joined = Counter((case.kernel, step) for case in calls for step, done in case.joined.items() if done)
     assert set(joined) == {
-        *((kernel, step) for kernel in CONVOLUTIONS for step in ("rectify", "capped")),
+        *((kernel, step) for kernel in CONVOLUTIONS for step in ("scaled", "rectify", "capped")),
         *((kernel, "pooled") for kernel in ("cross_correlate", "correlate_filters")),
         *((kernel, step) for kernel in ("batch_norm", "batch_norm_inference") for step in ("rectify", "leak")),
         ("batch_norm_inference", "capped"),

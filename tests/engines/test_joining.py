@@ -7,7 +7,9 @@ import pytest
 
 from chainrule import layers
 from chainrule.engines.numba.checking import check_plan
+from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.rewriting import kernels_of, rewrite
+from chainrule.model import Graph
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan
 
@@ -43,9 +45,45 @@ def test_the_activation_and_its_gradient_join(activation: Any, step: tuple[str, 
     assert [tensor.name for tensor in backward.writes] == ["norm1.dgamma", "norm1.dbeta", "conv1.dy"]
 
 
+def inference(*made: Any) -> list[str]:
+    """Return the names of the operations of a rewritten plan for inference, without the layers at its end."""
+    x = layers.Input((2, 8, 7))
+    y = x
+    for layer in made:
+        y = layer(y)
+    plan = rewrite(Graph(x, layers.Dense(3)(layers.Flatten()(y)), engine="numpy").plan(None), 4)
+    check_plan(plan, 4)
+    return [each.name for each in plan.operations][:-1]
+
+
 def test_in_inference_the_activation_joins() -> None:
-    (only,) = norms(network(layers.LeakyReLU(0.3), loss=None))
-    assert (only.name, only.attributes["leak"]) == ("batch_norm_inference", 0.3)
+    assert inference(layers.BatchNorm2D(), layers.LeakyReLU(0.3)) == ["batch_norm_inference"]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_in_inference_a_convolution_normalises_its_results(bias: bool) -> None:
+    made = layers.Conv2D(3, 3, bias=bias), layers.BatchNorm2D(), layers.ReLU()
+    assert inference(*made) == ["batch_norm_scale", "cross_correlate"]
+
+
+def test_in_inference_a_convolution_with_a_bias_for_every_position_does_not() -> None:
+    assert inference(layers.Conv2D(3, 3, bias="untied"), layers.BatchNorm2D())[1:] == ["batch_norm_inference"]
+
+
+def test_in_inference_a_convolution_that_is_read_twice_does_not() -> None:
+    x = layers.Input((2, 8, 7))
+    sums = layers.Conv2D(3, 3)(x)
+    plan = rewrite(Graph(x, layers.Add()(sums, layers.BatchNorm2D()(sums)), engine="numpy").plan(None), 4)
+    assert [each.name for each in plan.operations][1:] == ["batch_norm_inference", "add"]
+
+
+def test_long_channels_are_divided_and_short_ones_are_not() -> None:
+    for size, whole in (((2, 12, 12), False), ((2, 8, 7), True)):
+        made = [layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.Flatten(), layers.Dense(3)]
+        plan = divide_norms(rewrite(Network(made, size, engine="numpy").plan(LOSS), 4))
+        check_plan(plan, 4)
+        scopes = {each.scope for each in plan.operations if "norm" in each.name and each.writes[0].per_sample}
+        assert scopes == ({"batch"} if whole else {"sample"})
 
 
 def test_other_activations_stay() -> None:

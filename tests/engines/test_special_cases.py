@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from chainrule import reference
 from chainrule.engines.numba import common_windows, convolution, dense, depthwise, depthwise_gradient, filters
-from chainrule.engines.numba import normalization, operations, pooling, taps, transposing
+from chainrule.engines.numba import normalization, operations, pooling, row_sums, taps, transposing
 from chainrule.engines.numba.tiles import lanes
 
 taken = set()
@@ -52,8 +52,10 @@ for name in "max_pool_2x2 average_pool_2x2 average_pool_2x2_dx average_pool_whol
     watch(common_windows, name)
 for name in ("_max_rows", "_mean_rows"):
     watch(pooling, name, 1)  # the stride along rows
-for name in "_statistics _short_statistics moments _products".split():
+for name in ("_statistics", "_short_statistics"):
     watch(normalization, name)
+for name in ("moments", "_products"):
+    watch(row_sums, name)
 
 rng = np.random.default_rng(0)
 
@@ -220,7 +222,7 @@ def normalise(*shape):
 normalise(5, 3, 2, 3); entered("_short_statistics")
 normalise(5, normalization.GROUP + 1); entered("_short_statistics")
 normalise(3, 2, 9, 8); entered("_statistics", "moments", "_products")
-normalise(2, 2, 1, normalization.PART + 1); entered("_statistics", "moments", "_products")
+normalise(2, 2, 1, row_sums.PART + 1); entered("_statistics", "moments", "_products")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))

@@ -25,6 +25,8 @@ def calls(rows: int, columns: int):
         tile = tiles.load_picked(y, 2, places, 1, rows, columns)
         for k in range(2):
             tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, places, 2)
+        times = tiles.load_picked(g, 5, places, 0, rows, columns)
+        tile = tiles.multiply_add(tile, times, tiles.load(y, 3, 17, rows, columns))
         tiles.store(tiles.within(tile, -0.25, 0.5), picked, 7, 128)
         tiles.transpose(g, 5, 31, turned, 3, 29)
 

@@ -2,7 +2,6 @@
 
 import importlib
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
@@ -30,33 +29,12 @@ class Masked(torch.nn.Module):
         return x * kept / (1 - self.rate)
 
 
-class Shared(peer.Translation):
-    """A translation in which layers that share parameters or running statistics have the same tensors."""
-
-    def parameter(self, tensor: Any) -> Any:
-        """Return the parameter of this name, made once."""
-        known = None if tensor is None else self.tensors.get(tensor.name)
-        return super().parameter(tensor) if known is None else known
-
-    def statistic(self, name: str) -> Any:
-        """Return the running statistic of a layer, its own or a shared one, made once."""
-        layer, _, own = name.rpartition(".")
-        names, owners = self.network.wiring.names, self.network.wiring.owners
-        shared = f"{names[owners[names.index(layer)]]}.{own}"
-        known = self.tensors.get(shared)
-        return super().statistic(shared) if known is None else known
-
-
 def translate(network: Network, plan: Plan) -> Any:
-    """Apply `peer.translate`, with `Masked` for each dropout and layers that share their tensors."""
-    with mock.patch.object(peer, "Translation", Shared):
-        made = peer.translate(network, plan)
+    """Apply `peer.translate`, with `Masked` for each dropout."""
+    made = peer.translate(network, plan)
     for place, (module, operation) in enumerate(zip(made.modules, plan.forward, strict=False)):
         if isinstance(module, torch.nn.Dropout):
             made.modules[place] = Masked(operation.attributes["rate"], operation.attributes["stream"])
-        for each in plan.deferred:
-            if operation.name == "batch_norm" and each.reads[0] == operation.writes[1]:
-                module.momentum = each.attributes["momentum"]
     return made
 
 

@@ -8,23 +8,11 @@ from numerical import complex_step, frozen, normals
 from scipy.signal import convolve2d, correlate2d
 from scipy.special import expit
 from tutorials.comparing import plane, same
-from tutorials.paper import Paper
 
 from chainrule import reference, shapes, zoo
 
 SIZES = [(7, 3), (6, 2), (5, 5), (4, 1), (28, 5), (12, 5)]  # cells of the input and of the kernel
 sizes = pytest.mark.parametrize(("x_i", "x_k"), SIZES)
-
-
-@pytest.fixture(scope="module")
-def paper() -> Paper:
-    return Paper()
-
-
-@pytest.fixture
-def pair() -> list[np.ndarray]:
-    """Draw an image 7×6 and a kernel 3×2: outputs are 5×5."""
-    return normals(1, (7, 6), (3, 2))
 
 
 def correlated(image: np.ndarray, kernel: np.ndarray, flip: bool = False) -> np.ndarray:

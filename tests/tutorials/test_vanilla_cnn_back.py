@@ -17,11 +17,6 @@ Deltas = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def paper() -> Paper:
-    return Paper()
-
-
-@pytest.fixture(scope="module")
 def deltas(paper: Paper) -> Deltas:
     """Compute every Δ from the one before it by the equations (in SciPy where they use ⋆ and *)."""
     d: Deltas = {"a": paper.a - paper.y}

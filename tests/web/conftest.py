@@ -19,6 +19,8 @@ from web.site import served
 from web.views.subjects import digits
 from web.watching import watched
 
+from chainrule.data import load
+from chainrule.errors import DataError
 from chainrule.web.session import Session
 
 if TYPE_CHECKING:
@@ -42,6 +44,15 @@ def session(data: Path) -> Iterator[Session]:
     session = opened(small(data))
     yield session
     session.close()
+
+
+@pytest.fixture(scope="session")
+def mnist() -> None:
+    """Load MNIST itself, or skip."""
+    try:
+        load("mnist", progress=False)
+    except DataError as error:
+        pytest.skip(f"MNIST is out of reach: {error}")
 
 
 @pytest.fixture(scope="session")

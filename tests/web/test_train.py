@@ -12,8 +12,6 @@ from web import looked_at, serving, train_served
 from web.train_page import named, number, step, tab, until, visit, weight, words
 from web.train_served import EPOCH, RECIPE, Served
 
-from chainrule.data import load
-from chainrule.errors import DataError
 from chainrule.optimizers import Adam
 from chainrule.runs import running
 from chainrule.runs.folder import locked
@@ -27,13 +25,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 37
 
 
-@pytest.fixture(scope="module", autouse=True)
-def mnist() -> None:
-    """Load MNIST itself, or skip."""
-    try:
-        load("mnist", progress=False)
-    except DataError as error:
-        pytest.skip(f"MNIST is out of reach: {error}")
+pytestmark = pytest.mark.usefixtures("mnist")
 
 
 @pytest.fixture(scope="module")

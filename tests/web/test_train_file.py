@@ -9,8 +9,6 @@ import pytest
 from web import train_served
 from web.train_page import named, step, until, visit, words
 
-from chainrule.data import load
-from chainrule.errors import DataError
 from chainrule.web import single_file
 from chainrule.web.session import Session
 
@@ -18,13 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-@pytest.fixture(scope="module", autouse=True)
-def mnist() -> None:
-    """Load MNIST itself, or skip."""
-    try:
-        load("mnist", progress=False)
-    except DataError as error:
-        pytest.skip(f"MNIST is out of reach: {error}")
+pytestmark = pytest.mark.usefixtures("mnist")
 
 
 @pytest.fixture(scope="module")

@@ -39,11 +39,11 @@ def require_writable(path: Path | None) -> None:
         raise RunError(f"cannot write {path}: permission denied")
 
 
-def require_empty(folder: Path) -> Path:
-    """Return the folder if it is empty or does not exist; RunError otherwise."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise RunError(f"{folder} is not an empty folder; choose another")
-    return folder
+def require_folder(path: Path) -> Path:
+    """Return the path of a folder, which need not exist yet; RunError when it is anything else."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is not a folder; choose another")
+    return path
 
 
 def _new(folder: Path, made: list[Path]) -> Path:

@@ -4,12 +4,14 @@ import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from chainrule.cli import options
+from chainrule.cli.program import INTERRUPTED, say
 
 if TYPE_CHECKING:
     from chainrule.zoo_table import ZooRow
@@ -24,10 +26,13 @@ HEADS = [*NETWORK, *FIGURES, "time", "note"]
 @click.option(
     "--cifar10/--no-cifar10",
     default=None,
-    help="Train on CIFAR-10 too (venchislaw; cifar-94, half an hour); by default if its 160 MB are available.",
+    help="Train on CIFAR-10 too, where a network has a recipe for it; by default if its 160 MB are available.",
 )
 @click.option(
-    "--out", type=options.PATH, metavar="FOLDER", help="Keep the runs in this folder; by default they are deleted."
+    "--out",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="Keep the runs in this folder, and go on with those it holds; by default they are deleted.",
 )
 @options.markdown
 @click.option("--quick", is_flag=True, help="Only try the command: a few images, one epoch, and no accuracy is judged.")
@@ -50,6 +55,10 @@ def zoo(
 ) -> None:
     """Train every network with its recipe, and print a table of the accuracies reached.
 
+    Networks made for CIFAR-10 take from minutes to hours, and are trained only when they are named. With --out, the
+    same command goes on after an interruption: finished runs are read, and unfinished ones resumed. Runs of chainrule
+    train --out FOLDER/NAME-DATA serve too, if their recipe is the same.
+
     Exits with 1 when a network misses its target accuracy. Progress is shown on stderr.
     """
     from chainrule import engines, zoo_table
@@ -58,7 +67,8 @@ def zoo(
     from chainrule.cli.output import json_out
 
     run_paths.require_writable(markdown)
-    entries = [networks.find(name) for name in names] if names else list(networks.ENTRIES)
+    quickly = [entry.name for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
+    entries = [networks.find(name) for name in names or quickly]
     used, many = engines.find(engine).name, engines.thread_count(threads)
     where = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
@@ -79,11 +89,15 @@ def zoo(
 
 @contextmanager
 def _folder(out: Path | None) -> Generator[Path]:
-    """Yield the folder for the runs: `out`, which must be empty, or a temporary folder."""
+    """Yield the folder for the runs: `out`, or a temporary folder."""
     from chainrule.cli import run_paths
 
     if out is not None:
-        yield run_paths.require_empty(out)
+        try:
+            yield run_paths.require_folder(out)
+        except KeyboardInterrupt:
+            say("interrupted; go on with the same command")
+            sys.exit(INTERRUPTED)
         return
     with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
         yield Path(folder)
@@ -102,7 +116,7 @@ def _cells(row: "ZooRow") -> list[str]:
     from chainrule.cli.output import NONE, format_duration, format_percent
 
     must = NONE if row.must_reach is None else f"≥ {format_percent(row.must_reach, 1)}"
-    verdict = "missed" if row.missed else row.note
+    verdict = "; ".join(part for part in ("missed" if row.missed else "", row.note) if part)
     figures = [str(row.epochs), row.stated, must, format_percent(row.reached), format_duration(row.seconds)]
     return [row.name, row.source, f"{row.parameters:,}", row.data, *figures, verdict]
 
@@ -111,8 +125,9 @@ def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, with the sources and long notes below it."""
     from chainrule.cli.output import table
 
-    cells = [HEADS, *(_cells(row) for row in rows)]
-    shown = [[*row[:1], *row[2:5], *row[6:9], "" if len(row[9]) > LONG else row[9]] for row in cells]
+    short = [replace(row, note="") if len(row.note) > LONG else row for row in rows]
+    cells = [HEADS, *(_cells(row) for row in short)]
+    shown = [[*row[:1], *row[2:5], *row[6:]] for row in cells]
     says = {row.name: row.source + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
     notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > LONG]
     sources = table([[name, said] for name, said in says.items()])

@@ -12,12 +12,7 @@ def resample(ctx: CellContext) -> Derivation:
     mode, size = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
     rows, columns = (resampling_weights(mode, *axis) for axis in zip(size, ctx.size, (i, j), strict=True))
     terms = [_term(ctx, (c, h, k), a, b) for h, a in rows for k, b in columns]
-    symbols, here = (
-        f"{ctx.bracket(ctx.result, *index, sample=sample)} = "
-        f"Σ_{{h,k}} {at('a', index[1], 'h')} · {at('b', index[2], 'k')} · "
-        f"{ctx.bracket(ctx.symbol_of(0), index[0], 'h', 'k', sample=sample)}"
-        for index, sample in ((("c", "i", "j"), "n"), (ctx.own_index, ctx.sample))
-    )
+    symbols, here = _written(ctx, "ij", "hk")
     facts = {name: name == mode for name in ("average", "nearest", "bilinear")}
     return Derivation(ctx.sentences(values=len(terms), **facts), symbols, here, tuple(terms))
 
@@ -31,13 +26,23 @@ def resample_dx(ctx: CellContext) -> Derivation:
         for size, many, cell in zip(ctx.size, outputs, (h, k), strict=True)
     )
     terms = [_term(ctx, (c, i, j), a, b) for i, a in rows for j, b in columns]
-    symbols, here = (
-        f"{ctx.bracket(ctx.result, *index, sample=sample)} = "
-        f"Σ_{{i,j}} {at('a', 'i', index[1])} · {at('b', 'j', index[2])} · "
-        f"{ctx.bracket(ctx.symbol_of(0), index[0], 'i', 'j', sample=sample)}"
-        for index, sample in ((("c", "h", "k"), "n"), (ctx.own_index, ctx.sample))
-    )
+    symbols, here = _written(ctx, "hk", "ij")
     return Derivation(ctx.sentences(values=len(terms), once=len(terms) == 1), symbols, here, tuple(terms))
+
+
+def _written(ctx: CellContext, own: str, summed: str) -> list[str]:
+    """Return the equation of a cell, in symbols and with its own numbers.
+
+    own, summed  the letters of its position, and of the positions that it sums over; those of y are i, j
+    """
+    written: list[str] = []
+    for index, sample in ((("c", *own), "n"), (ctx.own_index, ctx.sample)):
+        pairs = zip(index[1:], summed, strict=True) if own == "ij" else zip(summed, index[1:], strict=True)
+        a, b = (at(name, *pair) for name, pair in zip("ab", pairs, strict=True))
+        cell = ctx.bracket(ctx.symbol_of(0), index[0], *summed, sample=sample)
+        result = ctx.bracket(ctx.result, *index, sample=sample)
+        written.append(f"{result} = Σ_{{{','.join(summed)}}} {a} · {b} · {cell}")
+    return written
 
 
 def _term(ctx: CellContext, index: tuple[int, int, int], a: float, b: float) -> Term:

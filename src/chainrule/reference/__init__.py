@@ -6,8 +6,7 @@ Slow on purpose; engines do the actual computation.
 Every public function of a family's file is an operation.
 """
 
-import inspect
-
+from chainrule.families import operations
 from chainrule.reference.activations import *  # noqa: F403
 from chainrule.reference.bias import *  # noqa: F403
 from chainrule.reference.convolution import *  # noqa: F403
@@ -24,12 +23,4 @@ from chainrule.reference.resampling import *  # noqa: F403
 from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
-_HELPERS = ("checks", "windows")  # files that hold no operations
-
-__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    name
-    for name, each in globals().items()
-    if inspect.isfunction(each)
-    and each.__module__.rpartition(".")[0] == __name__
-    and each.__module__.rpartition(".")[2] not in _HELPERS
-)
+__all__ = operations(__name__, globals(), helpers=("checks", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]

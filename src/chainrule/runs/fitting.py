@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,16 @@ import numpy as np
 
 from chainrule import data, files
 from chainrule.data.dataset import Dataset
-from chainrule.errors import DataError, OptionError, RunError, StudentError
+from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
 from chainrule.model import Model
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe
-from chainrule.schedules import Restarted
+from chainrule.runs.same_job import require_same
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
-
-PLANNED = ("epochs", "patience", "schedule")  # entries of a recipe that may change when a run is resumed
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,10 @@ def fit_in_folder(
     if resume and (folder / CONFIG).is_file():
 
         def prepare(kept: Job) -> tuple[Model, Trainer]:
-            _check_same(folder, kept, job)
+            require_same(folder, kept, job, extending=True)
+            if kept.found.get("fingerprint") != job.found["fingerprint"]:
+                what = _data_differences(kept.found, job.found)
+                raise DataError(f"{folder}: the {what} are not those this run began with")
             running.replan(trainer, kept.recipe)
             return model, trainer
 
@@ -109,22 +110,6 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
     return Job(model.about(trainer.fitted), choice, recipe, model.engine.name, model.threads, found, command)
 
 
-def _check_same(folder: Path, kept: Job, job: Job) -> None:
-    """Raise an error unless network, recipe, engine and data are those of the run to resume."""
-    plain = files.without_nonfinite
-    for what in ("layers", "wiring", "input_shape", "dtype"):
-        if plain(kept.model.get(what)) != plain(job.model.get(what)):
-            raise OptionError(f"{folder} is a run of another model: its {what} differ from this one's")
-    before, now = _comparable(kept.recipe), _comparable(job.recipe)
-    for name in before:
-        if before[name] != now[name]:
-            raise OptionError(f"{folder} was trained with {name} {before[name]}, not {now[name]}; give the same")
-    if kept.engine != job.engine:
-        raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
-    if kept.found.get("fingerprint") != job.found["fingerprint"]:
-        raise DataError(f"{folder}: the {_data_differences(kept.found, job.found)} are not those this run began with")
-
-
 def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Describe how the given data differ from those of a run, as far as the numbers of samples show it."""
     for part in ("training", "test", "validation"):
@@ -132,10 +117,3 @@ def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
         if counts[0] != counts[1]:
             return f"{part} data ({counts[1]:,} samples, not {counts[0]:,})"
     return "data"
-
-
-def _comparable(recipe: Recipe) -> dict[str, Any]:
-    """Return the entries of a recipe that a resumed run must share, with the schedule that the run started with."""
-    found = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
-    schedule = recipe.schedule.first if isinstance(recipe.schedule, Restarted) else recipe.schedule
-    return {name: value for name, value in found.items() if name not in PLANNED} | {"schedule": schedule}

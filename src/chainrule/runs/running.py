@@ -17,7 +17,7 @@ from chainrule import files
 from chainrule.data.dataset import Dataset
 from chainrule.engines import Array
 from chainrule.errors import OptionError, RunError
-from chainrule.model import UNFITTED, Model
+from chainrule.model import Model
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked
@@ -28,6 +28,7 @@ from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.trainable import UNFITTED
 
 STOPPING = "chainrule: stopping after this step; once more to stop at once"
 STDERR = 2

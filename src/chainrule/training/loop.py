@@ -109,7 +109,8 @@ class Trainer:
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Train from the current step to the end."""
         self.adopt()
-        self.stepper.prepare(min(self.recipe.batch_size, len(self.train_data)))
+        if not self.finished:
+            self.stepper.prepare(min(self.recipe.batch_size, len(self.train_data)))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         self._started = self._clock() - before
         with ExitStack() as begun:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engines.guard import memory
+from engines.guard import memory, norm_parts
 from engines.guard.cases import Case, draw_case, parts
 
 from chainrule import engines
@@ -59,6 +59,12 @@ def compare(case: Case, found: list[Array]) -> None:
     arrays: Any = case.arrays
     if case.kernel == "batch_norm_backward":
         expected = _norm_gradients(case)
+    elif KERNELS[case.kernel].part_of:
+        expected = norm_parts.expected(case.kernel, arrays, case.attributes)
+    elif case.joined.get("scaled"):
+        x, w, (plus, times) = arrays
+        (y,) = engines.find("numpy").run(case.name, (x, w, None), case.attributes)
+        expected = [y * times[:, None, None] + plus[:, None, None]]
     else:
         expected = list(engines.find("numpy").run(case.name, arrays, case.attributes))
     if case.joined.get("rectify"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from engines.guard import norm_parts
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import losses
@@ -28,7 +29,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: rectify, capped, leak, pooled, the slope of an activation
+    joined   operations fused into the kernel: scaled, rectify, capped, leak, pooled, the slope of an activation
     threads  number of threads that share the result
     """
 
@@ -130,9 +131,14 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
     untied = b is not None and b.ndim > 1
-    may_pool = min(outputs) > 1 and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
+    scaled = not untied and bool(draw.integers(2))
+    if scaled:
+        arrays = (x, w, normal(draw, dtype, 2, groups * outs))
+    may_pool = (
+        min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
+    )
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined["capped"] = one(draw, 0.0, 0.0, 0.7)
+    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "scaled": scaled}
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 
@@ -241,6 +247,10 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         return Case(name, name, (some(*shape),), dict(zip(("before", "after"), ends, strict=True)))
     if name == "permute":
         return Case(name, name, (some(*shape),), {"axes": tuple(draw.permutation(len(shape) - 1).tolist())})
+    if name in norm_parts.PARTS and draw.integers(2):
+        part = one(draw, *norm_parts.PARTS[name])
+        arrays, options = norm_parts.drawn(part, draw, shape, dtype)
+        return Case(name, part, tuple(arrays), options)
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
@@ -290,7 +300,9 @@ DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
 PARTS = [kernel for kernel, _ in PARTWISE.values()]
-OPERATIONS = [name for name, entry in KERNELS.items() if name in PARTS or not (entry.replaces or entry.joins)]
+OPERATIONS = [
+    name for name, entry in KERNELS.items() if name in PARTS or not (entry.replaces or entry.joins or entry.part_of)
+]
 PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numerical import central_difference, normals
+from numerical import central_difference
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, same
 from tutorials.paper import Paper
@@ -11,16 +11,6 @@ from chainrule import data, shapes, zoo
 
 SIZES = [(7, 3), (6, 2), (28, 5)]  # x_i, x_k
 sizes = pytest.mark.parametrize(("x_i", "x_k"), SIZES)
-
-
-@pytest.fixture(scope="module")
-def paper() -> Paper:
-    return Paper()
-
-
-@pytest.fixture
-def pair() -> list[np.ndarray]:
-    return normals(1, (7, 6), (3, 2))
 
 
 def test_an_iteration_is_not_an_epoch():

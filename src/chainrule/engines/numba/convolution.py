@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.bounds import bounds_of
+from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -36,7 +36,7 @@ from chainrule.engines.numba.layout import (
     rows_seen,
     spread_rows,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Share, Slide, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation, rows_or_filters
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
@@ -81,29 +81,23 @@ class UpstreamRows(NamedTuple):
 
 
 class Epilogue(NamedTuple):
-    """How sums in rows of `width` become results: plus `plus`, no less than `least` and no more than `most`.
+    """How sums in rows of `width` become results: times `times`, plus `plus`, and within `least` and `most`.
 
-    −∞ and ∞ stand for no bound: a choice in the loop would prevent vectors.
+    1, −∞ and ∞ stand for no factor and no bound: a choice in the loop would prevent vectors.
     """
 
     width: int
     plus: Any
+    times: Any
     least: Any
     most: Any
 
 
-def _has_tied_bias(arrays: Any) -> bool:
-    """Return whether a filter has one bias at most."""
-    return arrays[2] is None or len(arrays[2].shape) == 1
-
-
 def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share rows of a tall image, else tiles of filters."""
-    if shape[-2] >= TALL_IMAGE:
-        return Share(("first", "last"), shape[-2], 1, -(-shape[-2] // 2) / shape[-2], axis=1)
+    """Share rows, or tiles of filters."""
     tile = 8 if -shape[0] % 8 <= -shape[0] % 6 else 6  # as `_filters_per_tile`
     parts = -(-shape[0] // tile)
-    return Share(("lowest", "highest"), shape[0], tile, -(-parts // 2) / parts)
+    return rows_or_filters(shape, tile, -(-parts // 2) / parts)
 
 
 @operation(
@@ -111,7 +105,7 @@ def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     flat=("b",),
     share=share_tiles,
     shared_from=SHARED_FROM,
-    epilogues={"rectify": always, "capped": always, "pooled": _has_tied_bias},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "pooled": has_tied_bias},
     slide=Slide("y", tiled=True),
 )
 @kernel
@@ -125,6 +119,7 @@ def cross_correlate(
     dilation=(1, 1),
     groups=1,
     flip=False,
+    scaled=False,
     rectify=False,
     capped=0.0,
     pooled=False,
@@ -135,14 +130,15 @@ def cross_correlate(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     pooled   write the largest of each 2×2 results alone; the bias must be tied
     """
     slide = Sliding(stride, padding, dilation, flip)
     last, end = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
-    untied, (least, most) = b is not None and b.size > y.shape[1], bounds_of(rectify, capped, y)
-    bias = np.zeros(y.shape[1], y.dtype) if b is None else b
+    untied, (least, most) = is_untied(b, scaled, y), bounds_of(rectify, capped, y)
+    plus, times = scales_of(b, scaled, y)
     outs, filters = y.shape[1] // groups, w[0].size
     laid = padded_layout(x, slide)
     offsets = forward_taps(w.shape, laid, slide)
@@ -167,13 +163,14 @@ def cross_correlate(
             weights = Weights(flat, begin * filters, filters, np.arange(filters))
             _correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
             for o in range(count):
-                target, tied = y[s, begin + o, first:last], Epilogue(laid.width, bias[begin + o], least, most)
+                f = begin + o
+                target, tied = y[s, f, first:last], Epilogue(laid.width, plus[f], times[f], least, most)
                 if pooled:
                     _pool_with_bias(sums.values, o * size, target, tied)
                 elif untied:
-                    place = ((begin + o) * y.shape[2] + first) * y.shape[3]
-                    more = bias[place : place + target.size]
-                    _copy_with_untied_bias(sums.values, o * size, target, Epilogue(laid.width, more, least, most))
+                    place = (f * y.shape[2] + first) * y.shape[3]
+                    more = plus[place : place + target.size]
+                    _copy_with_untied_bias(sums.values, o * size, target, Epilogue(laid.width, more, 1, least, most))
                 else:
                     _copy_with_bias(sums.values, o * size, target, tied)
 
@@ -208,7 +205,8 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
     sums = Sums(np.empty(_padded_rows(ins) * size, dy.dtype), size, length)
     taps = w.shape[2] * w.shape[3]
     flat = _with_slack(w, ins, taps)
-    result = Epilogue(width, dy.dtype.type(0), dy.dtype.type(-np.inf), dy.dtype.type(np.inf))
+    number = dy.dtype.type
+    result = Epilogue(width, number(0), number(1), number(-np.inf), number(np.inf))
     for s in range(dy.shape[0]):
         copy_rows(dy[s], rows, down.before * width + along.before, laid)
         for g in range(groups):
@@ -285,20 +283,20 @@ def _with_slack(w, outs, step):
 @kernel
 def _copy_with_bias(sums, start, image, result):
     """Copy rows from `start` on into (H, W), without the garbage at their ends."""
-    width, bias, least, most = result
+    width, bias, times, least, most = result
     height, cells = image.shape
     for i in range(height):
         place = start + i * width
         source, target = sums[place : place + cells], image[i]
         for j in range(cells):
-            value = source[j] + bias
+            value = source[j] * times + bias
             target[j] = least if value <= least else most if value >= most else value
 
 
 @kernel
 def _pool_with_bias(sums, start, image, result):
     """Copy the largest of each 2×2 sums; NaN is larger than all."""
-    width, bias, least, most = result
+    width, bias, _, least, most = result
     height, cells = image.shape
     for i in range(height):
         place = start + 2 * i * width
@@ -317,7 +315,7 @@ def _larger(a, b):
 @kernel
 def _copy_with_untied_bias(sums, start, image, result):
     """Copy rows with a bias for every cell."""
-    width, bias, least, most = result
+    width, bias, _, least, most = result
     height, cells = image.shape
     for i in range(height):
         place = start + i * width

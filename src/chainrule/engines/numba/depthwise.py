@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.bounds import bounds_of
+from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.numba.filling import taps_fit_dx
 from chainrule.engines.numba.layout import (
     PaddedLayout,
@@ -35,10 +35,11 @@ from chainrule.engines.numba.layout import (
     rows_seen,
     spread_rows,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Attributes, Share, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, Attributes, Share, always, operation, rows_or_filters
 from chainrule.engines.numba.tiles import (
     add_rows,
     load_rows,
+    multiply_add,
     store_pairs,
     store_rows,
     within,
@@ -90,7 +91,10 @@ class Start(NamedTuple):
 
 
 class ResultRows(NamedTuple):
-    """Rows of sums within bounds: (height, cells) of them at values[first + i·width + j]."""
+    """Rows of results: (height, cells) of them at values[first + i·width + j].
+
+    times  a vector of the factor that sums are multiplied with before their start is added; empty: they start from it
+    """
 
     values: Any
     first: int
@@ -98,13 +102,12 @@ class ResultRows(NamedTuple):
     height: int
     cells: int
     bounds: Any
+    times: Any
 
 
 def share_channels(shape: tuple[int, ...], itemsize: int) -> Share:
     """Share rows of a tall image, else filters."""
-    if shape[-2] >= TALL_IMAGE:
-        return Share(("first", "last"), shape[-2], axis=1)
-    return Share(("lowest", "highest"), shape[0])
+    return rows_or_filters(shape, 1, 0.5)
 
 
 @operation(
@@ -115,7 +118,7 @@ def share_channels(shape: tuple[int, ...], itemsize: int) -> Share:
     share=share_channels,
     shared_from=SHARED_FROM,
     fits=filters_are_few,
-    epilogues={"rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
 )
 @kernel
 def correlate_few(
@@ -128,6 +131,7 @@ def correlate_few(
     dilation=(1, 1),
     groups=1,
     flip=False,
+    scaled=False,
     rectify=False,
     capped=0.0,
     first=0,
@@ -137,6 +141,7 @@ def correlate_few(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     """
@@ -154,8 +159,9 @@ def correlate_few(
     length = (last - first - 1) * laid.width + cells + lanes
     rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases + above, offsets, length), x.dtype)
     weights, result = w.reshape(w.size), y.reshape(y.size)
-    untied, bounds = b is not None and b.size > y.shape[1], bounds_of(rectify, capped, y)
-    plus = _biases(b, y.shape[1], lanes, x) if b is None or not untied else b
+    untied, bounds = is_untied(b, scaled, y), bounds_of(rectify, capped, y)
+    plus, times = scales_of(b, scaled, y)
+    plus, times = plus if untied else in_all_lanes(plus, lanes), in_all_lanes(times, lanes)
     for s in range(x.shape[0]):
         for g in range(lowest // outs, (behind + outs - 1) // outs, block):
             end = min(g + block, (behind + outs - 1) // outs)
@@ -163,8 +169,9 @@ def correlate_few(
             for o in range(max(lowest, g * outs), min(behind, end * outs)):
                 place = (o * height + first) * cells
                 start = Start(plus, place, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
+                factor = times[o * lanes : (o + 1) * lanes] if scaled else times[:0]
                 begin = s * y.shape[1] * height * cells + place
-                target = ResultRows(result, begin, cells, last - first, cells, bounds)
+                target = ResultRows(result, begin, cells, last - first, cells, bounds, factor)
                 ahead = (o // outs - g) * ins * phases + above
                 _slide_rows(rows, ahead, laid.width, runs, weights, o * size, start, target)
 
@@ -176,14 +183,12 @@ def groups_per_block(groups, cells, itemsize):
 
 
 @inlined
-def _biases(b, outs, lanes, like):
-    """Return a vector for each filter with its bias in every lane."""
-    plus = np.zeros(outs * lanes, like.dtype)
-    if b is not None:
-        for o in range(outs):
-            for k in range(lanes):
-                plus[o * lanes + k] = b[o]
-    return plus
+def in_all_lanes(values, lanes):
+    """Return the values of filters, each in as many lanes."""
+    found = np.empty(values.size * lanes, values.dtype)
+    for o in range(values.size):
+        found[o * lanes : (o + 1) * lanes] = values[o]
+    return found
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_are_few)
@@ -233,6 +238,7 @@ def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
     length = (count - 1) * laid.width + along.count + lanes
     rows = np.zeros(buffer_size(block * cells, (block - 1) * cells, offsets, length), dy.dtype)
     weights, result, bounds = w.reshape(w.size), dx.reshape(dx.size), bounds_of(False, 0.0, dy)
+    none = np.empty(0, dy.dtype)
     whole, nothing = stride[1] == 1, Start(np.zeros(lanes, dy.dtype), 0, 0, 0)
     sums = np.empty(0 if whole else count * along.count, dy.dtype)
     left = stride[1] * along.first + phase[1] - slide.padding[1][0]
@@ -246,7 +252,7 @@ def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
                 if whole:
                     values, step = result, stride[0] * dx.shape[3]
                     place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
-                target = ResultRows(values, place, step, count, along.count, bounds)
+                target = ResultRows(values, place, step, count, along.count, bounds, none)
                 _slide_rows(rows, ahead, laid.width, runs, weights, filters * taps, nothing, target)
                 if not whole:
                     spread_rows(sums, 0, along.count, dx[s, c], (top, left), stride)
@@ -271,13 +277,14 @@ def _correlate_phase_pair(dy, w, dx, down, extent, groups, slide):
     size = buffer_size(block * cells, (block - 1) * cells, even_taps, length)
     rows = np.zeros(buffer_size(size, (block - 1) * cells, odd_taps, length), dy.dtype)
     weights, result, bounds = w.reshape(w.size), dx.reshape(dx.size), bounds_of(False, 0.0, dy)
+    none = np.empty(0, dy.dtype)
     for s in range(dy.shape[0]):
         for g in range(0, groups, block):
             end = min(g + block, groups)
             copy_rows(dy[s, g * outs : end * outs], rows, vertical.before * width + before, laid)
             for c in range(g * ins, end * ins):
                 place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
-                target = ResultRows(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], bounds)
+                target = ResultRows(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], bounds, none)
                 ahead, filters = (c // ins - g) * cells, c // ins * outs * ins + c % ins
                 if count < ROWS:
                     _slide_pairs(rows, ahead, width, even_runs, odd_runs, weights, filters * taps, target, tall=1)
@@ -323,7 +330,7 @@ def _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall):
     """Compute `_slide_rows` by tiles of `tall` rows; the last ones cover some outputs again."""
     literally(tall)
     plus, begin, down, along = start
-    values, place, step, height, cells, bounds = result
+    values, place, step, height, cells, bounds, times = result
     lanes = WIDTH // rows.itemsize
     for t in range(0, height, tall):
         i = min(t, height - tall)
@@ -331,7 +338,11 @@ def _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall):
             j = min(r, max(cells - lanes, 0))
             p, count = ahead + i * width + j, cells - j
             tile = load_rows(plus, begin + i * down + j * along, down, count, tall, 1)
-            tile = _add_runs(tile, rows, p, width, runs, w, first)
+            if times.size > 0:
+                sums = _add_runs(zeros(rows, tall, 1), rows, p, width, runs, w, first)
+                tile = multiply_add(sums, load_rows(times, 0, 0, count, tall, 1), tile)
+            else:
+                tile = _add_runs(tile, rows, p, width, runs, w, first)
             store_rows(within(tile, bounds.least, bounds.most), values, place + i * step + j, step, count)
 
 
@@ -339,7 +350,7 @@ def _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall):
 def _slide_pairs(rows, ahead, width, even, odd, w, first, result, tall):
     """Compute what `_slide_rows` does of one list of taps for the even cells of a row, of another for the odd ones."""
     literally(tall)
-    values, place, step, height, cells, _ = result
+    values, place, step, height, cells, _, _ = result
     lanes = WIDTH // rows.itemsize
     for t in range(0, height, tall):
         i = min(t, height - tall)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.bounds import bounds_of
+from chainrule.engines.numba.bounds import bounds_of, has_no_factors, has_tied_bias, is_untied
 from chainrule.engines.numba.filling import filters_fit, filters_fit_dw
 from chainrule.engines.numba.layout import (
     Sliding,
@@ -35,8 +35,18 @@ from chainrule.engines.numba.layout import (
     rows_seen,
     unpadded,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Share, Slide, always, operation
-from chainrule.engines.numba.tiles import add_picked, lanes, largest, load, load_picked, store, within
+from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation, rows_or_filters
+from chainrule.engines.numba.tiles import (
+    add_picked,
+    lanes,
+    largest,
+    load,
+    load_picked,
+    multiply_add,
+    store,
+    within,
+    zeros,
+)
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
 
@@ -64,23 +74,26 @@ class FilterRows(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """Biases, the filters side by side: values[begin[p] + o] is the one for output p of filter o."""
+    """Biases, the filters side by side: values[begin[p] + o] is the one for output p of filter o.
+
+    scaled  sums are multiplied by times[o] before it is added
+    """
 
     values: Any
     begin: Any
+    times: Any
+    scaled: bool
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share rows of a tall image; else vectors of filters or rows, whichever leaves less to each of two threads.
+    """Share rows, or vectors of filters.
 
-    With rows, each transposes all weights, which takes as long as `TRANSPOSED` outputs.
+    With rows, each thread transposes all weights, which takes as long as `TRANSPOSED` outputs.
     """
-    filters, (height, width), vector = shape[0], shape[-2:], lanes(itemsize)
-    vectors, outputs = -(-filters // vector), height * width
-    rows = (_in_tiles(-(-height // 2) * width) + TRANSPOSED) / (_in_tiles(outputs) + TRANSPOSED)
-    if height < TALL_IMAGE and -(-vectors // 2) / vectors <= rows:
-        return Share(("lowest", "highest"), filters, vector, -(-vectors // 2) / vectors)
-    return Share(("first", "last"), height, 1, rows, axis=1)
+    (height, width), vector = shape[-2:], lanes(itemsize)
+    vectors = -(-shape[0] // vector)
+    rows = (_in_tiles(-(-height // 2) * width) + TRANSPOSED) / (_in_tiles(height * width) + TRANSPOSED)
+    return rows_or_filters(shape, vector, -(-vectors // 2) / vectors, rows)
 
 
 def _in_tiles(outputs: int) -> int:
@@ -95,7 +108,7 @@ def _in_tiles(outputs: int) -> int:
     shared_from=SHARED_FROM,
     fits=filters_fit,
     share=share_filters,
-    epilogues={"rectify": always, "capped": always, "pooled": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "pooled": has_no_factors},
     slide=Slide("y", tiled=False),
 )
 @kernel
@@ -108,6 +121,7 @@ def correlate_filters(
     padding=((0, 0), (0, 0)),
     dilation=(1, 1),
     flip=False,
+    scaled=False,
     rectify=False,
     capped=0.0,
     pooled=False,
@@ -118,6 +132,7 @@ def correlate_filters(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     pooled   write the largest of each 2×2 results, which never leave the registers
@@ -129,7 +144,7 @@ def correlate_filters(
     laid = padded_layout(x, slide)
     offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
     cells = (last - first) * y.shape[3]
-    untied = b is not None and b.size > all_outs
+    untied = is_untied(b, scaled, y)
     samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
@@ -139,7 +154,7 @@ def correlate_filters(
     at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
     begin = np.zeros(at.size, np.int64)
-    bias, above = np.zeros(across, x.dtype), 0
+    bias, times, above = np.zeros(across, x.dtype), np.zeros(across, x.dtype), 0
     if untied:
         plane_of_b = b.size // all_outs
         row = plane_of_b // outputs_on_axis(0, x.shape, w.shape, Sliding(stride, padding, dilation, flip))
@@ -149,6 +164,8 @@ def correlate_filters(
     elif b is not None:
         for o in range(outs):
             bias[o] = b[lowest + o]
+            if scaled:
+                times[o] = b[all_outs + lowest + o]
     sums = np.empty((samples_per_block * cells + OUTPUTS) * across, x.dtype)
     result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
     for start in range(0, x.shape[0], samples_per_block):
@@ -156,9 +173,8 @@ def correlate_filters(
         seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
         for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
             at[p] = 0
-        _correlate_tiles(
-            weights, ImageCells(seen, offsets, at), Bias(bias[above:], begin), sums, count * cells, bounds, pooled
-        )
+        plus = Bias(bias[above:], begin, times, scaled)
+        _correlate_tiles(weights, ImageCells(seen, offsets, at), plus, sums, count * cells, bounds, pooled)
         for s in range(count):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, Matrix(result, place, whole))
@@ -303,12 +319,14 @@ def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
 def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
-    (w, each, across), (rows, offsets, at), (plus, own) = weights, seen, bias
+    (w, each, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
     for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
         for p in range(0, count, OUTPUTS):
-            tile = load_picked(plus, o, own, p, tall, OUTPUTS)
+            tile = zeros(rows, tall, OUTPUTS) if scaled else load_picked(plus, o, own, p, tall, OUTPUTS)
             for k in range(offsets.size):
                 tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
+            if scaled:
+                tile = multiply_add(tile, load(times, o, 0, tall, OUTPUTS), load(plus, o, 0, tall, OUTPUTS))
             store(within(tile, bounds.least, bounds.most), sums, p * across + o, across)
 
 
@@ -316,7 +334,7 @@ def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, ta
 def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
-    (w, each, across), (rows, offsets, at), (plus, own) = weights, seen, bias
+    (w, each, across), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
     for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
         for p in range(0, 4 * count, POOLED):
             tile = load_picked(plus, o, own, p, tall, POOLED)

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.checking import check_plan
+from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
-from chainrule.engines.numba.segments import WIDE_BLOCK, segments, tensors_of
+from chainrule.engines.numba.segments import WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -46,7 +47,7 @@ class ProgramWriter:
     def __init__(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, intra_sample: bool = False
     ) -> None:
-        plan = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
+        plan = divide_norms(rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample))
         check_plan(plan, np.dtype(dtype).itemsize)
         self.plan = plan = flatten(plan)
         self._intra_sample = intra_sample
@@ -188,7 +189,7 @@ class ProgramWriter:
                 own = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._intra_sample else f"{loop}(threads)"
-                scalars = [str(WIDE_BLOCK) if segment.wide and name == "block" else name for name in SCALARS]
+                scalars = [self._block(segment) if name == "block" else name for name in SCALARS]
                 samples = f"        samples_{number}({', '.join([*own, *share, *scalars])})"
                 lines += [f"    for k in {each}:", *zeros, samples]
             elif segment.operations[0] in deferred:
@@ -207,6 +208,23 @@ class ProgramWriter:
                 share = f"{a} + k * ({b} - {a}) // threads, {a} + (k + 1) * ({b} - {a}) // threads"
                 lines += [f"        call({symbol!r}, ({parts}, sums, {share}, k))"]
         return "\n".join(lines) + "\n"
+
+    def _block(self, segment: Segment) -> str:
+        """Return the samples of a block of a segment: fewer than in others where it passes through more arrays."""
+        if segment.wide:
+            return str(WIDE_BLOCK)
+        batch = {t.storage: t.size for t in tensors_of(segment.operations) if self._is_of_batch(t)}
+        size = np.dtype(self.dtype).itemsize
+        own, common = (
+            block_size(entries * size)
+            for entries in (self.memory.sizes["work"] + sum(batch.values()), self.memory.sizes["work"])
+        )
+        return "block" if own == common else f"min(block, {own})"
+
+    def _is_of_batch(self, tensor: Tensor) -> bool:
+        """Return whether a tensor lies in a workspace that holds it for every sample of the batch."""
+        offsets = self.memory.offsets
+        return tensor.per_sample and tensor.storage in offsets and offsets[tensor.storage][0].startswith("batch_")
 
     @cached_property
     def _shared_gradients(self) -> list[Operation]:
@@ -230,6 +248,11 @@ class ProgramWriter:
         Others may follow to which each thread goes on with its own channels, or rows, of the result.
         """
         operation, *others = operations
+        if KERNELS[operation.name].alone:
+            tensors = {(t.storage, t.shape): t for t in tensors_of([operation])}
+            views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
+            lines = [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
+            return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
         if _in_pieces(operation):
             return self._pieces(operation, loop)
         share = sharing(operation, np.dtype(self.dtype).itemsize)

@@ -1,8 +1,8 @@
 """Group normalisation, compiled. The equations are in reference/group_normalization.py.
 
 The values of a group of a sample lie side by side and are a row. Sums over parts of a row are made in the precision of
-the arrays, in vectors, and added in float64. Where a channel has a single cell, the scales change from entry to entry
-of the row; elsewhere they are constant over the cells of a channel.
+the arrays, in vectors, and added in float64 (see `row_sums.py`). Where a channel has a single cell, the scales change
+from entry to entry of the row; elsewhere they are constant over the cells of a channel.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.normalization import finite_mean, moments
 from chainrule.engines.numba.registry import Attributes, Shapes, like, operation
+from chainrule.engines.numba.row_sums import PART, mean_and_variance
 from chainrule.engines.numba.toolchain import kernel
-
-PART = 2048  # entries that are added up in the precision of the array
 
 
 def _with_statistics(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
@@ -42,20 +40,6 @@ def _cells(x):
 
 
 @kernel
-def _statistics(row):
-    """Return mean and variance of a row, about the mean of its first part."""
-    origin = np.float64(finite_mean(row[: min(PART, row.size)]))
-    total, squares = 0.0, 0.0
-    for p in range(0, row.size, PART):
-        own, spread = moments(row[p : min(p + PART, row.size)], row.dtype.type(origin))
-        total += own
-        squares += spread
-    distance = total / row.size
-    variance = squares / row.size - distance * distance
-    return origin + distance, 0.0 if variance < 0 else variance
-
-
-@kernel
 def _normalize(row, result, mean, inverse, gamma, beta, cells):
     """Compute y = γ (x − μ)/σ + β of a group; γ and β of its channels, inverse = 1/σ."""
     if cells == 1:
@@ -77,7 +61,7 @@ def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilo
     depth, cells, kind = x.shape[1] // groups, _cells(x), x.dtype.type
     for s in range(x.shape[0]):
         for g in range(groups):
-            m, v = _statistics(rows[s, g])
+            m, v = mean_and_variance(rows[s, g])
             mean[s, g], variance[s, g] = m, v
             k = 0 if shared else g * depth
             inverse = kind(1.0 / np.sqrt(v + epsilon))

@@ -1,10 +1,15 @@
-"""Joining of the gradients around a batch normalisation: the sums over the batch made once, in one operation."""
+"""Batch normalisation in a program: the sums over the batch made once, and the batch seldom passed through.
 
+Its gradients, and the activation around it, are joined to one operation; where channels are long, this is divided.
+"""
+
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from chainrule.engines.numba.activations import leak_of
+from chainrule.engines.numba.normalization import SHORT
 from chainrule.engines.numba.registry import KERNELS
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -78,4 +83,69 @@ def _joint(dw: Operation, dx: Operation, signed: tuple[Tensor | None, ...], slop
         reads=(upstream, *dx.reads[1:], sign),
         writes=(*dw.writes, *dx.writes),
         attributes={**dx.attributes, "slope": slope},
+    )
+
+
+def scale_convolutions(plan: Plan, readers: Counter[str]) -> Plan:
+    """Return the plan in which convolutions do the normalisation in inference that alone reads their results.
+
+    readers  how often the plan reads each storage
+    """
+    scales: list[Operation] = []
+    forward: list[Operation] = []
+    for operation in plan.forward:
+        before = forward[-1] if forward else None
+        alone = before and operation.reads[:1] == before.writes and readers[before.writes[0].storage] == 1
+        can = before and not before.call and KERNELS[before.name].epilogues.get("scaled")
+        if operation.name != "batch_norm_inference" or not before or not alone or not can or not can(before.reads):
+            forward.append(operation)
+            continue
+        (x, w, b), y = before.reads, operation.writes[0]
+        scale = Tensor(f"{y.storage}_scale", (2, y.shape[0]), "statistic")
+        reads = (*operation.reads[1:], b)
+        scales.append(Operation("batch_norm_scale", reads, (scale,), operation.attributes, scope="batch"))
+        scaled = {**before.attributes, "scaled": True}
+        forward[-1] = replace(before, reads=(x, w, scale), writes=(y,), attributes=scaled)
+    return replace(plan, forward=(*scales, *forward))
+
+
+def divide_norms(plan: Plan) -> Plan:
+    """Return the plan with each batch normalisation of long channels divided into what samples can do alone, and the
+    sums over the batch between; see `divided_normalization.py`.
+    """
+    forward = tuple(part for each in plan.forward for part in _divided(each, "batch_norm", _forward_parts))
+    backward = tuple(part for each in plan.backward for part in _divided(each, "batch_norm_backward", _backward_parts))
+    return replace(plan, forward=forward, backward=backward)
+
+
+def _divided(
+    operation: Operation, name: str, parts: Callable[[Operation, Tensor], tuple[Operation, ...]]
+) -> tuple[Operation, ...]:
+    """Return the parts of an operation of that name whose channels, those of x, are long; else itself."""
+    x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
+    return (operation,) if x is None or math.prod(x.shape[1:]) < SHORT else parts(operation, x)
+
+
+def _forward_parts(operation: Operation, x: Tensor) -> tuple[Operation, ...]:
+    (_, gamma, beta), (y, mean, variance) = operation.reads, operation.writes
+    name = f"{mean.storage}_by_sample"
+    moments = Tensor(name, (2, x.shape[0]))
+    return (
+        Operation("batch_norm_moments", (x,), (moments,)),
+        Operation("batch_norm_statistics", (moments,), (mean, variance), scope="batch"),
+        Operation("batch_norm_inference", (x, gamma, beta, mean, variance), (y,), operation.attributes),
+    )
+
+
+def _backward_parts(operation: Operation, x: Tensor) -> tuple[Operation, ...]:
+    (dy, _, gamma, mean, variance, y), (dgamma, dbeta, dx) = operation.reads, operation.writes
+    products = Tensor(f"{dgamma.storage}_by_sample", (2, x.shape[0]))
+    coefficients = Tensor(f"{dgamma.storage}_coefficients", (3, x.shape[0]), "statistic")
+    slope = {"slope": operation.attributes["slope"]}
+    known = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
+    written = (dgamma, dbeta, coefficients)
+    return (
+        Operation("batch_norm_products", (dy, x, mean, y), (products,), slope),
+        Operation("batch_norm_coefficients", (products, gamma, variance), written, known, scope="batch"),
+        Operation("batch_norm_combination", (dy, x, mean, y, coefficients), (dx,), slope),
     )

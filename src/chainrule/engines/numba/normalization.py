@@ -11,19 +11,14 @@ The activation around it is y = v where v > 0, else slope·v, with slope 0 for R
 
 import numpy as np
 
+from chainrule.engines.numba.divided_normalization import as_rows, combine, pooled_statistics
 from chainrule.engines.numba.registry import CHEAP_FROM, always, elementwise, like, operation
-from chainrule.engines.numba.toolchain import inlined, kernel
+from chainrule.engines.numba.row_sums import bent, finite_mean, gradient_sums, mean_and_variance
+from chainrule.engines.numba.toolchain import kernel
 
 SHORT = 64  # cells of a channel below which channels are processed side by side
 GROUP = 1024  # cells of such channels together
-PART = 2048  # cells that are added up in the precision of the array; the sums of parts are added in float64
 STEPS = {"rectify": always, "leak": always}
-
-
-@kernel
-def _as_rows(x):
-    """Return an array (N, C, …) as (N, C, cells)."""
-    return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
 @kernel
@@ -32,66 +27,14 @@ def _together(cells):
     return max(GROUP // max(cells, 1), 1)
 
 
-@inlined
-def _bent(v, sign, part):
-    """Return v, or part·v where sign ≤ 0: not the product for part = 0, which is NaN where v is infinite."""
-    zero = part - part
-    return (zero if part == zero else part * v) if sign <= zero else v
-
-
-@kernel
-def finite_mean(row):
-    """Return roughly the mean of a row, or 0 where it is not finite: what to subtract before taking squares."""
-    total = row.dtype.type(0)
-    for p in range(row.size):
-        total += row[p]
-    mean = total / row.dtype.type(row.size)
-    return mean if np.isfinite(mean) else row.dtype.type(0)
-
-
-@kernel
-def moments(row, center):
-    """Return Σ (x − center) and Σ (x − center)² over a row."""
-    total, squares = row.dtype.type(0), row.dtype.type(0)
-    for p in range(row.size):
-        deviation = row[p] - center
-        total += deviation
-        squares += deviation * deviation
-    return total, squares
-
-
 @kernel
 def _statistics(rows, first, last, mean, variance):
-    """Compute mean and variance of long channels, each part of a row about a mean of its own while it is in L1.
-
-    Parts are combined about the first part's mean, in float64. The squared distance between that and the channel's mean
-    is at most the variance times the number of parts, so that their difference keeps its digits.
-    """
-    count, _, cells = rows.shape
-    origin, total, squares = np.zeros(last - first), np.zeros(last - first), np.zeros(last - first)
+    """Compute mean and variance of long channels."""
+    means, variances = np.empty(rows.shape[0]), np.empty(rows.shape[0])
     for c in range(first, last):
-        origin[c - first] = finite_mean(rows[0, c, : min(PART, cells)])
-    for s in range(count):
-        for c in range(first, last):
-            for p in range(0, cells, PART):
-                row = rows[s, c, p : min(p + PART, cells)]
-                center = finite_mean(row)
-                own, spread = moments(row, center)
-                shift = center - origin[c - first]
-                total[c - first] += own + row.size * shift
-                squares[c - first] += spread + shift * (2.0 * own + row.size * shift)
-    for c in range(first, last):
-        k = c - first
-        _set_statistics(origin[k], total[k], squares[k], count * cells, c, mean, variance)
-
-
-@kernel
-def _set_statistics(origin, total, squares, count, c, mean, variance):
-    """Set mean and variance of a channel from Σ (x − origin) and Σ (x − origin)²."""
-    distance = total / count
-    spread = squares / count - distance * distance
-    mean[c] = origin + distance
-    variance[c] = 0.0 if spread < 0 else spread
+        for s in range(rows.shape[0]):
+            means[s], variances[s] = mean_and_variance(rows[s, c])
+        mean[c], variance[c] = pooled_statistics(means, variances)
 
 
 @kernel
@@ -111,9 +54,9 @@ def _short_statistics(rows, first, last, mean, variance):
             squares[q] += deviation * deviation
     for c in range(first, last):
         k = (c - first) * cells
-        _set_statistics(
-            center[k], total[k : k + cells].sum(), squares[k : k + cells].sum(), count * cells, c, mean, variance
-        )
+        distance = total[k : k + cells].sum() / (count * cells)
+        spread = squares[k : k + cells].sum() / (count * cells) - distance * distance
+        mean[c], variance[c] = center[k] + distance, 0.0 if spread < 0 else spread
 
 
 @kernel
@@ -142,7 +85,7 @@ def _normalize(rows, results, some, scale, mean, beta, activation, within):
                 m, a, b = mean[c], scale[c], beta[c]
                 for p in range(row.size):
                     v = (row[p] - m) * a + b
-                    v = _bent(v, v, part)
+                    v = bent(v, v, part)
                     result[p] = most if v >= most else v
         return
     begin, end = first * cells, last * cells
@@ -154,7 +97,7 @@ def _normalize(rows, results, some, scale, mean, beta, activation, within):
         line, result = lines[s, begin:end], written[s, begin:end]
         for q in range(m.size):
             v = (line[q] - m[q]) * a[q] + b[q]
-            v = _bent(v, v, part)
+            v = bent(v, v, part)
             result[q] = most if v >= most else v
 
 
@@ -165,7 +108,7 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
 
     rectify, leak  the activation that follows: ReLU, or the slope of a leaky ReLU
     """
-    rows, results = _as_rows(x), _as_rows(y)
+    rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1:]
     end, step, part = channels if last < 0 else last, _together(cells), x.dtype.type(0 if rectify else leak)
     scale = np.empty_like(mean)
@@ -209,7 +152,7 @@ def batch_norm_inference(
     capped       the upper bound of a clipping from 0 on that follows, unless it is 0
     top, bottom  rows of all channels, of a thread
     """
-    rows, results = _as_rows(x), _as_rows(y)
+    rows, results = as_rows(x), as_rows(y)
     channels, cells = rows.shape[1], rows.shape[2]
     step = channels if cells >= SHORT else _together(cells)
     part, most = x.dtype.type(0 if rectify or capped > 0 else leak), x.dtype.type(capped if capped > 0 else np.inf)
@@ -226,7 +169,7 @@ def batch_norm_inference(
 @kernel
 def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
     """Compute dx = γ/√(σ² + ε) · dy with the running variance."""
-    rows, results = _as_rows(dy), _as_rows(dx)
+    rows, results = as_rows(dy), as_rows(dx)
     scale = np.empty_like(gamma)
     for c in range(rows.shape[1]):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
@@ -234,17 +177,6 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
         for c in range(rows.shape[1]):
             for p in range(rows.shape[2]):
                 results[n, c, p] = scale[c] * rows[n, c, p]
-
-
-@kernel
-def _products(upstream, row, sign, center, part):
-    """Return Σ d (x − center) and Σ d over a row, d the upstream gradient behind the activation."""
-    along, total = row.dtype.type(0), row.dtype.type(0)
-    for p in range(row.size):
-        d = _bent(upstream[p], sign[p], part)
-        along += d * (row[p] - center)
-        total += d
-    return along, total
 
 
 @kernel
@@ -256,20 +188,18 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, part, along, total)
     if cells >= SHORT:
         for s in range(count):
             for c in range(first, last):
-                for p in range(0, cells, PART):
-                    q = min(p + PART, cells)
-                    tilted, flat = _products(upstream[s, c, p:q], rows[s, c, p:q], signs[s, c, p:q], mean[c], part)
-                    along[c] += tilted
-                    total[c] += flat
+                tilted, flat = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
+                along[c] += tilted
+                total[c] += flat
         return
     begin, end, size = first * cells, last * cells, channels * cells
     m = _spread(mean, first, last, cells, rows.dtype)
     tilted, flat = np.zeros(end - begin), np.zeros(end - begin)
-    above, lines, bent = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
+    above, lines, kinds = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
     for s in range(count):
-        slope, line, sign = above[s, begin:end], lines[s, begin:end], bent[s, begin:end]
+        slope, line, sign = above[s, begin:end], lines[s, begin:end], kinds[s, begin:end]
         for q in range(m.size):
-            d = _bent(slope[q], sign[q], part)
+            d = bent(slope[q], sign[q], part)
             tilted[q] += d * (line[q] - m[q])
             flat[q] += d
     for q in range(m.size):
@@ -284,29 +214,28 @@ def _input_gradient(upstream, rows, signs, results, first, last, mean, level, ti
     if cells >= SHORT:
         for s in range(count):
             for c in range(first, last):
-                m, flat, t, a = mean[c], level[c], tilt[c], scale[c]
-                slope, row, sign, result = upstream[s, c], rows[s, c], signs[s, c], results[s, c]
-                for p in range(cells):
-                    result[p] = a * (_bent(slope[p], sign[p], part) - flat - (row[p] - m) * t)
+                combine(
+                    upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], level[c], tilt[c], scale[c], part
+                )
         return
     begin, end, size = first * cells, last * cells, channels * cells
     m = _spread(mean, first, last, cells, rows.dtype)
     flat = _spread(level, first, last, cells, rows.dtype)
     t = _spread(tilt, first, last, cells, rows.dtype)
     a = _spread(scale, first, last, cells, rows.dtype)
-    above, lines, bent = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
+    above, lines, kinds = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
     written = results.reshape((count, size))
     for s in range(count):
-        slope, line, sign, result = above[s, begin:end], lines[s, begin:end], bent[s, begin:end], written[s, begin:end]
+        slope, line, sign, result = above[s, begin:end], lines[s, begin:end], kinds[s, begin:end], written[s, begin:end]
         for q in range(m.size):
-            result[q] = a[q] * (_bent(slope[q], sign[q], part) - flat[q] - (line[q] - m[q]) * t[q])
+            result[q] = a[q] * (bent(slope[q], sign[q], part) - flat[q] - (line[q] - m[q]) * t[q])
 
 
 @operation(like(2, 2), accumulates=True)
 @kernel
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
     """Add Σ dy x̂ to dγ and Σ dy to dβ."""
-    upstream, rows = _as_rows(dy), _as_rows(x)
+    upstream, rows = as_rows(dy), as_rows(x)
     channels, cells = rows.shape[1:]
     end, step = channels if last < 0 else last, _together(cells)
     along, total = np.empty(channels), np.empty(channels)
@@ -324,7 +253,7 @@ def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsi
 
     slope  of the activation where y ≤ 0
     """
-    upstream, rows, signs, results = _as_rows(dy), _as_rows(x), _as_rows(y), _as_rows(dx)
+    upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
     channels, cells = rows.shape[1:]
     end, step, part = channels if last < 0 else last, _together(cells), x.dtype.type(slope)
     along, total = np.empty(channels), np.empty(channels)

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.bounds import bounds_of
+from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, scales_of
 from chainrule.engines.numba.filling import POINTS, points_fit, points_fit_dx
 from chainrule.engines.numba.layout import correlate_dx_shape, correlate_shape
-from chainrule.engines.numba.registry import SHARED_FROM, TALL_IMAGE, Share, always, operation
-from chainrule.engines.numba.tiles import add_outer, load, store, within
+from chainrule.engines.numba.registry import SHARED_FROM, Share, always, operation, rows_or_filters
+from chainrule.engines.numba.tiles import add_outer, load, multiply_add, store, within, zeros
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 
 TALL, LOW, BROAD = POINTS  # vectors of positions of a tile, fewer for the rest, and filters
@@ -41,13 +41,18 @@ class Channels(NamedTuple):
     step: int
 
 
+class Ending(NamedTuple):
+    """What becomes of the sums of filters: they start from `plus`, or, if scaled, are multiplied first; then bounds."""
+
+    plus: Any
+    times: Any
+    scaled: bool
+    bounds: Any
+
+
 def share_points(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share rows of a tall image; else filters or rows, whichever leaves less to each of two threads."""
-    filters, height = shape[0], shape[-2]
-    half = _in_tiles(-(-filters // 2)) / _in_tiles(filters)
-    if height < TALL_IMAGE and half <= -(-height // 2) / height:
-        return Share(("lowest", "highest"), filters, 1, half)
-    return Share(("first", "last"), height, 1, -(-height // 2) / height, axis=1)
+    """Share rows, or filters, of which whole tiles are computed."""
+    return rows_or_filters(shape, 1, _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]))
 
 
 def _in_tiles(filters: int) -> int:
@@ -61,26 +66,27 @@ def _in_tiles(filters: int) -> int:
     shared_from=SHARED_FROM,
     fits=points_fit,
     share=share_points,
-    epilogues={"rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
 )
 @kernel
-def correlate_points(x, w, b, y, rectify=False, capped=0.0, first=0, last=-1, lowest=0, highest=-1):
+def correlate_points(x, w, b, y, scaled=False, rectify=False, capped=0.0, first=0, last=-1, lowest=0, highest=-1):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     """
     ins, outs, plane = x.shape[1], y.shape[1], y.shape[2] * y.shape[3]
     end = outs if highest < 0 else highest
     begin, length = first * y.shape[3], ((y.shape[2] if last < 0 else last) - first) * y.shape[3]
-    bias = np.zeros(outs, x.dtype) if b is None else b
-    bounds = bounds_of(rectify, capped, x)
+    (plus, times), bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, x)
+    ends = Ending(plus[lowest:end], times[lowest:end], scaled, bounds)
     weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
     image, result = x.reshape(x.size), y.reshape(y.size)
     for s in range(x.shape[0]):
         seen = Channels(image, s * ins * plane + begin, plane)
         found = Channels(result, (s * outs + lowest) * plane + begin, plane)
-        _multiply(weights, bias[lowest:end], seen, ins, found, length, bounds)
+        _multiply(weights, seen, ins, found, length, ends)
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=points_fit_dx)
@@ -88,28 +94,37 @@ def correlate_points(x, w, b, y, rectify=False, capped=0.0, first=0, last=-1, lo
 def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
     outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
-    nothing, bounds = np.zeros(ins, dy.dtype), bounds_of(False, 0.0, dy)
+    nothing = np.zeros(ins, dy.dtype)
+    ends = Ending(nothing, nothing, False, bounds_of(False, 0.0, dy))
     weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
     for s in range(dy.shape[0]):
         seen = Channels(upstream, s * outs * plane, plane)
-        _multiply(weights, nothing, seen, outs, Channels(result, s * ins * plane, plane), plane, bounds)
+        _multiply(weights, seen, outs, Channels(result, s * ins * plane, plane), plane, ends)
 
 
 @kernel
-def _multiply(weights, bias, seen, ins, found, length, bounds):
-    """Compute `length` positions of each filter that has a bias, from `ins` channels."""
+def _multiply(weights, seen, ins, found, length, ends):
+    """Compute `length` positions of each filter that has an ending, from `ins` channels."""
     vector = WIDTH // found.values.itemsize
-    if bias.size < BROAD or length < LOW * vector:
-        _multiply_singly(weights, bias, seen, ins, found, length, bounds)
+    filters = ends.plus.size
+    if filters < BROAD or length < LOW * vector:
+        _multiply_singly(weights, seen, ins, found, length, ends)
         return
-    plus = np.empty(bias.size * TALL * vector, bias.dtype)
-    for o in range(bias.size):
-        plus[o * TALL * vector : (o + 1) * TALL * vector] = bias[o]
+    spread = Ending(_spread(ends.plus, vector), _spread(ends.times, vector), ends.scaled, ends.bounds)
     tall, low = _tiles(length, vector)
     strip = max(1, STRIP // (ins * TALL * WIDTH))
     for first in range(0, tall.size, strip):
-        _multiply_tiles(weights, plus, bias.size, seen, ins, found, tall[first : first + strip], bounds, tall=TALL)
-    _multiply_tiles(weights, plus, bias.size, seen, ins, found, low, bounds, tall=LOW)
+        _multiply_tiles(weights, filters, seen, ins, found, tall[first : first + strip], spread, tall=TALL)
+    _multiply_tiles(weights, filters, seen, ins, found, low, spread, tall=LOW)
+
+
+@inlined
+def _spread(values, vector):
+    """Return the values of filters, each in all lanes of a tile's vectors."""
+    found = np.empty(values.size * TALL * vector, values.dtype)
+    for o in range(values.size):
+        found[o * TALL * vector : (o + 1) * TALL * vector] = values[o]
+    return found
 
 
 @inlined
@@ -131,7 +146,7 @@ def _tiles(length, vector):
 
 
 @kernel
-def _multiply_tiles(weights, plus, outs, seen, ins, found, places, bounds, tall):
+def _multiply_tiles(weights, outs, seen, ins, found, places, ends, tall):
     """Compute tiles of `tall` vectors of positions, which begin at `places`, by some filters."""
     literally(tall)
     (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
@@ -139,20 +154,25 @@ def _multiply_tiles(weights, plus, outs, seen, ins, found, places, bounds, tall)
     for row in range(0, outs, BROAD):
         o = min(row, outs - BROAD)
         for p in places:
-            tile = load(plus, o * lanes, lanes, tall, BROAD)
+            tile = zeros(x, tall, BROAD) if ends.scaled else load(ends.plus, o * lanes, lanes, tall, BROAD)
             for c in range(ins):
                 tile = add_outer(tile, x, begin + p + c * plane, w, start + o * apart + c * step, apart)
-            store(within(tile, bounds.least, bounds.most), y, place + o * along + p, along)
+            if ends.scaled:
+                times = load(ends.times, o * lanes, lanes, tall, BROAD)
+                tile = multiply_add(tile, times, load(ends.plus, o * lanes, lanes, tall, BROAD))
+            store(within(tile, ends.bounds.least, ends.bounds.most), y, place + o * along + p, along)
 
 
 @kernel
-def _multiply_singly(weights, bias, seen, ins, found, length, bounds):
+def _multiply_singly(weights, seen, ins, found, length, ends):
     """Compute the share of one of many threads, which does not fill a tile."""
     (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
-    for o in range(bias.size):
+    bounds = ends.bounds
+    for o in range(ends.plus.size):
         for p in range(length):
-            total = bias[o]
+            total = y.dtype.type(0) if ends.scaled else ends.plus[o]
             for c in range(ins):
                 total += w[start + o * apart + c * step] * x[begin + c * plane + p]
+            total = total * ends.times[o] + ends.plus[o] if ends.scaled else total
             total = bounds.least if total <= bounds.least else total
             y[place + o * along + p] = bounds.most if total >= bounds.most else total

@@ -18,6 +18,7 @@ from chainrule.engines.numba import convolution as convolution
 from chainrule.engines.numba import dense as dense
 from chainrule.engines.numba import depthwise as depthwise
 from chainrule.engines.numba import depthwise_gradient as depthwise_gradient
+from chainrule.engines.numba import divided_normalization as divided_normalization
 from chainrule.engines.numba import dropout as dropout
 from chainrule.engines.numba import filters as filters
 from chainrule.engines.numba import geometry as geometry

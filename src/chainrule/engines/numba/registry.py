@@ -71,6 +71,19 @@ def by_first_axis(shape: tuple[int, ...], itemsize: int) -> Share:
     return Share(("first", "last"), shape[0])
 
 
+def rows_or_filters(shape: tuple[int, ...], size: int, half: float, half_of_rows: float | None = None) -> Share:
+    """Share rows of a tall image; of any other rows or filters, whichever leaves less to each of two threads.
+
+    shape         (filters, H', W') of the result
+    size          filters of the parts that are given to threads
+    half          part of the work that is left to each of two threads with filters
+    half_of_rows  the same with rows; None: as many rows as it has
+    """
+    height = shape[-2]
+    rows = Share(("first", "last"), height, 1, half_of_rows or -(-height // 2) / height, axis=1)
+    return rows if height >= TALL_IMAGE or rows.half < half else Share(("lowest", "highest"), shape[0], size, half)
+
+
 @dataclass(frozen=True)
 class KernelEntry:
     """A kernel and what is known of it. Parameters without a default are arrays: first those read, then those written.
@@ -94,6 +107,8 @@ class KernelEntry:
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
     joins          operations just after one another that it computes together; it is no operation by itself
+    part_of        the operation of which it computes a part, where rewriting divides it; it is no operation by itself
+    alone          so little work of the whole batch that one thread does it while the others wait
     epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
                    on the arrays read; a step is the name of an attribute
     epilogue       the step that makes this operation part of the kernel before it: that attribute gets the value
@@ -121,6 +136,8 @@ class KernelEntry:
     replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
     joins: tuple[str, ...] = ()
+    part_of: str = ""
+    alone: bool = False
     epilogues: Mapping[str, Callable[[Sequence[Any]], bool]] = field(
         default_factory=dict[str, Callable[[Sequence[Any]], bool]]
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from chainrule.engines.numba.branching import follow_branches
-from chainrule.engines.numba.joining import join_norm_gradients, keep_signs
+from chainrule.engines.numba.joining import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
 from chainrule.engines.numba.segments import shared_runs
 from chainrule.plan import Operation, Plan, Tensor
@@ -25,6 +25,7 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     """
     plan = pool_first(select_kernels(follow_branches(plan), itemsize, single=intra_sample))
     plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else share_large_gradients(plan))
+    plan = scale_convolutions(plan, _readers(plan))
     return fuse(join_norm_gradients(plan, _readers(plan)))
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.bounds import bounds_of
+from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.numba.filling import taps_fit, taps_fit_dw, taps_fit_dx
 from chainrule.engines.numba.filters import (
     OUTPUTS,
@@ -77,7 +77,7 @@ class TapSums(NamedTuple):
     shared_from=SHARED_FROM,
     fits=taps_fit,
     share=share_filters,
-    epilogues={"rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
 )
 @kernel
 def correlate_taps(
@@ -89,6 +89,7 @@ def correlate_taps(
     padding=((0, 0), (0, 0)),
     dilation=(1, 1),
     flip=False,
+    scaled=False,
     rectify=False,
     capped=0.0,
     first=0,
@@ -98,6 +99,7 @@ def correlate_taps(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     """
@@ -128,29 +130,28 @@ def correlate_taps(
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             into = Matrix(result, place, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
-    _finish(y, b, (first, last), (lowest, outs), bounds_of(rectify, capped, y))
+    if b is not None or rectify or capped > 0:
+        plus, times = scales_of(b, scaled, y)
+        _finish(y, plus, times, is_untied(b, scaled, y), (first, last), (lowest, outs), bounds_of(rectify, capped, y))
 
 
 @kernel
-def _finish(y, b, rows, filters, bounds):
-    """Add the bias to rows from the first to before the last, of some filters from the lowest on, within bounds."""
+def _finish(y, plus, times, untied, rows, filters, bounds):
+    """Take rows from the first to before the last, of some filters from the lowest on: times, plus, within bounds."""
     (first, last), (lowest, outs), (least, most) = rows, filters, bounds
     length = (last - first) * y.shape[3]
-    untied = b is not None and b.size > y.shape[1]
-    if b is None and least == -np.inf and most == np.inf:
-        return
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
             row = y[s, o].reshape(y.shape[2] * y.shape[3])[first * y.shape[3] : first * y.shape[3] + length]
             if untied:
-                more = b[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
+                more = plus[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
                 for p in range(length):
                     value = row[p] + more[p]
                     row[p] = least if value <= least else most if value >= most else value
             else:
-                plus = y.dtype.type(0) if b is None else b[o]
+                factor, addend = times[o], plus[o]
                 for p in range(length):
-                    value = row[p] + plus
+                    value = row[p] * factor + addend
                     row[p] = least if value <= least else most if value >= most else value
 
 

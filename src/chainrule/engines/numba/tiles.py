@@ -167,6 +167,11 @@ def within(tile: Array, least: float, most: float) -> Array:
     return np.where(tile <= least, tile.dtype.type(least), np.where(tile >= most, tile.dtype.type(most), tile))
 
 
+def multiply_add(tile: Array, times: Array, plus: Array) -> Array:
+    """Compute tile · times + plus, entry by entry."""
+    return tile * times + plus
+
+
 def largest(tile: Array) -> Array:
     """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is."""
     rows, columns, width = tile.shape
@@ -199,7 +204,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 for _function in (
     *(zeros, load, load_part, load_rows, load_picked),
     *(add_outer, add_picked, add_products, add_rows, add_row_products),
-    *(within, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
+    *(within, multiply_add, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
     *(store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

@@ -3,8 +3,6 @@
 Every public function of a family's file is an operation.
 """
 
-import inspect
-
 from chainrule.engines.numpy.activations import *  # noqa: F403
 from chainrule.engines.numpy.bias import *  # noqa: F403
 from chainrule.engines.numpy.convolution import *  # noqa: F403
@@ -20,13 +18,6 @@ from chainrule.engines.numpy.prelu import *  # noqa: F403
 from chainrule.engines.numpy.resampling import *  # noqa: F403
 from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
+from chainrule.families import operations
 
-_HELPERS = ("arrays", "windows")  # files that hold no operations
-
-__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    name
-    for name, each in globals().items()
-    if inspect.isfunction(each)
-    and each.__module__.rpartition(".")[0] == __name__
-    and each.__module__.rpartition(".")[2] not in _HELPERS
-)
+__all__ = operations(__name__, globals(), helpers=("arrays", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]

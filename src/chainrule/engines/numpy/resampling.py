@@ -1,4 +1,4 @@
-"""Resampling, in NumPy: first by rows, then by columns. Equations: `reference.resampling`."""
+"""Resampling, in NumPy: one axis after the other. Equations: `reference.resampling`."""
 
 import numpy as np
 
@@ -8,26 +8,29 @@ from chainrule.shapes import Pair, resampling_weights
 
 def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
     """Compute `reference.resample` by rows, then by columns."""
-    high = np.zeros((*x.shape[:2], outputs[0], x.shape[3]), x.dtype)
-    for i in range(outputs[0]):
-        for h, weight in resampling_weights(mode, x.shape[2], outputs[0], i):
-            high[..., i, :] += weight * x[..., h, :]
-    y = np.zeros((*x.shape[:2], *outputs), x.dtype)
-    for j in range(outputs[1]):
-        for k, weight in resampling_weights(mode, x.shape[3], outputs[1], j):
-            y[..., j] += weight * high[..., k]
-    return y
+    return _resampled(_resampled(x, 2, outputs[0], mode), 3, outputs[1], mode)
 
 
 def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
     """Compute `reference.resample_dx` by columns, then by rows: the reverse of forward."""
-    outputs = dy.shape[2:]
-    wide = np.zeros((*dy.shape[:3], size[1]), dy.dtype)
-    for j in range(outputs[1]):
-        for k, weight in resampling_weights(mode, size[1], outputs[1], j):
-            wide[..., k] += weight * dy[..., j]
-    dx = np.zeros((*dy.shape[:2], *size), dy.dtype)
-    for i in range(outputs[0]):
-        for h, weight in resampling_weights(mode, size[0], outputs[0], i):
-            dx[..., h, :] += weight * wide[..., i, :]
+    return _transposed(_transposed(dy, 3, size[1], mode), 2, size[0], mode)
+
+
+def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
+    """Return x with an axis of another length, whose cells are weighted sums of the cells of x."""
+    before = (slice(None),) * axis
+    y = np.zeros((*x.shape[:axis], outputs, *x.shape[axis + 1 :]), x.dtype)
+    for i in range(outputs):
+        for h, weight in resampling_weights(mode, x.shape[axis], outputs, i):
+            y[(*before, i)] += weight * x[(*before, h)]
+    return y
+
+
+def _transposed(dy: Array, axis: int, size: int, mode: str) -> Array:
+    """Return the gradient of `_resampled` with respect to its x, whose axis has that size."""
+    before = (slice(None),) * axis
+    dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
+    for i in range(dy.shape[axis]):
+        for h, weight in resampling_weights(mode, size, dy.shape[axis], i):
+            dx[(*before, h)] += weight * dy[(*before, i)]
     return dx

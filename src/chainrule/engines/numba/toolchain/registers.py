@@ -116,6 +116,18 @@ def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return sums
 
 
+def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile, (sums, times, plus) = (
+        CodeBuilder(context, builder, signature, arguments),
+        signature.return_type,
+        arguments,
+    )
+    for k in range(tile.rows * tile.columns):
+        value, factor, more = (builder.extract_value(each, k) for each in (sums, times, plus))
+        sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
+    return sums
+
+
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
@@ -336,6 +348,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "store_alternate": (lambda arguments: types.none, _store_alternate),
     "store_sums": (lambda arguments: types.none, _store_sums),
     "within": (lambda arguments: arguments[0], _within),
+    "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
     "transpose": (lambda arguments: types.none, _transpose),
     "largest_of_four": (lambda arguments: types.none, _largest_of_four),

@@ -144,7 +144,7 @@ def full_disk() -> bool:
 
 def interrupted() -> bool:
     """Check that interrupts at any moment of compiling leave a working process."""
-    small()  # numba, whose import does not survive being interrupted
+    small()  # the engine, whose import is not put off
     caught = 0
     for pause in np.random.default_rng().uniform(0.01, 0.5, 8):
         timer = threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT))

@@ -70,13 +70,16 @@ class Context:
         return None
 
 
-TILES = {("add_row_products", "g"), ("store_pairs", "even"), ("store_pairs", "odd")}  # besides all called "tile"
+TILES = {  # besides all called "tile"
+    *(("add_row_products", "g"), ("store_pairs", "even"), ("store_pairs", "odd")),
+    *(("multiply_add", "times"), ("multiply_add", "plus")),
+}
 
 
 def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     """Numba's and LLVM's type of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile" or (function, name) in TILES:
-        tile = vectors.Tile(types.float32, 2, 4 if name == "tile" else 1)
+        tile = vectors.Tile(types.float32, 2, 4 if name == "tile" or function == "multiply_add" else 1)
         return tile, Context().get_value_type(tile)
     if kind is int:
         return types.int64, ir.IntType(64)

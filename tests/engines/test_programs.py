@@ -228,14 +228,14 @@ def test_a_copy_shares_nothing_that_changes() -> None:
     assert (twin.apply(x) != before).any()
 
 
-@pytest.mark.parametrize("size", [(64, 64), (8, 512)], ids=["rows", "filters"])
+@pytest.mark.parametrize(("filters", "size"), [(18, (64, 64)), (30, (5, 820))], ids=["rows", "filters"])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_threads_share_large_layers_for_one_picture(groups: int, size: tuple[int, int]) -> None:
-    """Split 18 filters into shares that no tile divides and that cut a group, or rows; the rest is too small."""
+def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, size: tuple[int, int]) -> None:
+    """Split filters into shares that no tile divides and that cut a group, or rows; the rest is too small."""
     made = [
-        layers.Conv2D(18, 3, padding="same", groups=groups, bias="untied"),
+        layers.Conv2D(filters, 3, padding="same", groups=groups, bias="untied"),
         layers.ReLU(),
-        layers.Conv2D(2, 1, groups=groups),
+        layers.Conv2D(12, 1, groups=groups),
         layers.MaxPool2D(4),
         layers.Flatten(),
         layers.Dense(3),

@@ -27,7 +27,6 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
         IMAGE,
         "Conv2D 'c': activation 'mish'; expected one",
     ),
-    "the exact GELU": (L.Dense(2, activation="gelu", name="d"), (4,), "Dense 'd': activation 'gelu', the exact form"),
     "a threshold": (L.ReLU(threshold=0.5, name="r"), (4,), "ReLU 'r': threshold 0.5; expected 0"),
     "a slope": (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),
     "softmax over channels": (L.Softmax(name="s"), IMAGE, r"Softmax 's': softmax over an axis of \(6, 6, 4\)"),

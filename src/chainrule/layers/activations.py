@@ -119,6 +119,18 @@ class GELU(Activation):
 
 
 @dataclass(frozen=True)
+class ExactGELU(Activation):
+    """Gaussian error linear unit with the normal distribution function itself, for inputs of any shape.
+
+    y = x Φ(x),  dx = (Φ(x) + x φ(x)) dy,  Φ(x) = ½ erfc(−x/√2),  φ = Φ′
+
+    Source   Hendrycks and Gimpel 2016; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "exact_gelu"
+
+
+@dataclass(frozen=True)
 class Clip(Activation):
     """Clipping to an interval, for inputs of any shape; ReLU6 is Clip(0, 6).
 

@@ -5,7 +5,7 @@ y is kept for backward where the derivative is simplest in terms of y, elsewhere
 Derived step by step in docs/derivations/activations.md.
 """
 
-from math import pi, sqrt
+from math import erfc, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -174,6 +174,31 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
             da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x[e] * x[e])
             bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0 even where da is infinite
             dx[e] = dy[e] * (0.5 * (1 + t) + bend)
+    return dx
+
+
+def exact_gelu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by the normal distribution function.
+
+    y = x Φ        Φ = ½ erfc(−x/√2): the probability that a standard normal variable is at most x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * _normal_distribution(x[e])
+    return y
+
+
+def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (Φ + x φ)        φ = exp(−x²/2)/√(2·π), the derivative of Φ"""
+    check_same("exact_gelu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore", under="ignore"):  # φ of an infinite x² is 0, the limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] * (_normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
     return dx
 
 
@@ -354,6 +379,20 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         for k in range(dy.shape[1]):
             dx[n, k] = y[n, k] * (dy[n, k] - total)
     return dx
+
+
+def _normal_distribution(x: Any) -> Any:
+    """Return Φ(x); of complex numbers by the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
+    if np.isrealobj(x):
+        return 0.5 * erfc(-x / sqrt(2))
+    if abs(x.real) > 12:
+        return complex(x.real > 0)
+    total, term, k = x, x, 1
+    while abs(term) > 1e-17 * abs(total):
+        k += 2
+        term = term * x * x / k
+        total = total + term
+    return 0.5 + np.exp(-x * x / 2) / sqrt(2 * pi) * total
 
 
 def _real(x: Any) -> Any:

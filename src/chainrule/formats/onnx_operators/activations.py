@@ -31,6 +31,16 @@ def elu(call: Call) -> Feature:
     return call.layer("ELU", call.feature(), alpha=call.real("alpha", 1.0))
 
 
+def celu(call: Call) -> Feature:
+    """Return ELU; for α other than 1, α times ELU of x/α."""
+    x, alpha = call.feature(), call.real("alpha", 1.0)
+    if alpha == 1:
+        return call.layer("ELU", x)
+    if not alpha > 0:
+        raise call.refusal(f"alpha {alpha}", "a number above 0")
+    return scaled(call, call.layer("ELU", scaled(call, x, np.array(1 / alpha))), np.array(alpha))
+
+
 def selu(call: Call) -> Feature:
     """Return γ times ELU."""
     alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
@@ -48,10 +58,10 @@ def prelu(call: Call) -> Feature:
 
 
 def gelu(call: Call) -> Feature:
-    """Return GELU, in its tanh form."""
-    if (form := call.text("approximate", "none")) != "tanh":
-        raise call.refusal(f"approximate {form!r}, the exact form", "'tanh', the form that GELU has here")
-    return call.layer("GELU", call.feature())
+    """Return ExactGELU, or GELU for the tanh form."""
+    if (form := call.text("approximate", "none")) not in ("none", "tanh"):
+        raise call.refusal(f"approximate {form!r}", "'none' or 'tanh'")
+    return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 
 def swish(call: Call) -> Feature:
@@ -111,6 +121,7 @@ OPERATORS = {
     "HardSwish": plain("HardSwish"),
     "LeakyRelu": leaky_relu,
     "Elu": elu,
+    "Celu": celu,
     "Selu": selu,
     "PRelu": prelu,
     "Gelu": gelu,

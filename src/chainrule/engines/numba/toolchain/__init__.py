@@ -7,7 +7,7 @@ file that uses it, with the versions it was tried on; `engines.numba.proof` find
 processor     width and number of the vector registers
 compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles
 registers     code of `tiles`, emitted by hand
-elementary    eˣ, eˣ − 1, log(1 + x), tanh and arctan in vectors, emitted by hand
+elementary    eˣ, eˣ − 1, log(1 + x), tanh, arctan and Mills' ratio in vectors, emitted by hand
 windows       cells of neighbouring windows in vectors, emitted by hand
 linking       kernels called by address; arrays that are parts of a workspace
 loading       programs from their source
@@ -27,7 +27,7 @@ from chainrule.engines.numba.toolchain.compiling import (
     njit,
     prange,
 )
-from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, tanh
+from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.numba.toolchain.linking import call, link, view
 from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
@@ -65,6 +65,7 @@ __all__ = [
     "load",
     "locks_of_a_fork",
     "log1p",
+    "mills_ratio",
     "most_threads",
     "njit",
     "no_cells",

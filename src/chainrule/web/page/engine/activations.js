@@ -6,6 +6,7 @@
  * @typedef {import("../types.js").NDArray} NDArray
  */
 
+import { normalDensity, normalDistribution } from "./normal.js";
 import { checkAxes, checkSame, zeros } from "./tensor.js";
 
 export const GELU_SCALE = Math.sqrt(2 / Math.PI);
@@ -80,6 +81,16 @@ export function geluSlope(x) {
   const t = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x));
   const da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
   return 0.5 * (1 + t) + (Math.abs(t) === 1 ? 0 : 0.5 * x * (1 - t * t) * da); // 0, also where da is infinite
+}
+
+/** y = x Φ(x) @param {NDArray} x */
+export function exact_gelu(x) {
+  return each(x, (a) => a * normalDistribution(a));
+}
+
+/** dx = dy · (Φ(x) + x φ(x)) @param {NDArray} dy @param {NDArray} x */
+export function exact_gelu_dx(dy, x) {
+  return both("exact_gelu_dx", dy, x, "x", (d, a) => d * (normalDistribution(a) + a * normalDensity(a)));
 }
 
 /** y = min(max(x, low), high); NaN propagates. @param {NDArray} x @param {{low: number, high: number}} options */

@@ -127,7 +127,8 @@ def activation(random: Random) -> Case:
 
 
 def softmax(random: Random) -> Case:
-    return L.Softmax(), random.choice(((7,), (1, 1, 5), (1, 4)))
+    shape = random.choice(((7,), (1, 1, 5), (1, 4), (3, 4), (4, 3, 5)))
+    return L.Softmax(random.randint(1, len(shape))), shape
 
 
 def prelu(random: Random) -> Case:

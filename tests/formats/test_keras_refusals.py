@@ -29,7 +29,6 @@ REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
     ),
     "a threshold": (L.ReLU(threshold=0.5, name="r"), (4,), "ReLU 'r': threshold 0.5; expected 0"),
     "a slope": (L.LeakyReLU(1.5, name="r"), (4,), "LeakyReLU 'r': slope 1.5"),
-    "softmax over channels": (L.Softmax(name="s"), IMAGE, r"Softmax 's': softmax over an axis of \(6, 6, 4\)"),
     "slopes of rows": (L.PReLU(shared_axes=[2], name="p"), IMAGE, r"PReLU 'p': slopes of shape \(6, 1, 4\)"),
     "an axis": (L.LayerNormalization(axis=1, name="n"), IMAGE, "LayerNormalization 'n': axis"),
     "renormalisation": (L.BatchNormalization(renorm=True, name="b"), IMAGE, "BatchNormalization 'b': renorm"),

@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...], int, str]] 
     "a kernel that is computed": ([NODE("Conv", ["x", "x"], ["y"])], {}, SHAPE, 21, "input 2 depends on"),
     "another batch axis": ([NODE("Transpose", ["x"], ["y"], perm=[1, 0, 2, 3])], {}, SHAPE, 21, "perm"),
     "samples that are mixed": ([NODE("Reshape", ["x", "s"], ["y"])], {"s": np.array([2, -1])}, SHAPE, 21, "batch axis"),
-    "softmax over channels": ([NODE("Softmax", ["x"], ["y"], axis=1)], {}, SHAPE, 21, "axis 1 of"),
+    "softmax over samples": ([NODE("Softmax", ["x"], ["y"], axis=0)], {}, SHAPE, 21, "axis 0 of"),
     "an old opset": ([NODE("Relu", ["x"], ["y"])], {}, SHAPE, 5, "version 5 of the operators; expected 6"),
     "a size that is unknown": ([NODE("Relu", ["x"], ["y"])], {}, ("n", 3, "h", "w"), 21, r"unknown sizes \(h, w\)"),
     "five axes": ([NODE("Relu", ["x"], ["y"])], {}, ("n", 3, 4, 5, 6), 21, "5 axes"),

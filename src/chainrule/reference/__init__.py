@@ -24,7 +24,7 @@ from chainrule.reference.resampling import *  # noqa: F403
 from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
-_HELPERS = ("checks", "windows")  # files that hold no operations
+_HELPERS = ("checks", "normal", "windows")  # files that hold no operations
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     name

@@ -5,13 +5,14 @@ y is kept for backward where the derivative is simplest in terms of y, elsewhere
 Derived step by step in docs/derivations/activations.md.
 """
 
-from math import erfc, pi, sqrt
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.reference.checks import check_axes, check_same
+from chainrule.reference.checks import check_rows, check_same
+from chainrule.reference.normal import normal_distribution
 
 GELU_SCALE = sqrt(2 / pi)
 GELU_CUBIC = 0.044715
@@ -188,7 +189,7 @@ def exact_gelu(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = x[e] * _normal_distribution(x[e])
+        y[e] = x[e] * normal_distribution(x[e])
     return y
 
 
@@ -198,7 +199,7 @@ def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     dx = np.empty_like(dy)
     with np.errstate(over="ignore", under="ignore"):  # φ of an infinite x² is 0, the limit
         for e in np.ndindex(dy.shape):
-            dx[e] = dy[e] * (_normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
+            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
     return dx
 
 
@@ -347,22 +348,23 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
-    """Turn every row into probabilities.
+    """Turn every row into probabilities: the entries along the second axis, at every position of an image.
 
     y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
 
-    Shapes   x (N, K)  →  y (N, K)
+    Shapes   x (N, K) or (N, K, …)  →  y like x
     Kept     y
-    Errors   ShapeError when x is not (N, K)
+    Errors   ShapeError when x has fewer than two axes
     Source   numpy-cnn eq. 33
     """
-    check_axes("softmax", "x", x, "N, K")
+    check_rows("softmax", "x", x)
     y = np.empty_like(x)
-    for n in range(x.shape[0]):
-        m = x[n].real.max()
-        total = sum(np.exp(x[n, k] - m) for k in range(x.shape[1]))
+    for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
+        row: NDArray[Any] = x[(n, slice(None), *position)]
+        m = row.real.max()
+        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
         for k in range(x.shape[1]):
-            y[n, k] = np.exp(x[n, k] - m) / total
+            y[(n, k, *position)] = np.exp(row[k] - m) / total
     return y
 
 
@@ -371,28 +373,16 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
     Source   numpy-cnn eq. 34
     """
-    check_axes("softmax_dx", "dy", dy, "N, K")
+    check_rows("softmax_dx", "dy", dy)
     check_same("softmax_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
-    for n in range(dy.shape[0]):
-        total = sum(dy[n, k] * y[n, k] for k in range(dy.shape[1]))
+    for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
+        slopes: NDArray[Any] = dy[(n, slice(None), *position)]
+        row: NDArray[Any] = y[(n, slice(None), *position)]
+        total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
         for k in range(dy.shape[1]):
-            dx[n, k] = y[n, k] * (dy[n, k] - total)
+            dx[(n, k, *position)] = row[k] * (slopes[k] - total)
     return dx
-
-
-def _normal_distribution(x: Any) -> Any:
-    """Return Φ(x); of complex numbers by the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
-    if np.isrealobj(x):
-        return 0.5 * erfc(-x / sqrt(2))
-    if abs(x.real) > 12:
-        return complex(x.real > 0)
-    total, term, k = x, x, 1
-    while abs(term) > 1e-17 * abs(total):
-        k += 2
-        term = term * x * x / k
-        total = total + term
-    return 0.5 + np.exp(-x * x / 2) / sqrt(2 * pi) * total
 
 
 def _real(x: Any) -> Any:

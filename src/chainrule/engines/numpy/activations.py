@@ -185,7 +185,7 @@ def softplus_dx(dy: Array, x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
+    """Compute `reference.softmax` for all rows at once; subtracting their maxima prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")
     np.exp(y, out=y)
     y /= y.sum(axis=1, keepdims=True)

@@ -37,10 +37,10 @@ def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 def softmaxed(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
-    """Return Softmax over the only axis of a sample that is longer than 1."""
-    if math.prod(x.shape) != x.shape[axis]:
-        raise call.refusal(f"softmax over an axis of {x.shape}", "softmax over all values of a sample")
-    return x.on(call.assembly.apply("Softmax", x.flat()))
+    """Return Softmax along an axis."""
+    if math.prod(x.shape) == x.shape[axis]:
+        return x.on(call.assembly.apply("Softmax", x.flat()))
+    return call.spatial(x, "Softmax", axis)
 
 
 def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
@@ -117,7 +117,7 @@ def elu(call: KerasCall) -> KerasValue:
 
 
 def softmax(call: KerasCall) -> KerasValue:
-    """Return Softmax over the only axis of a sample that is longer than 1."""
+    """Return Softmax, along one axis of a sample."""
     return softmaxed(call, call.x, call.axis("axis"))
 
 

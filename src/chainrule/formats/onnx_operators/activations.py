@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule.formats.assembly import permuted, reshaped
 from chainrule.formats.onnx_call import Call, Feature
 from chainrule.formats.onnx_operators.affine import scaled
 
@@ -100,18 +101,22 @@ def clipped(call: Call, x: Feature, low: float, high: float) -> Feature:
 
 
 def softmax(call: Call) -> Feature:
-    """Return Softmax over the only axis of a sample that is longer than 1.
+    """Return Softmax, along one axis of a sample.
 
     Before opset 13 it is over all axes from `axis` on.
     """
     x = call.feature()
     axis = call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape)) - 1
     shape = x.node.shape
-    others = (*shape[:axis], *shape[axis + 1 :]) if call.opset >= 13 else shape[:axis]
-    if axis < 0 or math.prod(others) != 1:
-        raise call.refusal(f"axis {axis + 1} of {x.shape}", "one axis with all values of a sample")
-    flat = call.layer("Softmax", call.reshape(x, (math.prod(shape),)))
-    return call.reshape(flat, shape)
+    if axis < 0:
+        raise call.refusal(f"axis 0 of {x.shape}", "an axis of a sample")
+    before, along = shape[:axis], shape[axis : axis + 1] if call.opset >= 13 else shape[axis:]
+    parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
+    first = permuted(reshaped(x.node, parts), (1, 0, 2))
+    flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
+    y = call.layer("Softmax", Feature(reshaped(first, flat), x.batch))
+    back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
+    return call.reshape(Feature(back, x.batch), shape)
 
 
 OPERATORS = {

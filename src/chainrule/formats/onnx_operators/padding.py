@@ -1,5 +1,8 @@
 """Padding: with zeros, with another number, or with entries of the image."""
 
+import itertools
+from typing import Any, cast
+
 import numpy as np
 
 from chainrule.formats.onnx_call import Array, Call, Feature
@@ -54,10 +57,10 @@ def _repeated(call: Call, x: Feature, axis: int, mode: str, before: int, after: 
     size = x.shape[axis]
     if min(before, after) < 0 or before + after > MOST_PARTS or (mode == "reflect" and size == 1):
         raise call.refusal(f"pads {before}, {after} of an axis of {size}, mode {mode!r}", f"0 to {MOST_PARTS} entries")
-    padded: Array = np.pad(np.arange(size), (before, after), mode=mode)  # pyright: ignore
-    rows = np.split(padded, np.flatnonzero(np.diff(padded) != 1) + 1)  # of neighbouring entries
-    parts = [part(call, x, axis, int(row[0]), int(row[-1]) + 1) for row in rows]
-    return call.layer("Concatenate", *parts, axis=axis - 1)
+    entries: list[int] = np.asarray(np.pad(np.arange(size), (before, after), cast("Any", mode))).tolist()
+    starts = [0, *(at for at in range(1, len(entries)) if entries[at] != entries[at - 1] + 1), len(entries)]
+    runs = [(entries[start], entries[stop - 1] + 1) for start, stop in itertools.pairwise(starts)]
+    return call.layer("Concatenate", *(part(call, x, axis, *run) for run in runs), axis=axis - 1)
 
 
 def _ends(call: Call, rank: int) -> list[Pair]:

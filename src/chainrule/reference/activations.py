@@ -360,7 +360,7 @@ def softmax(x: NDArray[Any]) -> NDArray[Any]:
     check_rows("softmax", "x", x)
     y = np.empty_like(x)
     for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
-        row: NDArray[Any] = x[(n, slice(None), *position)]
+        row: Any = x[(n, slice(None), *position)]
         m = row.real.max()
         total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
         for k in range(x.shape[1]):
@@ -377,8 +377,8 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     check_same("softmax_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
-        slopes: NDArray[Any] = dy[(n, slice(None), *position)]
-        row: NDArray[Any] = y[(n, slice(None), *position)]
+        slopes: Any = dy[(n, slice(None), *position)]
+        row: Any = y[(n, slice(None), *position)]
         total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
         for k in range(dy.shape[1]):
             dx[(n, k, *position)] = row[k] * (slopes[k] - total)

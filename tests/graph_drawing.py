@@ -9,7 +9,7 @@ from chainrule.check import graphs
 from chainrule.layers import Layer, Node
 
 ANY: tuple[Layer, ...] = (  # for any shape
-    *(cr.Tanh(), cr.Sigmoid(), cr.SiLU(), cr.GELU(), cr.ELU(), cr.Softplus(), cr.Arctan()),
+    *(cr.Tanh(), cr.Sigmoid(), cr.SiLU(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus(), cr.Arctan()),
     *(cr.BatchNorm2D(), cr.GroupNorm(2), cr.LayerNorm(0.1), cr.Permute(()), cr.Slice(0, 0)),
 )
 OF_IMAGES: tuple[Layer, ...] = (

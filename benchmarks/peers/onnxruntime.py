@@ -305,6 +305,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "relu": _named("Relu"),
     "leaky_relu": lambda graph, operation: graph.node("LeakyRelu", alpha=operation.attributes["slope"]),
     "gelu": _named("Gelu", approximate="tanh"),
+    "exact_gelu": _named("Gelu"),
     "clip": _clip,
     "silu": _silu,
     "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),

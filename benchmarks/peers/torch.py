@@ -308,6 +308,7 @@ MODULES: dict[str, Maker] = {
     "relu": lambda made, operation: [nn.ReLU()],
     "leaky_relu": lambda made, operation: [nn.LeakyReLU(operation.attributes["slope"])],
     "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
+    "exact_gelu": lambda made, operation: [nn.GELU()],
     "clip": lambda made, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
     "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [HardSigmoid()],

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
+    from chainrule.layers import ExactGELU as ExactGELU
     from chainrule.layers import Flatten as Flatten
     from chainrule.layers import GlobalAveragePool1D as GlobalAveragePool1D
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
@@ -122,10 +123,10 @@ PLACES = {
     ),
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
-        "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU Flatten GELU GlobalAveragePool1D "
-        "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish Input InstanceNorm2D "
-        "LayerNorm LeakyReLU LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU "
-        "Sigmoid Slice Softmax Softplus SumPool1D SumPool2D Tanh UpSample2D"
+        "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU ExactGELU Flatten GELU "
+        "GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish "
+        "Input InstanceNorm2D LayerNorm LeakyReLU LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D "
+        "Permute ReLU Reshape SiLU Sigmoid Slice Softmax Softplus SumPool1D SumPool2D Tanh UpSample2D"
     ),
     "chainrule.loading": "load",
     "chainrule.model": "Graph Sequential",

@@ -6,6 +6,7 @@ from check.planted_layers import AVERAGE, MAX, AveragePool, Dense, MaxPool, Padd
 from check.planted_losses import NORM, BatchNorm, SquaredError
 from check.planting import planted
 from numpy.lib.stride_tricks import sliding_window_view
+from scipy.special import ndtr
 
 
 @planted(PLAIN, "x", "gradient-halved")
@@ -208,6 +209,16 @@ class SlopeOfOne:
 class WithoutLinearPart:
     def forward(self, x):
         self.weight = np.clip(x + 3, 0, 6) / 6
+        return x * self.weight
+
+    def backward(self, dy):
+        return dy * self.weight
+
+
+@planted("ExactGELU()", "x", "product-rule-term-missing")
+class WithoutDensity:
+    def forward(self, x):
+        self.weight = ndtr(x)
         return x * self.weight
 
     def backward(self, dy):

@@ -247,10 +247,10 @@ def distributions(draw: st.DrawFn, N: int, K: int) -> NDArray[np.float64]:
 
 @cases("softmax", "softmax_dx")
 def classes(draw: st.DrawFn, name: str) -> Any:
-    N, K = features(draw)
+    shape = (*features(draw), *draw(st.sampled_from(((), (), (3,), (2, 3), (4, 1)))))
     if name == "softmax_dx":
-        return (normal(draw, N, K), distributions(draw, N, K)), {}
-    return (normal(draw, N, K, scale=draw(SCALES)),), {}
+        return (normal(draw, *shape), np.abs(normal(draw, *shape))), {}
+    return (normal(draw, *shape, scale=draw(SCALES)),), {}
 
 
 @cases("half_squared_error", "half_squared_error_dp", "mean_squared_error", "mean_squared_error_dp", prediction="any")

@@ -1,7 +1,8 @@
-"""Exponentials, eˣ − 1, log(1 + x), tanh, arctan and GELU of the compiled engine, against NumPy in extended precision.
+"""Exponentials, eˣ − 1, log(1 + x), tanh, arctan, Mills' ratio and both forms of GELU of the compiled engine.
 
-Arguments are drawn over all bit patterns, and densely where functions bend. Errors are in units in the last place of
-the exact result, so that relative accuracy is required of the smallest too.
+They are compared with NumPy in extended precision, or with SciPy. Arguments are drawn over all bit patterns, and
+densely where functions bend. Errors are in units in the last place of the exact result, so that relative accuracy is
+required of the smallest too.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special as special
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import activations, toolchain
@@ -133,3 +135,26 @@ def test_the_gradient_of_gelu(dtype: str) -> None:
     _, s, rest = smooth(x)
     slope = 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x.astype(np.longdouble) ** 2)
     assert np.abs(dx - (s + x * s * rest * slope)).max() < 3 * np.finfo(dtype).eps
+
+
+@each_dtype
+def test_mills_ratio_to_the_last_places(dtype: str) -> None:
+    """SciPy has it as erfcx, in float64: e^(z²) erfc(z) at z = u/√2, times √(π/2)."""
+    u = np.abs(np.concatenate([drawn(dtype), np.linspace(0, 40, 100_001).astype(dtype)]))
+    u = u[u < 1e30]
+    found = applied(toolchain.mills_ratio, u)
+    exact = special.erfcx(u.astype(np.float64) / np.sqrt(2)) * np.sqrt(np.pi / 2)
+    bound = 3.5 if dtype == "float32" else 8  # with SciPy's own error and its argument's
+    assert (np.abs(found - exact) / exact).max() < bound * np.finfo(dtype).eps
+    ends = applied(toolchain.mills_ratio, np.array([np.nan, 1e30], dtype))
+    np.testing.assert_array_equal(np.isnan(ends), [True, False])
+
+
+@each_dtype
+@pytest.mark.parametrize(("low", "high", "bound"), [(-5, -3, 45), (-3, -1, 20), (-1, 0, 9), (0, 8, 7)])
+def test_the_exact_gelu_keeps_its_digits(dtype: str, low: float, high: float, bound: float) -> None:
+    """A unit in the last place of x²/2 alone is x²/2 units of the result."""
+    x = np.random.default_rng(3).uniform(low, high, 100_003).astype(dtype)
+    y = np.empty_like(x)
+    activations.exact_gelu(x, y)
+    assert units(y, x * special.ndtr(x.astype(np.float64))).max() < bound

@@ -7,6 +7,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable
+from statistics import NormalDist
 
 Lookup = Callable[[str, tuple[int, ...]], float | None]  # None: outside the array
 FUNCTIONS = {
@@ -16,7 +17,9 @@ FUNCTIONS = {
     "log1p": "math.log1p",
     "max": "largest",
     "√": "math.sqrt",
+    "Φ": "normal",
 }
+NAMES = {"math": math, "largest": lambda *values: max(values), "normal": NormalDist().cdf}
 
 
 def number(text: str) -> float:
@@ -27,7 +30,7 @@ def number(text: str) -> float:
         python = re.sub(rf"(?<![\w.]){name}\(", f"{function}(", python)
     python = python.replace("−", "-").replace("·", "*").replace("^{", "**(").replace("**{", "**(").replace("}", ")")
     python = python.replace("π", "math.pi")
-    return float(eval(python, {"math": math, "largest": lambda *values: max(values)}))
+    return float(eval(python, NAMES))
 
 
 def _argmax(inside: str) -> int:

@@ -1,7 +1,8 @@
 """A backend for ONNX's own tests (`onnx.backend.test`): a model is run on inputs that are given with it.
 
 Inputs of floats with the same batch axis become one input of the network, cut into its parts; what cannot be an input
-here is a constant. `computed` counts the results of networks, `folded` those of constants alone.
+here is a constant. Where no such choice gives a result, inputs of one axis, and results, are those of one sample.
+`computed` counts the results of networks, `folded` those of constants alone.
 """
 
 from collections import Counter
@@ -36,15 +37,17 @@ class ChainruleRep(BackendRep):
         constants = {each.name: onnx_tensors.array(each, None) for each in graph.initializers}
         names = [value.name for value in graph.inputs if value.name not in constants]
         given = {name: np.asarray(value) for name, value in zip(names, inputs, strict=False)}
+        lifted = {name: value[None] for name, value in given.items() if value.ndim == 1 and value.dtype.kind == "f"}
+        rows = {**given, **lifted}
         error: ChainruleError | None = None
-        for features in choices(given):
+        for values, features in (*((given, names) for names in choices(given)), (rows, next(choices(rows)))):
             try:
-                results = [output(graph, opset, each.name, {**constants, **given}, features) for each in graph.outputs]
+                results = [output(graph, opset, each.name, {**constants, **values}, features) for each in graph.outputs]
             except ChainruleError as refused:
                 error = error or refused
                 continue
             COUNTS["computed" if any(computed for _, computed in results) else "folded"] += 1
-            return tuple(result for result, _ in results)
+            return tuple(result if values is given else result[0] for result, _ in results)
         raise error or AssertionError("no choice of inputs")
 
 

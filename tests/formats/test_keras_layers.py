@@ -37,7 +37,7 @@ def _window(random: Random, axes: int) -> dict[str, Any]:
 
 
 def _common(random: Random) -> dict[str, Any]:
-    functions = ("relu", "tanh", "selu", "leaky_relu", "hard_sigmoid", "silu", "relu6", "elu", "softplus", "sigmoid")
+    functions = ("relu", "tanh", "selu", "leaky_relu", "hard_sigmoid", "silu", "relu6", "elu", "gelu", "sigmoid")
     return {"use_bias": random.random() < 0.7, "activation": random.choice((None, *functions))}
 
 
@@ -127,7 +127,8 @@ def activation(random: Random) -> Case:
 
 
 def softmax(random: Random) -> Case:
-    return L.Softmax(), random.choice(((7,), (1, 1, 5), (1, 4)))
+    shape = random.choice(((7,), (1, 1, 5), (1, 4), (3, 4), (4, 3, 5)))
+    return L.Softmax(random.randint(1, len(shape))), shape
 
 
 def prelu(random: Random) -> Case:
@@ -170,13 +171,18 @@ def normalised(random: Random) -> Case:
     return L.Normalization(**random.choice(({}, {"axis": None}, given))), shape
 
 
+def of_convnext(random: Random) -> Case:
+    shape = _shape(random, random.randint(0, 2))
+    return keras.src.applications.convnext.LayerScale(0.5, shape[-1]), shape
+
+
 def idle(random: Random) -> Case:
     layer = random.choice((L.Dropout(0.3), L.SpatialDropout2D(0.3), L.GaussianNoise(1.0), L.RandomFlip(), L.Identity()))
     return layer, _shape(random)
 
 
 FAMILIES = (conv, depthwise, separable, transposed, dense, pool, whole, adaptive, batch, layered, grouped, activation)
-FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalised, idle)
+FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalised, of_convnext, idle)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)

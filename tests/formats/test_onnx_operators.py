@@ -67,7 +67,7 @@ def gemm(random: Random) -> Case:
 def matmul(random: Random) -> Case:
     constants = {"w": _normal(random, 7, 5), "b": _normal(random, *random.choice(((5,), (1, 5), (1,))))}
     nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), _node("Add", random.choice(("m b", "b m")))]
-    return nodes, constants, (3, 7), 21
+    return nodes, constants, (3, *random.choice(((), (4,), (4, 6))), 7), 21
 
 
 def pool(random: Random) -> Case:
@@ -97,7 +97,9 @@ def activation(random: Random) -> Case:
             *[(name, {}) for name in ("Relu", "Sigmoid", "Tanh", "Atan", "HardSwish", "Softplus", "Elu", "Selu")],
             ("LeakyRelu", {"alpha": 0.2}),
             ("Elu", {"alpha": 0.7}),
+            ("Celu", {"alpha": random.choice((1.0, 1.4))}),
             ("Gelu", {"approximate": "tanh"}),
+            ("Gelu", {}),
             ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}),
             ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
         )
@@ -113,9 +115,8 @@ def clip(random: Random) -> Case:
 
 
 def softmax(random: Random) -> Case:
-    shape = random.choice(((3, 7), (3, 5, 1, 1), (3, 1, 6)))
-    axis = max(range(len(shape)), key=lambda k: shape[k] if k else 0)
-    return [_node("Softmax", axis=axis)], {}, shape, random.choice((11, 21)) if len(shape) == 2 else 21
+    shape = random.choice(((3, 7), (3, 5, 1, 1), (3, 1, 6), (3, 4, 6), (3, 2, 4, 5)))
+    return [_node("Softmax", axis=random.randint(1, len(shape) - 1))], {}, shape, random.choice((11, 21))
 
 
 def normalisation(random: Random) -> Case:
@@ -142,7 +143,7 @@ def prelu(random: Random) -> Case:
 
 def constant(random: Random) -> Case:
     shape = _shape(random)
-    value = _normal(random, *random.choice(((), (1,), (shape[1], 1, 1), (1, shape[1], 1, 1))))
+    value = _normal(random, *random.choice(((), (1,), (shape[1], 1, 1), (1, shape[1], 1, 1), (shape[-1],))))
     operator = random.choice(("Add", "Sub", "Mul", "Div"))
     order = "c x" if operator != "Div" and random.random() < 0.5 else "x c"
     return [_node(operator, order)], {"c": value + np.sign(value)}, shape, 21
@@ -187,6 +188,23 @@ def moving(random: Random) -> Case:
     return nodes, constants, shape, opset
 
 
+def padding(random: Random) -> Case:
+    axes = random.choice((1, 2))
+    mode = random.choice(("reflect", "edge", "wrap", "constant"))
+    ends = np.array([0, 0, *(random.randint(0, 3) for _ in range(axes))] * 2)
+    constants = {"p": ends} | ({"v": np.float32(1.25)} if mode == "constant" else {})
+    nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node("Pad", " ".join(("t", *constants)), mode=mode)]
+    return nodes, constants, _shape(random, axes), 21
+
+
+def blocks(random: Random) -> Case:
+    size, rest, first = random.randint(1, 3), random.randint(1, 3), helper.make_node("Tanh", ["x"], ["t"])
+    if random.random() < 0.4:
+        return [first, _node("SpaceToDepth", "t", blocksize=size)], {}, (3, rest, 2 * size, 3 * size), 21
+    mode = random.choice(("DCR", "CRD"))
+    return [first, _node("DepthToSpace", "t", blocksize=size, mode=mode)], {}, (3, rest * size**2, 2, 3), 21
+
+
 def resize(random: Random) -> Case:
     scales = np.array([1, 1, random.randint(1, 3), random.randint(2, 3)], np.float32)
     repeated = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -195,7 +213,7 @@ def resize(random: Random) -> Case:
 
 
 CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalisation)
-CASES += (local_response, prelu, constant, whole_constant, branches, moving, resize)
+CASES += (local_response, prelu, constant, whole_constant, branches, moving, padding, blocks, resize)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))

@@ -397,7 +397,6 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.ConvTranspose2D(1, 2, padding=3, bias=False), (1, 4, 4)),
         (layers.MaxPool2D(5), (1, 4, 4)),
         (layers.AveragePool2D(5), (1, 4, 4)),
-        (layers.Softmax(), (1, 2)),
         (layers.Pad2D(1), (4,)),
         (layers.Permute((1, 0)), (4, 5, 6)),
         (layers.AdaptiveAveragePool2D(1), (4, 5)),

@@ -125,7 +125,6 @@ ERRORS = [
         lambda: Network([layers.GlobalAveragePool2D()], (8,)),
         "GlobalAveragePool2D 'pool1': expected an input (C, H, W), found 8",
     ),
-    (lambda: Network([layers.Softmax()], (1, 2)), "Softmax 'softmax1': expected an input vector of classes, found 1×2"),
     (lambda: layers.Dense(0), "Dense: features 0: expected a whole number of at least 1"),
     (lambda: layers.Dense(True), "Dense: features True: expected a whole number of at least 1"),
     (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),

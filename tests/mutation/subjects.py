@@ -51,7 +51,7 @@ def _names(folder: str) -> list[str]:
 def _reference(module: str) -> Subject:
     """Return the test file with the name of the reference file; shared code is tested with its users."""
     name = Path(module).name
-    shared = {"windows": SLIDING, "checks": ()}
+    shared = {"windows": SLIDING, "checks": (), "normal": ("activations",)}
     own = tuple(f"tests/reference/test_{one}.py" for one in shared.get(name, (name,)))
     return Subject(module, (*own, REFUSALS), "not numba")
 

@@ -16,6 +16,7 @@ from chainrule import reference
 FUNCTIONS = {
     "tanh": math.tanh,
     "arctan": math.atan,
+    "erfc": math.erfc,
     "exp": math.exp,
     "log": math.log,
     "sqrt": math.sqrt,

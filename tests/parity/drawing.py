@@ -192,7 +192,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     "PReLU": plain,
     "LocalResponseNorm": response_norm,
     "LeakyReLU": leaky,
-    "Softmax": vector,
+    "Softmax": plain,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),
     "Dense": dense,
     "Dropout": dropout,

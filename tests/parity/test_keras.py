@@ -19,7 +19,7 @@ from formats.test_keras_layers import FAMILIES
 import chainrule as cr
 
 WIDE = "CHAINRULE_PARITY" in os.environ  # all networks, not only the quick ones
-NETWORKS = ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0"]
+NETWORKS = ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny"]
 if WIDE:
     NETWORKS += ["MobileNet", "MobileNetV3Large", "EfficientNetV2B0", "DenseNet121", "ResNet50", "ResNet50V2", "VGG16"]
     NETWORKS += ["InceptionV3", "Xception"]

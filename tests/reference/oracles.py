@@ -171,6 +171,7 @@ oracle("hard_swish", single=True)(_plain("HardSwish"))
 oracle("softplus", single=True)(_plain("Softplus"))
 oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5))
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
+oracle("exact_gelu", single=True)(_plain("Gelu"))
 oracle("softmax")(_plain("Softmax", axis=1))
 
 

@@ -112,10 +112,10 @@ def rich() -> Subject:
 
 
 def normalised() -> Subject:
-    """Use every normalisation within a sample, and slopes that are learnt."""
+    """Use every normalisation within a sample, slopes that are learnt, and softmax at every position."""
     body = [
         *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.LocalResponseNorm(3, 0.5), layers.Conv2D(4, 2, bias=False)),
-        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU()),
+        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
         *(
             layers.Flatten(),
             layers.Dense(6),

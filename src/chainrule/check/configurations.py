@@ -248,6 +248,6 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "Reshape": _reshape,
     "Permute": _permute,
     "Slice": _slice,
-    "Softmax": _vector_drawer(cr.Softmax),
+    "Softmax": _any_shape_drawer(cr.Softmax),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

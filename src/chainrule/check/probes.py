@@ -69,6 +69,7 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Reshape((5, 12)), (3, 4, 5)),
     *((layer, (3, 4, 5)) for layers in EXAMPLES.values() for layer in layers),
     (cr.Softmax(), (6,)),
+    (cr.Softmax(), (3, 4, 5)),
 )
 
 FAR = 15.0
@@ -77,6 +78,8 @@ DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 def shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if none is found."""
+    if isinstance(layer, cr.Softmax):
+        return (7,)  # classes, which every softmax takes
     error: ShapeError | None = None
     for shape in _shapes(layer):
         try:

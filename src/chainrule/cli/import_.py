@@ -109,7 +109,7 @@ def _list_layers(markdown: Path | None) -> None:
     from chainrule.formats.keras_layers.activations import FUNCTIONS
     from chainrule.markdown import insert, table
 
-    said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted({*FUNCTIONS} - {'gelu'}))}."
+    said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
     text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
     click.echo(text)
     if markdown is not None:

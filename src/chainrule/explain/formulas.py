@@ -3,6 +3,7 @@
 The page has the same: page/explain/formulas.js.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -21,6 +22,10 @@ def _power(base: Any, power: Any) -> Any:
     return np.exp(power) if base == np.e else np.power(base, power)
 
 
+def _normal_distribution(x: Any) -> Any:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "+": np.add,
     "−": np.subtract,
@@ -37,6 +42,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log1p": np.log1p,
     "max": lambda *values: np.maximum.reduce(values),
     "min": lambda *values: np.minimum.reduce(values),
+    "Φ": _normal_distribution,
     "and": lambda *values: all(values),
     "^": _power,
 }

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from chainrule import layers
 from chainrule.errors import OptionError, ShapeError
+from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
 from chainrule.layers.base import Layer
 from chainrule.layers.node import RESERVED, Input, Node, ordered
 from chainrule.shapes import text
 
 Array = NDArray[Any]
 MAX_NAME = 80
+ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,16 @@ class Assembly:
         self._named: list[Node] = []
 
     def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
-        """Return the node of a layer without weights, by the name of its class; OptionError if there is none."""
-        return _layer(kind, options)(*inputs)
+        """Return the node of a layer without weights, by the name of its class; OptionError if there is none.
+
+        One that maps every entry by itself is applied before a permutation of axes, so that permutations on both sides
+        of it cancel.
+        """
+        layer = _layer(kind, options)
+        if kind in ELEMENTWISE and isinstance(moved := _unshaped(inputs[0]).layer, layers.Permute):
+            before = _unshaped(inputs[0]).inputs[0]
+            return reshaped(layers.Permute(moved.axes)(layer(before)), inputs[0].shape)
+        return layer(*inputs)
 
     def apply_weighted(
         self,
@@ -119,17 +129,26 @@ def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
     return layers.from_config({"layer": kind, **options})
 
 
-def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return a node's values in another shape, without leaving two changes of shape in a row."""
+def _unshaped(x: Node) -> Node:
+    """Return the node whose values a node has in another shape."""
     while isinstance(x.layer, layers.Reshape | layers.Flatten):
         x = x.inputs[0]
+    return x
+
+
+def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
+    """Return a node's values in another shape, without leaving two changes of shape in a row."""
+    x = _unshaped(x)
     if x.shape == shape:
         return x
     return layers.Flatten()(x) if len(shape) == 1 else layers.Reshape(shape)(x)
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
-    """Return a node's values with its axes in another order; axes that stay neighbours are permuted as one."""
+    """Return a node's values with its axes in another order; axes that stay neighbours are permuted as one.
+
+    A permutation of what another one made is one permutation, or none.
+    """
     after = tuple(x.shape[axis] for axis in order)
     moved = [axis for axis in order if x.shape[axis] > 1]
     if moved == sorted(moved):
@@ -143,4 +162,19 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
             groups.append([axis])
     lasting = sorted(groups)
     grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in lasting))
-    return reshaped(layers.Permute(tuple(lasting.index(group) for group in groups))(grouped), after)
+    axes = tuple(lasting.index(group) for group in groups)
+    if isinstance(grouped.layer, layers.Permute):
+        grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
+    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, after)
+
+
+def last_first(x: Node) -> Node:
+    """Return a node's values with its last axis as the channels of an image, (C, H, W)."""
+    *others, channels = x.shape
+    sizes = others if len(others) == 2 else (math.prod(others), 1)
+    return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
+
+
+def first_last(x: Node, shape: tuple[int, ...]) -> Node:
+    """Return an image's values with its channels last, in a shape: the inverse of `last_first`."""
+    return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

@@ -22,6 +22,7 @@ MISSING = 'Keras files are read with h5py, which is not installed: pip install "
 MAX_PARTS = 64  # of a list that is divided among attributes
 FOLDERS = ("layers", "_layer_checkpoint_dependencies")  # of a model within .keras; the second until Keras 2.12
 OTHER_NAMES = {"depthwise_kernel": "kernel"}
+UNNAMED = re.compile(r"variable(_\d+)?")  # what Keras calls weights that a layer does not name
 
 
 def _library() -> Any:
@@ -123,7 +124,7 @@ class KerasWeights(ABC):
             raise FormatError(f"{len(found)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
         weights: dict[str, Array] = {}
         for number, ((label, dataset), (name, shape)) in enumerate(zip(found, shapes.items(), strict=True)):
-            if label not in (str(number), name) and OTHER_NAMES.get(label) != name:
+            if label not in (str(number), name) and OTHER_NAMES.get(label) != name and not UNNAMED.fullmatch(label):
                 raise FormatError(f"array {number + 1} is {quoted(label)}; expected {name}")
             if shape is not None:
                 weights[name] = self._file.array(dataset, shape, name)

@@ -169,6 +169,10 @@ def _cast(call: Call) -> Any:
     return call.constant(0).astype(dtype_of(call.integer("to")))
 
 
+def _cast_like(call: Call) -> Any:
+    return call.constant(0).astype(call.constant(1).dtype)
+
+
 def _concat(call: Call) -> Any:
     inputs = [call.constant(index) for index in range(len(call.values))]
     axis = call.axis("axis", 0, inputs[0].ndim)
@@ -267,6 +271,7 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Slice": _slice,
     "Split": _split,
     "Cast": _cast,
+    "CastLike": _cast_like,
     "Concat": _concat,
     "Transpose": _transpose,
     "Range": _range,

@@ -1,11 +1,11 @@
-"""Activation layers: element-wise functions, and softmax over the classes of a sample."""
+"""Activation layers: element-wise functions, and softmax over classes or channels."""
 
 from dataclasses import dataclass, fields
 from math import inf, isfinite
 from typing import ClassVar
 
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.plan import Builder, Tensor
 
 
@@ -119,6 +119,18 @@ class GELU(Activation):
 
 
 @dataclass(frozen=True)
+class ExactGELU(Activation):
+    """Gaussian error linear unit with the normal distribution function itself, for inputs of any shape.
+
+    y = x Φ(x),  dx = (Φ(x) + x φ(x)) dy,  Φ(x) = ½ erfc(−x/√2),  φ = Φ′
+
+    Source   Hendrycks and Gimpel 2016; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "exact_gelu"
+
+
+@dataclass(frozen=True)
 class Clip(Activation):
     """Clipping to an interval, for inputs of any shape; ReLU6 is Clip(0, 6).
 
@@ -213,24 +225,18 @@ class Softplus(Activation):
 
 @dataclass(frozen=True)
 class Softmax(Activation):
-    """Softmax over the classes of a sample.
+    """Softmax over the classes of a sample, or over its channels at every position.
 
     y_k = e^{x_k} / Σ_j e^{x_j},  dx_k = y_k (dy_k − Σ_j dy_j y_j)
 
     As the last layer before categorical cross-entropy it is fused with the loss in training: the gradient is ŷ − t.
 
-    Shapes   (K,) → (K,)
-    Errors   ShapeError when the input is not a vector
+    Shapes   (K,) → (K,), (C, H, W) → (C, H, W)
     Source   numpy-cnn eq. 33–34; reference/activations.py
     """
 
     kind: ClassVar[str] = "softmax"
     keeps: ClassVar[str] = "y"
-
-    def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return the input's shape; ShapeError when it is not a vector."""
-        self._expect(shape, name, 1, "vector of classes")
-        return shape
 
 
 # Layers that map every element by itself, by the operation that they emit.

@@ -7,8 +7,8 @@
 where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, cut at the letters: text,
 letter, text, …, letter, text. A tree is a number, a letter, or a list: an operator or a function, then its operands.
 
-Operators are + − · / and ^{…}; functions √, tanh, arctan, log, log1p, max and min; e^{…} is the exponential, and π is
-known.
+Operators are + − · / and ^{…}; functions √, tanh, arctan, log, log1p, max, min and Φ, the normal distribution function;
+e^{…} is the exponential, and π is known.
 """
 
 import math
@@ -20,7 +20,7 @@ from chainrule.operations.equation import split
 
 NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
 TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),√≤≥<>])")
-FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "max", "min")
+FUNCTIONS = ("√", "tanh", "arctan", "log", "log1p", "max", "min", "Φ")
 CONSTANTS = ("e", "π")
 COMPARISONS = ("≤", "≥", "<", ">")
 

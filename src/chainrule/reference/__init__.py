@@ -23,4 +23,4 @@ from chainrule.reference.resampling import *  # noqa: F403
 from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
-__all__ = operations(__name__, globals(), helpers=("checks", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = operations(__name__, globals(), helpers=("checks", "normal", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]

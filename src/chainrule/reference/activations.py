@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.reference.checks import check_axes, check_same
+from chainrule.reference.checks import check_rows, check_same
+from chainrule.reference.normal import normal_distribution
 
 GELU_SCALE = sqrt(2 / pi)
 GELU_CUBIC = 0.044715
@@ -177,6 +178,31 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def exact_gelu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by the normal distribution function.
+
+    y = x Φ        Φ = ½ erfc(−x/√2): the probability that a standard normal variable is at most x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * normal_distribution(x[e])
+    return y
+
+
+def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (Φ + x φ)        φ = exp(−x²/2)/√(2·π), the derivative of Φ"""
+    check_same("exact_gelu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore", under="ignore"):  # φ of an infinite x² is 0, the limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
+    return dx
+
+
 def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
     """Limit every element to [low, high]; NaN propagates. ReLU6 is the case low = 0, high = 6.
 
@@ -322,22 +348,23 @@ def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
 
 
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
-    """Turn every row into probabilities.
+    """Turn every row into probabilities: the entries along the second axis, at every position of an image.
 
     y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
 
-    Shapes   x (N, K)  →  y (N, K)
+    Shapes   x (N, K) or (N, K, …)  →  y like x
     Kept     y
-    Errors   ShapeError when x is not (N, K)
+    Errors   ShapeError when x has fewer than two axes
     Source   numpy-cnn eq. 33
     """
-    check_axes("softmax", "x", x, "N, K")
+    check_rows("softmax", "x", x)
     y = np.empty_like(x)
-    for n in range(x.shape[0]):
-        m = x[n].real.max()
-        total = sum(np.exp(x[n, k] - m) for k in range(x.shape[1]))
+    for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
+        row: Any = x[(n, slice(None), *position)]
+        m = row.real.max()
+        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
         for k in range(x.shape[1]):
-            y[n, k] = np.exp(x[n, k] - m) / total
+            y[(n, k, *position)] = np.exp(row[k] - m) / total
     return y
 
 
@@ -346,13 +373,15 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
     Source   numpy-cnn eq. 34
     """
-    check_axes("softmax_dx", "dy", dy, "N, K")
+    check_rows("softmax_dx", "dy", dy)
     check_same("softmax_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
-    for n in range(dy.shape[0]):
-        total = sum(dy[n, k] * y[n, k] for k in range(dy.shape[1]))
+    for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
+        slopes: Any = dy[(n, slice(None), *position)]
+        row: Any = y[(n, slice(None), *position)]
+        total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
         for k in range(dy.shape[1]):
-            dx[n, k] = y[n, k] * (dy[n, k] - total)
+            dx[(n, k, *position)] = row[k] * (slopes[k] - total)
     return dx
 
 

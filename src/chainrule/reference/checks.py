@@ -14,6 +14,14 @@ def check_axes(operation: str, name: str, array: NDArray[Any], axes: str) -> Non
         raise ShapeError(f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected ({axes})")
 
 
+def check_rows(operation: str, name: str, array: NDArray[Any]) -> None:
+    """Refuse an array without an axis of classes after the batch axis."""
+    if array.ndim < 2:
+        raise ShapeError(
+            f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected (N, K) or (N, K, …)"
+        )
+
+
 def check_same(operation: str, **arrays: NDArray[Any]) -> None:
     """Refuse arrays, given by name, whose shapes differ."""
     if len({array.shape for array in arrays.values()}) > 1:

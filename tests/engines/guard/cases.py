@@ -220,8 +220,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     untied = bool(draw.integers(2))
     response = {"size": one(draw, 1, 3, 5), "alpha": 0.5, "beta": one(draw, 0.75, 0.6)}
     special: dict[str, tuple[tuple[Array, ...], dict[str, Any]]] = {
-        "softmax": ((some(*vectors),), {}),
-        "softmax_dx": ((some(*vectors), p), {}),
+        "softmax": ((some(*shape),), {}),
+        "softmax_dx": ((some(*shape), positive(*shape)), {}),
         "add_bias": ((some(*shape), some(*(shape[1:] if untied else channels))), {}),
         "bias_gradient": ((some(*shape),), {"untied": untied}),
         "batch_norm": ((some(*shape), some(*channels), some(*channels)), {"epsilon": 0.1}),

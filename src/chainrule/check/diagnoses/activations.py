@@ -86,6 +86,10 @@ def one_term(t: GroundTruth) -> Candidates:
         yield t.dy * t.x * s * (1 - s)
     if t.operation == "hard_swish":
         yield t.dy * np.clip(t.x + 3, 0, 6) / 6
+    if t.operation == "exact_gelu":
+        weight = np.divide(t.y, t.x, out=np.full_like(t.x, 0.5), where=t.x != 0)
+        yield t.dy * weight
+        yield _at(t, t.x) - t.dy * weight
 
 
 @add("x", "constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α")

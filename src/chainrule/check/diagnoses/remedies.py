@@ -6,6 +6,7 @@ REMEDIES = {
     "sigmoid": "use 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) where x < 0",
     "tanh": "use np.tanh, or write it with e⁻²|ˣ|",
     "gelu": "use np.tanh",
+    "exact_gelu": "use math.erfc or scipy.special.ndtr",
 }
 
 

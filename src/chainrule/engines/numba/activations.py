@@ -3,11 +3,14 @@
 One contiguous loop each. They are stable because exponentials are only taken of values that are not positive.
 """
 
+import math
+
 from chainrule.engines.numba import toolchain
 from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, elementwise, pointwise
-from chainrule.engines.numba.toolchain import expm1, exponential, inlined, kernel, log1p
+from chainrule.engines.numba.toolchain import expm1, exponential, inlined, kernel, log1p, mills_ratio
 from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 
+DENSITY = 1 / math.sqrt(2 * math.pi)  # of the normal distribution at 0
 FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
 
 
@@ -142,6 +145,35 @@ def gelu_dx(dy, x, dx):
         result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
 
 
+@inlined
+def _normal_distribution(x, one, peak):
+    """Return Φ(x), from the tail on the same side, which cancels nowhere, and φ(x)."""
+    size = abs(x)
+    density = peak * exponential(-(size * size / (one + one)))
+    tail = density * mills_ratio(size)
+    return one - tail if x > 0 else tail, density
+
+
+@pointwise()
+@kernel
+def exact_gelu(x, y):
+    """Compute y = x Φ(x)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    one, peak = x.dtype.type(1), x.dtype.type(DENSITY)
+    for k in range(source.size):
+        result[k] = source[k] * _normal_distribution(source[k], one, peak)[0]
+
+
+@elementwise
+def exact_gelu_dx(dy, x, dx):
+    """Compute dx = dy (Φ(x) + x φ(x))."""
+    upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    one, peak = x.dtype.type(1), x.dtype.type(DENSITY)
+    for k in range(upstream.size):
+        share, density = _normal_distribution(source[k], one, peak)
+        result[k] = upstream[k] * (share + source[k] * density)
+
+
 def cap_of(attributes: Attributes) -> float:
     """Return the upper bound of a clipping from 0 on; 0 of any other."""
     return attributes.get("high", 6.0) if attributes.get("low", 0.0) == 0 else 0.0
@@ -274,27 +306,55 @@ def softplus_dx(dy, x, dx):
 
 @elementwise
 def softmax(x, y):
-    """Compute y = e^(x − max x) over its sum, row by row."""
-    for s in range(x.shape[0]):
-        row, result = x[s], y[s]
-        most = row[0]
-        for k in range(row.size):
-            most = row[k] if row[k] > most else most
-        total = x.dtype.type(0)
-        for k in range(row.size):
-            result[k] = exponential(row[k] - most)
-            total += result[k]
-        for k in range(row.size):
-            result[k] /= total
+    """Compute y = e^(x − max x) over its sum, row by row; at every position of an image."""
+    samples, classes = x.shape[0], x.shape[1]
+    positions = x.size // max(samples * classes, 1)
+    rows, results = x.reshape(samples, classes, positions), y.reshape(samples, classes, positions)
+    for s in range(samples):
+        if positions == 1:
+            _softmax_row(rows[s].reshape(classes), results[s].reshape(classes))
+        else:
+            _softmax_columns(rows[s], results[s])
+
+
+@inlined
+def _softmax_row(row, result):
+    most = row[0]
+    for k in range(row.size):
+        most = row[k] if row[k] > most else most
+    total = row.dtype.type(0)
+    for k in range(row.size):
+        result[k] = exponential(row[k] - most)
+        total += result[k]
+    for k in range(row.size):
+        result[k] /= total
+
+
+@inlined
+def _softmax_columns(rows, results):
+    """Compute softmax along the first axis."""
+    for p in range(rows.shape[1]):
+        most, total = rows[0, p], rows.dtype.type(0)
+        for k in range(rows.shape[0]):
+            most = rows[k, p] if rows[k, p] > most else most
+        for k in range(rows.shape[0]):
+            results[k, p] = exponential(rows[k, p] - most)
+            total += results[k, p]
+        for k in range(rows.shape[0]):
+            results[k, p] /= total
 
 
 @elementwise
 def softmax_dx(dy, y, dx):
     """Compute dx = y (dy − Σ_j dy_j y_j)."""
-    for s in range(y.shape[0]):
-        slope, value, result = dy[s], y[s], dx[s]
-        total = y.dtype.type(0)
-        for k in range(value.size):
-            total += slope[k] * value[k]
-        for k in range(value.size):
-            result[k] = value[k] * (slope[k] - total)
+    samples, classes = y.shape[0], y.shape[1]
+    positions = y.size // max(samples * classes, 1)
+    shape = (samples, classes, positions)
+    slopes, values, results = dy.reshape(shape), y.reshape(shape), dx.reshape(shape)
+    for s in range(samples):
+        for p in range(positions):
+            total = y.dtype.type(0)
+            for k in range(classes):
+                total += slopes[s, k, p] * values[s, k, p]
+            for k in range(classes):
+                results[s, k, p] = values[s, k, p] * (slopes[s, k, p] - total)

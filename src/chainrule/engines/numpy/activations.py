@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from chainrule.engines.mills import mills_ratio
 from chainrule.engines.numpy.arrays import Array
 
 SCALE = math.sqrt(2 / math.pi)
@@ -87,6 +88,21 @@ def gelu_dx(dy: Array, x: Array) -> Array:
     t = _gelu_tanh(x)
     da = SCALE + 3 * CUBIC * SCALE * (x * x)
     return np.multiply(dy, 0.5 * (1 + t + x * (1 - t * t) * da), order="C")
+
+
+def exact_gelu(x: Array) -> Array:
+    """Compute `reference.exact_gelu` on whole arrays; Φ from the tail on the same side, which cancels nowhere."""
+    y, _ = _normal_distribution(np.ascontiguousarray(x))
+    y *= x
+    return y
+
+
+def exact_gelu_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.exact_gelu_dx` on whole arrays."""
+    slope, density = _normal_distribution(np.ascontiguousarray(x))
+    density *= x
+    slope += density
+    return np.multiply(dy, slope, order="C")
 
 
 def clip(x: Array, *, low: float, high: float) -> Array:
@@ -169,7 +185,7 @@ def softplus_dx(dy: Array, x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
+    """Compute `reference.softmax` for all rows at once; subtracting their maxima prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")
     np.exp(y, out=y)
     y /= y.sum(axis=1, keepdims=True)
@@ -197,3 +213,13 @@ def _gelu_tanh(x: Array) -> Array:
     inner += SCALE
     inner *= x
     return np.tanh(inner, out=inner)
+
+
+def _normal_distribution(x: Array) -> tuple[Array, Array]:
+    """Return Φ(x) and φ(x)."""
+    u = np.abs(x)
+    with np.errstate(over="ignore", under="ignore"):  # φ of an infinite u² is 0, the limit
+        density = np.exp(-0.5 * u * u)
+        density *= 1 / math.sqrt(2 * math.pi)
+        tail = density * mills_ratio(u)
+    return np.where(x > 0, 1 - tail, tail), density

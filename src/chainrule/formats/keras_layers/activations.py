@@ -36,15 +36,11 @@ def _hard_sigmoid(call: KerasCall, x: KerasValue) -> KerasValue:
     return call.elementwise(call.affine(x, np.array(0.2), np.array(0.5)), "Clip", low=0.0, high=1.0)
 
 
-def _exact_gelu(call: KerasCall, x: KerasValue) -> KerasValue:
-    raise call.refusal("activation 'gelu', the exact form", "another one; GELU is the tanh form here")
-
-
 def softmaxed(call: KerasCall, x: KerasValue, axis: int) -> KerasValue:
-    """Return Softmax over the only axis of a sample that is longer than 1."""
-    if math.prod(x.shape) != x.shape[axis]:
-        raise call.refusal(f"softmax over an axis of {x.shape}", "softmax over all values of a sample")
-    return x.on(call.assembly.apply("Softmax", x.flat()))
+    """Return Softmax along an axis."""
+    if math.prod(x.shape) == x.shape[axis]:
+        return x.on(call.assembly.apply("Softmax", x.flat()))
+    return call.spatial(x, "Softmax", axis)
 
 
 def _softmax(call: KerasCall, x: KerasValue) -> KerasValue:
@@ -61,7 +57,7 @@ FUNCTIONS: dict[str, Apply] = {
     "leaky_relu": _plain("LeakyReLU", slope=0.2),
     "selu": _selu,
     "hard_sigmoid": _hard_sigmoid,
-    "gelu": _exact_gelu,
+    "gelu": _plain("ExactGELU"),
     "softmax": _softmax,
 }
 
@@ -121,7 +117,7 @@ def elu(call: KerasCall) -> KerasValue:
 
 
 def softmax(call: KerasCall) -> KerasValue:
-    """Return Softmax over the only axis of a sample that is longer than 1."""
+    """Return Softmax, along one axis of a sample."""
     return softmaxed(call, call.x, call.axis("axis"))
 
 

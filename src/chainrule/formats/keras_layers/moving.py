@@ -102,9 +102,10 @@ def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
 FORMATS = ("channels_last", "channels_first")
 AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
 IDLE = ("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise", "Identity", "SpatialDropout1D")
+IDLE_TOO = ("SpatialDropout2D", "StochasticDepth")  # the latter belongs to ConvNeXt, in keras.applications
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "Dropout": dropout,
-    **dict.fromkeys((*IDLE, "SpatialDropout2D", *(f"Random{name}" for name in AUGMENTATION)), identity),
+    **dict.fromkeys((*IDLE, *IDLE_TOO, *(f"Random{name}" for name in AUGMENTATION)), identity),
     "Flatten": flatten,
     "Reshape": reshape,
     "Permute": permute,

@@ -38,6 +38,15 @@ def normalization(call: KerasCall) -> KerasValue:
     return call.affine(x, scale, -found["mean"] * scale)
 
 
+def layer_scale(call: KerasCall) -> KerasValue:
+    """Return a scale of every channel: a convolution of 1×1 for each.
+
+    It belongs to ConvNeXt, in `keras.applications`.
+    """
+    call.real("init_values", 1.0)
+    return call.affine(call.x, call.weights(gamma=(call.whole("projection_dim"),))["gamma"])
+
+
 def _constant(call: KerasCall, name: str, default: float) -> Array:
     """Return an option that is a number, or one for each entry of the last axis."""
     found: Any = call.option(name, default)
@@ -52,4 +61,8 @@ def _constant(call: KerasCall, name: str, default: float) -> Array:
     return value.reshape(()) if len(entries) == 1 else value
 
 
-LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {"Rescaling": rescaling, "Normalization": normalization}
+LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+    "LayerScale": layer_scale,
+    "Normalization": normalization,
+    "Rescaling": rescaling,
+}

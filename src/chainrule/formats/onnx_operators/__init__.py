@@ -10,13 +10,14 @@ from chainrule.formats.onnx_operators import (
     convolution,
     moving,
     normalization,
+    padding,
     pooling,
     resizing,
 )
 
 OPERATORS: dict[str, Callable[[Call], Any]] = {
     name: translate
-    for family in (convolution, activations, pooling, normalization, arithmetic, moving, resizing)
+    for family in (convolution, activations, pooling, normalization, arithmetic, moving, padding, resizing)
     for name, translate in family.OPERATORS.items()
 }
 

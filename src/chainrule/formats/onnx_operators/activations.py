@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule.formats.assembly import permuted, reshaped
 from chainrule.formats.onnx_call import Call, Feature
 from chainrule.formats.onnx_operators.affine import scaled
 
@@ -31,6 +32,16 @@ def elu(call: Call) -> Feature:
     return call.layer("ELU", call.feature(), alpha=call.real("alpha", 1.0))
 
 
+def celu(call: Call) -> Feature:
+    """Return ELU; for α other than 1, α times ELU of x/α."""
+    x, alpha = call.feature(), call.real("alpha", 1.0)
+    if alpha == 1:
+        return call.layer("ELU", x)
+    if not alpha > 0:
+        raise call.refusal(f"alpha {alpha}", "a number above 0")
+    return scaled(call, call.layer("ELU", scaled(call, x, np.array(1 / alpha))), np.array(alpha))
+
+
 def selu(call: Call) -> Feature:
     """Return γ times ELU."""
     alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
@@ -48,10 +59,10 @@ def prelu(call: Call) -> Feature:
 
 
 def gelu(call: Call) -> Feature:
-    """Return GELU, in its tanh form."""
-    if (form := call.text("approximate", "none")) != "tanh":
-        raise call.refusal(f"approximate {form!r}, the exact form", "'tanh', the form that GELU has here")
-    return call.layer("GELU", call.feature())
+    """Return ExactGELU, or GELU for the tanh form."""
+    if (form := call.text("approximate", "none")) not in ("none", "tanh"):
+        raise call.refusal(f"approximate {form!r}", "'none' or 'tanh'")
+    return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 
 def swish(call: Call) -> Feature:
@@ -90,18 +101,22 @@ def clipped(call: Call, x: Feature, low: float, high: float) -> Feature:
 
 
 def softmax(call: Call) -> Feature:
-    """Return Softmax over the only axis of a sample that is longer than 1.
+    """Return Softmax, along one axis of a sample.
 
     Before opset 13 it is over all axes from `axis` on.
     """
     x = call.feature()
     axis = call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape)) - 1
     shape = x.node.shape
-    others = (*shape[:axis], *shape[axis + 1 :]) if call.opset >= 13 else shape[:axis]
-    if axis < 0 or math.prod(others) != 1:
-        raise call.refusal(f"axis {axis + 1} of {x.shape}", "one axis with all values of a sample")
-    flat = call.layer("Softmax", call.reshape(x, (math.prod(shape),)))
-    return call.reshape(flat, shape)
+    if axis < 0:
+        raise call.refusal(f"axis 0 of {x.shape}", "an axis of a sample")
+    before, along = shape[:axis], shape[axis : axis + 1] if call.opset >= 13 else shape[axis:]
+    parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
+    first = permuted(reshaped(x.node, parts), (1, 0, 2))
+    flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
+    y = call.layer("Softmax", Feature(reshaped(first, flat), x.batch))
+    back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
+    return call.reshape(Feature(back, x.batch), shape)
 
 
 OPERATORS = {
@@ -111,6 +126,7 @@ OPERATORS = {
     "HardSwish": plain("HardSwish"),
     "LeakyRelu": leaky_relu,
     "Elu": elu,
+    "Celu": celu,
     "Selu": selu,
     "PRelu": prelu,
     "Gelu": gelu,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.formats.assembly import first_last, last_first
 from chainrule.formats.onnx_call import Array, Call, Feature
 from chainrule.formats.onnx_operators.windows import brief, brief_padding, image, lowered, window_of
 
@@ -110,15 +111,25 @@ def gemm(call: Call) -> Feature:
 
 
 def matmul(call: Call) -> Feature:
-    """Return Dense for a constant matrix on the right; a constant that is added next is its bias."""
+    """Return Dense for a constant matrix on the right, a convolution of 1×1 for several axes; a constant that is added
+    next is its bias.
+    """
     x, w = call.feature(), call.constant(1)
-    if len(x.node.shape) != 1 or w.ndim != 2:
-        raise call.refusal(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
-    found = call.following((1, w.shape[1]))
-    options, weights = {"features": w.shape[1], "bias": found is not None}, {"w": w.T}
+    shape = x.node.shape
+    if w.ndim != 2 or w.shape[0] != shape[-1]:
+        raise call.refusal(f"inputs of {x.shape} and {w.shape}", "a matrix on the right, with as many rows as columns")
+    found = call.following((*[1] * len(shape), w.shape[1]))
+    weights = {"w": w.T}
     if found is not None:
-        weights["b"] = np.broadcast_to(found, (1, w.shape[1]))[0]
-    return call.weighted("Dense", x, options, weights, shared=found is None)
+        weights["b"] = np.broadcast_to(found, (*[1] * len(shape), w.shape[1])).reshape(w.shape[1])
+    if len(shape) == 1:
+        options = {"features": w.shape[1], "bias": found is not None}
+        return call.weighted("Dense", x, options, weights, shared=found is None)
+    options = {"filters": w.shape[1], "kernel": 1, "bias": found is not None}
+    weights["w"] = w.T[:, :, None, None]
+    channels = Feature(last_first(x.node), x.batch)
+    y = call.weighted("Conv2D", channels, options, weights, shared=found is None)
+    return Feature(first_last(y.node, (*shape[:-1], w.shape[1])), x.batch)
 
 
 OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "MatMul": matmul}

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.formats.assembly import permuted
-from chainrule.formats.onnx_call import Array, Call, Feature, Value
-from chainrule.formats.onnx_operators.windows import image, lowered
+from chainrule.formats.assembly import permuted, reshaped
+from chainrule.formats.onnx_call import Call, Feature, Value
 
 
 def identity(call: Call) -> Feature:
@@ -20,6 +19,15 @@ def cast(call: Call) -> Feature:
     if (kind := call.integer("to", 1)) not in (1, 10, 11, 16):
         raise call.refusal(f"to {kind}, whole numbers or booleans", "a type of floats")
     return call.feature()
+
+
+def cast_like(call: Call) -> Value:
+    """Return the input where its type stays one of floats."""
+    like = call.values[1] if call.has(1) else None
+    if isinstance(like, np.ndarray) and like.dtype.kind != "f":
+        raise call.refusal(f"a type like {like.dtype}", "one of floats")
+    value = call.values[0] if call.has(0) else None
+    return value.astype(np.float64) if isinstance(value, np.ndarray) else call.feature()
 
 
 def whole_shape(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
@@ -157,42 +165,48 @@ def gather(call: Call) -> Feature:
     return y if found.ndim else whole_shape(call, y, [*y.shape[:axis], *y.shape[axis + 1 :]])
 
 
-def pad(call: Call) -> Feature:
-    """Return Pad2D, and Crop2D for negative numbers."""
-    x = call.feature()
-    rank = len(x.shape)
-    pads = call.listed("pads", 1, 11) or call.integers("paddings", [])
-    value = _pad_value(call)
-    axes = call.whole_numbers(3) if call.opset >= 18 and call.has(3) else [*range(rank)]
-    if len(pads) != 2 * len(axes):
-        raise call.refusal(f"pads {pads}", f"{2 * len(axes)} numbers")
-    ends = [(0, 0)] * rank
-    for place, axis in enumerate(axes):
-        ends[call.axis_in(axis, rank)] = (pads[place], pads[place + len(axes)])
-    if not any(map(any, ends)):
-        return x
-    if (mode := call.text("mode", "constant")) != "constant" or value:
-        raise call.refusal(f"mode {mode!r}, value {value}", "zeros")
-    if any(map(any, ends[:2])) or rank not in (3, 4):
-        raise call.refusal(f"pads {pads} of {rank} axes", "zeros around the positions of (N, C, H, W) or (N, C, W)")
-    sides = ((0, 0),) * (4 - rank) + tuple(ends[2:])
-    y = image(call, x)
-    for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
-        amounts = tuple(tuple(max(sign * end, 0) for end in side) for side in sides)
-        y = call.layer(kind, y, **{option: amounts}) if any(map(any, amounts)) else y
-    return lowered(call, y, x)
+def depth_to_space(call: Call) -> Feature:
+    """Return Permute between changes of shape."""
+    x, size = call.feature(), _block(call)
+    channels, height, width = x.node.shape
+    if channels % size**2:
+        raise call.refusal(f"{channels} channels with blocks of {size}", f"a multiple of {size**2}")
+    rest, first = channels // size**2, _depth_first(call)
+    split, order = ((size, size, rest), (2, 3, 0, 4, 1)) if first else ((rest, size, size), (0, 3, 1, 4, 2))
+    moved = permuted(reshaped(x.node, (*split, height, width)), order)
+    return call.reshape(Feature(moved, x.batch), (rest, height * size, width * size))
 
 
-def _pad_value(call: Call) -> float:
-    if call.opset < 11:
-        return call.real("value", 0.0)
-    given: Array | None = call.constant(2) if call.has(2) else None
-    return float(given.reshape(-1)[0]) if given is not None and given.size else 0.0
+def space_to_depth(call: Call) -> Feature:
+    """Return Permute between changes of shape."""
+    x, size = call.feature(), _block(call)
+    channels, height, width = x.node.shape
+    if height % size or width % size:
+        raise call.refusal(f"an image of {height}×{width} with blocks of {size}", f"multiples of {size}")
+    split = (channels, height // size, size, width // size, size)
+    moved = permuted(reshaped(x.node, split), (2, 4, 0, 1, 3) if _depth_first(call) else (0, 2, 4, 1, 3))
+    return call.reshape(Feature(moved, x.batch), (channels * size**2, height // size, width // size))
+
+
+def _depth_first(call: Call) -> bool:
+    """Return whether the place in a block is the first part of a channel's number, else the last."""
+    if (mode := call.text("mode", "DCR")) not in ("DCR", "CRD"):
+        raise call.refusal(f"mode {mode!r}", "'DCR' or 'CRD'")
+    return mode == "DCR"
+
+
+def _block(call: Call) -> int:
+    """Return the size of the blocks that become channels, or the reverse."""
+    size, rank = call.integer("blocksize"), len(call.feature().shape)
+    if size < 1 or rank != 4:
+        raise call.refusal(f"blocksize {size}, an input of {rank} axes", "a size of 1 or more, and (N, C, H, W)")
+    return size
 
 
 OPERATORS = {
     "Identity": identity,
     "Cast": cast,
+    "CastLike": cast_like,
     "Reshape": reshape,
     "Flatten": flatten,
     "Squeeze": squeeze,
@@ -202,5 +216,6 @@ OPERATORS = {
     "Split": split,
     "Slice": slice_axes,
     "Gather": gather,
-    "Pad": pad,
+    "DepthToSpace": depth_to_space,
+    "SpaceToDepth": space_to_depth,
 }

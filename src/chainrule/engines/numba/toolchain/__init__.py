@@ -10,7 +10,7 @@ kernels         decorators of kernels and of the pieces they are made of
 storing         the folder of compiled code
 compiling       kernels compiled by numba, which nothing else imports but the files that it needs:
 registers       code of `tiles`, emitted by hand
-elementary_code code of eˣ, eˣ − 1, log(1 + x), tanh and arctan in vectors, emitted by hand
+elementary_code code of eˣ, eˣ − 1, log(1 + x), tanh, arctan and Mills' ratio in vectors, emitted by hand
 windows_code    code of cells of neighbouring windows in vectors, emitted by hand
 linking         kernels in memory, called by their symbols
 emitting        machine code of programs
@@ -20,7 +20,7 @@ ahead           other processes that help to compile the kernels of a new progra
 threads         worker threads, and the locks that a fork must not copy while they are held
 """
 
-from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, tanh
+from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.numba.toolchain.kernels import DISABLED, compile_by_hand, inlined, kernel, literally
 from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
@@ -54,6 +54,7 @@ __all__ = [
     "load",
     "locks_of_a_fork",
     "log1p",
+    "mills_ratio",
     "most_threads",
     "no_cells",
     "store_larger",

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines import mills
+
 
 def exponential(x: Any) -> Any:
     """Return eˣ for x ≤ 0."""
@@ -33,3 +35,8 @@ def tanh(x: Any) -> Any:
 def arctan(x: Any) -> Any:
     """Return arctan x."""
     return np.arctan(x)
+
+
+def mills_ratio(u: Any) -> Any:
+    """Return Φ(−u)/φ(u) for u ≥ 0, of the standard normal distribution."""
+    return mills.mills_ratio(np.asarray(u))[()]

@@ -1,4 +1,4 @@
-"""Code of eˣ, eˣ − 1, log(1 + x), tanh x and arctan x that LLVM turns into vectors, unlike library calls.
+"""Code of eˣ, eˣ − 1, log(1 + x), tanh x, arctan x and Mills' ratio that LLVM turns into vectors, unlike library calls.
 
 eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
 
@@ -14,6 +14,8 @@ arctan |x| = base + arctan z, with base and z chosen so that |z| ≤ tan(π/8): 
 and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 1)/z² at the Chebyshev nodes of
 0 ≤ z² ≤ 0.1716, solved with 60 digits; the relative error of z + z³ P is below 0.04 units in the last place.
 
+The polynomial of Mills' ratio is in `chainrule.engines.mills`.
+
 The largest errors found over 20 million drawn arguments of each format, fewer of eˣ, are 0.9 (eˣ; 1.3 without fused
 multiply-add), 1.2 (eˣ − 1), 2.9 (log(1 + x)), 2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and
 zeros of tanh and arctan keep their sign.
@@ -26,7 +28,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, tanh
+from chainrule.engines import mills
+from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.numba.toolchain.registers import compile_as
 from chainrule.engines.numba.toolchain.vectors import ir
 
@@ -148,6 +151,20 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(bent, low))), arguments[0])
 
 
-_EMITTERS = {exponential: _exponential, expm1: _expm1, log1p: _log1p, tanh: _tanh, arctan: _arctan}
+def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = _Code(builder, signature.return_type.bitwidth)
+    part = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(mills.CENTER)))
+    s = code.multiply_add(part, code.number(-2 * mills.CENTER), code.number(1.0))
+    return builder.fmul(part, code.polynomial(mills.COEFFICIENTS[code.bits], s))
+
+
+_EMITTERS = {
+    exponential: _exponential,
+    expm1: _expm1,
+    log1p: _log1p,
+    tanh: _tanh,
+    arctan: _arctan,
+    mills_ratio: _mills_ratio,
+}
 for _function, _code in _EMITTERS.items():
     compile_as(_function, lambda arguments: arguments[0], _code)

@@ -6,7 +6,8 @@
  * @typedef {import("../types.js").NDArray} NDArray
  */
 
-import { checkAxes, checkSame, zeros } from "./tensor.js";
+import { normalDensity, normalDistribution } from "./normal.js";
+import { checkRows, checkSame, zeros } from "./tensor.js";
 
 export const GELU_SCALE = Math.sqrt(2 / Math.PI);
 export const GELU_CUBIC = 0.044715;
@@ -80,6 +81,16 @@ export function geluSlope(x) {
   const t = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x));
   const da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
   return 0.5 * (1 + t) + (Math.abs(t) === 1 ? 0 : 0.5 * x * (1 - t * t) * da); // 0, also where da is infinite
+}
+
+/** y = x Φ(x) @param {NDArray} x */
+export function exact_gelu(x) {
+  return each(x, (a) => a * normalDistribution(a));
+}
+
+/** dx = dy · (Φ(x) + x φ(x)) @param {NDArray} dy @param {NDArray} x */
+export function exact_gelu_dx(dy, x) {
+  return both("exact_gelu_dx", dy, x, "x", (d, a) => d * (normalDistribution(a) + a * normalDensity(a)));
 }
 
 /** y = min(max(x, low), high); NaN propagates. @param {NDArray} x @param {{low: number, high: number}} options */
@@ -157,18 +168,15 @@ export function softplus_dx(dy, x) {
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *
- * @param {NDArray} x  (N, K)
+ * @param {NDArray} x  (N, K) or (N, K, …): at every position
  */
 export function softmax(x) {
-  checkAxes("softmax", "x", x, "N, K");
-  const [N, K] = x.shape;
   const y = zeros(x.shape);
-  for (let n = 0; n < N; n += 1) {
-    const row = x.data.subarray(n * K, (n + 1) * K);
-    const m = Math.max(...row);
+  for (const row of rows("softmax", "x", x)) {
+    const m = Math.max(...row.map((at) => x.data[at]));
     let total = 0;
-    for (let k = 0; k < K; k += 1) total += Math.exp(row[k] - m);
-    for (let k = 0; k < K; k += 1) y.data[n * K + k] = Math.exp(row[k] - m) / total;
+    for (const at of row) total += Math.exp(x.data[at] - m);
+    for (const at of row) y.data[at] = Math.exp(x.data[at] - m) / total;
   }
   return y;
 }
@@ -176,19 +184,33 @@ export function softmax(x) {
 /**
  * dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
  *
- * @param {NDArray} dy  (N, K) @param {NDArray} y
+ * @param {NDArray} dy  (N, K) or (N, K, …) @param {NDArray} y
  */
 export function softmax_dx(dy, y) {
-  checkAxes("softmax_dx", "dy", dy, "N, K");
+  const indices = rows("softmax_dx", "dy", dy);
   checkSame("softmax_dx", { dy, y });
-  const [N, K] = dy.shape;
   const dx = zeros(dy.shape);
-  for (let n = 0; n < N; n += 1) {
+  for (const row of indices) {
     let total = 0;
-    for (let at = n * K; at < (n + 1) * K; at += 1) total += dy.data[at] * y.data[at];
-    for (let at = n * K; at < (n + 1) * K; at += 1) dx.data[at] = y.data[at] * (dy.data[at] - total);
+    for (const at of row) total += dy.data[at] * y.data[at];
+    for (const at of row) dx.data[at] = y.data[at] * (dy.data[at] - total);
   }
   return dx;
+}
+
+/**
+ * Returns the flat indices of the entries along the second axis, for every sample and position.
+ *
+ * @param {string} operation @param {string} name @param {NDArray} array @returns {number[][]}
+ */
+function rows(operation, name, array) {
+  checkRows(operation, name, array);
+  const [N, K] = array.shape;
+  const positions = N * K ? array.data.length / (N * K) : 0;
+  return Array.from({ length: N * positions }, (_, at) => {
+    const first = Math.floor(at / positions) * K * positions + (at % positions);
+    return Array.from({ length: K }, (_, k) => first + k * positions);
+  });
 }
 
 /** σ(a) @param {number} a */

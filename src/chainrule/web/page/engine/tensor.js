@@ -78,6 +78,18 @@ export function checkAxes(operation, name, array, letters) {
 }
 
 /**
+ * Throws when an array has no axis of classes after that of the samples.
+ *
+ * @param {string} operation @param {string} name @param {NDArray} array
+ */
+export function checkRows(operation, name, array) {
+  if (array.shape.length < 2) {
+    const found = text(array.shape) || "a single number";
+    throw new Error(`${operation}: ${name} is ${found}, expected (N, K) or (N, K, …)`);
+  }
+}
+
+/**
  * Throws when an array has another shape.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @param {number[]} shape

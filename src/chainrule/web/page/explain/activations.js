@@ -5,49 +5,70 @@
  * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
-import { at } from "./notation.js";
+import { at, letters } from "./notation.js";
 import { bracketed, formatList } from "./numbers.js";
 import { term } from "./cell_context.js";
 
-/** y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, m the largest x @param {CellContext} ctx @returns {Derivation} */
+/**
+ * y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, m the largest x, at the entry's position
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
 export function softmax(ctx) {
-  const [k] = ctx.own;
-  const values = Array.from(ctx.array(0).data);
+  const [k, ...position] = ctx.own;
+  const sources = rowOf(ctx, 0);
+  const values = sources.map((index) => ctx.number(0, index));
   const largest = Math.max(...values);
   const powers = values.map((value) => Math.exp(value - largest));
   const total = powers.reduce((sum, power) => sum + power, 0);
   const [x, y] = [ctx.symbolOf(0), ctx.result];
+  const [own, each] = [at(x, k, ...position), at(x, "l", ...position)];
   const numerator = `e^{${bracketed(values[k])} − ${bracketed(largest)}}`;
   const steps = [
-    { name: "m", symbols: `max_{l} ${at(x, "l")}`, numbers: `max(${formatList(values, ", ")})`, value: largest },
-    { name: "S", symbols: `Σ_{l} e^{${at(x, "l")} − m}`, numbers: formatList(powers, " + "), value: total },
+    { name: "m", symbols: `max_{l} ${each}`, numbers: `max(${formatList(values, ", ")})`, value: largest },
+    { name: "S", symbols: `Σ_{l} e^{${each} − m}`, numbers: formatList(powers, " + "), value: total },
     {
-      name: at(y, k),
-      symbols: `e^{${at(x, k)} − m} / S`,
+      name: at(y, k, ...position),
+      symbols: `e^{${own} − m} / S`,
       numbers: `${numerator} / ${bracketed(total)}`,
       value: powers[k] / total,
     },
   ];
-  const [symbols, here] = ["k", k].map((index) => `${at(y, index)} = e^{${at(x, index)}} / Σ_{l} e^{${at(x, "l")}}`);
-  return { words: ctx.sentences(), symbols, here, steps, sources: values.map((_, l) => ctx.cell(0, [l])) };
+  const [symbols, here] = forms(ctx).map(
+    ([index, ...place]) =>
+      `${at(y, index, ...place)} = e^{${at(x, index, ...place)}} / Σ_{l} e^{${at(x, "l", ...place)}}`,
+  );
+  return { words: ctx.sentences(), symbols, here, steps, sources: sources.map((index) => ctx.cell(0, index)) };
 }
 
-/** dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]) @param {CellContext} ctx @returns {Derivation} */
+/** dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]), at the entry's position @param {CellContext} ctx @returns {Derivation} */
 export function softmax_dx(ctx) {
-  const [k] = ctx.own;
+  const [k, ...position] = ctx.own;
   const [dy, y] = [ctx.symbolOf(0), ctx.symbolOf(1)];
-  const own = ctx.number(1, [k]);
-  const terms = Array.from(ctx.array(1).data, (_, l) =>
-    term(ctx.factor(0, [l]), ctx.factor(1, [l]), {
-      name: `(δ − ${at(y, k)})`,
+  const own = ctx.number(1, [k, ...position]);
+  const terms = rowOf(ctx, 1).map((index, l) =>
+    term(ctx.factor(0, index), ctx.factor(1, index), {
+      name: `(δ − ${at(y, k, ...position)})`,
       cell: null,
       value: (l === k ? 1 : 0) - own,
       why: "",
     }),
   );
-  const [symbols, here] = ["k", k].map(
-    (index) =>
-      `${at(ctx.result, index)} = Σ_{l} ${at(dy, "l")} · ${at(y, "l")} · (δ[l,${index}] − ${at(y, index)})`,
+  const [symbols, here] = forms(ctx).map(
+    ([index, ...place]) =>
+      `${at(ctx.result, index, ...place)} = Σ_{l} ${at(dy, "l", ...place)} · ${at(y, "l", ...place)} · ` +
+      `(δ[l,${index}] − ${at(y, index, ...place)})`,
   );
   return { words: ctx.sentences(), symbols, here, terms };
+}
+
+/** Returns the indices along the axis of the classes, at the entry's position. @param {CellContext} ctx @param {number} read */
+function rowOf(ctx, read) {
+  const [, ...position] = ctx.own;
+  return Array.from({ length: ctx.tensor(read).shape[0] }, (_, l) => [l, ...position]);
+}
+
+/** Returns the indices of the entry in letters and in numbers. @param {CellContext} ctx @returns {(string | number)[][]} */
+function forms(ctx) {
+  return [["k", ...letters(ctx.own.length).slice(1)], ctx.own];
 }

@@ -92,8 +92,8 @@ const RULES = {
   dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
   dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
   dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),
-  softmax: whole,
-  softmax_dx: whole,
+  softmax: classwise,
+  softmax_dx: classwise,
   softmax_cross_entropy_dp: whole,
   batch_norm: channelwise,
   batch_norm_dx: channelwise,
@@ -138,6 +138,11 @@ function same({ index }) {
 /** Everything. @param {Reading} reading @returns {Range[]} */
 function whole({ shape }) {
   return shape.map(all);
+}
+
+/** All classes at the same position. @param {Reading} reading @returns {Range[]} */
+function classwise({ index: [, ...where], shape }) {
+  return [all(shape[0]), ...where.map(one)];
 }
 
 /** The whole channel. @param {Reading} reading @returns {Range[]} */

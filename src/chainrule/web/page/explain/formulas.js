@@ -10,6 +10,7 @@
  * @typedef {Record<string, number>} Values
  */
 
+import { normalDistribution } from "../engine/normal.js";
 import { bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 
@@ -30,6 +31,7 @@ const FUNCTIONS = {
   log1p: Math.log1p,
   max: Math.max,
   min: Math.min,
+  Φ: normalDistribution,
   and: (...parts) => parts.every(Boolean),
   "^": (base, power) => (base === Math.E ? Math.exp(power) : base ** power),
 };

@@ -1,3 +1,4 @@
+import { parted } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { barStage } from "./bars.js";
 import { changeStage } from "./change.js";
@@ -38,8 +39,9 @@ function parts(making, chosen) {
 }
 
 /** @param {Making} making */
-function isProbability({ explanation: { tensor, operation } }) {
-  return operation === "softmax" || (tensor === "loss.y" && operation.endsWith("cross_entropy"));
+function isProbability({ explanation: { cell, tensor, operation } }) {
+  const ofClasses = operation === "softmax" && parted(cell).index.length === 1;
+  return ofClasses || (tensor === "loss.y" && operation.endsWith("cross_entropy"));
 }
 
 /** @param {Making} making @param {(done: number) => void} chosen */

@@ -1,0 +1,32 @@
+/** The standard normal distribution. */
+
+const NEAR = 3; // within it the series is short, beyond it the continued fraction
+const LEVELS = 80;
+
+/** φ(x) = e^(−x²/2)/√(2π) @param {number} x */
+export function normalDensity(x) {
+  return Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+}
+
+/**
+ * Φ(x), the integral of φ up to x.
+ *
+ * Near 0 it is ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …), elsewhere φ(x)/(|x| + 1/(|x| + 2/(|x| + 3/…))) or 1 minus that.
+ *
+ * @param {number} x
+ */
+export function normalDistribution(x) {
+  const u = Math.abs(x);
+  if (u < NEAR) {
+    let total = x;
+    for (let k = 3, term = x; Math.abs(term) > 1e-17 * Math.abs(total); k += 2) {
+      term *= (x * x) / k;
+      total += term;
+    }
+    return 0.5 + normalDensity(x) * total;
+  }
+  let fraction = u;
+  for (let level = LEVELS; level > 0; level -= 1) fraction = u + level / fraction;
+  const tail = normalDensity(x) / fraction;
+  return x > 0 ? 1 - tail : tail;
+}

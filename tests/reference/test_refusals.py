@@ -190,9 +190,8 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
     ("resample_dx", ((2, 4, 3),), {"size": (2, 2), "mode": "nearest"}, "dy is 2×4×3, expected (N, C, H', W')"),
     ("permute", ((),), {"axes": ()}, "x is a single number, expected (N, …)"),
     ("permute", ((2, 4, 3),), {"axes": (0, 2)}, "axes (0, 2): expected (0, 1) in any order"),
-    ("softmax", ((2, 3, 1),), {}, "x is 2×3×1, expected (N, K)"),
-    ("softmax", ((),), {}, "x is a single number, expected (N, K)"),
-    ("softmax_dx", ((3,), (3,)), {}, "dy is 3, expected (N, K)"),
+    ("softmax", ((),), {}, "x is a single number, expected (N, K) or (N, K, …)"),
+    ("softmax_dx", ((3,), (3,)), {}, "dy is 3, expected (N, K) or (N, K, …)"),
     ("softmax_dx", ((2, 3), (2, 4)), {}, "shapes differ: dy 2×3, y 2×4"),
     *(
         (f"{name}_dx", ((2, 3), (2, 4)), layers[0].attributes(), f"shapes differ: dy 2×3, {layers[0].keeps} 2×4")

@@ -36,7 +36,7 @@ def numpy_cnn(folder: Path) -> PageSubject:
     x, y = bars(64)
     np.savez(folder / "bars.npz", x=x, y=y)
     found = subjects.of_name("numpy-cnn", engine="numpy")
-    recipe = replace(found.recipe, epochs=400, batch_size=8, validation=0.25, schedule=Recipe().schedule)
+    recipe = replace(found.recipe, epochs=4000, batch_size=8, validation=0.25, schedule=Recipe().schedule)
     return replace(found, recipe=recipe, choice=DataChoice(str(folder / "bars.npz")))
 
 

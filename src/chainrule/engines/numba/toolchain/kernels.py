@@ -29,13 +29,14 @@ class Kernel:
         self.py_func = function
         self.number = next(_numbers)
         self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
-        self._parameters = inspect.signature(function).parameters.values()
+        self._signature = inspect.signature(function)
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, *arguments: Any, **named: Any) -> None:
         from chainrule.engines.numba.toolchain.loading import call_kernel
 
-        defaults = [parameter.default for parameter in self._parameters]
-        call_kernel(self, (*arguments, *defaults[len(arguments) :]))
+        given = self._signature.bind(*arguments, **named)
+        given.apply_defaults()
+        call_kernel(self, given.args)
 
     @cached_property
     def dispatcher(self) -> Any:

@@ -4,13 +4,12 @@ A program is kept under the hash of its source as the machine code that `emittin
 linker and the machine code of its kernels, but not numba.
 
 Tried with numba 0.68 (llvmlite 0.50); private to numba: the description of an error that a kernel raised, whose first
-words are the address and the length of a pickle of its class and its arguments (`_raise`).
+words are the address and the length of bytes in which its class is named (`_raise`).
 """
 
 import ast
 import ctypes
 import hashlib
-import pickle
 import struct
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +25,8 @@ from chainrule.engines.numba.toolchain.linking import Link, Several, found, is_a
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
 NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 UNKNOWN, UNFIT = 1, 2  # instead of the address of a description; see `emitting`
+
+RAISED = (MemoryError, ZeroDivisionError, IndexError, ValueError)  # what the code of kernels may raise
 
 _loaded: dict[str, Any] = {}
 
@@ -115,10 +116,10 @@ def _raise(error: int) -> None:
         raise TypeError("an array is not contiguous, or of another type than the program declares")
     if error == UNKNOWN:
         raise RuntimeError("a kernel failed")
-    pickled, length = struct.unpack("qi", ctypes.string_at(error, 12))
-    written = ctypes.string_at(pickled, length)  # by numba, into the machine code of the kernel
-    kind, arguments, *_ = pickle.loads(written)
-    raise kind(*(arguments or ()))
+    address, length = struct.unpack("qi", ctypes.string_at(error, 12))
+    written = ctypes.string_at(address, length)  # by numba, into the machine code of the kernel
+    kind = next((each for each in RAISED if each.__name__.encode() in written), RuntimeError)
+    raise kind("Allocation failed (probably too large)." if kind is MemoryError else "a kernel failed")
 
 
 def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:

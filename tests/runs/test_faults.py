@@ -46,7 +46,7 @@ def test_every_system_call_once(trials: Trials, effect: str) -> None:
 
 @forking
 def test_killed_at_random_moments(trials: Trials) -> None:
-    fine(trials.at_moments(30, random.Random(1)), cut=0.1)  # on a busy machine, many moments fall after the run's end
+    fine(trials.at_moments(30, random.Random(1)), cut=0.3)  # on a busy machine, a moment may fall after the run's end
 
 
 @forking

@@ -17,7 +17,7 @@ from chainrule.plan import Operation, Tensor
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 WIDE_BLOCK = BLOCKS[1]
-SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK
+SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
 
 
 class Segment(NamedTuple):

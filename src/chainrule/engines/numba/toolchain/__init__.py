@@ -1,9 +1,9 @@
 """All contact with numba and llvmlite, and the only interface through which the rest of the engine uses them.
 
 Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. A process
-whose programs are on disk imports llvmlite alone. Both
-libraries change their inner parts from version to version. Each trick that relies on such parts is described in the
-file that uses it, with the versions it was tried on; `engines.numba.proof` finds out whether all of them work here.
+whose programs are on disk imports llvmlite alone. Both libraries change their inner parts from version to version. Each
+trick that relies on such parts is described in the file that uses it, with the versions it was tried on;
+`engines.numba.proof` finds out whether all of them work here.
 
 processor       width and number of the vector registers
 kernels         decorators of kernels and of the pieces they are made of

@@ -29,12 +29,12 @@ class Kernel:
         self.py_func = function
         self.number = next(_numbers)
         self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
-        self._defaults = {each.name: each.default for each in inspect.signature(function).parameters.values()}
+        self._defaults = [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         from chainrule.engines.numba.toolchain.loading import call_kernel
 
-        rest = [named.pop(name, default) for name, default in [*self._defaults.items()][len(arguments) :]]
+        rest = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
         if named:
             raise TypeError(f"{self.py_func.__name__} has no argument {', '.join(named)} left to be given")
         call_kernel(self, (*arguments, *rest))

@@ -117,11 +117,8 @@ def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile, (sums, times, plus) = (
-        CodeBuilder(context, builder, signature, arguments),
-        signature.return_type,
-        arguments,
-    )
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    sums, times, plus = arguments
     for k in range(tile.rows * tile.columns):
         value, factor, more = (builder.extract_value(each, k) for each in (sums, times, plus))
         sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)

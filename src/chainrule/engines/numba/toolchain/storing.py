@@ -4,8 +4,7 @@ numba's cache does not notice that a compiled function in another file changed. 
 folder named by a fingerprint of every kernel file, of the versions and of the width of the vector registers: any change
 begins an empty folder. A file that is damaged is as good as none.
 
-Tried with numba 0.68 (llvmlite 0.50), of which the versions alone are read: numba's
-stands in its file `_version.py`.
+Tried with numba 0.68 (llvmlite 0.50), of which the versions alone are read; numba's stands in its file `_version.py`.
 """
 
 import hashlib

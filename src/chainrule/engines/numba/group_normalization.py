@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.registry import Attributes, Shapes, like, operation
-from chainrule.engines.numba.row_sums import PART, mean_and_variance
+from chainrule.engines.numba.row_sums import PART, gradient_sums, mean_and_variance
 from chainrule.engines.numba.toolchain import kernel
 
 
@@ -70,16 +70,6 @@ def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilo
 
 
 @kernel
-def _products(upstream, row, center):
-    """Return Σ d and Σ d (x − center) over a row, d the upstream gradient."""
-    total, along = row.dtype.type(0), row.dtype.type(0)
-    for p in range(row.size):
-        total += upstream[p]
-        along += upstream[p] * (row[p] - center)
-    return total, along
-
-
-@kernel
 def _weighted_products(upstream, row, gamma, center):
     """Return Σ γ d and Σ γ d (x − center) over a row with a γ for each entry."""
     total, along = row.dtype.type(0), row.dtype.type(0)
@@ -87,18 +77,6 @@ def _weighted_products(upstream, row, gamma, center):
         d = gamma[p] * upstream[p]
         total += d
         along += d * (row[p] - center)
-    return total, along
-
-
-@kernel
-def _channel_sums(upstream, row, center):
-    """Return Σ d and Σ d (x − center) over the cells of a channel, in float64."""
-    total, along = 0.0, 0.0
-    for p in range(0, row.size, PART):
-        q = min(p + PART, row.size)
-        flat, tilted = _products(upstream[p:q], row[p:q], center)
-        total += flat
-        along += tilted
     return total, along
 
 
@@ -114,7 +92,8 @@ def _group_sums(upstream, row, gamma, center, cells):
             along += tilted
         return total, along
     for d in range(gamma.size):
-        flat, tilted = _channel_sums(upstream[d * cells : (d + 1) * cells], row[d * cells : (d + 1) * cells], center)
+        source = row[d * cells : (d + 1) * cells]
+        tilted, flat = gradient_sums(upstream[d * cells : (d + 1) * cells], source, source, center, row.dtype.type(1))
         total += gamma[d] * flat
         along += gamma[d] * tilted
     return total, along
@@ -169,7 +148,7 @@ def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, 
                 continue
             for d in range(depth):
                 p, q = d * cells, (d + 1) * cells
-                total, along = _channel_sums(upstream[p:q], row[p:q], m)
+                along, total = gradient_sums(upstream[p:q], row[p:q], row[p:q], m, row.dtype.type(1))
                 scale[k + d] += along * inverse
                 shift[k + d] += total
     for k in range(dgamma.size):

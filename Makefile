@@ -9,7 +9,7 @@ OLDEST_NUMBA ?= 0.61.0
 SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help widths wheel train zoo zoo-cifar10 test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
+.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
 .PHONY: experiments bench cifar page-speed screenshots clean
 
 help:
@@ -20,9 +20,13 @@ help:
 	@echo "make numba-range  the engine's tests with the oldest numba that is allowed and the newest there is"
 	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
+	@echo "make jax          the tests of the JAX engine, with JAX, which is large"
+	@echo "make mpi          1, 2, 4 and 8 workers of MPI, one of which is killed at a random moment"
 	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
 	@echo "make fuzz         20,000 damaged inputs for every format and command; docs/reliability.md"
 	@echo "make networks     2,000 drawn networks, compiled engine beside NumPy's (ARGS=\"--count 100 --seed 1\")"
+	@echo "make exports      300 drawn networks as C, under sanitizers and for each kind of processor, and WebAssembly (COUNT=1000 for more of each)"
+	@echo "make integers     the zoo's networks in int8: accuracy and memory (trains those that runs/zoo does not hold)"
 	@echo "make light        networks that come with ONNX, timed beside ONNX Runtime (ARGS=\"--network squeezenet\")"
 	@echo "make guard        every compiled kernel between pages that may not be touched, with drawn shapes (Linux)"
 	@echo "make widths       the engine's tests with registers of 128 and of 256 bits (long)"
@@ -115,8 +119,25 @@ prove: $(VENV)/.installed
 alarms: $(VENV)/.test
 	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
 
+# Not among all tests: JAX is large, and once its import was cut short in a process, everything after it failed there.
+jax: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[jax]"
+	$(BIN)/python -m pytest tests/engines/test_jax.py $(ARGS)
+	$(BIN)/python -m pytest tests -k jax --ignore tests/engines/test_jax.py $(ARGS)
+
+mpi: $(VENV)/.test
+	CHAINRULE_MPI=1 $(BIN)/python -m pytest tests/cli/test_mpi.py $(ARGS)
+
 parity: $(VENV)/.parity
 	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
+
+exports: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
+	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/export/c tests/web/test_exported_page.py $(ARGS)
+
+integers: $(VENV)/.installed
+	$(BIN)/chainrule zoo --no-cifar10 --out runs/zoo
+	$(BIN)/python -m experiments integers runs/zoo/* $(wildcard runs/zoo-cifar10/*) --markdown docs/deploying.md $(ARGS)
 
 widths: $(VENV)/.test
 	for bits in 128 256; do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest $(SPREAD) tests/engines tests/networks $(ARGS) || exit 1; done
@@ -163,6 +184,8 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
 	$(BIN)/python -m benchmarks branching --markdown docs/benchmarks.md
+	$(BIN)/python -m benchmarks exported --markdown docs/deploying.md
+	$(BIN)/python -m benchmarks scaling --markdown docs/scaling.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
 

@@ -39,7 +39,9 @@ class Ours:
 
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
         """Take a step on a batch and return its mean loss."""
-        return self._trainer.stepper.step(x, t, step=step + 1, rate=rate, seed=self._trainer.recipe.seed).loss
+        outcome = self._trainer.stepper.step(x, t, step=step + 1, rate=rate, seed=self._trainer.recipe.seed)
+        self._trainer.look_ahead(step + 1)
+        return outcome.loss
 
     def evaluate(self, test: Dataset, views: Views | None) -> Evaluation:
         """Evaluate the network on test data."""
@@ -92,7 +94,7 @@ def outcomes(
         contender = _contender(name, trainer, threads)
         count, losses, start = min(steps or trainer.steps, trainer.steps), list[float](), time.perf_counter()
         for step in range(count):
-            x, t = trainer.batch(step)
+            x, t, _ = trainer.batch(step)
             rate = recipe.optimizer.rate * recipe.schedule.factor(step, trainer.steps, trainer.epoch_steps)
             losses.append(contender.step(x, t, step, rate))
             watch(f"{name}: {recipe.epochs} epochs", (place + step / count) / len(names))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from experiments.rate import Curve
     from experiments.setting import Setting
 
+INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # where the table stands on the page
+
 size = options.combine(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of training images."),
@@ -125,6 +127,47 @@ def losses(**given: Any) -> None:
         )
     known = [{"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows]
     _show(given, cells, known, words=2)
+
+
+@experiment.command(short_help="Compare networks in integers with those in floats.")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=options.PATH)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of test images; all by default.")
+@options.markdown
+@options.as_json
+def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, as_json: bool) -> None:
+    """Convert the networks of run folders to int8, and print accuracy and memory before and after."""
+    from chainrule import markdown as page
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import format_percent, json_out, table
+    from experiments.integers import conversions
+
+    run_paths.require_writable(markdown)
+    rows = list(conversions(runs, limit))
+    cells = [
+        [
+            "network",
+            "test images",
+            "accuracy",
+            "in integers",
+            "points",
+            "constants",
+            "in integers",
+            "arena",
+            "in integers",
+        ]
+    ]
+    for row in rows:
+        memory = (row.floats.constants, row.integers.constants, row.floats.arena, row.integers.arena)
+        accuracies = (format_percent(row.before), format_percent(row.after), f"{row.points:+.2f}")
+        cells.append(
+            [row.network, f"{row.images:,} of {row.data}", *accuracies, *(f"{size / 1000:,.1f} kB" for size in memory)]
+        )
+    if as_json:
+        json_out([{"network": row.network, "data": row.data, "before": row.before, "after": row.after} for row in rows])
+    else:
+        click.echo(table(cells, right=range(2, len(cells[0]))))
+    if markdown is not None:
+        page.insert(markdown, f"{page.table(cells)}\n\n{page.machine()}", INTEGERS)
 
 
 @experiment.command(short_help="Tabulate and plot the activations and their derivatives.")

@@ -26,6 +26,14 @@ def no_stand_in() -> Generator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def jax_where_it_is_named(request: pytest.FixtureRequest) -> None:
+    """Skip a test of the JAX engine where JAX is not installed."""
+    given = getattr(getattr(request.node, "callspec", None), "params", {})
+    if any(isinstance(value, str) and value == "jax" for value in given.values()):
+        pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
+
+
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the NumPy engine stand in for compiled code that fails, as it does for users."""

@@ -127,10 +127,28 @@ def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPat
     assert [name for name in own if np.array_equal(own[name], model.weights[name])] == []
 
 
+SKLEARN = BLOCK.findall((ROOT / "docs" / "scikit-learn.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("code", "least"), [*zip(SKLEARN, (0.95, 0.9), strict=True)], ids=["pipeline", "search"])
+def test_the_examples_of_scikit_learn_run(code: str, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    score = (
+        names["pipeline"].score(names["x_test"], names["y_test"])
+        if "pipeline" in names
+        else names["search"].best_score_
+    )
+    assert score > least
+
+
 TRAINING = BLOCK.findall((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("code", TRAINING, ids=["numbers", "loss", "schedule", "optimizer", "callbacks"])
+@pytest.mark.parametrize(
+    "code", TRAINING, ids=["numbers", "weights", "loss", "schedule", "optimizer", "rates", "callbacks"]
+)
 def test_the_examples_of_training_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each alone; its loss falls."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")

@@ -9,9 +9,11 @@ import chainrule
 SOURCE = Path(chainrule.__file__).parent
 FLOORS = (
     ("version", "errors", "reading", "strict_json", "cache", "shapes", "randomness", "files", "locks", "compiled"),
+    ("placement",),
     ("student", "operations", "families"),
     ("reference",),
     ("plan",),
+    ("meetings",),
     ("engines", "interpreter"),
     ("markdown",),
     ("figures",),
@@ -24,7 +26,7 @@ FLOORS = (
     ("training",),
     ("check", "explain"),
     ("model", "runs"),
-    ("loading", "zoo_networks"),
+    ("loading", "zoo_networks", "export", "sklearn", "sweeps"),
     ("zoo", "network_files", "pretrained", "templates"),
     ("zoo_table",),
     ("web",),

@@ -1,10 +1,12 @@
 """Models and related objects pickle and copy: compactly, completely, and into another process."""
 
 import copy
+import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,25 @@ def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_th
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), made.predict(x))
     made.fit(x, np.arange(67) % 3, batch_size=33, progress=False)
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), made.parameters)
+
+
+@pytest.mark.parametrize("start", sorted({"fork", "spawn"} & {*multiprocessing.get_all_start_methods()}))
+def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) -> None:
+    """Have a pool predict with a trained model, train it further, and send the model itself back."""
+    options: dict[str, Any] = {"batch_size": 5, "seed": 2, "normalise": "standardise", "progress": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 of a fork where there are threads
+        pool = multiprocessing.get_context(start).Pool(1)
+    with pool:
+        for engine in ("numba", "numpy", "reference"):
+            made = cr.Sequential(model(engine).layers, (1, 10, 8), engine=engine, threads=1)
+            made.fit(X[:10], Y[:10], **options)
+            for _ in range(2):  # once more with what the first call left in the other process
+                np.testing.assert_array_equal(pool.apply(made.predict, (X[:6],)), made.predict(X[:6]))
+            twin, history = pool.apply(copy.deepcopy, (made,)), pool.apply(made.fit, (X[:10], Y[:10]), options)
+            for one in (made, twin):
+                assert list(one.fit(X[:10], Y[:10], **options).losses) == list(history.losses)
+            np.testing.assert_array_equal(made.parameters, twin.parameters)
 
 
 def test_what_comes_with_a_model() -> None:

@@ -53,7 +53,7 @@ class Fft(Algorithm):
         for first in range(0, layer.batch, BLOCK):
             spectra = transforms.spectrum(x[first : first + BLOCK], size)
             products = np.empty((len(spectra), *prepared.shape[::2]), prepared.dtype)
-            kernels.multiply_spectra(spectra, prepared, products)
+            kernels.multiply_spectra(*map(transforms.parts, (spectra, prepared, products)))
             y[first : first + BLOCK] = transforms.image(products, size)[..., :height, :width]
         return y
 

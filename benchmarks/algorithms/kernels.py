@@ -1,8 +1,4 @@
-"""Loops that are slow in NumPy, compiled with the flags of the numba engine.
-
-A kernel here calls no compiled function of another file, since numba's cache would not notice changes there. Rows are
-sliced before the inner loops, which avoids a check of every index for negative values.
-"""
+"""Loops that are slow in NumPy, compiled like the kernels of the numba engine."""
 
 from chainrule.engines.numba.toolchain import inlined, kernel
 
@@ -33,7 +29,10 @@ def lay_out_patches(image, columns, top, left):
 
 @kernel
 def multiply_spectra(x, w, y):
-    """Set y[n,o,f] = Σ_c x[n,c,f]·w[o,c,f], in blocks of frequencies, so that w is read once for all images."""
+    """Set y[n,o,f] = Σ_c x[n,c,f]·w[o,c,f], in blocks of frequencies, so that w is read once for all images.
+
+    The last axis of each array has a complex number's real and imaginary part.
+    """
     count = x.shape[2]
     for first in range(0, count, FREQUENCIES):
         last = min(count, first + FREQUENCIES)
@@ -51,8 +50,10 @@ def _multiply_block(x, w, y, first, last):
     for c in range(0, even, 2):
         a, b, d, e = x[c, first:last], w[c, first:last], x[c + 1, first:last], w[c + 1, first:last]
         for f in range(last - first):
-            sums[f] += a[f] * b[f] + d[f] * e[f]
+            sums[f, 0] += a[f, 0] * b[f, 0] - a[f, 1] * b[f, 1] + d[f, 0] * e[f, 0] - d[f, 1] * e[f, 1]
+            sums[f, 1] += a[f, 0] * b[f, 1] + a[f, 1] * b[f, 0] + d[f, 0] * e[f, 1] + d[f, 1] * e[f, 0]
     for c in range(even, w.shape[0]):
         a, b = x[c, first:last], w[c, first:last]
         for f in range(last - first):
-            sums[f] += a[f] * b[f]
+            sums[f, 0] += a[f, 0] * b[f, 0] - a[f, 1] * b[f, 1]
+            sums[f, 1] += a[f, 0] * b[f, 1] + a[f, 1] * b[f, 0]

@@ -10,6 +10,8 @@ from importlib import metadata
 from math import log2
 from types import ModuleType
 
+import numpy as np
+
 from benchmarks.algorithms.layer import Array
 from chainrule.shapes import Pair
 
@@ -38,6 +40,11 @@ def spectrum(x: Array, size: Pair) -> Array:
     axes = _axes(size)
     found = _library().rfftn(x, s=[size[axis] for axis in axes], axes=axes)
     return found.reshape(*x.shape[:-2], -1)
+
+
+def parts(spectra: Array) -> Array:
+    """Return complex numbers (…) as their real and imaginary parts (…, 2), in the same memory."""
+    return spectra.view(np.finfo(spectra.dtype).dtype).reshape(*spectra.shape, 2)
 
 
 def image(spectra: Array, size: Pair) -> Array:

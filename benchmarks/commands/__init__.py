@@ -13,7 +13,10 @@ class Bench(LazyGroup):
     """The benchmarks; to add one, add a file here and its name to the list."""
 
     folder = "benchmarks.commands"
-    names = ("train", "infer", "epoch", "startup", "memory", "growth", "drawn", "branching", "algorithms", "recipe")
+    names = (
+        *("train", "infer", "epoch", "startup", "memory", "growth", "drawn", "branching", "exported", "algorithms"),
+        *("recipe", "scaling"),
+    )
 
 
 @click.group(cls=Bench, invoke_without_command=True)

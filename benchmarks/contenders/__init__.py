@@ -26,6 +26,9 @@ PLACES = {
     ("infer", "ours"): "ours:Inference",
     ("infer", "torch"): "torch:Inference",
     ("infer", "onnxruntime"): "onnxruntime:Inference",
+    ("infer", "c"): "exported_c:Inference",
+    ("infer", "c-plain"): "exported_c:Inference",
+    ("infer", "wasm"): "exported_wasm:Inference",
     ("epoch", "ours"): "our_epochs:Epochs",
     ("epoch", "torch"): "torch_epochs:Epochs",
 }

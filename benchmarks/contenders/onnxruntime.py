@@ -13,7 +13,7 @@ class Inference:
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)
         network = task.subject.build("numpy", 1)
-        self._session = peer.session(network, network.plan(), task.threads)
+        self._session = peer.session(network, task.threads)
         self._feed = {"x": self._given.x[: task.batch].copy()}
 
     def difference(self) -> float:

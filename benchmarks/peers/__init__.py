@@ -1,6 +1,7 @@
 """The peers: their names, whether they are installed, and our networks translated for each (one file each)."""
 
 import importlib.util
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
@@ -11,17 +12,24 @@ FAMILIES = {
     "torch": ("torch", "torch-channels-last", "torch-compile"),
     "onnxruntime": ("onnxruntime",),
     "numpy": ("numpy",),
+    "c": ("c",),
+    "c-plain": ("c-plain",),
+    "wasm": ("wasm",),
 }
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
 GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # words that stand for several peers
 DEFAULT = "torch,onnxruntime"
-NEEDS = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "numpy": ()}
+NEEDS = {"torch": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
+PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}
 TITLES = {
     "torch": "PyTorch",
     "torch-channels-last": "PyTorch, channels last",
     "torch-compile": "PyTorch, torch.compile",
     "onnxruntime": "ONNX Runtime",
     "numpy": "our NumPy engine",
+    "c": "our exported C",
+    "c-plain": "our exported C, plain loops",
+    "wasm": "our WebAssembly in Node",
 }
 
 
@@ -40,7 +48,9 @@ def chosen(text: str) -> list[str]:
 def missing(name: str) -> str | None:
     """Return the reason why a peer cannot be timed here; None if it can."""
     family = next(family for family, names in FAMILIES.items() if name in names)
-    absent = [module for module in NEEDS[family] if importlib.util.find_spec(module) is None]
+    if family in PROGRAMS and not shutil.which(PROGRAMS[family]):
+        return f"{PROGRAMS[family]} is not installed"
+    absent = [module for module in NEEDS.get(family, ()) if importlib.util.find_spec(module) is None]
     if not absent:
         return None
     return f"not installed (pip install {' '.join(absent)})"
@@ -49,7 +59,7 @@ def missing(name: str) -> str | None:
 def versions() -> str:
     """Return the versions of the installed peers, as in ", torch 2.13.0"."""
     found = ""
-    for name in ("torch", "onnxruntime", "onnx"):
+    for name in ("torch", "onnxruntime"):
         with suppress(metadata.PackageNotFoundError):
             found += f", {name} {metadata.version(name)}"
     return found

@@ -38,6 +38,8 @@ class TorchRecipe:
         learnt = {id(tensor) for group in groups for tensor in group["params"]}
         for name in network.learnt:
             tensors[name].requires_grad_(id(tensors[name]) in learnt)
+        self._averaged = [each for each in self._module.state_dict().values() if each.is_floating_point()]
+        self._slow = [each.clone() for each in self._averaged]
         self._optimizer = torch_training.optimizer(recipe.optimizer, groups)
 
     def _in_variant(self, x: Array) -> Any:
@@ -54,7 +56,16 @@ class TorchRecipe:
         )
         found.backward()
         self._optimizer.step()
+        self._look_ahead(step + 1)
         return found.item()
+
+    def _look_ahead(self, step: int) -> None:
+        recipe = self._trainer.recipe
+        share = recipe.look_ahead.slow_share(step, self._trainer.steps) if recipe.look_ahead else None
+        if share is not None:
+            for fast, slow in zip(self._averaged, self._slow, strict=True):
+                slow.lerp_(fast, 1 - share)
+                fast.copy_(slow)
 
     def evaluate(self, test: Dataset, views: Views | None) -> Evaluation:
         """Evaluate the network on test data."""

@@ -29,6 +29,8 @@ def _categorical_cross_entropy(p: Any, t: Any) -> Any:
 LOSSES: dict[str, Loss] = {
     "half_squared_error": _half_squared_error,
     "mean_squared_error": functional.mse_loss,
+    "mean_absolute_error": functional.l1_loss,
+    "huber": functional.huber_loss,
     "binary_cross_entropy": functional.binary_cross_entropy,
     "categorical_cross_entropy": _categorical_cross_entropy,
     "softmax_cross_entropy": functional.cross_entropy,

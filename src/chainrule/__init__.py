@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
+    from chainrule.export.onnx_model import export_onnx as export_onnx
     from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
     from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
@@ -105,7 +106,10 @@ if TYPE_CHECKING:
     from chainrule.schedules import Step as Step
     from chainrule.schedules import Triangular as Triangular
     from chainrule.schedules import WarmUp as WarmUp
+    from chainrule.sweeps.fitting import sweep as sweep
     from chainrule.training.callbacks import Callback as Callback
+    from chainrule.training.logs import CsvLog as CsvLog
+    from chainrule.training.logs import TensorBoardLog as TensorBoardLog
     from chainrule.training.recipe import Recipe as Recipe
 
 RENAMED = {"Own": "CustomLayer"}  # former names, which still work
@@ -121,6 +125,7 @@ PLACES = {
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
+    "chainrule.export.onnx_model": "export_onnx",
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
         "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU ExactGELU Flatten GELU "
@@ -133,7 +138,9 @@ PLACES = {
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.rates": "Rates",
     "chainrule.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
+    "chainrule.sweeps.fitting": "sweep",
     "chainrule.training.callbacks": "Callback",
+    "chainrule.training.logs": "CsvLog TensorBoardLog",
     "chainrule.training.recipe": "Recipe",
 }
 

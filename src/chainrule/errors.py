@@ -41,6 +41,10 @@ class StudentError(ChainruleError):
     """A learner's code that cannot be used: no forward, a result of the wrong type, an exception inside it."""
 
 
+class UnwrittenError(StudentError):
+    """A learner's function that is still empty, raises NotImplementedError, or returns None in place of its results."""
+
+
 class NotFiniteError(ChainruleError, ArithmeticError):
     """A loss or a gradient became infinite or not a number; the parameters were left as they were."""
 

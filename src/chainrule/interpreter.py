@@ -4,13 +4,14 @@ It serves the engines that are modules of functions, the gradient checks, and tr
 until the next run, so that any of them can be looked at.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines import Array, Buffers, Engine, blas
+from chainrule import meetings
+from chainrule.engines import Array, Buffers, Engine, Gradients, Shard, blas
 from chainrule.plan import Operation, Plan, Tensor
 
 FLAT = ("parameter", "state", "gradient")  # kinds of tensors that lie in a flat buffer
@@ -39,30 +40,55 @@ class Interpreter:
         self._buffers = buffers
         self._threads = threads
         self._gradient = np.zeros_like(buffers.parameters)
+        self._count = 0
         self._runtime: dict[str, int] = {}
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
         """Return the output for a batch x; a training plan also needs its targets t."""
-        self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
+        self._begin(x, Shard(len(x)), seed, step)
         if t is not None:
             self.values[self.plan.loss_tensors[0].storage] = t
         with blas.limit_threads(self._threads):
             self._walk(self.plan.forward)
         return self.read(self.plan.output)
 
-    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
-        """Return losses, hits and the flat gradient of the mean loss."""
-        self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
-        target, loss, correct = self.plan.loss_tensors
-        self.values[target.storage] = t
-        self._gradient[:] = 0
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
+        """Return losses, hits and the flat gradient of the mean loss; weights (N,) where the plan has them."""
+        self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
         with blas.limit_threads(self._threads):
             self._walk(self.plan.operations)
+        return self._gradients()
+
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
+        self._give(given, shard, seed, step)
+        remaining = iter(self.plan.operations)
+        while operation := self._walk_to_meeting(remaining):
+            exchange = meetings.EXCHANGES[operation.name]
+            results = yield from exchange(self.engine.run, self._arrays(operation), self._arguments(operation))
+            self._write_all(operation, results)
+        return self._gradients()
+
+    def _give(self, given: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
+        """Begin a run forward and backward on a batch x, t and, where the plan has them, weights, or on a shard."""
+        x, t, *weights = given
+        self._begin(x, shard, seed, step)
+        self.values[self.plan.loss_tensors[0].storage] = t
+        if self.plan.weights is not None and weights:
+            self.values[self.plan.weights.storage] = weights[0]
+        self._gradient[:] = 0
+
+    def _gradients(self) -> Gradients:
+        _, loss, correct = self.plan.loss_tensors
         return self.read(loss), self.read(correct), self._gradient
 
-    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+    def backward(
+        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
+    ) -> tuple[float, float, float]:
         """Return the sum of the losses, the number of hits and Σ g²."""
-        losses, right, gradient = self.gradients(x, t, seed=seed, step=step)
+        losses, right, gradient = self.gradients(x, t, weights, seed=seed, step=step)
         return (
             float(losses.sum(dtype=np.float64)),
             float(right.sum(dtype=np.float64)),
@@ -96,27 +122,49 @@ class Interpreter:
         if tensor.kind in FLAT:
             return self._view(tensor)
         array = self.values[tensor.storage]
-        shape = (self._runtime["batch"], *tensor.shape) if tensor.per_sample else tensor.shape
+        shape = (self._count, *tensor.shape) if tensor.per_sample else tensor.shape
         return array.reshape(shape)
 
-    def _begin(self, x: Array, runtime: dict[str, int]) -> None:
+    def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
         """Begin a run; the arrays of the one before stay until they are replaced one by one.
 
         Freed all at once, their memory would go back to the system, and come from it again page by page: a third of a
         step.
         """
-        self._runtime = runtime
+        self._count = len(x)
+        self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         self.values[self.plan.input.storage] = x
 
-    def _walk(self, operations: Sequence[Operation]) -> None:
+    def _walk(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
-            arrays = tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
-            if operation.call:
-                results = operation.call(*arrays)
-            else:
-                results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
-            for tensor, result in zip(operation.writes, results, strict=True):
-                self._write(tensor, result)
+            self._run(operation)
+
+    def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
+        """Run operations until one needs what other shards of the batch have; return that, or None at the end."""
+        with blas.limit_threads(self._threads):
+            for operation in operations:
+                if operation.name in meetings.EXCHANGES:
+                    return operation
+                self._run(operation)
+        return None
+
+    def _run(self, operation: Operation) -> None:
+        arrays = self._arrays(operation)
+        if operation.call:
+            results = operation.call(*arrays)
+        else:
+            results = self.engine.run(operation.name, arrays, self._arguments(operation))
+        self._write_all(operation, results)
+
+    def _arrays(self, operation: Operation) -> tuple[Any, ...]:
+        return tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
+
+    def _arguments(self, operation: Operation) -> dict[str, Any]:
+        return operation.arguments(self._runtime)
+
+    def _write_all(self, operation: Operation, results: tuple[NDArray[Any], ...]) -> None:
+        for tensor, result in zip(operation.writes, results, strict=True):
+            self._write(tensor, result)
 
     def _write(self, tensor: Tensor, result: NDArray[Any]) -> None:
         if tensor.kind in FLAT:

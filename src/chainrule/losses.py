@@ -1,7 +1,7 @@
 """The named losses, custom losses, and the end of a training plan.
 
-A loss gives one value per sample; training minimises their mean over the batch, and gradients are of that mean.
-The equations are in reference/losses.py.
+A loss gives one value per sample; training minimises their mean over the batch, and gradients are of that mean. Weights
+of samples multiply these values: training minimises Σ w[n] loss[n] / N. The equations are in reference/losses.py.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,13 @@ from chainrule.errors import OptionError, unknown_name
 from chainrule.plan import Builder, Tensor
 from chainrule.student.interface import OWN
 from chainrule.student.losses import TrainableLoss
-from chainrule.tasks import DISTRIBUTIONS, Task
+from chainrule.tasks import DISTRIBUTIONS, REGRESSION, Task
 
 NAMES = (
     "half_squared_error",
     "mean_squared_error",
+    "mean_absolute_error",
+    "huber",
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
@@ -126,6 +128,13 @@ def default_for(ending: str, outputs: int) -> str:
     return "softmax_cross_entropy" if outputs > 1 else "mean_squared_error"
 
 
+def fitting(loss: str, task: Task) -> str:
+    """Return a loss for targets that are not classes: the same if it suits them, else the usual one of their task."""
+    if task == REGRESSION:
+        return "mean_squared_error" if loss.endswith("cross_entropy") else loss
+    return "binary_cross_entropy" if loss in DISTRIBUTIONS else loss
+
+
 def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
     """Compute the loss of each sample, (N,), given predictions and targets (N, K)."""
     if isinstance(loss, CustomLoss):
@@ -133,23 +142,37 @@ def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
     return engine.run(loss, (p, t), {})[0]
 
 
-def emit(builder: Builder, loss: Loss, p: Tensor, task: Task) -> dict[str, Tensor]:
-    """Add the end of a training plan: loss and metric of each sample, and the gradient of the mean loss w.r.t. p."""
+def emit(builder: Builder, loss: Loss, p: Tensor, task: Task, *, weighted: bool = False) -> dict[str, Tensor]:
+    """Add the end of a training plan: loss and metric of each sample, and the gradient of the mean loss w.r.t. p.
+
+    weighted  whether each sample has a weight, by which its loss and its row of the gradient are multiplied
+    """
     builder.begin("loss")
-    target, measured = Tensor("t", p.shape, "target"), "error" if task.operation == "absolute_error" else "correct"
+    target, measured = Tensor("t", p.shape, "target"), "error" if task.operation == "mean_absolute_error" else "correct"
     ends = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(measured, ())}
+    if weighted:
+        ends["weights"] = Tensor("weights", (1,), "target")
+    value = builder.activation("unweighted", ()) if weighted else ends["loss"]
+    dp = builder.activation("unweighted_dp", p.shape) if weighted else p.gradient()
     if isinstance(loss, CustomLoss):
         own = {"scope": "batch"}
-        builder.forward(f"{loss.name}.forward", (p, target), (ends["loss"],), call=_as_operation(loss.losses), **own)
+        builder.forward(f"{loss.name}.forward", (p, target), (value,), call=_as_operation(loss.losses), **own)
+        builder.backward(f"{loss.name}.backward", (p, target), (dp,), call=_as_operation(loss.gradient), **own)
     else:
-        builder.forward(loss, (p, target), (ends["loss"],))
+        builder.forward(loss, (p, target), (value,))
+        builder.backward(f"{loss}_dp", (p, target), (dp,), runtime={"batch": ("batch", 1)})
+    if weighted:
+        _emit_weights(builder, ends, value, dp, p)
     builder.forward(task.operation, (p, target), (ends["correct"],))
-    if isinstance(loss, CustomLoss):
-        backward = {"call": _as_operation(loss.gradient), "scope": "batch"}
-        builder.backward(f"{loss.name}.backward", (p, target), (p.gradient(),), **backward)
-    else:
-        builder.backward(f"{loss}_dp", (p, target), (p.gradient(),), runtime={"batch": ("batch", 1)})
     return ends
+
+
+def _emit_weights(builder: Builder, ends: dict[str, Tensor], value: Tensor, dp: Tensor, p: Tensor) -> None:
+    """Multiply the loss of each sample, and its row of the gradient, by its weight."""
+    weights, row = ends["weights"], builder.activation("weights", (1, 1, *p.shape))
+    builder.forward("multiply", (value, weights.viewed(())), (ends["loss"],))
+    builder.backward("expand_positions", (weights,), (row,), size=(1, *p.shape))
+    builder.backward("multiply", (dp, row.viewed(p.shape)), (p.gradient(),))
 
 
 def _as_operation(function: Any) -> Any:

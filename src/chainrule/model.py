@@ -25,9 +25,12 @@ from chainrule.rates import Rates
 from chainrule.schedules import ScheduleLike
 from chainrule.shapes import text
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
+from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import History
+from chainrule.training.look_ahead import LookAhead
 from chainrule.training.recipe import Recipe
 from chainrule.training.trainable import Data, TrainableNetwork
+from chainrule.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +99,13 @@ class Model(TrainableNetwork):
         normalise: str | None = None,
         augmentation: str | Augmentation | None = None,
         smoothing: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeightsLike | None = None,
+        accumulate: int = 1,
+        shards: int | None = None,
+        average: float | None = None,
         rates: str | Rates = "none",
+        look_ahead: str | LookAhead | None = None,
         views: str | Views | None = None,
         validation_data: Data | None = None,
         validation_split: float = 0.0,
@@ -108,6 +117,8 @@ class Model(TrainableNetwork):
         run: str | Path | None = None,
         resume: bool = False,
         test_data: Data | None = None,
+        plots: bool = True,
+        workers: Workers = ALONE,
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
 
@@ -115,15 +126,19 @@ class Model(TrainableNetwork):
         optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``rate`` overrides its learning rate
         loss, schedule   a name of `losses.NAMES` or `schedules.NAMED`, or a custom one; loss None: the model's own
         normalise   "scale", "standardise", "none"; None: as the model was trained before, or "scale" for pixels
+        sample_weight, class_weight   weights in the loss, of each sample (N,) and of the samples of each class
         validation_data, validation_split   samples, or a share of x, to validate on; neither: a Dataset's own
         patience    stop after this many epochs without a better validation loss, and keep the weights of the best
         callbacks   functions f(trainer, epoch), or objects (see `Callback`); for the other arguments, see `Recipe`
-        run         run folder of the training and of the evaluation of ``test_data``; ``resume`` continues it
+        run         run folder of the training, of the evaluation of ``test_data`` and, unless ``plots`` is False, of
+                    plots; ``resume`` continues it
+        workers     processes that train together, and all call this (`training.mpi.session`); their shards: None for 8
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError when training diverges
         """
         if run is None and (resume or test_data is not None):
             raise OptionError("resume and test_data are for a run folder; give run= too")
-        wanted, chosen, samples = self.check_loss(loss), optimizers.find(optimizer), self._samples(x, y).checked()
+        wanted, chosen = self.check_loss(loss), optimizers.find(optimizer)
+        samples = self._samples(x, y).checked().with_weights(sample_weight)
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
@@ -133,21 +148,30 @@ class Model(TrainableNetwork):
             normalise=self._default_normalisation(samples) if normalise is None else normalise,
             augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
             smoothing=smoothing,
+            class_weight=ClassWeights.of(class_weight),
+            accumulate=accumulate,
+            shards=workers.default_shards if shards is None else shards,
+            average=average,
             rates=self._with_frozen(Rates.parse(rates) if isinstance(rates, str) else rates),
+            look_ahead=LookAhead.parse(look_ahead) if isinstance(look_ahead, str) else look_ahead,
             views=(Views.parse(views) if isinstance(views, str) else views) or None,
             clip_norm=clip_norm,
             validation=validation_split,
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
-        watching = [*_progress_callbacks(progress), *as_callbacks(callbacks)]
-        trainer = self._prepare(x, samples, validation_data, recipe, choose=normalise is None)
+        watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
+        trainer = self._prepare(x, samples, validation_data, recipe, choose=normalise is None, workers=workers)
         if run is None:
-            return trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
-        from chainrule.runs.fitting import fit_in_folder
+            history = trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
+            if patience is None:
+                trainer.use_average()
+            return history
+        from chainrule.runs.fitting import fit_in_folder, fit_parts
 
         given = x if y is None else (x, y)
-        return fit_in_folder(self, trainer, run, given, validation_data, test_data, watching, resume=resume)
+        parts = fit_parts(given, validation_data, test_data, samples.weights)
+        return fit_in_folder(self, trainer, run, parts, watching, resume=resume, plots=plots)
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
         """Return a model with the weights of this one and a new last dense layer, for other classes.

@@ -51,8 +51,9 @@ class Network:
     wiring       what each layer reads; None: the one before it
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
-    engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
-    threads      of the numba engine, or of NumPy's matrix products; None: CHAINRULE_THREADS, or one per processor
+    engine       "numba", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
+    threads      of the numba engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one per
+                 processor
     weights      parameters and running statistics by name, in place of first values; their shapes are compared with
                  those of the layers before anything is allocated
 
@@ -180,6 +181,7 @@ class Network:
         input_gradient: bool = False,
         task: Task | None = None,
         frozen: Collection[str] = frozenset(),
+        weighted: bool = False,
     ) -> Plan:
         """Return the operations of inference or, given a loss, of training.
 
@@ -188,6 +190,7 @@ class Network:
         task            decides what is measured of each sample besides the loss; None: the network's own
         frozen          names of parameters without a gradient; where none comes before a layer, nothing is propagated
                         there. A frozen batch normalisation uses its running statistics and leaves them alone
+        weighted        whether each sample has a weight in the loss
         """
         if loss is not None:
             self._check_loss(loss)
@@ -202,7 +205,7 @@ class Network:
         if loss is None:
             return builder.plan(source, x)
         measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
-        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured)
+        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured, weighted=weighted)
         return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
 
     @property

@@ -66,11 +66,12 @@ class CustomNetwork(Entry):
         names = classes or tuple(map(str, range(CLASSES)))
         made = self.make(len(names), shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
+        options.pop("task", None)  # its last layer is its own
         layers, wiring = (made.layers, made.wiring) if isinstance(made, Model) else (made, None)
         try:
             outputs = connect(layers, shape, wiring, engine="numpy").output_shape[-1]
             if outputs != len(names):
-                raise ShapeError(f"it has {outputs} outputs, but the data have {len(names)} classes")
+                raise ShapeError(f"it has {outputs} outputs, but the data have {len(names)} classes or targets")
             return connect(layers, shape, wiring, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None

@@ -115,6 +115,8 @@ class Plan:
     forward    input → output, and in training on to the loss of each sample and whether it was classified right
     backward   the gradients, last layer first; empty in inference
     deferred   operations that run only once the step has proved finite: the running statistics
+    weights    weight of each sample in the loss, (1,); None: all count alike
+    sharded    whether it is run for some samples of a batch, and meets with its other shards (`meetings`)
     """
 
     input: Tensor
@@ -125,6 +127,8 @@ class Plan:
     target: Tensor | None = None
     loss: Tensor | None = None
     correct: Tensor | None = None
+    weights: Tensor | None = None
+    sharded: bool = False
 
     @property
     def loss_tensors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,7 +217,8 @@ class Builder:
         shapes = {gradient_name(tensor.storage): tensor.shape for tensor in made}
         wanted, frozen = {tensor.storage for tensor in parameters_wanted}, set(map(gradient_name, self._frozen))
         kept = _needed(_add_parts(self._backward, shapes), wanted, frozen)
-        return Plan(source, output, tuple(self._forward), kept, tuple(self._deferred), **loss_tensors)
+        plan = Plan(source, output, tuple(self._forward), kept, tuple(self._deferred))
+        return replace(plan, **loss_tensors)
 
 
 def _operation(

@@ -27,7 +27,7 @@ def mix(key: int, value: int) -> int:
 def mix_array(key: NDArray[np.uint64] | int, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Apply `mix` elementwise to keys and values, broadcast against each other."""
     with np.errstate(over="ignore"):
-        z = np.asarray(key, np.uint64) + values * np.uint64(GOLDEN) + np.uint64(GOLDEN)
+        z = key + values * np.uint64(GOLDEN) + np.uint64(GOLDEN)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX1)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX2)
         return z ^ (z >> np.uint64(31))

@@ -42,7 +42,7 @@ class Task:
 CLASSIFICATION = Task("classification", "correct", "accuracy")
 BINARY = Task("binary", "correct_labels", "accuracy")
 MULTI_LABEL = Task("multi-label", "correct_labels", "label_accuracy")
-REGRESSION = Task("regression", "absolute_error", "mean_absolute_error")
+REGRESSION = Task("regression", "mean_absolute_error", "mean_absolute_error")
 NAMED = {task.name: task for task in (CLASSIFICATION, BINARY, MULTI_LABEL, REGRESSION)}
 MEASURES = tuple(dict.fromkeys(task.measure for task in NAMED.values()))
 
@@ -75,6 +75,13 @@ def infer_task(loss: str, ending: str, targets: Targets) -> Task:
     if yes_or_no and (targets.sum(1) == 1).all():
         return CLASSIFICATION
     return MULTI_LABEL if yes_or_no and (loss == "binary_cross_entropy" or ending == "Sigmoid") else REGRESSION
+
+
+def of_targets(targets: Targets) -> Task:
+    """Return the task of targets (N, K) that are not classes: labels where all are zeros and ones, else regression."""
+    if not ((targets == 0) | (targets == 1)).all():
+        return REGRESSION
+    return BINARY if targets.shape[1] == 1 else MULTI_LABEL
 
 
 def check(loss: str, last_layer: str, targets: Targets) -> None:

@@ -12,6 +12,7 @@ from benchmarks import recipes
 from chainrule.data.dataset import Dataset
 from chainrule.layers import Layer
 from chainrule.rates import Rates
+from chainrule.training.look_ahead import LookAhead
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
 
@@ -24,6 +25,7 @@ RECIPE = Recipe(
     normalise="standardise",
     augmentation=cr.Augmentation(shift=1, flip="alternate", reflect=True),
     smoothing=0.2,
+    look_ahead=LookAhead(3, 0.9),
     rates=Rates.parse("conv1.w=0,gamma=0,beta=8,dense1.w=0.1"),
     views=cr.Views(flip=True, shift=1),
 )

@@ -22,6 +22,8 @@ training = pytest.importorskip("benchmarks.peers.torch_training")
 ENDINGS = {
     "half_squared_error": cr.Sigmoid(),
     "mean_squared_error": cr.Tanh(),
+    "mean_absolute_error": cr.LeakyReLU(),
+    "huber": cr.LeakyReLU(),
     "binary_cross_entropy": cr.Sigmoid(),
     "categorical_cross_entropy": cr.Softmax(),
     "softmax_cross_entropy": cr.LeakyReLU(),

@@ -192,6 +192,22 @@ FORGED = {  # name: submission
             with open(f"/proc/{os.getppid()}/mem", "rb") as memory:
                 memory.seek(4096); memory.read(4096)"""
     ),
+    "a neighbour's answer": text(
+        backward="""
+            names = dict()
+            exec(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "0 right.py")).read(), names)
+            layer = names["Layer"]()
+            layer.forward(self.x)
+            return layer.backward(dy)"""
+    ),
+    "what other processes say": text(
+        backward="""
+            for number in os.listdir("/proc"):
+                if number.isdecimal():
+                    for name in ("cmdline", "environ", "maps"):
+                        print(open(f"/proc/{number}/{name}", "rb").read())
+            return dy * (self.x > 0)"""
+    ),
     "what was asked before, again": text(
         top="SEEN = []",
         forward="SEEN.append(x.copy())",

@@ -99,6 +99,7 @@ class Hidden(Kinked):
         return (dh @ w1).reshape(self.x.shape)
 
 
+CONSTANTS = {Hidden: ("globals.W1", "globals.W2")}  # what is no parameter of a layer, though its output depends on it
 RIGHT = (ReLU, SoftShrink, HardSwish, ReLU6, Wave, MaxPool, Hidden)
 
 

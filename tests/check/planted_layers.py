@@ -60,6 +60,19 @@ class WinnerAssigned(MaxPool):
         dx[at] = np.where(given != 0, given, dx[at])
 
 
+@planted(MAX, "x", "compared-with-spread-maximum")
+class ComparedWithSpread(MaxPool):
+    def forward(self, x):
+        self.y = super().forward(x)
+        return self.y
+
+    def backward(self, dy):
+        maxima, upper = np.zeros_like(self.x), np.zeros_like(self.x)
+        for i, j, at in self.windows(self.x):
+            maxima[at], upper[at] = self.y[:, :, i, j, None, None], dy[:, :, i, j, None, None]
+        return (self.x == maxima) * upper
+
+
 @planted(MAX, "x", "maximum-as-average")
 class MaxShared(MaxPool):
     def backward(self, dy):
@@ -104,6 +117,14 @@ class NotDivided(AveragePool):
 class AverageAssigned(AveragePool):
     def put(self, dx, at, given):
         dx[at] = given
+
+
+@planted("AveragePool2D(3, stride=(2, 1))", "x", "average-divided-by-side")
+class DividedBySide(AveragePool):
+    window = (3, 3)
+
+    def put(self, dx, at, given):
+        dx[at] += given * 6 / 3
 
 
 class PaddedAverage:

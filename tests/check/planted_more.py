@@ -261,6 +261,37 @@ class NotByClasses(MeanSquaredError):
         return 2 * (self.p - self.t) / len(self.p)
 
 
+class MeanAbsoluteError(SquaredError):
+    def forward(self, p, t):
+        super().forward(p, t)
+        return np.abs(p - t).mean()
+
+
+@planted("mean_absolute_error", "p", "slope-unbounded")
+class DerivedAsASquare(MeanAbsoluteError):
+    def backward(self):
+        return (self.p - self.t) / self.p.size
+
+
+class Huber(SquaredError):
+    def forward(self, p, t):
+        super().forward(p, t)
+        size = np.abs(p - t)
+        return np.where(size <= 1, 0.5 * size**2, size - 0.5).mean()
+
+
+@planted("huber", "p", "slope-unbounded")
+class NeverClipped(Huber):
+    def backward(self):
+        return (self.p - self.t) / self.p.size
+
+
+@planted("huber", "p", "class-division-missing")
+class HuberNotByOutputs(Huber):
+    def backward(self):
+        return np.clip(self.p - self.t, -1, 1) / len(self.p)
+
+
 class LogLoss(SquaredError):
     def forward(self, p, t):
         super().forward(p, t)

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from check.kinked import MISTAKES, RIGHT, in_dtype
+from check.kinked import CONSTANTS, MISTAKES, RIGHT, in_dtype
 from check.unusual import UNUSUAL
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
@@ -30,7 +30,8 @@ def test_right_code_is_right(kind: type, dtype: str) -> None:
     @settings(max_examples=max(COUNT // 5, 1), deadline=None, database=None)
     @given(shape=SHAPES, number=SEEDS)
     def drawn(shape: tuple[int, ...], number: int) -> None:
-        report = cr.check_gradients(in_dtype(kind, dtype), input_shape=shape, seed=number)
+        given = CONSTANTS.get(kind, ())
+        report = cr.check_gradients(in_dtype(kind, dtype), input_shape=shape, seed=number, constants=given)
         assert report.ok, f"{shape} {number}\n{report}"
 
     drawn()

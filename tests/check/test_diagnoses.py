@@ -17,6 +17,7 @@ from check import (
     planted_sliding,
 )
 from check.planting import PLANTED
+from check.test_courses import MISTAKES
 
 import chainrule as cr
 from chainrule.check import probes
@@ -75,7 +76,7 @@ def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str)
 
 
 def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
-    planted = {name for *_, name in PLANTED}
+    planted = {name for *_, name in (*PLANTED, *MISTAKES)}
     written = {one.diagnosis.name for catalogues in CATALOGUES.values() for c in catalogues for one in c.mistakes}
     written |= {one.diagnosis.name for one in general.mistakes("w")}
     assert sorted(written - planted) == []

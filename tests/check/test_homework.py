@@ -113,7 +113,7 @@ def test_what_a_teacher_hands_out_can_be_imported(tmp_path: Path) -> None:
     assert row.ok, row
     assert other.ok
     row, _ = homework_rows(tmp_path, relu("import other"))
-    assert "may not read" in row.remark
+    assert "may not read" in row.remark or "No module named 'other'" in row.remark  # where the kernel hides it
 
 
 def homework_rows(folder: Path, text: str) -> list[homework.Grade]:
@@ -208,5 +208,6 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
         (cells,) = csv.DictReader(stream)
     assert cells == {
         "submission": f"'{begin}1+1.py", "passed": "1", "parts": "2", "diagnosis": f"'{begin}dx",
-        "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3",
+        "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
+        "unisolated": "",
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.cli import main
+from chainrule.errors import StudentError
 
 DENSE = """
 import numpy as np
@@ -98,6 +100,37 @@ def test_what_has_no_known_name_is_found_by_what_it_does() -> None:
     assert [row["verdict"] for row in told["rows"]] == ["right", "right", "not checked"]
     constant = cr.check_gradients(written(NOBODY_KNOWS, dw="None"), input_shape=(7,), constants=["theory"])
     assert constant.exit_code == 0
+
+
+ELSEWHERE = {  # where W is kept besides an attribute: lines before the class, the construction, W
+    "a variable of the module": ("W = np.ones((4, 7))", "pass", "W"),
+    "a dictionary of the module": ("KEPT = {'W': np.ones((4, 7))}", "pass", "KEPT['W']"),
+    "read by another function": ("W = np.ones((4, 7))\ndef weights(): return W", "pass", "weights()"),
+    "deep inside": (
+        "class P: pass",
+        "self.a = P(); self.a.b = P(); self.a.b.c = P(); self.a.b.c.d = P(); self.a.b.c.d.e = np.ones((4, 7))",
+        "self.a.b.c.d.e",
+    ),
+    "after a long log": ("", "self.log = {n: float(n) for n in range(900)}; self.v = np.ones((4, 7))", "self.v"),
+}
+
+
+@pytest.mark.parametrize("place", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_parameter_is_found_wherever_it_is_kept(place: tuple[str, str, str]) -> None:
+    before, made, w = place
+    space: dict[str, Any] = {"__name__": "learner"}
+    exec(f"import numpy as np\n{before}\n" + DENSE.format(made=made, w=w, b="0", kept="pass"), space)
+    report = cr.check_gradients(space["Dense"], input_shape=(7,))
+    assert (report.ok, report.exit_code) == (False, 3), str(report)
+    assert [row.verdict for row in report.rows] == ["right", "not checked"]
+
+
+def test_too_many_arrays_to_look_through_are_refused() -> None:
+    made = "self.log, self.v = {n: float(n) for n in range(6000)}, np.ones((4, 7))"
+    space: dict[str, type] = {}
+    exec(DENSE.format(made=made, w="self.v", b="0", kept="pass"), space)
+    with pytest.raises(StudentError, match="more than 5,000 arrays and numbers"):
+        cr.check_gradients(space["Dense"], input_shape=(7,))
 
 
 @settings(max_examples=25, deadline=None)

@@ -110,7 +110,6 @@ def test_what_does_not_go_together(invoke: Invoke, finished: Path, tmp_path: Pat
     refused(invoke("explain", "--model", "nothing"), "unknown model 'nothing'")
     refused(invoke("explain", finished, "--model", "mlp"), "found both")
     refused(invoke("explain", finished, "--port", "70000"), "70000")
-    refused(invoke("explain", finished, "--rate", "3"), "--rate is for a number named by --cell")
     refused(invoke("explain", finished, "--json"), "--json is for a number named by --cell")
     refused(invoke("explain", finished, "--cell", "loss.y", "--port", "1"), "--port is for the page: leave out --cell")
     refused(invoke("explain", finished, "--html", "x.html", "--no-browser"), "leave out --port and --no-browser")

@@ -73,7 +73,7 @@ def test_folders_are_dated_and_never_used_twice(invoke, digits):
 
 def test_options_override_the_recipe(invoke, digits):
     words = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
-    words += " --seed 3 --clip-norm 2"
+    words += " --seed 3 --clip-norm 2 --class-weight balanced --accumulate 3 --average 0.9"
     words += " --loss mean-squared-error --augment shift=1,flip --normalise scale --validation 0.25 --patience 2"
     result = invoke(
         "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"
@@ -94,10 +94,25 @@ def test_options_override_the_recipe(invoke, digits):
         "rates": "none",
         "seed": 3,
         "smoothing": 0.0,
+        "look_ahead": None,
+        "class_weight": "balanced",
+        "accumulate": 3,
+        "shards": 1,
+        "average": 0.9,
         "views": None,
     }
     assert (job.model["dtype"], job.model["seed"], job.found["training_samples"]) == ("float64", 3, 100)
     assert job.choice.name == str(digits)
+
+
+def test_classes_have_weights(invoke, digits):
+    quick = ["train", "--data", digits, *QUICK]
+    done = invoke(*quick, "--class-weight", "3=2.5,4=0", "--out", "o")
+    assert done.exit_code == 0, done.stderr
+    assert "class weights 3=2.5,4=0" in " ".join(done.stderr.split())
+    assert running.read_job(Path("o")).recipe.to_config()["class_weight"] == {"3": 2.5, "4": 0.0}
+    refused(invoke(*quick, "--quiet", "--class-weight", "cat=2"), "class weights", "'cat'")
+    refused(invoke(*quick, "--quiet", "--class-weight", "3"), "CLASS=WEIGHT")
 
 
 def test_the_recipe_of_the_tutorial(invoke, tmp_path):

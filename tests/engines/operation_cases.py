@@ -254,7 +254,8 @@ def classes(draw: st.DrawFn, name: str) -> Any:
 
 
 @cases("half_squared_error", "half_squared_error_dp", "mean_squared_error", "mean_squared_error_dp", prediction="any")
-@cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", "absolute_error", prediction="any")
+@cases("mean_absolute_error", "mean_absolute_error_dp", "huber", "huber_dp", prediction="any")
+@cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", prediction="any")
 @cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
 def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:

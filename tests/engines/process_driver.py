@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,25 +110,34 @@ def small() -> cr.Sequential:
 
 
 def compiling() -> bool:
-    """Print the package's functions that this process compiles itself."""
-    import numba.core.event as event
+    """Print the kernels that this process compiles itself."""
+    from chainrule.engines.numba.toolchain import linking
 
     names: list[str] = []
+    compile_kernel = linking._compiled_here
 
-    class Listener(event.Listener):
-        def on_start(self, event: Any) -> None:
-            function = event.data["dispatcher"].py_func
-            if function.__module__.startswith(("chainrule", "program_")):
-                types = str(event.data["args"]).replace(" ", "")
-                names.append(f"{function.__module__}.{function.__qualname__}{types}")
+    def noted(given: linking.Link) -> bytes:
+        names.append(given.name)
+        return compile_kernel(given)
 
-        def on_end(self, event: Any) -> None:
-            pass
-
-    event.register("numba:compile", Listener())
+    linking._compiled_here = noted
     found = small().predict(X)
     print(" ".join(names), flush=True)
     return bool(np.allclose(found, np.tanh(X).reshape(70, -1), atol=1e-6))
+
+
+def stuck() -> bool:
+    """Begin to compile a kernel, and never end."""
+    from chainrule.engines.numba.toolchain import linking
+
+    def compile_forever(given: linking.Link) -> bytes:
+        print("compiling", flush=True)
+        time.sleep(SECONDS)
+        return b""
+
+    linking._compiled_here = compile_forever
+    small().predict(X)
+    return False
 
 
 def full_disk() -> bool:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,8 +64,12 @@ def test_no_kernel_reads_or_writes_outside(dtype: str) -> None:
         ("given", "behind", 999, 2, -11),
     ],
 )
-def test_one_number_too_far_stops_the_process(whose: str, side: str, place: int, many: int, code: int) -> None:
-    command = [sys.executable, "-c", READER, whose, side, str(place), str(many)]
+def test_one_number_too_far_stops_the_process(
+    whose: str, side: str, place: int, many: int, code: int, tmp_path: Path
+) -> None:
+    program = tmp_path / "reader.py"  # kernels are compiled from the file that they stand in
+    program.write_text(READER, encoding="utf-8")
+    command = [sys.executable, str(program), whose, side, str(place), str(many)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == code, done.stderr[-2000:]
 

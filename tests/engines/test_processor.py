@@ -14,10 +14,11 @@ AVX2 = {**SSE, "avx": True, "avx2": True, "fma": True}
 AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
 
 LOOK = """
-from chainrule.engines.numba.toolchain import compiling, processor, storing
-from numba.core.registry import cpu_target
+import llvmlite.binding as binding
+from chainrule.engines.numba.toolchain import machine, processor, storing
+ADD = "define <16 x float> @add(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }"
 print(8 * processor.WIDTH, processor.COUNT, storing.compiled_folder())
-print("+avx512f" in cpu_target.target_context.codegen()._tm_features)
+print("zmm" in machine._optimising().emit_assembly(binding.parse_assembly(ADD)))
 """
 
 

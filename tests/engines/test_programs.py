@@ -191,7 +191,7 @@ def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch)
         engines.thread_count()
     monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
     engines._load.cache_clear()
-    with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: numba, numpy, reference"):
+    with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: numba, numpy, jax, reference"):
         engines.find()
     engines._load.cache_clear()
 

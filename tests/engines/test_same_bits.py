@@ -53,9 +53,9 @@ def digests(process: "subprocess.Popen[str]") -> list[str]:
 def test_the_process_that_compiles_has_the_bits_of_those_that_load(
     order: str, compiling: list[str], cache: Path
 ) -> None:
-    files = sorted(cache.rglob("*.nbc"))
+    files = sorted(cache.rglob("*.o"))
     assert digests(started(cache, order)) == compiling
-    assert sorted(cache.rglob("*.nbc")) == files
+    assert sorted(cache.rglob("*.o")) == files
 
 
 def test_so_has_a_process_that_cannot_keep_them(compiling: list[str], cache: Path) -> None:

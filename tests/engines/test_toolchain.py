@@ -9,11 +9,11 @@ from typing import Any
 import llvmlite.binding as binding
 import pytest
 from llvmlite import ir
-from numba.core import types
 
 import chainrule
 from chainrule.engines.numba import tiles, toolchain
-from chainrule.engines.numba.toolchain import registers, vectors
+from chainrule.engines.numba.toolchain import by_hand, registers, vectors
+from chainrule.engines.numba.toolchain.kernel_values import FLOAT32, INT32, INT64, Literal
 
 SOURCE = Path(chainrule.__file__).parent
 ROOM = SOURCE / "engines" / "numba" / "toolchain"
@@ -22,7 +22,7 @@ FORBIDDEN = re.compile(
     r"|import_module\(.(numba|llvmlite)\b"
     r"|numba\.toolchain\.\w"
     r"|numba\.toolchain import (\w+, )*"
-    r"(ahead|compiling|elementary|elementary_code|emitting|expressions|interrupts|kernels|linking|loading|machine|processor|registers"
+    r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|processor|registers"
     r"|storing|threads|vectors|windows|windows_code)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
@@ -45,29 +45,8 @@ def test_the_face_has_what_it_names() -> None:
 
 def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None:
     for file in ROOM.glob("[!_]*.py"):
-        assert re.search(r"Tried with numba \d\.\d+ ", file.read_text("utf-8")), file.name
-
-
-NUMBERS = {types.float32: ir.FloatType(), types.int64: ir.IntType(64), types.int32: ir.IntType(32)}
-
-
-class Context:
-    """As much of numba's target context as the emitters of code use."""
-
-    def make_array(self, kind: Any) -> Any:
-        return lambda context, builder, value: SimpleNamespace(data=value)
-
-    def cast(self, builder: Any, value: Any, found: Any, wanted: Any) -> Any:
-        return value
-
-    def get_data_type(self, kind: Any) -> Any:
-        return NUMBERS[kind]
-
-    def get_value_type(self, tile: vectors.Tile) -> Any:
-        return ir.ArrayType(ir.VectorType(NUMBERS[tile.dtype], tile.lanes), tile.rows * tile.columns)
-
-    def get_dummy_value(self) -> None:
-        return None
+        if re.search(r"^(from|import) (numba|llvmlite)", text := file.read_text("utf-8"), re.MULTILINE):
+            assert re.search(r"Tried with (numba|llvmlite) \d\.\d+ ", text), file.name
 
 
 TILES = {  # besides all called "tile"
@@ -77,32 +56,32 @@ TILES = {  # besides all called "tile"
 
 
 def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
-    """Numba's and LLVM's type of an argument of a function of `tiles`; every pointer is `ptr`."""
+    """Return the type, and LLVM's, of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile" or (function, name) in TILES:
-        tile = vectors.Tile(types.float32, 2, 4 if name == "tile" or function == "multiply_add" else 1)
-        return tile, Context().get_value_type(tile)
+        tile = vectors.Tile(FLOAT32, 2, 4 if name == "tile" or function == "multiply_add" else 1)
+        return tile, vectors.machine_type(tile)
     if kind is int:
-        return types.int64, ir.IntType(64)
+        return INT64, ir.IntType(64)
     if kind is float:
-        return types.float32, ir.FloatType()
-    element = {"offsets": types.int64, "winner": types.int32}.get(name, types.float32)
-    return types.Array(element, 1, "C"), ir.PointerType()
+        return FLOAT32, ir.FloatType()
+    element = {"offsets": INT64, "winner": INT32}.get(name, FLOAT32)
+    return by_hand.ArrayType(element), ir.PointerType()
 
 
 @pytest.mark.skipif(binding.llvm_version_info[0] < 17, reason="this LLVM reads typed pointers only")
 @pytest.mark.parametrize("name", registers.CODE)
 def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "_pointer_to", lambda kind: ir.PointerType())
+    monkeypatch.setattr(vectors, "pointer_to", lambda kind: ir.PointerType())
     result, emit = registers.CODE[name]
     parameters = inspect.signature(getattr(tiles, name)).parameters.values()
     given = [argument(name, each.name, each.annotation) for each in parameters]
     kinds = [
-        types.IntegerLiteral(2 * (1 + (each.name == "columns"))) if each.name in ("rows", "columns", "taps") else kind
+        Literal(2 * (1 + (each.name == "columns"))) if each.name in ("rows", "columns", "taps") else kind
         for each, (kind, _) in zip(parameters, given, strict=True)
     ]
     module = ir.Module()
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [kind for _, kind in given]), name)
     builder = ir.IRBuilder(function.append_basic_block())
-    emit(Context(), builder, SimpleNamespace(args=kinds, return_type=result(kinds)), function.args)
+    emit(by_hand.Context(), builder, SimpleNamespace(args=kinds, return_type=result(kinds)), function.args)
     builder.ret_void()
     binding.parse_assembly(str(module)).verify()

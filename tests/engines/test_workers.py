@@ -60,7 +60,7 @@ def test_one_processor_is_enough() -> None:
             "~nobody-of-this-name/cache",
             "cannot be kept (CHAINRULE_CACHE=~nobody-of-this-name/cache:",
         ),
-        ("CHAINRULE_ENGINE", "cuda", "CHAINRULE_ENGINE: unknown engine 'cuda'; known: numba, numpy, reference"),
+        ("CHAINRULE_ENGINE", "cuda", "CHAINRULE_ENGINE: unknown engine 'cuda'; known: numba, numpy, jax, reference"),
         ("CHAINRULE_THREADS", "two", "CHAINRULE_THREADS=two: expected a whole number from 1 to 1024"),
     ],
 )

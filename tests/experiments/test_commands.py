@@ -9,6 +9,8 @@ import scipy.special
 from cli.commands import refused
 from PIL import Image
 
+import chainrule as cr
+from chainrule import data
 from chainrule.layers.activations import EXAMPLES
 from chainrule.markdown import write
 
@@ -95,3 +97,15 @@ def test_a_page_with_marks_keeps_its_text(tmp_path: Path) -> None:
         assert lines[-3:] == ["<!-- end of table -->", "", "Text."]
         assert "numpy engine; " in lines[8]
         assert "old" not in lines
+
+
+def test_integers_of_a_run(invoke, tmp_path):
+    layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax())
+    training, _ = data.load("mnist")
+    model = cr.Sequential(layers, training.x.shape[1:], engine="numpy")
+    model.fit(training, epochs=1, run=tmp_path / "run", progress=False)
+    result = invoke("integers", "run", "--json", "--markdown", "page.md")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (row,) = json.loads(result.stdout)
+    assert abs(row["after"] - row["before"]) <= 0.1
+    assert "| 20 of mnist |" in (tmp_path / "page.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from chainrule.explain import NextStep, Trace
 from chainrule.network import Network
 
 LOSSES = (
-    *("half_squared_error", "mean_squared_error", "softmax_cross_entropy"),
+    *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber", "softmax_cross_entropy"),
     *("binary_cross_entropy", "categorical_cross_entropy"),
 )
 ENDINGS = {"binary_cross_entropy": (cr.Sigmoid(),), "categorical_cross_entropy": (cr.Softmax(),)}

@@ -26,10 +26,10 @@ from chainrule.explain.numbers import bracketed, format_list, format_number
         (-1234565.0, "−1.23457e6"),
         (0.0001, "0.0001"),
         (0.00009999996, "0.0001"),
-        (0.0000999999, "9.99999e-5"),
-        (1.5e-7, "1.5e-7"),
-        (-1e-300, "−1e-300"),
-        (5e-324, "4.94066e-324"),
+        (0.0000999999, "9.99999e−5"),
+        (1.5e-7, "1.5e−7"),
+        (-1e-300, "−1e−300"),
+        (5e-324, "4.94066e−324"),
         (1.7976931348623157e308, "1.79769e308"),
         (100.0, "100"),
         (120000.0, "120000"),
@@ -53,7 +53,7 @@ def test_many_numbers_as_python_rounds_them():
 
 
 def test_in_equations():
-    assert (bracketed(-0.5), bracketed(0.5), bracketed(1e-7)) == ("(−0.5)", "0.5", "1e-7")
+    assert (bracketed(-0.5), bracketed(0.5), bracketed(1e-7)) == ("(−0.5)", "0.5", "1e−7")
     assert format_list([1, -2], " + ") == "1 + (−2)"
     assert format_list([1, -2], ", ") == "1, −2"
     assert format_list(list(range(12)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"

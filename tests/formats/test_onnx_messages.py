@@ -1,4 +1,4 @@
-"""The reader of ONNX files beside the package onnx: messages, tensors of every type, data in other files."""
+"""Messages of ONNX, read and written, beside the package onnx; tensors of every type, data in other files."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -67,6 +67,7 @@ def test_bfloat16_becomes_float32() -> None:
     np.testing.assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
 def test_packed_numbers(numbers: list[int]) -> None:
     attribute = helper.make_tensor("w", TensorProto.INT64, (len(numbers),), numbers)
@@ -118,3 +119,40 @@ def test_a_tensor_that_claims_more_than_it_has_is_refused() -> None:
     tensor.dims[:] = [2**40, 2**20]
     with pytest.raises(FormatError, match="'w': it has 8 bytes"):
         onnx_tensors.array(message_of(tensor), None)
+
+
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+REALS = st.floats(width=32, allow_nan=False)
+
+
+@settings(deadline=None)
+@given(INTEGERS, st.lists(INTEGERS), REALS, st.lists(REALS), st.text(), st.lists(st.text(), min_size=1))
+def test_what_is_written_is_read_by_the_package(
+    integer: int, integers: list[int], real: float, reals: list[float], text: str, names: list[str]
+) -> None:
+    """The package encodes the message again to the same bytes, so order and form of the fields are its own."""
+    kinds = onnx.AttributeProto
+    attributes = [
+        onnx_messages.Attribute("a", kinds.INT, integer=integer),
+        onnx_messages.Attribute("b", kinds.INTS, integers=integers),
+        onnx_messages.Attribute("c", kinds.FLOAT, real=real),
+        onnx_messages.Attribute("d", kinds.FLOATS, reals=reals),
+        onnx_messages.Attribute("e", kinds.STRING, text=text.encode()),
+    ]
+    node = onnx_messages.OnnxNode(names, ["y", ""], "node", "Custom", text, attributes)
+    weights = onnx_messages.TensorMessage([2, 0, 3], TensorProto.FLOAT, "w", b"")
+    graph = onnx_messages.GraphMessage(text, [node], [weights])
+    message = onnx_messages.ModelMessage(
+        graph, [onnx_messages.Opset("", 13)], text, metadata=[onnx_messages.Pair("k", text)]
+    )
+    content = onnx_messages.serialize(message)
+    theirs = onnx.ModelProto.FromString(content)
+    assert theirs.SerializeToString() == content
+    (found,) = theirs.graph.node
+    assert ([*found.input], [*found.output], found.name, found.domain) == (names, ["y", ""], "node", text)
+    values = [helper.get_attribute_value(each) for each in found.attribute]
+    assert values == [integer, integers, real, reals, text.encode()]
+    assert numpy_helper.to_array(theirs.graph.initializer[0]).shape == (2, 0, 3)
+    assert {each.key: each.value for each in theirs.metadata_props} == {"k": text}
+    again = onnx_messages.parse(memoryview(content))
+    assert onnx_messages.serialize(again) == content

@@ -89,7 +89,10 @@ ERRORS = [
         "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0",
     ),
     (lambda: Network([layers.ReLU()], (4,), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
-    (lambda: Network([layers.ReLU()], (4,), engine="cuda"), "unknown engine 'cuda'; known: numba, numpy, reference"),
+    (
+        lambda: Network([layers.ReLU()], (4,), engine="cuda"),
+        "unknown engine 'cuda'; known: numba, numpy, jax, reference",
+    ),
     (lambda: Network([layers.ReLU()], (4,), threads=0), "threads 0: expected a whole number of at least 1"),
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
     (lambda: Network([layers.Conv1D(4, 3)], (1, 8, 8)), "Conv1D 'conv1': expected an input (C, W), found 1×8×8"),

@@ -1,6 +1,7 @@
 """Compares drawn networks on the numba engine with the NumPy engine: `make networks`.
 
-PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--compiled 25] [--stop] [--markdown PAGE]
+PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--compiled 25] [--engine jax] [--stop]
+[--markdown PAGE]
 
 Programs run as plain Python around compiled kernels (`interpreted`), half of them with layers treated as large ones;
 one in `--compiled` is compiled whole instead, as for users, with real threads.
@@ -50,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first network")
     parser.add_argument("--compiled", type=int, default=25, help="compile one in so many whole; 0: none")
+    parser.add_argument("--engine", default="numba", help="compare another engine, without programs to interpret")
     parser.add_argument("--stop", action="store_true", help="at the first that differs, with a traceback")
     parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the counts between the marks of a page")
     return parser.parse_args()
@@ -62,11 +64,11 @@ def _outcome(number: int, options: argparse.Namespace) -> str:
     from networks.drawing import draw_network
 
     drawn = draw_network(options.seed, number)
-    whole = options.compiled and number % options.compiled == 0
+    whole = options.engine != "numba" or (options.compiled and number % options.compiled == 0)
     running: Any = contextlib.nullcontext() if whole else interpreted.running(small=number // 2 % 2 == 1)
     try:
         with running:
-            return compare(drawn)
+            return compare(drawn, options.engine)
     except Exception as error:
         if options.stop:
             raise

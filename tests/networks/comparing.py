@@ -74,6 +74,10 @@ def trained(drawn: Drawn, model: Model, x: Array, t: Array) -> Results:
         found[f"weights after step {turn} of {count}"] = model.parameters.copy()
         found[f"statistics after step {turn} of {count}"] = model.statistics.copy()
     size = drawn.batches[0]
+    cut = Stepper(model, drawn.optimizer, drawn.loss or "", drawn.clip_norm, shards=2 + size % 7)
+    outcome = cut.step(x[:size], t[:size], step=1, rate=drawn.optimizer.rate, seed=6)
+    found["step in shards"] = np.array([outcome.loss, outcome.norm])
+    found["weights after shards"], found["statistics after shards"] = model.parameters.copy(), model.statistics.copy()
     options: dict[str, Any] = {"loss": drawn.loss, "optimizer": drawn.optimizer, "clip_norm": drawn.clip_norm}
     model.fit(x, t, batch_size=size, progress=False, **options)
     found[f"weights after fit by {size}"], found["statistics after fit"] = model.parameters, model.statistics

@@ -127,7 +127,7 @@ def test_the_cases_of_a_formula() -> None:
 def test_numbers_that_are_raised_to_a_power() -> None:
     square = formula.parse("q = g^{2} + e^{−g}")
     assert in_numbers(square, {"g": -2.0}) == "(−2)^{2} + e^{−(−2)}"
-    assert in_numbers(square, {"g": 1e-7}) == "(1e-7)^{2} + e^{−1e-7}"
+    assert in_numbers(square, {"g": 1e-7}) == "(1e−7)^{2} + e^{−1e−7}"
     assert result(square, {"g": -2.0}) == 4 + math.exp(2)
     assert evaluate(["/", 1.0, 0.0], {}) == math.inf
 

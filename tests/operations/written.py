@@ -8,12 +8,14 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+import numpy as np
 from docs.pages import FOLDER, stated
 
 from chainrule import reference
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Any] = {
     "tanh": math.tanh,
     "arctan": math.atan,
     "erfc": math.erfc,
@@ -22,6 +24,7 @@ FUNCTIONS = {
     "sqrt": math.sqrt,
     "max": max,
     "min": min,
+    "sgn": np.sign,
     "pi": math.pi,
 }
 SIGNS = {

@@ -204,6 +204,8 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
 ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
     "half_squared_error": ((cr.Sigmoid(),), (cr.LeakyReLU(0.3),), (cr.Dense(4),)),
     "mean_squared_error": ((cr.Tanh(),), (cr.GELU(),), (cr.Dense(3, bias=False),)),
+    "mean_absolute_error": ((cr.Tanh(),), (cr.Dense(3),)),
+    "huber": ((cr.GELU(),), (cr.Dense(4),)),
     "binary_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Softmax())),
     "categorical_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
     "softmax_cross_entropy": ((cr.Dense(4),), (cr.Arctan(),)),

@@ -186,6 +186,14 @@ def _(onnx: Onnx, p: Array, t: Array):
     return onnx("ReduceMean", onnx("Mul", difference, difference), np.array([1]), keepdims=0)
 
 
+@oracle("huber")
+def _(onnx: Onnx, p: Array, t: Array):
+    """Integrate the slope: Σ of the parts of the error within and beyond 1."""
+    size = onnx("Abs", onnx("Sub", p, t))
+    within = onnx("Min", size, np.ones((), p.dtype))
+    return onnx("ReduceMean", onnx("Sub", size, onnx("Mul", within, 1 - within / 2)), np.array([1]), keepdims=0)
+
+
 def clipped(onnx: Onnx, p: Array, least: float, most: float) -> Array:
     return onnx("Clip", p, np.array(least, p.dtype), np.array(most, p.dtype))
 
@@ -227,7 +235,7 @@ def _(onnx: Onnx, p: Array, t: Array):
     return onnx("ReduceMean", onnx("Equal", found, wanted).astype(p.dtype), np.array([1]), keepdims=0)
 
 
-@oracle("absolute_error")
+@oracle("mean_absolute_error")
 def _(onnx: Onnx, p: Array, t: Array):
     return onnx("ReduceMean", onnx("Abs", onnx("Sub", p, t)), np.array([1]), keepdims=0)
 

@@ -11,6 +11,8 @@ from chainrule.errors import ShapeError
 LOSSES = [
     "half_squared_error",
     "mean_squared_error",
+    "mean_absolute_error",
+    "huber",
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "softmax_cross_entropy",
@@ -37,6 +39,30 @@ def test_squared_errors_by_hand():
     np.testing.assert_array_equal(reference.half_squared_error_dp(p, t, batch=1), p - t)  # and 27
     np.testing.assert_allclose(reference.mean_squared_error(p, t), [5 / 3, 3], rtol=1e-15)
     np.testing.assert_allclose(reference.mean_squared_error_dp(p, t), (p - t) / 3, rtol=1e-15)  # 2/K over N = 2
+
+
+def test_absolute_and_huber_losses_by_hand():
+    """Draw the line between parabola and line at a difference of exactly 1; the slope is 0 where there is none."""
+    p, t = frozen([[1.0, -2, 5], [0, 0.5, 2.5]]), frozen([[0.0, 2, 5], [0, 0, 0]])
+    np.testing.assert_allclose(reference.mean_absolute_error(p, t), [5 / 3, 1], rtol=1e-15)
+    np.testing.assert_array_equal(reference.mean_absolute_error_dp(p, t, batch=1) * 3, [[1, -1, 0], [0, 1, 1]])
+    np.testing.assert_allclose(reference.huber(p, t), [(0.5 + 3.5) / 3, (0.125 + 2) / 3], rtol=1e-15)
+    np.testing.assert_allclose(reference.huber_dp(p, t, batch=1), [[1 / 3, -1 / 3, 0], [0, 0.5 / 3, 1 / 3]], rtol=1e-15)
+
+
+def test_huber_against_scipy():
+    p, t = samples("huber")
+    p = 3 * p
+    assert {*(np.abs(p - t) > 1).ravel()} == {True, False}
+    np.testing.assert_allclose(reference.huber(p, t), special.huber(1, p - t).mean(1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["mean_absolute_error", "huber"])
+def test_a_difference_that_is_no_number_is_no_number(name):
+    p, t = frozen([[np.nan, 1.0], [np.inf, 1.0]]), frozen([[0.0, 0.0], [0.0, 0.0]])
+    forward, backward = pair(name)
+    np.testing.assert_array_equal(forward(p, t), [np.nan, np.inf])
+    np.testing.assert_array_equal(backward(p, t, batch=1), [[np.nan, 0.5], [0.5, 0.5]])
 
 
 def test_binary_cross_entropy_by_hand():
@@ -90,7 +116,7 @@ def test_gradient_of_the_mean(name):
     assert_gradient(lambda p: forward(p, t).mean(), p, frozen(1.0), backward(p, t))
 
 
-@pytest.mark.parametrize("name", ["half_squared_error", "mean_squared_error", "softmax_cross_entropy"])
+@pytest.mark.parametrize("name", [*LOSSES[:4], "softmax_cross_entropy"])
 def test_gradient_for_targets_of_any_numbers(name):
     p, t = normals(2, (3, 4), (3, 4))
     forward, backward = pair(name)
@@ -156,9 +182,9 @@ def test_correct_labels():
     np.testing.assert_allclose(reference.correct_labels(p, t), [1, 1 / 3, 2 / 3], rtol=1e-15)
 
 
-def test_absolute_error():
+def test_mean_absolute_error():
     p, t = frozen([[1.0, -2], [0, 3]]), frozen([[0.0, 2], [0, 4]])
-    np.testing.assert_array_equal(reference.absolute_error(p, t), [2.5, 0.5])
+    np.testing.assert_array_equal(reference.mean_absolute_error(p, t), [2.5, 0.5])
 
 
 def test_correct_places_nan_as_argmax_does():

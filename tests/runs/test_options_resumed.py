@@ -1,4 +1,4 @@
-"""A run with smoothed labels, rates of single parameters, alternating flips and whitening kernels, resumed."""
+"""A run with smoothed labels, rates of parameters, look-ahead, alternating flips and whitening kernels, resumed."""
 
 import pytest
 from runs.run_driver import make_job
@@ -9,6 +9,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.rates import Rates
 from chainrule.runs import running
 from chainrule.schedules import Triangular
+from chainrule.training.look_ahead import LookAhead
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
 
@@ -33,7 +34,11 @@ def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -
         normalise="standardise",
         augmentation=Augmentation(shift=2, flip="alternate", reflect=True),
         smoothing=0.2,
+        class_weight={0: 2, 1: 0.5},
+        accumulate=2,
+        average=0.9,
         rates=Rates.parse("conv1.w=0,beta=16,gamma=0"),
+        look_ahead=LookAhead(4, 0.9),
         views=cr.Views(flip=True, shift=1),
         seed=5,
     )

@@ -94,6 +94,8 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
 ENDINGS: dict[str, list[Layer]] = {
     "half_squared_error": [],
     "mean_squared_error": [cr.Tanh()],
+    "mean_absolute_error": [],
+    "huber": [],
     "binary_cross_entropy": [cr.Sigmoid()],
     "categorical_cross_entropy": [cr.Softmax()],
     "softmax_cross_entropy": [],

@@ -80,9 +80,9 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
     given: list[dict[str, Any]] = []
     step = trainer.stepper.step
 
-    def spy(x: Any, t: Any, **options: Any) -> Outcome:
+    def spy(x: Any, t: Any, weights: Any = None, **options: Any) -> Outcome:
         given.append({"x": x.copy(), "t": t.copy(), **options})
-        return step(x, t, **options)
+        return step(x, t, weights, **options)
 
     trainer.stepper.step = spy
     return given

@@ -2,6 +2,10 @@
 
 import { operations } from "/engine/operations.js";
 import { streamNumber, uniform } from "/engine/randomness.js";
+import { LossOf, canNudge } from "/engine/nudge.js";
+import { clipping } from "/engine/updating.js";
+import { changeOf } from "/explain/change.js";
+import { strongestPaths } from "/explain/paths.js";
 import { factor } from "/engine/schedules.js";
 import { answer, makeTrace, normalised } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
@@ -37,6 +41,23 @@ const FUNCTIONS = {
   normalised: (description, picture) => array(normalised(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
+  nudgeable: (tensor) => canNudge(trace, tensor),
+  nudged(tensor, flat, values, epsilon) {
+    const loss = new LossOf(trace, tensor, flat);
+    return [values.map((value) => loss.at(value)), loss.quotient(epsilon)];
+  },
+  paths: (cell, many, beam) => strongestPaths(trace, cell, many, beam),
+  changed(description, frame, picture, after, gradient, cells) {
+    const values = raw(frame);
+    const norm = Math.hypot(...gradient.data);
+    const scale = clipping(norm, description.recipe.clip_norm);
+    const batch = { step: frame.step, rate: frame.rate, norm, scale, factors: {}, numbers: [0], labels: null, images: null };
+    const next = { ...values, parameters: after.data };
+    trace = makeTrace(description, values, { ...picture, x: picture.x.data }, {
+      batch: { ...batch, gradient: gradient.data, after: next },
+    });
+    return cells.map(([name, index]) => changeOf(trace, name, index));
+  },
   canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
   reach: (cells) =>
     cells.map(([cell, phase]) => ({ from: sourcesOf(trace, cell), to: readersOf(trace, cell, phase) })),

@@ -61,7 +61,7 @@ class Subject:
             DataChoice(str(data)),
             moments=self.moments,
             history=history,
-            trainable=False,
+            untrainable="a fixed network",
         )
 
 

@@ -190,6 +190,8 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "labels": answers(3, "binary_cross_entropy", tasks.MULTI_LABEL, optimizers.Nesterov(0.1, decay=0.2)),
     "numbers": answers(2, "mean_squared_error", tasks.REGRESSION, optimizers.RMSProp(0.01)),
     **{f"branching-{seed}": branching(seed) for seed in (1, 2)},
+    "distances": answers(2, "mean_absolute_error", tasks.REGRESSION, optimizers.SGD(0.1)),
+    "robust": answers(2, "huber", tasks.REGRESSION, optimizers.SGD(0.1)),
     "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, decay=0.3)),
     **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
 }

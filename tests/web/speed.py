@@ -143,7 +143,7 @@ def play(page: Page) -> None:
     """Play the sum of a gradient of the second convolution quickly."""
     page.evaluate("location.hash = '#/network/backward/conv2.dw[3,1,0,2]?sample=0'")
     page.wait_for_selector(".made-play")
-    page.locator(".made-speed input").fill("0.8")
+    page.locator(".made-speed input").fill("0.6")
     page.keyboard.press("Home")
     page.evaluate("window.frameTimes.length = 0")
     page.locator(".made-play").click()

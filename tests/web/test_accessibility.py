@@ -46,7 +46,7 @@ PLACES = {  # place: selector that appears once it is shown
     "walk": ("#/walk/4", ".stop[data-stop]"),
 }
 BRANCHES = {
-    "forward": ("#/network/forward", ".wire-end"),
+    "forward": ("#/network/forward", ".river-track[data-phase=forward]"),
     "sum": ("#/network/backward/add1.dy[0,2,3]", name_is("add1.dy[0,2,3]")),
     "update": ("#/network/update", ".river-track[data-phase=update]"),
 }

@@ -272,6 +272,9 @@ def test_every_kind_of_cell_is_explained_by_the_panel(lab: "Page") -> None:
         cell.click()
         assert f"{lab.locator('#lab .made-name').inner_text()} = " in (cell.get_attribute("aria-label") or "")
         assert (cell.get_attribute("aria-label") or "").endswith(f"= {lab.locator('#lab .made-value').inner_text()}")
+        assert lab.locator("#lab .made-name").is_visible()
+        assert (lab.locator("#lab .made-name").bounding_box() or {})["y"] < lab.evaluate("innerHeight")
+        lab.mouse.move(1, 1)  # what is under the pointer lights up its own cells
         assert cell.get_attribute("data-mark") == "chosen"
         assert lab.locator("#lab [data-mark=from]").count() > 0
     for kind in ("max", "average", "sum"):

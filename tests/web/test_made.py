@@ -20,6 +20,13 @@ PHONE: "ViewportSize" = {"width": 390, "height": 844}
 NETWORKS = {name: getattr(fixed_networks, name)() for name in ("plain", "rich", "yes_or_no", "squares")}
 WIDE = ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
 PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
+ENDED = "() => /^(\\d+) of \\1$/.test(document.querySelector('.made-where-now').textContent)"
+# how far the computation reaches below the window, and whether the network above it is visible
+FITS = """() => {
+  const bottom = (name) => document.querySelector(name)?.getBoundingClientRect().bottom ?? 0;
+  const { top } = document.querySelector(".made-strip").getBoundingClientRect();
+  return [Math.max(bottom(".made-show"), bottom(".made-equations")) - innerHeight, top];
+}"""
 SHOWS = "cell => document.querySelector('.made-name')?.textContent === cell"
 
 
@@ -85,18 +92,23 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
     return list(kinds.values())
 
 
-def test_a_sum_grows_term_by_term(opened: "Page", plain: str) -> None:
+@pytest.mark.parametrize("order", ["by place", "largest first"])
+def test_a_sum_grows_term_by_term(opened: "Page", plain: str, order: str) -> None:
     record = NETWORKS["plain"].trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
-    terms = [term.value for term in record.derived.terms]
+    terms = [term.value for term in record.derived.terms if term.value]
+    assert 4 < len(terms) < len(record.derived.terms)  # some are 0, and left out
+    if order == "largest first":
+        terms.sort(key=abs, reverse=True)
     show(opened, plain, "conv2.dw[3,1,0,2]")
+    opened.get_by_role("button", name=order).click()
     opened.keyboard.press("Home")
     assert number(opened, ".made-so-far .made-digits") == 0
-    for count in range(1, 8):
+    for count in range(1, len(terms)):
         opened.keyboard.press("ArrowRight")
         assert number(opened, ".made-so-far .made-digits") == pytest.approx(sum(terms[:count]), rel=1e-5)
         assert opened.locator(".made-where-now").inner_text() == f"{count} of {len(terms)}"
     opened.keyboard.press("ArrowLeft")
-    assert number(opened, ".made-so-far .made-digits") == pytest.approx(sum(terms[:6]), rel=1e-5)
+    assert number(opened, ".made-so-far .made-digits") == pytest.approx(sum(terms[: len(terms) - 2]), rel=1e-5)
 
 
 def number(page: "Page", selector: str) -> float:
@@ -105,10 +117,11 @@ def number(page: "Page", selector: str) -> float:
 
 def test_playing_ends_at_the_sum(opened: "Page", plain: str) -> None:
     show(opened, plain, "conv1.y[2,3,4]", "forward")
-    opened.locator(".made-speed input").fill("1")
+    assert float(opened.locator(".made-rate").inner_text().removesuffix(" s")) <= 8
+    opened.locator(".made-speed input").fill("1")  # in one second
     opened.locator(".made-name").focus()
     opened.keyboard.press("Space")
-    opened.wait_for_function("() => document.querySelector('.made-where-now').textContent === '13 of 13'")
+    opened.wait_for_function(ENDED, timeout=3000)
     assert opened.locator(".made-so-far .made-digits").inner_text() == value(opened)
 
 
@@ -218,6 +231,7 @@ def test_the_largest_terms_first(opened: "Page", plain: str) -> None:
     terms = NETWORKS["plain"].trace(SAMPLE).explain("dense1.y[2]").derived.terms
     show(opened, plain, "dense1.y[2]", "forward")
     opened.get_by_role("button", name="largest first").click()
+    opened.locator(".made-fold summary").first.click()
     rows = opened.locator(".made-term-value").all_inner_texts()
     shown = [abs(float(text.replace("−", "-"))) for text in rows]
     expected = sorted((abs(term.value) for term in terms), reverse=True)
@@ -249,6 +263,35 @@ def test_softmax_with_cross_entropy_collapses(opened: "Page", plain: str) -> Non
     ]
     assert slopes == pytest.approx(p * (np.eye(5)[3] - p[3]), rel=1e-5)
     assert opened.locator(".made-chain .made-total").inner_text() == value(opened)
+
+
+# ------------------------------------------------------------------------------------------------ one screen
+
+
+def test_a_whole_computation_fits_into_one_screen(opened: "Page", plain: str) -> None:
+    opened.set_viewport_size({"width": 1280, "height": 720})
+    beyond: dict[str, object] = {}
+    for cell in ("conv2.dw[3,1,0,2]", "conv2.y[1,2,3]", "relu1.dy[1,0,3]", "dense1.y[2]", "pool1.y[2,1,2]"):
+        show(opened, plain, cell)
+        for key in ("Home", "ArrowRight", "ArrowRight"):
+            opened.keyboard.press(key)
+        below, top = opened.evaluate(FITS)
+        if below > 0 or not 0 <= top < 60:
+            beyond[cell] = below, top
+    opened.set_viewport_size(DESKTOP)
+    assert not beyond
+
+
+def test_the_strip_shows_the_path_and_leads_along_it(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv2.y[1,2,3]", "forward")
+    opened.locator(".made-onward a").first.click()
+    opened.wait_for_function(SHOWS, arg="relu2.y[1,2,3]")
+    walked = opened.locator(".made-strip .walked .strip-name")
+    assert walked.all_inner_texts() == ["conv2", "relu2"]
+    assert opened.locator(".made-strip [aria-current] .strip-name").inner_text() == "relu2"
+    walked.first.click()
+    opened.wait_for_function(SHOWS, arg="conv2.y[1,2,3]")
+    assert opened.locator(".made-strip .source .strip-name").all_inner_texts() == ["relu1"]
 
 
 # ------------------------------------------------------------------------------------------------ everybody
@@ -286,12 +329,14 @@ def test_less_motion_shows_the_rotated_kernel_at_once(browser: "Browser", plain:
 
 def test_everything_is_reached_by_the_keyboard(opened: "Page", plain: str) -> None:
     show(opened, plain, "conv2.y[3,1,0]", "forward")
+    opened.evaluate("document.querySelector('details.made-fold').open = true")  # a fold stays as it was left
+    opened.evaluate("document.activeElement.blur()")
     opened.keyboard.press("Home")
     opened.keyboard.press("ArrowRight")
     opened.locator(".made-name").focus()
     parts = [f"made-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")]
     reached: set[str] = set()
-    for _ in range(30):
+    for _ in range(45):
         opened.keyboard.press("Tab")
         reached.add(opened.evaluate(PART, ", ".join(f".{part}" for part in parts)))
     assert set(parts) <= reached

@@ -129,7 +129,7 @@ def test_norms_by_layer_are_those_of_the_step(data: Path) -> None:
     model = small(data).model
     training, _ = subject.choice.load(subject.recipe.seed)
     trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
-    x, t = trainer.batch(0)
+    x, t, _ = trainer.batch(0)
     walk = Interpreter(engines.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
     gradient = walk.gradients(x, t, seed=subject.recipe.seed, step=1)[2]
     assert list(found["norms"]) == ["conv1", "norm1", "dense1"]

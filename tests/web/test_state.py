@@ -9,7 +9,16 @@ if TYPE_CHECKING:
 
 READ = 'async (hash) => (await import("/state.js")).readAddress(hash)'
 WRITTEN = 'async (place) => (await import("/state.js")).address(place)'
-START = {"view": "network", "phase": "forward", "cell": None, "sample": None, "step": None, "rest": ""}
+START = {
+    "view": "network",
+    "phase": "forward",
+    "cell": None,
+    "sample": None,
+    "step": None,
+    "alone": False,
+    "hall": False,
+    "rest": "",
+}
 
 
 @pytest.mark.parametrize(
@@ -20,6 +29,8 @@ START = {"view": "network", "phase": "forward", "cell": None, "sample": None, "s
             "phase": "backward", "cell": "conv2.dw[3,1,0,2]", "sample": 12, "step": 300}),
         ("#/network/forward/loss.y?sample=0", {"cell": "loss.y", "sample": 0}),
         ("#/network/update?step=0", {"phase": "update", "step": 0}),
+        ("#/network/update?sample=2&alone&x=a", {"phase": "update", "sample": 2, "alone": True, "rest": "x=a"}),
+        ("#/network/update?step=3&hall", {"phase": "update", "step": 3, "hall": True}),
         ("#/network?open=1&x=a", {"rest": "open=1&x=a"}),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from web import fixed_networks
+from web import fixed_networks, serving
 from web.fixed_page import Subject, served
 from web.watching import watched
 
@@ -16,6 +16,8 @@ from chainrule import layers, optimizers
 from chainrule.explain import Trace
 from chainrule.explain.numbers import format_number
 from chainrule.training.recipe import Recipe
+from chainrule.web.guard import Key
+from chainrule.web.session import Session
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -279,14 +281,25 @@ def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) ->
     assert set(IDS) - set(seen) == left_out
 
 
-def test_an_untrained_network_is_said_to_be_one(page: "Page", subject: Subject) -> None:
+def test_an_untrained_network_is_said_to_be_one(page: "Page", session: Session) -> None:
+    page.set_default_timeout(8000)
+    key = Key(serving.free_port())
+    with serving.listening(session, key):
+        page.goto(f"{key.address}#/walk/1?sample=0")
+        page.wait_for_selector(".stop")
+        assert "not trained yet" in page.locator(".walk-meta").inner_text()
+        assert "both signs" not in page.locator(".stop").inner_text()
+        page.goto("about:blank")
+
+
+def test_nothing_is_said_of_the_training_of_a_file(page: "Page", subject: Subject) -> None:
     """Adam's first step is the rate itself, against the gradient: docs/derivations/updates.md."""
     page.set_default_timeout(8000)
     new = replace(subject, step=0, moments=tuple(np.zeros_like(moment) for moment in subject.moments))
     with served(new) as address:
         page.goto(f"{address}#/walk/{len(IDS)}?sample=0")
         page.wait_for_selector(".stop")
-        assert "not trained yet" in page.locator(".walk-meta").inner_text()
+        assert "with the weights of its file" in page.locator(".walk-meta").inner_text()
         gradient = new.trace(0)["conv2.dw"]
         sign = np.sign(gradient.flat[np.abs(gradient).argmax()])
         assert right(page) == rough(-sign * new.rate)

@@ -25,4 +25,4 @@ def watched(page: "Page") -> Iterator["Page"]:
     yield page
     page.remove_listener("pageerror", threw)
     page.remove_listener("console", said)
-    assert not wrong
+    assert not wrong, wrong

@@ -4,13 +4,13 @@ Gradients are compared with derivatives of the subject's own forward pass, the f
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
-from chainrule.check import kinks
+from chainrule.check import kinks, probes
 from chainrule.check.diagnoses.truth import same
 from chainrule.check.extra_checks import STALE
 from chainrule.check.judging import EXACT, Case, Judge, explain
@@ -105,7 +105,31 @@ def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
     cases = [case for one in wrong if (case := one.case(row.tensor))]
     if any(_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))):
         return (STALE,)
-    return explain(row.tensor, cases, row.tolerance) if cases else ()
+    told = explain(row.tensor, cases, row.tolerance) if cases else ()
+    for case in _further_cases(row.tensor, wrong[0].probe) if len(told) > 1 else ():
+        told = explain(row.tensor, [*cases, case], row.tolerance) or told
+        cases = [*cases, case]
+        if len(told) == 1:
+            break
+    return told
+
+
+def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
+    """Yield cases on which mistakes that agree so far may differ: whole numbers full of ties, values far from zero."""
+    name, judge = probe.subject.tests[0], probe.judge
+    if name != "x" or judge is None:
+        return
+    shape, generator = probe.values[name].shape, np.random.default_rng(0)
+    for x in (kinks.tied_integers(shape, generator), probes.far(shape, generator)):
+        values = {**probe.values, name: x}
+        try:
+            y = probe.subject.output(values)
+            found = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+        except (StudentError, KeyError):
+            continue
+        right = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
+        if y.shape == probe.dy.shape and not same(found, right, EXACT):
+            yield Case(judge, values, probe.dy, y, found)
 
 
 def _stale(tensor: str, case: Case, earlier: Values) -> bool:

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from chainrule.errors import DataError, printable
 
@@ -45,13 +45,33 @@ def entries(folder: Path) -> list[Submission]:
     places = sorted(place for place in folder.iterdir() if not _is_ignored(place))
     if not places:
         raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
-    shared = tuple(place for place in folder.iterdir() if place.name.startswith("_") and _holds_no_links(place))
+    shared = _shared(folder)
     return [_entry(place, shared) for place in places]
+
+
+def single_entry(place: Path) -> Submission:
+    """Return the only entry of a grading: a file, or a folder that one student has handed in; DataError for neither."""
+    if not place.exists():
+        raise DataError(f"{place}: no such file or folder")
+    place = place.resolve()
+    return _entry(place, _shared(place.parent) if place.is_file() else ())
 
 
 def ignored_entries(folder: Path) -> list[str]:
     """Return the names in a folder that begin with _ or . and so are not submissions."""
     return sorted(printable(place.name) for place in folder.iterdir() if _is_ignored(place))
+
+
+def student_of(submission: str) -> str:
+    """Return the name of the student: that of the handed-in folder, or that of the file without its ending."""
+    parts = PurePath(submission).parts
+    name = PurePath(parts[0] if parts else submission)
+    return name.stem if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK) else name.name
+
+
+def _shared(folder: Path) -> tuple[Path, ...]:
+    """Return what submissions may import besides their own files."""
+    return tuple(place for place in folder.iterdir() if place.name.startswith("_") and _holds_no_links(place))
 
 
 def _is_ignored(place: Path) -> bool:

@@ -4,34 +4,28 @@ import copy
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from chainrule import losses
-from chainrule.check import expressions, probes, students
-from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
-from chainrule.check.extra_checks import ONE, OVERWRITTEN, KnownProbe, extra_checks, failed
-from chainrule.check.guessing import guess
-from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.judging import Judge, LayerJudge, LossJudge
+from chainrule.check import expressions, probes
+from chainrule.check.checker import examine, prepare, ties, with_diagnoses
+from chainrule.check.files import LocalFile, check_file
+from chainrule.check.judging import LayerJudge, LossJudge
+from chainrule.check.learners import TIED, LearnerTask, check_layer, check_loss, extra_rows, on_shape
 from chainrule.check.report import Report, Row
-from chainrule.check.student_losses import SubmittedLoss
-from chainrule.check.students import SubmittedLayer
-from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject, Values
-from chainrule.check.unchecked import complete, parameters_without_gradient
-from chainrule.errors import OptionError, ShapeError, StudentError, quoted
-from chainrule.layers import BatchNorm2D, Layer
+from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
+from chainrule.check.unchecked import parameters_without_gradient
+from chainrule.errors import OptionError, quoted
+from chainrule.layers import Layer
 from chainrule.network import Network
-from chainrule.shapes import is_whole, text
+from chainrule.shapes import is_whole
 from chainrule.student import Student
-from chainrule.student.losses import LossFunctions
 
-TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 MODEL_LIMIT = 8  # entries of a model's tensor that are checked one by one
 MODEL_SAMPLES = 2
-SECOND = 1e-9
 
 
 def check_gradients(
@@ -98,11 +92,15 @@ def _check(
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
         found = LayerSubject(subject, shape or probes.shape_for(subject), engine=engine)
-        return Report(found.name, tuple(_layer(found, seed)), (_on_shape(found.shape),))
+        return Report(found.name, tuple(_layer(found, seed)), (on_shape(found.shape),))
     if isinstance(against, str):
-        return _student_loss(subject, losses.find(against), seed, name)
+        return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
+    if isinstance(subject, ModuleType) and against is None and shape is None:
+        found = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
+        if found is not None:
+            return found
     student = subject if isinstance(subject, Student) else Student(subject, name)
-    return _student(student, against, shape, seed, constants)
+    return check_layer(student, LearnerTask(against, shape, constants=tuple(constants)), seed)
 
 
 def check_everything(engine: str | None, seed: int) -> Report:
@@ -123,24 +121,13 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     if subject.plan.forward and subject.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
     other = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed + 2)
-    return rows + _extra_checks(found, other)
+    return rows + extra_rows(found, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
     subject.values = probes.predictions(loss, seed)
     return with_diagnoses([examine(prepare(subject, subject.values, seed, LossJudge(subject)))])
-
-
-def _student_loss(source: Any, loss: str, seed: int, name: str | None) -> Report:
-    meant = LossSubject(loss, engine="reference")
-    code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
-    subject = SubmittedLoss(code, code.name, meant)
-    subject.values, other = (probes.predictions(loss, number) for number in (seed, seed + 2))
-    subject.gradients(other, np.array(1.0))
-    found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
-    rows = with_diagnoses([found])
-    return Report(subject.name, (*rows, *_extra_checks(found, other)), ("on predictions 5×4",))
 
 
 def _model(
@@ -176,112 +163,3 @@ def _usual_loss(network: Network) -> str:
     """Return the model's loss; if it has none, or a custom one, the usual loss of its last layer."""
     named = getattr(network, "loss", None)
     return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[-1])
-
-
-def _student(
-    given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int, constants: Sequence[str]
-) -> Report:
-    subject, meant, notes = _matched_layer(given, against, shape, seed)
-    count = probes.samples(subject.shape)
-    first = _values(subject, count, seed + 2, meant)
-    unchecked = complete(subject, first, constants, meant is not None, seed)
-    subject.values, other = (_values(subject, count, number, meant) for number in (seed, seed + 2))
-    notes.insert(0, _on_shape(subject.shape))
-    judge = LayerJudge(meant) if meant is not None else None
-    probe = prepare(subject, subject.values, seed, judge)
-    found = examine(probe, earlier=other)
-    others, alone = _batches(subject, found, judge, seed)
-    rows = with_diagnoses([found, *others])
-    if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
-        rows += [row for row in [ties(probe, found)] if row]
-    rows += [] if any(row.is_wrong for row in rows) else alone
-    rows += [row for row in _extra_checks(found, other) if not _has_remark(row, rows)]
-    return Report(given.name, (*rows, *unchecked), tuple(notes))
-
-
-def _matched_layer(
-    given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int
-) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
-    """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
-    student, notes = copy.deepcopy(given), list[str]()
-    if against is not None:
-        meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-        subject = students.matched_to(student, meant)
-    else:
-        subject = students.alone(student, shape)
-        values = _values(subject, 2, seed)
-        meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
-        if meant is not None:
-            subject = students.matched_to(student, meant)
-            notes.append(f"forward computes {meant.name}")
-    return students.unused(given, subject), meant, notes
-
-
-def _has_remark(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
-    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
-
-
-def _extra_checks(found: Examination, other: Values) -> list[Row]:
-    """Return the rows of mistakes that do not show at the probe."""
-    rows = {row.tensor: row for row in found.rows}
-    right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
-    tolerances = {tensor: max(SECOND, 4 * row.tolerance) for tensor, row in rows.items()}
-    tolerances.setdefault("y", max(tolerances.values()))
-    known = KnownProbe(found.probe, found.claimed, tolerances, frozenset(right))
-    return extra_checks(known, other, judged=found.probe.judge is not None and "y" in right)
-
-
-def _values(
-    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Draw random values for the input and all parameters, in their shapes."""
-    shapes = (
-        meant.parameters
-        if meant is not None
-        else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
-    )
-    return probes.values(subject.shape, shapes, count, seed)
-
-
-def _batches(
-    subject: SubmittedLayer, first: Examination, judge: Judge | None, seed: int
-) -> tuple[list[Examination], list[Row]]:
-    """Check other batch sizes, and another input size where the code and the layer accept it.
-
-    Returns what was found on these probes, and the rows that are wrong for a batch of one alone. The latter get no
-    diagnosis of a classic mistake, since many mistakes give the same result on one sample.
-    """
-    if not isinstance(judge, LayerJudge):
-        return [], []
-    tolerances = {row.tensor: max(SECOND, 4 * row.tolerance) for row in first.rows}
-    count, larger = probes.samples(subject.shape), probes.larger(subject.shape)
-    found = list[Examination]()
-    for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, 1)):
-        if shape != subject.shape and not _accepts(judge, shape):
-            continue
-        if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
-            continue  # the variance of a single value is zero
-        meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
-        other = SubmittedLayer(subject.student, shape, subject.names)
-        try:
-            there = prepare(other, _values(other, samples, seed + 1, meant), seed, LayerJudge(meant))
-            found.append(quick_check(there, tolerances))
-        except StudentError as error:
-            if shape == subject.shape:
-                return found, [failed(subject.name, f"batch of {samples}", error)]
-    one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
-    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
-    return [each for each in found if len(each.probe.values["x"]) > 1], single
-
-
-def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
-    """Return whether a layer has the same parameters on inputs of another shape."""
-    try:
-        return LayerSubject(judge.meant.layer, shape, engine="numpy").parameters == judge.meant.parameters
-    except ShapeError:
-        return False
-
-
-def _on_shape(shape: tuple[int, ...]) -> str:
-    return f"on inputs {text(shape)}"

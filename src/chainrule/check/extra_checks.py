@@ -26,7 +26,10 @@ OVERWRITTEN = "arrays-overwritten"
 NARROW = 1e-3  # tolerance with inputs in float32
 HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
 
-UNBOUNDED = ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")  # losses of any predictions
+UNBOUNDED = (  # losses of any predictions
+    *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
+    "softmax_cross_entropy",
+)
 
 STALE = Diagnosis(
     "stale-forward",
@@ -131,7 +134,7 @@ def _attempt(known: KnownProbe, look: Callable[[], list[Row]]) -> list[Row]:
 
 def failed(name: str, method: str, error: StudentError) -> Row:
     """Return the row of code that raises on valid values."""
-    tensor = "x" if ".backward" in str(error) else "y"
+    tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
     told = Diagnosis("fails", f"cannot be computed: {error}")
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(told,))
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.check.entries import Submission, entries
+from chainrule.check.draws import Draw, draw
+from chainrule.check.entries import Submission, entries, single_entry, student_of
 from chainrule.check.entry import check_gradients
-from chainrule.check.host import Limits, Permissions, host_file, package_folders
+from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
 from chainrule.check.report import Report, Row
 from chainrule.check.verifying import Assignment, verify
 from chainrule.errors import ChainruleError, one_line
@@ -19,8 +20,22 @@ from chainrule.files import csv_bytes, write_atomic
 
 SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
 SEEDS = 1 << 32
-COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed")
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """Verdict on one part of a submission: the output or a gradient.
+
+    diagnosis   short names of the mistakes; empty if the part is right
+    remark      the same in sentences
+    """
+
+    part: str
+    ok: bool
+    diagnosis: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,9 @@ class Grade:
     output          beginning of what the submission printed
     judged          False if there was nothing to judge, or the grader itself failed
     seed            seed of the values that the submission was given
+    results         verdicts by part; empty if nothing was judged
+    draw            input shape and seed that were drawn from the student's name; empty if everyone is given the same
+    unisolated      why the kernel did not isolate it; empty if it did, or nothing ran
     """
 
     submission: str
@@ -45,6 +63,9 @@ class Grade:
     output: str = ""
     judged: bool = True
     seed: int = 0
+    results: tuple[PartResult, ...] = ()
+    draw: str = ""
+    unisolated: str = ""
 
     @property
     def ok(self) -> bool:
@@ -61,6 +82,9 @@ def grade(
     seconds: int = SECONDS,
     memory: int = MEMORY,
     packages: Sequence[str] = (),
+    single: bool = False,
+    by_name: bool = False,
+    student: str | None = None,
 ) -> Iterator[Grade]:
     """Yield the row of every entry of a folder, one after the other, in the order of `entries`.
 
@@ -70,11 +94,19 @@ def grade(
     seconds   limit on the time that the process of a submission takes over its answers
     memory    limit on its memory, in MB
     packages  packages that submissions may import besides NumPy and the standard library
+    single    whether the folder, or a file, is one submission
+    by_name   whether values and input shapes are drawn from the name of each student (`draws`)
+    student   name of the student of a single submission; by default that of its file or folder
     """
     task = Assignment.of(against, None if shape is None else tuple(shape))
     number = secrets.randbelow(SEEDS) if seed is None else seed
-    folders, found = package_folders(packages), entries(folder)
-    return (_row(entry, task, number, seconds, Permissions(entry.readable, folders, memory << 20)) for entry in found)
+    folders, found = package_folders(packages), [single_entry(folder)] if single else entries(folder)
+
+    def row(entry: Submission) -> Grade:
+        drawn = draw(task, number, student or student_of(entry.name)) if by_name else Draw(task, number)
+        return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20))
+
+    return map(row, found)
 
 
 def write_csv(rows: Sequence[Grade], path: Path) -> None:
@@ -82,23 +114,29 @@ def write_csv(rows: Sequence[Grade], path: Path) -> None:
     write_atomic(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
 
 
-def _row(entry: Submission, task: Assignment, seed: int, seconds: int, stranger: Permissions) -> Grade:
+def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Permissions) -> Grade:
     """Return the row of an entry; a failure of any kind becomes its remark."""
-    begin, printed = time.monotonic(), list[str]()
+    begin, printed, task, protected = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
-    def row(passed: int, diagnosis: str, remark: str, judged: bool = True) -> Grade:
-        took = round(time.monotonic() - begin, 2)
-        return Grade(entry.name, passed, len(task.parts), diagnosis, remark, took, "".join(printed), judged, seed)
+    def row(
+        passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
+    ) -> Grade:
+        took, text = round(time.monotonic() - begin, 2), "".join(printed)
+        count, record, reason = len(task.parts), drawn.record, "".join(one.reason for one in protected)
+        return Grade(entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, record, reason)
 
     if entry.file is None:
         return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
         limits = Limits(seconds, task.reply)
-        with host_file(entry.file, limits, loss=task.is_loss, stranger=stranger, printed=printed.append) as guest:
+        with open_file(
+            entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
+        ) as file:
+            guest = file.subject(loss=task.is_loss, options=task.constructor_values)
             report = check_gradients(
-                guest.subject, against=task.against, input_shape=task.shape, seed=seed, name=guest.name
+                guest, against=task.against, input_shape=task.shape, seed=drawn.seed, name=guest.name
             )
-            wrong = verify(guest.subject, task, report, seed)
+            wrong = verify(guest, task, report, drawn.seed)
         return row(*_summary(report, task.parts, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
@@ -107,26 +145,31 @@ def _row(entry: Submission, task: Assignment, seed: int, seconds: int, stranger:
         return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
 
 
-def _summary(report: Report, parts: Sequence[str], unverified: Mapping[str, str]) -> tuple[int, str, str]:
-    """Return the number of right parts, and the mistakes by name and in sentences.
+def _summary(
+    report: Report, parts: Sequence[str], unverified: Mapping[str, str]
+) -> tuple[int, str, str, tuple[PartResult, ...]]:
+    """Return the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
 
     unverified  sentences about parts that do not count, whatever the report says
     """
-    names: list[str] = []
-    told: list[str] = []
-    for part in parts:
-        rows = [row for row in report.rows if row.title == part]
-        wrong = next((row for row in rows if row.ok is not True), None)
-        if wrong is not None:
-            names.append(f"{part}: {', '.join(one.name for one in wrong.diagnoses) or 'wrong'}")
-            told.append(_sentence(wrong))
-        elif part in unverified or not rows:
-            names.append(f"{part}: wrong")
-            told.append(unverified.get(part, f"{part} was not checked."))
+    results = tuple(_part_result(part, report, unverified.get(part)) for part in parts)
     others = [row for row in report.rows if row.title not in parts and not row.ok]
-    told += [_sentence(row) for row in others]
+    told = [*(one.remark for one in results if not one.ok), *(_sentence(row) for row in others)]
+    names = [f"{one.part}: {one.diagnosis}" for one in results if not one.ok]
     right = min(len(parts) - len(names), len(parts) - bool(others))  # no full marks where something was not checked
-    return right, "; ".join(names), " ".join(dict.fromkeys(told))
+    return right, "; ".join(names), " ".join(dict.fromkeys(told)), results
+
+
+def _part_result(part: str, report: Report, unverified: str | None) -> PartResult:
+    """Return the verdict on a part: right if it has rows, all of them are right, and the comparison confirms it."""
+    rows = [row for row in report.rows if row.title == part]
+    wrong = next((row for row in rows if row.ok is not True), None)
+    if wrong is not None:
+        names = ", ".join(one.name for one in wrong.diagnoses) or "wrong"
+        return PartResult(part, False, names, _sentence(wrong))
+    if unverified is not None or not rows:
+        return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
+    return PartResult(part, True)
 
 
 def _sentence(row: Row) -> str:

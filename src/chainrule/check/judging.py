@@ -1,6 +1,6 @@
 """The intended layer or loss of a subject: its right results, and the mistake that explains a wrong one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -8,6 +8,8 @@ import numpy as np
 
 from chainrule.check.diagnoses import GroundTruth, diagnose, of_layer, of_loss
 from chainrule.check.diagnoses.truth import same
+from chainrule.check.hinge import MulticlassHinge
+from chainrule.check.layouts import ArrayLayout, to_theirs
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, Values
 from chainrule.engines import Array
@@ -35,43 +37,64 @@ class Judge(Protocol):
         """Return the true quantities from which mistakes are built."""
         ...
 
+    def ours(self, tensor: str, found: Array, values: Values) -> Array:
+        """Return y, or the gradient of a tensor, of a learner's code as an array of the ground truth."""
+        ...
+
     def rotated(self) -> "Judge | None":
         """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
         ...
 
 
 class LayerJudge:
-    """Right results of the layer that a subject should be."""
+    """Right results of the layer that a subject should be.
 
-    def __init__(self, meant: LayerSubject) -> None:
-        self.meant = LayerSubject(meant.layer, meant.shape, engine="reference")
+    layouts   of the learner's x, y and parameters, where they differ from this library's
+    """
+
+    def __init__(self, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
+        self.meant, self.layouts = LayerSubject(meant.layer, meant.shape, engine="reference"), dict(layouts or {})
         self.name = meant.name
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
-        return self.meant.output(values)
+        return to_theirs(self.layouts, {"y": self.meant.output(self._point(values))})["y"]
 
     def gradients(self, values: Values, dy: Array) -> Values:
         """Return the right gradients."""
-        return self.meant.gradients(values, dy)
+        found = self.meant.gradients(self._point(values), self.ours("y", dy, values))
+        return to_theirs(self.layouts, found)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the layer's first operation."""
-        return of_layer(self.meant, values, dy)
+        return of_layer(self.meant, self._point(values), self.ours("y", dy, values))
+
+    def ours(self, tensor: str, found: Array, values: Values) -> Array:
+        """Return y, or the gradient of a tensor, of a learner's code in this library's layout."""
+        if tensor not in self.layouts:
+            return found
+        sizes = {"x": self.meant.shape, "y": self.meant.output_shape}
+        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.meant.parameters[tensor]
+        return self.layouts[tensor].ours(found, batch)
 
     def rotated(self) -> "LayerJudge | None":
         """Return the judge of the convolution for a cross-correlation, and the other way round."""
         layer = self.meant.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
-        return LayerJudge(LayerSubject(replace(layer, convolution=not layer.convolution), self.meant.shape))
+        turned = replace(layer, convolution=not layer.convolution)
+        return LayerJudge(LayerSubject(turned, self.meant.shape), self.layouts)
+
+    def _point(self, values: Values) -> Values:
+        return {name: self.ours(name, value, values) for name, value in values.items()}
 
 
 class LossJudge:
     """Right results of the loss that a subject should be."""
 
-    def __init__(self, meant: LossSubject) -> None:
-        self.meant, self.name = LossSubject(meant.name, engine="reference"), meant.name
+    def __init__(self, meant: LossSubject | MulticlassHinge) -> None:
+        self.meant = LossSubject(meant.name, engine="reference") if isinstance(meant, LossSubject) else meant
+        self.name = meant.name
 
     def output(self, values: Values) -> Array:
         """Return the right mean loss."""
@@ -84,6 +107,10 @@ class LossJudge:
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the loss."""
         return of_loss(self.meant, values, dy)
+
+    def ours(self, tensor: str, found: Array, values: Values) -> Array:
+        """Return the array itself: losses have one layout."""
+        return found
 
     def rotated(self) -> None:
         """Return None: a loss has no kernel."""
@@ -103,6 +130,10 @@ class Case:
     output: Array
     found: Array
 
+    def ours(self, tensor: str, array: Array) -> Array:
+        """Return the output or a result of the subject in the layout of the ground truth."""
+        return self.judge.ours(tensor, array, self.values)
+
 
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain a tensor on all of these probes.
@@ -112,7 +143,7 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     """
     exact = tolerance if tolerance > ROUNDED else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
-    found = [case.found for case in cases]
+    found = [case.ours(tensor, case.found) for case in cases]
     if tensor == "y" or _computed(cases, truths, exact):
         return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
     others = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
@@ -126,7 +157,8 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether forward gave the outputs of these truths."""
-    return all(same(case.output, _own(truth, case.output), exact) for case, truth in zip(cases, truths, strict=True))
+    outputs = [case.ours("y", case.output) for case in cases]
+    return all(same(output, _own(truth, output), exact) for output, truth in zip(outputs, truths, strict=True))
 
 
 def _own(truth: GroundTruth, output: Array) -> Array:

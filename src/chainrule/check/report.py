@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 PLAIN = 160
+SHOWN = 6  # terms of a sum that are printed
+UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
 
 
@@ -23,6 +25,55 @@ class WorstEntry:
 
     def __str__(self) -> str:
         return f"[{', '.join(map(str, self.index))}] {self.found:.6g}, not {self.expected:.6g}"
+
+
+@dataclass(frozen=True)
+class OutputTerm:
+    """Contribution of one output to an entry of a gradient: dy at that output, and the factor, expected and found."""
+
+    output: tuple[int, ...]
+    dy: float
+    expected: float
+    found: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the two factors differ by more than rounding."""
+        return abs(self.expected - self.found) > 1e-5 * max(abs(self.expected), abs(self.found), 1e-3)
+
+
+@dataclass(frozen=True)
+class FirstWrong:
+    """First wrong entry of a gradient in row-major order, with the terms of its sum over the outputs."""
+
+    index: tuple[int, ...]
+    found: float
+    expected: float
+    terms: tuple[OutputTerm, ...] = ()
+
+    def lines(self, title: str) -> list[str]:
+        """Return the entry and its terms, those that differ first, as lines of text."""
+        place = ", ".join(map(str, self.index))
+        shown = sorted(self.terms, key=lambda term: not term.differs)[:SHOWN]
+        lines = [f"the first wrong number is {title}[{place}]: found {self.found:.6g}, expected {self.expected:.6g}"]
+        if not shown:
+            return lines
+        total = sum(term.dy * term.found for term in self.terms)
+        rows = [("a sum of", "expected", "found")]
+        for one in shown:
+            output, dy = ", ".join(map(str, one.output)), f"{one.dy:.4g}"
+            sums = [f"{dy} · {factor:.4g}" for factor in (one.expected, one.found)]
+            rows.append((f"dy[{output}] = {dy}", sums[0], sums[1]))
+        if len(self.terms) > len(shown):
+            rows.append((f"… {len(self.terms) - len(shown)} more", "", ""))
+        if abs(rest := self.found - total) > 1e-6 * max(abs(self.found), abs(self.expected)):
+            rows.append(("other outputs", "0", f"{rest:.4g}"))
+        rows.append(("together", f"{self.expected:.4g}", f"{self.found:.4g}"))
+        widths = [max(len(row[place]) for row in rows) for place in range(3)]
+        return lines + [
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -52,6 +103,7 @@ class Row:
     tolerance  largest error that passes
     diagnoses  mistakes that explain the result exactly; several if they agree on every probe
     notes      limits of the check, such as kinks and rounding
+    first      first wrong entry of a gradient, with the terms of its sum
     checked    False if the tensor was not checked, or no verdict was possible: then it is neither ok nor wrong
     """
 
@@ -65,6 +117,7 @@ class Row:
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
     checked: bool = True
+    first: FirstWrong | None = None
 
     @property
     def title(self) -> str:
@@ -80,8 +133,10 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, WRONG or not checked."""
-        return "right" if self.ok else "WRONG" if self.checked else "not checked"
+        """The verdict in words: right, WRONG, not written (yet) or not checked."""
+        if self.ok or self.checked:
+            return "right" if self.ok else "WRONG"
+        return "not written" if any(one.name == UNWRITTEN for one in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values; ``diagnosis`` holds the short names, or None."""
@@ -96,6 +151,7 @@ class Row:
             "verdict": self.verdict,
             "diagnosis": ", ".join(one.name for one in self.diagnoses) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
+            "first": None if self.first is None else asdict(self.first),
             "worst": None if worst is None else [list(worst.index), worst.found, worst.expected],
             "notes": list(self.notes),
         }
@@ -103,11 +159,15 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` gives a table; it is true if everything is right and was checked."""
+    """All rows of a check. `str` gives a table; it is true if everything is right and was checked.
+
+    brief   whether the table has one line for each subject, as for a file of many functions
+    """
 
     subject: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = field(default=())
+    brief: bool = False
 
     @property
     def ok(self) -> bool:
@@ -141,6 +201,8 @@ class Report:
 
     def _table(self) -> Table:
         """Return the table; it names subjects if there are several, and worst entries if something is wrong."""
+        if self.brief:
+            return self._brief_table()
         shown = {
             "subject": len({row.subject for row in self.rows}) > 1,
             "worst entry": any(row.is_wrong and row.worst for row in self.rows),
@@ -154,11 +216,37 @@ class Report:
             table.add_row(*(cells[title] for title in titles))
         return table
 
+    def _brief_table(self) -> Table:
+        """Return a table with the verdict on each subject and its tensors, the first wrong one with its worst entry."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("function or class", "verdict", "tensors"):
+            table.add_column(title, overflow="fold")
+        for name in dict.fromkeys(row.subject for row in self.rows):
+            rows = [row for row in self.rows if row.subject == name]
+            worst = next((row for row in rows if row.is_wrong), next((row for row in rows if not row.ok), rows[0]))
+            cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
+            cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
+            told = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
+            style = "red" if worst.is_wrong else "green" if worst.ok else "yellow"
+            table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(told))
+        return table
+
     def _lines(self) -> list[str]:
         """Return diagnoses and notes, one per line."""
         lines: list[str] = []
         for row in self.rows:
-            lines += [f"{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
+            before = f"{row.subject}: " if self.brief else ""
+            if row.first is not None:
+                lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
+            if self.brief and row.is_wrong and not row.diagnoses:
+                told = "; ".join(row.notes) or f"{row.title} is wrong" + (f": {row.worst}" if row.worst else "")
+                lines.append(f"{before}{told}.")
+                continue
+            if len(row.diagnoses) > 1:
+                lines.append(
+                    f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
+                )
+            lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
         seen = dict.fromkeys([*self.notes, *(note for row in self.rows for note in row.notes)])
         lines += [f"note: {note}." for note in seen]
         return [escape(line) for line in ([""] if lines else []) + lines]

@@ -4,15 +4,19 @@ A notebook (.ipynb) is run cell by cell and treated as a module of the names tha
 """
 
 import importlib.util
+import inspect
 import json
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule.errors import StudentError
+from chainrule.student.functions import Functions
+from chainrule.student.losses import LossFunctions
+from chainrule.student.methods import Methods
 
 METHODS = ("forward", "backward")
 SUFFIXES = (".py", ".ipynb")
@@ -29,16 +33,43 @@ def split(text: str) -> tuple[Path, str]:
 
 def find(path: Path, name: str = "") -> tuple[Any, str]:
     """Return the object of that name in a file, and its name; without a name, the only object that can be checked."""
-    module = load(path)
+    return pick(load(path), path, name)
+
+
+def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
+    """Return the object of that name in a loaded file, and its name; without a name, the only one to be checked."""
     if not name:
         return _only(module, path)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            known = ", ".join(_candidates(module)) or "nothing with forward and backward"
+            known = ", ".join(layers(module)) or "nothing with forward and backward"
             raise StudentError(f"{path.name} has no {name}; it has: {known}")
         found = getattr(found, part)
     return found, name
+
+
+def bind(module: ModuleType, path: Path, chosen: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the code of a selection in a loaded file, behind its interface, and its name.
+
+    chosen  {"name": of an object, "backward": name of the second function of a pair or "", "loss": whether it is a
+            loss, "options": values of arguments by name}
+    """
+    source, name = pick(module, path, chosen["name"])
+    if chosen["loss"]:
+        return LossFunctions(source, name), name
+    if chosen["backward"]:
+        source = (source, pick(module, path, chosen["backward"])[0])
+    kind = Functions if isinstance(source, ModuleType | tuple) else Methods
+    return kind(source, name, chosen["options"]), name
+
+
+def contents(module: ModuleType) -> dict[str, Any]:
+    """Return {"layers": arguments of the constructor by name of a class or an object, "functions": names}."""
+    return {
+        "layers": {name: _constructor_arguments(module, name) for name in layers(module)},
+        "functions": functions(module),
+    }
 
 
 def load(path: Path) -> ModuleType:
@@ -76,7 +107,7 @@ def _notebook(path: Path) -> ModuleType:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
             failed = failed or f"{cell}: {_told(error, cell)}"
-    if failed and not (_candidates(module) or _complete(module)):
+    if failed and not (layers(module) or functions(module) or _complete(module)):
         raise StudentError(failed)
     return module
 
@@ -107,8 +138,21 @@ def _told(error: BaseException, path: Path) -> str:
     return f"{message} (line {lines[-1]})" if lines else message
 
 
-def _candidates(module: ModuleType) -> list[str]:
-    """Return the names of classes and objects defined in the file that have both methods."""
+def functions(module: ModuleType) -> list[str]:
+    """Return the names of the functions defined in the file, also of those that it imports from its own folder."""
+    return [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
+
+
+def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
+    """Return the names of the arguments of a class; none for an object."""
+    found = getattr(module, name)
+    return [*inspect.signature(found).parameters] if isinstance(found, type) else []
+
+
+def layers(module: ModuleType) -> list[str]:
+    """Return the names of classes and objects in the file with both methods; none if the file has both itself."""
+    if _complete(module):
+        return []
     found: list[str] = []
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
@@ -121,7 +165,7 @@ def _candidates(module: ModuleType) -> list[str]:
 def _only(module: ModuleType, path: Path) -> tuple[Any, str]:
     if _complete(module):
         return module, path.stem
-    names = _candidates(module)
+    names = layers(module)
     if len(names) == 1:
         return getattr(module, names[0]), names[0]
     if not names:

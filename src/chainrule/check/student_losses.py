@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.subjects import LossSubject, Values
 from chainrule.engines import Array
 from chainrule.student.interface import LossCode
@@ -17,7 +18,7 @@ class SubmittedLoss:
     tests = ("p",)
     analytic = False
 
-    def __init__(self, code: LossCode, name: str, meant: LossSubject) -> None:
+    def __init__(self, code: LossCode, name: str, meant: LossSubject | MulticlassHinge) -> None:
         self.name, self._code, self.meant = name, code, meant
         self.values: dict[str, Array] = {}
         self.changed: tuple[str, ...] = ()

@@ -2,9 +2,12 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from chainrule.check import probes
+from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
 from chainrule.check.parameters import influential
 from chainrule.check.subjects import LayerSubject, Values
 from chainrule.engines import Array
@@ -20,13 +23,21 @@ SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried
 class SubmittedLayer:
     """A learner's layer on inputs of a shape; its tensors have the names used in this library.
 
-    names   this library's name of a parameter → the learner's
+    names     this library's name of a parameter → the learner's
+    layouts   of x, y and the parameters where they are not this library's; values are always in the learner's layout
     """
 
     analytic = False
     strided = False  # whether the code is given arrays that are not contiguous in memory
 
-    def __init__(self, student: Student, shape: tuple[int, ...], names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        student: Student,
+        shape: tuple[int, ...],
+        names: Mapping[str, str],
+        layouts: Mapping[str, ArrayLayout] | None = None,
+    ) -> None:
+        self.layouts = dict(layouts or {})
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.values: dict[str, Array] = {}
         self.tests = ("x", *names)
@@ -67,15 +78,33 @@ class SubmittedLayer:
         return tuple(dict.fromkeys([*self.student.changed, *own]))
 
 
-def matched_to(student: Student, meant: LayerSubject) -> SubmittedLayer:
-    """Return the learner's layer as a subject, its parameters paired with those of the intended layer."""
+def matched_to(
+    student: Student, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
+) -> SubmittedLayer:
+    """Return the learner's layer as a subject, its parameters paired with those of the intended layer.
+
+    layouts   known layouts; those of parameters that the learner's object holds follow from their shapes
+    """
     names = _paired(student, meant)
     if len(names) < len(meant.parameters):  # created in the first call, or not named in a usual way
         names = _explored(student, meant)
+    found = dict(layouts or {})
     for ours, theirs in names.items():
-        _check_shape(student, theirs, meant.parameters[ours], meant)
+        found[ours] = found.get(ours) or _layout(student, theirs, meant.parameters[ours], meant)
     student.declare(*names.values())
-    return SubmittedLayer(student, meant.shape, names)
+    return SubmittedLayer(student, meant.shape, names, {name: one for name, one in found.items() if one != SAME})
+
+
+def values(
+    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code."""
+    shapes = (
+        meant.parameters
+        if meant is not None
+        else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
+    )
+    return to_theirs(subject.layouts, probes.values(subject.shape, shapes, count, seed))
 
 
 def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
@@ -86,10 +115,15 @@ def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
         known = [*arrays_named(ours, student.names), *(form for form in forms if student.has(form))]
         known += arrays_named(ours, student.array_names())
         free = [name for name in dict.fromkeys(known) if name not in names.values()]
-        fitting = [name for name in free if (held := student.copy_of(name)) is not None and held.shape == shape]
+        fitting = [name for name in free if _fits(student, name, shape)]
         if free:
             names[ours] = (fitting or free)[0]
     return names
+
+
+def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
+    held = student.copy_of(name)
+    return held is not None and between(shape, held.shape) is not None
 
 
 def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
@@ -100,7 +134,7 @@ def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
     for ours, shape in meant.parameters.items():
         if ours not in names:
             others = [name for name in influential(student, x) if name not in names.values()]
-            fitting = [name for name in others if (held := student.copy_of(name)) is not None and held.shape == shape]
+            fitting = [name for name in others if _fits(student, name, shape)]
             if len(fitting) != 1:
                 wanted = ", ".join(meant.parameters)
                 raise StudentError(
@@ -111,13 +145,16 @@ def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
     return {ours: names[ours] for ours in meant.parameters}
 
 
-def _check_shape(student: Student, name: str, expected: tuple[int, ...], meant: LayerSubject) -> None:
+def _layout(student: Student, name: str, expected: tuple[int, ...], meant: LayerSubject) -> ArrayLayout:
+    """Return the layout of a parameter; StudentError if its shape fits in none."""
     held = student.copy_of(name)
-    if held is not None and held.shape != expected:
+    found = SAME if held is None else between(expected, held.shape)
+    if held is not None and found is None:
         raise StudentError(
             f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {meant.name} on an input of "
             f"{text(meant.shape)} expects {text(expected)}: make them the same, or give --input-shape"
         )
+    return found or SAME
 
 
 def alone(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
@@ -144,7 +181,7 @@ def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
     if not all(fresh.has(theirs) for theirs in found.names.values()):
         return found
     fresh.declare(*found.names.values())
-    return SubmittedLayer(fresh, found.shape, found.names)
+    return SubmittedLayer(fresh, found.shape, found.names, found.layouts)
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:

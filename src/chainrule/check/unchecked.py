@@ -37,7 +37,7 @@ def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], 
             student.adopt(theirs, gradient)
     rows, point = list[Row](), dict(values)
     for name in influential(student, values["x"], {*subject.names.values(), *constants}):
-        extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name})
+        extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         held = np.asarray(student.copy_of(name), np.float64)
         gradient = None if judged else _by_value(extended, name, {**point, name: held}, seed)

@@ -8,12 +8,13 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule import losses
 from chainrule.check import comparing, expressions, probes, students
+from chainrule.check.forms import constructor_values
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
 from chainrule.check.report import Report
@@ -52,6 +53,11 @@ class Assignment:
         layer = expressions.layer(against)
         meant = LayerSubject(layer, shape or probes.shape_for(layer), engine="numpy")
         return cls(layer, shape, meant, ("y", *(f"d{name}" for name in meant.tests)))
+
+    @property
+    def constructor_values(self) -> dict[str, Any]:
+        """Values for the arguments of a learner's class, by their usual names."""
+        return {} if isinstance(self.meant, LossSubject) else constructor_values(self.meant.layer, self.meant.shape)
 
     @property
     def reply(self) -> int:
@@ -106,11 +112,10 @@ def _random_variants(
             loss = SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
             yield loss, [LossJudge(task.meant)], probes.predictions(task.meant.name, drawn)
         else:
-            judge = LayerJudge(task.meant)
-            turned = judge.rotated()
             subject = students.matched_to(cast("Student", code), task.meant)
-            shape = task.meant.shape
-            values = probes.values(shape, task.meant.parameters, probes.samples(shape), drawn)
+            judge = LayerJudge(task.meant, subject.layouts)
+            turned = judge.rotated()
+            values = students.values(subject, probes.samples(task.meant.shape), drawn, task.meant)
             yield subject, [judge, turned] if turned else [judge], values
 
 

@@ -1,7 +1,5 @@
 """`chainrule check`."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +44,13 @@ SECONDS, LONGEST = 60, 86_400
     help=f"Time limit for the code in FILE.py in all; {SECONDS} by default.",
 )
 @seed
+@click.option(
+    "--hints",
+    type=options.BoundedInteger(0, 3),
+    default=3,
+    metavar="N",
+    help="How much to give away: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
+)
 @options.as_json
 def check(
     subject: str | None,
@@ -56,14 +61,16 @@ def check(
     engine: str | None,
     seconds: int,
     seed: int,
+    hints: int,
     as_json: bool,
 ) -> None:
     """Check every gradient numerically, and diagnose the classic mistakes in wrong ones.
 
     MODEL is a named network (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
     name of a loss. FILE.py:NAME is a layer of your own: a class or an object with forward(x) and backward(dy).
-    FILE.py alone is enough if it holds only one, or two functions forward(x, w, b) and backward(dy, x, w, b).
-    A notebook, FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
+    FILE.py alone checks every layer in it, two functions forward(x, w, b) and backward(dy, x, w, b), and the functions
+    that courses set, such as conv_forward_naive(x, w, b, conv_param) and conv_backward_naive(dout, cache). A notebook,
+    FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
 
     Code in a file runs in a separate process with your permissions: check only code that you would run. The first
     40 lines that it prints go to stderr.
@@ -71,12 +78,16 @@ def check(
     Exits with 0 when everything is right, 1 when something is wrong, 2 when the file cannot be used, and 3 when nothing
     is wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
-    from chainrule.check import expressions
+    from chainrule.check import expressions, sources
     from chainrule.check.entry import check_gradients
+    from chainrule.check.hints import limited
     from chainrule.cli.output import json_out
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
-    with _found(subject, against, engine, seconds) as (found, name):
+    if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
+        report = _report_of_file(str(subject), against, shape, seconds, seed, constants)
+    else:
+        found, name = _ours(subject, engine)
         report = check_gradients(
             found,
             against=against,
@@ -87,6 +98,7 @@ def check(
             name=name,
             constants=constants,
         )
+    report = limited(report, hints)
     if as_json:
         json_out(report.to_json())
     else:
@@ -95,22 +107,32 @@ def check(
         raise SystemExit(report.exit_code)
 
 
-@contextmanager
-def _found(
-    text: str | None, against: str | None, engine: str | None, seconds: int
-) -> Generator[tuple[Any, str | None]]:
-    """Yield the subject given on the command line, and its name in the report."""
-    from chainrule import losses
+def _report_of_file(
+    text: str,
+    against: str | None,
+    shape: tuple[int, ...] | None,
+    seconds: int,
+    seed: int,
+    constants: tuple[str, ...],
+) -> "Report":
+    """Return the report of FILE.py:NAME, run in a process of its own: of one layer, or of all that has a known form."""
     from chainrule.check import sources
-    from chainrule.check.host import Limits, host_file
+    from chainrule.check.entry import check_gradients
+    from chainrule.check.files import check_file
+    from chainrule.check.host import Limits, open_file
+    from chainrule.check.verifying import Assignment
 
-    path, name = sources.split(text or "")
-    if path.suffix.lower() not in sources.SUFFIXES:
-        yield _ours(text, engine)
-        return
-    loss = against is not None and against.replace("-", "_") in losses.NAMES
-    with host_file(path, Limits(seconds), name=name, loss=loss, printed=_echo) as guest:
-        yield guest.subject, guest.name
+    path, name = sources.split(text)
+    with open_file(path, Limits(seconds), printed=_echo) as file:
+        report = check_file(file, path.name, seed, constants, name) if against is None and shape is None else None
+        if report is not None:
+            return report
+        task = None if against is None else Assignment.of(against, shape)
+        options = task.constructor_values if task else {}
+        found = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
+        return check_gradients(
+            found, against=against, input_shape=shape, seed=seed, name=found.name, constants=constants
+        )
 
 
 def _echo(printed: str) -> None:

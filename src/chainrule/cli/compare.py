@@ -9,8 +9,8 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.cli.opened import Run
     from chainrule.runs.jobs import Job
+    from chainrule.runs.results import Run
 
 
 @click.command(short_help="Compare runs side by side.")

@@ -44,7 +44,8 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bo
     The validation share grows for small data sets, or becomes 0 (`data.batches.validation_share`); it is 0 for data
     with their own validation set. For a user's own data, moreover, the number of epochs (2 to 60) is chosen such that
     training sees about `SEEN` images; colour images, presumably photographs, are flipped and shifted by up to 1/16 of
-    their width; grey images, which may show letters, are shifted by up to 1/28 and not flipped.
+    their width; grey images, which may show letters, are shifted by up to 1/28 and not flipped. Images with targets in
+    place of classes are left as they are.
     """
     changes: dict[str, Any] = {}
     stated = options["recipe"] == "tutorial"
@@ -55,7 +56,9 @@ def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bo
         kept = len(training) * (1 - changes.get("validation", recipe.validation))
         if options["epochs"] is None:
             changes["epochs"] = int(np.clip(np.ceil(SEEN / kept), FEWEST_EPOCHS, MOST_EPOCHS))
-        if options["augment"] is None:
+        if options["augment"] is None and not training.has_classes:
+            changes["augmentation"] = None  # the targets may be places in the image
+        elif options["augment"] is None:
             channels, _, width = training.shape
             photographs = channels == COLOURS
             shift = max(1, round((SHIFT if photographs else GREY_SHIFT) * width))
@@ -103,7 +106,9 @@ def choices(name: str, options: Options) -> list[str]:
 
 
 def _without_images(part: Dataset, use: str) -> list[str]:
-    """Return a line that names the classes without an image in a part of the data; [] if there are none."""
+    """Return a line that names the classes without an image in a part of the data; [] if there are none, or targets."""
+    if not part.has_classes:
+        return []
     counts = np.bincount(part.y, minlength=len(part.classes)).tolist()
     empty = [name for name, count in zip(part.classes, counts, strict=True) if not count]
     others = " and others" if len(empty) > NAMED else ""

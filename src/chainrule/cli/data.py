@@ -87,8 +87,14 @@ def inspect(folder: Path, listed: bool, as_json: bool) -> None:
     """Read an image folder as training would, and report which files are used, and which are left out and why."""
     from chainrule.cli.output import json_out, table
     from chainrule.data.folder import load_folder, suggested_size
+    from chainrule.data.targets import TABLE, has_targets, load_targets
     from chainrule.shapes import text
 
+    if has_targets(folder):
+        training, test = load_targets(folder, size=suggested_size(folder))
+        click.echo(f"{len(training) + len(test):,} images of {TABLE} are used, as {text(training.shape)}")
+        click.echo(f"targets: {', '.join(training.classes)}")
+        return
     training, _ = load_folder(folder, size=suggested_size(folder), skip_damaged=True)
     inventory = training.inventory
     assert inventory is not None

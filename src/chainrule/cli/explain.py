@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     multiple=True,
     help='The element to explain: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; may be repeated.',
 )
-@click.option("--sample", type=options.WHOLE, default=0, metavar="N", help="Index of the test image.  [default: 0]")
+@click.option(
+    "--sample",
+    type=options.WHOLE,
+    metavar="N",
+    help="Index of the test image; the page has 200.  [default: 0]",
+)
 @click.option("--image", metavar="FILE", type=options.WORD, help="A PNG or JPEG in place of a test image.")
 @click.option(
     "--label", metavar="CLASS", help="True class of the image; for an --image, the network's answer by default."

@@ -143,10 +143,12 @@ def _sample(model: Model, test: Dataset | None, given: Options) -> tuple[Array, 
         return opened.pixels(model, image), _label(model, given["label"]), image
     if test is None:
         raise OptionError("give --sample or --image")
-    number = given["sample"]
+    number = given["sample"] or 0
     if not 0 <= number < len(test):
         raise OptionError(f"--sample {number}: expected 0 to {len(test) - 1}, the test images of {test.name}")
     label = _label(model, given["label"])
+    if label is None and not test.has_classes:
+        raise OptionError(f"{test.name} has targets, not classes: explain its samples in Python, by model.trace(x, y)")
     found = int(test.y[number]) if label is None else label
     return test.x[number], found, f"sample {number} of {test.name}"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,60 +11,95 @@ from chainrule.cli.check import LONGEST, input_shape
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
+    from chainrule.check.graders.assignment import GradedAssignment
     from chainrule.check.homework import Grade
 
 UNJUDGED = 3  # exit code
+UNISOLATED = (
+    "chainrule: WARNING: submissions were not isolated by the kernel ({}). Only grade code here that you would run; "
+    "`chainrule grade --protection` shows what it could have done, SECURITY.md where to grade instead."
+)
+FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
+
+assignment_options = options.combine(
+    click.option(
+        "--against",
+        metavar="LAYER",
+        help='The layer that was to be written, such as "Conv2D(4, (3, 2))", or the name of a loss.',
+    ),
+    input_shape,
+    click.option(
+        "--points",
+        type=options.PATH,
+        metavar="FILE.toml",
+        help="Points for every part, in a table [points]; one point each by default.",
+    ),
+    click.option(
+        "--seconds",
+        type=options.BoundedInteger(1, LONGEST),
+        metavar="N",
+        help="Time limit for each submission; 30 by default.",
+    ),
+    click.option(
+        "--memory",
+        type=options.BoundedInteger(256, 1_000_000),
+        metavar="MB",
+        help="Memory limit for each submission; 2048 by default.",
+    ),
+    click.option(
+        "--package",
+        "packages",
+        multiple=True,
+        metavar="NAME",
+        help="A package that submissions may import besides NumPy and the standard library; may be repeated.",
+    ),
+    click.option(
+        "--seed",
+        type=options.BoundedInteger(0),
+        metavar="N",
+        help="Seed of the random inputs; by default a new one each time, which is printed.",
+    ),
+    click.option(
+        "--draw-by",
+        type=click.Choice(["name"]),
+        help="Draw the values, and the input shape unless it is given, from the seed and the name of each student.",
+    ),
+)
+output_options = options.combine(
+    click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file."),
+    click.option(
+        "--results",
+        "written",
+        type=(click.Choice(FORMATS), options.PATH),
+        multiple=True,
+        metavar="GRADER FILE",
+        help=f"Write the file that a grader reads: {', '.join(FORMATS)}; may be repeated.",
+    ),
+    click.option(
+        "--autograder",
+        "autograders",
+        type=options.PATH,
+        multiple=True,
+        metavar="FILE",
+        help="Write an autograder: FILE.zip for Gradescope, FILE.yml for GitHub Classroom, FILE.py for classroom50.",
+    ),
+    options.quiet,
+    options.as_json,
+)
 
 
 @click.command(short_help="Grade a folder of homework submissions.")
-@click.argument("folder", type=options.PATH)
+@click.argument("folder", type=options.PATH, required=False)
+@click.option("--single", is_flag=True, help="FOLDER is one submission, or a file that is one.")
 @click.option(
-    "--against",
-    required=True,
-    metavar="LAYER",
-    help='The layer that was to be written, such as "Conv2D(4, (3, 2))", or the name of a loss.',
+    "--protection",
+    is_flag=True,
+    help="Try out what this machine stops submissions from doing, and print a table, instead of grading.",
 )
-@input_shape
-@click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file.")
-@click.option(
-    "--seconds",
-    type=options.BoundedInteger(1, LONGEST),
-    metavar="N",
-    help="Time limit for each submission; 30 by default.",
-)
-@click.option(
-    "--memory",
-    type=options.BoundedInteger(256, 1_000_000),
-    metavar="MB",
-    help="Memory limit for each submission; 2048 by default.",
-)
-@click.option(
-    "--package",
-    "packages",
-    multiple=True,
-    metavar="NAME",
-    help="A package that submissions may import besides NumPy and the standard library; may be repeated.",
-)
-@click.option(
-    "--seed",
-    type=options.BoundedInteger(0),
-    metavar="N",
-    help="Seed of the random inputs; by default a new one each time, which is printed.",
-)
-@options.quiet
-@options.as_json
-def grade(
-    folder: Path,
-    against: str,
-    input_shape: str | None,
-    table: Path | None,
-    seconds: int | None,
-    memory: int | None,
-    packages: tuple[str, ...],
-    seed: int | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
+@click.option("--student", metavar="NAME", help="Name of the student of a single submission, for --draw-by.")
+@assignment_options
+@output_options
+def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **given: Any) -> None:
     """Check every submission in FOLDER and diagnose its mistakes.
 
     A submission is a Python file, a notebook, or a folder with one of these; every other entry gets a row with the
@@ -75,26 +110,92 @@ def grade(
 
     Exits with 0 when every entry was judged, right or wrong, and with 3 when an entry could not be judged.
     """
-    from chainrule.check import entries, expressions, homework
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
 
-    run_paths.require_writable(table)
-    shape = expressions.shape(input_shape) if input_shape is not None else None
-    limits = {"seconds": seconds or homework.SECONDS, "memory": memory or homework.MEMORY}
-    count, rows = len(entries.entries(folder)), list["Grade"]()
-    for row in homework.grade(folder, against, shape=shape, seed=seed, packages=packages, **limits):
+    if protection:
+        click.echo(_protection())
+        return
+    if given["against"] is None:
+        raise click.UsageError("Missing option '--against'.")
+    if folder is None and not given["autograders"]:
+        raise click.UsageError("Missing argument 'FOLDER'.")
+    for path in (given["table"], *(path for _, path in given["written"]), *given["autograders"]):
+        run_paths.require_writable(path)
+    task = _assignment(given)
+    _write_autograders(task, given["autograders"])
+    if folder is None:
+        return
+    rows, ignored = _graded(folder, task, single, student, given["quiet"])
+    if reasons := sorted({row.unisolated for row in rows if row.unisolated}):
+        click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
+    _write(rows, task, given)
+    if given["as_json"]:
+        json_out([{**asdict(row), "ok": row.ok} for row in rows])
+    else:
+        click.echo(_text(rows, ignored))
+    if not all(row.judged for row in rows):
+        raise SystemExit(UNJUDGED)
+
+
+def _assignment(given: dict[str, Any]) -> "GradedAssignment":
+    """Return the assignment that the options describe."""
+    from chainrule.check import expressions
+    from chainrule.check.graders import points
+    from chainrule.check.graders.assignment import GradedAssignment
+    from chainrule.check.verifying import Assignment
+
+    shape = given["input_shape"]
+    parts = Assignment.of(given["against"], None if shape is None else expressions.shape(shape)).parts
+    scheme = points.one_point_each(parts) if given["points"] is None else points.read(given["points"], parts)
+    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by")
+    return GradedAssignment(scheme=scheme, **{name: given[name] for name in names})
+
+
+def _graded(
+    folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
+) -> "tuple[list[Grade], list[str]]":
+    """Return the rows of all submissions, and the names in the folder that are none."""
+    from chainrule.check import entries, expressions, homework
+
+    rows, count = list["Grade"](), 1 if single else len(entries.entries(folder))
+    found = homework.grade(
+        folder,
+        task.against,
+        shape=None if task.input_shape is None else expressions.shape(task.input_shape),
+        seed=task.seed,
+        seconds=task.seconds or homework.SECONDS,
+        memory=task.memory or homework.MEMORY,
+        packages=task.packages,
+        single=single,
+        by_name=task.draw_by is not None,
+        student=student,
+    )
+    for row in found:
         rows.append(row)
         if not quiet:
             click.echo(f"{len(rows)}/{count} {printable(row.submission)}", err=True)
-    if table is not None:
-        homework.write_csv(rows, table)
-    if as_json:
-        json_out([{**asdict(row), "ok": row.ok} for row in rows])
-    else:
-        click.echo(_text(rows, entries.ignored_entries(folder)))
-    if not all(row.judged for row in rows):
-        raise SystemExit(UNJUDGED)
+    return rows, [] if single else entries.ignored_entries(folder)
+
+
+def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any]) -> None:
+    """Write the table and the files that graders read."""
+    from chainrule.check import homework
+    from chainrule.check.graders.results import results
+    from chainrule.files import write_atomic
+
+    if given["table"] is not None:
+        homework.write_csv(rows, given["table"])
+    for name, path in given["written"]:
+        write_atomic(path, results(name, rows, task.scheme))
+
+
+def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> None:
+    from chainrule.check.graders.autograder import autograder
+    from chainrule.files import write_atomic
+
+    for path in paths:
+        write_atomic(path, autograder(path.suffix, task))
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]") -> str:
@@ -108,8 +209,28 @@ def _text(rows: "list[Grade]", left_out: "list[str]") -> str:
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
-        if row.remark:
-            parts.append(textwrap.fill(printable(row.remark), WIDTH, initial_indent="    ", subsequent_indent="    "))
+        for remark in (row.remark, f"drawn for {row.draw}" if row.draw else ""):
+            if remark:
+                text = printable(remark)
+                parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
     if left_out:
         parts.append(f"\nno submissions, by their names: {printable(', '.join(left_out))}")
     return "\n".join([*parts, f"\nseed {rows[0].seed}"])
+
+
+def _protection() -> str:
+    """Return a table of what submissions try, and whether this machine stops it."""
+    from chainrule.check.host.survey import survey
+    from chainrule.cli.output import table
+
+    found = survey()
+    words = {True: "stopped", False: "-"}
+    rows = [[name, words[found.kernel[name]], words[stopped]] for name, stopped in found.fence.items()]
+    held = found.protection
+    namespaces = "yes" if held.isolated else f"no ({held.reason})"
+    lines = [
+        table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
+        f"\nnamespaces of their own: {namespaces}",
+        f"a user who owns nothing, where the grader is root: {'yes' if held.user else 'no'}",
+    ]
+    return "\n".join(lines)

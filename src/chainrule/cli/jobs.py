@@ -15,6 +15,8 @@ from chainrule.optimizers import Adam, AdamW, Optimizer
 from chainrule.rates import Rates
 from chainrule.reading import expanded
 from chainrule.runs.jobs import DataChoice
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.look_ahead import LookAhead
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
 
@@ -30,6 +32,9 @@ PLAIN = {
     "epochs": "epochs",
     "normalise": "normalise",
     "smoothing": "smoothing",
+    "accumulate": "accumulate",
+    "shards": "shards",
+    "average": "average",
     "clip_norm": "clip_norm",
     "validation": "validation",
     "patience": "patience",
@@ -80,6 +85,13 @@ def choice(entry: Entry, options: Options) -> DataChoice:
     return replace(chosen, limit=limit, size=size, skip_damaged=options["skip_damaged"])
 
 
+def words(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
+    """Return the options to build a network with: its dtype is the one given, else that in its file, else float32."""
+    found: dict[str, Any] = {"dtype": options["dtype"] or getattr(entry, "dtype", None) or "float32"}
+    found |= {"seed": recipe.seed, "loss": recipe.loss, "engine": options["engine"], "threads": options["threads"]}
+    return found | {"as_tutorial": options["recipe"] == "tutorial"}
+
+
 def full_path(name: str) -> str:
     """Return the name of a known data set unchanged, and any other path as an absolute path."""
     known = [info.name for info in data.catalogue()]
@@ -103,12 +115,16 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
         changes["augmentation"] = Augmentation.parse(options["augment"]) or None
     rates = chosen.rates if options["rates"] is None else Rates.parse(options["rates"])
     changes["rates"] = Rates((*rates.factors, *Rates.frozen(*options["freeze"]).factors))
+    if options["class_weight"] is not None:
+        changes["class_weight"] = ClassWeights.parse(options["class_weight"])
+    if options["look_ahead"] is not None:
+        changes["look_ahead"] = LookAhead.parse(options["look_ahead"])
     if options["views"] is not None:
         changes["views"] = Views.parse(options["views"]) or None
     given = {name: options[name] for name in NUMBERS if options[name] is not None}
     chosen = replace(chosen, optimizer=optimizer(chosen.optimizer, options["optimizer"], given), **changes)
     custom_data.check_patience(chosen, custom_data.is_custom(data_name) and options["validation"] is None)
-    if options["dtype"] not in DTYPES:
+    if options["dtype"] not in (None, *DTYPES):
         raise unknown_name("dtype", options["dtype"], DTYPES)
     return chosen
 

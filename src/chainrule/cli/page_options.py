@@ -1,5 +1,6 @@
 """`chainrule explain` without --cell: the page in a browser, or in a single file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,19 @@ from chainrule.errors import OptionError
 if TYPE_CHECKING:
     from chainrule.web.subjects import PageSubject
 
-OWN = ("html", "port", "no_browser")  # options for the page only
-SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes")  # options for the page and for --cell
+OWN = ("html", "walk", "port", "no_browser")  # options for the page only
+# options for the page and for --cell
+SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes", "sample", "data", "optimizer", "rate")
 
 page_options = options.combine(
     click.option(
         "--html", metavar="FILE", type=options.PATH, help="Write the page to a single file that works offline."
+    ),
+    click.option(
+        "--walk",
+        metavar="FILE.md",
+        type=options.PATH,
+        help="A guided walk of your own: Markdown with addresses of cells.",
     ),
     click.option(
         "--port", type=options.BoundedInteger(0, 65535), metavar="N", help="Port of the page; any free one by default."
@@ -61,7 +69,25 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
 
 
 def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
-    """Return the subject of the page: the named one, else the newest run, else the default model."""
+    """Return the subject of the page, by default the newest run, else the default model, with the changes asked for."""
+    from chainrule import optimizers
+    from chainrule.web import subjects
+
+    found = _opened(run, given)
+    chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
+    found = subjects.with_overrides(found, data=given["data"], optimizer=chosen, rate=given["rate"])
+    start = f"#/network?sample={given['sample']}" if given["sample"] is not None else ""
+    return replace(found, start=start, walk=_walk(given["walk"], found))
+
+
+def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ...]:
+    from chainrule.web.walk_file import read_walk
+
+    return () if path is None else tuple(read_walk(path, list(subject.model.names)))
+
+
+def _opened(run: Path | None, given: dict[str, Any]) -> "PageSubject":
+    """Return the run, model file or named network that is asked for."""
     from chainrule.web import subjects
 
     model: str | None = given["model"]
@@ -75,7 +101,7 @@ def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
 
 
 def _step(subject: "PageSubject") -> str:
-    if not subject.trainable:
+    if subject.untrainable and not len(subject.history):
         return "a model without a run"
     done = len(subject.history)
     return f"after {done} training steps" if done else "before its first training step"

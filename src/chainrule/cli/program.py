@@ -14,7 +14,7 @@ import click
 from chainrule.errors import ChainruleError, one_line
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "import"),
+    *("train", "rates", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
     *("explain", "check", "grade", "prove", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130

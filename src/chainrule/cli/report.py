@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from chainrule.cli import opened
 from chainrule.cli.output import (
     WIDTH,
     format_count,
@@ -24,6 +23,7 @@ from chainrule.errors import printable
 from chainrule.model import Model
 from chainrule.optimizers import CustomOptimizer, Optimizer
 from chainrule.runs.jobs import Job
+from chainrule.runs.results import speed
 from chainrule.runs.running import Result, read_job
 from chainrule.shapes import text
 from chainrule.training.recipe import Recipe
@@ -33,7 +33,9 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: boo
     """Print the model, the data and the recipe of a run to stderr."""
     if quiet:
         return
-    images = f"{format_count(len(training), 'image')} {text(training.shape)} in {len(training.classes)} classes"
+    images = f"{format_count(len(training), 'image')} {text(training.shape)}"
+    several = format_count(len(training.classes), "target")
+    images += f" in {len(training.classes)} classes" if training.has_classes else f" with {several}"
     engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "numba" else job.engine
     line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
@@ -56,7 +58,12 @@ def recipe_text(recipe: Recipe) -> str:
     parts.append({"none": "not normalised", "scale": "scaled", "standardise": "standardised"}[recipe.normalise])
     parts += [f"augmented {recipe.augmentation}"] if recipe.augmentation else []
     parts += [f"labels smoothed by {recipe.smoothing:g}"] if recipe.smoothing else []
+    parts += [f"class weights {recipe.class_weight}"] if recipe.class_weight else []
+    parts += [f"gradients added up from {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
+    parts += [f"{recipe.shards} shards"] if recipe.shards > 1 else []
+    parts += [f"weights averaged with decay {recipe.average:g}"] if recipe.average is not None else []
     parts += [f"rates times {recipe.rates}"] if recipe.rates else []
+    parts += [f"look-ahead {recipe.look_ahead}"] if recipe.look_ahead else []
     parts += [f"tested in {len(recipe.views)} views ({recipe.views})"] if recipe.views else []
     parts += [f"clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
     parts += [f"{format_percent(recipe.validation, 0)} held back"] if recipe.validation else []
@@ -123,4 +130,4 @@ def _files(result: Result) -> list[str]:
 
 
 def _speed(result: Result) -> float | None:
-    return opened.speed(read_job(result.folder), result.history)
+    return speed(read_job(result.folder), result.history)

@@ -1,9 +1,10 @@
 """`chainrule train`."""
 
+import os
 import shlex
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from chainrule.cli.program import INTERRUPTED, say
 from chainrule.errors import NotFiniteError, OptionError, RunError, printable
 
 EXTENDING = ("epochs", "patience")  # options that change a resumed run
-NEUTRAL = ("resume", "data", "data_folder", "offline", "quiet", "as_json", "accept_changes", *EXTENDING)
+NEUTRAL = ("resume", "tensorboard", "data", "data_folder", "offline", "quiet", "as_json", "accept_changes", *EXTENDING)
 
 
 @click.command()
@@ -33,8 +34,15 @@ def train(context: click.Context, **given: Any) -> None:
     the model, config.json, history.csv and plots; its path is printed last.
     """
     from chainrule.cli import report
+    from chainrule.training import mpi
 
-    result, inventory = _resumed(context, given) if given["resume"] is not None else _fresh(context, given)
+    with mpi.session() as workers:
+        if workers.rank:
+            given["quiet"], given["tensorboard"] = True, None
+        train_in = _fresh if given["resume"] is None else _resumed
+        result, inventory = train_in(context, given, workers)
+    if workers.rank:
+        return
     if given["as_json"]:
         report.run_json(result, inventory)
     else:
@@ -43,49 +51,37 @@ def train(context: click.Context, **given: Any) -> None:
         _stopped(result.folder, len(result.history))
 
 
-def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
+def _fresh(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
     """Start a new run, after checking as much as possible before data are fetched or anything is written."""
-    from chainrule.cli import custom_data, jobs, report, run_paths
+    from chainrule.cli import report, run_paths
+    from chainrule.cli.requests import Request
     from chainrule.runs import running
-    from chainrule.runs.jobs import Job
 
-    entry = jobs.entry(given)
-    choice = jobs.choice(entry, given)
-    recipe = jobs.recipe(entry, choice.name, given)
-    words: dict[str, Any] = {"dtype": _dtype(context, entry, given), "seed": recipe.seed, "loss": recipe.loss}
-    words |= {"engine": given["engine"], "threads": given["threads"]}
-    words["as_tutorial"] = given["recipe"] == "tutorial"
-    entry.check(**words)
-    with run_paths.reserve(given["out"], entry.name) as folder:
-        training, test = choice.load(recipe.seed, **_where(given))
-        said = jobs.with_recipe_options(entry, given)
-        recipe = custom_data.adapt_recipe(recipe, training, said, own=custom_data.is_custom(choice.name))
-        model = entry.build(training.shape, training.classes, **words)
-        model.check_input(test.x)
-        recipe.rates.groups(model.learnt)
-        job = Job(
-            model.about(),
-            choice,
-            recipe,
-            model.engine.name,
-            model.threads,
-            command=tuple(map(printable, context.obj or ())),
-        )
+    _shard(given, workers)
+    request = Request.of(given)
+    command = tuple(map(printable, context.obj or ()))
+    with nullcontext(Path()) if workers.rank else run_paths.reserve(given["out"], request.entry.name) as folder:
+        training, test = request.load()
+        job, model = request.job(training, test, command)
         report.heading(job, training, test, model, given["quiet"])
-        remarks = custom_data.remarks(recipe, training, test, said) + custom_data.choices(choice.name, said)
-        report.remarks(remarks, given["quiet"])
+        report.remarks(request.remarks(job, training, test), given["quiet"])
         with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
             weights = model.weights if given["source"] is not None else None
-            return running.start(folder, job, training, test, _callbacks(given), weights=weights), training.inventory
+            result = running.start(folder, job, training, test, _callbacks(given), weights=weights, workers=workers)
+            return result, training.inventory
 
 
-def _dtype(context: click.Context, entry: Any, given: dict[str, Any]) -> str:
-    """Return the dtype given on the command line, else the one in the network's file, else float32."""
-    asked = context.get_parameter_source("dtype") is click.core.ParameterSource.COMMANDLINE
-    return given["dtype"] if asked else getattr(entry, "dtype", None) or given["dtype"]
+def _shard(given: dict[str, Any], workers: Any) -> None:
+    """Choose the shards of several workers and, where there are shards, one thread each: threads change the bits."""
+    from chainrule.engines import THREADS_VARIABLE
+
+    if workers.size > 1 and given["shards"] is None:
+        given["shards"] = workers.default_shards
+    if (given["shards"] or 1) > 1 and given["threads"] is None and THREADS_VARIABLE not in os.environ:
+        given["threads"] = 1
 
 
-def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
+def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
     """Resume a run with the job in its config.json, perhaps with more epochs."""
     from chainrule.cli import jobs, opened, report
     from chainrule.runs import checksums, running
@@ -106,7 +102,9 @@ def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
         _tell_of_schedule(job.recipe, epochs)
     with _advice(folder, memory="out of memory"):
         changes = {name: given[name] for name in EXTENDING}
-        result = running.resume(folder, training, test, _callbacks(given), accept_changes=accept, **changes)
+        result = running.resume(
+            folder, training, test, _callbacks(given), accept_changes=accept, workers=workers, **changes
+        )
         return result, training.inventory
 
 
@@ -133,9 +131,11 @@ def _where(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _callbacks(given: dict[str, Any]) -> list[Any]:
+    from chainrule.training.logs import TensorBoardLog
     from chainrule.training.progress import ProgressBar
 
-    return [] if given["quiet"] else [ProgressBar()]
+    logs = [] if given["tensorboard"] is None else [TensorBoardLog(given["tensorboard"])]
+    return [*logs, *([] if given["quiet"] else [ProgressBar()])]
 
 
 @contextmanager

@@ -53,7 +53,7 @@ network = options.combine(
     click.option("--recipe", default="best", show_default=True, metavar="WHICH",
                  shell_complete=options.names(lambda: ["best", "tutorial"]),
                  help="best: the one that reaches the model's target accuracy; tutorial: the one its source states."),
-    click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64."),
+    click.option("--dtype", metavar="NAME", help="float32 or float64.  [default: float32]"),
     click.option("--seed", type=WHOLE, metavar="N",
                  help="Seed of the initial weights, sample order, dropout and augmentation."),
 )  # fmt: skip
@@ -77,10 +77,19 @@ material = options.combine(
     click.option("--views", metavar="TEXT",
                  help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.'),
 )  # fmt: skip
-steps = options.combine(
+COURSE = ("epochs", "rate", "schedule", "patience", "average")  # options of a training as a whole
+course = options.combine(
     click.option("--epochs", type=WHOLE, metavar="N", help="Passes over the training images."),
-    click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
     click.option("--lr", "rate", type=NUMBER, metavar="X", help="Learning rate, which the schedule multiplies."),
+    click.option("--schedule", metavar="NAME", shell_complete=options.names(_schedule_names),
+                 help="constant, step, cosine, one-cycle, warm-up or triangular."),
+    click.option("--average", type=NUMBER, metavar="X",
+                 help="Keep the exponential moving average of the weights with this decay, such as 0.999, in place of "
+                 "the last weights."),
+    click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
+)  # fmt: skip
+step = options.combine(
+    click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
     click.option("--optimizer", metavar="NAME", shell_complete=options.names(_optimizer_names),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. Changing between momentum and nesterov, or "
                  "adam and adamw, keeps the recipe's rate and other options; any other starts from its defaults."),
@@ -93,16 +102,23 @@ steps = options.combine(
                  help="Shrink the parameters by X times the rate per step (adamw, which replaces adam), or add X times "
                  "the parameters to the gradient (other optimizers); the same for sgd."),
     click.option("--loss", metavar="NAME", shell_complete=options.names(_loss_names),
-                 help="half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy "
-                 "or softmax_cross_entropy."),
-    click.option("--schedule", metavar="NAME", shell_complete=options.names(_schedule_names),
-                 help="constant, step, cosine, one-cycle, warm-up or triangular."),
+                 help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
+                 "categorical_cross_entropy or softmax_cross_entropy."),
     click.option("--smoothing", type=NUMBER, metavar="SHARE", help="Label smoothing, for classes."),
+    click.option("--class-weight", metavar="TEXT",
+                 help='Weights of the classes in the loss: balanced (all classes count alike), or "cat=2,dog=0.5".'),
+    click.option("--accumulate", type=WHOLE, metavar="N",
+                 help="Compute the gradient of a batch in N parts, one after the other, which takes less memory."),
+    click.option("--shards", type=WHOLE, metavar="N",
+                 help="Compute the gradient of a batch in N shards: the same bits for any number of workers "
+                 "(mpiexec -n 4 chainrule train; 8 there), each with one thread unless --threads says otherwise."),
     click.option("--rates", metavar="TEXT",
                  help='Factors of the learning rate by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.'),
+    click.option("--look-ahead", metavar="TEXT",
+                 help='Average the network over its last steps: "every=5,decay=0.77", or none.'),
     click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
-    click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
 )  # fmt: skip
+steps = options.combine(course, step)
 outcome = options.combine(
     click.option("--out", type=options.PATH, metavar="RUN", help="Run folder; by default a dated one under runs/."),
     click.option(
@@ -110,6 +126,12 @@ outcome = options.combine(
         type=options.PATH,
         metavar="RUN",
         help="Resume an interrupted run, bit for bit; with --epochs N (in all), also extend a finished one.",
+    ),
+    click.option(
+        "--tensorboard",
+        type=options.PATH,
+        metavar="FOLDER",
+        help="Also write event files for TensorBoard to this folder.",
     ),
     options.accept_changes,
     options.quiet,

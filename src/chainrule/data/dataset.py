@@ -22,45 +22,54 @@ class SampleIndexError(DataError, IndexError):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Labelled images.
+    """Images with labels or targets.
 
     x           (N, C, H, W), uint8 (0 … 255) or float32
-    y           (N,) int64, each from 0 to len(classes) − 1
-    classes     name of each class
+    y           labels (N,) int64, each from 0 to len(classes) − 1; or targets (N, K) float64: numbers to predict, or
+                zeros and ones for labels of which an image may have several
+    classes     name of each class, or of each target
     name        name of the data set in messages
     source      origin: a folder, a host, a package
     validation  the source's own validation set, for training data; None if there is none
     inventory   account of the used and unused files of an image folder; None for other sources
+    weights     weight of each image in the loss, (N,) float64; None: 1
 
     ``data[3]`` is (image (C, H, W), label); ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data sets
     with the same names. Iterating yields (image, label) pairs.
     """
 
     x: Images
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     classes: tuple[str, ...]
     name: str = "data"
     source: str = ""
     validation: "Dataset | None" = None
     inventory: Inventory | None = field(default=None, compare=False)
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         # Class names come from folder names or files, so they may hold control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         _check_images(self.x, self.name)
-        _check_labels(self.y, len(self.x), len(self.classes), self.name)
+        check = _check_labels if self.has_classes else _check_targets
+        check(self.y, len(self.x), len(self.classes), self.name)
 
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether every image is of one class; otherwise it has targets."""
+        return self.y.ndim != 2 or self.y.dtype.kind != "f"
+
     @overload
-    def __getitem__(self, index: int) -> tuple[Images, int]: ...
+    def __getitem__(self, index: int) -> tuple[Images, Any]: ...
 
     @overload
     def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> "Dataset": ...
 
-    def __getitem__(self, index: Any) -> "tuple[Images, int] | Dataset":
-        """Return one sample as (image, label), or a data set for a slice, a mask or a sequence of indices.
+    def __getitem__(self, index: Any) -> "tuple[Images, Any] | Dataset":
+        """Return one sample as (image, label or targets (K,)), or a data set for a slice, a mask or indices.
 
         Errors   DataError when an index is out of range (then also an IndexError), a mask has another length, or
                  nothing is selected
@@ -69,13 +78,16 @@ class Dataset:
             return self.take(np.arange(len(self))[index])
         if np.ndim(index) == 0:
             place = self._indices(index)[0]
-            return self.x[place], int(self.y[place])
+            return self.x[place], self._answer(self.y[place])
         return self.take(self._indices(index))
 
-    def __iter__(self) -> Iterator[tuple[Images, int]]:
-        """Yield the samples in order, each as (image (C, H, W), label)."""
-        for image, label in zip(self.x, self.y, strict=True):
-            yield image, int(label)
+    def __iter__(self) -> Iterator[tuple[Images, Any]]:
+        """Yield the samples in order, each as (image (C, H, W), label or targets (K,))."""
+        for image, answer in zip(self.x, self.y, strict=True):
+            yield image, self._answer(answer)
+
+    def _answer(self, one: Any) -> Any:
+        return int(one) if self.has_classes else one
 
     def _indices(self, index: Any) -> NDArray[np.int64]:
         """Return the sample indices for an index or a mask; negative ones count from the end."""
@@ -95,7 +107,8 @@ class Dataset:
         return places % len(self)
 
     def __repr__(self) -> str:
-        what = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} classes"
+        kind = "classes" if self.has_classes else "targets"
+        what = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} {kind}"
         return f"Dataset({self.name!r}: {what})"
 
     def _repr_html_(self) -> str:
@@ -103,7 +116,7 @@ class Dataset:
         from chainrule.figures import files, mistakes, notebook
 
         shown = self.x[:40]
-        figure = mistakes.batch_grid(shown, self.y[:40], self.classes)
+        figure = mistakes.batch_grid(shown, self.y[:40] if self.has_classes else None, self.classes)
         row = [self.name, str(len(self)), text(self.shape), ", ".join(self.classes[:12])]
         table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
         return table + notebook.image(files.png(figure), f"the first {len(shown)} images")
@@ -119,23 +132,25 @@ class Dataset:
         if isinstance(samples, int):
             if samples < 1:
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
-            return replace(self, x=self.x[:samples], y=self.y[:samples])
+            return self.take(np.arange(min(samples, len(self))))
         indices = np.asarray(samples, np.int64).reshape(-1)
         outside = indices[(indices < 0) | (indices >= len(self))]
         if outside.size:
             raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
-        return replace(self, x=self.x[indices], y=self.y[indices])
+        weights = None if self.weights is None else self.weights[indices]
+        return replace(self, x=self.x[indices], y=self.y[indices], weights=weights)
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Split off a share of `fraction` of every class, chosen by the seed; return (rest, share), both in order."""
         try:
-            kept, held = split_validation(len(self), fraction, seed, self.y)
+            kept, held = split_validation(len(self), fraction, seed, self.y if self.has_classes else None)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
         return self.take(kept), self.take(held)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
         """Return the samples of some classes (indices or names), which become classes 0, 1, … in the order given."""
+        self._require_classes()
         kept = [self._class_number(label) for label in labels]
         if len(set(kept)) != len(kept):
             raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
@@ -145,10 +160,11 @@ class Dataset:
         chosen = y >= 0
         names = tuple(self.classes[number] for number in kept)
         validation = self.validation and self.validation.only(labels)
-        return replace(self, x=self.x[chosen], y=y[chosen], classes=names, validation=validation)
+        return replace(self.take(np.flatnonzero(chosen)), y=y[chosen], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
         """Return `count` samples of every class, in order: the first ones or, with a seed, randomly chosen ones."""
+        self._require_classes()
         members = [np.flatnonzero(self.y == label) for label in range(len(self.classes))]
         for name, found in zip(self.classes, members, strict=True):
             if not 1 <= count <= len(found):
@@ -156,6 +172,10 @@ class Dataset:
         if seed is not None:
             members = [generator(seed, "per class", k).permutation(found) for k, found in enumerate(members)]
         return self.take(np.sort(np.concatenate([found[:count] for found in members])))
+
+    def _require_classes(self) -> None:
+        if not self.has_classes:
+            raise DataError(f"{self.name}: its images have targets, not classes")
 
     def _class_number(self, label: int | str) -> int:
         if isinstance(label, str) and label in self.classes:
@@ -183,3 +203,13 @@ def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -
     if outside.size:
         first = int(outside[0])
         raise DataError(f"{name}: label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}")
+
+
+def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) -> None:
+    if y.dtype.name != "float64" or y.shape != (samples, names):
+        raise DataError(
+            f"{data}: targets {y.dtype} of shape ({text(y.shape)}); expected float64 of shape ({samples}, {names})"
+        )
+    wrong = np.flatnonzero(~np.isfinite(y).all(axis=1))
+    if wrong.size:
+        raise DataError(f"{data}: targets must be finite; that of sample {wrong[0]} is not")

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def load_folder(
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
     place = Path(folder)
     layout = read_layout(place)
-    reader = _ImageReader(place, size, channels)
+    reader = ImageReader(place, size, channels)
     read = {part: reader.read(files) for part, files in layout.parts.items()}
     reader.check(skip_damaged)
     inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in read.items()})
@@ -68,20 +69,20 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
 
     Only image headers are decoded. Damaged files are ignored.
     """
-    sizes: set[tuple[int, int]] = set()
-    for files in read_layout(Path(folder)).parts.values():
-        for path, _ in files:
-            try:
-                sizes.add(image_size(path))
-            except ChainruleError:
-                continue
+    from chainrule.data.targets import file_names, has_targets
+
+    place, sizes = Path(folder), set[tuple[int, int]]()
+    named = has_targets(place) and file_names(place)
+    for path in named or [path for files in read_layout(place).parts.values() for path, _ in files]:
+        with suppress(ChainruleError):
+            sizes.add(image_size(path))
     if len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST:
         return None
     longest = max((max(size) for size in sizes), default=LARGEST)
     return (LARGEST, LARGEST) if longest >= LARGEST else (longest, longest)
 
 
-class _ImageReader:
+class ImageReader:
     """Reader of image files into arrays of one size, which records damaged and converted images."""
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
@@ -140,7 +141,7 @@ class _ImageReader:
         ]
 
 
-def _inventory(layout: Layout, reader: _ImageReader, labels: dict[str, list[int]]) -> Inventory:
+def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]) -> Inventory:
     """Return the inventory of a folder; DataError when every image of a class is damaged."""
     used: dict[str, dict[str, int]] = {}
     for part, found in labels.items():

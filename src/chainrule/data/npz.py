@@ -13,7 +13,7 @@ from chainrule.errors import DataError, FormatError
 from chainrule.reading import decoding, reading
 from chainrule.shapes import text
 
-NAMES = ("x", "y", "x_test", "y_test", "classes")
+NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
 MAX_COLOURS = 4
 MAX_CLASSES = 1000  # without names; a larger label is probably a mistake
 MAX_LABEL = 2**53
@@ -22,23 +22,26 @@ MAX_LABEL = 2**53
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Read (training set, test set) from a NumPy archive.
 
+    targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), in place of y and y_test
+    weights      weight of each image of x in the loss, (N,)
     x, x_test    (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, whole numbers 0 … 255, or floats
     y, y_test    labels (N,), or one-hot (N, K)
-    classes      names, (K,); otherwise the numbers 0 … K−1, at most a thousand
+    classes      names of the classes or targets, (K,); otherwise the numbers 0 … K−1, at most a thousand
     test_share   share that becomes the test set, chosen by `seed`, if there is no x_test
     Errors       FormatError for a file that is not such an archive; DataError naming an array that cannot be used
     """
     path = Path(path)
     arrays = _read(path)
-    for name in ("x", "y", *(("y_test",) if "x_test" in arrays else ())):
+    read, answers = (_targets, "targets") if "targets" in arrays else (_labels, "y")
+    for name in ("x", answers, *((f"{answers}_test",) if "x_test" in arrays else ())):
         if name not in arrays:
             raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
-    x, (y, count) = _images(arrays["x"], path, "x"), _labels(arrays["y"], path, "y")
+    x, (y, count) = _images(arrays["x"], path, "x"), read(arrays[answers], path, answers)
     classes = _class_names(arrays.get("classes"), count, path)
-    data = Dataset(x, y, classes, path.stem, str(path))
+    data = Dataset(x, y, classes, path.stem, str(path), weights=_weights(arrays.get("weights"), len(x), path))
     if "x_test" not in arrays:
         return data.split(test_share, seed)
-    test_x, (test_y, _) = _images(arrays["x_test"], path, "x_test"), _labels(arrays["y_test"], path, "y_test")
+    test_x, (test_y, _) = _images(arrays["x_test"], path, "x_test"), read(arrays[f"{answers}_test"], path, "y_test")
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 
@@ -86,6 +89,22 @@ def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], 
         raise DataError(f"{path}: {name} holds values from {y.min()} to {y.max()}; expected labels 0, 1, 2, …")
     labels = y.reshape(-1).astype(np.int64)
     return labels, int(labels.max(initial=-1)) + 1
+
+
+def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64], int]:
+    """Return the targets (N, K) and their number K; `Dataset` checks that they are finite."""
+    if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
+        raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
+    found = y.reshape(len(y), -1).astype(np.float64)
+    return found, found.shape[1]
+
+
+def _weights(given: NDArray[Any] | None, samples: int, path: Path) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
+    if given.dtype.kind not in "biuf" or given.shape != (samples,):
+        raise DataError(f"{path}: weights is {given.dtype} of shape ({text(given.shape)}); expected {samples} numbers")
+    return given.astype(np.float64)
 
 
 def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:

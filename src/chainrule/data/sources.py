@@ -31,10 +31,11 @@ def load(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """Load data as (training set, test set), with images (N, C, H, W) and labels (N,).
+    """Load data as (training set, test set), with images (N, C, H, W) and labels (N,) or targets (N, K).
 
-    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder per class, a folder of IDX files, or a
-                   FILE.npz (a known name takes precedence over a path, unless written as one: ./mnist)
+    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder per class, a folder of images with a
+                   table targets.csv, a folder of IDX files, or a FILE.npz (a known name takes precedence over a path,
+                   unless written as one: ./mnist)
     folder         folder to search first for a known data set (None: environment variable CHAINRULE_DATA)
     offline        use only that folder and the cache (None: environment variable CHAINRULE_OFFLINE)
     progress       show a bar on stderr while fetching
@@ -51,9 +52,10 @@ def load(
         if is_idx_folder(path):
             return load_idx_folder(path)
         from chainrule.data.folder import load_folder
+        from chainrule.data.targets import has_targets, load_targets
 
-        shape: dict[str, Any] = {"size": size, "channels": channels}
-        return load_folder(path, **shape, test_share=test_share, seed=seed, skip_damaged=skip_damaged)
+        how: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
+        return (load_targets if has_targets(path) else load_folder)(path, **how, skip_damaged=skip_damaged)
     if path.exists():  # `load_npz` raises the error if it is not a regular file
         from chainrule.data.npz import load_npz
 

@@ -2,14 +2,15 @@
 
 numba      compiled, parallel over the batch; the default
 numpy      vectorised, needs nothing but NumPy
+jax        whole steps compiled by XLA, for accelerators; needs `chainrule[jax]`
 reference  the literal loops that define the operations: exact, readable and slow
 """
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -17,13 +18,21 @@ from chainrule.errors import OptionError, one_line, quoted, unknown_name
 from chainrule.plan import Plan
 
 Array = NDArray[Any]
+Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and measure of each sample, (N,), and the flat gradient
 
-NAMES = ("numba", "numpy", "reference")
+NAMES = ("numba", "numpy", "jax", "reference")
 DEFAULT = "numba"
 FALLBACK = "numpy"
 ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 THREADS_VARIABLE = "CHAINRULE_THREADS"
 MOST_THREADS = 1024
+
+
+class Shard(NamedTuple):
+    """Samples that stand together in a batch: number of samples of the whole batch, and index of their first."""
+
+    batch: int
+    first: int = 0
 
 
 class CompiledPlan(Protocol):
@@ -33,14 +42,29 @@ class CompiledPlan(Protocol):
         """Return the output for a batch x."""
         ...
 
-    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return the loss and the hit (1: right, 0: wrong) of each sample, and the flat gradient of the mean loss.
 
-        The next call overwrites the arrays.
+        The next call overwrites the arrays. A plan with weights takes those of the samples, (N,): each loss is returned
+        times its weight.
         """
         ...
 
-    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return what `gradients` does for some samples of a batch, of which the plan is `sharded`.
+
+        given   x, t and, for a plan that has them, weights of these samples
+
+        The gradient is their part of that of the batch's mean loss. At each of the plan's `meetings`, yield what these
+        samples give, and go on with what is sent: that of the whole batch.
+        """
+        ...
+
+    def backward(
+        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
+    ) -> tuple[float, float, float]:
         """Return the sum of the losses, the number of hits, and Σ g²; the gradient is kept for `update`."""
         ...
 
@@ -60,6 +84,32 @@ class CompiledPlan(Protocol):
         name        the optimizer's operation; None: its update is not the engine's
         moments     the optimizer's moments, of which copies are used
         attributes  the operation's attributes
+        """
+        ...
+
+
+@runtime_checkable
+class WholeStep(Protocol):
+    """A plan for which a training step, the update included, is one program."""
+
+    def step(
+        self,
+        given: tuple[Array, ...],
+        name: str,
+        moments: tuple[Array, ...],
+        attributes: Mapping[str, Any],
+        *,
+        clip: float | None,
+        seed: int,
+        step: int,
+    ) -> tuple[float, float, float] | None:
+        """Change parameters, moments and running statistics; return the sum of the losses, the number of hits and Σ g².
+
+        given   the batch x, t and, for a plan that has them, the weights of its samples
+        name, moments, attributes   as for `CompiledPlan.update`
+        clip                        largest norm of the gradient, which is scaled down to it
+
+        A step that is not finite changes nothing and returns None.
         """
         ...
 
@@ -110,7 +160,7 @@ class Buffers(Protocol):
 def find(name: str | None = None, *, required: bool = True) -> Engine:
     """Return the engine of that name; without one, the engine that CHAINRULE_ENGINE names, or the default.
 
-    Where numba cannot be used, the NumPy engine stands in, and one line on stderr says why.
+    Where it cannot be used, the NumPy engine stands in, and one line on stderr says why.
 
     required   whether to refuse a stand-in for an engine that is asked for by name
     Errors     OptionError for an unknown name, or a required engine that cannot be used
@@ -124,7 +174,7 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
         return engine
     if name and required:
         raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(NAMES)}")
-    return stand_in(f"numba cannot be used here ({engine})")
+    return stand_in(f"{wanted} cannot be used here ({engine})")
 
 
 def fallback() -> Engine:
@@ -141,6 +191,8 @@ def stand_in(why: str) -> Engine:
 @cache
 def _load(name: str) -> "Engine | str":
     """Return the engine of that name, or the reason why it cannot be used."""
+    if name == "jax":
+        return _load_jax()
     if name != "numba":
         from chainrule.engines.modules import ModuleEngine
 
@@ -154,6 +206,16 @@ def _load(name: str) -> "Engine | str":
         raise
     except Exception as error:  # a broken installation, or an odd setting of numba's, may raise anything
         return first_line(error)
+
+
+def _load_jax() -> "Engine | str":
+    """Return the JAX engine, or the reason why it cannot be used."""
+    try:
+        from chainrule.engines.jax.engine import JaxEngine
+
+        return JaxEngine()
+    except ImportError as error:
+        return f"{first_line(error)}; pip install 'chainrule[jax]'"
 
 
 def first_line(error: BaseException) -> str:

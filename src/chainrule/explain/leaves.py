@@ -6,7 +6,7 @@ from chainrule import operations
 from chainrule.explain.cells import TensorEntry
 from chainrule.explain.record import Derivation
 
-KINDS = ("input", "target", "parameter", "state", "moment")
+KINDS = ("input", "target", "parameter", "state", "moment", "batch")
 
 
 def leaf(entry: TensorEntry, step: int) -> Derivation:

@@ -28,6 +28,16 @@ def mean_squared_error(ctx: CellContext) -> Derivation:
     return _squared(ctx, Scale(f"1/{outputs}", 1 / outputs))
 
 
+def mean_absolute_error(ctx: CellContext) -> Derivation:
+    """Explain 1/K · Σ_k abs(p[k] − t[k])."""
+    return _mean_of(ctx, "abs", abs)
+
+
+def huber(ctx: CellContext) -> Derivation:
+    """Explain 1/K · Σ_k h(p[k] − t[k]), where h(d) = d²/2 for |d| ≤ 1, and |d| − 1/2 beyond."""
+    return _mean_of(ctx, "h", lambda d: d * d / 2 if abs(d) <= 1 else abs(d) - 0.5)
+
+
 def binary_cross_entropy(ctx: CellContext) -> Derivation:
     """Explain loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k])."""
     p, t = _rows(ctx)
@@ -183,27 +193,11 @@ def correct_labels(ctx: CellContext) -> Derivation:
     return Derivation(words, written[0], written[1], steps=steps, sources=(*_cells(ctx, 0), *_cells(ctx, 1)))
 
 
-def absolute_error(ctx: CellContext) -> Derivation:
-    """Explain 1/K Σ_k abs(p[k] − t[k])."""
-    p, t = _rows(ctx)
-    distances = [abs(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
-    total, outputs = sum(distances), len(distances)
-    steps = (
-        CalculationStep("S", "Σ_{k} abs(p[k] − t[k])", format_list(distances, " + "), total),
-        CalculationStep("error", "S / K", f"{bracketed(total)} / {outputs}", ctx.value),
-    )
-    written = [
-        f"{ctx.bracket('error', sample=n)} = 1/K · Σ_{{k}} abs({_at(ctx, 'p', 'k', n)} − {_at(ctx, 't', 'k', n)})"
-        for n in ("n", ctx.sample)
-    ]
-    return Derivation(ctx.sentences(), written[0], written[1], steps=steps, sources=(*_cells(ctx, 0), *_cells(ctx, 1)))
-
-
 EXPLAINERS: dict[str, Callable[[CellContext], Derivation]] = {
     function.__name__: function
     for function in (
-        *(half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy),
-        *(softmax_cross_entropy, softmax_cross_entropy_dp, correct, correct_labels, absolute_error),
+        *(half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy),
+        *(categorical_cross_entropy, softmax_cross_entropy, softmax_cross_entropy_dp, correct, correct_labels),
     )
 } | {name: gradient for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry}
 
@@ -222,6 +216,22 @@ def _squared(ctx: CellContext, scale: Scale) -> Derivation:
     ]
     terms = tuple(Term.of(factor, factor) for factor in factors)
     return Derivation(ctx.sentences(), written[0], written[1], terms, scale, sources=(*_cells(ctx, 0), *_cells(ctx, 1)))
+
+
+def _mean_of(ctx: CellContext, written: str, function: Callable[[float], float]) -> Derivation:
+    """Explain the mean of a function of the differences p − t, which is a loss or only reported."""
+    p, t = _rows(ctx)
+    values = [function(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
+    name = "error" if ctx.result == "error" else "loss"
+    steps = (
+        CalculationStep("S", f"Σ_{{k}} {written}(p[k] − t[k])", format_list(values, " + "), sum(values)),
+        CalculationStep(name, "S / K", f"{bracketed(sum(values))} / {len(values)}", ctx.value),
+    )
+    symbols, here = (
+        f"{ctx.bracket(name, sample=n)} = 1/K · Σ_{{k}} {written}({_at(ctx, 'p', 'k', n)} − {_at(ctx, 't', 'k', n)})"
+        for n in ("n", ctx.sample)
+    )
+    return Derivation(ctx.sentences(), symbols, here, steps=steps, sources=(*_cells(ctx, 0), *_cells(ctx, 1)))
 
 
 def _over(ctx: CellContext, formula: str, size: str = "N") -> str:

@@ -13,7 +13,7 @@ _ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_UP)
 
 
 def format_number(value: float) -> str:
-    """Return a number in six significant digits: −0.0123457, 1.23457e-7, ∞."""
+    """Return a number in six significant digits: −0.0123457, 1.23457e−7, ∞."""
     if math.isnan(value):
         return "NaN"
     sign = MINUS if value < 0 else ""
@@ -25,7 +25,7 @@ def format_number(value: float) -> str:
     if rounded.adjusted() in PLAIN:
         return f"{sign}{rounded:f}"
     mantissa = rounded.scaleb(-rounded.adjusted())
-    return f"{sign}{mantissa:f}e{rounded.adjusted()}"
+    return f"{sign}{mantissa:f}e{rounded.adjusted()}".replace("-", MINUS)
 
 
 def bracketed(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The messages of an ONNX file: model, graph, nodes, attributes, tensors.
+"""The messages of an ONNX file: model, graph, nodes, attributes, tensors, read and written.
 
 Only the fields that a network needs are kept. The numbers of the fields are those of onnx.proto.
 
@@ -7,12 +7,13 @@ Source   https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from chainrule.errors import FormatError
-from chainrule.formats.protobuf import EIGHT, FOUR, Field, Reader
+from chainrule.formats.protobuf import BYTES, EIGHT, FOUR, VARINT, Field, Reader, field_key, varint
 
 M = TypeVar("M")
 
@@ -23,7 +24,7 @@ def _texts() -> list[str]:
 
 @dataclass
 class Pair:
-    """A key and its value, such as where external data lie."""
+    """A key and its value, such as where external data lie, or a fact about a model."""
 
     key: str = ""
     value: str = ""
@@ -82,7 +83,7 @@ class TensorMessage:
     dims: list[int] = field(default_factory=list[int])
     kind: int = 0
     name: str = ""
-    raw: memoryview | None = None
+    raw: memoryview | bytes | None = None
     floats: list[memoryview] = field(default_factory=list[memoryview])
     doubles: list[memoryview] = field(default_factory=list[memoryview])
     integers: list[memoryview | int] = field(default_factory=list[memoryview | int])
@@ -92,12 +93,13 @@ class TensorMessage:
 
 @dataclass
 class Attribute:
-    """An option of a node: a number, a text, a tensor, a graph, or several."""
+    """An option of a node: a number, a text, a tensor, a graph, or several; `kind` as AttributeProto numbers them."""
 
     name: str = ""
+    kind: int = 0
     real: float | None = None
     integer: int | None = None
-    text: memoryview | None = None
+    text: memoryview | bytes | None = None
     tensor: TensorMessage | None = None
     graph: bool = False
     reals: list[float] = field(default_factory=list[float])
@@ -136,9 +138,12 @@ class ModelMessage:
     graph: GraphMessage | None = None
     opsets: list[Opset] = field(default_factory=list[Opset])
     producer: str = ""
+    producer_version: str = ""
+    ir_version: int = 0
+    metadata: list[Pair] = field(default_factory=list[Pair])
 
 
-# Of each message, by field number: the attribute, and how its value is read; several values make a list.
+# Of each message, by field number: the attribute, and how its value is read or written; several values make a list.
 _ONE: dict[str, Callable[[Field], Any]] = {
     "integer": Field.integer,
     "text": Field.text,
@@ -154,7 +159,14 @@ _SEVERAL: dict[str, Callable[[Field], Any]] = {
     "varints": lambda entry: [entry.value],
 }
 FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
-    ModelMessage: {2: ("producer", "text"), 7: ("graph", GraphMessage), 8: ("opsets", Opset)},
+    ModelMessage: {
+        1: ("ir_version", "integer"),
+        2: ("producer", "text"),
+        3: ("producer_version", "text"),
+        7: ("graph", GraphMessage),
+        8: ("opsets", Opset),
+        14: ("metadata", Pair),
+    },
     Opset: {1: ("domain", "text"), 2: ("version", "integer")},
     Pair: {1: ("key", "text"), 2: ("value", "text")},
     GraphMessage: {
@@ -184,6 +196,7 @@ FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
         8: ("integers", "integers"),
         9: ("texts", "bytes"),
         11: ("graph", "present"),
+        20: ("kind", "integer"),
     },
     TensorMessage: {
         1: ("dims", "integers"),
@@ -236,3 +249,47 @@ def _numbers(entry: Field, wire: int) -> memoryview:
     if isinstance(entry.value, int) or len(entry.value) % width:
         raise FormatError(f"field {entry.number}: expected numbers of {width} bytes")
     return entry.value
+
+
+# ---------------------------------------------------------------------- writing
+
+_WRITTEN: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
+    "integer": (VARINT, varint),
+    "integers": (VARINT, varint),
+    "real": (FOUR, lambda value: struct.pack("<f", value)),
+    "reals": (FOUR, lambda value: struct.pack("<f", value)),
+    "text": (BYTES, str.encode),
+    "bytes": (BYTES, lambda value: value),
+}
+
+
+def serialize(message: ModelMessage) -> bytes:
+    """Return an ONNX file: fields in the order of their numbers, those at their defaults left out.
+
+    Tensors are written from `raw`, attributes without graphs.
+    """
+    return b"".join(_parts(message))
+
+
+def _parts(message: Any) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a message in parts, so that weights are copied once."""
+    kind = cast("type[Any]", type(message))
+    default = kind()
+    for number, (name, how) in FIELDS[kind].items():
+        value = getattr(message, name)
+        if value == getattr(default, name):
+            continue
+        for each in value if name in _LISTS[kind] else [value]:
+            yield from _field(number, how, each)
+
+
+def _field(number: int, how: str | type[Any], value: Any) -> Iterator[bytes | memoryview]:
+    if not isinstance(how, str):
+        parts = [*_parts(value)]
+        yield field_key(number, BYTES) + varint(sum(map(len, parts)))
+        yield from parts
+        return
+    wire, encode = _WRITTEN[how]
+    content = encode(value)
+    yield field_key(number, wire) + (varint(len(content)) if wire == BYTES else b"")
+    yield content

@@ -1,4 +1,4 @@
-"""The wire format of Protocol Buffers: fields of a message, read within bounds.
+"""The wire format of Protocol Buffers: fields of a message, read within bounds, and written.
 
 A message is a row of fields, each a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a length and
 that many bytes, which hold a text, packed numbers or another message. Values that hold bytes are views of the file, so
@@ -132,3 +132,17 @@ def unpack_varints(content: memoryview) -> NDArray[np.int64]:
     place = np.arange(len(found)) - np.repeat(starts, ends - starts + 1)
     bits = (found & np.uint8(127)).astype(np.uint64) << (7 * place).astype(np.uint64)
     return np.add.reduceat(bits, starts).view(np.int64)
+
+
+def varint(value: int) -> bytes:
+    """Return a signed whole number of 64 bits in one to ten bytes, seven bits in each."""
+    rest, found = value % SPAN, bytearray()
+    while rest > 127:
+        found.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes((*found, rest))
+
+
+def field_key(number: int, wire: int) -> bytes:
+    """Return the key of a field: its number and its wire type."""
+    return varint(number << 3 | wire)

@@ -69,6 +69,61 @@ def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
     return dp
 
 
+def mean_absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute the mean absolute difference between prediction and target.
+
+    loss[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
+
+    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Gauss (1809), "Theoria motus", art. 186, on Laplace's principle
+    """
+    loss = _one_a_sample("mean_absolute_error", p, t)
+    for n, k in np.ndindex(p.shape):
+        loss[n] += _magnitude(p[n, k] - t[n, k]) / p.shape[1]
+    return loss
+
+
+def mean_absolute_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = sgn(p[n,k] − t[n,k]) / K / batch        sgn(0) = 0
+
+    Source   PyTorch's L1Loss
+    """
+    dp, batch = _gradient("mean_absolute_error_dp", p, t, batch)
+    for n, k in np.ndindex(p.shape):
+        dp[n, k] = np.sign(p[n, k] - t[n, k]) / p.shape[1] / batch
+    return dp
+
+
+def huber(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Compute the mean of a function of the differences that is a parabola near 0 and linear beyond 1.
+
+    loss[n] = 1/K Σ_k ½ e[n,k]² where e[n,k] ≤ 1, else e[n,k] − ½        e = abs(p − t)
+
+    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Huber (1964), "Robust estimation of a location parameter", with k = 1
+    """
+    loss = _one_a_sample("huber", p, t)
+    for n, k in np.ndindex(p.shape):
+        e = _magnitude(p[n, k] - t[n, k])
+        loss[n] += (0.5 * e * e if e.real <= 1 else e - 0.5) / p.shape[1]
+    return loss
+
+
+def huber_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = max(−1, e[n,k]) / K / batch        e = min(p − t, 1)
+
+    Source   Huber (1964): the function ψ of his estimator
+    """
+    dp, batch = _gradient("huber_dp", p, t, batch)
+    for n, k in np.ndindex(p.shape):
+        dp[n, k] = _clipped(p[n, k] - t[n, k], -1, 1) / p.shape[1] / batch
+    return dp
+
+
 def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     """Compute the mean cross-entropy of independent probabilities p.
 
@@ -192,26 +247,17 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return share
 
 
-def absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Compute the mean absolute difference between prediction and target.
-
-    error[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
-
-    Shapes   p (N, K), t (N, K)  →  error (N,), in the dtype of p
-    Errors   ShapeError when p and t differ
-    """
-    error = _one_a_sample("absolute_error", p, t)
-    for n, k in np.ndindex(p.shape):
-        error[n] += abs(p[n, k] - t[n, k]) / p.shape[1]
-    return error
-
-
 def _place_of_largest(row: NDArray[Any]) -> int:
     best = 0
     for k in range(1, row.shape[0]):
         if row[k] > row[best] or (np.isnan(row[k]) and not np.isnan(row[best])):
             best = k
     return best
+
+
+def _magnitude(e: Any) -> Any:
+    """Return e or −e, whichever is not negative; NaN propagates."""
+    return -e if e.real < 0 else e
 
 
 def _clipped(p: Any, low: Any, high: Any) -> Any:

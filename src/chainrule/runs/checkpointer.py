@@ -24,6 +24,7 @@ from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
 from chainrule.training.step import Outcome
 
+STATE = ("optimizer.", "look_ahead.", "average.")  # beginnings of the names in `Trainer.state`
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
@@ -69,9 +70,11 @@ class Checkpointer(Callback):
         self._check(trainer)
         self.recorder.append_history("".join(trainer.history.rows(self._written)).encode())
         self._written = len(trainer.history)
-        contents: dict[str, bytes] = {BEST: model_bytes(self.model, len(trainer.history.epochs))} if best else {}
-        tensors = dict(self.model.weights)
-        tensors |= {f"optimizer.{name}": moment for name, moment in _named(trainer)}
+        contents: dict[str, bytes] = {}
+        if best:
+            with trainer.averaged():
+                contents[BEST] = model_bytes(self.model, len(trainer.history.epochs))
+        tensors = {**self.model.weights, **trainer.state}
         about = {"step": len(trainer.history), "model": self.model.about()}
         self.recorder.write({**contents, CHECKPOINT: files.tensor_bytes("checkpoint", tensors, about)})
         self._saved = time.monotonic()
@@ -99,8 +102,8 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
     if not _describes(about.get("model"), expected):
         raise FormatError(f"{path} is a checkpoint of another model")
     model.set_weights(finite_weights(tensors, path))
-    for name, moment in _named(trainer):
-        _copy(moment, tensors, f"optimizer.{name}", path)
+    for name, array in trainer.state.items():
+        _copy(array, tensors, name, path)
     steps = about.get("step")
     if not isinstance(steps, int) or not 0 <= steps <= trainer.steps:
         raise FormatError(f"{path}: {steps} steps, and the run has {trainer.steps}")
@@ -110,7 +113,7 @@ def restore(folder: Path, model: Model, trainer: Trainer) -> None:
 
 def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
     """Return the weights among the tensors of a file; FormatError when one is not finite."""
-    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")}
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(STATE)}
     for name, values in weights.items():
         if not np.isfinite(values).all():
             raise FormatError(f"{path} holds weights that are not finite (in {name}): it cannot be used")
@@ -119,10 +122,6 @@ def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]
 
 def _describes(about: Any, expected: dict[str, Any]) -> bool:
     return isinstance(about, dict) and {key: cast(dict[str, Any], about).get(key) for key in expected} == expected
-
-
-def _named(trainer: Trainer) -> list[tuple[str, Array]]:
-    return list(zip(trainer.recipe.optimizer.moments, trainer.moments, strict=True))
 
 
 def _copy(target: Array, tensors: dict[str, Array], name: str, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,17 @@ from chainrule.training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Inputs x (N, …) and labels or targets y as given to `fit`, and their origin."""
+    """Inputs x (N, …) and labels or targets y as given to `fit`, their origin, and weights of the samples (N,)."""
 
     x: Any
     y: Any
     name: str = ARRAYS
     source: str = ""
+    weights: Any = None
 
     @staticmethod
     def of(given: Any) -> "Part | None":
-        """Make a part from a `Dataset` or a pair (x, y); None for None."""
+        """Return a part for a `Dataset` or a pair (x, y); None for None."""
         if given is None:
             return None
         if isinstance(given, Dataset):
@@ -44,28 +45,40 @@ class Part:
         return Part(x, y.astype(np.int64) if whole else y.astype(str) if named else y)
 
 
+def fit_parts(training: Any, validation: Any, test: Any, weights: Any) -> tuple[Part | None, ...]:
+    """Return the training, validation and test data of `fit`: each a `Dataset`, a pair (x, y), or None.
+
+    weights  of the training samples (N,); None: 1
+    """
+    first = Part.of(training)
+    return first and replace(first, weights=weights), Part.of(validation), Part.of(test)
+
+
 def fit_in_folder(
     model: Model,
     trainer: Trainer,
     run: str | Path,
-    training: Any,
-    validation: Any,
-    test: Any,
+    parts: Sequence[Part | None],
     callbacks: Sequence[Callback],
     *,
     resume: bool,
+    plots: bool = True,
 ) -> History:
     """Train a model and trainer prepared by `fit` in a new run folder or, to resume, from a folder's checkpoint.
 
-    run   the folder
-    training, validation, test   a `Dataset`, a pair (x, y), or None
+    run    the folder, which worker 0 alone writes
+    parts  training, validation and test data, from `fit_parts`
+    plots  whether to draw plots in the end
     Errors   RunError when the folder holds a run, or none that can be resumed; OptionError when that run has another
              model or recipe; DataError when it was trained on other data
     """
-    folder = files.as_path(run)
-    parts = [Part.of(given) for given in (training, validation, test)]
+    folder, workers = files.as_path(run), trainer.workers
     job = _job(model, trainer, parts)
-    if resume and (folder / CONFIG).is_file():
+    changes: dict[str, Any] = {"epochs": job.recipe.epochs, "patience": job.recipe.patience}
+    resuming = workers.any(resume and not workers.rank and (folder / CONFIG).is_file())
+    if workers.rank and not resuming:
+        result = running.assist(folder, model, trainer, callbacks)
+    elif resuming:
 
         def prepare(kept: Job) -> tuple[Model, Trainer]:
             require_same(folder, kept, job, extending=True)
@@ -75,15 +88,17 @@ def fit_in_folder(
             running.replan(trainer, kept.recipe)
             return model, trainer
 
-        recipe = job.recipe
-        result = running.continue_run(
-            folder, prepare, parts[2], callbacks, epochs=recipe.epochs, patience=recipe.patience
-        )
+        if workers.rank:
+            result = running.assist_continued(folder, prepare, callbacks, **changes)
+        else:
+            result = running.continue_run(folder, prepare, parts[2], callbacks, plots=plots, **changes)
     else:
         fresh = job.build().weights
         as_seeded = all(np.array_equal(values, fresh[name]) for name, values in model.weights.items())
         first = None if as_seeded else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
-        result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first)
+        result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first, plots=plots)
+    for buffer in (model.parameters, model.statistics):  # perhaps those of the best epoch
+        workers.broadcast(buffer)
     if result.interrupted:
         raise KeyboardInterrupt(f"go on with fit(…, run={str(folder)!r}, resume=True)")
     return result.history

@@ -158,13 +158,15 @@ class Job:
 
 
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
-    """Return counts, source, and a SHA-256 over the inputs and labels of all parts.
+    """Return counts, source, and a SHA-256 over the inputs, labels and weights of all parts.
 
     validation   validation data other than the training set's own
     """
     digest = hashlib.sha256()
     for part in (training, test, getattr(training, "validation", None), validation):
-        for array in () if part is None else (part.x, part.y):
+        for array in () if part is None else (part.x, part.y, getattr(part, "weights", None)):
+            if array is None:
+                continue
             digest.update(f"{array.dtype.str} {array.shape} ".encode())
             digest.update(np.ascontiguousarray(array).data)
     found = {

@@ -29,6 +29,7 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.trainable import UNFITTED
+from chainrule.training.workers import ALONE, Workers
 
 STOPPING = "chainrule: stopping after this step; once more to stop at once"
 STDERR = 2
@@ -63,16 +64,22 @@ def start(
     interval: float = checkpointer.INTERVAL,
     *,
     weights: Mapping[str, Array] | None = None,
+    workers: Workers = ALONE,
+    plots: bool = True,
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds.
 
     weights  initial weights; None: those that follow from the model's seed
+    workers  processes that train together, each of which calls this; worker 0 alone writes
+    plots    whether to draw plots in the end
     """
     found = job.check_data(training, test)
-    model, trainer = _prepare(job, training, weights)
+    model, trainer = _prepare(job, training, weights, workers)
+    if workers.rank:
+        return assist(folder, model, trainer)
     job = replace(job, found=found, engine=model.engine.name, threads=model.threads)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
-    return begin(folder, job, model, trainer, test, callbacks, interval, first=first)
+    return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
 
 
 def begin(
@@ -85,17 +92,19 @@ def begin(
     interval: float = checkpointer.INTERVAL,
     *,
     first: bytes | None = None,
+    plots: bool = True,
 ) -> Result:
     """Train a model in a new folder.
 
     first   model file of the initial weights; None if they follow from the model's seed
+    plots   whether to draw plots in the end
     """
     with claim(folder):
         checksums.refuse_foreign(folder)
         recorder = Recorder(folder)
         start = {} if first is None else {START: first}
         recorder.write({**start, CONFIG: files.json_bytes(job.to_config())})
-        return _train(recorder, job, model, trainer, test, callbacks, interval)
+        return _train(recorder, job, model, trainer, test, callbacks, interval, plots=plots)
 
 
 def resume(
@@ -108,14 +117,19 @@ def resume(
     epochs: int | None = None,
     patience: int | None = None,
     accept_changes: bool = False,
+    workers: Workers = ALONE,
+    plots: bool = True,
 ) -> Result:
     """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `continue_run`."""
 
     def prepare(job: Job) -> tuple[Model, Trainer]:
         job.check_data(training, test)
-        return _prepare(job, training)
+        return _prepare(job, training, workers=workers)
 
+    if workers.rank:
+        return assist_continued(folder, prepare, epochs=epochs, patience=patience)
     changes: dict[str, Any] = {"epochs": epochs, "patience": patience, "accept_changes": accept_changes}
+    changes["plots"] = plots
     return continue_run(folder, prepare, test, callbacks, interval, **changes)
 
 
@@ -129,19 +143,19 @@ def continue_run(
     epochs: int | None = None,
     patience: int | None = None,
     accept_changes: bool = False,
+    plots: bool = True,
 ) -> Result:
     """Resume training from the checkpoint of a folder.
 
     prepare            function that makes model and trainer for the job, or raises an error
     epochs, patience   new values for the recipe (`extended`); None: unchanged
     accept_changes     whether to use files that were changed since they were written (`checksums.check`)
+    plots              whether to draw plots in the end
     """
     with locked(require_run(folder)):
         checksums.check(folder, accept=accept_changes)
         job = read_job(folder)
-        model, trainer = prepare(job)
-        checkpointer.restore(folder, model, trainer)
-        trainer.adopt()  # weights and normalisation go together, whatever is refused from here on
+        model, trainer = _restored(folder, job, prepare)
         recorder = Recorder(folder)
         longer = extended(job, trainer, epochs, patience)
         if longer != job:
@@ -152,7 +166,15 @@ def continue_run(
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             replan(trainer, job.recipe)
         tested = test if job.found["test_samples"] else None
-        return _train(recorder, job, model, trainer, tested, callbacks, interval)
+        return _train(recorder, job, model, trainer, tested, callbacks, interval, plots=plots)
+
+
+def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
+    """Return model and trainer of a job, as the checkpoint of its folder holds them."""
+    model, trainer = prepare(job)
+    checkpointer.restore(folder, model, trainer)
+    trainer.adopt()  # weights and normalisation go together, whatever is refused from here on
+    return model, trainer
 
 
 def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
@@ -190,7 +212,30 @@ def require_run(folder: Path) -> Path:
     return folder
 
 
-def _prepare(job: Job, training: Dataset, weights: Mapping[str, Array] | None = None) -> tuple[Model, Trainer]:
+def assist_continued(
+    folder: Path,
+    prepare: Callable[[Job], tuple[Model, Trainer]],
+    callbacks: Sequence[Callback] = (),
+    *,
+    epochs: int | None = None,
+    patience: int | None = None,
+) -> Result:
+    """Resume training as a worker that writes nothing, beside one that calls `continue_run`."""
+    job = read_job(folder)
+    model, trainer = _restored(folder, job, prepare)
+    replan(trainer, extended(job, trainer, epochs, patience).recipe)
+    return assist(folder, model, trainer, callbacks)
+
+
+def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Result:
+    """Train as a worker that writes nothing: worker 0 evaluates and keeps the run."""
+    trainer.run(callbacks)
+    return Result(folder, model, trainer.history, trainer.seconds, trainer.finished, None)
+
+
+def _prepare(
+    job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = ALONE
+) -> tuple[Model, Trainer]:
     """Return model and trainer; a model that begins with given weights keeps the normalisation that belongs to them."""
     model = job.build()
     if weights is not None:
@@ -198,7 +243,7 @@ def _prepare(job: Job, training: Dataset, weights: Mapping[str, Array] | None = 
     given = (weights is not None or job.start is not None) and model.normalisation != UNFITTED
     samples = Samples.of_dataset(training, model.output_shape[-1])
     parts = samples.parts(job.recipe.validation, job.recipe.seed)
-    trainer = model.trainer(job.recipe, *parts, normalisation=model.normalisation if given else None)
+    trainer = model.trainer(job.recipe, *parts, normalisation=model.normalisation if given else None, workers=workers)
     trainer.adopt()
     return model, trainer
 
@@ -211,8 +256,10 @@ def _train(
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float,
+    *,
+    plots: bool,
 ) -> Result:
-    """Train to the end in a locked folder, and write model, evaluation and plots there."""
+    """Train to the end in a locked folder, and write model, evaluation and, if wanted, plots there."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
         trainer.run([checkpointer.Checkpointer(recorder, model, interval), *callbacks])
@@ -221,6 +268,8 @@ def _train(
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
     if trainer.recipe.patience is not None and trainer.validation is not None:
         model.set_weights(files.read_tensors(folder / BEST, "model")[0])
+    else:
+        trainer.use_average()
     evaluation = model.evaluate(test.x, test.y) if test is not None else None
     views = trainer.recipe.views
     averaged = model.evaluate(test.x, test.y, views=views) if test is not None and views else None
@@ -232,7 +281,8 @@ def _train(
         contents[EVALUATION] = files.json_bytes(found)
     recorder.write(contents)
     recorder.record_all()
-    draw(folder, model, trainer.history, test, evaluation)
+    if plots:
+        draw(folder, model, trainer.history, test, evaluation)
     return Result(folder, model, trainer.history, seconds, True, evaluation, averaged=averaged)
 
 

@@ -3,6 +3,7 @@
 A name is a dotted path: w, params.W, conv.w, layers.0.b, weight.grad.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
@@ -12,18 +13,24 @@ import numpy as np
 from chainrule.errors import StudentError
 from chainrule.student.calls import Array, is_numeric
 
-DEPTH = 4  # levels of nesting
-MOST = 500  # most names
+DEPTH, DEEPEST = 4, 32  # levels of nesting: in any object; in objects that are not of the standard library
+MOST = 5000  # most names
 OPAQUE = (ModuleType, FunctionType, MethodType, BuiltinFunctionType, type, str, bytes, np.random.Generator)
 
 
 def names(thing: Any) -> tuple[str, ...]:
-    """Return the names of all numbers and arrays in an object, in the order of its attributes."""
+    """Return the names of all numbers and arrays in an object, in the order of its attributes.
+
+    StudentError if there are too many: a parameter among those left out would never be checked.
+    """
     found: list[str] = []
-    for name in _walk(thing, "", DEPTH, {id(thing)}):
+    for name in _walk(thing, "", 1, {id(thing)}):
         found.append(name)
-        if len(found) == MOST:
-            break
+        if len(found) > MOST:
+            raise StudentError(
+                f"{type(thing).__name__} holds more than {MOST:,} arrays and numbers, among which parameters cannot be "
+                "found: keep logs and data elsewhere"
+            )
     return tuple(found)
 
 
@@ -69,9 +76,16 @@ def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
         whole = is_numeric(value) and not _holds_arrays(value)
         if whole:
             yield name
-        if depth > 1 and id(value) not in seen and (not whole or _has_attributes(value)):
+        if _is_entered(value, depth) and id(value) not in seen and (not whole or _has_attributes(value)):
             seen.add(id(value))
-            yield from _walk(value, f"{name}.", depth - 1, seen)
+            yield from _walk(value, f"{name}.", depth + 1, seen)
+
+
+def _is_entered(value: Any, depth: int) -> bool:
+    """Return whether the parts of a value at this level of nesting are listed too."""
+    if depth < DEPTH or isinstance(value, Mapping | list | tuple):
+        return depth < DEEPEST
+    return depth < DEEPEST and type(value).__module__.partition(".")[0] not in sys.stdlib_module_names
 
 
 def _parts(thing: Any) -> Iterator[tuple[str, Any]]:

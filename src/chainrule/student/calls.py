@@ -1,5 +1,6 @@
 """Calls into a learner's code, and conversion of their arguments and results."""
 
+import dis
 import inspect
 import traceback
 from collections.abc import Callable, Mapping
@@ -9,19 +10,36 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import StudentError
+from chainrule.errors import StudentError, UnwrittenError
 
 Array: TypeAlias = NDArray[Any]
 
+UNWRITTEN = "{} is not written yet"
+NOTHING = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # of the body `pass`
 
-def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the result of a learner's function; any error in it becomes a StudentError with its message and line."""
+
+def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Return the result of a learner's function; any error in it becomes a StudentError with its message and line.
+
+    UnwrittenError if its body is empty or raises NotImplementedError.
+    """
     try:
-        return function(*arguments)
+        result = function(*arguments, **named)
     except StudentError:
         raise
+    except NotImplementedError as error:
+        raise UnwrittenError(f"{UNWRITTEN.format(label)}: {_describe_error(label, error)}") from error
     except (Exception, SystemExit) as error:
         raise StudentError(_describe_error(label, error)) from error
+    if result is None and _is_empty(function):
+        raise UnwrittenError(f"{label} returned None: it is not written yet")
+    return result
+
+
+def _is_empty(function: Callable[..., Any]) -> bool:
+    """Return whether the body of a function does nothing, such as `pass`."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return code is not None and all(step.opname in NOTHING for step in dis.get_instructions(code))
 
 
 def _describe_error(label: str, error: BaseException) -> str:

@@ -1,76 +1,113 @@
 """A learner's plain functions: `forward(x, w, b)` and `backward(dy, x, w, b)`."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.errors import StudentError
-from chainrule.student.calls import NO_DEFAULT, Array, array, call, copy_for_call, defaults, is_numeric, overwritten
+from chainrule.errors import StudentError, UnwrittenError
+from chainrule.student import attributes
+from chainrule.student.calls import (
+    NO_DEFAULT,
+    UNWRITTEN,
+    Array,
+    array,
+    call,
+    copy_for_call,
+    defaults,
+    is_numeric,
+    overwritten,
+)
 from chainrule.student.interface import CallResult
+from chainrule.student.module_variables import ModuleVariables
 from chainrule.student.results import split
 
 
 class Functions:
     """Two functions behind the interface `Code`; the parameters are the arguments of `forward` besides x.
 
-    An argument whose default is not an array is an option and keeps its default. `backward` gets dy as its first
-    argument, then x, and the parameters and y by name, as far as its signature has them.
+    options   values of arguments of `forward` that are no parameters: {"conv_param": {"stride": 2, "pad": 1}}
+
+    An argument whose default is not an array is an option and keeps its default. `forward` returns y, or the pair
+    (y, cache). `backward` gets dy and the cache; without a cache dy, then x, and the parameters and y by name, as far
+    as its signature has them. What `forward` leaves in a dictionary of options has a dotted name, such as
+    bn_param.running_mean.
     """
 
-    def __init__(self, source: Any, name: str | None) -> None:
+    def __init__(self, source: Any, name: str | None, options: Mapping[str, Any] | None = None) -> None:
         self._forward, self._backward = _pair(source, name)
         self.kind = _kind(source, self._forward)
-        self._label = name or self.kind
+        self._label, self._backward_label = _labels(source, self._forward, self._backward, name or self.kind)
         taken = defaults(self._forward)
         if not taken:
-            raise StudentError(f"{self._label}: forward must name its arguments: x, and its parameters")
-        found = {argument: value for argument, value in taken[1:] if value is NO_DEFAULT or _is_array(value)}
+            raise StudentError(f"{self._label} must name its arguments: x, and its parameters")
+        names = [argument for argument, _ in taken]
+        self._options = {argument: value for argument, value in (options or {}).items() if argument in names[1:]}
+        rest = [(argument, value) for argument, value in taken[1:] if argument not in self._options]
+        found = {argument: value for argument, value in rest if value is NO_DEFAULT or _is_array(value)}
         self._values: dict[str, Any] = {key: None if value is NO_DEFAULT else value for key, value in found.items()}
         self.arguments: tuple[str, ...] | None = tuple(self._values)
+        self._variables = ModuleVariables(self._forward, self._backward)
         self._last: tuple[Array, Array] | None = None
+        self._cache: list[Any] = []  # what the last forward returned beside y; empty if there was nothing
+        self._left: dict[str, Any] = {}  # the options as the last forward left them
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward(x, …)."""
-        label = f"{self._label}.forward"
         x, given, parameters = np.array(x), copy_for_call(x, strided), self._given()
-        y = array(call(label, lambda: self._forward(given, **parameters)), f"{label} returned")
+        self._left = copy.deepcopy(self._options)
+        returned: Any = call(self._label, self._forward, given, **parameters, **self._left)
+        cached = isinstance(returned, tuple) and len(cast("tuple[Any, ...]", returned)) == 2
+        parts: list[Any] = [*cast("tuple[Any, ...]", returned)] if cached else [returned]
+        result, self._cache = parts[0], parts[1:]
+        if result is None and cached:
+            raise UnwrittenError(UNWRITTEN.format(self._label))
+        y = array(result, f"{self._label} returned")
         self._last = (x, y)
         return CallResult({"y": y}, overwritten({"x": (given, x), **self._beside(parameters)}))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
-        """Call backward(dy, x, …) with x and y of the last forward and the parameters."""
+        """Call backward(dy, cache), or backward(dy, x, …) with x and y of the last forward and the parameters."""
         if self._last is None:
             raise StudentError(f"{self._label}: backward before forward")
-        label = f"{self._label}.backward"
         x, y = self._last
-        given, parameters = copy_for_call(dy, strided), self._given()
+        given, parameters, label = copy_for_call(dy, strided), self._given(), self._backward_label
         lent = {"x": (x.copy(), x), "y": (y.copy(), y)}
-        arguments = self._wanted({**parameters, "y": lent["y"][0]}, lent["x"][0])
-        result = call(label, lambda: self._backward(given, *arguments))
+        arguments = self._cache or self._wanted({**parameters, "y": lent["y"][0]}, lent["x"][0])
+        result = call(label, self._backward, given, *arguments)
+        if self._cache and _is_nothing(result):
+            raise UnwrittenError(UNWRITTEN.format(label))
         found, others = split(result, label, self.arguments or ())
         arrays = {"dx": array(found, f"{label} returned")}
-        arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
+        arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
         return CallResult(arrays, overwritten({"dy": (given, dy), **lent, **self._beside(parameters)}))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the parameters."""
-        return tuple(self._values)
+        """Return the names of the parameters, and of the variables of their module that the functions read."""
+        return (*self._values, *self._variables.names())
 
     def has(self, name: str) -> bool:
-        """Return whether `forward` has an argument of that name."""
-        return name in self._values
+        """Return whether `forward` has an argument or an entry of its options of that name."""
+        return name in self._values or self._variables.has(name) or attributes.has(self._left, name)
 
     def get(self, name: str) -> Array | None:
         """Return a copy of a parameter; None if it was never set."""
-        value = self._values.get(name)
+        if self._variables.has(name):
+            return self._variables.get(name)
+        value = self._values[name] if name in self._values else self._option(name)
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
         """Set a parameter."""
-        self._values[name] = value
+        if self._variables.has(name):
+            self._variables.set(name, value)
+        else:
+            self._values[name] = value
+
+    def _option(self, name: str) -> Any:
+        return attributes.find(self._left, name) if attributes.has(self._left, name) else None
 
     def copy(self) -> "Functions":
         """Return the same functions with independent parameters."""
@@ -95,7 +132,7 @@ class Functions:
                 arguments.append(x)
             elif default is NO_DEFAULT:
                 names = ", ".join(["x", "y", *self._values])
-                raise StudentError(f"{self._label}: backward has an unknown argument {name!r}; known: {names}")
+                raise StudentError(f"{self._backward_label} has an unknown argument {name!r}; known: {names}")
             else:
                 arguments.append(default)
         return arguments
@@ -107,7 +144,7 @@ class Functions:
     def _given(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise StudentError(f"{self._label}: forward needs {', '.join(missing)}: give initial values by name")
+            raise StudentError(f"{self._label} needs {', '.join(missing)}: give initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 
@@ -130,6 +167,20 @@ def _kind(source: Any, forward: Callable[..., Any]) -> str:
         return source.__name__.rpartition(".")[2]
     name = getattr(forward, "__name__", "forward")
     return "functions" if name in ("forward", "<lambda>") else name
+
+
+def _labels(source: Any, forward: Any, backward: Any, name: str) -> tuple[str, str]:
+    """Return the names of the two functions in messages: those of a module's pair are told apart by its name."""
+    own = [getattr(function, "__name__", "<lambda>") for function in (forward, backward)]
+    if isinstance(source, ModuleType) or "<lambda>" in own or own == ["forward", "backward"]:
+        return f"{name}.forward", f"{name}.backward"
+    return own[0], own[1]
+
+
+def _is_nothing(result: Any) -> bool:
+    """Return whether a result is None, or holds nothing but None."""
+    parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
+    return all(part is None for part in parts)
 
 
 def _is_array(value: Any) -> bool:

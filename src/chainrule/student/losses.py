@@ -1,41 +1,49 @@
 """A learner's loss: forward(p, t), and backward() that returns dp."""
 
 from collections.abc import Callable
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, cast
 
 import numpy as np
 
-from chainrule.errors import StudentError
+from chainrule.errors import StudentError, UnwrittenError
 from chainrule.locks import ThreadLock
 from chainrule.shapes import text
-from chainrule.student.calls import Array, array, call, defaults, overwritten
+from chainrule.student.calls import UNWRITTEN, Array, array, call, defaults, overwritten
 from chainrule.student.interface import CallResult
+
+NO_LOSS = (
+    " has no forward(p, t) and backward(), and does not return (loss, dp); a loss is a name, an object or class with "
+    "both, the pair (forward, backward), or a function that returns both: there is no automatic differentiation"
+)
 
 
 class LossFunctions:
     """A learner's loss, run in this process.
 
-    source   a class or an object with forward(p, t) and backward() or backward(dy); or functions forward(p, t) and
-             backward(p, t) or backward(dy, p, t), in a module or as a pair
+    source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
+             backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,), the
+             largest entries of t, that returns (loss, dp)
     """
 
     def __init__(self, source: Any, name: str | None) -> None:
         self.name = name or _name(source)
+        self._both: Callable[..., Any] | None = source if isinstance(source, FunctionType) else None
+        if self._both is not None:
+            return
         thing = call(self.name, source) if isinstance(source, type) else source
         pair = [getattr(thing, method, None) for method in ("forward", "backward")]
         if isinstance(source, tuple | list):
             pair = list(cast("tuple[Any, ...]", source))
         if len(pair) != 2 or not all(callable(function) for function in pair):
-            raise StudentError(
-                f"{self.name} has no forward(p, t) and backward(); a loss is a name, an object or class with both, "
-                "or the pair (forward, backward): there is no automatic differentiation"
-            )
+            raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
+        if self._both is not None:
+            return CallResult({"y": self._results(lent["p"][0], t)[0]}, overwritten(lent))
         given = [now for now, _ in lent.values()]
         result = call(f"{self.name}.forward", self._forward, *given)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
@@ -43,12 +51,24 @@ class LossFunctions:
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments that it takes: none; dy; p and t; or dy, p and t."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
+        if self._both is not None:
+            return CallResult({"dp": self._results(lent["p"][0], t)[1]}, overwritten(lent))
         own = [now for now, _ in lent.values()]
         taken = defaults(self._backward)
         given: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(own)}.get(3 if taken is None else len(taken), (1.0, *own))
         label = f"{self.name}.backward"
         result = call(label, self._backward, *given)
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(lent))
+
+    def _results(self, p: Array, t: Array) -> tuple[Array, Array]:
+        """Return the loss and its gradient by a function that computes both."""
+        result = call(self.name, self._both or _name, p, t.argmax(axis=1))
+        parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
+        if all(part is None for part in parts):
+            raise UnwrittenError(UNWRITTEN.format(self.name))
+        if len(parts) != 2:
+            raise StudentError(self.name + NO_LOSS)
+        return array(parts[0], f"{self.name}: the loss is"), array(parts[1], f"{self.name}: dx is")
 
 
 class TrainableLoss:

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -10,22 +11,27 @@ from chainrule.errors import StudentError
 from chainrule.student import attributes
 from chainrule.student.calls import Array, array, call, copy_for_call, is_numeric, overwritten
 from chainrule.student.interface import CallResult
+from chainrule.student.module_variables import ModuleVariables
 from chainrule.student.results import split
 
 
 class Methods:
-    """An object with methods behind the interface `Code`; it holds parameters, gradients and kept values."""
+    """An object with methods behind the interface `Code`; it holds parameters, gradients and kept values.
+
+    arguments  values for the constructor of a class, by usual names of arguments: {"in_features": 7}
+    """
 
     arguments: tuple[str, ...] | None = None
 
-    def __init__(self, source: Any, name: str | None) -> None:
+    def __init__(self, source: Any, name: str | None, arguments: Mapping[str, Any] | None = None) -> None:
         kind = cast("type[Any]", source if isinstance(source, type) else type(source))
         self.kind = kind.__name__
         self._label = label = name or self.kind
         for method, argument in (("forward", "x"), ("backward", "dy")):
             if not callable(getattr(source, method, None)):
                 raise StudentError(f"{label} has no {method}({argument})")
-        self.thing: Any = _instance(kind, label) if isinstance(source, type) else source
+        self.thing: Any = _instance(kind, label, arguments or {}) if isinstance(source, type) else source
+        self._variables = ModuleVariables(kind)
         self._shared: dict[str, tuple[Any, Array]] = {}  # x and y, which the learner's code may keep
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
@@ -52,21 +58,26 @@ class Methods:
         return CallResult(arrays, tuple(name for name in changed if name not in before))
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the numbers and arrays that the object holds."""
-        return attributes.names(self.thing)
+        """Return the names of the numbers and arrays that the object holds, and of its module's that it reads."""
+        return (*attributes.names(self.thing), *self._variables.names())
 
     def has(self, name: str) -> bool:
         """Return whether the object holds anything under a name."""
-        return attributes.has(self.thing, name)
+        return attributes.has(self.thing, name) or self._variables.has(name)
 
     def get(self, name: str) -> Array | None:
         """Return a copy of the array or number under a name; None if there is none."""
+        if self._variables.has(name):
+            return self._variables.get(name)
         value = attributes.find(self.thing, name) if self.has(name) else None
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value under a name."""
-        attributes.put(self.thing, name, value)
+        if self._variables.has(name):
+            self._variables.set(name, value)
+        else:
+            attributes.put(self.thing, name, value)
 
     def copy(self) -> "Methods":
         """Return an independent copy, around a copy of the object."""
@@ -80,14 +91,20 @@ class Methods:
         return twin
 
 
-def _instance(kind: type[Any], label: str) -> Any:
-    """Instantiate a class without arguments; StudentError if it needs some."""
+def _instance(kind: type[Any], label: str, known: Mapping[str, Any]) -> Any:
+    """Instantiate a class; StudentError if it needs arguments of which the value is not known.
+
+    known  values of arguments by their usual names in lower case, such as in_features; others keep their defaults
+    """
     try:
-        inspect.signature(kind).bind()
+        signature = inspect.signature(kind)
+    except ValueError:  # a class of C has no signature
+        return call(label, kind)
+    given = {name: known[name.lower()] for name in signature.parameters if name.lower() in known}
+    try:
+        bound = signature.bind(**given)
     except TypeError:
         raise StudentError(
-            f"{label} needs arguments: {inspect.signature(kind)}; give an object, {kind.__name__}(…), not the class"
+            f"{label} needs arguments: {signature}; give an object, {kind.__name__}(…), not the class"
         ) from None
-    except ValueError:  # a class of C has no signature
-        pass
-    return call(label, kind)
+    return call(label, kind, *bound.args, **bound.kwargs)

@@ -6,13 +6,13 @@ are interchangeable (dw belongs to `weights`), and so are those of a bias.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "w": ("w", "weight", "weights", "kernel", "kernels", "k", "filter", "filters", "f", "theta"),
     "b": ("b", "bias", "biases", "intercept"),
-    "gamma": ("gamma", "g", "scale"),
-    "beta": ("beta", "shift", "offset", "b", "bias"),
+    "gamma": ("gamma", "g", "scale", "bw"),
+    "beta": ("beta", "shift", "offset", "b", "bias", "bb"),
     "slope": ("slope", "slopes", "alpha"),
 }
 HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # containers of parameters
@@ -31,8 +31,11 @@ Stem = tuple[tuple[str, ...], str]  # the containers, and the last part without 
 def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
     """Return the name of the gradient of each array that has one; the plainest name if there are several."""
     found: dict[str, tuple[int, str]] = {}
+    by_stem: dict[Stem, list[str]] = {}
+    for owner in held:
+        by_stem.setdefault(_canonical(_own(owner)), []).append(owner)
     for name in gradients:
-        for rank, owner in _possible_owners(name, held):
+        for rank, owner in _possible_owners(name, held, by_stem):
             if owner != name and (owner not in found or rank < found[owner][0]):
                 found[owner] = (rank, name)
     claimed = {gradient for _, gradient in found.values()}
@@ -54,18 +57,18 @@ def arrays_named(ours: str, held: Iterable[str]) -> list[str]:
     return [name for _, name in sorted(ranked, key=lambda one: one[0])]
 
 
-def _possible_owners(name: str, held: Collection[str]) -> Iterable[tuple[int, str]]:
+def _possible_owners(
+    name: str, held: Collection[str], by_stem: Mapping[Stem, Sequence[str]]
+) -> Iterable[tuple[int, str]]:
     """Yield the arrays whose gradient an array may be by its name, with the rank of that naming scheme."""
     exact = name.removeprefix("d")
     if exact != name and exact in held:
         yield -1, exact
-    stems = dict[tuple[tuple[str, ...], str], int]()
+    stems = dict[Stem, int]()
     for rank, stem in enumerate(_stems(name)):
         stems.setdefault(stem, rank)
-    for owner in held:
-        rank = stems.get(_canonical(_own(owner)))
-        if rank is not None:
-            yield rank, owner
+    for stem, rank in stems.items():
+        yield from ((rank, owner) for owner in by_stem.get(stem, ()))
 
 
 def _stems(name: str) -> Iterable[Stem]:

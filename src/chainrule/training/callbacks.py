@@ -73,7 +73,8 @@ class RestoreBest(Callback):
     def epoch_ended(self, trainer: "Trainer", epoch: Epoch) -> None:
         """Copy the weights if the epoch is the best so far."""
         if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
-            self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
+            with trainer.averaged():
+                self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
 
     def end(self, trainer: "Trainer") -> None:
         """Restore the best weights."""

@@ -233,6 +233,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a network on samples, in large batches; the task is that of the targets if not given.
 
+    The loss is Σ w[n] loss[n] / N where the samples have weights; other measures do not depend on these.
+
     views   views of each image whose outputs are averaged; None: the images themselves
     """
     outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
@@ -242,10 +244,12 @@ def evaluate(
         x, t = samples.batch(indices, normalisation, network.dtype)
         shown = views.of(x) if views is not None else [(1.0, x)]
         outputs[indices] = sum(weight * network.apply(view) for weight, view in shown)
-        total += float(losses.of_samples(loss, network.engine, outputs[indices], t).sum(dtype=np.float64))
+        found = losses.of_samples(loss, network.engine, outputs[indices], t)
+        weights = None if samples.weights is None else samples.weights[indices]
+        total += float(found.sum(dtype=np.float64) if weights is None else found @ weights)
     names = tuple(getattr(network, "classes", ()))
-    found = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
-    return Evaluation(total / len(samples), outputs, samples.targets, found, names)
+    measured = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
+    return Evaluation(total / len(samples), outputs, samples.targets, measured, names)
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:

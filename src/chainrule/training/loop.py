@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule import tasks
 from chainrule.data.batches import batch_count, order
@@ -14,13 +16,17 @@ from chainrule.engines import Array
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network import Fitted, Network
 from chainrule.training import notes
+from chainrule.training.averaging import WeightAverage
 from chainrule.training.callbacks import Callback, best_epoch
+from chainrule.training.class_weights import sample_weights
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
+from chainrule.training.look_ahead import slow_copy
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome, Stepper
 from chainrule.training.whitening import whiten
+from chainrule.training.workers import ALONE, Workers
 
 
 class Clock(Protocol):
@@ -37,7 +43,10 @@ class Trainer:
     history       its length is the number of steps done, which order, augmentation and dropout depend on
     stop          True, set by a callback, ends training after the current step
     task          task given by the targets
+    weights       weight of each training sample in the loss, (N,): its own times that of its class; None: 1
     fitted        what was fitted to the data besides the parameters
+    workers       processes that train together, each with a trainer of its own on the same data
+    average       of the weights after each step; None where the recipe wants none
 
     Building a trainer leaves the network as it is. `run` gives the network what was fitted; before single steps, call
     `adopt`.
@@ -53,6 +62,7 @@ class Trainer:
         *,
         classes: tuple[str, ...] = (),
         clock: Clock = time.perf_counter,
+        workers: Workers = ALONE,
     ) -> None:
         self.network = network
         self.recipe = recipe
@@ -65,11 +75,23 @@ class Trainer:
         self.task = self._task()
         self.history = History(measure=self.task.measure)
         self.stop = False
+        self.workers = workers
         if recipe.smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing is for classes, and the task is {self.task.name}")
-        self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates)
+        names = classes or getattr(network, "classes", ())
+        self.weights, held = sample_weights(recipe.class_weight, self.task, train_data, [validation], names)
+        self.validation = validation if validation is None else replace(validation, weights=held)
+        self.stepper = Stepper(
+            *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates),
+            weighted=self.weights is not None,
+            parts=recipe.accumulate,
+            shards=recipe.shards,
+            workers=workers,
+        )
+        self.average = None if recipe.average is None else WeightAverage(network, recipe.average)
         if said := tasks.range_warning(network.last_layer, train_data.targets):
             self.history.notes.append(said)
+        self._slow = slow_copy(network) if recipe.look_ahead else {}
         self._clock = clock
         self._started = clock()
 
@@ -96,6 +118,24 @@ class Trainer:
         """Moments of the optimizer."""
         return self.stepper.moments
 
+    def averaged(self) -> AbstractContextManager[None]:
+        """Give the network the average of its weights for the time of a `with` block, where the recipe wants one."""
+        return nullcontext() if self.average is None or not len(self.history) else self.average.applied()
+
+    def use_average(self) -> None:
+        """Give the network the average of its weights, where the recipe wants one."""
+        if self.average is not None and len(self.history):
+            self.average.apply()
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """Moments of the optimizer and averages of the weights, by name, which a resumed training needs too."""
+        found = {
+            f"optimizer.{name}": each for name, each in zip(self.recipe.optimizer.moments, self.moments, strict=True)
+        }
+        found |= {f"look_ahead.{name}": slow for name, slow in self._slow.items()}
+        return found if self.average is None else {**found, "average.values": self.average.values}
+
     @property
     def seconds(self) -> float:
         """Seconds of training so far, including those before it was resumed."""
@@ -117,14 +157,15 @@ class Trainer:
             for callback in callbacks:
                 callback.begin(self)
                 begun.callback(callback.end, self)
-            while not self.finished and not self.stop:
-                self._epoch(len(self.history) // self.epoch_steps, callbacks)
+            stopped = self.workers.any(self.stop)
+            while not self.finished and not stopped:
+                stopped = self._epoch(len(self.history) // self.epoch_steps, callbacks)
             if self.finished:
                 self.history.notes += notes.training_notes(self)
         return self.history
 
-    def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
-        """Train from the current step to the end of its epoch."""
+    def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
+        """Train from the current step to the end of its epoch; return whether a worker was stopped."""
         size = self.recipe.batch_size
         samples = order(len(self.train_data), self.recipe.seed, epoch)
         for place in range(len(self.history) - epoch * self.epoch_steps, self.epoch_steps):
@@ -132,20 +173,24 @@ class Trainer:
             outcome = self._step(epoch, indices)
             for callback in callbacks:
                 callback.stepped(self, outcome, len(indices))
-            if self.stop and place + 1 < self.epoch_steps:
+            if place + 1 < self.epoch_steps and self.workers.any(self.stop):
                 for callback in callbacks:
                     callback.stopped(self)
-                return
+                return True
         self._end_epoch(epoch, callbacks)
+        return self.workers.any(self.stop)
 
-    def batch(self, step: int) -> tuple[Array, Array]:
-        """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed."""
+    def batch(self, step: int) -> tuple[Array, Array, Array | None]:
+        """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed, and its weights."""
+        return self._batch(step // self.epoch_steps, self.batch_indices(step))
+
+    def batch_indices(self, step: int) -> NDArray[np.int64]:
+        """Return the numbers (N,) of the samples in the batch of a step (from 0)."""
         epoch, place = divmod(step, self.epoch_steps)
         size = self.recipe.batch_size
-        samples = order(len(self.train_data), self.recipe.seed, epoch)
-        return self._batch(epoch, samples[place * size : (place + 1) * size])
+        return order(len(self.train_data), self.recipe.seed, epoch)[place * size : (place + 1) * size]
 
-    def _batch(self, epoch: int, indices: Any) -> tuple[Array, Array]:
+    def _batch(self, epoch: int, indices: Any) -> tuple[Array, Array, Array | None]:
         augmentation, seed = self.recipe.augmentation, self.recipe.seed
         x, t = self.train_data.batch(
             indices, self.normalisation, self.network.dtype, augmentation, seed=seed, epoch=epoch
@@ -153,28 +198,45 @@ class Trainer:
         if share := self.recipe.smoothing:
             t *= 1 - share
             t += share / t.shape[1]
-        return x, t
+        return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
 
     def _step(self, epoch: int, indices: Any) -> Outcome:
         recipe, step = self.recipe, len(self.history)
-        x, t = self._batch(epoch, indices)
         rate = recipe.optimizer.rate * recipe.schedule.factor(step, self.steps, self.epoch_steps)
-        outcome = self.stepper.step(x, t, step=step + 1, rate=rate, seed=recipe.seed)
+        own = indices[self.stepper.rows(len(indices))]
+        outcome = self.stepper.step(
+            *self._batch(epoch, own), step=step + 1, rate=rate, seed=recipe.seed, samples=len(indices)
+        )
         self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
+        self.look_ahead(step + 1)
+        if self.average is not None:
+            self.average.add(len(self.history))
         return outcome
+
+    def look_ahead(self, step: int) -> None:
+        """Average the network as the recipe's look-ahead does after step number ``step`` (from 1)."""
+        if self.recipe.look_ahead:
+            self.recipe.look_ahead.follow(self.network, self._slow, step, self.steps)
 
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         if not np.isfinite(self.network.parameters).all():
             raise NotFiniteError(f"step {len(self.history)}: an update made parameters infinite; the rate is too large")
         means = epoch_means(self.history, len(self.train_data), self.recipe.batch_size)
-        checked: tuple[float | None, float | None] = (None, None)
-        if self.validation is not None:
-            result = evaluate(self.network, self.validation, self.normalisation, self.recipe.loss, self.task)
-            checked = (result.loss, result.figures[self.task.measure])
+        checked = (None, None) if self.validation is None else self._validate(self.validation)
         ended = Epoch.of(self.task.measure, epoch + 1, len(self.history), means, checked, self.seconds)
         self.history.epochs.append(ended)
         for callback in callbacks:
             callback.epoch_ended(self, ended)
+
+    def _validate(self, samples: Samples) -> tuple[float, float]:
+        """Return loss and measure of validation samples, as worker 0 finds them."""
+        found = np.zeros(2)
+        if not self.workers.rank:
+            with self.averaged():
+                result = evaluate(self.network, samples, self.normalisation, self.recipe.loss, self.task)
+            found[:] = result.loss, result.figures[self.task.measure]
+        self.workers.broadcast(found)
+        return float(found[0]), float(found[1])
 
     def _patience_exhausted(self) -> bool:
         epochs = self.history.epochs

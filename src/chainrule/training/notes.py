@@ -30,6 +30,8 @@ def training_notes(trainer: "Trainer") -> list[str]:
         first = min(first, start)
         rate = trainer.recipe.optimizer.rate
         return [f"the loss grew from {first:.4g} to {last:.4g}: training diverged; try a smaller rate than {rate:g}"]
+    if trainer.weights is not None:  # a constant prediction is measured without them
+        return []
     return _chance_note(trainer, float(np.mean(history.measured[-half:])), half * trainer.recipe.batch_size)
 
 

@@ -15,12 +15,17 @@ from chainrule.optimizers import Optimizer
 from chainrule.rates import Rates
 from chainrule.schedules import Schedule
 from chainrule.student.interface import OWN
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.look_ahead import LookAhead
 
 MOST_EPOCHS = 1_000_000  # no real training takes more
 MOST_BATCH = 1_000_000
+MOST_SHARDS = 65536
 BOUNDS = (  # of whole numbers: field, name in messages, least and most
     ("epochs", "epochs", 1, MOST_EPOCHS),
     ("batch_size", "batch size", 1, MOST_BATCH),
+    ("accumulate", "accumulate", 1, MOST_BATCH),
+    ("shards", "shards", 1, MOST_SHARDS),
     ("seed", "seed", 0, 2**63 - 1),
 )
 
@@ -37,7 +42,16 @@ class Recipe:
     normalise     "scale", "standardise" or "none", fitted to the training data and stored with the model
     augmentation  augmentation of training images, new in every epoch; None for none
     smoothing     share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
+    class_weight  weight of each class in the loss: "balanced", or a mapping of names or numbers of classes to weights;
+                  None: all count alike
+    accumulate    number of parts in which the gradient of a batch is computed, one after the other, and added up: less
+                  memory for the same step; batch normalisation then normalises within each part
+    shards        number of parts of a batch that one or several workers compute, with the same bits for any number;
+                  not for layers and losses of your own
+    average       decay β of the exponential moving average of the weights, which are validated and kept in place of the
+                  last ones (`averaging.WeightAverage`); None for none
     rates         factors of the learning rate for single parameters; a factor of 0 freezes them
+    look_ahead    average over the last steps, to which training returns every few steps; None for none
     views         views of each test image whose outputs are averaged in the final evaluation, beside that of the images
                   themselves; None for none
     clip_norm     largest norm of the gradient, which is scaled down to it; None for no limit
@@ -56,7 +70,12 @@ class Recipe:
     normalise: str = "scale"
     augmentation: Augmentation | None = None
     smoothing: float = 0.0
+    class_weight: ClassWeights | None = None
+    accumulate: int = 1
+    shards: int = 1
+    average: float | None = None
     rates: Rates = field(default_factory=Rates)
+    look_ahead: LookAhead | None = None
     views: Views | None = None
     clip_norm: float | None = None
     validation: float = 0.0
@@ -69,14 +88,19 @@ class Recipe:
         object.__setattr__(self, "loss", losses.choose(self.loss))
         object.__setattr__(self, "optimizer", optimizers.find(self.optimizer))
         object.__setattr__(self, "schedule", schedules.find(self.schedule))
+        object.__setattr__(self, "class_weight", ClassWeights.of(self.class_weight))
         if self.normalise not in KINDS:
             raise unknown_name("normalisation", self.normalise, KINDS)
         if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
         if not (_is_number(self.smoothing) and 0 <= self.smoothing < 1):
             raise OptionError(f"label smoothing {quoted(self.smoothing)}: expected at least 0 and below 1")
+        if self.average is not None and not (_is_number(self.average) and 0 <= self.average < 1):
+            raise OptionError(f"average {quoted(self.average)}: expected a decay of at least 0 and below 1")
         if not (_is_number(self.validation) and 0 <= self.validation < 1):
             raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
+        if self.accumulate > 1 and self.shards > 1:
+            raise OptionError(f"accumulate {self.accumulate} and shards {self.shards} both cut a batch; give one")
         if self.patience is not None:
             object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
 
@@ -93,7 +117,9 @@ class Recipe:
         config["optimizer"] = self.optimizer.to_config()
         config["schedule"] = self.schedule.to_config()
         config["augmentation"] = str(self.augmentation) if self.augmentation else None
+        config["class_weight"] = self.class_weight.to_config() if self.class_weight else None
         config["rates"] = str(self.rates)
+        config["look_ahead"] = str(self.look_ahead) if self.look_ahead else None
         config["views"] = str(self.views) if self.views else None
         return config
 
@@ -107,6 +133,7 @@ class Recipe:
             text = options["augmentation"]
             options["augmentation"] = Augmentation.parse(text) if text else None
             options["rates"] = Rates.parse(options.get("rates", "none"))
+            options["look_ahead"] = LookAhead.parse(options["look_ahead"]) if options.get("look_ahead") else None
             options["views"] = Views.parse(options["views"]) if options.get("views") else None
             return Recipe(**options)
         except (AttributeError, KeyError, TypeError) as error:

@@ -20,11 +20,13 @@ class Samples:
     """Inputs x (N, *input_shape) and targets, float64 (N, K): one-hot rows, zeros and ones, or any numbers.
 
     validation   validation samples that come with the data; None if there are none
+    weights      weight of each sample in the loss, float64 (N,); None: 1
     """
 
     x: Array
     targets: NDArray[np.float64]
     validation: "Samples | None" = None
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -55,7 +57,27 @@ class Samples:
             raise DataError(f"{dataset.name} has {classes} classes, and the network {outputs} outputs")
         own = dataset.validation
         validation = Samples.of(own.x, own.y, outputs) if own is not None else None
-        return replace(Samples.of(dataset.x, dataset.y, outputs), validation=validation)
+        samples = Samples.of(dataset.x, dataset.y, outputs).with_weights(dataset.weights)
+        return replace(samples, validation=validation)
+
+    def with_weights(self, weights: ArrayLike | None) -> "Samples":
+        """Return the samples with weights (N,) of at least 0, not all of them 0; None: the same samples.
+
+        Errors   DataError for other weights
+        """
+        if weights is None:
+            return self
+        found = np.asarray(weights)
+        if found.dtype.kind not in "fiub" or found.shape != (len(self),):
+            given = f"{found.dtype} of shape {text(found.shape) or '()'}"
+            raise DataError(f"sample weights: expected {len(self)} numbers, found {given}")
+        found = found.astype(np.float64)
+        wrong = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+        if wrong.size:
+            raise DataError(f"sample weights: expected at least 0, found {found[wrong[0]]:g} for sample {wrong[0]}")
+        if not found.any():
+            raise DataError("sample weights: all are 0, so there is nothing to learn")
+        return replace(self, weights=found)
 
     def checked(self) -> "Samples":
         """Return these samples; DataError if an input is infinite or NaN."""
@@ -68,7 +90,10 @@ class Samples:
     def split_validation(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
         """Split into training and validation samples: the latter are a share of every class, chosen by the seed."""
         parts = split_validation(len(self), share, seed, self._classes())
-        kept, held = (Samples(self.x[part], self.targets[part]) for part in parts)
+        kept, held = (
+            Samples(self.x[part], self.targets[part], weights=None if self.weights is None else self.weights[part])
+            for part in parts
+        )
         return kept, held
 
     def _classes(self) -> NDArray[np.int64] | None:

@@ -1,19 +1,36 @@
 """A training step: gradients, a check that they are finite, and the update."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from chainrule import engines
-from chainrule.engines import Array
+from chainrule.engines import Array, WholeStep
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.optimizers import CustomOptimizer, Optimizer
-from chainrule.rates import Rates
+from chainrule.rates import RateGroup, Rates
 from chainrule.tasks import Task
+from chainrule.training.sharding import Sharding
+from chainrule.training.workers import ALONE, Arrays, Division, Workers, added, totals_of
+
+Given: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, where samples have them, weights
+
+TOO_LARGE = "the gradient is too large for its norm to be finite"
+
+
+class Batch(NamedTuple):
+    """A batch of samples, or the share of it that one worker computes.
+
+    given     x, t and, where samples have them, weights: of this worker's share
+    samples   number of samples of the whole batch
+    """
+
+    given: Given
+    samples: int
 
 
 class Outcome(NamedTuple):
@@ -29,9 +46,13 @@ class Outcome(NamedTuple):
 class Stepper:
     """Takes training steps on a network.
 
+    weighted  whether each sample has a weight in the loss
+    parts     number of parts in which the gradient of a batch is computed and added up, one after the other
+    shards    number of parts that are computed by one or several workers, with the same bits (`Sharding`)
     moments   moments of the optimizer, flat like the parameters
 
-    Errors   OptionError when there is nothing to train, or rates of single parameters meet an optimizer of one's own
+    Errors   OptionError when there is nothing to train, rates of single parameters meet an optimizer of one's own, or
+             a network with custom code is to be trained in shards
     """
 
     def __init__(
@@ -42,6 +63,11 @@ class Stepper:
         clip_norm: float | None = None,
         task: Task | None = None,
         rates: Rates | None = None,
+        *,
+        weighted: bool = False,
+        parts: int = 1,
+        shards: int = 1,
+        workers: Workers = ALONE,
     ) -> None:
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
@@ -51,58 +77,122 @@ class Stepper:
         rates = rates or Rates()
         if len(rates.frozen_names(network.learnt)) == len(network.learnt):
             raise OptionError(f"there is nothing to train: all parameters are frozen by the rates {rates}")
-        self._plan = network.plan(loss, task=task, frozen=rates.frozen_names(network.learnt))
+        self._plan = network.plan(loss, task=task, frozen=rates.frozen_names(network.learnt), weighted=weighted)
+        self._sharding = Sharding(network, self._plan, shards, workers) if shards > 1 or workers.size > 1 else None
         self._compiled = network.compile(self._plan)
+        self._whole = self._compiled if isinstance(self._compiled, WholeStep) else None
         self._clip = clip_norm
+        self._parts = parts
+        self._workers = workers
         self._groups = rates.groups(network.learnt)
         if self._groups and isinstance(optimizer, CustomOptimizer):
             raise OptionError("rates of single parameters need a built-in optimizer; your own can have them itself")
+        if (self._parts > 1 or self._sharding) and not self._groups:
+            self._groups = [RateGroup(0, network.parameters.size, 1.0)]
+
+    def rows(self, samples: int) -> slice:
+        """Return the samples of a batch of so many that this worker computes."""
+        return self._sharding.division(samples).rows if self._sharding else slice(samples)
+
+    def parts(self, samples: int) -> Division:
+        """Return the parts of a batch of so many, each of which draws random numbers of its own; shards do not."""
+        return Division(samples, self._parts)
 
     def prepare(self, samples: int) -> None:
         """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it."""
         own = isinstance(self.optimizer, CustomOptimizer)
         name = None if own else self.optimizer.operation
-        self._compiled.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.rate))
+        attributes = self._attributes(1, self.optimizer.rate)
+        if self._sharding:
+            self._sharding.prepare(samples, name, self.moments, attributes)
+        else:
+            self._compiled.prepare(-(-samples // self._parts), name, self.moments, attributes)
 
     def _attributes(self, step: int, rate: float) -> dict[str, Any]:
         """Return the attributes of the update operation."""
         return {"rate": rate, **self.optimizer.step_attributes(step)}
 
     @np.errstate(all="ignore")  # what overflows is found below, and named
-    def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
-        """Take a step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
+    def step(
+        self,
+        x: Array,
+        t: Array,
+        weights: Array | None = None,
+        *,
+        step: int,
+        rate: float,
+        seed: int = 0,
+        samples: int | None = None,
+    ) -> Outcome:
+        """Take a step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing.
+
+        weights  of the samples (N,), in the dtype of the network, for a stepper that is ``weighted``
+        samples  of the whole batch, where the arrays hold the `rows` of this worker; None: all are here
+        """
+        given: Given = (x, t) if weights is None else (x, t, weights)
+        batch = Batch(given, len(x) if samples is None else samples)
+        if self._parts == 1:
+            return self._take(batch, step, rate, seed)
+        before = self.network.statistics.copy()  # parts write theirs before all have proved finite
+        try:
+            return self._take(batch, step, rate, seed)
+        except NotFiniteError:
+            self.network.statistics[:] = before
+            raise
+
+    @np.errstate(all="ignore")
+    def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
+        """Return the flat gradient of a step on a batch, before clipping, without taking it.
+
+        Running statistics may have changed afterwards: those of the parts of a batch are written one by one.
+
+        Errors   NotFiniteError
+        """
+        given: Given = (x, t) if weights is None else (x, t, weights)
+        return self._whole_gradient(Batch(given, len(x)), step, seed)[1].copy()
+
+    def _take(self, batch: Batch, step: int, rate: float, seed: int) -> Outcome:
         if isinstance(self.optimizer, CustomOptimizer):
-            return self._custom_step(self.optimizer, x, t, step, rate, seed)
+            return self._custom_step(self.optimizer, batch, step, rate, seed)
         if self._groups:
-            return self._grouped_step(x, t, step, rate, seed)
-        total, right, squares = self._compiled.backward(x, t, seed=seed, step=step)
+            return self._grouped_step(batch, step, rate, seed)
+        if self._whole and (found := self._whole_step(self._whole, batch, step, rate, seed)):
+            return found
+        total, right, squares = self._compiled.backward(*batch.given, seed=seed, step=step)
         if not math.isfinite(squares):  # squares of float32 may overflow where no number of the gradient does
-            squares = float(np.square(self._compiled.gradients(x, t, seed=seed, step=step)[2], dtype=np.float64).sum())
+            squares = float(
+                np.square(self._compiled.gradients(*batch.given, seed=seed, step=step)[2], dtype=np.float64).sum()
+            )
         if not (math.isfinite(total) and math.isfinite(squares)):
-            raise self._not_finite(x, t, seed, step)
-        self._commit_statistics(x, t, seed, step)
+            raise self._not_finite(batch, seed, step)
+        self._commit_statistics(batch, seed, step)
         norm = math.sqrt(squares)
         scale = self._scale(norm)
         self._compiled.update(self.optimizer.operation, self.moments, self._attributes(step, rate), scale)
-        return Outcome(total / len(x), right / len(x), norm)
+        samples = batch.samples
+        return Outcome(total / samples, right / samples, norm)
 
-    def _custom_step(
-        self, optimizer: CustomOptimizer, x: Array, t: Array, step: int, rate: float, seed: int
-    ) -> Outcome:
+    def _whole_step(self, program: WholeStep, batch: Batch, step: int, rate: float, seed: int) -> Outcome | None:
+        """Take a step as one program; None where it is not finite, which changes nothing."""
+        name, attributes = self.optimizer.operation, self._attributes(step, rate)
+        found = program.step(batch.given, name, self.moments, attributes, clip=self._clip, seed=seed, step=step)
+        return found and Outcome(found[0] / batch.samples, found[1] / batch.samples, math.sqrt(found[2]))
+
+    def _custom_step(self, optimizer: CustomOptimizer, batch: Batch, step: int, rate: float, seed: int) -> Outcome:
         """Have a user's own optimizer take a step with the engine's gradient; nothing is changed if it raises."""
-        outcome, gradient = self._whole_gradient(x, t, step, seed)
+        outcome, gradient = self._whole_gradient(batch, step, seed)
         scaled, parameters = gradient * self._scale(outcome.norm), self.network.parameters
         after, moments = optimizer.update(parameters, scaled, self.moments, step=step, rate=rate)
-        self._commit_statistics(x, t, seed, step)
+        self._commit_statistics(batch, seed, step)
         parameters[:] = after
         for kept, found in zip(self.moments, moments, strict=True):
             kept[:] = found
         return outcome
 
-    def _grouped_step(self, x: Array, t: Array, step: int, rate: float, seed: int) -> Outcome:
+    def _grouped_step(self, batch: Batch, step: int, rate: float, seed: int) -> Outcome:
         """Take a step in which groups of parameters have rates of their own; the norm leaves out frozen ones."""
-        outcome, gradient = self._whole_gradient(x, t, step, seed)
-        self._commit_statistics(x, t, seed, step)
+        outcome, gradient = self._whole_gradient(batch, step, seed)
+        self._commit_statistics(batch, seed, step)
         if (scale := self._scale(outcome.norm)) != 1:
             gradient *= scale
         attributes, network = self._attributes(step, rate), self.network
@@ -115,47 +205,79 @@ class Stepper:
                 network.engine.update(name, p, g, tuple(moments), own, network.threads)
         return outcome
 
-    def _whole_gradient(self, x: Array, t: Array, step: int, seed: int) -> tuple[Outcome, Array]:
+    def _whole_gradient(self, batch: Batch, step: int, seed: int) -> tuple[Outcome, Array]:
         """Return the outcome of a step and the flat gradient, 0 for frozen parameters; the engine may overwrite it."""
-        losses, measured, gradient = self._compiled.gradients(x, t, seed=seed, step=step)
+        total, right, gradient = self._sums(batch, step, seed)
         for group in self._groups:
             if not group.factor:
                 gradient[group.first : group.last] = 0
         squares = float(np.square(gradient, dtype=np.float64).sum())
-        total, right = (float(values.sum(dtype=np.float64)) for values in (losses, measured))
         if not (math.isfinite(total) and math.isfinite(squares)):
-            raise self._not_finite(x, t, seed, step)
-        return Outcome(total / len(x), right / len(x), math.sqrt(squares)), gradient
+            raise self._not_finite(batch, seed, step)
+        samples = batch.samples
+        return Outcome(total / samples, right / samples, math.sqrt(squares)), gradient
+
+    def _sums(self, batch: Batch, step: int, seed: int) -> tuple[float, float, Array]:
+        """Return the sums of losses and measure, and the flat gradient, of a batch."""
+        if self._sharding:
+            return self._sharding.sums(batch.given, batch.samples, step=step, seed=seed)
+        if self._parts > 1:
+            return self._accumulated(batch, step, seed)
+        losses, measured, gradient = self._compiled.gradients(*batch.given, seed=seed, step=step)
+        totals = totals_of(losses, measured)
+        return float(totals[0]), float(totals[1]), gradient
+
+    def _accumulated(self, batch: Batch, step: int, seed: int) -> tuple[float, float, Array]:
+        """Return the sums of a batch, computed part by part.
+
+        A part counts as a step of its own where random numbers are drawn, and has statistics of its own.
+        """
+        division = self.parts(batch.samples)
+
+        def part(number: int) -> Arrays:
+            rows = slice(division.edge(number), division.edge(number + 1))
+            if number:
+                self._compiled.commit_statistics()  # of the part before
+            given: tuple[Array, ...] = tuple(np.ascontiguousarray(array[rows]) for array in batch.given)
+            drawn = (step - 1) * self._parts + number + 1
+            losses, measured, gradient = self._compiled.gradients(*given, seed=seed, step=drawn)
+            share = gradient.dtype.type((rows.stop - rows.start) / batch.samples)
+            return totals_of(losses, measured), gradient * share
+
+        totals, gradient = division.join(part, added, ())
+        return float(totals[0]), float(totals[1]), gradient
 
     def _scale(self, norm: float) -> float:
         """Return the factor of the gradient: 1, or less where its norm exceeds the limit."""
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
-    def _commit_statistics(self, x: Array, t: Array, seed: int, step: int) -> None:
+    def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
         """Write the running statistics, and check them: an infinite variance does not show in the loss."""
         if not self._plan.deferred:
             return
         before = self.network.statistics.copy()
-        self._compiled.commit_statistics()
+        (self._sharding or self._compiled).commit_statistics()
         if not np.isfinite(self.network.statistics).all():
             self.network.statistics[:] = before
-            raise self._not_finite(x, t, seed, step)
+            raise self._not_finite(batch, seed, step)
 
-    def _not_finite(self, x: Array, t: Array, seed: int, step: int) -> NotFiniteError:
-        where = self._culprit(x, t, seed, step)
+    def _not_finite(self, batch: Batch, seed: int, step: int) -> NotFiniteError:
+        where = self._workers.first(self._culprit(batch.given, seed, step)) or TOO_LARGE
         if not np.isfinite(self.network.parameters).all():
             where += "; parameters were not finite before this step: was the rate too large?"
         return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
 
-    def _culprit(self, x: Array, t: Array, seed: int, step: int) -> str:
+    def _culprit(self, given: Given, seed: int, step: int) -> str:
         """Return the first tensor that is not finite, found by walking the plan again operation by operation."""
-        if not np.isfinite(x).all():
+        if not len(given[0]):
+            return ""
+        if not np.isfinite(given[0]).all():
             return "the input is not finite"
         walk = Interpreter(engines.fallback(), self._plan, self.network.layout, self.network)
-        walk.gradients(x, t, seed=seed, step=step)
+        walk.gradients(*given, seed=seed, step=step)
         for operation in self._plan.operations:
             for tensor in operation.writes:
                 if not np.isfinite(walk.read(tensor)).all():
                     layer, _, own = tensor.name.rpartition(".")
                     return f"{own} of {layer} is not finite ({operation.name})"
-        return "the gradient is too large for its norm to be finite"
+        return ""

@@ -1,5 +1,6 @@
 """A network that can be trained, evaluated, and asked for predictions."""
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -15,10 +16,13 @@ from chainrule.losses import Loss, LossLike
 from chainrule.network import Network
 from chainrule.rates import Rates
 from chainrule.tasks import BINARY
+from chainrule.training import rate_search
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.loop import Trainer
+from chainrule.training.rate_search import RateSearch, search_rates
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.workers import ALONE, Workers
 
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
 UNFITTED = Normalisation("none")
@@ -86,16 +90,52 @@ class TrainableNetwork(Network):
         *,
         normalisation: Normalisation | None = None,
         classes: tuple[str, ...] = (),
+        workers: Workers = ALONE,
     ) -> Trainer:
         """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
 
         normalisation  None: fitted to the training data
         classes        names that the model takes with the training; empty: it keeps its own
+        workers        processes that train together
         """
         fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
-        return Trainer(self, recipe, train_data, fitted, validation, classes=classes)
+        return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
 
-    def _prepare(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
+    def find_rate(
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None = None,
+        *,
+        low: float = rate_search.LOW,
+        high: float = rate_search.HIGH,
+        steps: int = rate_search.STEPS,
+        loss: LossLike | None = None,
+        normalise: str | None = None,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> RateSearch:
+        """Return the losses of a copy of the model at ``steps`` rates that rise from ``low`` to ``high``.
+
+        x, y, loss, normalise, sample_weight   as for `Model.fit`
+        options   those of a `Recipe` that concern a step: batch_size, optimizer, class_weight, clip_norm, …
+        """
+        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        kind = self._default_normalisation(samples) if normalise is None else normalise
+        given: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalise": kind, **options}
+        recipe = Recipe(**given)
+        kept = self.normalisation if normalise is None and self.normalisation != UNFITTED else None
+        return search_rates(copy.deepcopy(self).trainer(recipe, samples, normalisation=kept), low, high, steps)
+
+    def _prepare(
+        self,
+        x: Any,
+        samples: Samples,
+        validation: Data | None,
+        recipe: Recipe,
+        *,
+        choose: bool,
+        workers: Workers = ALONE,
+    ) -> Trainer:
         """Return the trainer of `fit`, which takes the class names from a data set.
 
         choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
@@ -103,7 +143,8 @@ class TrainableNetwork(Network):
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
         named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
         classes = x.classes if named else ()
-        trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept, classes=classes)
+        parts = self._parts(samples, validation, recipe)
+        trainer = self.trainer(recipe, *parts, normalisation=kept, classes=classes, workers=workers)
         if choose and kept is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
         return trainer

@@ -34,15 +34,15 @@ class Gauge:
     def norms(self) -> dict[str, float]:
         """Measure the norms of the next step; the caller must hold the trainer between steps."""
         trainer, step = self._trainer, len(self._trainer.history)
-        x, t = trainer.batch(step)
-        gradient = self._compile().gradients(x, t, seed=trainer.recipe.seed, step=step + 1)[2]
+        gradient = self._compile().gradients(*trainer.batch(step), seed=trainer.recipe.seed, step=step + 1)[2]
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 
     def _compile(self) -> CompiledPlan:
         """Return the plan's engine; NumPy for one sample per batch, which would need another compiled program."""
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._compiled is None:
-            plan = network.plan(recipe.loss, task=self._trainer.task)
+            weighted = self._trainer.weights is not None
+            plan = network.plan(recipe.loss, task=self._trainer.task, weighted=weighted)
             if recipe.batch_size == 1:
                 self._compiled = Interpreter(engines.fallback(), plan, network.layout, network)
             else:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from chainrule.runs import folder
 from chainrule.training.loop import Trainer, best_epoch
+from chainrule.training.recipe import Recipe
 
 
 def elsewhere(place: Path | None, step: int) -> str:
@@ -24,11 +25,14 @@ def best_step(trainer: Trainer) -> int | None:
     return epochs[best_epoch(epochs)].step
 
 
-def simplified(trainer: Trainer) -> str:
-    """Return a notice if the steps that the page computes differ from those of the recipe, else ""."""
-    recipe = trainer.recipe
-    left_out = [f"the rates {recipe.rates}"] * bool(recipe.rates) + ["label smoothing"] * bool(recipe.smoothing)
-    return f"The steps that this page computes leave out {' and '.join(left_out)} of the recipe." if left_out else ""
+def simplified(recipe: Recipe) -> str:
+    """Return a notice of what the page leaves out of a recipe, else ""."""
+    alone = [f"the rates {recipe.rates}"] * bool(recipe.rates) + ["label smoothing"] * bool(recipe.smoothing)
+    alone += ["class weights"] * (recipe.class_weight is not None)
+    always = ["look-ahead"] * bool(recipe.look_ahead) + ["the average of the weights"] * (recipe.average is not None)
+    said = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
+    said += [f"A step on one image alone leaves out {' and '.join(alone)} of the recipe."] * bool(alone)
+    return " ".join(said)
 
 
 def ended(trainer: Trainer) -> str:

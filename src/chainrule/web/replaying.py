@@ -5,10 +5,12 @@ import threading
 from array import array
 from collections.abc import Callable
 
+from chainrule.errors import DataError
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 from chainrule.web import frames
+from chainrule.web.batch_steps import BatchStep, batch_step
 from chainrule.web.frames import Frame
 from chainrule.web.timeline import Timeline
 
@@ -46,6 +48,20 @@ class Replayer:
             self._replay(known, step, cancelled.is_set)
             return frames.take_frame(self.twin)
 
+    def step(self, step: int, cancelled: threading.Event) -> BatchStep:
+        """Return the step from frame `step` to the next; raise `Cancelled` when the event is set first.
+
+        Errors   DataError when training ends before
+        """
+        if step >= self.twin.steps:
+            raise DataError(f"training ends with step {self.twin.steps:,}")
+        with self._lock:
+            self._replay(self._timeline.before(step), step, cancelled.is_set)
+            found = batch_step(self.twin, lambda: self._advance(step + 1, lambda: False))
+            self._timeline.remember(found.before)
+            self._timeline.remember(found.after)
+            return found
+
     def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
         """Call `look` with the twin at each step from `first` (or one before) to `last`; Cancelled when `stop()`."""
         with self._lock:
@@ -64,6 +80,10 @@ class Replayer:
         self._compile()
         frames.restore_frame(known, self.twin)
         self.twin.history = blank_history(known.step)
+        self._advance(step, stop, look)
+
+    def _advance(self, step: int, stop: Callable[[], bool], look: Callable[[Trainer], None] = lambda _: None) -> None:
+        """Train the twin up to a step."""
         self.twin.stop = False
         self.twin.run([_StopAtStep(step, self._timeline, stop, look)])
         if len(self.twin.history) != step:

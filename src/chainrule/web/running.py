@@ -9,6 +9,7 @@ from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 from chainrule.web import frames
+from chainrule.web.contributions import StepReplay
 from chainrule.web.frame_pairs import FramePairs
 from chainrule.web.frames import Frame
 from chainrule.web.norm_backfill import NormBackfill
@@ -33,6 +34,7 @@ class Running(Callback):
         self.trainer = trainer
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
+        self.step_replay = StepReplay(self.replayer)
         self._gauge, self._pairs = Gauge(trainer), FramePairs(timeline)
         self.norms = Norms(self._gauge.layers)
         self.message = ""

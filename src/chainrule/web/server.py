@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from chainrule import files
 from chainrule.errors import ChainruleError, DataError
 from chainrule.web import entrance, page_files
 from chainrule.web.guard import BROKEN, Guard, Key
@@ -23,9 +24,11 @@ from chainrule.web.threads import in_thread
 BYTES = "application/octet-stream"
 TICK = 0.02  # seconds between two checks for what a request waits for
 LOOK = 0.1  # seconds between two checks whether the client still waits for a frame
+NONE = 404  # there is no such frame or step
 DIGITS = 9  # most digits of an integer in an address
 
 Answer = Callable[[Request], Awaitable[Response]]
+T = TypeVar("T")
 
 
 def application(session: Session, key: Key) -> ASGIApp:
@@ -35,6 +38,8 @@ def application(session: Session, key: Key) -> ASGIApp:
         "/api/samples": _samples,
         "/api/samples.bin": _samples_bytes,
         "/api/frame": _frame,
+        "/api/step": _step,
+        "/api/step/contributions": _contributions,
         "/api/training": _state,
         "/api/training/series": _series,
         "/api/training/norms": _norms,
@@ -95,16 +100,44 @@ async def _frame(request: Request) -> Response:
     await _until(lambda: session.described, request)
     if step is not None:
         await _until(session.loaded.is_set, request)  # until then only two steps are known
+    found = await _unless_left(request, lambda cancelled: session.frame(step, cancelled))
+    return Response(found.packed(), media_type=BYTES)
+
+
+async def _step(request: Request) -> Response:
+    session, step = _session(request), _number(request, "step") or 0
+    await _until(session.loaded.is_set, request)
+    try:
+        found = await _unless_left(request, lambda cancelled: session.batch_step(step, cancelled))
+    except HTTPException as error:
+        if error.status_code != NONE:
+            raise
+        return JSONResponse({"why": error.detail})  # expected of a finished run: no error to report in the console
+    return Response(found.packed(), media_type=BYTES)
+
+
+async def _contributions(request: Request) -> Response:
+    session, step, index = _session(request), _number(request, "step") or 0, _number(request, "index") or 0
+    name = request.query_params.get("name", "")
+    if name not in session.subject.model.layout:
+        raise HTTPException(404, f"there is no parameter {name[:40]!r}")
+    await _until(session.loaded.is_set, request)
+    found = await _unless_left(request, lambda cancelled: session.contributions(step, name, index, cancelled))
+    return JSONResponse(files.without_nonfinite(found))
+
+
+async def _unless_left(request: Request, work: Callable[[threading.Event], T]) -> T:
+    """Return the result of `work`, whose event is set when the client no longer waits for it."""
     cancelled = threading.Event()
-    asked = asyncio.create_task(in_thread(lambda: session.frame(step, cancelled)))
+    asked = asyncio.create_task(in_thread(lambda: work(cancelled)))
     try:
         while not asked.done():
             await asyncio.wait([asked], timeout=LOOK)
             if not asked.done() and await request.is_disconnected():
                 cancelled.set()
-        return Response((await asked).packed(), media_type=BYTES)
+        return await asked
     except DataError as error:
-        raise HTTPException(404, str(error)) from None
+        raise HTTPException(NONE, str(error)) from None
     except Cancelled:
         raise HTTPException(503, "cancelled") from None
     finally:

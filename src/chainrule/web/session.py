@@ -12,6 +12,7 @@ from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
 from chainrule.web import frames, notices, sample_images, subjects
+from chainrule.web.batch_steps import BatchStep
 from chainrule.web.description import describe
 from chainrule.web.frames import Frame
 from chainrule.web.running import Running
@@ -21,7 +22,7 @@ from chainrule.web.timeline import Timeline
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 LARGEST = 1_000_000  # steps of one `advance`
-UNTRAINABLE = "a model file holds no training: open the folder of a run"
+NO_CLASSES = "the images of this run have targets, not classes: its training cannot be shown"
 
 
 class Session:
@@ -54,7 +55,12 @@ class Session:
 
     def description(self) -> dict[str, Any]:
         """Return the model's description; see `description.describe`."""
-        return describe(self.subject.model, self.subject.recipe)
+        return {
+            **describe(self.subject.model, self.subject.recipe),
+            "from_file": bool(self.subject.untrainable) and not len(self.subject.history),
+            "start": self.subject.start,
+            "walk": self.subject.walk,
+        }
 
     def sample_images(self) -> SampleImages:
         """Return the test images to choose from; none before they are loaded, or where the data have none."""
@@ -83,6 +89,28 @@ class Session:
                 return found
         return running.replayer.frame(step, cancelled)
 
+    def batch_step(self, step: int, cancelled: threading.Event) -> BatchStep:
+        """Return the step of training from frame `step` to the next, or what it would be if training went on."""
+        running = self._stepping(step)
+        with running.backfill.paused():
+            return running.step_replay.step(step, cancelled)
+
+    def contributions(self, step: int, name: str, index: int, cancelled: threading.Event) -> list[float]:
+        """Return what each image of a step's batch contributes to the gradient of one entry of a parameter."""
+        running = self._stepping(step)
+        with running.backfill.paused():
+            return running.step_replay.contributions(step, name, index, cancelled).tolist()
+
+    def _stepping(self, step: int) -> Running:
+        running = self._running
+        if running is None:
+            raise DataError(self._problem or self.subject.untrainable)
+        if step > running.step:
+            raise DataError(f"there is no step {step} yet; the newest is {running.step}")
+        if step == running.step and running.trainer.finished:
+            raise DataError(f"training ended with step {step:,}")
+        return running
+
     def state(self) -> dict[str, Any]:
         """Return the state of training; see `TrainingState` in page/types.js."""
         running = self._running
@@ -110,7 +138,7 @@ class Session:
         running = self._running
         said = [self.problem if running is None else running.message]
         if running is None or not running.active:
-            said += [] if running is None else [notices.ended(running.trainer), notices.simplified(running.trainer)]
+            said += [] if running is None else [notices.ended(running.trainer), notices.simplified(self.subject.recipe)]
             said.append(notices.elsewhere(self.subject.folder, step))
         return " ".join(filter(None, said))
 
@@ -204,15 +232,17 @@ class Session:
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
+        if not test.has_classes:
+            return NO_CLASSES
         self._sample_images = sample_images.choose_images(test.x, test.y)
-        if not subject.trainable:
-            return UNTRAINABLE
+        if subject.untrainable:
+            return subject.untrainable
         self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))
         return ""
 
     def _prepared(self, samples: Samples) -> Running:
         """Return the training, at the step where the subject was opened."""
-        subject, recipe = self.subject, self.subject.recipe
+        subject, recipe = self.subject, replace(self.subject.recipe, look_ahead=None, average=None)
         kept, held = samples.parts(recipe.validation, recipe.seed)
         trainer = subject.model.trainer(recipe, kept, held if recipe.patience is not None else None)
         trainer.adopt()
@@ -229,7 +259,7 @@ class Session:
 def _beginning(subject: PageSubject) -> str:
     """Return what is happening until the data are loaded."""
     name = Path(subject.choice.name).name if subject.choice is not None else "the data"
-    return f"loading {name} …" if subject.trainable else UNTRAINABLE
+    return subject.untrainable or f"loading {name} …"
 
 
 def _opened(subject: PageSubject) -> Frame:

@@ -62,7 +62,7 @@ def write(path: Path, subject: PageSubject, *, folder: str | None = None, offlin
     try:
         session.loaded.wait()
         content = file_bytes(session)
-        lacking = session.problem if subject.trainable else ""
+        lacking = "" if subject.untrainable else session.problem
     finally:
         session.close()
     files.write_atomic(path, content)
@@ -82,18 +82,19 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
-    for frame in _keyframes(session, newest.step):
+    walked = {stop["step"] for stop in session.subject.walk}
+    for frame in _keyframes(session, newest.step, walked):
         more = [*kept, _packed(frame)]
         larger = _assemble(page, session, more)
-        if len(larger) > budget:
+        if len(larger) > (limit if frame.step in walked else budget):
             break
         kept, content = more, larger
     return content
 
 
-def _keyframes(session: Session, newest: int) -> Iterable[Frame]:
-    """Yield frames from the beginning of training, without moments."""
-    for step in KEYFRAMES:
+def _keyframes(session: Session, newest: int, walked: set[int | None]) -> Iterable[Frame]:
+    """Yield frames without moments: those that a teacher's walk shows, then some from the beginning of training."""
+    for step in dict.fromkeys([*sorted(step for step in walked if step), *KEYFRAMES]):
         found = _frame(session, step) if step < newest else None
         if found is not None:
             yield replace(found, moments=None)

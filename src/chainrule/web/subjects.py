@@ -1,6 +1,6 @@
 """Subjects of the page: a run, finished or not; an untrained network of the zoo; a model file."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,18 @@ from chainrule.engines import Array
 from chainrule.errors import DataError
 from chainrule.loading import load
 from chainrule.model import Model
+from chainrule.optimizers import Optimizer
 from chainrule.runs import checksums, resume_point, running
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
 from chainrule.runs.jobs import DataChoice, Job
+from chainrule.schedules import Schedule
 from chainrule.training import history
 from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
 
 DEFAULT = "numpy-cnn"
+UNTRAINABLE = "a model file holds no training: open the folder of a run"
+CHANGED = "training cannot continue with other data, or with another optimizer or rate, than the run has"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +33,9 @@ class PageSubject:
     images     number of training images per epoch; None: only the data tell
     moments    the optimizer's, after the steps of `history`; None: unknown
     fitted     whether the model has the normalisation it was trained with
-    trainable  whether its training can continue
+    untrainable   why its training cannot continue; "" if it can
+    start      where the page opens, such as "#/network?sample=3"; "": where it finds something worth seeing
+    walk       the stops of a teacher's walk in place of the page's own; see `walk_file.read_walk`
     folder     the run's folder
     accepted   whether changed files of the run may be used
     remarks    notices to print when it is opened
@@ -44,7 +50,9 @@ class PageSubject:
     moments: tuple[Array, ...] | None = None
     history: History = field(default_factory=History)
     fitted: bool = True
-    trainable: bool = True
+    untrainable: str = ""
+    start: str = ""
+    walk: tuple[dict[str, Any], ...] = ()
     folder: Path | None = None
     accepted: bool = False
     remarks: tuple[str, ...] = ()
@@ -57,6 +65,31 @@ def of_name(name: str, *, engine: str | None = None, threads: int | None = None)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads)
     moments = recipe.optimizer.init(model.parameters)
     return PageSubject(name, model, recipe, entry.choice, moments=moments, fitted=False)
+
+
+def with_overrides(
+    subject: PageSubject, *, data: str | None = None, optimizer: Optimizer | None = None, rate: float | None = None
+) -> PageSubject:
+    """Return the subject with other images, with another optimizer at its first step, or with another rate.
+
+    What has already been trained, or has no training, cannot be trained on after that.
+    """
+    found = subject
+    if data is not None:
+        found = replace(found, choice=DataChoice(data), job=None)
+    if optimizer is not None:
+        moments = optimizer.init(subject.model.parameters)
+        found = replace(found, recipe=_at_rate(found.recipe, optimizer), moments=moments, history=History())
+    if rate is not None:
+        found = replace(found, recipe=_at_rate(found.recipe, found.recipe.optimizer.with_rate(rate)))
+    if found is subject or (data is None and not subject.fitted):
+        return found
+    return replace(found, untrainable=subject.untrainable or CHANGED)
+
+
+def _at_rate(recipe: Recipe, optimizer: Optimizer) -> Recipe:
+    """Return the recipe with an optimizer at a constant rate."""
+    return replace(recipe, optimizer=optimizer, schedule=Schedule())
 
 
 def newest_run(runs: Path) -> Path | None:
@@ -108,4 +141,4 @@ def _of_file(path: Path, model: Model) -> PageSubject:
     choice = running.read_job(folder).choice if (folder / CONFIG).is_file() else None
     if choice is None and model.input_shape == (1, 28, 28):
         choice = DataChoice()
-    return PageSubject(str(path), model, recipe, choice, trainable=False)
+    return PageSubject(str(path), model, recipe, choice, untrainable=UNTRAINABLE)

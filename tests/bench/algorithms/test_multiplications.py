@@ -93,11 +93,12 @@ def test_frequencies_are_half_of_the_cells(size):
 
 def test_products_of_spectra():
     generator = np.random.default_rng(2)
-    x, w = generator.normal(size=(2, 3, 70)), generator.normal(size=(4, 3, 70))
-    y = counted(np.zeros((2, 4, 70)))
+    x, w = generator.normal(size=(2, 3, 70, 2)), generator.normal(size=(4, 3, 70, 2))
+    y = counted(np.zeros((2, 4, 70, 2)))
     kernels.multiply_spectra(counted(x), counted(w), y)
-    np.testing.assert_allclose(y.astype(float), np.einsum("ncf,ocf->nof", x, w))
-    assert Counted.products == 2 * 3 * 4 * 70
+    found, one, other = (each.astype(float) @ (1, 1j) for each in (y, x, w))
+    np.testing.assert_allclose(found, np.einsum("ncf,ocf->nof", one, other))
+    assert Counted.products == 4 * 2 * 3 * 4 * 70
 
 
 def test_fft_by_hand():

@@ -69,7 +69,7 @@ def test_a_good_answer() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
 def test_any_answer(replies: list[dict[str, Any]]) -> None:
-    remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), "Loss")  # pyright: ignore
+    remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss")  # pyright: ignore
     for call in (
         lambda: remote.forward(ARRAY),
         lambda: remote.backward(ARRAY),

@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from check import planted_convolution, planted_layers, planted_losses
 
 import chainrule as cr
 from chainrule.check import guest
-from chainrule.check.host import Limits, Permissions, host_file, package_folders
+from chainrule.check.host import Limits, Permissions, open_file, package_folders
 from chainrule.errors import StudentError
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
@@ -52,18 +53,25 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
+@contextmanager
+def hosted(file: Path, name: str = "", loss: bool = False, stranger: Permissions | None = None):
+    """Open an object of a file in another process."""
+    with open_file(file, LIMITS, stranger=stranger) as opened:
+        yield opened.subject(loss=loss, options={}, name=name)
+
+
 def both(folder: Path, text: str, name: str) -> "tuple[Student, object]":
     """Return a learner's class in this process, and a function that opens it in another."""
     (folder / "mine.py").write_text(textwrap.dedent(text), encoding="utf-8")
     names: dict[str, object] = {"__name__": "mine"}
     exec(textwrap.dedent(text), names)
-    return Student(names[name]), host_file(folder / "mine.py", LIMITS, name=name)
+    return Student(names[name]), hosted(folder / "mine.py", name)
 
 
 def test_all_that_can_be_asked(tmp_path: Path) -> None:
     here, opened = both(tmp_path, ODD, "Odd")
     with opened as hosting:  # pyright: ignore
-        there = hosting.subject
+        there = hosting
         for student in (here, there):
             student.put("params.b", np.array([2.0, 3.0]))
             student.put("scale", np.array(3.0))
@@ -98,8 +106,8 @@ PLANTED = [
 def test_the_same_report(module: object, name: str, against: str | None) -> None:
     here = cr.check_gradients(getattr(module, name), against=against)
     file = Path(inspect.getfile(module))  # pyright: ignore
-    with host_file(file, LIMITS, name=name) as hosting:
-        there = cr.check_gradients(hosting.subject, against=against, name=hosting.name)
+    with hosted(file, name) as hosting:
+        there = cr.check_gradients(hosting, against=against, name=hosting.name)
     assert not there.ok
     assert str(here) == str(there)
 
@@ -109,9 +117,9 @@ def test_losses_too() -> None:
     p, t = np.random.default_rng(0).random((2, 5, 4))
     for name in ("SquaredError", "NotAveraged", "CrossEntropy"):
         here = LossFunctions(getattr(planted_losses, name), name)
-        with host_file(file, LIMITS, name=name, loss=True) as hosting:
-            assert hosting.subject.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
-            assert hosting.subject.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
+        with hosted(file, name, loss=True) as hosting:
+            assert hosting.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
+            assert hosting.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
 
 
 def test_copies_share_nothing(tmp_path: Path) -> None:
@@ -119,7 +127,7 @@ def test_copies_share_nothing(tmp_path: Path) -> None:
 
     _, opened = both(tmp_path, ODD, "Odd")
     with opened as hosting:  # pyright: ignore
-        first = hosting.subject
+        first = hosting
         second = copy.deepcopy(first)
         second.put("scale", np.array(5.0))
         assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)  # pyright: ignore
@@ -128,9 +136,9 @@ def test_copies_share_nothing(tmp_path: Path) -> None:
 def test_what_cannot_be_set_is_said(tmp_path: Path) -> None:
     _, opened = both(tmp_path, ODD, "Odd")
     with opened as hosting:  # pyright: ignore
-        hosting.subject.put("double", np.array(5.0))
+        hosting.put("double", np.array(5.0))
         with pytest.raises(StudentError, match="double cannot be set: AttributeError"):
-            hosting.subject.forward(np.ones((4, 3)))
+            hosting.forward(np.ones((4, 3)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
@@ -154,10 +162,10 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONE", "1")
-        with host_file(file, LIMITS, stranger=Permissions((file,), package_folders(), 2 << 30)) as hosting:
-            strange = {name: float(hosting.subject.copy_of(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
-        with host_file(file, LIMITS) as hosting:
-            own = {name: float(hosting.subject.copy_of(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore
+        with hosted(file, stranger=Permissions((file,), package_folders(), 2 << 30)) as hosting:
+            strange = {name: float(hosting.copy_of(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
+        with hosted(file) as hosting:
+            own = {name: float(hosting.copy_of(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore
     assert (strange["known"], strange["one"], own["one"]) == (0, 0, 1)
     assert strange["variables"] <= 12 < own["variables"] + 12
 

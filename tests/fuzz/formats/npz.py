@@ -83,6 +83,7 @@ def seeds() -> list[bytes]:
         packed(plain),
         packed(plain, zipfile.ZIP_DEFLATED),
         packed(arrays(x=np.asfortranarray(X / 255), y=np.eye(3)[Y], classes=names), zipfile.ZIP_DEFLATED),
+        packed(arrays(x=X, targets=np.linspace(0, 1, 20).reshape(10, 2), weights=np.ones(10), classes=names[:2])),
         packed(arrays(x=X[:, :, :, None], y=Y, x_test=X[:3, :, :, None], y_test=Y[:3])),
     ]
 

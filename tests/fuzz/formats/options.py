@@ -24,6 +24,7 @@ WORK = (  # a command's work after its options are parsed, which would take long
     "chainrule.runs.running.resume",
     "chainrule.check.entry.check_gradients",
     "chainrule.check.homework.grade",
+    "chainrule.check.host.survey.survey",
     "chainrule.check.sources.load",
     "chainrule.check.sweep.sweep",
     "chainrule.web.opening.serve",
@@ -215,6 +216,8 @@ def found() -> dict[str, bytes]:
         "check unreadable",
         "compare run --picture fifo",
         "grade pictures --against 'ReLU()' --csv fifo",
+        "grade pictures --against 'ReLU()' --points fifo",
+        "grade --against 'ReLU()' --autograder fifo.zip --results otter fifo",
         f"predict run {'x' * 16_000}",
         "predict run 'a\nb.png'",
     )

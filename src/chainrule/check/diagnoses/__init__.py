@@ -16,6 +16,7 @@ from chainrule.check.diagnoses import (
     general,
     geometry,
     group_normalization,
+    hinge,
     losses,
     normalization,
     pooling,
@@ -54,6 +55,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "group_norm": (group_normalization.CATALOGUE,),
     "prelu": (prelu.CATALOGUE,),
     "local_response_norm": (response_normalization.CATALOGUE,),
+    "multiclass_hinge": (hinge.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }
@@ -119,5 +121,5 @@ def _candidates(mistake: Mistake, truth: GroundTruth) -> list[Array]:
     """Return the results that a mistake gives; none if it is impossible with these sizes."""
     try:
         return list(mistake.build(truth))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, KeyError):  # or with the operation that another size of input takes
         return []

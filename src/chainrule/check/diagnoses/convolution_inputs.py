@@ -67,6 +67,8 @@ def same_size(t: GroundTruth) -> Candidates:
 @add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
 def scattered_densely(t: GroundTruth) -> Candidates:
     slide = slide_of(t)
+    if slide.stride == (1, 1):
+        return
     frame = _dx(t, slid_kernel(t), slide.replace(stride=(1, 1)))
     yield slide.crop(frame)
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
@@ -123,6 +125,9 @@ def one_filter(t: GroundTruth) -> Candidates:
     "keeps only the last window that covers a cell: windows overlap, so accumulate with += (or np.add.at for indices)",
 )
 def overwritten(t: GroundTruth) -> Candidates:
+    slide = slide_of(t)
+    if all(s >= size for s, size in zip(slide.stride, slide.window, strict=True)):
+        return  # no two windows overlap
     for w in (slid_kernel(t), *single_filters(t)):
         for how in ("window", "tap"):
             yield slide_of(t).crop(_dx(t, w, how=how))

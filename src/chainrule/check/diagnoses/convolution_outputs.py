@@ -37,7 +37,8 @@ def one_channel(t: GroundTruth) -> Candidates:
 
 @add("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next")
 def every_position(t: GroundTruth) -> Candidates:
-    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(stride=(1, 1)), groups_of(t))
+    if slide_of(t).stride != (1, 1):
+        yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(stride=(1, 1)), groups_of(t))
 
 
 @add("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")

@@ -14,9 +14,16 @@ def not_averaged(t: GroundTruth) -> Candidates:
 
 @add("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs")
 def not_averaged_over_classes(t: GroundTruth) -> Candidates:
-    if t.operation in ("mean_squared_error", "binary_cross_entropy"):
+    if t.operation in ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy"):
         yield t.gradients["p"] * t.values["p"].shape[1]
         yield t.gradients["p"] * t.values["p"].shape[1] * len(t.values["p"])
+
+
+@add("p", "slope-unbounded", "is proportional to the error, as for a squared error: this loss has a slope of at most 1")
+def not_clipped(t: GroundTruth) -> Candidates:
+    if t.operation in ("mean_absolute_error", "huber"):
+        yield (t.values["p"] - t.values["t"]) / t.values["p"].size
+        yield 2 * (t.values["p"] - t.values["t"]) / t.values["p"].size
 
 
 @add("p", "softmax-forgotten", "uses logits as probabilities: the gradient is (softmax(p) − t)/N")

@@ -91,6 +91,28 @@ def last_window(t: GroundTruth) -> Candidates:
     yield slide.crop(_distribute(t, won.astype(float), how="tap"))
 
 
+@MAXIMUM.add(
+    "x",
+    "compared-with-spread-maximum",
+    "compares x with the maxima spread over the image, so that only one window counts for each cell: windows overlap, "
+    "so find the maximum of each window and accumulate with +=",
+)
+def painted(t: GroundTruth) -> Candidates:
+    slide = _slide(t)
+    if slide.stride[0] >= slide.window[0] and slide.stride[1] >= slide.window[1]:
+        return
+    padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=-np.inf)
+    for window in (slide.window, slide.stride):  # all of each window, or its first cells alone, as np.repeat does
+        maxima, upper = np.full(padded.shape, np.nan), np.zeros(padded.shape)
+        for i, j in np.ndindex(slide.outputs):
+            rows, columns = (
+                slice(s * at, s * at + size) for s, at, size in zip(slide.stride, (i, j), window, strict=True)
+            )
+            maxima[:, :, rows, columns] = t.y[:, :, i, j, None, None]
+            upper[:, :, rows, columns] = t.dy[:, :, i, j, None, None]
+        yield slide.crop((padded == maxima) * upper)
+
+
 @MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
 def dense_winners(t: GroundTruth) -> Candidates:
     slide = _slide(t)
@@ -121,6 +143,21 @@ def averaged(t: GroundTruth) -> Candidates:
 )
 def undivided(t: GroundTruth) -> Candidates:
     yield _slide(t).crop(_distribute(t, _equal_shares(t, "one")))
+
+
+@AVERAGE.add(
+    "x y",
+    "average-divided-by-side",
+    "is divided by one side k of the window: divide by the number of cells in the window, k²",
+)
+def divided_by_side(t: GroundTruth) -> Candidates:
+    window = _slide(t).window
+    if t.attributes.get("divisor", "cells") != "one" and min(window) > 1:
+        shape = (*t.x.shape[:2], *window, *_slide(t).outputs)
+        for side in {*window}:
+            share = np.ones(shape) / side
+            yield np.nansum(_cells(t, np.nan) * share, axis=(2, 3))
+            yield _slide(t).crop(_distribute(t, share))
 
 
 @AVERAGE.add("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once")

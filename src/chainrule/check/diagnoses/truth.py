@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, Values
 from chainrule.engines import Array
@@ -100,12 +101,9 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
 
 
-def of_loss(subject: LossSubject, values: Values, dy: Array) -> GroundTruth:
+def of_loss(right: LossSubject | MulticlassHinge, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a loss, by the reference."""
-    right = LossSubject(subject.name, engine="reference")
-    return GroundTruth(
-        subject.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients
-    )
+    return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 
 
 def as_image(array: Array, line: bool) -> Array:

@@ -2,7 +2,8 @@
 
 OPTIONS is JSON: seconds and memory (bytes), or null; path, the folders in which imports are searched first; packages,
 null for the user's own file, else the folder by name of each package that the submission may import besides the
-standard library. With packages, readable, libraries and listed are the paths that the fence admits.
+standard library. With packages, readable, libraries and listed are the paths that the fence admits, and fence and
+namespaces say whether these protections are put up.
 """
 
 import importlib.machinery
@@ -17,8 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-FILE_SIZE = 16 << 20  # largest file that may be written, in bytes
+FILE_SIZE = 1 << 20  # largest file that may be written, in bytes
 PROCESSES = 256  # limit on processes and threads, in addition to those that the user already has
+LIBRARY = Path(__file__).parents[2]
 GRACE = 5  # seconds of processor time beyond the limit of the host, which ends the process with a clear message
 
 
@@ -40,19 +42,27 @@ class Packages:
 def main(text: str) -> None:
     """Serve one submission, then exit at once, without waiting for threads that still run."""
     options: dict[str, Any] = json.loads(text)
-    threading.Thread(target=_end_with_host, args=(os.getppid(),), daemon=True).start()
+    host, tasks = os.getppid(), _tasks()
     reads, writes = _take_pipes()
-    limit(options["seconds"], options["memory"])
     packages = options["packages"]
     if packages is not None:
         sys.meta_path.append(Packages(packages))
     _install_empty_packages()
-    from chainrule.check.guest import fence, serving
+    from chainrule.check.guest import fence, isolation, serving
 
-    _remove_empty_packages()
-    sys.path[:0] = options["path"]
+    isolated = False
     if packages is not None:
         _import_ahead()
+        view = isolation.view_of(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
+        held = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
+        isolated, tasks = not held.reason, 0 if held.user else tasks
+        serving.send(writes, {"isolated": isolated, "reason": held.reason, "user": held.user})
+    if not isolated:  # otherwise the kernel ends it with its ancestor
+        threading.Thread(target=_end_with_host, args=(host,), daemon=True).start()
+    _remove_empty_packages()
+    sys.path[:0] = options["path"]
+    limit(options["seconds"], options["memory"], tasks)
+    if packages is not None and options["fence"]:
         fence.put_up(options["readable"], options["libraries"], options["listed"], os.getcwd())
     with suppress(OSError):  # the host is gone, or the learner's code has closed the pipes
         serving.serve(reads, writes)
@@ -68,8 +78,7 @@ def _end_with_host(host: int) -> None:
 
 def _install_empty_packages() -> None:
     """Replace chainrule by two empty packages, so that `chainrule.student` is imported without the rest."""
-    place = Path(__file__).parents[2]
-    for name, folder in (("chainrule", place), ("chainrule.check", place / "check")):
+    for name, folder in (("chainrule", LIBRARY), ("chainrule.check", LIBRARY / "check")):
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__path__ = [str(folder)]
 
@@ -102,8 +111,11 @@ def _import_ahead() -> None:
     _ = ctypes, subprocess, numpy.random
 
 
-def limit(seconds: int | None, memory: int | None) -> None:
-    """Set the limits of this process, on operating systems that have them."""
+def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
+    """Set the limits of this process, on operating systems that have them.
+
+    tasks  number of processes and threads that its user has already
+    """
     try:
         import resource
     except ImportError:  # Windows
@@ -113,7 +125,7 @@ def limit(seconds: int | None, memory: int | None) -> None:
         limits[resource.RLIMIT_CPU] = seconds + GRACE
     if memory is not None:
         limits |= {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: FILE_SIZE}
-        limits |= {resource.RLIMIT_NPROC: _tasks() + PROCESSES}
+        limits |= {resource.RLIMIT_NPROC: tasks + PROCESSES}
     for what, most in limits.items():
         with suppress(ValueError, OSError):
             hard = resource.getrlimit(what)[1]
@@ -123,6 +135,8 @@ def limit(seconds: int | None, memory: int | None) -> None:
 
 def _tasks() -> int:
     """Count the processes and threads of this user in /proc; without /proc, return a large number."""
+    if not hasattr(os, "getuid"):
+        return 0
     count, me = 0, os.getuid()
     try:
         for place in os.scandir("/proc"):

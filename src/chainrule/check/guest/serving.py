@@ -2,9 +2,12 @@
 
 A request is {"steps": […], "wanted": names, "names": whether to list all}, each step a list: its kind, the number of
 the code, and arguments. The reply is {"value": the value of the last step, "held": [whether it exists, its array] for
-each wanted name, "names": all names that the code holds}; or {"error": a line, "step": the failed step}. The steps:
+each wanted name, "names": all names that the code holds}; or {"error": a line, "step": the failed step,
+"unwritten": whether the code is still empty}. A selection is {"name": …, "backward": a second function or "", "loss":
+whether it is a loss, "options": values of arguments by name}. The steps:
 
-load      path, name, "layer" or "loss"   → its name, kind and arguments; it becomes code 0
+list      path                            → the layers in a file, with the arguments of their classes, and its functions
+load      path, a selection               → the number that it gets, its name, kind and arguments
 set       name, array                     → None
 forward   its arguments by name           → arrays by name, and which arguments were overwritten
 backward  the same                        → the same
@@ -16,26 +19,47 @@ import os
 import struct
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest.frames import FrameError, decode, encode
-from chainrule.errors import StudentError
-from chainrule.student.functions import Functions
+from chainrule.errors import StudentError, UnwrittenError
 from chainrule.student.interface import CallResult
-from chainrule.student.losses import LossFunctions
-from chainrule.student.methods import Methods
 
 LETTERS = 1000  # longest error message
 
 
+class _Codes(list[Any]):
+    """The codes that have been loaded, by number, and the files that they come from, each run once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modules: dict[str, ModuleType] = {}
+
+    def module(self, path: str) -> ModuleType:
+        """Return a file as a module."""
+        if path not in self._modules:
+            self._modules[path] = sources.load(Path(path))
+        return self._modules[path]
+
+
 def serve(reads: int, writes: int) -> None:
     """Answer until the host closes its end."""
-    codes: list[Any] = []
+    codes = _Codes()
     while head := _read(reads, 8):
-        frame = _answer(codes, decode(_read(reads, struct.unpack("<Q", head)[0])))
-        while frame:
-            frame = frame[os.write(writes, frame) :]
+        _write(writes, _answer(codes, decode(_read(reads, struct.unpack("<Q", head)[0]))))
+
+
+def send(writes: int, value: Any) -> None:
+    """Send a value that the host has not asked for: the protection that holds, before any code is loaded."""
+    _write(writes, encode(value))
+
+
+def _write(writes: int, frame: bytes) -> None:
+    while frame:
+        frame = frame[os.write(writes, frame) :]
 
 
 def _read(reads: int, count: int) -> bytes:
@@ -49,7 +73,7 @@ def _read(reads: int, count: int) -> bytes:
     return bytes(parts)
 
 
-def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
+def _answer(codes: _Codes, request: dict[str, Any]) -> bytes:
     """Execute the steps in order up to the first that fails, and return the reply as a frame."""
     taken = 0
     try:
@@ -57,7 +81,7 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
         for step in request["steps"]:
             value = _step(codes, *step)
             taken += 1
-        code = codes[request["steps"][-1][1]]
+        code: Any = codes[request["steps"][-1][1]] if request["wanted"] or request["names"] else None
         held = {name: [code.has(name), code.get(name)] for name in request["wanted"]}
         names = list(code.names()) if request["names"] else []
         return encode({"value": value, "held": held, "names": names})
@@ -65,12 +89,15 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
         return encode({"error": f"returned {error}", "step": taken})
     except BaseException as error:  # a learner's code may raise anything
         said = str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        return encode({"error": said[:LETTERS], "step": taken})
+        return encode({"error": said[:LETTERS], "step": taken, "unwritten": isinstance(error, UnwrittenError)})
 
 
-def _step(codes: list[Any], what: str, which: int, *arguments: Any) -> Any:
+def _step(codes: _Codes, what: str, which: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     match what:
+        case "list":
+            module = codes.module(*arguments)
+            return sources.contents(module)
         case "load":
             return _load(codes, *arguments)
         case "copy":
@@ -85,12 +112,17 @@ def _step(codes: list[Any], what: str, which: int, *arguments: Any) -> Any:
             return None
 
 
-def _load(codes: list[Any], path: str, name: str, kind: str) -> dict[str, Any]:
-    """Load the object to be checked from a file as code 0, and describe it."""
-    source, name = sources.find(Path(path), name)
-    if kind == "loss":
-        codes.append(LossFunctions(source, name))
-        return {"name": name, "kind": name, "arguments": None}
-    code = Functions(source, name) if isinstance(source, ModuleType) else Methods(source, name)
+def _load(codes: _Codes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
+    """Load the selected object of a file as the next code, and describe it."""
+    module = codes.module(path)
+    code, name = sources.bind(module, Path(path), {**chosen, "options": _plain(chosen["options"])})
     codes.append(code)
-    return {"name": name, "kind": code.kind, "arguments": code.arguments}
+    told = {"name": name, "kind": name} if chosen["loss"] else {"name": name, "kind": code.kind}
+    return {**told, "number": len(codes) - 1, "arguments": getattr(code, "arguments", None)}
+
+
+def _plain(value: Any) -> Any:
+    """Return options with numbers of Python in place of arrays without axes, which carried them."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in cast("dict[str, Any]", value).items()}
+    return cast("Any", value).item() if isinstance(value, np.ndarray) and value.ndim == 0 else cast("Any", value)

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
-from chainrule.errors import OptionError, StudentError
+from chainrule.errors import OptionError, StudentError, one_line
 from chainrule.student import Student
 
-__all__ = ["HostedSubject", "Limits", "Permissions", "host_file", "package_folders"]
+__all__ = ["HostedFile", "Limits", "Permissions", "Protection", "open_file", "package_folders"]
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -26,12 +28,84 @@ NUMPY = ("numpy",)
 LETTERS = 80  # longest name
 
 
-@dataclass
-class HostedSubject:
-    """The content of a learner's file, as `check_gradients` takes it: a layer (`Student`) or a loss."""
+class HostedFile:
+    """A learner's file in a process of its own.
 
-    subject: Student | RemoteLoss
-    name: str
+    Errors of the process are `GuestEnded`, which is no `Exception`; `open_file` turns it into a StudentError.
+    """
+
+    def __init__(self, process: GuestProcess, path: Path) -> None:
+        self._connection, self._path = Connection(process), str(path.resolve())
+
+    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """Return the layers in the file, classes with the arguments of their constructors or objects; its functions."""
+        told: Any = self._connection.ask("list", 0, self._path).get("value")
+        match told:
+            case {"layers": dict(), "functions": list()}:
+                layers = cast("dict[str, Any]", told["layers"])
+                known = {text_line(name, LETTERS): _names(arguments) for name, arguments in layers.items()}
+                return known, _names(told["functions"])
+            case _:
+                raise GuestEnded(NO_ANSWER)
+
+    def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
+        """Load a layer or a pair of functions by name; the only layer in the file without one.
+
+        backward  name of the second function of a pair
+        options   values of arguments: of the first function, or of a class
+        """
+        number, name, told = self._load(name, backward, False, options or {})
+        arguments = told.get("arguments")
+        taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
+        kind = text_line(told.get("kind"), LETTERS)
+        return Student.around(RemoteCode(self._connection, number, kind, taken), name)
+
+    def loss(self, name: str = "") -> RemoteLoss:
+        """Load a loss by name; the only object in the file without one."""
+        number, name, _ = self._load(name, "", True, {})
+        return RemoteLoss(self._connection, number, name)
+
+    def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
+        """Load a loss, or a layer with values of its constructor's arguments."""
+        return self.loss(name) if loss else self.layer(name, options=options)
+
+    def _load(
+        self, name: str, backward: str, loss: bool, options: Mapping[str, Any]
+    ) -> tuple[int, str, dict[str, Any]]:
+        """Return the number and the name of a loaded object, and all that was told about it."""
+        chosen = {"name": name, "backward": backward, "loss": loss, "options": _sendable(options)}
+        told: Any = self._connection.ask("load", 0, self._path, chosen).get("value")
+        match told:
+            case {"name": str(name), "kind": str(), "number": int(number)}:
+                return number, text_line(name, LETTERS), cast("dict[str, Any]", told)
+            case _:
+                raise GuestEnded(NO_ANSWER)
+
+
+def _names(told: Any) -> tuple[str, ...]:
+    names = cast("list[Any]", told) if isinstance(told, list) else []
+    return tuple(text_line(name, LETTERS) for name in names if isinstance(name, str))
+
+
+def _sendable(value: Any) -> Any:
+    """Return options with arrays in place of floats, which frames do not carry."""
+    if isinstance(value, Mapping):
+        return {key: _sendable(one) for key, one in cast("Mapping[str, Any]", value).items()}
+    return np.array(value) if isinstance(value, float) else value
+
+
+@dataclass(frozen=True)
+class Protection:
+    """The protection by the kernel that holds for a submission.
+
+    isolated  whether it has a file system, processes and a network of its own
+    reason    why not; empty if it has
+    user      whether it runs as a user who owns nothing, because the grader is root
+    """
+
+    isolated: bool
+    reason: str
+    user: bool
 
 
 @dataclass(frozen=True)
@@ -41,11 +115,14 @@ class Permissions:
     readable  files, and folders with their whole content
     packages  folders of the packages that can be imported besides the standard library, by name
     memory    limit in bytes
+    fence, namespaces   whether these protections are put up; only a survey leaves one out
     """
 
     readable: tuple[Path, ...]
     packages: Mapping[str, str]
     memory: int
+    fence: bool = True
+    namespaces: bool = True
 
 
 def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
@@ -61,28 +138,28 @@ def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
 
 
 @contextmanager
-def host_file(
+def open_file(
     path: Path,
     limits: Limits,
     *,
-    name: str = "",
-    loss: bool = False,
     stranger: Permissions | None = None,
     printed: Callable[[str], None] | None = None,
-) -> Generator[HostedSubject]:
-    """Yield the object to be checked in a file; StudentError if the file or its process fails.
+    protected: Callable[[Protection], None] | None = None,
+) -> Generator[HostedFile]:
+    """Yield a learner's file; StudentError if the file or its process fails.
 
-    limits    limits of its process
-    name      name of a class, an object or a module in the file; empty if there is only one
-    loss      whether it is a loss
-    stranger  permissions; None if the file is the user's own, which sees all that the user's Python sees
-    printed   called at the end with the beginning of what the code has printed
+    limits     limits of its process
+    stranger   permissions; None if the file is the user's own, which sees all that the user's Python sees
+    printed    called at the end with the beginning of what the code has printed
+    protected  called with the protection of a stranger's process, before it loads any code
     """
     _refuse_unreadable(path)
     with ExitStack() as stack:
         try:
             process = _start(path, limits, stranger, stack, printed)
-            yield _load(process, path, name, loss)
+            if stranger is not None:
+                (protected or _ignore)(_protection(process))
+            yield HostedFile(process, path)
         except GuestEnded as end:
             raise StudentError(f"{path.name}: {end}" if stranger is None else str(end)) from None
 
@@ -115,6 +192,8 @@ def _start(
             "listed": [str(path.resolve().parent), *stranger.packages.values()],
             "seconds": limits.seconds,
             "memory": stranger.memory,
+            "fence": stranger.fence,
+            "namespaces": stranger.namespaces,
         }
         process = GuestProcess(options, limits, Path(home), env, alone=True)
     if printed is not None:
@@ -123,20 +202,18 @@ def _start(
     return process
 
 
+def _ignore(protection: Protection) -> None:
+    """Do nothing with the protection that holds."""
+
+
+def _protection(process: GuestProcess) -> Protection:
+    match process.greeting():
+        case {"isolated": bool(isolated), "reason": str(reason), "user": bool(user)}:
+            return Protection(isolated, one_line(reason), user)
+        case _:
+            raise GuestEnded(NO_ANSWER)
+
+
 def _parts(package: str) -> tuple[str, ...]:
     """Return the paths that a package may install: a folder, a module, and its shared libraries."""
     return (package, f"{package}.py", f"{package}.libs")
-
-
-def _load(process: GuestProcess, path: Path, name: str, loss: bool) -> HostedSubject:
-    connection = Connection(process)
-    told: Any = connection.ask("load", 0, str(path.resolve()), name, "loss" if loss else "layer").get("value")
-    match told:
-        case {"name": str(name), "kind": str(kind), "arguments": arguments}:
-            name, kind = text_line(name, LETTERS), text_line(kind, LETTERS)
-        case _:
-            raise GuestEnded(NO_ANSWER)
-    if loss:
-        return HostedSubject(RemoteLoss(connection, name), name)
-    taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
-    return HostedSubject(Student.around(RemoteCode(connection, 0, kind, taken), name), name)

@@ -83,6 +83,17 @@ class GuestProcess:
         begin = time.monotonic()
         try:
             self._write(encode(dict(request)), begin)
+            return self._receive(begin)
+        finally:
+            self._spent += time.monotonic() - begin
+
+    def greeting(self) -> dict[str, Any]:
+        """Return what the process of a stranger says before it loads any code: the protection that holds."""
+        return self._receive(time.monotonic())
+
+    def _receive(self, begin: float) -> dict[str, Any]:
+        """Return the next value that the process sends; GuestEnded if there is none, or an invalid one."""
+        try:
             (length,) = struct.unpack("<Q", self._read(8, begin))
             if length > LARGEST:
                 raise FrameError(f"more than {LARGEST >> 20} MB")
@@ -91,8 +102,6 @@ class GuestProcess:
             reply: Any = decode(self._read(length, begin))
         except FrameError as error:
             raise GuestEnded(f"{NO_ANSWER}: {error}") from None
-        finally:
-            self._spent += time.monotonic() - begin
         if not isinstance(reply, dict):
             raise GuestEnded(NO_ANSWER)
         return cast("dict[str, Any]", reply)

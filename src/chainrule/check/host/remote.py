@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
-from chainrule.errors import StudentError, one_line
+from chainrule.errors import StudentError, UnwrittenError, one_line
 from chainrule.student.calls import Array
 from chainrule.student.interface import CallResult
 
@@ -36,7 +36,7 @@ class Connection:
             said, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
                 said = f"{steps[failed][2]} cannot be set: {said}"
-            raise StudentError(said)
+            raise UnwrittenError(said) if reply.get("unwritten") is True else StudentError(said)
         return reply
 
 
@@ -116,16 +116,16 @@ class RemoteCode:
 class RemoteLoss:
     """A learner's loss in another process."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
-        self._connection, self.name = connection, name
+    def __init__(self, connection: Connection, number: int, name: str) -> None:
+        self._connection, self._number, self.name = connection, number, name
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""
-        return _result(self._connection.ask("forward", 0, {"p": p, "t": t}).get("value"), "y")
+        return _result(self._connection.ask("forward", self._number, {"p": p, "t": t}).get("value"), "y")
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward."""
-        return _result(self._connection.ask("backward", 0, {"p": p, "t": t}).get("value"), "dp")
+        return _result(self._connection.ask("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
 
 
 def _presence(told: Any) -> tuple[bool, Array | None]:

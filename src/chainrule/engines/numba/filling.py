@@ -19,6 +19,7 @@ from chainrule.shapes import Pair
 # Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
 COPIED, TRANSPOSED, STORED = 5, 14, 8
 PACKED, PACKED_FAR = 12, 40  # outputs that take as long as transposing the weights, for one sample; of many weights
+IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others copy what they then read once
 MANY = 1 << 20  # weights that no cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
 ODD = 0.1  # how much longer a tile of one vector of filters takes than half a tile of two
@@ -86,6 +87,7 @@ def _forward(arrays: Sequence[Any], given: Attributes, itemsize: int) -> tuple[f
     taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + STORED / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
+    points *= IN_PLACE if given.get("single") else 1
     return _rows(w[0], y, w[2:], w[1], given, itemsize), points, filters * (outputs + transposed), taps
 
 

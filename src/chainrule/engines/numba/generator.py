@@ -22,17 +22,20 @@ from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
 from chainrule.engines.numba.segments import WIDE_BLOCK, Segment, block_size, segments, tensors_of
+from chainrule.engines.numba.stages import stages_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""\n\n'
 
 # Arguments of the program, in order: the batch, the flat buffers, and the workspace.
-DATA = ("x", "t", "y", "loss", "correct", "sums")
+GIVEN = ("x", "t", "weights")
+DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
 OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
+SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
@@ -51,11 +54,15 @@ class ProgramWriter:
         check_plan(plan, np.dtype(dtype).itemsize)
         self.plan = plan = flatten(plan)
         self._intra_sample = intra_sample
+        self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
         self.dtype = dtype
         self.segments = segments(plan.operations, np.dtype(dtype).itemsize)
+        self.stages = stages_of(plan, self.segments)
         self._layout = layout
         ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if self.training else [("y", plan.output)]
         self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
+        if plan.weights is not None:
+            self._given[plan.weights.storage] = "weights"
         self.memory = self._assign()
 
     def _assign(self) -> MemoryPlan:
@@ -92,18 +99,20 @@ class ProgramWriter:
         """Return the range of a gradient in its flat buffer."""
         return self._layout[gradient.differentiated]
 
-    def source(self, *, parallel: bool, single: bool = False) -> str:
-        """Return the source of a module with the program as its function `run`; `single`: for one sample."""
-        deferred = self.deferred_gradients if single and not parallel else []
-        parts = [HEAD, *self._links(deferred)]
-        parts += [self._samples(number, deferred) for number, run in enumerate(self.segments) if run.scope == "sample"]
-        return "".join([*parts, self._run(parallel, deferred)])
+    def source(self, *, parallel: bool, single: bool = False, stage: int = 0) -> str:
+        """Return the source of a module with the program, or one of its `stages`, as its function `run`.
 
-    def _links(self, deferred: list[Operation]) -> list[str]:
+        single  for one sample
+        """
+        deferred = self.deferred_gradients if single and not parallel else []
+        own = self.stages[stage]
+        parts = [HEAD, *self._links(deferred, [each for k in own for each in self.segments[k].operations])]
+        parts += [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
+        return "".join([*parts, self._run(parallel, deferred, own)])
+
+    def _links(self, deferred: list[Operation], operations: list[Operation]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""
-        lines = list(
-            dict.fromkeys(self._link(operation) for operation in self.plan.operations if operation not in deferred)
-        )
+        lines = list(dict.fromkeys(self._link(operation) for operation in operations if operation not in deferred))
         total = ("float64", 1)
         if self.training:
             row = (self.dtype, 1)
@@ -139,8 +148,8 @@ class ProgramWriter:
 
     def _samples(self, number: int, deferred: list[Operation]) -> str:
         lines = [
-            self._declare(f"samples_{number}", ["first", "last", *SCALARS]),
-            f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *SCALARS])}):",
+            self._declare(f"samples_{number}", ["first", "last", *self._scalars]),
+            f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *self._scalars])}):",
             "    for s in range(first, last, block):",
             "        m = min(block, last - s)",
         ]
@@ -171,34 +180,34 @@ class ProgramWriter:
         dtype = {"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype)
         return (dtype, 2 if whole and name in OF_THREADS else 1)
 
-    def _run(self, parallel: bool, deferred: list[Operation]) -> str:
+    def _run(self, parallel: bool, deferred: list[Operation], own: range) -> str:
         loop = "prange" if parallel else "range"
         arguments = self._arguments()
         lines = [
-            self._declare("run", ["threads", *SCALARS]),
-            f"def run({', '.join([*arguments, 'threads', *SCALARS])}):",
+            self._declare("run", ["threads", *self._scalars]),
+            f"def run({', '.join([*arguments, 'threads', *self._scalars])}):",
         ]
         shared = [each for each in self._shared_gradients if each not in deferred]
         added = self._ranges(deferred + shared)
         clear = symbol_of("clear", self.dtype)
         zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in added] if self.training else []
-        if self.training:
-            lines += ["    size = gradients.shape[1]", "    for k in range(sums.size):", "        sums[k] = 0"]
-        for number, segment in enumerate(self.segments):
+        lines += ["    size = gradients.shape[1]"] if self.training else []
+        lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and own.start == 0 else []
+        for number, segment in zip(own, self.segments[own.start :], strict=False):
+            zeros = zeros if number == 0 else []  # before the first segment only
             if segment.scope == "sample":
-                own = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
+                rows = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._intra_sample else f"{loop}(threads)"
-                scalars = [self._block(segment) if name == "block" else name for name in SCALARS]
-                samples = f"        samples_{number}({', '.join([*own, *share, *scalars])})"
+                scalars = [self._block(segment) if name == "block" else name for name in self._scalars]
+                samples = f"        samples_{number}({', '.join([*rows, *share, *scalars])})"
                 lines += [f"    for k in {each}:", *zeros, samples]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
             else:
                 lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations, loop)
-            zeros = []  # before the first segment only
-        if self.training:
+        if self.training and own.stop == len(self.segments):
             symbol = symbol_of("add_up", self.dtype)
             lines += [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
             lines += ["    first_row = view(gradients, 0, (1, size))"] if shared else []
@@ -327,6 +336,8 @@ class ProgramWriter:
         arrays = [*operation.reads, *operation.writes]
         given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
         runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
+        if self.plan.sharded:
+            runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
         known: dict[str, Any] = {**operation.attributes, **(share or {})}
         known |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
         rest = [repr(value) for value in kernel.arguments(len(arrays), known)]

@@ -111,19 +111,21 @@ def scale_convolutions(plan: Plan, readers: Counter[str]) -> Plan:
 
 def divide_norms(plan: Plan) -> Plan:
     """Return the plan with each batch normalisation of long channels divided into what samples can do alone, and the
-    sums over the batch between; see `divided_normalization.py`.
+    sums over the batch between; see `divided_normalization.py`. In a sharded plan short channels are divided too.
     """
-    forward = tuple(part for each in plan.forward for part in _divided(each, "batch_norm", _forward_parts))
-    backward = tuple(part for each in plan.backward for part in _divided(each, "batch_norm_backward", _backward_parts))
+    least = 0 if plan.sharded else SHORT
+    forward = tuple(part for each in plan.forward for part in _divided(each, "batch_norm", _forward_parts, least))
+    joint = "batch_norm_backward"
+    backward = tuple(part for each in plan.backward for part in _divided(each, joint, _backward_parts, least))
     return replace(plan, forward=forward, backward=backward)
 
 
 def _divided(
-    operation: Operation, name: str, parts: Callable[[Operation, Tensor], tuple[Operation, ...]]
+    operation: Operation, name: str, parts: Callable[[Operation, Tensor], tuple[Operation, ...]], least: int
 ) -> tuple[Operation, ...]:
-    """Return the parts of an operation of that name whose channels, those of x, are long; else itself."""
+    """Return the parts of an operation of that name whose channels, those of x, have `least` cells; else itself."""
     x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
-    return (operation,) if x is None or math.prod(x.shape[1:]) < SHORT else parts(operation, x)
+    return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)
 
 
 def _forward_parts(operation: Operation, x: Tensor) -> tuple[Operation, ...]:

@@ -58,6 +58,52 @@ def _clipped(p, low, high):
 
 @operation(per_sample)
 @kernel
+def mean_absolute_error(p, t, loss):
+    """Compute 1/K Σ |p − t|."""
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            total += abs(p[s, k] - t[s, k])
+        loss[s] = total / p.dtype.type(p.shape[1])
+
+
+@elementwise
+def mean_absolute_error_dp(p, t, dp, batch=None):
+    """Compute sgn(p − t)/K/batch."""
+    one = p.dtype.type(1)
+    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            e = p[s, k] - t[s, k]
+            dp[s, k] = (one if e > 0 else (-one if e < 0 else e)) / share
+
+
+@operation(per_sample)
+@kernel
+def huber(p, t, loss):
+    """Compute 1/K Σ s (e − s/2), where e = p − t, and s is e clipped to [−1, 1]."""
+    half, one = p.dtype.type(0.5), p.dtype.type(1)
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            e = p[s, k] - t[s, k]
+            slope = _clipped(e, -one, one)
+            total += slope * (e - half * slope)
+        loss[s] = total / p.dtype.type(p.shape[1])
+
+
+@elementwise
+def huber_dp(p, t, dp, batch=None):
+    """Compute (p − t, clipped to [−1, 1])/K/batch."""
+    one = p.dtype.type(1)
+    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            dp[s, k] = _clipped(p[s, k] - t[s, k], -one, one) / share
+
+
+@operation(per_sample)
+@kernel
 def binary_cross_entropy(p, t, loss):
     """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
     one = p.dtype.type(1)
@@ -165,14 +211,3 @@ def correct_labels(p, t, right):
             no = p[s, k] < half and t[s, k] < half
             found += one if yes or no else one - one
         right[s] = found / p.dtype.type(p.shape[1])
-
-
-@operation(per_sample)
-@kernel
-def absolute_error(p, t, error):
-    """Compute 1/K Σ |p − t|."""
-    for s in range(p.shape[0]):
-        found = p.dtype.type(0)
-        for k in range(p.shape[1]):
-            found += abs(p[s, k] - t[s, k])
-        error[s] = found / p.dtype.type(p.shape[1])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.engines.numba.segments import Segment, tensors_of
+from chainrule.placement import Placed, place
 
 WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
 
@@ -26,19 +27,10 @@ class MemoryPlan:
 
 
 @dataclass
-class _Array:
-    """An array of a workspace, and the first and the last time at which it is needed."""
+class _Array(Placed):
+    """An array and its workspace."""
 
-    storage: str
-    workspace: str
-    size: int
-    first: int
-    last: int
-    offset: int = 0
-
-    def meets(self, other: "_Array") -> bool:
-        """Return whether both are needed at some time."""
-        return self.first <= other.last and other.first <= self.last
+    workspace: str = ""
 
 
 def plan_memory(segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str]) -> MemoryPlan:
@@ -57,7 +49,7 @@ def plan_memory(segments: Sequence[Segment], given: Iterable[str], kept: Iterabl
         found = [array for array in arrays if array.workspace == name]
         for array in found:
             array.last = end if array.storage in kept else array.last
-        memory.sizes[name] = _place(found)
+        memory.sizes[name] = place(found)
         memory.offsets |= {array.storage: (name, array.offset) for array in found}
     return memory
 
@@ -74,7 +66,7 @@ def _arrays(segments: Sequence[Segment], given: set[str]) -> list[_Array]:
                 alone = len(users[tensor.storage]) == 1 and segment.scope == "sample" and not segment.wide
                 name = ("" if alone else "batch_") + ("indices" if tensor.integer else "work")
                 now = time if alone else number
-                new = _Array(tensor.storage, name, tensor.size, now, now)
+                new = _Array(tensor.storage, tensor.size, now, now, workspace=name)
                 arrays.setdefault(tensor.storage, new).last = now
     return list(arrays.values())
 
@@ -86,14 +78,3 @@ def _users(segments: Sequence[Segment]) -> dict[str, set[int]]:
         for tensor in tensors_of(segment.operations):
             users.setdefault(tensor.storage, set()).add(number)
     return users
-
-
-def _place(arrays: list[_Array]) -> int:
-    """Set the offsets of arrays, the largest first, each as low as those allow that it meets; return the end of all."""
-    placed: list[_Array] = []
-    for array in sorted(arrays, key=lambda each: -each.size):
-        for other in sorted(filter(array.meets, placed), key=lambda each: each.offset):
-            if other.offset < array.offset + array.size and array.offset < other.offset + other.size:
-                array.offset = other.offset + other.size
-        placed.append(array)
-    return max((array.offset + array.size for array in arrays), default=0)

@@ -1,17 +1,18 @@
 """A plan as a compiled program, run over a model's buffers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.engines import Array, Buffers
+from chainrule.engines import Array, Buffers, Gradients, Shard
 from chainrule.engines.numba import operations, workers
-from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.engines.numba.generator import GIVEN, ProgramWriter
 from chainrule.engines.numba.memory import WORKSPACES
 from chainrule.engines.numba.rewriting import is_worth_sharing
 from chainrule.engines.numba.segments import block_size
+from chainrule.engines.numba.stages import met_at
 from chainrule.engines.numba.toolchain import load
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
 from chainrule.plan import Operation, Plan, Tensor
@@ -51,6 +52,8 @@ def _dtype_name(dtype: Any) -> str:
 # A deferred gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
 _Deferred: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
+_Key: TypeAlias = tuple[bool, bool, int]  # of a program: whether it is parallel and for one sample, and its stage
+
 
 class Program:
     """A plan compiled whole; see `engines.CompiledPlan`."""
@@ -88,9 +91,9 @@ class Program:
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
-        self._programs: dict[tuple[bool, bool], Any] = {}
+        self._programs: dict[_Key, Any] = {}
         self._deferred: list[_Deferred] = []
-        self._calls: dict[tuple[bool, bool], tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
+        self._calls: dict[_Key, tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
 
     def forward(self, x: Array) -> Array:
@@ -105,19 +108,46 @@ class Program:
         self._run((x,), 0, 0)
         return self._results["y"]
 
-    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
         self._single = None
-        self._run((x, t), seed, step)
+        self._run((x, t) if weights is None else (x, t, weights), seed, step)
+        return self._gradients()
+
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
+        self._single = None
+        *meeting, last = range(len(self._writer.stages))
+        for stage in meeting:
+            self._run(given, seed, step, *shard, stage=stage)
+            own = self._met(stage)
+            sent = yield np.stack(own)
+            for array, values in zip(own, sent, strict=True):
+                array[:] = values
+        self._run(given, seed, step, *shard, stage=last)
+        return self._gradients()
+
+    def _met(self, stage: int) -> list[Array]:
+        """Return the two arrays (C,) that are met after a stage."""
+        found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
+        if len(found) == 2:
+            return [self._statistic(tensor) for tensor in found]
+        return [*self._statistic(found[0]).reshape(found[0].shape)[:2]]
+
+    def _gradients(self) -> Gradients:
         return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
 
-    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+    def backward(
+        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
+    ) -> tuple[float, float, float]:
         """Return the sum of the losses, the number of hits and Σ g².
 
         For one sample, `ProgramWriter.deferred_gradients` are left to `update`.
         """
         self._single = x if len(x) == 1 else None
-        self._run((x, t), seed, step)
+        self._run((x, t) if weights is None else (x, t, weights), seed, step)
         sums = self._sums.tolist()
         return sums[0], sums[1], sum(sums[2:])
 
@@ -166,9 +196,10 @@ class Program:
         """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
+        weights = None if self._plan.weights is None else np.zeros(samples, self._dtype)
         parameters = self._buffers.parameters.copy()
         try:
-            self.backward(x, t, seed=0, step=0)
+            self.backward(x, t, weights, seed=0, step=0)
             if name is not None:
                 self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
         finally:
@@ -190,32 +221,42 @@ class Program:
         workspace, offset = self._writer.memory.offsets[tensor.storage]
         return self._workspaces[workspace][offset * self._count : offset * self._count + tensor.size]
 
-    def _run(self, given: tuple[Array, ...], seed: int, step: int) -> None:
+    def _run(self, given: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
         if len(given[0]) != self._count:
             self._allocate(len(given[0]))
         threads = self._threads if self._count >= self._threads or self._intra_sample else 1
         parallel, single = threads > 1 and workers.available(), self._single is not None
-        if (parallel, single) not in self._calls:
-            self._calls[parallel, single] = self._call(threads, parallel, single)
-        program, results, workspaces, numbers = self._calls[parallel, single]
+        key = (parallel, single, stage)
+        if key not in self._calls:
+            self._calls[key] = self._call(threads, key)
+        program, results, workspaces, numbers = self._calls[key]
         buffers = self._buffers
-        arguments = (*given, *results, buffers.parameters, buffers.statistics, *workspaces, *numbers, seed, step)
+        arguments = (
+            *given,
+            *results,
+            buffers.parameters,
+            buffers.statistics,
+            *workspaces,
+            *numbers,
+            seed,
+            step,
+            *shard,
+        )
         _run_program(program, threads, parallel, arguments)
 
-    def _call(
-        self, threads: int, parallel: bool, single: bool
-    ) -> tuple[Any, list[Array], list[Array], tuple[int, ...]]:
+    def _call(self, threads: int, key: _Key) -> tuple[Any, list[Array], list[Array], tuple[int, ...]]:
         """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
-        results = [self._results[name] for name in self._writer.data if name not in ("x", "t")]
+        results = [self._results[name] for name in self._writer.data if name not in GIVEN]
         gradients = [self._workspaces["gradients"][:threads]] if self._writer.training else []
         workspaces = gradients + [self._workspaces[name] for name in WORKSPACES]
-        return self._program(parallel, single), results, workspaces, (threads, self._count, self._block)
+        return self._program(key), results, workspaces, (threads, self._count, self._block)
 
-    def _program(self, parallel: bool, single: bool) -> Any:
+    def _program(self, key: _Key) -> Any:
         """Return the program whose loops threads share, or its serial twin; its source is written once."""
-        if (parallel, single) not in self._programs:
-            self._programs[parallel, single] = load(self._writer.source(parallel=parallel, single=single))
-        return self._programs[parallel, single]
+        if key not in self._programs:
+            parallel, single, stage = key
+            self._programs[key] = load(self._writer.source(parallel=parallel, single=single, stage=stage))
+        return self._programs[key]
 
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""

@@ -5,11 +5,11 @@ engine takes over from there, and one line says why. Errors of this package, whi
 caught, nor is a lack of memory.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from chainrule import engines
-from chainrule.engines import Array, Buffers, CompiledPlan
+from chainrule.engines import Array, Buffers, CompiledPlan, Gradients, Shard
 from chainrule.engines.numba.programs import Program
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.plan import Plan
@@ -24,7 +24,7 @@ class GuardedProgram:
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._given = plan, layout, buffers, threads
         self._failed = False
-        self._batch: tuple[Array, Array, int, int] | None = None  # of the last `gradients` or `backward`
+        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # of the last `gradients` or `backward`
         try:
             self._compiled: CompiledPlan = Program(plan, layout, buffers, threads)
         except EngineError as error:  # a plan that the program would compute wrongly: found before it runs
@@ -38,15 +38,40 @@ class GuardedProgram:
         """Return the output for a batch x."""
         return self._call("forward", x)
 
-    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
-        self._batch = x, t, seed, step
-        return self._call("gradients", x, t, seed=seed, step=step)
+        self._batch = x, t, weights, seed, step
+        return self._call("gradients", x, t, weights, seed=seed, step=step)
 
-    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`.
+
+        Once it has met with others, a program that fails is not replaced.
+        """
+        own, met, sent = self._compiled.shard(given, shard, seed=seed, step=step), False, None
+        while True:
+            try:
+                contributed = next(own) if sent is None else own.send(sent)
+            except StopIteration as end:
+                return end.value
+            except OWN_ERRORS:
+                raise
+            except Exception as error:  # foreign code may raise anything
+                if self._failed or met:
+                    raise
+                self._replace(error)
+                own = self._compiled.shard(given, shard, seed=seed, step=step)
+                continue
+            sent, met = (yield contributed), True
+
+    def backward(
+        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
+    ) -> tuple[float, float, float]:
         """Return the sum of the losses, the number of hits and Σ g²."""
-        self._batch = x, t, seed, step
-        return self._call("backward", x, t, seed=seed, step=step)
+        self._batch = x, t, weights, seed, step
+        return self._call("backward", x, t, weights, seed=seed, step=step)
 
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
         """Change the parameters by an optimizer's operation."""
@@ -74,8 +99,8 @@ class GuardedProgram:
                 raise
             self._replace(error)
         if method in AFTER_BACKWARD and self._batch is not None:
-            x, t, seed, step = self._batch
-            self._compiled.backward(x, t, seed=seed, step=step)
+            x, t, weights, seed, step = self._batch
+            self._compiled.backward(x, t, weights, seed=seed, step=step)
         return getattr(self._compiled, method)(*arguments, **named)
 
     def _replace(self, error: Exception) -> None:

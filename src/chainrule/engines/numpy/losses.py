@@ -26,6 +26,28 @@ def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Ar
     return _mean(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
 
 
+def mean_absolute_error(p: Array, t: Array) -> Array:
+    """Compute `reference.mean_absolute_error` for all samples at once."""
+    return np.abs(p - t).mean(axis=1)
+
+
+def mean_absolute_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.mean_absolute_error_dp` for all samples at once."""
+    return _mean(np.sign(np.subtract(p, t, order="C")) / p.shape[1], batch)
+
+
+def huber(p: Array, t: Array) -> Array:
+    """Compute `reference.huber` from s, the slope: s (e − s/2) is ½ e² where s = e, and |e| − ½ where s = ±1."""
+    e = p - t
+    s = np.clip(e, -1, 1)
+    return (s * (e - 0.5 * s)).mean(axis=1)
+
+
+def huber_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """Compute `reference.huber_dp` for all samples at once."""
+    return _mean(np.clip(np.subtract(p, t, order="C"), -1, 1) / p.shape[1], batch)
+
+
 def binary_cross_entropy(p: Array, t: Array) -> Array:
     """Compute `reference.binary_cross_entropy` for all samples and classes at once."""
     p = _clipped(p, 1)
@@ -70,11 +92,6 @@ def correct_labels(p: Array, t: Array) -> Array:
     """Compute `reference.correct_labels` for all samples at once."""
     same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))
     return same.mean(axis=1, dtype=p.dtype)
-
-
-def absolute_error(p: Array, t: Array) -> Array:
-    """Compute `reference.absolute_error` for all samples at once."""
-    return np.abs(p - t).mean(axis=1)
 
 
 def _mean(dp: Array, batch: int | None) -> Array:

@@ -1,6 +1,7 @@
 /** The page's state in one place: address, image, trace and training. The views are notified of changes. */
 
 import { showBanner, hideBanner } from "./banner.js";
+import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
 import { Following } from "./training_poll.js";
@@ -12,10 +13,12 @@ import { Tracing } from "./tracing.js";
 import { wordsOf } from "./trouble.js";
 
 /** @typedef {import("./types.js").App} App */
+/** @typedef {import("./types.js").Nudge} Nudge */
 /** @typedef {import("./types.js").Place} Place */
 /** @typedef {import("./types.js").Picture} Picture */
 /** @typedef {import("./types.js").Source} Source */
 /** @typedef {import("./types.js").Description} Description */
+/** @typedef {import("./types.js").BatchStep} BatchStep */
 /** @typedef {import("./types.js").Frame} Frame */
 
 const GONE = "The server of this page does not answer. The page still works, but training is paused. " +
@@ -31,12 +34,19 @@ export class Application {
   hovered = null;
   /** @type {Frame | null} */
   frame = null;
+  /** @type {string | null} */
+  alone = null;
+  /** @type {BatchStep | null} */
+  #batch = null;
+  #nudged = false;
+  #deferred = false; // whether the step of training is to be shown once training is known to pause
   #listeners = new Listeners();
   /** @type {Picture | null} */
   #drawn = null;
   #gone = false;
   #renewing = false;
   #turn = 0; // serial number of the newest request: results of older ones are dropped
+  #leafing = false; // the last change was to another image
   /** @type {Map<string, string>} */
   #rests = new Map();
 
@@ -67,6 +77,8 @@ export class Application {
 
   /** Opens what the address names and begins to follow the training. */
   async begin() {
+    const { start } = this.description;
+    if (!location.hash && start) history.replaceState(null, "", start);
     await this.#arrive();
     this.following.begin();
   }
@@ -77,7 +89,8 @@ export class Application {
   }
 
   /**
-   * Changes the place and the address. Scrubbing through steps and a view's own state add no history entry.
+   * Changes the place and the address. Scrubbing through steps and a view's own state add no history entry; going from
+   * one image to the next adds one, however many follow.
    * @param {Partial<Place>} change
    */
   go(change) {
@@ -86,9 +99,13 @@ export class Application {
     if (place.view !== before.view && change.rest === undefined) place.rest = this.#rests.get(place.view) ?? "";
     this.#rests.set(before.view, before.rest);
     if (address(place) === address(before)) return;
-    const slight = ["view", "phase", "cell", "sample"].every((key) => same(place, before, key));
+    const others = ["view", "phase", "cell", "alone"].every((key) => same(place, before, key));
+    const leafing = others && !same(place, before, "sample");
+    const slight = others && (this.#leafing || !leafing);
+    this.#leafing = leafing || (this.#leafing && slight);
     history[slight ? "replaceState" : "pushState"](null, "", address(place));
     hideBanner("address");
+    if (place.view !== before.view) hideBanner("training");
     this.#moveTo(place);
   }
 
@@ -110,6 +127,13 @@ export class Application {
     this.#listeners.tell("hover");
   }
 
+  /** Gives a number of the shown step another value, until another cell is shown. @param {Nudge | null} change */
+  nudge(change) {
+    if (!this.frame || !this.picture) return;
+    this.#nudged = change !== null;
+    this.tracing.ask(this.frame, this.picture, this.trace?.batch ?? null, change);
+  }
+
   /** Returns the network's output without a trace; null before the first frame. @param {Picture} picture */
   answer(picture) {
     return this.frame ? answer(this.description, this.frame, picture).probabilities : null;
@@ -122,6 +146,7 @@ export class Application {
   }
 
   async #arrive() {
+    this.#leafing = false;
     const { place, complaints } = readAddress(location.hash);
     const isSample = !this.picture || sampleNumber(this.picture.from) !== null;
     if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
@@ -136,20 +161,46 @@ export class Application {
     const before = this.place;
     this.place = place;
     this.#listeners.tell("place");
-    if (this.trace && same(place, before, "sample") && same(place, before, "step")) this.#checkCell();
+    const unmoved = same(place, before, "sample") && same(place, before, "step");
+    const kept = !this.#nudged || same(place, before, "cell");
+    if (this.trace && unmoved && kept && wantsBatch(place) === wantsBatch(before)) this.#checkCell();
     else await this.#retrace();
   }
 
   async #retrace() {
+    this.#nudged = false;
     this.#turn += 1;
     const turn = this.#turn;
     try {
       const [frame] = await Promise.all([this.#chooseFrame(), this.#choosePicture()]);
       if (turn !== this.#turn || !this.picture) return;
       this.frame = frame;
-      this.tracing.ask(frame, this.picture);
+      const batch = await this.#chooseBatch(frame);
+      if (turn === this.#turn) this.tracing.ask(frame, this.picture, batch);
     } catch (error) {
       this.showError("trace", error);
+    }
+  }
+
+  /** Returns the step of training after a frame, where updates are shown; null where it is not known. @param {Frame} frame */
+  async #chooseBatch(frame) {
+    const { place, training } = this;
+    this.alone = null;
+    this.#deferred = false;
+    if (!wantsBatch(place)) return null;
+    if (this.#batch?.step === frame.step) return this.#batch;
+    if (!training || (training.running && place.step === null)) {
+      this.#deferred = true;
+      if (training) this.alone = "it is shown once training pauses";
+      return null;
+    }
+    try {
+      this.#batch = await this.source.batchStep(frame.step);
+      return this.#batch;
+    } catch (error) {
+      if (error instanceof Unreachable) throw error;
+      this.alone = wordsOf(error);
+      return null;
     }
   }
 
@@ -164,12 +215,17 @@ export class Application {
       if (this.place.sample !== number) return;
       const chosen = number < count ? number : 0;
       if (chosen !== number) {
-        showBanner("address", `There is no sample ${number}; the samples are 0 to ${count - 1}. Showing sample 0.`);
+        showBanner("address", `There is no sample ${number}; ${count ? `the samples are 0 to ${count - 1}. Showing sample 0` : "there are no samples here"}.`);
         this.place = { ...this.place, sample: 0 };
         history.replaceState(null, "", address(this.place));
       }
-      this.picture = sampleOf(samples, chosen);
+      this.picture = count ? sampleOf(samples, chosen) : this.#nothing();
     }
+  }
+
+  /** Returns an empty image, for a network without samples. @returns {Picture} */
+  #nothing() {
+    return { x: new Uint8Array(sizeOf(this.description.input_shape)), label: null, from: "drawn" };
   }
 
   async #chooseFrame() {
@@ -200,6 +256,7 @@ export class Application {
     try {
       name = canonical(this.trace, cell);
     } catch (error) {
+      if (this.#deferred) return;
       const why = lacks(this.trace, cell)
         ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
         : `The address names “${cell}”, which does not exist in this network `  +
@@ -214,8 +271,12 @@ export class Application {
 
   /** @param {boolean} restarted */
   async #trained(restarted) {
-    if (restarted) this.tracing.forget();
+    if (restarted) {
+      this.tracing.forget();
+      this.#batch = null;
+    }
     this.#listeners.tell("training");
+    if (this.#deferred && !this.training?.running) void this.#retrace();
     const early = this.training?.running && !this.tracing.due; // the next state comes soon and asks again
     if (this.#renewing || early || !this.#catchUp()) return;
     this.#renewing = true;
@@ -259,7 +320,14 @@ function bindSource(source) {
     description: () => source.description(),
     frame: (/** @type {number | null} */ step) => source.frame(step),
     samples: () => source.samples(),
+    batchStep: (/** @type {number} */ step) => source.batchStep(step),
+    contributions: (/** @type {[number, string, number]} */ ...cell) => source.contributions(...cell),
   };
+}
+
+/** Returns whether a place shows the step of training. @param {Place} place */
+function wantsBatch({ view, phase, alone }) {
+  return view === "network" && phase === "update" && !alone;
 }
 
 /** @param {Place} one @param {Place} other @param {string} key */

@@ -18,7 +18,8 @@ export function mountHardest(app, instead) {
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
     const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
-    note.hidden = app.place.phase === "forward" || unknown || !(loss < SURE);
+    const real = app.place.phase === "update" && app.trace?.batch;
+    note.hidden = app.place.phase === "forward" || unknown || Boolean(real) || !(loss < SURE);
     instead.hidden = !note.hidden;
     if (!note.hidden) words.textContent = `The loss of this image is only ${formatNumber(loss)}, so its gradients are tiny.`;
   };

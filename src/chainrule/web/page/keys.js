@@ -9,6 +9,8 @@ const KEYS = [
     [
       ["?", "show this list"],
       ["f b u", "forward, backward, update"],
+      ["l", "lecture hall: large, without what is not needed; again to leave"],
+      ["Page Down, Page Up", "in the lecture hall, also on a presenter: on, or back"],
       ["Tab", "next map or control"],
     ],
   ],

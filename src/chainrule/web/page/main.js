@@ -2,6 +2,7 @@
 
 import { Application } from "./app.js";
 import { showBanner } from "./banner.js";
+import { mountHall } from "./hall.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
 import { chooseSource } from "./source/choose.js";
@@ -42,6 +43,7 @@ async function start() {
     const source = await chooseSource();
     source.samples().catch(() => undefined); // prefetched; a failure is reported where they are used
     const app = new Application(source, await source.description());
+    mountHall(app);
     mountHeader(app);
     mountPhases(app);
     mountViews(app);

@@ -22,6 +22,14 @@ export function fittedNumber(value) {
   return formatNumber(Number(value.toPrecision(2)));
 }
 
+/** Formats a share in per cent; 0 % and 100 % are said only where they are exact. @param {number} share */
+export function percent(share) {
+  if (!Number.isFinite(share)) return "NaN";
+  if (share > 0 && share < 0.0005) return "<0.1 %";
+  if (share < 1 && share >= 0.9995) return ">99.9 %";
+  return share === 1 || share === 0 ? `${100 * share} %` : `${(100 * share).toFixed(1)} %`;
+}
+
 /** Formats a number with three digits. @param {number} value @returns {string} */
 export function roughNumber(value) {
   return formatNumber(Number(value.toPrecision(3)));
@@ -35,5 +43,5 @@ function plain(size) {
 
 /** @param {number} size */
 function scientific(size) {
-  return size.toExponential(1).replace("+", "").replace(".0", "");
+  return size.toExponential(1).replace("+", "").replace("-", "−").replace(".0", "");
 }

@@ -1,6 +1,7 @@
 /** The switch between forward, backward and update. */
 
 import { button, createElement } from "./elements.js";
+import { mountStart } from "./start_here.js";
 import { mountHardest } from "./hardest_digit.js";
 import { hasUpdate, lackingWords } from "./update_availability.js";
 import { PHASES } from "./state.js";
@@ -12,7 +13,7 @@ const LABELS = { forward: "Forward →", backward: "← Backward", update: "Upda
 const WORDS = {
   forward: "What each layer computes from the image, from the input to the loss.",
   backward: "How the loss changes with each value: the gradients, from the loss back to the first layer.",
-  update: "What one training step changes: each parameter before and after the step, and its change.",
+  update: "A step on the shown image alone: each parameter before and after it, and its change.",
 };
 
 /** @param {App} app */
@@ -22,17 +23,47 @@ export function mountPhases(app) {
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
   const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p", { class: "phase-words" });
-  row.append(group, words, createElement("div", { id: "legend" }));
+  const whose = stepSwitch(app);
+  const start = createElement("div", { class: "way-in" });
+  mountStart(app, start);
+  row.append(group, whose.element, start, words, createElement("div", { id: "legend" }));
   mountHardest(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
-    const lacking = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
-    words.textContent = lacking && app.trace ? lackingWords(app.trace) : WORDS[app.place.phase];
+    whose.update();
+    words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
   };
   app.listen("place", update);
   app.listen("trace", update);
   update();
   addEventListener("keydown", (event) => byKey(event, app));
+}
+
+/** Says which update is shown. @param {App} app @param {import("./types.js").Trace} trace */
+function updateWords(app, trace) {
+  const { batch } = trace;
+  if (batch) {
+    const [step, images] = [batch.step + 1, batch.numbers.length].map((each) => each.toLocaleString("en"));
+    return `Step ${step} of training, on its batch of ${images} images: each parameter before and after it, and its change.`;
+  }
+  if (!app.place.alone && !app.alone) return "Computing the step of training …";
+  const why = app.place.alone || !app.alone ? "" : ` The step of training cannot be shown: ${app.alone}.`;
+  return (hasUpdate(trace) ? WORDS.update : lackingWords(trace)) + why;
+}
+
+/** Creates the switch between the step of training and one on the shown image alone. @param {App} app */
+function stepSwitch(app) {
+  const buttons = [false, true].map((alone) =>
+    button(alone ? "This image alone" : "Training’s step", () => app.go({ alone })),
+  );
+  const element = createElement("div", { class: "switch", role: "group", "aria-label": "Step shown" }, ...buttons);
+  return {
+    element,
+    update() {
+      element.hidden = app.place.phase !== "update";
+      buttons.forEach((each, at) => each.setAttribute("aria-pressed", String(app.place.alone === Boolean(at))));
+    },
+  };
 }
 
 /** @param {KeyboardEvent} event @param {App} app */

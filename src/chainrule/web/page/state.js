@@ -10,7 +10,7 @@ export const VIEWS = ["network", "lab", "walk"];
 export const PHASES = ["forward", "backward", "update"];
 
 /** @type {Place} */
-export const START = { view: "network", phase: "forward", cell: null, sample: null, step: null, rest: "" };
+export const START = { view: "network", phase: "forward", cell: null, sample: null, step: null, alone: false, hall: false, rest: "" };
 
 /**
  * Parses an address. What cannot be read keeps its default and is reported.
@@ -33,7 +33,9 @@ export function readAddress(hash) {
   const kept = [];
   for (const part of query.split("&").filter(Boolean)) {
     const [name, value] = halves(part, "=");
-    if (name === "sample" || name === "step") place[name] = wholeNumber(name, plain(value, complaints), complaints);
+    if (part === "alone") place.alone = true;
+    else if (part === "hall") place.hall = true;
+    else if (name === "sample" || name === "step") place[name] = wholeNumber(name, plain(value, complaints), complaints);
     else kept.push(part);
   }
   place.rest = own || kept.join("&");
@@ -52,6 +54,8 @@ export function address(place) {
   const numbers = [
     ...(place.sample === null ? [] : [`sample=${place.sample}`]),
     ...(place.step === null ? [] : [`step=${place.step}`]),
+    ...(place.alone ? ["alone"] : []),
+    ...(place.hall ? ["hall"] : []),
     ...(network && place.rest ? [place.rest] : []),
   ];
   return `#/${path.map(encoded).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;

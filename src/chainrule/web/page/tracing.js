@@ -2,7 +2,9 @@
 
 import { makeTrace } from "./engine/trace.js";
 
+/** @typedef {import("./types.js").BatchStep} BatchStep */
 /** @typedef {import("./types.js").Frame} Frame */
+/** @typedef {import("./types.js").Nudge} Nudge */
 /** @typedef {import("./types.js").Picture} Picture */
 /** @typedef {import("./types.js").Trace} Trace */
 /** @typedef {import("./types.js").Description} Description */
@@ -25,7 +27,7 @@ export class Tracing {
   #took = 0;
   #ended = 0;
   #timer = 0;
-  /** @type {{frame: Frame, picture: Picture} | null} */
+  /** @type {{frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null} | null} */
   #asked = null;
 
   /**
@@ -77,9 +79,11 @@ export class Tracing {
    * Schedules a trace; of several requests before it starts, only the last is traced.
    * @param {Frame} frame
    * @param {Picture} picture  with a label
+   * @param {BatchStep | null} batch  the step whose updates are shown; null: one on this image alone
+   * @param {Nudge | null} nudge  a number with another value
    */
-  ask(frame, picture) {
-    this.#asked = { frame, picture };
+  ask(frame, picture, batch = null, nudge = null) {
+    this.#asked = { frame, picture, batch, nudge };
     if (this.#timer && this.#took <= SLOW) return;
     clearTimeout(this.#timer);
     const since = this.#ended + REST * this.#took - performance.now();
@@ -90,10 +94,10 @@ export class Tracing {
   #make() {
     this.#timer = 0;
     if (!this.#asked) return;
-    const { frame, picture } = this.#asked;
+    const { frame, picture, batch, nudge } = this.#asked;
     const began = performance.now();
     try {
-      this.trace = makeTrace(this.description, frame, picture);
+      this.trace = makeTrace(this.description, frame, picture, { batch, nudge });
     } catch (error) {
       this.failed(error);
       return;

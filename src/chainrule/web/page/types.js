@@ -35,30 +35,45 @@
  *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
  * }} OperationEntry  see chainrule/operations/__init__.py
  * @typedef {Record<"whole" | "part" | "kind" | "moment", Record<string, string>>} Titles
+ * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalisation: {kind: string, gain: number, offset: number, pixels: string},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan,
- *   measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
- *   derivations?: Record<string, string>,
+ *   from_file: boolean, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   derivations?: Record<string, string>, start?: string, walk?: OwnStop[],
  *   operations: Record<string, OperationEntry>,
  * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
- *   plan: of training, with the gradient of the input; operations: equations and sentences, from chainrule/operations;
+ *   plan: of training, with the gradient of the input; start: the address at which the page opens, "" or none: it chooses;
+ *   walk: the stops of a teacher's walk, which replaces the page's own; operations: equations and sentences, from chainrule/operations;
+ *   from_file: whether it is a model file, of whose training nothing is known;
  *   measure: what is measured at each step besides the loss, "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
  * }} Frame  the network after `step` steps; `rate` is the next step's learning rate. moments: null when not stored
  *
- * @typedef {{x: Uint8Array, label: number | null, from: string}} Picture
- *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name
+ * @typedef {{
+ *   step: number, rate: number, norm: number, scale: number, factors: Record<string, number>, after: Frame,
+ *   gradient: Float32Array | Float64Array, numbers: number[], labels: number[] | null, images: Uint8Array | null,
+ * }} BatchStep  the step of training after the frame of `step`: the frame that it leads to, to the bits of training; the
+ *   gradient of the mean loss, flat, its norm, and the factor that clips it; factors: of the learning rate, by parameter,
+ *   where they are not 1; numbers: of the batch's images in the training data; labels: null where they have no class
+ *
+ * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a number given another value: flat, its
+ *   index in the tensor
+ *
+ * @typedef {{x: Uint8Array, label: number | null, from: string, place?: number}} Picture
+ *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name; place: its
+ *   index in a batch, on which dropout depends (0 unless given)
  *
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
- *   values: Map<string, NDArray>,
+ *   values: Map<string, NDArray>, batch: BatchStep | null, nudge: Nudge | null,
  * }} Trace
- *   one training step on one image, in float64. values: canonical tensor name -> array WITHOUT the sample axis, in
+ *   one training step on one image, in float64. batch: the step of training, where updates are those of that step and
+ *   not of one on this image alone; conv2.w.g is then the gradient of its batch. values: canonical tensor name -> array WITHOUT the sample axis, in
  *   the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w, conv2.w.update,
  *   conv2.w.m (moments before the step), softmax1.y, softmax1.dy
  *
@@ -72,17 +87,22 @@
  *   scale?: {symbols: string, value: number},
  *   pick?: {candidates: {cell: string, value: number}[], winner: number},
  *   curve?: {function: string, x: number, y: number, slope: number},
- *   steps?: Step[],
+ *   steps?: Step[], rounding?: number,
  *   jacobian?: {rows: {k: number, p: number, t: number, dp: number, j: number, product: number}[]},
  *   code: CodePlace[], derivation: string, sources: string[],
- * }} Explanation  the same record as Python's `chainrule/explain` makes
+ * }} Explanation  the same record as Python's `chainrule/explain` makes; rounding: what the float32 of training adds
  *
  * @typedef {{tensor: string, from: number[], to: number[]}} Box  cells from (inclusive) to (exclusive), axis by axis
  *
  * @typedef {"network" | "lab" | "walk"} View
  * @typedef {"forward" | "backward" | "update"} Phase
- * @typedef {{view: View, phase: Phase, cell: string | null, sample: number | null, step: number | null, rest: string}} Place
+ * @typedef {{
+ *   view: View, phase: Phase, cell: string | null, sample: number | null, step: number | null, alone: boolean, hall: boolean,
+ *   rest: string,
+ * }} Place
  *   the place on the page: all of it is in the address after #. sample null: drawn or loaded; step null: the newest;
+ *   alone: the update is that of a step on the shown image alone, not that of training;
+ *   hall: whether it is shown in a lecture hall: large, and without what is not needed there;
  *   rest: what a view stores in the address for itself
  *
  * @typedef {{
@@ -115,19 +135,22 @@
  *   description(): Promise<Description>,
  *   frame(step: number | null): Promise<Frame>,
  *   samples(): Promise<Samples>,
+ *   batchStep(step: number): Promise<BatchStep>,
+ *   contributions(step: number, name: string, index: number): Promise<number[]>,
  *   training: Training,
- * }} Source  provides the page with a network: the server, or the file that contains the page
+ * }} Source  provides the page with a network: the server, or the file that contains the page. batchStep: the step of
+ *   training after that of a frame; contributions: of each image of its batch to the gradient of one entry of a parameter
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
- *   trace: Trace | null, picture: Picture | null,
+ *   trace: Trace | null, picture: Picture | null, alone: string | null,
  *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
- *   hovered: string | null, hover(cell: string | null): void,
+ *   hovered: string | null, hover(cell: string | null): void, nudge(change: Nudge | null): void,
  * }} App  given to every view. go: change the place (and the address); show: another image; answer: the network's
- *   output for an image, if the network is loaded
+ *   output for an image, if the network is loaded; alone: why the update is not that of training, null if it may be
  *   listen "trace": a new trace is available; "training": its state changed; "hover": another cell is pointed at
  */
 

@@ -6,7 +6,7 @@ import { knowsUpdate } from "./engine/trace.js";
 
 /** Returns whether a trace contains the update. @param {Trace} trace */
 export function hasUpdate(trace) {
-  return knowsUpdate(trace.description, trace.frame);
+  return trace.batch !== null || knowsUpdate(trace.description, trace.frame);
 }
 
 /** Returns why the update cannot be shown. @param {Trace} trace */

@@ -125,6 +125,7 @@ def test_the_path_of_a_gradient_lights_its_wires(page: "Page", branched: tuple[s
     page.evaluate("cell => { location.hash = `#/network/backward/${cell}?sample=0`; }", cell)
     parts = subject.trace(0).explain(cell).to_json()["sources"]
     terms = page.locator(".made-term-factor a")
+    page.locator(".made-fold summary").first.click()
     terms.first.wait_for()
     assert sorted(terms.evaluate_all("all => all.map((each) => each.title)")) == sorted(parts)
     cells = [f"{stem}.dy_add1[0,3,2]"]
@@ -187,5 +188,5 @@ def test_no_overview_where_all_is_visible(page: "Page", address: str) -> None:
     opened(page, f"{address}#/network/forward?sample=0")
     assert page.get_by_role("slider", name="Overview of the network").is_hidden()
     assert page.locator(".river-wires path").count() == 0
-    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_viewport_size({"width": 720, "height": 844})
     page.wait_for_selector(".river-overview:visible")

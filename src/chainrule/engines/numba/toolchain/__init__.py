@@ -1,21 +1,24 @@
 """All contact with numba and llvmlite, and the only interface through which the rest of the engine uses them.
 
-Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. A process
-whose programs are on disk imports llvmlite alone. Both libraries change their inner parts from version to version. Each
+Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. numba itself
+is never imported: only its thread pools are used. Both libraries change their inner parts from version to version. Each
 trick that relies on such parts is described in the file that uses it, with the versions it was tried on;
 `engines.numba.proof` finds out whether all of them work here.
 
 processor       width and number of the vector registers
 kernels         decorators of kernels and of the pieces they are made of
 storing         the folder of compiled code
-compiling       kernels compiled by numba, which nothing else imports but the files that it needs:
+kernel_entry    compiler of kernels: their arguments, and, on the floors below it, their lines:
+kernel_code,
+kernel_expressions, kernel_arrays, kernel_values, kernel_source
+by_hand         functions whose code is emitted by hand, as that compiler calls them
 registers       code of `tiles`, emitted by hand
 elementary_code code of eˣ, eˣ − 1, log(1 + x), tanh, arctan and Mills' ratio in vectors, emitted by hand
 windows_code    code of cells of neighbouring windows in vectors, emitted by hand
 linking         kernels in memory, called by their symbols
 emitting        machine code of programs
 loading         programs from their source
-machine         object files in memory, and what kernels need of numba's runtime
+machine         LLVM: object files of its intermediate code, and object files in memory
 ahead           other processes that help to compile the kernels of a new program
 threads         worker threads, and the locks that a fork must not copy while they are held
 """

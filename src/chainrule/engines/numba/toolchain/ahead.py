@@ -1,10 +1,8 @@
 """Processes that compile the kernels of a new program together.
 
-numba compiles on one processor. Each process begins at another kernel of the list, and leaves out those that are on
-disk and those that another process is compiling; the one that needs the program then waits for the last of them. Of
+A kernel is compiled on one processor. Each process begins at another kernel of the list, and leaves out those that are
+on disk and those that another process is compiling; the one that needs the program then waits for the last of them. Of
 several processes that need new programs at once, only one gets helpers.
-
-Tried with numba 0.61 and 0.68, of which nothing is used here.
 """
 
 import contextlib
@@ -18,7 +16,7 @@ from chainrule.engines.numba.toolchain import storing
 from chainrule.engines.numba.toolchain.linking import Link, compiled
 
 FEW = 3  # kernels that one process compiles by itself: starting another takes as long
-MOST = 4  # processes: each needs 300 MB
+MOST = 4  # processes
 
 
 def missing(links: Sequence[Link]) -> list[Link]:

@@ -24,14 +24,16 @@ Tried with numba 0.68 (llvmlite 0.50): LLVM's intrinsics `fmuladd`, `floor`, `fa
 `copysign`, declared with `declare_intrinsic`. Without an instruction for `fma`, LLVM makes no vectors of it in float64.
 """
 
+# The values of kernels are of any type, and llvmlite has no types.
+# pyright: basic
+
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from chainrule.engines import mills
 from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
-from chainrule.engines.numba.toolchain.registers import compile_as
-from chainrule.engines.numba.toolchain.vectors import ir
+from chainrule.engines.numba.toolchain.kernel_values import ir
 
 TERMS = {32: 7, 64: 13}
 LOGARITHM_TERMS = {32: 9, 64: 18}
@@ -166,5 +168,4 @@ _EMITTERS = {
     arctan: _arctan,
     mills_ratio: _mills_ratio,
 }
-for _function, _code in _EMITTERS.items():
-    compile_as(_function, lambda arguments: arguments[0], _code)
+CODE = {function: (lambda arguments: arguments[0], code) for function, code in _EMITTERS.items()}

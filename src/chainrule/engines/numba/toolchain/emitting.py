@@ -5,12 +5,10 @@ A program names parts of arrays and calls kernels; all arithmetic is in the kern
 took seconds for every new network. A parallel loop becomes a function of its own, which every thread calls with the
 variables that it reads.
 
-Functions return 0, or the address of numba's description of the error that a kernel raised.
+Functions return 0, or what a kernel that failed returned.
 
-Tried with numba 0.68 (llvmlite 0.50); private to numba:
-- its calling convention, `i32 kernel(result, error, arguments…)`: an array is passed as owner, parent, size, bytes of
-  an element, address, shape and strides, a bool as 8 bits, None as a null pointer (`_passed`);
-- the arguments of the function of its thread pools that shares the turns of a loop, `parallel_for` (`_fork`).
+Tried with numba 0.68 (llvmlite 0.50); private to numba: the arguments of the function of its thread pools that shares
+the turns of a loop, `parallel_for` (`_fork`).
 Besides, the heads of NumPy's arrays and dtypes, as its C interface publishes them (`received`).
 """
 
@@ -21,19 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.toolchain.expressions import (
-    BYTE,
-    ITEMSIZE,
-    REAL,
-    WHOLE,
     ArrayValue,
     Expressions,
     Value,
     components,
-    ir,
-    pointer_to,
     rebuilt,
     unsupported,
 )
+from chainrule.engines.numba.toolchain.kernel_entry import machine_types
+from chainrule.engines.numba.toolchain.kernel_values import BYTE, HALF, REAL, WHOLE, ir, pointer_to
 from chainrule.engines.numba.toolchain.linking import Several, is_array
 
 # Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
@@ -42,25 +36,10 @@ DATA = object.__basicsize__
 AXES, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
 ORDER, NUMBER = DATA + 10, DATA + 12
 CONTIGUOUS, NATIVE = 1, ord("=")  # among the flags; an order
-INT = ir.IntType(32)
-UNKNOWN, UNFIT = 1, 2  # instead of the address of an error: it is not described; an array is not of its type
-NO_RESULT = -2  # what a kernel that returns None may return besides 0
+UNFIT = 2  # what a program returns that was given an array of another type
 
 
 Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`
-
-
-def machine_types(kinds: Kinds) -> list[Any]:
-    """Return LLVM's types of the arguments that numba's calling convention makes of these."""
-    found: list[Any] = []
-    for kind in kinds:
-        if is_array(kind):
-            found += [WHOLE] * (5 + 2 * kind[1])
-        elif isinstance(kind, Several):
-            found += machine_types(kind)
-        else:
-            found.append({float: REAL, bool: BYTE}.get(kind, WHOLE))
-    return found
 
 
 def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds]) -> Any:
@@ -129,7 +108,7 @@ class Emitter(Expressions):
                         self.assign(ast.unparse(name), value)
                 case ast.Assign([ast.Subscript(ast.Name(name), index)], value) if isinstance(value, ast.Constant):
                     array: ArrayValue = self.read(name)
-                    kind = {"float64": REAL, "float32": ir.FloatType(), "int32": INT}[array.dtype]
+                    kind = {"float64": REAL, "float32": ir.FloatType(), "int32": HALF}[array.dtype]
                     self.builder.store(kind(value.value), self._pointer(self.after(array, self.value(index)), kind))
                 case ast.For(ast.Name(name), ast.Call(ast.Name("range"), bounds), inner):
                     self._loop(name, [self.value(bound) for bound in bounds], inner)
@@ -161,11 +140,11 @@ class Emitter(Expressions):
     def _check(self, array: Any, dtype: str, axes: int) -> None:
         """Return `UNFIT` unless an array object has such a dtype and as many axes, and is contiguous."""
         kind = self._loaded(self.builder.add(array, WHOLE(DTYPE)))
-        flags = self.builder.and_(self._loaded(self.builder.add(array, WHOLE(FLAGS)), INT), INT(CONTIGUOUS))
+        flags = self.builder.and_(self._loaded(self.builder.add(array, WHOLE(FLAGS)), HALF), HALF(CONTIGUOUS))
         for found, expected in (
-            (self._loaded(self.builder.add(kind, WHOLE(NUMBER)), INT), np.dtype(dtype).num),
+            (self._loaded(self.builder.add(kind, WHOLE(NUMBER)), HALF), np.dtype(dtype).num),
             (self._loaded(self.builder.add(kind, WHOLE(ORDER)), BYTE), NATIVE),
-            (self._loaded(self.builder.add(array, WHOLE(AXES)), INT), axes),
+            (self._loaded(self.builder.add(array, WHOLE(AXES)), HALF), axes),
             (flags, CONTIGUOUS),
         ):
             with self.builder.if_then(self.builder.icmp_signed("!=", found, found.type(expected)), likely=False):
@@ -207,32 +186,26 @@ class Emitter(Expressions):
         """Call a kernel by its symbol, and return the error that it raises."""
         kinds = self._shared.kernels[symbol]
         passed = [number for each, kind in zip(arguments, kinds, strict=True) for number in self._passed(each, kind)]
-        function = self._shared.declared(symbol, INT, [WHOLE, WHOLE, *machine_types(kinds)])
-        with self.builder.goto_entry_block():
-            result, error = (self.builder.alloca(WHOLE) for _ in range(2))
-            self.builder.store(WHOLE(UNKNOWN), error)
-        status = self.builder.call(function, [self._address(result), self._address(error), *passed])
-        failed = self.builder.and_(
-            self.builder.icmp_signed("!=", status, INT(0)), self.builder.icmp_signed("!=", status, INT(NO_RESULT))
-        )
-        with self.builder.if_then(failed, likely=False):
-            self._leave(self.builder.load(error, typ=WHOLE))
+        function = self._shared.declared(symbol, WHOLE, machine_types(kinds))
+        self._return_if(self.builder.call(function, passed))
 
     def _passed(self, value: Value, kind: Any) -> list[Any]:
-        """Return the numbers that numba's calling convention makes of an argument of a type."""
+        """Return the numbers that a kernel takes for an argument of a type."""
         if isinstance(kind, Several):
             return [number for each, its in zip(value, kind, strict=True) for number in self._passed(each, its)]
-        if not is_array(kind):
-            if kind is float and value.type == WHOLE:
-                return [self.builder.sitofp(value, REAL)]
-            if kind is bool:
-                return [BYTE(int(value)) if isinstance(value, bool) else self.builder.trunc(value, BYTE)]
-            return [WHOLE(0) if value is None else value]
-        if not isinstance(value, ArrayValue) or (value.dtype, len(value.shape)) != kind:
+        if is_array(kind) and isinstance(value, ArrayValue) and (value.dtype, len(value.shape)) == kind:
+            return components(value)
+        if is_array(kind) or isinstance(value, ArrayValue) or (kind is None) != (value is None):
             raise TypeError(f"a kernel expects {kind}, the program gives {value}")
-        item = WHOLE(ITEMSIZE[value.dtype])
-        strides = [self.builder.mul(self.product(value.shape[axis + 1 :]), item) for axis in range(len(value.shape))]
-        return [WHOLE(0), WHOLE(0), self.product(value.shape), item, value.address, *value.shape, *strides]
+        return [] if kind is None else [self._as(value, kind)]
+
+    def _as(self, value: Value, kind: Any) -> Any:
+        """Return a number as one of a type."""
+        if kind is float and value.type == WHOLE:
+            return self.builder.sitofp(value, REAL)
+        if kind is bool:
+            return BYTE(int(value)) if isinstance(value, bool) else self.builder.trunc(value, BYTE)
+        return value
 
     def _fork(self, name: str, count: Any, body: Sequence[ast.stmt]) -> None:
         """Emit a loop whose turns are shared by threads, as a function that does some of them.
@@ -248,8 +221,8 @@ class Emitter(Expressions):
         function = ir.Function(self._shared.module, kind, f"turns_{len(self._shared.module.globals)}")
         function.linkage = "internal"
         _Turns(self._shared, function).emit(name, read, body)
-        parallel = self._shared.declared("chainrule_parallel_for", ir.VoidType(), [WHOLE] * 7 + [INT])
-        threads = self._loaded(self._address(self._shared.declared("chainrule_threads", ir.VoidType(), [])), INT)
+        parallel = self._shared.declared("chainrule_parallel_for", ir.VoidType(), [WHOLE] * 7 + [HALF])
+        threads = self._loaded(self._address(self._shared.declared("chainrule_threads", ir.VoidType(), [])), HALF)
         begun, steps = self._table([WHOLE(0), table]), self._table([WHOLE(1), WHOLE(0)])
         turns = [self._address(function), begun, self._table([count]), steps, WHOLE(0), WHOLE(0), WHOLE(2), threads]
         self.builder.call(parallel, turns)

@@ -10,11 +10,8 @@ import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from llvmlite import ir as _ir
+from chainrule.engines.numba.toolchain.kernel_values import KINDS, REAL, WHOLE
 
-ir: Any = _ir  # llvmlite has no type annotations
-WHOLE, REAL, BYTE = ir.IntType(64), ir.DoubleType(), ir.IntType(8)
-ITEMSIZE = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "complex64": 8, "complex128": 16}
 ARITHMETIC: dict[type[ast.operator], str] = {  # of numbers that are not negative
     ast.Add: "add",
     ast.Sub: "sub",
@@ -44,11 +41,6 @@ class RangeValue(NamedTuple):
 def unsupported(node: ast.AST) -> Exception:
     """Return the error for a line that this compiler does not know."""
     return NotImplementedError(f"programs cannot have the line {ast.unparse(node)!r}")
-
-
-def pointer_to(kind: Any) -> Any:
-    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
-    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
 
 
 def components(value: Value) -> list[Any]:
@@ -140,7 +132,7 @@ class Expressions:
 
     def after(self, array: ArrayValue, steps: Any) -> Any:
         """Return the address of the element at a flat index."""
-        return self.builder.add(array.address, self.builder.mul(steps, WHOLE(ITEMSIZE[array.dtype])))
+        return self.builder.add(array.address, self.builder.mul(steps, WHOLE(KINDS[array.dtype].bitwidth // 8)))
 
     def _part(self, array: ArrayValue, index: Value) -> ArrayValue:
         """Return array[index] for a range of the first axis, or for one row."""

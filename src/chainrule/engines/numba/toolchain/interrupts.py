@@ -1,7 +1,4 @@
-"""Interrupts put off while numba is imported and while LLVM works.
-
-Tried with numba 0.61 and 0.68, of which nothing is used here.
-"""
+"""Interrupts put off while LLVM works."""
 
 import contextlib
 import signal
@@ -12,8 +9,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def uninterrupted() -> Generator[None]:
-    """Put off a Ctrl-C until the end: amid LLVM's work it can end the process (memory freed twice), and numba
-    does not survive that its import is interrupted.
+    """Put off a Ctrl-C until the end: amid LLVM's work it can end the process (memory freed twice).
 
     Only the main thread is ever interrupted, and only Python's own handler is put off.
     """

@@ -1,24 +1,19 @@
-"""Kernels and the parts that they are made of, which numba compiles when a program first needs one.
+"""Kernels and the parts that they are made of, which are compiled when a program first needs one (`kernel_code`).
 
-Importing numba takes longer than all the rest of a first training step whose programs are on disk. The decorators here
-therefore only note what is to be compiled.
-
-Tried with numba 0.61 and 0.68; private to numba:
-- `_numba_type_`, by which it takes an object that a compiled function refers to as one of its own functions;
-- `targetoptions` and `py_func`, by which it recognises a function that is to be copied into its callers.
+The decorators here only note what is to be compiled.
 """
 
 import inspect
 import itertools
 import os
 from collections.abc import Callable
-from functools import cached_property, update_wrapper
-from typing import Any, ClassVar
+from functools import update_wrapper
+from typing import Any
 
 DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")  # functions stay plain Python
 
 _numbers = itertools.count()  # of kernels: those outside this package may share their names
-by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand
+written_by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand
 
 
 class Kernel:
@@ -39,22 +34,9 @@ class Kernel:
             raise TypeError(f"{self.py_func.__name__} has no argument {', '.join(named)} left to be given")
         call_kernel(self, (*arguments, *rest))
 
-    @cached_property
-    def dispatcher(self) -> Any:
-        """The function as numba compiles it."""
-        from chainrule.engines.numba.toolchain import compiling
-
-        return compiling.dispatcher_of(self.py_func)
-
-    @property
-    def _numba_type_(self) -> Any:
-        return self.dispatcher._numba_type_
-
 
 class Inlined:
-    """A piece of a kernel that is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
-
-    targetoptions: ClassVar = {"inline": "always"}
+    """A piece of a kernel, which is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
@@ -62,17 +44,6 @@ class Inlined:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         return self.py_func(*arguments, **named)
-
-    @cached_property
-    def dispatcher(self) -> Any:
-        """The function as numba copies it."""
-        from chainrule.engines.numba.toolchain import compiling
-
-        return compiling.piece_of(self.py_func)
-
-    @property
-    def _numba_type_(self) -> Any:
-        return self.dispatcher._numba_type_
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -86,10 +57,10 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def literally(value: Any) -> Any:
-    """Return a value, of which a kernel is compiled apart for each constant that it is called with."""
+    """Return a value that must be known while a kernel is compiled."""
     return value
 
 
 def compile_by_hand(function: Any) -> None:
     """Give a function of `tiles` the code of the same name that is emitted by hand."""
-    by_hand.append(function)
+    written_by_hand.append(function)

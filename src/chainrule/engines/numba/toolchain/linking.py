@@ -1,11 +1,7 @@
 """Kernels in memory, each under a symbol by which programs call it.
 
-numba would copy the code of every kernel into the program, and again into each of the functions that it makes of a
-parallel loop, and optimise all of it every time: 12 s for `numpy-cnn`, again for every other network. Linked by name, a
-kernel is compiled once for the types of its arguments and kept on disk. The process that compiles it runs the same
-machine code as those that load it later.
-
-Tried with numba 0.68 (llvmlite 0.50), through `compiling` and `machine` alone.
+Linked by name, a kernel is compiled once for the types of its arguments and kept on disk; a new program costs only its
+own lines. The process that compiles it runs the same machine code as those that load it later.
 """
 
 import gc
@@ -15,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 from chainrule.engines.numba.toolchain import machine, storing
-from chainrule.engines.numba.toolchain.interrupts import uninterrupted
 
 PACKAGE = "chainrule.engines.numba"
 
@@ -103,14 +98,13 @@ def compiled(given: Link, *, patience: float | None = None) -> bytes:
 
 
 def _compiled_here(given: Link) -> bytes:
-    """Return the machine code of a kernel, compiled here; collecting garbage meanwhile would take a twentieth."""
-    collecting = gc.isenabled()
-    with uninterrupted():
-        from chainrule.engines.numba.toolchain import compiling
+    """Return the machine code of a kernel, compiled here, without collecting garbage meanwhile, which takes a while."""
+    from chainrule.engines.numba.toolchain import kernel_entry
 
-        gc.disable()
-        try:
-            return compiling.machine_code(given.kernel, given.kinds, given.name)
-        finally:
-            if collecting:
-                gc.enable()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return machine.optimised(str(kernel_entry.emit_kernel(given.kernel.py_func, given.kinds, given.name)))
+    finally:
+        if collecting:
+            gc.enable()

@@ -2,9 +2,6 @@
 
 A program is kept under the hash of its source as the machine code that `emitting` made of it. Loading it takes LLVM's
 linker and the machine code of its kernels, but not numba.
-
-Tried with numba 0.68 (llvmlite 0.50); private to numba: the description of an error that a kernel raised, whose first
-words are the address and the length of bytes in which its class is named (`_raise`).
 """
 
 import ast
@@ -24,9 +21,7 @@ from chainrule.engines.numba.toolchain.linking import Link, Several, found, is_a
 
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
 NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
-UNKNOWN, UNFIT = 1, 2  # instead of the address of a description; see `emitting`
-
-RAISED = (MemoryError, ZeroDivisionError, IndexError, ValueError)  # what the code of kernels may raise
+UNFIT = 2  # see `emitting`, which is not imported where programs are on disk
 
 _loaded: dict[str, Any] = {}
 
@@ -104,22 +99,16 @@ def called(address: int, kinds: Sequence[Any]) -> Callable[..., None]:
         table = list(arguments)
         for place in arrays:
             table[place] = id(table[place])
-        if error := enter(pack(*table)):
-            _raise(error)
+        if failed := enter(pack(*table)):
+            _raise(failed)
 
     return run
 
 
-def _raise(error: int) -> None:
-    """Raise the error that numba describes at an address."""
-    if error == UNFIT:
+def _raise(failed: int) -> None:
+    if failed == UNFIT:
         raise TypeError("an array is not contiguous, or of another type than the program declares")
-    if error == UNKNOWN:
-        raise RuntimeError("a kernel failed")
-    address, length = struct.unpack("qi", ctypes.string_at(error, 12))
-    written = ctypes.string_at(address, length)  # by numba, into the machine code of the kernel
-    kind = next((each for each in RAISED if each.__name__.encode() in written), RuntimeError)
-    raise kind("Allocation failed (probably too large)." if kind is MemoryError else "a kernel failed")
+    raise MemoryError("Allocation failed (probably too large).")
 
 
 def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:

@@ -1,12 +1,10 @@
 """Machine code in memory, given as object files.
 
-Kernels allocate their buffers and reshape arrays by functions of numba's runtime. Those that they use are written out
-here (`RUNTIME`), under names of their own, so that a process that compiles nothing need not import numba.
+Kernels allocate and release their buffers by two functions that are written out here (`RUNTIME`). A buffer begins with
+its head: a word that is 1, the address of the buffer made before it (`kernel_arrays`), a word that is 0, the address of
+its elements, and its size.
 
-Tried with numba 0.68 (llvmlite 0.50); private to numba:
-- the head of a buffer: the number of its owners, two words that are null here, the address of its elements, its size;
-- the arguments of its functions `NRT_MemInfo_alloc_aligned`, `NRT_MemInfo_call_dtor` and
-  `numba_attempt_nocopy_reshape`, of which the last is called for contiguous arrays only.
+Tried with numba 0.68 (llvmlite 0.50), of which llvmlite's `binding` is used alone.
 """
 
 import ctypes
@@ -20,11 +18,8 @@ from chainrule.engines.numba.toolchain.interrupts import uninterrupted
 
 binding: Any = _binding  # llvmlite has no type annotations
 
-RUNTIME = {  # numba's functions → those below, and what kernels import besides them
-    "NRT_MemInfo_alloc_aligned": "chainrule_allocate",
-    "NRT_MemInfo_call_dtor": "chainrule_release",
-    "numba_attempt_nocopy_reshape": "chainrule_reshape",
-}
+RUNTIME = ("chainrule_allocate", "chainrule_release")  # the functions below, as kernels name them
+RELOCATION = "static" if binding.get_process_triple().startswith(("x86", "i")) else "default"
 SOURCE = """
 declare i64 @PyMem_RawMalloc(i64)
 declare void @PyMem_RawFree(i64)
@@ -63,29 +58,6 @@ define void @release(i64 %buffer) {
   call void @PyMem_RawFree(i64 %buffer)
   ret void
 }
-
-define i32 @reshape(i64 %axes, i64 %shape, i64 %strides, i64 %new_axes, i64 %new_shape, i64 %new_strides,
-                    i64 %item, i32 %fortran) {
-  br label %test
-test:
-  %axis = phi i64 [ %new_axes, %0 ], [ %next, %turn ]
-  %stride = phi i64 [ %item, %0 ], [ %longer, %turn ]
-  %done = icmp sle i64 %axis, 0
-  br i1 %done, label %end, label %turn
-turn:
-  %next = sub i64 %axis, 1
-  %ahead = mul i64 %next, 8
-  %size_at = add i64 %new_shape, %ahead
-  %size_of = inttoptr i64 %size_at to POINTER
-  %size = load i64, POINTER %size_of
-  %stride_at = add i64 %new_strides, %ahead
-  %stride_of = inttoptr i64 %stride_at to POINTER
-  store i64 %stride, POINTER %stride_of
-  %longer = mul i64 %stride, %size
-  br label %test
-end:
-  ret i32 1
-}
 """
 
 
@@ -108,7 +80,7 @@ def _memory() -> Any:
         binding.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
     memory = binding.create_mcjit_compiler(module, _target())
     memory.finalize_object()
-    for name in RUNTIME.values():
+    for name in RUNTIME:
         binding.add_symbol(name, memory.get_function_address(name.removeprefix("chainrule_")))
     return memory
 
@@ -125,6 +97,28 @@ def assembled(text: str) -> bytes:
         module.triple, module.data_layout = _target().triple, str(_target().target_data)
         module.verify()
         return bytes(_target().emit_object(module))
+
+
+@cache
+def _optimising() -> Any:
+    """Return the description of this processor, for kernels."""
+    _target()
+    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+        cpu=processor.NAME, features=processor.FEATURES, opt=3, codemodel="jitdefault", jit=True, reloc=RELOCATION
+    )
+
+
+def optimised(text: str) -> bytes:
+    """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
+    with uninterrupted():
+        module, target = binding.parse_assembly(text), _optimising()
+        module.triple, module.data_layout = target.triple, str(target.target_data)
+        module.verify()
+        options = binding.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization, options.slp_vectorization = True, False
+        passes = binding.create_pass_builder(target, options)
+        passes.getModulePassManager().run(module, passes)
+        return bytes(target.emit_object(module))
 
 
 def address_of(name: str, content: bytes) -> int:

@@ -3,8 +3,7 @@
 CHAINRULE_VECTOR=128, 256 or 512 sets their width in bits, so that the code for another processor (SSE, AVX2, AVX-512)
 can be tested, or measured, on one that has more. Compiled programs of each width have a folder of their own.
 
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): the spelling of llvmlite's
-`get_host_cpu_features`, in which `compiling` tells numba which instructions it may use.
+Tried with llvmlite 0.44 and 0.50: the spelling of llvmlite's `get_host_cpu_features`.
 """
 
 import os

@@ -1,17 +1,13 @@
 """Compiled code of the functions in `tiles`: sums in vector registers, emitted with llvmlite.
 
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): functions whose code is emitted by hand, with a
-typing template and a lowering for each (`compile_as`).
+An emitter gets a context, a builder, the types of the result and of the arguments, and the arguments: see `by_hand`.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from numba.core.typing import templates as _templates
-
-from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile, extending, ir, types, vector_of
-
-templates: Any = _templates
+from chainrule.engines.numba.toolchain.kernel_values import NOTHING, Literal, ir
+from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile, vector_of
 
 
 def _with_products(code: CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
@@ -311,7 +307,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
 def _new(arguments: Any) -> Tile | None:
     """Return the type of the tile of as many rows and columns as the last arguments say; None unless constant."""
     array, *_, rows, columns = arguments
-    constant = isinstance(rows, types.IntegerLiteral) and isinstance(columns, types.IntegerLiteral)
+    constant = isinstance(rows, Literal) and isinstance(columns, Literal)
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
 
 
@@ -322,7 +318,7 @@ def _quarter(tile: Tile) -> Tile:
 
 def _sums_of_rows(arguments: Any) -> Tile | None:
     """Return the type of a tile to which rows are added; None unless the number of taps, the last, is constant."""
-    return arguments[0] if isinstance(arguments[-1], types.IntegerLiteral) else None
+    return arguments[0] if isinstance(arguments[-1], Literal) else None
 
 
 CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
@@ -336,37 +332,17 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "add_products": (lambda arguments: arguments[0], _add_products),
     "add_rows": (_sums_of_rows, _add_rows),
     "add_row_products": (lambda arguments: arguments[0], _add_row_products),
-    "store": (lambda arguments: types.none, _store),
-    "store_picked": (lambda arguments: types.none, _store_picked),
-    "store_part": (lambda arguments: types.none, _store_part),
-    "store_rows": (lambda arguments: types.none, _store_rows),
-    "store_pairs": (lambda arguments: types.none, _store_pairs),
-    "split_pairs": (lambda arguments: types.none, _split_pairs),
-    "store_alternate": (lambda arguments: types.none, _store_alternate),
-    "store_sums": (lambda arguments: types.none, _store_sums),
+    "store": (lambda arguments: NOTHING, _store),
+    "store_picked": (lambda arguments: NOTHING, _store_picked),
+    "store_part": (lambda arguments: NOTHING, _store_part),
+    "store_rows": (lambda arguments: NOTHING, _store_rows),
+    "store_pairs": (lambda arguments: NOTHING, _store_pairs),
+    "split_pairs": (lambda arguments: NOTHING, _split_pairs),
+    "store_alternate": (lambda arguments: NOTHING, _store_alternate),
+    "store_sums": (lambda arguments: NOTHING, _store_sums),
     "within": (lambda arguments: arguments[0], _within),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
-    "transpose": (lambda arguments: types.none, _transpose),
-    "largest_of_four": (lambda arguments: types.none, _largest_of_four),
+    "transpose": (lambda arguments: NOTHING, _transpose),
+    "largest_of_four": (lambda arguments: NOTHING, _largest_of_four),
 }
-
-
-def compile_as(function: Any, result: Callable[[Any], Any], code: Callable[..., Any]) -> None:
-    """Tell numba the compiled form of a function: what gives the type of its result, and what emits its code."""
-
-    class Template(templates.AbstractTemplate):
-        key = function
-        prefer_literal = True
-
-        def generic(self, args: Any, kws: Any) -> Any:
-            found = result(args)
-            return None if found is None else templates.signature(found, *args)
-
-    templates.infer_global(function, types.Function(Template))
-    extending.lower_builtin(function, types.VarArg(types.Any))(code)
-
-
-def compile_by_hand(function: Any) -> None:
-    """Give a function of `tiles` the code of the same name in `CODE`."""
-    compile_as(function, *CODE[function.__name__])

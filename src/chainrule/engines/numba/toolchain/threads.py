@@ -3,7 +3,6 @@
 Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50); private to them:
 - the extension modules `omppool`, `tbbpool` and `workqueue` in `numba/np/ufunc`, which are loaded without the rest of
   numba, and the addresses in them: `launch_threads`, and `parallel_for`, which `emitting` calls;
-- `numba.core.compiler_lock`: held by the thread that compiles;
 - `llvmlite.binding.ffi.lib._lock`: held by the thread that is inside LLVM; left out where llvmlite has none.
 """
 
@@ -114,7 +113,6 @@ def threads_survive_forks() -> bool:
 
 
 def locks_of_a_fork() -> list[Any]:
-    """Return numba's and llvmlite's locks and the one of settings, in the order in which they are taken."""
-    of_numba = getattr(sys.modules.get("numba.core.compiler_lock"), "global_compiler_lock", None)
+    """Return the lock of settings and llvmlite's, in the order in which they are taken."""
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    return [SETTING, *(lock for lock in (of_numba, of_llvm) if lock is not None)]
+    return [SETTING] if of_llvm is None else [SETTING, of_llvm]

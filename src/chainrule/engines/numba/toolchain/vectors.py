@@ -2,8 +2,7 @@
 
 A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
 
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50):
-- a numba type of our own with a primitive data model (`Tile`, `TileModel`);
+Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
 - an empty convergent instruction that keeps a loop from being unrolled (`close`).
 llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
@@ -11,40 +10,30 @@ its elements (`Address`), and every `load` and `gep` names the type it works on.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from llvmlite import ir as _ir
-from numba import extending as _extending
-from numba.core import cgutils as _cgutils
-from numba.core import types as _types
-
+from chainrule.engines.numba.toolchain.kernel_values import INT64, Kind, ir, pointer_to
 from chainrule.engines.numba.toolchain.processor import WIDTH
 
-# numba and llvmlite have no type annotations.
-cgutils: Any = _cgutils
-ir: Any = _ir
-types: Any = _types
-extending: Any = _extending
+
+@dataclass(frozen=True)
+class Tile:
+    """The type of a tile: rows × columns vectors of elements of a dtype."""
+
+    dtype: Kind
+    rows: int
+    columns: int
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return WIDTH * 8 // self.dtype.bitwidth
 
 
-class Tile(_types.Type):
-    """Numba's type of a tile: rows × columns vectors of elements of a dtype."""
-
-    def __init__(self, dtype: Any, rows: int, columns: int) -> None:
-        self.dtype, self.rows, self.columns = dtype, rows, columns
-        self.lanes = WIDTH * 8 // dtype.bitwidth
-        super().__init__(name=f"Tile({dtype}, {rows}, {columns}, {self.lanes})")
-
-
-class TileModel(_extending.models.PrimitiveModel):
-    """Layout of a tile in memory: an array of vectors, row by row."""
-
-    def __init__(self, manager: Any, tile: Tile) -> None:
-        vector = ir.VectorType(manager.lookup(tile.dtype).get_value_type(), tile.lanes)
-        super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.columns))
-
-
-extending.register_model(Tile)(TileModel)
+def machine_type(tile: Tile) -> Any:
+    """Return LLVM's type of a tile: an array of vectors, row by row."""
+    return ir.ArrayType(vector_of(tile), tile.rows * tile.columns)
 
 
 class Address(NamedTuple):
@@ -63,7 +52,7 @@ class CodeBuilder:
 
     def number(self, which: int) -> Any:
         """Return an integer argument as 64 bits."""
-        return self.context.cast(self.builder, self.arguments[which], self.types[which], types.int64)
+        return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
 
     def address(self, which: int, place: Any) -> Address:
         """Return the address of an element of an array argument, given its flat index."""
@@ -90,7 +79,7 @@ class CodeBuilder:
 
     def _pointer(self, address: Address, kind: Any) -> Any:
         """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
-        return self.builder.bitcast(address.pointer, _pointer_to(kind))
+        return self.builder.bitcast(address.pointer, pointer_to(kind))
 
     def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
         """Return the mask of every `step`-th lane whose number is below a count."""
@@ -116,9 +105,7 @@ class CodeBuilder:
         place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
         kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
         kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        function = cgutils.get_or_insert_function(
-            self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0"
-        )
+        function = _declared(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
         return self.builder.call(function, [*given, *place, *rest])
 
     def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
@@ -163,7 +150,7 @@ class CodeBuilder:
         """Return a · b + total, rounded once."""
         vector = vector_of(tile)
         name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        function = _declared(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
         return self.builder.call(function, [a, b, total])
 
 
@@ -172,6 +159,6 @@ def vector_of(tile: Tile) -> Any:
     return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
 
 
-def _pointer_to(kind: Any) -> Any:
-    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
-    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
+def _declared(module: Any, kind: Any, name: str) -> Any:
+    """Return one of LLVM's functions."""
+    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)

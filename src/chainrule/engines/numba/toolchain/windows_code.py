@@ -7,10 +7,14 @@ without compiling.
 Tried with numba 0.68 (llvmlite 0.50): see `registers`, whose tiles these are.
 """
 
+# The values of kernels are of any type, and llvmlite has no types.
+# pyright: basic
+
 from typing import Any
 
-from chainrule.engines.numba.toolchain.registers import compile_as, wins
-from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile, ir, types
+from chainrule.engines.numba.toolchain.kernel_values import NOTHING, Literal, ir
+from chainrule.engines.numba.toolchain.registers import wins
+from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile
 from chainrule.engines.numba.toolchain.windows import add_cells, keep_larger, no_cells, store_larger
 
 FAR = 1 << 30  # a lane that no vector has
@@ -86,10 +90,12 @@ def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) ->
 
 def _same(arguments: Any) -> Any:
     """Return the type of the tile; None unless the step is a constant."""
-    return arguments[0] if isinstance(arguments[3], types.IntegerLiteral) else None
+    return arguments[0] if isinstance(arguments[3], Literal) else None
 
 
-compile_as(no_cells, lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells)
-compile_as(add_cells, _same, _add_cells)
-compile_as(keep_larger, _same, _keep_larger)
-compile_as(store_larger, lambda arguments: types.none, _store_larger)
+CODE = {
+    no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells),
+    add_cells: (_same, _add_cells),
+    keep_larger: (_same, _keep_larger),
+    store_larger: (lambda arguments: NOTHING, _store_larger),
+}

@@ -2,11 +2,12 @@
  * Runs a plan one operation at a time and keeps every array, so that each can be inspected.
  *
  * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Nudge} Nudge
  * @typedef {import("../types.js").Plan} Plan
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {{parameters: Float64Array, statistics: Float64Array}} Buffers  flat
- * @typedef {{seed: number, step: number}} Runtime
+ * @typedef {{seed: number, step: number, first?: number}} Runtime  first: index in its batch of the first sample
  */
 
 import { operations } from "./operations.js";
@@ -45,6 +46,8 @@ export class Interpreter {
     this.values = new Map();
     /** @type {Record<string, number>} */
     this.known = {};
+    /** @type {Nudge | null} a number of an activation that gets another value as soon as it is computed */
+    this.nudge = null;
     this.layout = layout;
     this.buffers = buffers;
   }
@@ -54,8 +57,8 @@ export class Interpreter {
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
    */
-  run(x, t, { seed, step } = { seed: 0, step: 0 }) {
-    this.known = { batch: x.shape[0], first: 0, seed, step };
+  run(x, t, { seed, step, first = 0 } = { seed: 0, step: 0 }) {
+    this.known = { batch: x.shape[0], first, seed, step };
     this.values.set(this.plan.input.storage, x);
     if (t && this.plan.target) this.values.set(this.plan.target.storage, t);
     this.gradient.fill(0);
@@ -77,7 +80,10 @@ export class Interpreter {
       }
       const arrays = operation.reads.map((tensor) => tensor && this.read(tensor));
       const results = run(arrays, argumentsOf(operation, this.known));
-      operation.writes.forEach((tensor, place) => this.#write(tensor, results[place]));
+      operation.writes.forEach((tensor, place) => {
+        this.#write(tensor, results[place]);
+        if (tensor.storage === this.nudge?.tensor) results[place].data[this.nudge.flat] = this.nudge.value;
+      });
     }
   }
 

@@ -32,6 +32,32 @@ export function mean_squared_error_dp(p, t, { batch }) {
   return gradient("mean_squared_error_dp", p, t, batch, (a, b, K) => (2 * (a - b)) / K);
 }
 
+/** loss[n] = 1/K Σ_k abs(p[n,k] − t[n,k]) @param {NDArray} p @param {NDArray} t */
+export function mean_absolute_error(p, t) {
+  return summed("mean_absolute_error", p, t, (a, b, K) => Math.abs(a - b) / K);
+}
+
+/** dp[n,k] = sgn(p[n,k] − t[n,k]) / K / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
+export function mean_absolute_error_dp(p, t, { batch }) {
+  return gradient("mean_absolute_error_dp", p, t, batch, (a, b, K) => Math.sign(a - b) / K);
+}
+
+/** loss[n] = 1/K Σ_k h(p[n,k] − t[n,k]) @param {NDArray} p @param {NDArray} t */
+export function huber(p, t) {
+  return summed("huber", p, t, (a, b, K) => huberOf(a - b) / K);
+}
+
+/** h(d) = ½ d² where |d| ≤ 1, else |d| − ½ @param {number} difference */
+export function huberOf(difference) {
+  const size = Math.abs(difference);
+  return size <= 1 ? (size * size) / 2 : size - 0.5;
+}
+
+/** dp[n,k] = max(−1, min(p[n,k] − t[n,k], 1)) / K / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
+export function huber_dp(p, t, { batch }) {
+  return gradient("huber_dp", p, t, batch, (a, b, K) => clipped(a - b, -1, 1) / K);
+}
+
 /**
  * loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
  *
@@ -132,11 +158,6 @@ export function correct_labels(p, t) {
 /** Returns whether both are at least ½ or both are less. @param {number} a @param {number} b */
 export function sameSide(a, b) {
   return (a >= 0.5 && b >= 0.5) || (a < 0.5 && b < 0.5);
-}
-
-/** error[n] = 1/K Σ_k abs(p[n,k] − t[n,k]) @param {NDArray} p @param {NDArray} t */
-export function absolute_error(p, t) {
-  return summed("absolute_error", p, t, (a, b, K) => Math.abs(a - b) / K);
 }
 
 /** Returns the index of the first maximum or NaN. @param {NDArray["data"]} data @param {number} from @param {number} K */

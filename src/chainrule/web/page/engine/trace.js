@@ -2,8 +2,10 @@
  * A trace: one training step on one image, computed in float64, with every array it writes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").BatchStep} BatchStep
  * @typedef {import("../types.js").Description} Description
  * @typedef {import("../types.js").Frame} Frame
+ * @typedef {import("../types.js").Nudge} Nudge
  * @typedef {import("../types.js").Picture} Picture
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Tensor} Tensor
@@ -52,7 +54,9 @@ export function answer(description, frame, picture) {
  *
  * An image without a label takes the network's prediction as its label, unless `label` is given.
  *
- * @param {Description} description @param {Frame} frame @param {Picture} picture @param {{label?: number}} options
+ * @param {Description} description @param {Frame} frame @param {Picture} picture
+ * @param {{label?: number, batch?: BatchStep | null, nudge?: Nudge | null}} options
+ *   batch: the step whose updates the trace shows; nudge: a number with another value than it has
  * @returns {Trace}
  */
 export function makeTrace(description, frame, picture, options = {}) {
@@ -61,7 +65,13 @@ export function makeTrace(description, frame, picture, options = {}) {
   const walk = new Interpreter(plan, layout, buffers);
   const label = options.label ?? picture.label ?? likeliest(description, frame, picture);
   const t = oneHot([label], description);
-  walk.run(input(description, picture), t, { seed: description.recipe.seed, step: frame.step + 1 });
+  const { seed } = description.recipe;
+  const { nudge = null } = options;
+  const x = input(description, picture);
+  if (nudge?.tensor === plan.input.storage) x.data[nudge.flat] = nudge.value;
+  else if (nudge && nudge.tensor in layout) buffers.parameters[layout[nudge.tensor][0] + nudge.flat] = nudge.value;
+  else walk.nudge = nudge;
+  walk.run(x, t, { seed, step: frame.step + 1, first: picture.place ?? 0 });
 
   /** @type {Map<string, NDArray>} */
   const values = new Map();
@@ -74,12 +84,15 @@ export function makeTrace(description, frame, picture, options = {}) {
   }
   writtenValues(walk, values);
   probabilities(description, walk, values);
-  updatedParameters(description, frame, walk, values);
-  return { description, frame, picture: { ...picture, label }, values };
+  const batch = options.batch ?? null;
+  if (batch) stepOfBatch(description, frame, batch, values);
+  else updatedParameters(description, frame, walk, values);
+  return { description, frame, picture: { ...picture, label }, values, batch, nudge };
 }
 
 /** Returns the norm of the whole gradient and the factor by which clipping scales it. @param {Trace} trace */
-export function clippingOf({ description, values }) {
+export function clippingOf({ description, values, batch }) {
+  if (batch) return batch;
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
   const norm = Math.sqrt(parts.reduce((sum, part) => sum + squares(part), 0));
   return { norm, scale: clipping(norm, description.recipe.clip_norm) };
@@ -174,6 +187,28 @@ function probabilities(description, walk, values) {
   const dy = categorical_cross_entropy_dp(y, walk.read(target), { batch: 1 });
   values.set(`${last.name}.y`, { shape: last.output, data: y.data });
   values.set(gradientName(`${last.name}.y`), { shape: last.output, data: dy.data });
+}
+
+/**
+ * Adds a step of training: gradients of the batch, moments before it, parameters and running statistics after it.
+ *
+ * @param {Description} description @param {Frame} frame @param {BatchStep} batch @param {Map<string, NDArray>} values
+ */
+function stepOfBatch(description, frame, batch, values) {
+  const moments = momentsOf(description, frame);
+  for (const [name, shape] of Object.entries(description.shapes)) {
+    const part = (/** @type {Float32Array | Float64Array} */ flat) =>
+      ({ shape, data: new Float64Array(flat.subarray(...description.layout[name])) });
+    if (isState(description, name)) {
+      values.set(`${name}.update`, part(batch.after.statistics));
+      continue;
+    }
+    values.set(`${name}.g`, part(batch.gradient));
+    description.optimizer.moments.forEach((moment, place) => {
+      if (moments) values.set(`${name}.${moment}`, part(moments[place]));
+    });
+    values.set(`${name}.update`, part(batch.after.parameters));
+  }
 }
 
 /**

@@ -44,13 +44,12 @@ export class Trainer {
    *
    * @param {Pictures} pictures @returns {Outcome}
    */
-  step({ x, labels }) {
-    const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
+  step(pictures) {
     const { description } = this;
-    const walk = new Interpreter(this.#plan, description.layout, buffers);
     const step = this.done + 1;
-    walk.run(batch(description, x), oneHot(labels, description), { seed: description.recipe.seed, step });
-    const outcome = outcomeOf(description, walk, labels.length);
+    const walk = this.walk(pictures);
+    const { buffers } = walk;
+    const outcome = outcomeOf(description, walk, pictures.labels.length);
     walk.commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
     if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters were left as they were`);
@@ -64,6 +63,16 @@ export class Trainer {
     this.done = step;
     if (this.epochSteps) this.rate = this.#rate();
     return outcome;
+  }
+
+  /** Runs the next step on a batch, forward and backward, and changes nothing. @param {Pictures} pictures */
+  walk({ x, labels }) {
+    const { description } = this;
+    const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
+    const walk = new Interpreter(this.#plan, description.layout, buffers);
+    const { seed } = description.recipe;
+    walk.run(batch(description, x), oneHot(labels, description), { seed, step: this.done + 1 });
+    return walk;
   }
 
   /** Returns the current frame, which shares the trainer's arrays. @returns {Frame} */

@@ -36,7 +36,7 @@ function buildCatalogue({ description, values }) {
   unfused(description, found);
   for (const [name, { shape }] of values) {
     if (name.endsWith(".update")) found.add(name, shape, "update");
-    else found.add(name, shape, "moment");
+    else found.add(name, shape, name.endsWith(".g") ? "batch" : "moment");
   }
   aliases(description, found);
   return found;

@@ -4,7 +4,7 @@
  * @typedef {import("../types.js").Explanation} Explanation
  * @typedef {{
  *   words: string, symbols?: string, here?: string, terms?: Explanation["terms"], scale?: Explanation["scale"],
- *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"],
+ *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"], rounding?: number,
  *   jacobian?: Explanation["jacobian"], sources?: string[],
  * }} Derivation  sources: cells that are read besides those of terms and candidates
  */

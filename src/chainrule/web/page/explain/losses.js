@@ -8,7 +8,7 @@
  * @typedef {import("./notation.js").Index} Index
  */
 
-import { clipped, placeOfLargest, sameSide } from "../engine/losses.js";
+import { clipped, huberOf, placeOfLargest, sameSide } from "../engine/losses.js";
 import { chain, inLetters, inNumbers } from "./formulas.js";
 import { at } from "./notation.js";
 import { bracketed, formatList, formatNumber } from "./numbers.js";
@@ -28,6 +28,16 @@ export function half_squared_error(ctx) {
 export function mean_squared_error(ctx) {
   const K = ctx.array(0).shape[0];
   return squared(ctx, "1/K", { symbols: `1/${K}`, value: 1 / K });
+}
+
+/** 1/K · Σ_k abs(p[k] − t[k]) @param {CellContext} ctx @returns {Derivation} */
+export function mean_absolute_error(ctx) {
+  return meanOf(ctx, "abs", Math.abs);
+}
+
+/** 1/K · Σ_k h(p[k] − t[k]) @param {CellContext} ctx @returns {Derivation} */
+export function huber(ctx) {
+  return meanOf(ctx, "h", huberOf);
 }
 
 /** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {CellContext} ctx @returns {Derivation} */
@@ -148,18 +158,22 @@ export function correct_labels(ctx) {
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** 1/K Σ_k |p[k] − t[k]| @param {CellContext} ctx @returns {Derivation} */
-export function absolute_error(ctx) {
+/**
+ * 1/K Σ_k of a function of the difference p[k] − t[k], which is a loss or only reported.
+ *
+ * @param {CellContext} ctx @param {string} written @param {(difference: number) => number} f @returns {Derivation}
+ */
+function meanOf(ctx, written, f) {
   const { p, t } = rows(ctx);
-  const distances = p.map((value, k) => Math.abs(value - t[k]));
-  const total = distances.reduce((sum, value) => sum + value, 0);
+  const values = p.map((value, k) => f(value - t[k]));
+  const total = values.reduce((sum, value) => sum + value, 0);
+  const name = ctx.result === "error" ? "error" : "loss";
   const steps = [
-    step("S", "Σ_{k} abs(p[k] − t[k])", formatList(distances, " + "), total),
-    step("error", "S / K", `${bracketed(total)} / ${p.length}`, ctx.value),
+    step("S", `Σ_{k} ${written}(p[k] − t[k])`, formatList(values, " + "), total),
+    step(name, "S / K", `${bracketed(total)} / ${p.length}`, ctx.value),
   ];
-  const symbols = "error = 1/K · Σ_{k} abs(p[k] − t[k])";
-  const words = ctx.sentences();
-  return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
+  const symbols = `${name} = 1/K · Σ_{k} ${written}(p[k] − t[k])`;
+  return { words: ctx.sentences(), symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
 /**

@@ -1,19 +1,32 @@
 /** Numbers as text, by the same rules as in Python (chainrule/explain/numbers.py). */
 
 const DIGITS = 6;
+const MOST_DIGITS = 17; // of a float64
 const MINUS = "−";
 const MOST_LISTED = 12;
 
-/** A number in six significant digits: −0.0123457, 1.23457e-7, ∞. @param {number} value */
+/** A number in six significant digits: −0.0123457, 1.23457e−7, ∞. @param {number} value */
 export function formatNumber(value) {
+  return inDigits(value, DIGITS);
+}
+
+/** A number in as many digits, six at least, as tell it from another. @param {number} value @param {number} other */
+export function distinct(value, other) {
+  let digits = DIGITS;
+  while (digits < MOST_DIGITS && value !== other && inDigits(value, digits) === inDigits(other, digits)) digits += 1;
+  return inDigits(value, digits);
+}
+
+/** @param {number} value @param {number} digits */
+function inDigits(value, digits) {
   if (Number.isNaN(value)) return "NaN";
   if (value === 0) return "0";
   const sign = value < 0 ? MINUS : "";
   if (!Number.isFinite(value)) return `${sign}∞`;
-  const [mantissa, power] = Math.abs(value).toExponential(DIGITS - 1).split("e"); // ties away from zero
-  const digits = mantissa.replace(".", "").replace(/0+$/, "");
+  const [mantissa, power] = Math.abs(value).toExponential(digits - 1).split("e"); // ties away from zero
+  const shown = mantissa.replace(".", "").replace(/0+$/, "");
   const exponent = Number(power);
-  return sign + (exponent >= -4 && exponent < 6 ? plain(digits, exponent) : `${dotted(digits, 1)}e${exponent}`);
+  return sign + (exponent >= -4 && exponent < 6 ? plain(shown, exponent) : `${dotted(shown, 1)}e${exponent}`.replace("-", MINUS));
 }
 
 /** The number as it stands within an equation: in parentheses where it has a sign. @param {number} value */

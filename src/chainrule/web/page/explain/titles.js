@@ -17,6 +17,7 @@ export function title({ operations, optimizer }, entry) {
   const owner = prefix(entry.name);
   const own = entry.name.slice(owner.length + 1);
   if (entry.kind === "update") return put(titles.kind.update, { of: part(titles, owner) });
+  if (entry.kind === "batch") return put(titles.kind.batch, { of: part(titles, owner) });
   if (entry.kind === "moment") {
     const known = titles.moment;
     const name = optimizer.moments.length === 1 && own in known ? "velocity" : own;

@@ -28,44 +28,58 @@ export function update(trace, tensor, index) {
   const { operations, optimizer } = trace.description;
   const parameter = tensor.slice(0, -".update".length);
   const moments = optimizer.moments.map((name) => [name, `${parameter}.${name}`]);
-  const cells = { p: parameter, dp: gradientName(parameter), ...Object.fromEntries(moments) };
+  const gradient = trace.batch ? `${parameter}.g` : gradientName(parameter);
+  const cells = { p: parameter, dp: gradient, ...Object.fromEntries(moments) };
   const after = numberAt(trace, tensor, index);
   /** @type {Values} */
-  const known = constants(trace);
+  const known = constants(trace, parameter);
   for (const [name, cell] of Object.entries(cells)) known[name] = numberAt(trace, cell, index);
   known["Δ"] = known.p - after;
   const [shared, entry] = [operations.update, operations[optimizer.operation]];
-  const facts = factsOf(trace, known, after);
+  const facts = factsOf(trace, parameter, known, after);
   const letter = parameter.slice(parameter.lastIndexOf(".") + 1);
   const names = { p: letter, "p′": `${letter}′`, dp: `d${letter}` };
   const steps = chain([...(shared.steps ?? []), ...(entry.steps ?? [])], known, facts, names);
-  steps[steps.length - 1].value = after;
+  const last = steps[steps.length - 1];
+  const rounding = trace.batch ? after - last.value : undefined;
+  last.value = after;
   const [rule] = (entry.rule ?? []).filter((formula) => holds(formula, facts));
   const [symbols, here] = [letters(index.length), index].map((/** @type {Index[]} */ own) => {
     return `${at(`${letter}′`, ...own)} = ${inLetters(rule, { ...names, p: at(letter, ...own) })}`;
   });
   const words = fill([...shared.words, ...entry.words], facts);
-  return { words, symbols, here, steps, sources: Object.values(cells).map((name) => named(name, index)) };
+  return { words, symbols, here, steps, rounding, sources: Object.values(cells).map((name) => named(name, index)) };
 }
 
-/** Attributes of the step, by name. @param {Trace} trace @returns {Record<string, any>} */
-function attributesOf({ description, frame }) {
-  return { ...description.optimizer.attributes, rate: frame.rate, step: frame.step + 1 };
+/**
+ * Attributes of the step, by name; a factor of the learning rate leaves rate · decay as it is.
+ *
+ * @param {Trace} trace @param {string} parameter @returns {Record<string, any>}
+ */
+export function attributesOf({ description, frame, batch }, parameter) {
+  const { decay, ...given } = description.optimizer.attributes;
+  const factor = batch?.factors[parameter] ?? 1;
+  const shrinks = decay === undefined ? {} : { decay: factor ? decay / factor : 0 };
+  return { ...given, ...shrinks, rate: frame.rate * factor, step: frame.step + 1 };
 }
 
-/** The constants of the step, by their letters. @param {Trace} trace @returns {Values} */
-function constants(trace) {
+/** The constants of the step, by their letters. @param {Trace} trace @param {string} parameter @returns {Values} */
+function constants(trace, parameter) {
   const { operations, recipe } = trace.description;
-  const given = attributesOf(trace);
+  const given = attributesOf(trace, parameter);
   const attributes = Object.entries(operations.update.letters ?? {}).map(([letter, name]) => [letter, given[name]]);
   return { ...Object.fromEntries(attributes), clip: recipe.clip_norm ?? 0, "‖g‖": clippingOf(trace).norm };
 }
 
-/** Facts for sentences and steps. @param {Trace} trace @param {Values} known @param {number} after */
-function factsOf(trace, { p, dp: gradient }, after) {
+/**
+ * Facts for sentences and steps.
+ *
+ * @param {Trace} trace @param {string} parameter @param {Values} known @param {number} after
+ */
+function factsOf(trace, parameter, { p, dp: gradient }, after) {
   const change = after - p;
   return {
-    ...attributesOf(trace),
+    ...attributesOf(trace, parameter),
     clipped: clippingOf(trace).scale !== 1,
     remembers: trace.description.optimizer.moments.length > 0,
     still: change === 0,

@@ -6,7 +6,7 @@
  * @returns {number | null}
  */
 export function numberOf(text) {
-  const plain = text.trim().replace("−", "-").replace(",", ".");
+  const plain = text.trim().replaceAll("−", "-").replace(",", ".");
   const [top, bottom, ...more] = plain.split("/");
   const [numerator, denominator] = [decimal(top), bottom === undefined ? 1 : decimal(bottom)];
   const value = numerator / denominator;

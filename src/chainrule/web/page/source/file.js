@@ -28,6 +28,8 @@ async function opened(data) {
     description: async () => data.description,
     frame: (step) => training.frame(step),
     samples: async () => samples,
+    batchStep: (step) => training.batchStep(step),
+    contributions: (step, name, index) => training.contributions(step, name, index),
     training,
   };
 }

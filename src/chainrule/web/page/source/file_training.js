@@ -3,7 +3,7 @@
  * the data, and the file contains the network at some of them. The page's history starts at one of those steps when the
  * reader asks for it: its steps are taken here, on the images in the file.
  *
- * @import {Description, Frame, History, Mark, Series, Training, TrainingState} from "../types.js"
+ * @import {BatchStep, Description, Frame, History, Mark, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./page_course.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
@@ -13,6 +13,7 @@
 import { batchSize } from "./batches.js";
 import { PageCourse } from "./page_course.js";
 
+const ELSEWHERE = "this file does not hold the images that the steps of the run were taken on";
 const whole = new Intl.NumberFormat("en-US");
 
 /** @implements {Training} */
@@ -126,6 +127,18 @@ export class FileTraining {
     if (frame) return frame;
     const known = frames.map((each) => whole.format(each.step)).join(", ");
     throw new Error(`this file does not hold step ${step} of the run; it holds steps ${known}`);
+  }
+
+  /** @param {number} step @returns {Promise<BatchStep>} */
+  async batchStep(step) {
+    if (!this.opened) throw new Error(ELSEWHERE);
+    return this.opened.batchStep(step);
+  }
+
+  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
+  async contributions(step, name, index) {
+    if (!this.opened) throw new Error(ELSEWHERE);
+    return this.opened.contributions(step, name, index);
   }
 
   // ------------------------------------------------------------------ implementation

@@ -1,8 +1,8 @@
 /**
  * A history of training on this page, as seen by the page: the requests sent to the worker and its answers.
  *
- * @import {Description, Frame, Series, TrainingState} from "../types.js"
- * @import {Answer, Request, Samples, Stepped} from "./training_loop.js"
+ * @import {BatchStep, Description, Frame, Series, TrainingState} from "../types.js"
+ * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
  * @typedef {{
  *   send(request: Request): void, close(): void,
  * }} Channel  to the training loop
@@ -23,14 +23,14 @@ export class PageCourse {
     this.kept = [frame.step];
     /** @type {Stepped[]} */
     this.steps = [];
-    /** @type {Map<number, {resolve(frame: Frame | undefined): void, reject(error: Error): void}>} */
+    /** @type {Map<number, {resolve(content: Content): void, reject(error: Error): void}>} */
     this.waiting = new Map();
     this.asked = 0;
     this.channel = open((answer) => this.hear(answer), (words) => this.failed(`training on this page stopped: ${words}`));
     this.begun = this.ask({ kind: "begin", description, frame, samples, size: this.size });
   }
 
-  /** @param {Omit<Request, "id">} request @returns {Promise<Frame | undefined>} */
+  /** @param {Omit<Request, "id">} request @returns {Promise<Content>} */
   ask(request) {
     this.asked += 1;
     const id = this.asked;
@@ -46,7 +46,7 @@ export class PageCourse {
       const waiting = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
       if (answer.error) waiting?.reject(new Error(answer.error));
-      else waiting?.resolve(answer.frame);
+      else waiting?.resolve(answer);
       return;
     }
     this.steps.push(...answer.steps);
@@ -79,9 +79,25 @@ export class PageCourse {
   /** @param {number | null} step @returns {Promise<Frame>} */
   async frame(step) {
     await this.begun;
-    const frame = await this.ask({ kind: "frame", step: step ?? this.step });
+    const { frame } = await this.ask({ kind: "frame", step: step ?? this.step });
     if (!frame) throw new Error("no frame was returned");
     return frame;
+  }
+
+  /** @param {number} step @returns {Promise<BatchStep>} */
+  async batchStep(step) {
+    await this.begun;
+    const { batchStep } = await this.ask({ kind: "step", step });
+    if (!batchStep) throw new Error("no step was returned");
+    return batchStep;
+  }
+
+  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
+  async contributions(step, name, index) {
+    await this.begun;
+    const { contributions } = await this.ask({ kind: "contributions", step, name, index });
+    if (!contributions) throw new Error("no contributions were returned");
+    return contributions;
   }
 
   /** @param {number} after @returns {Series} */

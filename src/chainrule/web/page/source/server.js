@@ -1,5 +1,6 @@
 /** A network from the server on 127.0.0.1, where training runs in Python. */
 
+/** @typedef {import("../types.js").BatchStep} BatchStep */
 /** @typedef {import("../types.js").Frame} Frame */
 /** @typedef {import("../types.js").Description} Description */
 /** @typedef {import("../types.js").TrainingState} TrainingState */
@@ -24,6 +25,20 @@ export class ServerSource {
   async frame(step) {
     const answer = await asked(step === null ? "api/frame" : `api/frame?step=${step}`);
     return readFrame(await answer.arrayBuffer());
+  }
+
+  /** @param {number} step @returns {Promise<BatchStep>} */
+  async batchStep(step) {
+    const answer = await asked(`api/step?step=${step}`);
+    if (answer.headers.get("Content-Type")?.startsWith("application/json")) throw new Error((await answer.json()).why);
+    return readBatchStep(await answer.arrayBuffer());
+  }
+
+  /** @param {number} step @param {string} name @param {number} index @returns {Promise<number[]>} */
+  async contributions(step, name, index) {
+    const query = new URLSearchParams({ step: String(step), name, index: String(index) });
+    const found = await (await asked(`api/step/contributions?${query}`)).json();
+    return found.map((/** @type {number | null} */ each) => each ?? NaN);
   }
 
   samples() {
@@ -86,23 +101,41 @@ class ServerTraining {
  * @returns {Frame}
  */
 function readFrame(bytes) {
+  const { header, take } = opened(bytes);
+  return { rate: header.rate, ...buffers(header, take) };
+}
+
+/** Decodes a step: like a frame, then the gradient and the images in bytes. @param {ArrayBuffer} bytes @returns {BatchStep} */
+function readBatchStep(bytes) {
+  const { header, take, rest } = opened(bytes);
+  const { step, rate, norm, scale, factors, numbers, labels } = header;
+  const after = { rate, ...buffers(header, take), step: step + 1 };
+  const gradient = take(header.sizes.parameters);
+  const images = header.images ? rest() : null;
+  return { step, rate, norm, scale, factors, after, gradient, numbers, labels, images };
+}
+
+/** @param {any} header @param {(size: number) => Float32Array} take */
+function buffers({ step, sizes: { parameters, statistics, moments } }, take) {
+  const [values, running] = [take(parameters), take(statistics)];
+  return { step, parameters: values, statistics: running, moments: moments === null ? null : moments.map(take) };
+}
+
+/** Reads a header, and arrays after it. @param {ArrayBuffer} bytes */
+function opened(bytes) {
+  const short = () => new Error(`${bytes.byteLength} bytes are cut short`);
   const length = bytes.byteLength < 4 ? Infinity : new DataView(bytes).getUint32(0, true);
-  if (4 + length > bytes.byteLength) throw new Error(`a frame of ${bytes.byteLength} bytes is cut short`);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
-  const { parameters, statistics, moments } = header.sizes;
+  if (4 + length > bytes.byteLength) throw short();
   let start = 4 + length;
-  const take = (/** @type {number} */ size) => {
-    if (start + 4 * size > bytes.byteLength) throw new Error(`a frame of ${bytes.byteLength} bytes is cut short`);
-    const array = new Float32Array(bytes.slice(start, start + 4 * size));
-    start += 4 * size;
-    return array;
-  };
   return {
-    step: header.step,
-    rate: header.rate,
-    parameters: take(parameters),
-    statistics: take(statistics),
-    moments: moments === null ? null : moments.map(take),
+    header: JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))),
+    rest: () => new Uint8Array(bytes.slice(start)),
+    take(/** @type {number} */ size) {
+      if (start + 4 * size > bytes.byteLength) throw short();
+      const array = new Float32Array(bytes.slice(start, start + 4 * size));
+      start += 4 * size;
+      return array;
+    },
   };
 }
 

@@ -2,17 +2,23 @@
  * The training loop of the page: takes one step after another and handles requests in between. It keeps keyframes and
  * recomputes the frame of any step from the keyframe before it.
  *
- * @import {Description, Frame} from "../types.js"
+ * @import {BatchStep, Description, Frame} from "../types.js"
+ * @import {Interpreter} from "../engine/interpreter.js"
  * @typedef {import("../types.js").Samples} Samples
  * @typedef {{
- *   id: number, kind: "begin" | "until" | "frame",
+ *   id: number, kind: "begin" | "until" | "frame" | "step" | "contributions",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
- * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop); frame: of a step
+ *   name?: string, index?: number,
+ * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop); frame: of a step;
+ *   step: the one after that frame; contributions: of each image of its batch to the gradient of an entry of a parameter
  * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
- * @typedef {{id: number, frame?: Frame, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
+ * @typedef {{frame?: Frame, batchStep?: BatchStep, contributions?: number[]}} Content
+ * @typedef {Content & {id: number, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
  *   to a request by its id, or a report: the steps taken, and the steps of the keyframes
  */
+import { contributions } from "../engine/contributions.js";
 import { Trainer } from "../engine/training.js";
+import { clipping, squares } from "../engine/updating.js";
 import { wordsOf } from "../trouble.js";
 import { batch } from "./batches.js";
 import { Keyframes } from "./keyframes.js";
@@ -36,8 +42,10 @@ export class TrainingLoop {
     /** @type {Stepped[]} */
     this.untold = [];
     this.told = 0;
-    /** @type {{id: number, to: number, step: number, trainer: Trainer}[]} */
+    /** @type {{id: number, to: number, step: number, trainer: Trainer, content: (trainer: Trainer) => Content}[]} */
     this.replays = [];
+    /** @type {{batchStep: BatchStep, walk: Interpreter} | null}  the step that was asked for last */
+    this.recent = null;
     this.awake = false;
   }
 
@@ -46,7 +54,7 @@ export class TrainingLoop {
     try {
       if (request.kind === "begin") this.begin(request);
       else if (request.kind === "until") this.go(request);
-      else this.find(request);
+      else this.find(request, this.wanted(request));
     } catch (error) {
       this.answer({ id: request.id, error: wordsOf(error) });
     }
@@ -61,6 +69,7 @@ export class TrainingLoop {
     this.step = this.until = frame.step;
     this.untold = [];
     this.replays = [];
+    this.recent = null;
     this.answer({ id });
   }
 
@@ -72,17 +81,48 @@ export class TrainingLoop {
     this.wake();
   }
 
-  /** @param {Request} request */
-  find({ id, step = 0 }) {
+  /** Returns how a request is answered once a trainer stands at its step. @param {Request} request */
+  wanted({ kind, name = "", index = 0 }) {
+    return (/** @type {Trainer} */ trainer) => {
+      if (kind === "frame") {
+        const frame = trainer.frame();
+        this.keyframes?.remember(frame);
+        return { frame };
+      }
+      const { batchStep, walk } = this.inspect(trainer);
+      return kind === "step" ? { batchStep } : { contributions: contributions(walk, name, index) };
+    };
+  }
+
+  /** Returns the next step of a trainer, and its batch's forward and backward pass. @param {Trainer} trainer */
+  inspect(trainer) {
+    const { step, rate } = trainer.frame();
+    if (this.recent?.batchStep.step === step) return this.recent;
+    const { numbers, pictures } = this.batch(step - (this.keyframes?.first.step ?? 0));
+    const taken = new Trainer(trainer.description, trainer.frame());
+    const walk = taken.walk(pictures);
+    const gradient = walk.gradient.slice();
+    taken.step(pictures);
+    const norm = Math.sqrt(squares(gradient));
+    const scale = clipping(norm, trainer.description.recipe.clip_norm);
+    const images = new Uint8Array(pictures.x.flatMap((x) => [...x]));
+    const { labels } = pictures;
+    const batchStep = { step, rate, norm, scale, factors: {}, after: taken.frame(), gradient, numbers, labels, images };
+    this.recent = { batchStep, walk };
+    return this.recent;
+  }
+
+  /** @param {Request} request @param {(trainer: Trainer) => Content} content */
+  find({ id, step = 0 }, content) {
     if (!this.task || !this.trainer || !this.keyframes) throw new Error("no training has begun");
     const first = this.keyframes.first.step;
     if (step < first || step > this.step) throw new Error(`there is no step ${step}; expected ${first} to ${this.step}`);
     if (step === this.step) {
-      this.answer({ id, frame: this.trainer.frame() });
+      this.answer({ id, ...content(this.trainer) });
       return;
     }
     const known = this.keyframes.before(step);
-    this.replays.push({ id, to: step, step: known.step, trainer: new Trainer(this.task.description, known) });
+    this.replays.push({ id, to: step, step: known.step, trainer: new Trainer(this.task.description, known), content });
     this.wake();
   }
 
@@ -133,21 +173,22 @@ export class TrainingLoop {
       if (replay.step === replay.to - 1) this.keyframes.remember(replay.trainer.frame());
     }
     if (replay.step < replay.to) return;
-    const frame = replay.trainer.frame();
-    this.keyframes.remember(frame);
     this.replays.shift();
-    this.answer({ id: replay.id, frame });
+    this.answer({ id: replay.id, ...replay.content(replay.trainer) });
   }
 
   /** @param {Trainer} trainer @param {number} step  number of steps before it in this history */
   take(trainer, step) {
+    return trainer.step(this.batch(step).pictures);
+  }
+
+  /** Returns the images of a batch, and their numbers. @param {number} step  as in `take` */
+  batch(step) {
     if (!this.task) throw new Error("no training has begun");
     const { description, samples, size } = this.task;
-    const chosen = batch(step, samples.count, size, description.recipe.seed);
-    return trainer.step({
-      x: chosen.map((n) => samplePixels(samples, n)),
-      labels: chosen.map((n) => samples.labels[n] ?? 0),
-    });
+    const numbers = batch(step, samples.count, size, description.recipe.seed);
+    const x = numbers.map((n) => samplePixels(samples, n));
+    return { numbers, pictures: { x, labels: numbers.map((n) => samples.labels[n] ?? 0) } };
   }
 
   /** @param {string} [error] */

@@ -1,6 +1,6 @@
 /** The network's output: a bar for each class, and the most likely class by name. */
 
-import { fittedNumber } from "../../numbers_brief.js";
+import { fittedNumber, percent } from "../../numbers_brief.js";
 import { createElement } from "../../elements.js";
 
 const MOST = 12; // classes shown; of more, the most likely
@@ -56,11 +56,4 @@ function newRow(list) {
   const row = createElement("li", {}, name, createElement("span", { class: "track" }, bar), share);
   list.append(row);
   return { row, name, bar, share };
-}
-
-/** @param {number} share */
-function percent(share) {
-  if (!Number.isFinite(share)) return "NaN";
-  if (share > 0 && share < 0.0005) return "<0.1 %";
-  return share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`;
 }

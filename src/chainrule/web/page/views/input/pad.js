@@ -5,7 +5,7 @@ import { onTheme } from "../../theme.js";
 import { sequential } from "../../style/scale.js";
 import { WORKING_SIZE } from "./digits.js";
 import { blank } from "./grey.js";
-import { pictureCanvas } from "./thumbnail.js";
+import { pictureCanvas } from "../../figures/picture.js";
 
 /** @typedef {import("../../types.js").Picture} Picture */
 /** @typedef {{x: number, y: number}} Point */

@@ -2,7 +2,7 @@
 
 import { button, createElement } from "../../elements.js";
 import { sampleName, samplePixels } from "../../source/samples.js";
-import { pictureCanvas } from "./thumbnail.js";
+import { pictureCanvas } from "../../figures/picture.js";
 
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("../../types.js").Samples} Samples */

@@ -2,6 +2,7 @@
 
 import { button, createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
+import { sizeOf } from "../../engine/tensor.js";
 import { wordsOf } from "../../trouble.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
@@ -10,7 +11,7 @@ import { Label } from "./label.js";
 import { isOfDigits, takesPictures } from "./load.js";
 import { Pad } from "./pad.js";
 import { SampleDialog } from "./samples.js";
-import { pictureCanvas } from "./thumbnail.js";
+import { pictureCanvas } from "../../figures/picture.js";
 
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("../../types.js").Picture} Picture */
@@ -63,15 +64,25 @@ class InputView {
     const isOurs = this.#drawing !== null && picture.x === this.#drawing.x;
     this.#picture = picture;
     this.repaint();
+    this.seen.hidden = this.pad !== null && !isOurs; // the pad shows it
     if (!isOurs) this.pad?.show(picture, this.app.description.input_shape);
-    this.hint?.toggleAttribute("hidden", isOurs);
+    this.hint?.toggleAttribute("hidden", isOurs && this.pad?.strokes.length !== 0);
+  }
+
+  /** Shows an empty image, so that no answer of the previous one remains. */
+  #cleared() {
+    this.#begun(new Uint8Array(sizeOf(this.app.description.input_shape)), null);
   }
 
   /** @param {import("./grey.js").Grey} ink */
   #drawn(ink) {
+    this.#begun(inkAsMnist(ink), this.app.picture?.from === "drawn" ? this.app.picture.label : null);
+  }
+
+  /** @param {Uint8Array} x @param {number | null} label */
+  #begun(x, label) {
     this.#say("");
-    const label = this.app.picture?.from === "drawn" ? this.app.picture.label : null;
-    this.#drawing = { x: inkAsMnist(ink), label, from: "drawn" };
+    this.#drawing = { x, label, from: "drawn" };
     this.app.show(this.#drawing);
     this.update();
   }
@@ -82,7 +93,7 @@ class InputView {
     this.hint = hint;
     const clear = () => {
       pad.clear();
-      hint.hidden = false;
+      this.#cleared();
     };
     return createElement("div", { class: "input-pad" }, pad.canvas, hint, button("Clear", clear, { class: "plain" }));
   }

@@ -51,6 +51,8 @@ export function traceOf(setting, told = {}) {
     frame: { step: 0, rate: 0, parameters: new Float32Array(0), statistics: new Float32Array(0), moments: null },
     picture: { x: new Uint8Array(0), label: null, from: "typed" },
     values,
+    batch: null,
+    nudge: null,
   };
 }
 
@@ -158,6 +160,7 @@ function descriptionOf(setting, layer, plan) {
     format: 1,
     name: "lab",
     classes: [],
+    from_file: false,
     measure: "accuracy",
     input_shape: setting.x.shape,
     normalisation: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },

@@ -42,6 +42,7 @@ export class Making {
       this.clear();
       return false;
     }
+    const moved = this.#panel?.cell !== cell;
     const position = this.#panel?.cell === cell ? this.#panel.player.position : null;
     this.#path = walked(this.#path, explanation.cell, this.#followed);
     this.#panel?.end();
@@ -53,6 +54,7 @@ export class Making {
     this.element.replaceChildren(this.#panel.element, this.live);
     this.#panel.begin(position);
     if (this.#followed) this.#panel.focus();
+    if (moved) this.#panel.reveal();
     this.#followed = false;
     return true;
   }

@@ -1,5 +1,5 @@
 /** The lab: one convolution or pooling on typed arrays, forward and backward, with every cell explained. */
-import { showBanner, hideBanner } from "../../banner.js";
+import { showBanner } from "../../banner.js";
 import { button, createElement } from "../../elements.js";
 import { sampleName, sampleNumber, samplePixels } from "../../source/samples.js";
 import { address } from "../../state.js";
@@ -99,14 +99,13 @@ class Lab {
     const { view, rest } = this.app.place;
     if (view !== "lab" || rest === this.#address) return;
     this.#address = rest;
-    hideBanner("lab");
     try {
       if (/!xsample\d/.test(rest)) this.#samples = await this.app.source.samples();
       if (rest !== this.#address) return; // another link was followed in the meantime
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
       const why = wordsOf(error);
-      showBanner("lab", `The link to the lab cannot be read: ${why}. Showing the worked example.`);
+      showBanner("address", `The link to the lab cannot be read: ${why}. Showing the worked example.`);
       this.#now = worked();
     }
     this.show();

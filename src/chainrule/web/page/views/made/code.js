@@ -8,7 +8,6 @@ import { createElement } from "../../elements.js";
 export function codeOf({ code, derivation }) {
   const made = createElement("div", { class: "made-code-places" });
   made.hidden = !code.length && !derivation;
-  if (code.length) made.append(createElement("h3", {}, "In the code"));
   const list = createElement(
     "ul",
     {},

@@ -6,29 +6,30 @@ import { button, createSvg, createElement } from "../../elements.js";
  * @typedef {import("./player.js").Player} Player
  */
 
-/** The slider is logarithmic: from 1 to MOST per second. */
-const MOST = 1000;
+/** The slider is logarithmic: from MOST seconds for the whole to 1. */
+const MOST = 32;
 
-/** @param {Player} player */
-export function controlsOf(player) {
+/** @param {Player} player @param {import("./sequence.js").Sequence | null} sequence  of the terms, where their order can be chosen */
+export function controlsOf(player, sequence) {
   const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
   const back = iconButton("M12 3L5 9l7 6z", "previous step (←)", () => player.back());
   const play = button("", () => player.toggle(), { class: "made-play" });
   const forward = iconButton("M6 3l7 6-7 6z", "next step (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
   const where = createElement("output", { class: "made-where-now" }, "");
-  const { slider, setRate } = speed(player);
+  const { slider, setSeconds } = speed(player);
   const element = createElement(
     "div",
     { class: "made-player" },
     createElement("div", { class: "made-keys" }, first, back, play, forward, last),
     slider,
+    ...(sequence ? [orderOf(sequence, player)] : []),
     where,
   );
   element.hidden = player.count < 2;
   return {
     element,
-    setRate,
+    setSeconds,
     show() {
       play.textContent = player.playing ? "Pause" : "Play";
       play.setAttribute("aria-label", player.playing ? "pause (space)" : "play (space)");
@@ -49,6 +50,22 @@ function iconButton(path, label, pressed) {
   return made;
 }
 
+/** Creates the choice between the two orders. @param {import("./sequence.js").Sequence} sequence @param {Player} player */
+function orderOf(sequence, player) {
+  const keys = ["largest first", "by place"].map((name, at) =>
+    button(name, () => {
+      sequence.byPlace = at === 1;
+      press();
+      player.changed(player);
+    }),
+  );
+  const press = () => keys.forEach((key, at) => key.setAttribute("aria-pressed", String((at === 1) === sequence.byPlace)));
+  press();
+  const made = createElement("div", { class: "switch made-order", role: "group", "aria-label": "Order of the terms" }, ...keys);
+  made.hidden = sequence.count < 3;
+  return made;
+}
+
 /** @param {Player} player */
 function speed(player) {
   const slider = createElement("input");
@@ -58,12 +75,12 @@ function speed(player) {
   slider.step = "0.01";
   slider.setAttribute("aria-label", "speed");
   const words = createElement("span", { class: "made-rate" }, "");
-  const setRate = (/** @type {number} */ rate) => {
-    player.rate = rate;
-    words.textContent = `${rate} per second`;
+  const setSeconds = (/** @type {number} */ seconds) => {
+    player.seconds = seconds;
+    words.textContent = `${Number(seconds.toPrecision(2))} s`;
     slider.setAttribute("aria-valuetext", words.textContent);
   };
-  slider.addEventListener("input", () => setRate(Math.round(MOST ** Number(slider.value))));
+  slider.addEventListener("input", () => setSeconds(MOST ** (1 - Number(slider.value))));
   const element = createElement(
     "label",
     { class: "made-speed" },
@@ -73,9 +90,9 @@ function speed(player) {
   );
   return {
     slider: element,
-    setRate(/** @type {number} */ rate) {
-      slider.value = String(Math.log(rate) / Math.log(MOST));
-      setRate(rate);
+    setSeconds(/** @type {number} */ seconds) {
+      slider.value = String(1 - Math.log(seconds) / Math.log(MOST));
+      setSeconds(seconds);
     },
   };
 }

@@ -78,6 +78,8 @@ export function waysOf(making) {
   const ways = onward(trace, explanation.cell).filter((way) => !like.some(({ cell }) => cell === way.cell));
   const made = createElement("div", { class: "made-ways" });
   if (like.length > 1) made.append(likeSwitch(making, like));
+  const after = like.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
+  if (after && after !== explanation.cell) made.append(cellLink(making, after, "Why did this weight change?", "made-why-link"));
   if (ways.length) made.append(onwardLinks(making, ways));
   return made;
 }

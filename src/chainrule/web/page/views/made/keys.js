@@ -1,3 +1,5 @@
+import { inHall } from "../../hall.js";
+
 /**
  * Handles the keys of the panel: ← → Home End, space, Esc.
  *
@@ -13,7 +15,7 @@ export function keysOf(element, active, current, close) {
     const panel = current();
     if (!panel || !active() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    const nowhere = target === document.body || target.id === "main" || event.key === "Escape";
+    const nowhere = target === document.body || target.id === "main" || event.key === "Escape" || (inHall() && /^Page/.test(event.key));
     if (!(nowhere || element.contains(target)) || document.querySelector("dialog[open]")) return;
     if (acted(event.key, target, panel.player, close)) event.preventDefault();
   });
@@ -23,6 +25,8 @@ export function keysOf(element, active, current, close) {
 
 /** @param {string} key @param {Element} target @param {Player} player @param {() => void} close */
 function acted(key, target, player, close) {
+  if (inHall() && player.count > 1 && key === "PageDown" && player.position !== player.count) return (player.forward(), true);
+  if (inHall() && player.count > 1 && key === "PageUp" && player.position) return (player.back(), true);
   if (key === "Escape") return (close(), true);
   if (player.count < 2 || target.matches("input, select, textarea")) return false;
   if (key === "ArrowRight") return (player.forward(), true);

@@ -23,10 +23,13 @@ export function cellLink(follower, cell, text, names = "made-cell-link") {
   return link;
 }
 
-/** Creates a link showing a cell's value. @param {Follower} follower @param {string} cell @param {number} value */
-export function numberLink(follower, cell, value) {
-  const link = cellLink(follower, cell, formatNumber(value), "made-cell-link number");
+/**
+ * Creates a link showing a cell's value.
+ * @param {Follower} follower @param {string} cell @param {number} value @param {string} [text]  with other digits
+ */
+export function numberLink(follower, cell, value, text = formatNumber(value)) {
+  const link = cellLink(follower, cell, text, "made-cell-link number");
   link.title = cell;
-  link.setAttribute("aria-label", `${formatNumber(value)}, ${cell}`);
+  link.setAttribute("aria-label", `${text}, ${cell}`);
   return link;
 }

@@ -4,6 +4,7 @@ import { createElement } from "../../elements.js";
 import { equationOf } from "./equation.js";
 import { pathBar, titleOf, waysOf } from "./head.js";
 import { Player } from "./player.js";
+import { Sequence } from "./sequence.js";
 import { sourcesOf } from "./sources.js";
 import { stageOf } from "./stage/choose.js";
 import { TermTable } from "./terms.js";
@@ -13,16 +14,30 @@ import { TermTable } from "./terms.js";
  * @typedef {import("./stage/stage.js").Making} Making
  */
 
-const LONGEST_PLAY = 30;
+const HEADER = 48; // pixels of the page's head, which stays
+
+/** What the reader has unfolded stays so from one value to the next. @type {Set<string>} */
+const unfolded = new Set();
+
+/** @param {string} title @param {HTMLElement} content */
+function folded(title, content) {
+  const made = createElement("details", { class: "made-fold" }, createElement("summary", {}, title), content);
+  const kind = title.replace(/\d+/u, "");
+  made.open = unfolded.has(kind);
+  made.addEventListener("toggle", () => (made.open ? unfolded.add(kind) : unfolded.delete(kind)));
+  made.hidden = content.hidden;
+  return made;
+}
 
 export class Panel {
   /**
-   * @param {Making} making
+   * @param {Omit<Making, "sequence">} given
    * @param {string[]} path
    * @param {{back(): void, close(): void}} act
    * @param {(text: string) => void} speak
    */
-  constructor(making, path, act, speak) {
+  constructor(given, path, act, speak) {
+    const making = { ...given, sequence: new Sequence(given.explanation.terms) };
     this.cell = making.explanation.cell;
     /** @type {import("../../types.js").Trace | null} */
     this.trace = making.trace;
@@ -30,8 +45,9 @@ export class Panel {
     const choose = (/** @type {number} */ done) => this.player.to(done);
     this.stage = stageOf(making, choose);
     this.player = new Player(this.stage.count, () => this.#show());
-    this.controls = controlsOf(this.player);
-    this.controls.setRate(Math.max(4, Math.round(this.stage.count / LONGEST_PLAY)));
+    const ordered = making.explanation.terms.length > 1 && this.stage.count === making.sequence.count;
+    this.controls = controlsOf(this.player, ordered ? making.sequence : null);
+    this.controls.setSeconds(this.player.seconds);
     this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
     this.title = titleOf(making);
     const text = createElement(
@@ -44,8 +60,8 @@ export class Panel {
     const foot = createElement(
       "div",
       { class: "made-foot" },
-      ...(this.terms ? [this.terms.element] : [sourcesOf(making)]),
-      codeOf(making.explanation),
+      ...(this.terms ? [folded(this.terms.title, this.terms.element)] : [folded("Computed from", sourcesOf(making))]),
+      folded("In the code", codeOf(making.explanation)),
     );
     foot.hidden = !making.explanation.sources.length && !making.explanation.code.length;
     this.element = createElement("div", { class: "made-panel" }, pathBar(making, path, act), text, show, foot);
@@ -54,12 +70,12 @@ export class Panel {
   /**
    * Continues at the position of the previous panel if it showed the same cell.
    * @param {number | null} position
-   * @param {number} [rate]
+   * @param {number} [seconds]
    * @param {boolean} [playing]
    */
-  begin(position, rate, playing) {
+  begin(position, seconds, playing) {
     this.player.position = position === null || position > this.player.count ? null : position;
-    if (rate) this.controls.setRate(rate);
+    if (seconds) this.controls.setSeconds(seconds);
     this.#show();
     if (playing) this.player.play();
   }
@@ -71,19 +87,19 @@ export class Panel {
   focus() {
     const name = /** @type {HTMLElement | null} */ (this.title.querySelector("h2"));
     name?.focus({ preventScroll: true });
-    if (this.element.getBoundingClientRect().top < 0) this.element.scrollIntoView({ block: "start" });
   }
 
-  /** Scrolls up a panel that begins below the window, as far as the map above it stays visible. */
-  peek() {
-    const { top } = this.element.getBoundingClientRect();
-    if (top > innerHeight * 0.75) scrollBy({ top: top - innerHeight * 0.45 });
+  /** Scrolls until the panel begins at the top of the window, unless all of it is visible. */
+  reveal() {
+    const place = this.element.parentElement ?? this.element;
+    const { top, bottom } = place.getBoundingClientRect();
+    if (top < HEADER || bottom > innerHeight) place.scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   #show() {
     const { done, position, playing } = this.player;
     const stepping = position !== null;
-    this.stage.show(done, stepping);
+    this.stage.show(done, stepping, this.player.quick);
     if (!playing) this.terms?.show(done, stepping);
     this.controls.show();
     if (stepping && !playing) this.speak(this.stage.say(done));

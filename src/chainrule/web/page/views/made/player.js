@@ -1,3 +1,7 @@
+const LONGEST = 8; // seconds in which any sum is played
+const SLOWEST = 0.5; // seconds of one part at most
+const QUICK = 6; // parts a second from which single parts cannot be followed
+
 /**
  * Steps through `count` parts, manually or automatically.
  *
@@ -14,15 +18,19 @@ export class Player {
     /** @type {number | null} */
     this.position = null;
     this.playing = false;
-    /** parts per second */
-    this.rate = 8;
+    /** duration of the whole in seconds */
+    this.seconds = Math.max(1, Math.min(LONGEST, SLOWEST * count));
     this.frame = 0;
-    this.due = 0;
   }
 
   /** Number of parts shown. */
   get done() {
     return this.position ?? this.count;
+  }
+
+  /** Whether parts follow each other too quickly to be looked at one by one. */
+  get quick() {
+    return this.playing && this.#at(this.done + 1) - this.#at(this.done) < 1 / QUICK;
   }
 
   /** @param {number | null} position */
@@ -49,25 +57,40 @@ export class Player {
     if (!this.count) return;
     if (this.done >= this.count) this.position = 0;
     this.playing = true;
-    this.due = 0;
+    let time = this.#at(this.done);
     let before = performance.now();
     const tick = (/** @type {number} */ now) => {
       if (!this.playing) return;
-      this.due += (Math.max(0, now - before) * this.rate) / 1000;
+      time += Math.max(0, now - before) / 1000;
       before = now;
-      this.advance(Math.floor(this.due));
+      this.#reach(this.#partsAt(time));
       if (this.playing) this.frame = requestAnimationFrame(tick);
     };
     this.frame = requestAnimationFrame(tick);
     this.changed(this);
   }
 
+  /** How quickly the parts follow each other more and more quickly: 1 for an even pace, which few parts have. */
+  get #power() {
+    const first = SLOWEST * (this.seconds / LONGEST);
+    return Math.max(1, Math.log(this.count) / Math.log(Math.max(this.seconds / first, 2)));
+  }
+
+  /** Returns the time in seconds at which so many parts are shown. @param {number} parts */
+  #at(parts) {
+    return this.seconds * (parts / this.count) ** (1 / this.#power);
+  }
+
+  /** @param {number} time in seconds */
+  #partsAt(time) {
+    return Math.min(this.count, Math.floor(this.count * (time / this.seconds) ** this.#power + 1e-9));
+  }
+
   /** @param {number} parts */
-  advance(parts) {
-    if (!parts) return;
-    this.due -= parts;
-    this.position = Math.min(this.count, this.done + parts);
-    if (this.position >= this.count) this.playing = false;
+  #reach(parts) {
+    if (parts <= this.done) return;
+    this.position = parts;
+    if (parts >= this.count) this.playing = false;
     this.changed(this);
   }
 

@@ -22,7 +22,7 @@ export function relatives(trace, cell) {
   const { tensor, index } = parted(cell);
   const { layer, rest } = layered(tensor);
   const prefix = layer ? `${layer}.` : "";
-  const base = rest.replace(/^d([^_]*)(?:_.*)?$/u, "$1").replace(/\.(?:update|m|v)$/u, ""); // dy_conv2 is a part of dy
+  const base = rest.replace(/^d([^_]*)(?:_.*)?$/u, "$1").replace(/\.\w+$/u, ""); // dy_conv2 is a part of dy
   const moments = trace.description.optimizer.moments;
   const names =
     base === "y" || base === "x"
@@ -32,7 +32,8 @@ export function relatives(trace, cell) {
         ]
       : [
           [base, "before the step"],
-          [`d${base}`, "gradient"],
+          [`d${base}`, trace.batch ? "gradient of this image" : "gradient"],
+          ...(trace.batch ? [[`${base}.g`, "gradient of the batch"]] : []),
           ...moments.map((name) => [`${base}.${name}`, name]),
           [`${base}.update`, "after the step"],
         ];

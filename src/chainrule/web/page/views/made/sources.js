@@ -10,7 +10,8 @@ const MOST = 48;
 export function sourcesOf(making) {
   const { sources } = making.explanation;
   const made = createElement("div", { class: "made-sources" });
-  if (!sources.length) return made;
+  made.hidden = !sources.length;
+  if (made.hidden) return made;
   const items = sources.slice(0, MOST).map((cell) => {
     const value = valueOf(making.trace, cell);
     return createElement(
@@ -20,7 +21,7 @@ export function sourcesOf(making) {
       ...(value === null ? [] : [" ", numberLink(making, cell, value)]),
     );
   });
-  made.append(createElement("h3", {}, "Computed from"), createElement("ul", {}, ...items));
+  made.append(createElement("ul", {}, ...items));
   if (sources.length > MOST) made.append(createElement("p", { class: "made-caption" }, `and ${sources.length - MOST} more`));
   return made;
 }

@@ -3,7 +3,7 @@ import { button, createElement } from "../../elements.js";
 import { numberLink } from "./links.js";
 
 /**
- * All terms as a table, in summation order or the largest first. Only the visible rows exist in the document.
+ * All terms as a table, in the order in which they are added. Only the visible rows exist in the document.
  *
  * @typedef {import("./stage/stage.js").Making} Making
  */
@@ -17,9 +17,7 @@ export class TermTable {
     this.making = making;
     this.chosen = chosen;
     this.terms = making.explanation.terms;
-    this.inOrder = this.terms.map((_, at) => at);
-    this.order = this.inOrder;
-    this.sums = sums(this.terms, this.order);
+    this.sequence = making.sequence;
     this.now = -1;
     this.inner = createElement("div", { class: "made-term-rows" });
     this.room = createElement("div", { class: "made-term-room" }, this.inner);
@@ -33,39 +31,21 @@ export class TermTable {
     this.element = createElement(
       "div",
       { class: "terms" },
-      createElement("div", { class: "made-terms-head" }, createElement("h3", {}, `The ${this.terms.length} terms`), this.#sorting()),
       head(),
       this.room,
     );
     new ResizeObserver(() => this.#render()).observe(this.room);
   }
 
+  get title() {
+    return `The ${this.terms.length} terms`;
+  }
+
   /** @param {number} done @param {boolean} stepping */
   show(done, stepping) {
     this.now = stepping ? done - 1 : -1;
-    const row = this.order.indexOf(this.now);
-    if (row >= 0) this.#reveal(row);
+    if (this.now >= 0) this.#reveal(this.now);
     this.#render();
-  }
-
-  #sorting() {
-    const names = ["in order", "largest first"];
-    const keys = names.map((name, at) =>
-      button(name, () => {
-        this.order = at
-          ? [...this.inOrder].sort(
-              (one, two) => Math.abs(this.terms[two].value) - Math.abs(this.terms[one].value) || one - two,
-            )
-          : this.inOrder;
-        this.sums = sums(this.terms, this.order);
-        keys.forEach((key, which) => key.setAttribute("aria-pressed", String(which === at)));
-        this.room.scrollTop = 0;
-        this.#render();
-      }),
-    );
-    keys[0].setAttribute("aria-pressed", "true");
-    keys[1].setAttribute("aria-pressed", "false");
-    return createElement("div", { class: "switch" }, ...keys);
   }
 
   /** @param {number} row */
@@ -77,8 +57,9 @@ export class TermTable {
 
   #render() {
     const first = Math.max(0, Math.floor(this.room.scrollTop / ROW) - SPARE);
-    const last = Math.min(this.order.length, first + Math.ceil(this.room.clientHeight / ROW) + 2 * SPARE);
-    this.inner.replaceChildren(...this.order.slice(first, last).map((at, place) => this.#row(at, first + place)));
+    const last = Math.min(this.terms.length, first + Math.ceil(this.room.clientHeight / ROW) + 2 * SPARE);
+    const rows = this.sequence.all().slice(first, last);
+    this.inner.replaceChildren(...rows.map((at, place) => this.#row(at, first + place)));
   }
 
   /** @param {number} at which term @param {number} place which row */
@@ -94,9 +75,11 @@ export class TermTable {
       );
       return which ? [createElement("span", { class: "made-between" }, "·"), factor] : [factor];
     });
-    const number = button(String(at + 1), () => this.chosen(at + 1), {
+    const { sums } = this.sequence;
+    const number = button(String(place + 1), () => this.chosen(place + 1), {
       class: "made-term-number",
-      "aria-label": `show term ${at + 1}`,
+      "aria-label": `show term ${place + 1}`,
+      disabled: place >= this.sequence.count,
     });
     const row = createElement(
       "div",
@@ -104,13 +87,13 @@ export class TermTable {
       createElement("span", {}, number),
       createElement("span", { class: "made-term-product" }, ...parts),
       createElement("span", { class: "made-term-value number" }, formatNumber(term.value)),
-      createElement("span", { class: "made-term-sum number" }, formatNumber(this.sums[place])),
+      createElement("span", { class: "made-term-sum number" }, formatNumber(sums[Math.min(place + 1, sums.length - 1)])),
     );
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
     row.setAttribute("aria-rowindex", String(place + 1));
     row.style.transform = `translateY(${place * ROW}px)`;
-    row.classList.toggle("made-now", at === this.now);
+    row.classList.toggle("made-now", place === this.now);
     row.classList.toggle(
       "made-nothing",
       term.factors.some((factor) => factor.why),
@@ -129,12 +112,6 @@ function head() {
   );
   made.setAttribute("aria-hidden", "true");
   return made;
-}
-
-/** Returns the partial sums down to each row. @param {{value: number}[]} terms @param {number[]} order */
-function sums(terms, order) {
-  let sum = 0;
-  return order.map((at) => (sum += terms[at].value));
 }
 
 /** Returns the length of the longest factor name. @param {import("../../types.js").Term[]} terms */

@@ -6,13 +6,16 @@ import { createElement } from "../../elements.js";
 import { wordsOf } from "../../trouble.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
+import { followWindow } from "./stage/room.js";
 import { walked } from "../../path.js";
+import { Strip } from "./strip.js";
 
 /**
  * The panel that shows how the selected cell is computed.
  *
  * @typedef {import("../../types.js").App} App
  * @typedef {import("../../types.js").Place} Place
+ * @typedef {import("../../types.js").Trace} Trace
  */
 
 /** @param {HTMLElement} element @param {App} app */
@@ -21,6 +24,7 @@ export function mount(element, app) {
   app.listen("place", () => view.update());
   app.listen("trace", () => view.update());
   onTheme(() => view.repaint());
+  followWindow(() => view.repaint());
   view.update();
 }
 
@@ -34,10 +38,12 @@ class View {
     /** @type {string[]} */
     this.path = [];
     this.followed = false;
-    this.begun = false;
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
+    this.nudged = false; // whether the cell of the panel has been given another value
+    this.strip = new Strip(app.description);
+    this.before = 0; // where the page was scrolled to when the panel was opened
     keysOf(
       element,
       () => app.place.view === "network",
@@ -61,23 +67,31 @@ class View {
     this.update();
   }
 
+  /** Returns whether a trace differs from the panel's only by a nudge of the cell shown. @param {Trace} trace @param {string} cell */
+  #nudging(trace, cell) {
+    const before = this.panel?.trace;
+    if (!before || trace.frame !== before.frame || trace.batch !== before.batch) return false;
+    this.nudged = this.nudged || trace.nudge?.cell === cell;
+    return this.nudged && trace.picture.x === before.picture.x;
+  }
+
   #render() {
     const { cell, view } = this.app.place;
     const { trace } = this.app;
     if (!cell || !trace || view !== "network") return this.#clear();
-    if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
+    if (this.panel?.cell === cell && (this.panel.trace === trace || this.#nudging(trace, cell))) return undefined;
     const moved = this.panel?.cell !== cell;
-    const first = !this.begun;
-    this.begun = true;
+    const opens = this.panel === null;
+    if (opens) this.before = scrollY;
+    const byKey = document.activeElement instanceof HTMLCanvasElement && document.activeElement.matches(":focus-visible");
     try {
       const explanation = explain(trace, cell);
       this.path = walked(this.path, explanation.cell, this.followed);
-      this.#replace(
-        cell,
-        new Panel(this.#making(explanation, trace, !moved), this.path, this.#acts(), (text) => this.#say(text)),
-      );
-      if (moved && this.followed) this.panel?.focus();
-      else if (moved && !first) this.panel?.peek();
+      const making = this.#making(explanation, trace, !moved);
+      this.#replace(cell, new Panel(making, this.path, this.#acts(), (text) => this.#say(text)));
+      this.strip.show(making, this.path);
+      if (moved && (this.followed || byKey)) this.panel?.focus();
+      if (moved) this.panel?.reveal();
     } catch (problem) {
       this.#complain(cell, problem);
     }
@@ -92,10 +106,11 @@ class View {
     const playing = before?.playing ?? false;
     const focus = before ? focusable(this.element).indexOf(/** @type {HTMLElement} */ (document.activeElement)) : -1;
     this.panel?.end();
+    this.nudged = false;
     this.panel = panel;
     panel.cell = cell;
-    this.element.replaceChildren(panel.element, this.live);
-    panel.begin(before?.position ?? null, before?.rate, playing);
+    this.element.replaceChildren(this.strip.element, panel.element, this.live);
+    panel.begin(before?.position ?? null, before?.seconds, playing);
     if (focus >= 0) focusable(this.element)[focus]?.focus({ preventScroll: true });
   }
 
@@ -115,8 +130,17 @@ class View {
       still: matchMedia("(prefers-reduced-motion: reduce)").matches,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
+      nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
+      contributions: (/** @type {[number, string, number]} */ ...of) => app.source.contributions(...of),
+      show: (/** @type {import("../../types.js").Picture} */ picture, /** @type {string} */ at) => this.#show(picture, at),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...towards(cell) }),
     };
+  }
+
+  /** Shows another image, and a cell. @param {import("../../types.js").Picture} picture @param {string} cell */
+  #show(picture, cell) {
+    this.app.show(picture);
+    this.#follow(cell);
   }
 
   #acts() {
@@ -137,10 +161,12 @@ class View {
   }
 
   #clear() {
-    this.panel?.end();
+    if (!this.panel) return;
+    this.panel.end();
     this.panel = null;
     this.path = [];
     this.element.replaceChildren();
+    scrollTo({ top: this.before, behavior: "instant" });
   }
 
   /** @param {string} cell @param {unknown} problem */
@@ -169,7 +195,7 @@ function towards(cell) {
 /** Returns the phase of a cell's tensor. @param {string} cell @returns {import("../../types.js").Phase | null} */
 function phaseOf(cell) {
   const { rest } = layered(parted(cell).tensor);
-  if (/\.(?:update|m|v)$/u.test(rest)) return "update";
+  if (rest.includes(".")) return "update"; // w.update, w.g and the moments
   if (/^d/u.test(rest)) return "backward";
   return rest === "y" || rest === "winner" ? "forward" : null;
 }

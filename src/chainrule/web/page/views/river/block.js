@@ -27,6 +27,7 @@ export class Block {
   scale = { kind: "diverging", low: 0, high: 0 };
   cursor = 0;
   page = 0;
+  #quiet = false;
 
   /**
    * @param {BlockSpec} spec
@@ -57,7 +58,8 @@ export class Block {
     if (!array) return;
     const less = this.spec.minus === null ? null : trace.values.get(this.spec.minus)?.data;
     this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
-    this.scale = scaleOf(this.data, this.spec.scale);
+    const { fixed } = this.spec;
+    this.scale = fixed ? { kind: "sequential", low: fixed[0], high: fixed[1] } : scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
     this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? text(array.shape) : "";
     if (!array.shape.length) this.size.textContent = formatNumber(this.data[0]);
@@ -166,10 +168,19 @@ export class Block {
       if (under >= 0) river.choose(this, under);
     });
     canvas.addEventListener("focus", () => {
-      if (canvas.matches(":focus-visible")) this.#go(this.#cursorHere());
+      if (canvas.matches(":focus-visible") && !this.#quiet) this.#go(this.#cursorHere());
     });
     canvas.addEventListener("blur", () => river.leave(this));
     canvas.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** Takes the keyboard focus at a cell without pointing at it. @param {number} flat */
+  comeBack(flat) {
+    this.reveal(flat);
+    this.cursor = flat;
+    this.#quiet = true;
+    this.canvas.focus({ preventScroll: true });
+    this.#quiet = false;
   }
 
   /** Returns the cursor, or the first cell of the page when the cursor is not on it. */

@@ -7,19 +7,23 @@ import { table } from "../../style/scale.js";
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 
 export class Legend {
-  /** @param {HTMLElement} element */
-  constructor(element) {
+  /** @param {HTMLElement} element @param {(all: boolean) => void} united  called when one scale for all layers is chosen */
+  constructor(element, united) {
     this.element = element;
     element.className = "river-legend";
     this.name = createElement("span", { class: "cell-name" });
     this.low = createElement("span", { class: "number low" });
     this.high = createElement("span", { class: "number" });
     this.canvas = createElement("canvas", { width: 256, height: 1 });
-    element.append(this.name, this.low, this.canvas, this.high);
+    this.scale = createElement("span", { class: "river-legend" }, this.name, this.low, this.canvas, this.high);
+    const box = createElement("input", { type: "checkbox" });
+    box.addEventListener("change", () => united(box.checked));
+    element.append(this.scale, createElement("label", {}, box, " one scale for all layers"));
   }
 
   /** @param {string} name @param {Scale} scale */
   show(name, scale) {
+    this.scale.hidden = scale.low === scale.high;
     this.name.textContent = name;
     this.low.textContent = roughNumber(scale.low);
     this.high.textContent = roughNumber(scale.high);

@@ -119,14 +119,14 @@ export class Planes {
   #words(unit, ids) {
     const [first, last] = [ids[0], ids[ids.length - 1]];
     const span = (/** @type {number} */ a, /** @type {number} */ b) => (a === b ? `${a}` : `${a}–${b}`);
-    if (this.units > 1) return `unit ${unit} of ${this.units}`;
+    if (this.units > 1) return `unit ${unit} in 0–${this.units - 1}`;
     if (this.isGrid) {
       const C = this.inner[1];
       const channels = span(first % C, last % C);
       const filters = `filter ${span(Math.floor(first / C), Math.floor(last / C))}`;
-      return this.across < C ? `${filters}, channel ${channels}` : `${filters} of ${this.inner[0]}`;
+      return this.across < C ? `${filters}, channel ${channels}` : `${filters} in 0–${this.inner[0] - 1}`;
     }
-    return `${span(first, last)} of ${this.count}`;
+    return `${span(first, last)} in 0–${this.count - 1}`;
   }
 }
 

@@ -1,12 +1,17 @@
 /** The size of a cell, the same for all maps, so that the network diagram fits its container. */
 
+import { inHall } from "../../hall.js";
 import { Planes } from "./planes.js";
 
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./planes.js").Room} Room */
 
-const UNITS = [4, 3.5, 3, 2.5, 2]; // pixels per cell, largest first
+const UNITS = [10, 8, 7, 6, 5, 4, 3.5, 3, 2.5, 2]; // pixels per cell, largest first
+const USUAL = 4; // with a larger one, the stages are wider and higher in proportion
+const KERNEL = 8; // pixels per weight of a kernel, at least
+const PHONE = 699; // with at most this width, stages are below each other
 const WIDE = 204; // pixels of a stage that has more maps than fit below each other
+const BESIDE = 140; // pixels beside the maps of a phone
 const LOUPE_MOST = 40;
 const LOUPE_LEAST = 12;
 
@@ -17,32 +22,40 @@ const LOUPE_LEAST = 12;
  */
 export function fitRiver(place, track, blocks) {
   const density = globalThis.devicePixelRatio || 1;
-  const units = UNITS.filter((unit) => Number.isInteger(unit * density));
+  const most = innerWidth <= PHONE ? 3 : Infinity;
+  const units = UNITS.filter((unit) => unit <= most && Number.isInteger(unit * density));
   const pages = Math.min(...units.map((unit) => pagesAt(blocks, unit)));
   for (const unit of units.filter((each) => pagesAt(blocks, each) === pages)) {
     for (const block of blocks) block.fit(roomOf(block, unit));
-    if (track.scrollWidth <= place.clientWidth) return;
+    if (innerWidth <= PHONE || track.scrollWidth <= place.clientWidth) return;
   }
 }
 
-/** Returns the total number of pages at a unit. @param {Block[]} blocks @param {number} unit */
+/** Returns the total number of pages of the maps at a unit. @param {Block[]} blocks @param {number} unit */
 function pagesAt(blocks, unit) {
   const pages = (/** @type {Block} */ { shape, spec }, /** @type {Room} */ room) =>
     new Planes(shape ?? [], room, spec.role, spec.reads).pages;
-  return blocks.reduce((sum, block) => sum + pages(block, roomOf(block, unit)), 0);
+  const maps = blocks.filter(({ spec }) => spec.role === "maps");
+  return maps.reduce((sum, block) => sum + pages(block, roomOf(block, unit)), 0);
 }
 
 /** @param {Block} block @param {number} unit @returns {Room} */
 function roomOf(block, unit) {
   const shape = block.shape ?? [];
+  const larger = Math.max(1, unit / USUAL);
+  const wide = innerWidth <= PHONE ? innerWidth - BESIDE : WIDE * larger;
   if (block.spec.role === "maps") {
-    const high = Math.min(336, Math.max(232, globalThis.innerHeight * 0.34));
-    return { wide: WIDE, high, unit, cell: mapCell(shape[0] ?? 1, unit), gap: 4 };
+    const usual = Math.min(336, Math.max(232, innerHeight * 0.34));
+    const high = inHall() ? innerHeight * 0.55 : unit > USUAL ? innerHeight * 0.42 : usual;
+    const cell = Math.round(larger * mapCell(shape[0] ?? 1, unit));
+    return { wide, high, unit, cell: inHall() && shape[0] <= 16 ? Math.max(24, cell) : cell, gap: 4 };
   }
   const isBias = shape.length === 1;
   const isRow = isBias && shape[0] <= 16;
-  const high = isBias ? 52 : block.spec.reads || shape.length > 2 ? 164 : 84;
-  return { wide: WIDE, high, unit, cell: isRow ? (shape[0] > 8 ? 7 : 9) : 5, gap: unit < 3 ? 2 : 3 };
+  if (shape.length > 2) return { wide: 0.65 * wide, high: Math.max(216, innerHeight * 0.24), unit: Math.max(KERNEL, 2 * unit), cell: 5, gap: 3 };
+  const high = isBias ? 52 : block.spec.reads ? 164 : 84;
+  const isZero = isBias && block.data.every((value) => value === 0);
+  return { wide, high: larger * high, unit, cell: isZero ? 3 : larger * (isRow ? (shape[0] > 8 ? 7 : 9) : 5), gap: unit < 3 ? 2 : 3 };
 }
 
 /** @param {number} size @param {number} unit */

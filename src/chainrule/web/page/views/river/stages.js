@@ -8,13 +8,14 @@
  * @typedef {{
  *   tensor: string, key: string, label: string, role: "maps" | "parameters", scale: "sequential" | "diverging",
  *   minus: string | null, trio: string | null, leads: boolean, follows: boolean,
- *   reads: number[] | null, marks: string[] | null,
+ *   reads: number[] | null, marks: string[] | null, fixed: [number, number] | null,
  * }} BlockSpec
  *   tensor: the tensor of its cells; key: distinguishes blocks of one tensor; minus: a tensor to subtract (for the
  *   change of a parameter); trio: name of a row of blocks; those that follow show the same page as the one that leads,
  *   which opens at its largest magnitude; reads: for dense
  *   weights, the shape in which a unit's weights are laid out; marks:
- *   labels beside the cells of a vector
+ *   labels beside the cells of a vector; fixed: the ends of a scale that does not depend on the values, such as that of
+ *   probabilities; equal ends: no colours
  * @typedef {{
  *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
  *   reads: string, shares: string, apart: boolean,
@@ -23,6 +24,11 @@
  */
 
 import { readsWords, stageOf } from "./wires.js";
+
+/** @type {[number, number]} */
+const NO_COLOURS = [0, 0];
+/** @type {[number, number]} */
+const PROBABILITIES = [0, 1];
 
 /** @param {Trace} trace @param {Phase} phase @returns {Stage[]} */
 export function stagesOf(trace, phase) {
@@ -38,7 +44,7 @@ export function stagesOf(trace, phase) {
   return [
     { ...input, blocks: [block("x", "maps", "sequential")] },
     ...stages,
-    { ...loss, blocks: plan.loss ? [block("loss.y", "maps", "diverging"), targetBlock(trace)] : [] },
+    { ...loss, blocks: plan.loss ? [{ ...block("loss.y", "maps", "sequential"), fixed: NO_COLOURS }, targetBlock(trace)] : [] },
   ];
 }
 
@@ -50,14 +56,15 @@ function layerStage(layer, trace, phase) {
   return { name, written, shape: output, parameters, shares, slim: blocks.length === 0, blocks };
 }
 
-/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase */
+/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {BlockSpec[]} */
 function outputs(layer, trace, phase) {
   const last = layer === trace.description.layers[trace.description.layers.length - 1];
   const marks = last || layer.output[0] === trace.description.classes.length ? trace.description.classes : null;
   if (phase === "update") return [];
   const forward = phase === "forward";
   const spec = block(`${layer.name}.${forward ? "y" : "dy"}`, "maps", forward ? "sequential" : "diverging");
-  return [{ ...spec, marks: layer.output.length === 1 ? marks : null }];
+  const probabilities = forward && (layer.type === "Softmax" || (last && layer.type === "Sigmoid"));
+  return [{ ...spec, marks: layer.output.length === 1 ? marks : null, fixed: probabilities ? PROBABILITIES : null }];
 }
 
 /** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {BlockSpec[]} */
@@ -94,9 +101,10 @@ function readShape(layer, trace, name) {
   return layer.type === "Dense" && shape && shape.length > 1 ? shape : null;
 }
 
-/** @param {Trace} trace */
+/** @param {Trace} trace @returns {BlockSpec} */
 function targetBlock(trace) {
-  return { ...block("t", "maps", "sequential"), label: "t", marks: trace.description.classes };
+  const { classes, measure } = trace.description;
+  return { ...block("t", "maps", "sequential"), label: "t", marks: classes, fixed: measure.endsWith("accuracy") ? PROBABILITIES : null };
 }
 
 /**
@@ -105,7 +113,7 @@ function targetBlock(trace) {
  */
 function block(tensor, role, scale) {
   const label = tensor.includes(".") ? tensor.slice(tensor.indexOf(".") + 1) : tensor;
-  const alone = { minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
+  const alone = { fixed: null, minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
   return { tensor, key: tensor, label, role, scale, ...alone };
 }
 

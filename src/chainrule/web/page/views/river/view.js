@@ -4,6 +4,7 @@ import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
 import { placeOf } from "../../explain/naming.js";
 import { hasUpdate } from "../../update_availability.js";
+import { inHall } from "../../hall.js";
 import { onTheme } from "../../theme.js";
 import { Enlargement } from "./enlargement.js";
 import { fitRiver } from "./sizing.js";
@@ -12,6 +13,7 @@ import { Legend } from "./legend.js";
 import { Overview } from "./overview.js";
 import { reach } from "./reach.js";
 import { Readout } from "./readout.js";
+import { unite } from "./scales.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
 import { Trail, pairsAround } from "./trail.js";
@@ -46,8 +48,9 @@ class River {
   #built = "";
   /** @type {string | null} */
   #chosen = null;
-  #width = 0;
+  #size = "";
   trail = new Trail();
+  united = false;
 
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
@@ -58,7 +61,7 @@ class River {
     this.overview = new Overview(this.place);
     element.append(createElement("p", { id: "river-keys", class: "unseen" }, KEYS), this.overview.element, this.place);
     this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
-    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"));
+    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"), (all) => this.#unite(all));
     this.highlight = new Highlight(this.track);
     this.readout = new Readout(this.track);
     this.enlarging = new Enlargement(this.place, this.track, this, () => this.mark());
@@ -69,7 +72,7 @@ class River {
     const { trace } = this.app;
     if (!trace) return;
     this.#build();
-    for (const block of this.all()) block.setTrace(trace);
+    this.#colour(trace);
     const [input] = this.stages;
     if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
     this.paint();
@@ -93,14 +96,15 @@ class River {
     const was = trace && left ? placeOf(trace, left) : null;
     if (!was || place.view !== "network") return;
     const come = () => {
-      if (document.activeElement === document.body) this.#first(was.tensor)?.canvas.focus({ preventScroll: true });
+      if (document.activeElement === document.body) this.#first(was.tensor)?.comeBack(was.flat);
     };
     requestAnimationFrame(() => requestAnimationFrame(come)); // the panel is removed in the next frame
   }
 
   resized() {
-    if (this.element.clientWidth === this.#width) return;
-    this.#width = this.element.clientWidth;
+    const size = `${this.element.clientWidth} ${inHall()}`;
+    if (size === this.#size) return;
+    this.#size = size;
     this.#fit();
     this.paint();
     this.settle();
@@ -140,7 +144,7 @@ class River {
     this.track.prepend(...this.stages.map((stage) => stage.element));
     this.wiring.build(this.stages, trace.description.layers, place.phase);
     this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
-    for (const block of this.blocks) block.setTrace(trace);
+    this.#colour(trace);
     this.#fit();
     this.#enlarge();
     this.paint();
@@ -189,7 +193,21 @@ class River {
     if (!trace || !stage || !source.shape?.length) return;
     if (source.reveal(flat)) this.#together(source);
     this.enlarging.open(trace, stage, source, flat);
+    if (this.loupe) this.loupe.block.scale = source.scale;
+    this.loupe?.block.paint();
     this.#legend();
+  }
+
+  /** Gives the blocks the values of a trace, and their scales. @param {import("../../types.js").Trace} trace */
+  #colour(trace) {
+    for (const block of this.all()) block.setTrace(trace);
+    if (this.united) unite(this.all(), trace.description);
+  }
+
+  /** Chooses one scale for all layers, or one for each. @param {boolean} all */
+  #unite(all) {
+    this.united = all;
+    this.take();
   }
 
   /** @param {StageView} stage */

@@ -4,6 +4,8 @@
  * @import {TrainingState} from "../../types.js"
  */
 
+import { percent as exact } from "../../numbers_brief.js";
+
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Formats an integer with thousands separators. @param {number} value */
@@ -13,8 +15,8 @@ export function whole(value) {
 
 /** @param {number} share */
 export function percent(share) {
-  const value = 100 * share;
-  return Number.isFinite(value) ? `${Number(value.toFixed(1))} %` : "–";
+  if (!Number.isFinite(share)) return "–";
+  return exact(share).replace(".0 ", " ");
 }
 
 /** Returns the name of the measure. @param {string} measure */

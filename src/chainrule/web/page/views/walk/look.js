@@ -123,7 +123,9 @@ export class Look {
    */
   row(title, tensor) {
     const { data } = this.array(tensor);
-    const scale = signed(data);
+    const layer = this.description.layers.find(({ name }) => tensor === `${name}.y`);
+    /** @type {import("../../style/scale.js").Scale} */
+    const scale = layer?.type === "Softmax" ? { kind: "sequential", low: 0, high: 1 } : signed(data);
     const heads = this.description.classes.length === data.length ? this.description.classes : undefined;
     return {
       heads,
@@ -138,7 +140,7 @@ export class Look {
 }
 
 /** Formats a share in per cent. @param {number} value */
-export const percent = (value) => `${roughNumber(100 * value)} %`;
+export const percent = (value) => (value < 1 && value >= 0.9995 ? ">99.9 %" : `${roughNumber(100 * value)} %`);
 
 /** Formats a count with its noun. @param {number} count @param {string} noun */
 export const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

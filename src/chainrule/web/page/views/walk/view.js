@@ -1,14 +1,16 @@
 /** The guided walk: a dozen stops on the real network with the page's image. Predict first, then reveal. */
-import { showBanner, hideBanner } from "../../banner.js";
+import { showBanner } from "../../banner.js";
 import { button, createElement } from "../../elements.js";
 import { sampleName, sampleNumber } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
+import { OwnStops } from "./own.js";
 import { page } from "./page.js";
 import { stopsOf } from "./stops/index.js";
 
 /**
  * @typedef {import("../../types.js").App} App
+ * @typedef {import("../../types.js").Place} Place
  * @typedef {import("./stop.js").Stop} Stop
  */
 
@@ -34,23 +36,31 @@ class Walk {
     this.app = app;
     this.element = element;
     element.classList.add("walk");
+    /** The stops of a teacher's walk, where there is one. */
+    this.own = app.description.walk ?? [];
+    this.ownStops = new OwnStops(element, app, (cell) => ({
+      href: address({ ...app.place, ...towards({ phase: phaseOf(cell), cell }), rest: "" }),
+      follow: () => app.go(towards({ phase: phaseOf(cell), cell })),
+    }));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
   update() {
     const { place, trace } = this.app;
-    if (place.view !== "walk" || !trace) return;
+    if (place.view !== "walk") return this.ownStops.end();
+    if (!trace) return undefined;
     if (trace !== this.#trace) {
       if (!this.#same(trace)) this.#answers.clear();
       this.#trace = trace;
-      this.#stops = stopsOf(trace);
+      this.#stops = this.own.length ? [] : stopsOf(trace);
       this.#shown = "";
     }
     const number = this.#number();
     const key = `${number}`;
-    if (key === this.#shown) return;
+    if (key === this.#shown) return undefined;
     this.#shown = key;
     this.#render(number);
+    return undefined;
   }
 
   /** Renders again for another theme. */
@@ -71,24 +81,25 @@ class Walk {
   /** Returns the index of the stop named by the address. */
   #number() {
     const { rest } = this.app.place;
-    const last = this.#stops.length;
+    const last = this.#count;
     const number = rest === "" ? 1 : Number(rest);
     const there = Number.isInteger(number) && number >= 1 && number <= last;
-    if (there) hideBanner("walk");
-    else
+    if (!there) {
       showBanner(
-        "walk",
+        "address",
         `There is no stop “${rest.slice(0, 24)}”; the stops are 1 to ${last}. Showing the first.`,
       );
+    }
     return there ? number - 1 : 0;
   }
 
   /** @param {number} number @param {boolean} [focus] */
   #render(number, focus = false) {
+    if (this.own.length) return this.#renderOwn(number, focus);
     const stop = this.#stops[number];
     if (!stop) {
       this.element.replaceChildren(createElement("p", {}, "The walk has no stop for any layer of this network."));
-      return;
+      return undefined;
     }
     const content = page(stop, {
       number,
@@ -96,11 +107,27 @@ class Walk {
       layer: this.#about(),
       answered: this.#answers.get(stop.id) ?? null,
       answer: (text) => this.#answer(number, stop, text),
-      href: address({ ...this.app.place, view: "network", phase: stop.phase, cell: stop.cell, rest: "" }),
-      follow: () => this.app.go({ view: "network", phase: stop.phase, cell: stop.cell }),
+      href: address({ ...this.app.place, ...towards(stop), rest: "" }),
+      follow: () => this.app.go(towards(stop)),
     });
     this.element.replaceChildren(content, this.#navigation(number));
     if (focus) /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus();
+    return undefined;
+  }
+
+  /** Number of stops. */
+  get #count() {
+    return this.own.length || this.#stops.length;
+  }
+
+  /** @param {number} number @param {boolean} focus */
+  #renderOwn(number, focus) {
+    const stop = this.own[number];
+    const { sample, step } = this.app.place;
+    const wanted = { sample: stop.sample ?? sample, step: stop.step ?? step };
+    if (wanted.sample !== sample || wanted.step !== step) this.app.go(wanted); // the new trace renders it again
+    this.element.replaceChildren(this.ownStops.page(stop, number, this.own.length), this.#navigation(number));
+    if (focus) /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus({ preventScroll: true });
   }
 
   /** Describes the walk's network and image. */
@@ -108,8 +135,9 @@ class Walk {
     const from = this.#trace?.picture.from ?? "";
     const step = this.#trace?.frame.step ?? 0;
     const picture = sampleNumber(from) !== null ? from : `an image (${from})`;
-    const trained =
-      step === 0
+    const trained = this.app.description.from_file
+      ? "with the weights of its file"
+      : step === 0
         ? "not trained yet: its weights are random, so the values mean little, but they are computed in the same way"
         : `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"} of training`;
     return `${this.app.description.name}, ${trained}; ${picture}`;
@@ -128,13 +156,13 @@ class Walk {
   #navigation(number) {
     const back = button("← Back", () => this.#to(number - 1), { disabled: number === 0 });
     const next = button("Next →", () => this.#to(number + 1), {
-      disabled: number === this.#stops.length - 1,
+      disabled: number === this.#count - 1,
       class: "next",
     });
     const dots = createElement(
       "ol",
       { class: "dots" },
-      ...this.#stops.map((stop, k) => {
+      ...(this.own.length ? this.own.map(({ title }, k) => ({ title, id: `own ${k}` })) : this.#stops).map((stop, k) => {
         const link = createElement("a", { href: address({ ...this.app.place, rest: String(k + 1) }), title: stop.title });
         link.setAttribute("aria-label", `Stop ${k + 1}: ${stop.title}`);
         if (k === number) link.setAttribute("aria-current", "step");
@@ -165,7 +193,7 @@ class Walk {
 
   /** @param {number} number */
   #to(number) {
-    if (number < 0 || number >= this.#stops.length) return;
+    if (number < 0 || number >= this.#count) return;
     this.app.go({ rest: String(number + 1) });
     this.#shown = String(number);
     this.#render(number, true);
@@ -175,11 +203,26 @@ class Walk {
   #key(event) {
     const target = /** @type {Element} */ (event.target);
     const nowhere = target === document.body || target.id === "main";
-    if (this.app.place.view !== "walk" || !(nowhere || this.element.contains(target))) return;
+    if (event.defaultPrevented || this.app.place.view !== "walk" || !(nowhere || this.element.contains(target))) return;
     if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input")) return;
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const step = { ArrowRight: 1, ArrowLeft: -1, PageDown: 1, PageUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
     this.#to(this.#number() + step);
   }
+}
+
+/**
+ * Returns where a stop's value is computed; the walk follows one image, so its update is that of this image alone.
+ * @param {{phase: import("../../types.js").Phase, cell: string}} stop @returns {Partial<Place>}
+ */
+function towards({ phase, cell }) {
+  return { view: "network", phase, cell, alone: phase === "update" };
+}
+
+/** Returns the phase to which a cell belongs. @param {string} cell @returns {import("../../types.js").Phase} */
+function phaseOf(cell) {
+  const rest = cell.replace(/\[.*$/u, "").split(".").slice(1).join(".") || cell;
+  if (/(?:update|^m|^v|\.m|\.v)$/u.test(rest)) return "update";
+  return rest.startsWith("d") ? "backward" : "forward";
 }

@@ -1,4 +1,4 @@
-import { formatNumber } from "../../../explain/numbers.js";
+import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { valueOf } from "../../../explain/naming.js";
 import { createSvg, createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
@@ -22,9 +22,9 @@ export function changeStage(making) {
   const caption = createElement(
     "figcaption",
     { class: "made-change-numbers" },
-    createElement("span", {}, "before ", numberLink(making, earlier, before)),
+    createElement("span", {}, "before ", numberLink(making, earlier, before, distinct(before, value))),
     createElement("span", { class: step < 0 ? "made-down" : "made-up" }, `${step < 0 ? "" : "+"}${formatNumber(step)}`),
-    createElement("span", {}, "after ", createElement("b", {}, formatNumber(value))),
+    createElement("span", {}, "after ", createElement("b", {}, distinct(value, before))),
   );
   return {
     element: createElement("figure", { class: "made-factor change" }, lineOf(before, value), caption),

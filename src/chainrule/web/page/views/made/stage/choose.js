@@ -1,9 +1,11 @@
 import { parted } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { barStage } from "./bars.js";
+import { batchStage, storedStage } from "./batch.js";
 import { changeStage } from "./change.js";
 import { curveStage } from "./curve.js";
 import { jacobianStage } from "./jacobian.js";
+import { nudgeStage } from "./nudge.js";
 import { originStage } from "./origin.js";
 import { pickStage } from "./pick.js";
 import { placeStage } from "./place.js";
@@ -11,6 +13,7 @@ import { productStage } from "./products.js";
 import { routedStage } from "./routed.js";
 import { stepStage } from "./steps.js";
 import { sumStage } from "./sum.js";
+import { pathStage, whyStage } from "./why.js";
 
 /**
  * Choice of the stages for a value, by the content of its explanation.
@@ -21,7 +24,7 @@ import { sumStage } from "./sum.js";
 
 /** @param {Making} making @param {(done: number) => void} chosen called with a position in the sum @returns {Stage} */
 export function stageOf(making, chosen) {
-  return together(parts(making, chosen).filter((stage) => stage !== null));
+  return together([...parts(making, chosen), nudgeStage(making)].filter((stage) => stage !== null));
 }
 
 /** @param {Making} making @param {(done: number) => void} chosen @returns {(Stage | null)[]} */
@@ -30,10 +33,11 @@ function parts(making, chosen) {
   const steps = explanation.steps?.length ? stepStage(making) : null;
   if (explanation.jacobian) return [jacobianStage(making)];
   if (explanation.pick) return [pickStage(making)];
-  if (explanation.curve) return [curveStage(making), steps ?? termStage(making, chosen)];
-  if (explanation.terms.length) return [...sumParts(making, chosen), steps];
+  if (explanation.curve) return [curveStage(making), steps ?? termStage(making, chosen), pathStage(making)];
+  if (explanation.terms.length) return [...sumParts(making, chosen), steps, pathStage(making)];
   if (explanation.operation === "max_pool_dx") return [routedStage(making)];
-  if (explanation.operation.endsWith("_update")) return [changeStage(making), steps];
+  if (explanation.operation.endsWith("_update")) return [changeStage(making), whyStage(making), batchStage(making), steps, storedStage(making)];
+  if (explanation.tensor.endsWith(".g")) return [batchStage(making)];
   if (isProbability(making)) return [barStage(making), steps];
   return [placeStage(making), steps ?? originStage(making)];
 }
@@ -62,8 +66,8 @@ function together(stages) {
   return {
     element: createElement("div", { class: "made-stage" }, ...stages.map((stage) => stage.element)),
     count: Math.max(0, ...stages.map((stage) => stage.count)),
-    show(done, stepping) {
-      for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping);
+    show(done, stepping, quick) {
+      for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping, quick);
     },
     say: (done) =>
       stages

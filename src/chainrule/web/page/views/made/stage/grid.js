@@ -15,9 +15,6 @@ const WORDS = /** @type {Record<string, string>} */ ({
   stride: "a zero between strides",
 });
 
-/** With at most this many rows and columns, digits are larger. */
-const ROOMY = 3;
-
 export class NumberGrid {
   /**
    * @param {number} rows
@@ -28,8 +25,9 @@ export class NumberGrid {
   constructor(rows, columns, label, making) {
     this.rows = rows;
     this.columns = columns;
-    this.element = createElement("div", { class: columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid" });
+    this.element = createElement("div", { class: "made-grid" });
     this.element.style.setProperty("--columns", String(columns));
+    this.element.style.setProperty("--rows", String(rows));
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
     /** @type {HTMLElement[]} */
@@ -80,6 +78,7 @@ function write(element, entry, scale) {
   element.classList.toggle("made-nothing", Boolean(entry?.why));
   element.classList.toggle("made-link", Boolean(entry?.cell));
   digits.textContent = entry ? briefNumber(entry.value) : "";
+  element.classList.toggle("made-long", (digits.textContent?.length ?? 0) > 6);
   element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${formatNumber(entry.value)}` : "";
   if (entry && !entry.why) paint(element, scale, entry.value);
 }

@@ -7,6 +7,7 @@ import { createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
 import { paint } from "../colours.js";
 import { Plane } from "./plane.js";
+import { operandSide } from "./room.js";
 
 /**
  * Softmax with cross-entropy: the gradient of the probabilities, the Jacobian, one column of their product, and its
@@ -17,7 +18,6 @@ import { Plane } from "./plane.js";
  * @typedef {{k: number, p: number, t: number, dp: number, j: number, product: number}} Row
  */
 
-const SIDE = 360;
 const MOST_LABELS = 12;
 const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂z_{j}", "∂L/∂ŷ_{k} · ∂ŷ_{k}/∂z_{j}"];
 
@@ -50,8 +50,8 @@ export function jacobianStage(making) {
         { class: "made-factors" },
         createElement("figure", { class: "made-factor" }, caption, labelled(matrix.element, rows.length)),
         createElement("figure", { class: "made-factor" }, table),
+        collapse,
       ),
-      collapse,
     ),
     count: rows.length,
     show(done, stepping) {
@@ -79,7 +79,7 @@ function matrixOf(making, rows, column) {
     "the Jacobian of softmax",
     making,
     (_, at) => named(tensor, [at]),
-    SIDE,
+    operandSide(),
   );
   const slope = (/** @type {number} */ k, /** @type {number} */ j) => rows[k].p * ((k === j ? 1 : 0) - rows[j].p);
   const all = rows.flatMap((_, k) => rows.map((_row, j) => slope(k, j)));
@@ -158,7 +158,7 @@ function collapseOf(making, rows, column) {
   ];
   return createElement(
     "ol",
-    { class: "made-collapse" },
+    { class: "made-collapse", tabindex: 0, "aria-label": "How the product simplifies" },
     ...lines.map((line, at) =>
       createElement("li", {}, ...(words[at] ? [createElement("span", { class: "made-why" }, words[at])] : []), mathml(line)),
     ),

@@ -54,7 +54,8 @@ function parameterStage(making) {
   const caption = createElement(
     "p",
     { class: "made-pick-words" },
-    `After ${trace.frame.step} training steps. The next step changes it as follows:`,
+    `After ${trace.frame.step} training steps. ` +
+      (trace.batch ? "The next step of training changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
   return {
     element: createElement(

@@ -11,13 +11,13 @@ import { paint } from "../colours.js";
  */
 
 export class Pages {
-  /** @param {Layout} layout @param {Term[]} terms @param {(page: number) => void} chosen */
-  constructor(layout, terms, chosen) {
+  /** @param {Layout} layout @param {Term[]} terms @param {import("../sequence.js").Sequence} sequence @param {(page: number) => void} chosen */
+  constructor(layout, terms, sequence, chosen) {
+    this.sequence = sequence;
     this.layout = layout;
     this.terms = terms;
     this.element = createElement("div", { class: "made-pages" });
     this.element.hidden = layout.pages.length < 2;
-    this.done = -1;
     this.page = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
@@ -28,7 +28,7 @@ export class Pages {
       );
       return key;
     });
-    this.scale = signed(this.#sums(terms.length));
+    this.scale = signed(this.#sums(sequence.count));
     this.element.append(createElement("span", { class: "made-caption" }, letterWords(layout.pages[0]?.letter)), ...this.buttons);
   }
 
@@ -36,8 +36,7 @@ export class Pages {
   show(page, done) {
     this.buttons.forEach((key, at) => key.setAttribute("aria-pressed", String(at === page)));
     if (page !== this.page) this.#reveal(page);
-    if (done === this.done || this.element.hidden) return;
-    this.done = done;
+    if (this.element.hidden) return;
     this.#sums(done).forEach((sum, at) => {
       const part = /** @type {HTMLElement} */ (this.buttons[at].lastElementChild);
       part.textContent = briefNumber(sum);
@@ -60,7 +59,7 @@ export class Pages {
   /** @param {number} done */
   #sums(done) {
     const sums = new Array(this.layout.pages.length).fill(0);
-    for (let at = 0; at < done; at += 1) {
+    for (const at of this.sequence.order.slice(0, done)) {
       const spot = this.layout.spots[at];
       if (spot) sums[spot.page] += this.terms[at].value;
     }

@@ -74,7 +74,6 @@ function picture(making, { tensor, rows, columns, cellAt, at, label }) {
       const index = cellAt(row, column);
       return index ? named(tensor, index) : null;
     },
-    320,
   );
   plane.fill(
     (row, column) => {

@@ -1,6 +1,7 @@
 import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
 import { colourOf } from "../../../style/scale.js";
+import { operandSide } from "./room.js";
 
 /**
  * A plane of values too large for digits, with a frame around some cells and a mark on one.
@@ -8,8 +9,6 @@ import { colourOf } from "../../../style/scale.js";
  * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{top: number, left: number, rows: number, columns: number}} Frame
  */
-
-const SIDE = 320;
 
 export class Plane {
   /**
@@ -20,7 +19,7 @@ export class Plane {
    * @param {(row: number, column: number) => string | null} cellAt  null: no cell
    * @param {number} [side] of the longer side, in pixels
    */
-  constructor(rows, columns, label, making, cellAt, side = SIDE) {
+  constructor(rows, columns, label, making, cellAt, side = operandSide()) {
     this.rows = rows;
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));

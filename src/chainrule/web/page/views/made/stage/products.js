@@ -35,19 +35,21 @@ class Products {
     this.making = making;
     const { explanation, trace } = making;
     this.terms = explanation.terms;
-    this.count = this.terms.length;
+    this.sequence = making.sequence;
+    this.count = this.sequence.count;
     this.layout = layoutOf(explanation, trace);
-    this.page = 0;
+    this.page = this.#telling();
+    this.now = -1;
     this.filled = -1;
     this.done = this.count;
     this.stepping = false;
-    this.wide = this.terms[this.count - 1].factors.length;
+    this.wide = this.terms[this.terms.length - 1].factors.length;
     this.termAt = this.#termsByPlace();
     this.scales = this.#scales();
     this.results = this.terms.map((term) => ({ value: term.value, cell: null, why: "" }));
     this.panels = this.#panels();
     this.where = new Where(making, this.layout);
-    this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
+    this.pages = new Pages(this.layout, this.terms, this.sequence, (page) => this.#turn(page));
     this.element = createElement(
       "div",
       { class: "made-products" },
@@ -57,18 +59,28 @@ class Products {
     this.#refill();
   }
 
-  /** @param {number} done @param {boolean} stepping */
-  show(done, stepping) {
+  /** Returns the page with the largest partial sum. */
+  #telling() {
+    const sums = this.layout.pages.map(() => 0);
+    this.layout.spots.forEach((spot, at) => {
+      if (spot) sums[spot.page] += this.terms[at].value;
+    });
+    return sums.reduce((best, sum, page) => (Math.abs(sum) > Math.abs(sums[best]) ? page : best), 0);
+  }
+
+  /** @param {number} done @param {boolean} stepping @param {boolean} [quick] */
+  show(done, stepping, quick = false) {
     this.done = done;
     this.stepping = stepping;
-    const spot = stepping ? this.layout.spots[done - 1] : null;
-    if (spot && spot.page !== this.page) this.page = spot.page;
+    this.now = stepping && done ? this.sequence.order[done - 1] : -1;
+    const spot = this.layout.spots[this.now];
+    if (spot && !quick) this.page = spot.page;
     this.#refill();
   }
 
   /** @param {number} done */
   say(done) {
-    const term = this.terms[done - 1];
+    const term = this.terms[this.sequence.order[done - 1]];
     if (!term) return "no term added yet";
     const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${briefNumber(value)}`);
     return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${briefNumber(term.value)}`;
@@ -109,7 +121,7 @@ class Products {
   /** @param {number} at */
   #panel(at) {
     const { rows, columns, kernel } = this.layout;
-    const label = at < this.wide ? this.terms[this.count - 1].factors[at].name : "products";
+    const label = at < this.wide ? this.terms[this.terms.length - 1].factors[at].name : "products";
     if (columns <= MOST_COLUMNS) {
       const grid = () => new NumberGrid(rows, columns, label, this.making);
       return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making) : grid();
@@ -140,12 +152,12 @@ class Products {
     if (index < 0) return null;
     const term = this.terms[index];
     if (at < this.wide) return term.factors[at];
-    return index < this.done ? this.results[index] : null;
+    return this.sequence.isAdded(index, this.done) ? this.results[index] : null;
   }
 
   #refill() {
     const { rows, columns } = this.layout;
-    const spot = this.stepping ? this.layout.spots[this.done - 1] : null;
+    const spot = this.layout.spots[this.now] ?? null;
     const here = spot && spot.page === this.page ? spot : null;
     this.panels.forEach((panel, at) => {
       if (at === this.wide || this.page !== this.filled) this.#fill(panel, at, rows * columns);
@@ -155,7 +167,7 @@ class Products {
     this.filled = this.page;
     this.#caption(here ? here.row * columns + here.column : -1);
     this.pages.show(this.page, this.done);
-    this.where.show(this.page, this.stepping ? this.done - 1 : -1);
+    this.where.show(this.page, this.now);
   }
 
   /** @param {NumberGrid | Rotation | Plane} panel @param {number} at @param {number} many */
@@ -173,7 +185,7 @@ class Products {
     const number = pages[this.page]?.number ?? null;
     this.captions?.forEach((caption, at) => {
       const entry = place >= 0 ? this.#entry(at, place) : null;
-      const name = at < this.wide ? this.terms[this.count - 1].factors[at].name : "products";
+      const name = at < this.wide ? this.terms[this.terms.length - 1].factors[at].name : "products";
       const of = pages.length > 1 && number !== null ? `${name}, ${pages[this.page].letter} = ${number}` : name;
       caption.textContent = entry && this.panels[at] instanceof Plane ? `${of}:  ${briefNumber(entry.value)}` : of;
     });

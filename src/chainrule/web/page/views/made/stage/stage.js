@@ -4,16 +4,20 @@
  * @typedef {import("../../../types.js").Explanation} Explanation
  * @typedef {import("../../../types.js").Trace} Trace
  * @typedef {{
- *   explanation: Explanation, trace: Trace, still: boolean, again?: boolean,
+ *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence, still: boolean, again?: boolean,
  *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
- * }} Making  the explained cell; still: reduced motion is preferred; again: the same cell was shown just before
+ *   contributions?(step: number, name: string, index: number): Promise<number[]>,
+ *   nudge?(change: import("../../../types.js").Nudge | null): void,
+ *   show?(picture: import("../../../types.js").Picture, cell: string): void,
+ * }} Making  the explained cell; sequence: the order of its terms; contributions: see Source; show: another image, and a cell;
+ *   nudge: give a number another value; still: reduced motion is preferred; again: the same cell was shown just before
  * @typedef {{
  *   element: HTMLElement, count: number,
- *   show(done: number, stepping: boolean): void,
+ *   show(done: number, stepping: boolean, quick?: boolean): void,
  *   say(done: number): string,
  * }} Stage
  *   shows how a value is computed, in `count` parts. show: the first `done` parts and, while stepping, which one came
- *   last; say: the same in words
+ *   last, quick: too quickly to turn to its page; say: the same in words
  */
 
 export {};

@@ -11,10 +11,21 @@ import { createElement } from "../../../elements.js";
  */
 
 const LONG = 40;
+const LISTED = /^(argmax|max)\(([^()]*)\)$/u;
+const ADDED = /^(?:[\d.e−∞…]+|\(−[\d.e−∞]+\))(?: \+ (?:[\d.e−∞…]+|\(−[\d.e−∞]+\))){3,}$/u;
+
+/** Splits a long list or sum of numbers into parts between which a line may break. @param {string} linear */
+function breakable(linear) {
+  const list = LISTED.exec(linear);
+  if (list) return [`${list[1]}(`, ...list[2].split(", ").map((each, at, all) => each + (at < all.length - 1 ? ", " : ")"))];
+  return ADDED.test(linear) ? linear.split(" + ").map((each, at) => (at ? `+ ${each} ` : `${each} `)) : null;
+}
 
 /** Creates one side of an equation, scrollable with the keyboard when it may be too long.
  * @param {string} names @param {string} linear */
 function side(names, linear) {
+  const parts = breakable(linear);
+  if (parts) return createElement("span", { class: `${names} made-listed` }, "= ", ...parts.map((part) => createElement("span", {}, part)));
   const made = createElement("span", { class: names }, "= ", mathml(linear));
   if (linear.length > LONG) made.tabIndex = 0;
   return made;

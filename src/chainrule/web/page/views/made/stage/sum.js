@@ -13,18 +13,18 @@ import { Waterfall } from "./waterfall.js";
 /** @param {Making} making @param {(done: number) => void} chosen @returns {Stage} */
 export function sumStage(making, chosen) {
   const { terms, scale, value } = making.explanation;
-  const sums = running(terms.map((term) => term.value));
-  const waterfall = new Waterfall(sums, chosen);
+  const { sequence } = making;
+  const waterfall = new Waterfall(sequence, chosen);
   const line = createElement("div", { class: "made-term-line" });
   return {
     element: createElement("div", { class: "made-sum" }, line, ...(terms.length > 1 ? [waterfall.element] : [])),
-    count: terms.length,
+    count: sequence.count,
     show(done, stepping) {
       waterfall.show(done, stepping);
-      const whole = done === terms.length;
-      const total = whole && !scale ? value : sums[done];
+      const whole = done === sequence.count;
+      const total = whole && !scale ? value : sequence.sums[done];
       const parts = stepping && done ? termParts(making, done) : [];
-      const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "no term added yet";
+      const name = whole ? summed(sequence) : done ? "sum so far" : "no term added yet";
       parts.push(large(document.createTextNode(formatNumber(total)), name, "made-so-far"));
       if (scale && whole) {
         parts.push(
@@ -36,19 +36,20 @@ export function sumStage(making, chosen) {
       }
       line.replaceChildren(...parts);
     },
-    say: (done) => `sum so far ${formatNumber(sums[done])}`,
+    say: (done) => `sum so far ${formatNumber(sequence.sums[done])}`,
   };
 }
 
-/** @param {number} many */
-function counted(many) {
-  return many === 1 ? "1 term" : `${many} terms`;
+/** @param {import("../sequence.js").Sequence} sequence */
+function summed({ count, zeros }) {
+  const words = count === 1 ? "sum of 1 term" : `sum of ${count} terms`;
+  return zeros ? `${words}; ${zeros} more ${zeros === 1 ? "is" : "are"} 0` : words;
 }
 
 /** @param {Making} making @param {number} done */
 function termParts(making, done) {
-  const term = making.explanation.terms[done - 1];
-  const many = making.explanation.terms.length;
+  const term = making.explanation.terms[making.sequence.order[done - 1]];
+  const many = making.sequence.count;
   const parts = term.factors.flatMap((factor, at) => {
     const number = factor.cell
       ? numberLink(making, factor.cell, factor.value)
@@ -75,11 +76,4 @@ function large(number, name, kind) {
 /** @param {string} text */
 function sign(text) {
   return createElement("span", { class: "made-between" }, text);
-}
-
-/** Returns the partial sums of the first 0, 1, 2 … values. @param {number[]} values */
-function running(values) {
-  const sums = [0];
-  for (const value of values) sums.push(sums[sums.length - 1] + value);
-  return sums;
 }

@@ -3,21 +3,21 @@ import { ink } from "../../../style/ink.js";
 
 /** A waterfall chart of the partial sums: the bar of a term reaches from the sum before it to the sum after it. */
 
-const HEIGHT = 104;
+const HEIGHT = 72;
 /** Largest width of a bar in pixels. */
 const WIDEST = 72;
 
 export class Waterfall {
-  /** @param {number[]} sums of the first 0, 1, 2 … terms @param {(done: number) => void} chosen */
-  constructor(sums, chosen) {
-    this.sums = sums;
-    this.low = Math.min(...extremes(sums));
-    this.high = Math.max(...extremes(sums));
+  /** @param {import("../sequence.js").Sequence} sequence @param {(done: number) => void} chosen */
+  constructor(sequence, chosen) {
+    this.sequence = sequence;
+    this.low = 0;
+    this.high = 0;
     this.done = 0;
     this.stepping = false;
     this.canvas = createElement("canvas", { class: "made-waterfall" });
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `partial sums over ${sums.length - 1} terms`);
+    this.canvas.setAttribute("aria-label", `partial sums over ${sequence.count} terms`);
     this.element = createElement("div", { class: "made-waterfall-room" }, this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
@@ -29,8 +29,13 @@ export class Waterfall {
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
+  get sums() {
+    return this.sequence.sums;
+  }
+
   /** @param {number} done @param {boolean} stepping */
   show(done, stepping) {
+    [this.low, this.high] = extremes(this.sums);
     this.done = done;
     this.stepping = stepping;
     this.draw();

@@ -3,6 +3,7 @@ import { named, parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
 import { createElement } from "../../../elements.js";
 import { Plane } from "./plane.js";
+import { operandSide } from "./room.js";
 
 /**
  * The whole map that contains a patch, with a frame around the patch and a mark on the cell of the current term.
@@ -11,7 +12,7 @@ import { Plane } from "./plane.js";
  * @typedef {import("./layout.js").Layout} Layout
  */
 
-const SIDE = 208;
+const MOST = 208;
 
 /** Shows the map that contains some cells, framed; null where they are the whole map. @param {Making} making
  * @param {string[]} names */
@@ -27,7 +28,7 @@ export function whereOf(making, names) {
     "where the window lies",
     making,
     (row, column) => named(cells[0].tensor, [...before, row, column]),
-    SIDE,
+    Math.min(MOST, operandSide()),
   );
   framed(plane, making, cells);
   return createElement("figure", { class: "made-factor made-where" }, createElement("figcaption", {}, mapName(cells[0])), plane.element);
@@ -73,7 +74,7 @@ export class Where {
       "where the patch lies",
       making,
       (row, column) => named(cell.tensor, [...this.before, row, column]),
-      SIDE,
+      Math.min(MOST, operandSide()),
     );
     this.element.append(this.caption, this.plane.element);
     this.element.hidden = false;

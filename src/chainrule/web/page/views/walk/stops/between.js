@@ -186,7 +186,7 @@ function windowFigure(look, tensor, { candidates, winner }, shape) {
   );
   const [rows, columns] = [1, 2].map((axis) => new Set(places.map((place) => place[axis])).size);
   const [plane, top, left] = places[0];
-  const figure = look.figure(`${tensor}, map ${plane} of ${shape[0]}`, tensor, [plane], [top, left], [rows, columns]);
+  const figure = look.figure(`${tensor}, map ${plane} in 0–${shape[0] - 1}`, tensor, [plane], [top, left], [rows, columns]);
   return { ...figure, marks: new Map(winner < 0 ? [] : [[winner, /** @type {const} */ ("won")]]) };
 }
 

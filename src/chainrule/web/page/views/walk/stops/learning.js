@@ -2,7 +2,7 @@
 import { roughNumber } from "../../../numbers_brief.js";
 import { gradientName } from "../../../engine/interpreter.js";
 import { named } from "../../../explain/naming.js";
-import { formatNumber } from "../../../explain/numbers.js";
+import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { many } from "../look.js";
 import { choices } from "../stop.js";
 
@@ -134,7 +134,7 @@ export function step(look) {
     ],
     question: "By how much does the weight change?",
     reveal: [
-      `From ${formatNumber(before)} to ${formatNumber(after)}: by ${formatNumber(change)}. ` +
+      `From ${distinct(before, after)} to ${distinct(after, before)}: by ${formatNumber(change)}. ` +
         remark(look, { name, index, g, change, rate }),
       "This step uses one image; in training, the gradient is the mean over a batch.",
     ],

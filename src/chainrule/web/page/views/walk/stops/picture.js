@@ -17,6 +17,7 @@ export function picture(look) {
   const found = choices("picture", roughNumber(value), [byte / 255, byte, times * byte, -value].map(roughNumber));
   if (!found) return null;
   const [C, H, W] = shape;
+  const ends = [offset, 255 * times + offset].sort((one, other) => one - other);
   const numbers = `${C > 1 ? `${C} × ` : ""}${H} × ${W} = ${(C * H * W).toLocaleString("en")}`;
   return {
     id: "picture",
@@ -28,7 +29,7 @@ export function picture(look) {
       `An image is ${numbers} values from 0 (background) to 255 (full ink), and nothing else. The network does not ` +
         "know which of them are neighbours; the structure of its layers accounts for that.",
       `The bytes are normalised first: each is multiplied by ${roughNumber(times)}, and ${roughNumber(offset)} is added, ` +
-        "so that the values are small and of both signs.",
+        `so that the values lie between ${ends.map((end) => roughNumber(end)).join(" and ")}.`,
     ],
     figures: [
       {

@@ -1,7 +1,7 @@
 /** An image in bytes on a canvas of its own size: one channel in the ink of the theme, three channels in colour. */
 
-import { createElement } from "../../elements.js";
-import { table } from "../../style/scale.js";
+import { createElement } from "../elements.js";
+import { table } from "../style/scale.js";
 
 /**
  * @param {Uint8Array} x @param {number[]} shape  of the input

@@ -1,0 +1,62 @@
+"""Networks exported to C, compiled with gcc and called image by image on one thread."""
+
+import ctypes
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contenders import Task
+from benchmarks.contenders.expected import output_difference, prepare
+from chainrule.data.normalisation import Normalisation
+from chainrule.export.c import write_c
+
+FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
+OWN = {"c": (), "c-plain": ("-DNETWORK_PLAIN", "-O2")}  # GCC 12's -O3 makes plain loops ten times slower
+LOOP = """#include "network.h"
+void run_all(const float *images, float *outputs, int count)
+{
+    for (int n = 0; n < count; n++)
+        network_run(images + n * NETWORK_INPUTS, outputs + n * NETWORK_OUTPUTS);
+}
+"""
+
+
+class Inference:
+    """Calls of `network_run` for each image of a batch."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._given = task, prepare(task)
+        model = task.subject.build("numpy", 1)
+        model.normalisation = Normalisation("none")
+        self._x = np.ascontiguousarray(self._given.x[: task.batch], np.float32)
+        self._outputs = np.empty((task.batch, *model.output_shape), np.float32)
+        with tempfile.TemporaryDirectory() as folder:
+            write_c(model, folder)
+            (Path(folder) / "loop.c").write_text(LOOP)
+            library = Path(folder) / "network.so"
+            sources = ("network.c", "loop.c", "-o", str(library), "-lm")
+            subprocess.run(["gcc", *FLAGS, *OWN[task.who], *sources], cwd=folder, check=True)
+            self._run_all: Any = ctypes.CDLL(str(library)).run_all
+        pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (self._x, self._outputs)]
+        self._arguments: tuple[Any, ...] = (*pointers, len(self._x))  # made once: it takes microseconds
+
+    def difference(self) -> float:
+        """Return the relative difference of the outputs."""
+        self._call()
+        return output_difference(self._task, self._given, self._outputs)
+
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Run the network, and return the seconds of the timed repetitions."""
+        for _ in range(warm_ups):
+            self._call()
+        start = time.perf_counter()
+        for _ in range(repetitions):
+            self._call()
+        return time.perf_counter() - start
+
+    def _call(self) -> None:
+        self._run_all(*self._arguments)

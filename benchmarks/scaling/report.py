@@ -1,0 +1,78 @@
+"""Measurements of a worker alone and of two, as costs and as tables."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.scaling.cost import SHARDS, Link, StepCost
+from chainrule.errors import OptionError
+
+MACHINES = (2, 8, 64)
+EFFICIENT = 0.75  # speed-up of each machine that is called good use of it
+NETWORK = Link(30e-6, 1.1e9)  # assumed: machines with 10 Gbit/s between them
+
+
+def measure(options: Sequence[str], launcher: str = "") -> dict[str, Any]:
+    """Return what `benchmarks.scaling.worker` finds, started by a launcher or by itself."""
+    command = [*shlex.split(launcher), sys.executable, "-m", "benchmarks.scaling.worker", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OptionError(f"{shlex.join(command)} failed: {done.stderr.strip().splitlines()[-1:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def require_launcher(launcher: str) -> None:
+    """Raise OptionError unless there is such a command."""
+    name = next(iter(shlex.split(launcher)), "")
+    if not shutil.which(name):
+        raise OptionError(f"{name!r} is no command here: two workers are started by an MPI library's mpiexec")
+
+
+def cost_of(found: Mapping[str, Any]) -> StepCost:
+    """Return the cost of a network's steps, from those of the smallest and the largest batch in one process."""
+    steps = {int(batch): seconds for batch, seconds in found["steps"].items()}
+    small, large = min(steps), max(steps)
+    sample = max(steps[large]["1"] - steps[small]["1"], 0.0) / (large - small)
+    shard = max(steps[small][str(SHARDS)] - steps[small]["1"], 0.0) / (SHARDS - 1)
+    fixed = max(steps[small]["1"] - sample * small - shard, 0.0)
+    return StepCost(sample, shard, fixed, found["gradient"], found["meetings"])
+
+
+def link_of(messages: Mapping[str, float]) -> Link:
+    """Return the link between two workers of this machine."""
+    small, large = sorted((int(size), seconds) for size, seconds in messages.items())
+    return Link.fitted(small, large)
+
+
+def measured_rows(alone: Mapping[str, Any], two: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table of measured steps, in milliseconds, beside the model's of two workers."""
+    link = link_of(two["messages"])
+    rows = [["network", "batch", "one process", f"{SHARDS} shards", "2 workers", "2 workers, model"]]
+    for name, found in alone["networks"].items():
+        cost = cost_of(found)
+        for batch, steps in found["steps"].items():
+            both = two["networks"][name]["steps"][batch][str(SHARDS)]
+            seconds = [steps["1"], steps[str(SHARDS)], both, cost.seconds(int(batch), 2, link)]
+            rows.append([name, batch, *(f"{1e3 * each:.2f} ms" for each in seconds)])
+    return rows
+
+
+def model_rows(alone: Mapping[str, Any]) -> list[list[str]]:
+    """Return the table of the batches from which several machines pay, and what they gain with a large one."""
+    rows = [["network", *(f"{machines} machines" for machines in MACHINES)]]
+    for name, found in alone["networks"].items():
+        cost = cost_of(found)
+        rows.append([name, *(_shown(cost, machines) for machines in MACHINES)])
+    return rows
+
+
+def _shown(cost: StepCost, machines: int) -> str:
+    gain = EFFICIENT * machines
+    faster, well = (cost.pays_from(machines, NETWORK, least) for least in (1.0, gain))
+    if faster is None:
+        return "never"
+    return f"from {faster}; {gain:g} × from {well}" if well else f"from {faster}"

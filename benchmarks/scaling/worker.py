@@ -1,0 +1,95 @@
+"""Times steps and messages: `python -m benchmarks.scaling.worker`, by itself or as several workers of `mpiexec`.
+
+Worker 0 prints one line of JSON: {"steps": {name: {batch: {shards: seconds}}}, "messages": {bytes: seconds}}, with the
+facts of each network.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule import zoo
+from chainrule.meetings import meetings
+from chainrule.model import Model
+from chainrule.training import mpi
+from chainrule.training.step import Stepper
+from chainrule.training.workers import SHARDS, Division, Workers, added
+
+SIZES = (1_000, 4_000_000)  # bytes of messages
+ROUNDS = (5, 400)  # the fewest and the most of each measurement
+
+
+def main() -> None:
+    """Measure, and print the result."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--networks", default="mlp,numpy-cnn,resnet-8")
+    parser.add_argument("--batches", default="16,128")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    given = parser.parse_args()
+    with mpi.session() as workers:
+        batches = [int(batch) for batch in given.batches.split(",")]
+        found = {name: _network(name, batches, workers, given.seconds) for name in given.networks.split(",")}
+        messages = {size: _message(size, workers, given.seconds) for size in SIZES} if workers.size > 1 else {}
+        if not workers.rank:
+            print(json.dumps({"networks": found, "messages": messages}), flush=True)
+
+
+def _network(name: str, batches: list[int], workers: Workers, seconds: float) -> dict[str, object]:
+    """Return the facts of a network and the seconds of its steps, by batch size and number of shards."""
+    entry = zoo.find(name)
+    model = entry.build(threads=1)
+    steps = {
+        batch: {shards: _step(model, batch, shards, workers, seconds) for shards in _shards(workers)}
+        for batch in batches
+    }
+    return {"gradient": model.parameters.nbytes, "meetings": len(meetings(model.plan(model.loss))), "steps": steps}
+
+
+def _shards(workers: Workers) -> tuple[int, ...]:
+    return (SHARDS,) if workers.size > 1 else (1, SHARDS)
+
+
+def _step(model: Model, batch: int, shards: int, workers: Workers, seconds: float) -> float:
+    """Return the seconds of a step."""
+    generator = np.random.default_rng(0)
+    optimizer = zoo.find(model.name).recipe.optimizer
+    stepper = Stepper(model, optimizer, model.loss, shards=shards, workers=workers)
+    rows = stepper.rows(batch)
+    x = generator.normal(size=(batch, *model.input_shape)).astype(model.dtype)[rows]
+    outputs = model.output_shape[0]
+    t = np.eye(outputs, dtype=model.dtype)[generator.integers(0, outputs, batch)][rows]
+    stepper.prepare(batch)
+    return _fastest(lambda: stepper.step(x, t, step=1, rate=0.0, samples=batch), workers, seconds)
+
+
+def _message(size: int, workers: Workers, seconds: float) -> float:
+    """Return the seconds of a message of so many bytes: half of a sum over two workers, and its way back."""
+    array = np.zeros(size // 4, np.float32)
+    division = Division(workers.size, workers.size, workers)
+    return _fastest(lambda: division.join(lambda number: (array,), added, (array,)), workers, seconds) / 2
+
+
+def _fastest(work: Callable[[], object], workers: Workers, seconds: float) -> float:
+    """Return the fewest seconds that some work takes, since others may disturb it; all workers repeat it as often.
+
+    A process alone counts the time of its one thread, in which others have no part.
+    """
+    clock = time.perf_counter if workers.size > 1 else time.process_time
+    work()
+    began = clock()
+    work()
+    rounds = np.array([np.clip(seconds / max(clock() - began, 1e-6), *ROUNDS)])
+    workers.broadcast(rounds)
+    times: list[float] = []
+    for _ in range(int(rounds[0])):
+        began = clock()
+        work()
+        times.append(clock() - began)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""The check of a whole file: every pair of functions of a known form, and every layer and loss, each on its own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from chainrule.check import sources
+from chainrule.check.extra_checks import failed
+from chainrule.check.form_checks import further_rows
+from chainrule.check.forms import ARGUMENTS, FoundPair, class_form, constructor_values, pairs_in
+from chainrule.check.hinge import MulticlassHinge
+from chainrule.check.host.process import GuestEnded
+from chainrule.check.host.remote import RemoteLoss
+from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_output, unwritten
+from chainrule.check.report import Report, Row
+from chainrule.check.subjects import LossSubject
+from chainrule.errors import StudentError, UnwrittenError
+from chainrule.layers import BatchNorm2D
+from chainrule.student import Student
+from chainrule.student.losses import LossFunctions
+
+
+class CheckedFile(Protocol):
+    """A learner's file, in this process (`LocalFile`) or in another (`host.HostedFile`)."""
+
+    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """Return the layers in the file, with the arguments of their constructors, and its functions."""
+        ...
+
+    def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
+        """Return a layer, or a pair of functions."""
+        ...
+
+    def loss(self, name: str) -> RemoteLoss | LossFunctions:
+        """Return a loss."""
+        ...
+
+
+class LocalFile:
+    """A learner's module in this process."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """Return the layers in the module, with the arguments of their constructors, and its functions."""
+        found = sources.contents(self._module)
+        return {name: tuple(arguments) for name, arguments in found["layers"].items()}, tuple(found["functions"])
+
+    def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
+        """Return a layer, or a pair of functions, with values of some arguments."""
+        return Student.around(self._bind(name, backward, False, options or {}), name)
+
+    def loss(self, name: str) -> LossFunctions:
+        """Return a loss."""
+        return self._bind(name, "", True, {})
+
+    def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
+        chosen = {"name": name, "backward": backward, "loss": loss, "options": options}
+        return sources.bind(self._module, Path(self._module.__name__), chosen)[0]
+
+
+def check_file(
+    file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), name: str = ""
+) -> Report | None:
+    """Return the report of all functions and classes of a file; None for a single one that has no known form.
+
+    name   name of the only function or class to be checked; empty for all
+    """
+    layers, functions = file.contents()
+    pairs, missing = pairs_in(functions)
+    pairs = [pair for pair in pairs if name in ("", pair.forward, pair.backward)]
+    classes = {key: arguments for key, arguments in layers.items() if name in ("", key)}
+    if not pairs and not _several(classes):
+        return None
+    subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
+    subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
+    notes = [f"not in the file: {', '.join(missing)}"] if missing and not name else []
+    return Report(title, tuple(dict.fromkeys(_rows(subjects))), tuple(notes), brief=True)
+
+
+def _rows(subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
+    """Yield the rows of all subjects; after the process of the file has ended, one of each that was not reached."""
+    ended = ""
+    for name, rows in subjects.items():
+        try:
+            if not ended:
+                yield from rows
+                continue
+        except GuestEnded as end:
+            ended = f"{name}: {end}"
+            yield failed(name, "none", StudentError(str(end)))
+            continue
+        yield replace(failed(name, "none", StudentError(f"not reached, since {ended}")), tensor="y", checked=False)
+
+
+def _several(classes: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return whether there are several classes, or one of a known form: a loss, or a class that takes arguments."""
+    forms = [(class_form(name), arguments) for name, arguments in classes.items()]
+    return len(forms) > 1 or any(form and (isinstance(form.against, str) or taken) for form, taken in forms)
+
+
+def _class_rows(
+    file: CheckedFile, name: str, arguments: tuple[str, ...], seed: int, constants: Sequence[str]
+) -> Iterator[Row]:
+    """Yield the rows of a class or an object."""
+    form, task, options = class_form(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
+    try:
+        if form is not None and isinstance(form.against, str):
+            yield from check_loss(file.loss(name), LossSubject(form.against), seed, name).rows
+            return
+        if form is not None and arguments and (layer := form.layer(arguments)) is not None:
+            task = replace(task, against=layer, shape=form.shape, larger=form.larger)
+            options = constructor_values(layer, form.shape)
+        student = file.layer(name, options=options)
+        yield from check_layer(student, _with_own_epsilon(task, student), seed).rows
+    except StudentError as error:
+        yield replace(failed(name, "none", error), checked=False)
+
+
+def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
+    """Return the task with the ε that a learner's object holds under its usual name."""
+    held = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
+    own = next((value for value in held if value is not None and value.ndim == 0 and value > 0), None)
+    if own is None or not isinstance(task.against, BatchNorm2D):
+        return task
+    return replace(task, against=replace(task.against, epsilon=float(own)))
+
+
+def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair of functions or of a loss: forward's in the name of forward, gradients' of backward.
+
+    complete  whether the file has the backward
+    """
+    form = pair.form
+    try:
+        if isinstance(form.against, str):
+            meant = MulticlassHinge() if form.against == MulticlassHinge.name else LossSubject(form.against)
+            code = file.loss(pair.forward)
+            yield from check_loss(code, meant, seed, pair.forward, labels=True).rows
+            return
+        for row in _function_rows(file, pair, complete, seed):
+            yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
+        if not complete:
+            yield replace(unwritten(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x")
+    except UnwrittenError as error:
+        yield unwritten(pair.forward, error)
+    except StudentError as error:
+        yield failed(pair.forward, "none", error)
+
+
+def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair of functions; y alone where backward is missing."""
+    form = pair.form
+    against = None if isinstance(form.against, str) else form.against
+    task = LearnerTask(against, form.shape, form.larger, form.layouts)
+
+    def load(options: Mapping[str, Any]) -> Student:
+        return file.layer(pair.forward, backward=pair.backward if complete else pair.forward, options=options)
+
+    given = load(form.options)
+    rows = check_layer(given, task, seed).rows if complete else check_output(given, task, seed)
+    yield from rows
+    if all(row.ok for row in rows if row.tensor == "y"):
+        try:
+            yield from further_rows(pair, load, complete, seed)
+        except StudentError as error:
+            yield failed(pair.forward, "other modes", error)

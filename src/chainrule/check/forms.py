@@ -1,0 +1,256 @@
+"""The forms in which courses set homework, as a table: pairs of functions, and classes with arguments.
+
+A row names the functions or classes, the layer or loss that they compute, and the values of their options.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from chainrule import layers as cr
+from chainrule.check.layouts import TRANSPOSED, ArrayLayout
+from chainrule.layers import Layer
+
+EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
+KEEP = 0.3  # not ½, so that the probabilities of keeping and of dropping differ
+VARIANTS = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
+ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
+
+
+@dataclass(frozen=True)
+class FunctionForm:
+    """A pair of functions, forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …), or a loss.
+
+    forward, backward  names without suffix; a loss is one function, (x, y) → (loss, dx), with an empty backward
+    against            the layer, or the name of the loss; None where only the code itself can be differentiated
+    shape, larger      two shapes of one input, in this library's layout; the strides divide both
+    options            values of arguments of forward
+    layouts            of x, y and the parameters where they differ from this library's
+    extra              name of further checks, in `form_checks`
+    """
+
+    forward: str
+    backward: str
+    against: Layer | str | None
+    shape: tuple[int, ...] = ()
+    larger: tuple[int, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
+    extra: str = ""
+
+
+def _mode(mode: str = "train") -> dict[str, Any]:
+    return {"bn_param": {"mode": mode, "eps": EPSILON, "momentum": 0.8}}
+
+
+FUNCTIONS = (
+    FunctionForm(
+        "affine_forward",
+        "affine_backward",
+        cr.Dense(4),
+        (12,),
+        layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
+    ),
+    FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5)),
+    FunctionForm(
+        "conv_forward",
+        "conv_backward",
+        cr.Conv2D(4, (3, 2), stride=2, padding=1),
+        (3, 7, 6),
+        (3, 9, 10),
+        {"conv_param": {"stride": 2, "pad": 1}},
+    ),
+    FunctionForm(
+        "max_pool_forward",
+        "max_pool_backward",
+        cr.MaxPool2D((3, 2), stride=2),
+        (3, 7, 6),
+        (3, 9, 10),
+        {"pool_param": {"pool_height": 3, "pool_width": 2, "stride": 2}},
+    ),
+    FunctionForm(
+        "batchnorm_forward",
+        "batchnorm_backward",
+        cr.BatchNorm2D(epsilon=EPSILON),
+        (6,),
+        options=_mode(),
+        extra="running statistics",
+    ),
+    FunctionForm(
+        "spatial_batchnorm_forward",
+        "spatial_batchnorm_backward",
+        cr.BatchNorm2D(epsilon=EPSILON),
+        (3, 4, 5),
+        options=_mode(),
+        extra="running statistics",
+    ),
+    FunctionForm(
+        "layernorm_forward",
+        "layernorm_backward",
+        cr.LayerNorm(EPSILON),
+        (6,),
+        options={"ln_param": {"eps": EPSILON}},
+    ),
+    FunctionForm(
+        "spatial_groupnorm_forward",
+        "spatial_groupnorm_backward",
+        cr.GroupNorm(2, EPSILON),
+        (6, 3, 4),
+        options={"G": 2, "gn_param": {"eps": EPSILON}},
+        layouts={"gamma": ArrayLayout(shape=(1, 6, 1, 1)), "beta": ArrayLayout(shape=(1, 6, 1, 1))},
+    ),
+    FunctionForm(
+        "dropout_forward",
+        "dropout_backward",
+        None,
+        (6, 5),
+        options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}},
+        extra="dropout",
+    ),
+    FunctionForm("softmax_loss", "", "softmax_cross_entropy"),
+    FunctionForm("svm_loss", "", "multiclass_hinge"),
+)
+
+
+@dataclass(frozen=True)
+class FoundPair:
+    """A form found in a file: the names of its functions there, of which backward may be missing; empty for a loss."""
+
+    form: FunctionForm
+    forward: str
+    backward: str
+
+    @property
+    def title(self) -> str:
+        """Name of the pair: conv_forward_naive / conv_backward_naive."""
+        return " / ".join(name for name in (self.forward, self.backward) if name)
+
+
+def pairs_in(functions: Sequence[str]) -> tuple[list[FoundPair], list[str]]:
+    """Return the forms found among a file's functions, and the names of usual functions that are missing."""
+    found, missing = list[FoundPair](), list[str]()
+    for form in FUNCTIONS:
+        suffixes = [suffix for suffix in VARIANTS if f"{form.forward}{suffix}" in functions]
+        for suffix in suffixes:
+            forward = f"{form.forward}{suffix}"
+            names = [f"{form.backward}{suffix}{other}" for other in ALTERNATIVES] if form.backward else []
+            there = [name for name in names if name in functions]
+            found += [FoundPair(form, forward, name) for name in there or names[:1] or [""]]
+        if not suffixes:
+            missing.append(form.forward)
+    return found, missing if found else []
+
+
+@dataclass(frozen=True)
+class ClassForm:
+    """A class that a course calls by one of these words.
+
+    words    its usual names in lower case, without underscores
+    against  what it computes: a loss by name, or the kind of a layer
+    base     options of the layer that always apply
+    options  options of the layer that apply if the constructor has an argument for them
+    shape    shape of one input, which the strides divide
+    larger   another
+    """
+
+    words: tuple[str, ...]
+    against: Callable[..., Layer] | str
+    base: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    shape: tuple[int, ...] = ()
+    larger: tuple[int, ...] = ()
+
+    def layer(self, arguments: Sequence[str]) -> Layer | None:
+        """Return the layer of a class whose constructor takes these arguments; None for a loss."""
+        if isinstance(self.against, str):
+            return None
+        taken = {name: value for name, value in self.options.items() if set(ARGUMENTS[name]) & set(_lower(arguments))}
+        return self.against(**self.base, **taken)
+
+
+# our name of an option, or a size of the input → usual names of a constructor's argument
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "inputs": ("in_features", "input_size", "input_dim", "in_dim", "n_in", "num_inputs", "fan_in", "inputs", "in_size"),
+    "features": (
+        *("out_features", "output_size", "output_dim", "out_dim", "n_out", "num_outputs", "fan_out", "outputs"),
+        *("out_size", "features", "units", "num_hiddens"),
+    ),
+    "channels": ("in_channels", "in_channel", "input_channels", "c_in", "num_features", "channels", "num_channels"),
+    "filters": ("out_channels", "out_channel", "output_channels", "c_out", "filters", "num_filters", "n_filters"),
+    "kernel": ("kernel_size", "kernel", "filter_size", "ksize", "k"),
+    "window": ("kernel_size", "kernel", "pool_size", "window", "size", "k"),
+    "stride": ("stride", "strides"),
+    "padding": ("padding", "pad"),
+    "epsilon": ("eps", "epsilon"),
+    "bias": ("bias", "use_bias"),
+    "groups": ("groups", "num_groups"),
+}
+SQUARES = (3, 7, 9), (3, 9, 13)
+CLASSES = (
+    ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
+    ClassForm(
+        ("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
+        cr.Conv2D,
+        {"filters": 4, "kernel": 3},
+        {"stride": 2, "padding": 1},
+        *SQUARES,
+    ),
+    ClassForm(
+        ("conv1d", "conv1dstride1", "convolution1d"),
+        cr.Conv1D,
+        {"filters": 4, "kernel": 3},
+        {"stride": 2, "padding": 1},
+        (3, 9),
+        (3, 13),
+    ),
+    ClassForm(("maxpool2d", "maxpool", "maxpooling"), cr.MaxPool2D, {"window": 3}, {"stride": 2}, *SQUARES),
+    ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
+    ClassForm(
+        ("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
+        cr.AveragePool2D,
+        {"window": 3},
+        {"stride": 2},
+        *SQUARES,
+    ),
+    ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
+    ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
+    ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
+    ClassForm(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
+    ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss"), "softmax_cross_entropy"),
+)
+
+
+def class_form(name: str) -> ClassForm | None:
+    """Return the form of a class by its name; None if the name is none of the usual ones."""
+    plain = name.rpartition(".")[2].replace("_", "").lower().removesuffix("layer").removesuffix("naive")
+    return next((form for form in CLASSES if plain in form.words), None)
+
+
+def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return values of constructors' arguments by their usual names, for a class that should compute a layer.
+
+    A pair of equal numbers is given as one number, as most classes expect.
+    """
+    return {name: value for ours, value in _facts(layer, shape) for name in ARGUMENTS[ours] if value is not None}
+
+
+def _facts(layer: Layer, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
+    yield "inputs", shape[-1]
+    yield "channels", shape[0]
+    for name in ARGUMENTS:
+        if name not in ("inputs", "channels") and hasattr(layer, name):
+            yield name, _one(getattr(layer, name))
+
+
+def _one(value: Any) -> Any:
+    """Return the number of a pair of equal numbers; None for a padding that has a name."""
+    while isinstance(value, tuple):
+        parts = cast("tuple[Any, ...]", value)
+        if len({*map(str, parts)}) != 1:
+            return parts
+        value = parts[0]
+    return None if isinstance(value, str) else value
+
+
+def _lower(names: Sequence[str]) -> list[str]:
+    return [name.lower() for name in names]

@@ -1,0 +1,218 @@
+"""Autograders ready to upload: a zip for Gradescope, a workflow for GitHub Classroom, a script for classroom50.
+
+Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications": setup.sh and run_autograder in
+         the root of the zip, the folders source, submission and results of /autograder; and "Submission Metadata"
+         GitHub Classroom: github.com/classroom-resources/autograding-grading-reporter, README.md: the names of the
+         workflow and of its only job, and the variable that hands a runner's result to the reporter
+         classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md: Contract
+"""
+
+import io
+import shlex
+import textwrap
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import chainrule
+from chainrule.check.graders.assignment import GradedAssignment
+from chainrule.errors import OptionError, quoted
+from chainrule.version import __version__
+
+LIBRARY = Path(chainrule.__file__).parent
+LEFT_OUT = {"__pycache__", "web"}  # folders of this library that grading does not need
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: equal options give equal bytes
+STUDENT = (
+    "import json, sys; "
+    "print(' + '.join(sorted(user['name'] for user in json.load(open(sys.argv[1], encoding='utf-8'))['users'])))"
+)
+
+SETUP = """\
+#!/usr/bin/env bash
+# Installs Python 3.11 or newer and the packages that chainrule needs. AUTOGRADER_ROOT is for trials elsewhere.
+set -euo pipefail
+ROOT="${AUTOGRADER_ROOT:-/autograder}"
+
+find_python() {
+    for name in python3.14 python3.13 python3.12 python3.11 python3; do
+        if "$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+if ! PYTHON=$(find_python); then
+    apt-get update
+    for version in 3.14 3.13 3.12 3.11; do
+        apt-get install -y "python$version" "python$version-venv" && break
+    done
+    PYTHON=$(find_python)
+fi
+"$PYTHON" -m venv "$ROOT/environment"
+"$ROOT/environment/bin/python" -m pip install --requirement "$ROOT/source/requirements.txt"
+chmod -R go-rwx "$ROOT/source"  # submissions do not run as root and cannot read the grader
+"""
+
+RUN = """\
+#!/usr/bin/env bash
+# Grades the submission and writes results/results.json. AUTOGRADER_ROOT is for trials elsewhere.
+set -euo pipefail
+ROOT="${AUTOGRADER_ROOT:-/autograder}"
+PYTHON="${AUTOGRADER_PYTHON:-$ROOT/environment/bin/python}"
+export PYTHONPATH="$ROOT/source/library" PYTHONDONTWRITEBYTECODE=1
+mkdir -p "$ROOT/results"
+chmod go-rwx "$ROOT/results"
+cd "$ROOT"
+@STUDENT@"$PYTHON" -P -m chainrule grade "$ROOT/submission" --single @WORDS@ \\
+    --points "$ROOT/source/points.toml" --results gradescope "$ROOT/results/results.json" || [ $? -eq 3 ]
+"""
+
+WORKFLOW = """\
+# Grades a student's repository for GitHub Classroom. Students who can change this file can change their grade: protect
+# .github in the settings of the organisation, or grade again with your own copy.
+name: Autograding Tests
+on: [push, workflow_dispatch]
+permissions:
+  contents: read
+jobs:
+  run-autograding-tests:
+    runs-on: ubuntu-latest
+    if: github.actor != 'github-classroom[bot]'
+    steps:
+      - uses: actions/checkout@v4
+        with:
+          path: submission
+          persist-credentials: false
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "3.13"
+      - run: python -m pip install @REQUIREMENTS@
+      - name: Let the grader isolate submissions in namespaces
+        run: sudo sysctl --write kernel.apparmor_restrict_unprivileged_userns=0 || true
+      - name: Grade
+        id: chainrule
+        run: |
+          cat > "$RUNNER_TEMP/points.toml" << 'END_OF_POINTS'
+@POINTS@
+          END_OF_POINTS
+          rm -rf submission/.git submission/.github
+          python -P -m chainrule grade submission --single @WORDS@ \\
+              --points "$RUNNER_TEMP/points.toml" --results github-classroom "$RUNNER_TEMP/result.json" || [ $? -eq 3 ]
+          echo "result=$(base64 --wrap=0 "$RUNNER_TEMP/result.json")" >> "$GITHUB_OUTPUT"
+      - uses: classroom-resources/autograding-grading-reporter@v1
+        env:
+          CHAINRULE_RESULTS: ${{ steps.chainrule.outputs.result }}
+        with:
+          runners: chainrule
+"""
+
+SCRIPT = '''\
+"""Grade the submission in the working directory, for classroom50: CLASSROOM/autograders/ASSIGNMENT/autograder.py."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+POINTS = @POINTS@
+REQUIREMENTS = @REQUIREMENTS@
+WORDS = @WORDS@
+
+subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
+with tempfile.TemporaryDirectory() as folder:
+    points, submission = Path(folder, "points.toml"), Path(folder, "submission")
+    points.write_text(POINTS, encoding="utf-8")
+    shutil.copytree(".", submission, symlinks=True, ignore=shutil.ignore_patterns(".*"))
+    command = [sys.executable, "-P", "-m", "chainrule", "grade", str(submission), "--single", *WORDS]
+    done = subprocess.run([*command, "--points", str(points), "--results", "classroom50", "result.json"])
+sys.exit(0 if done.returncode == 3 else done.returncode)
+'''
+
+
+def autograder(kind: str, task: GradedAssignment) -> bytes:
+    """Return the content of an autograder file by its ending; equal options give equal bytes.
+
+    kind  ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
+    """
+    if kind not in KINDS:
+        raise OptionError(f"an autograder's file ends in {', '.join(KINDS)}; found {quoted(kind)}")
+    if not all(word.isprintable() for word in task.words):
+        raise OptionError(f"{quoted(' '.join(task.words))}: expected printable characters only")
+    if task.draw_by is not None and task.seed is None:
+        raise OptionError("an autograder that draws by name needs --seed, so that a second grading draws the same")
+    return KINDS[kind](task)
+
+
+def _zip(task: GradedAssignment) -> bytes:
+    student = ""
+    words = shlex.join(task.words)
+    if task.draw_by is not None:
+        student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT)} "$ROOT/submission_metadata.json")\n'
+        words += ' --student "$STUDENT"'
+    files = {
+        "setup.sh": SETUP.encode(),
+        "run_autograder": RUN.replace("@STUDENT@", student).replace("@WORDS@", words).encode(),
+        "points.toml": task.scheme.to_toml().encode(),
+        "requirements.txt": "".join(f"{line}\n" for line in _requirements(task)).encode(),
+        **{f"library/chainrule/{name}": content for name, content in _library()},
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # stored: what is packed differs between zlibs
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = 3  # of Unix, whose permissions follow
+            entry.external_attr = (0o100755 if name in ("setup.sh", "run_autograder") else 0o100644) << 16
+            archive.writestr(entry, content)
+    return stream.getvalue()
+
+
+def _workflow(task: GradedAssignment) -> bytes:
+    if task.draw_by is not None:
+        raise OptionError("a workflow cannot draw by name: students would read the seed in it")
+    points = textwrap.indent(task.scheme.to_toml().rstrip(), " " * 10)
+    text = WORKFLOW.replace("@REQUIREMENTS@", shlex.join(_published(task)))
+    return text.replace("@WORDS@", shlex.join(task.words)).replace("@POINTS@", points).encode()
+
+
+def _script(task: GradedAssignment) -> bytes:
+    if task.draw_by is not None:
+        raise OptionError("classroom50's autograders are public: students would read the seed of a draw by name")
+    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.words}
+    text = SCRIPT
+    for name, value in values.items():
+        text = text.replace(name, repr(value))
+    return text.encode()
+
+
+KINDS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _workflow, ".py": _script}
+
+
+def _library() -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of every file of this library that grading needs, in order."""
+    for place in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
+        inside = place.relative_to(LIBRARY)
+        if place.is_file() and not LEFT_OUT.intersection(inside.parts):
+            yield inside.as_posix(), place.read_bytes()
+
+
+def _requirements(task: GradedAssignment) -> list[str]:
+    """Return the requirements of this library and of the packages that submissions may import."""
+    needed = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
+    return sorted({*needed, *_distributions(task)})
+
+
+def _published(task: GradedAssignment) -> list[str]:
+    return [f"chainrule=={__version__}", *_distributions(task)]
+
+
+def _distributions(task: GradedAssignment) -> list[str]:
+    """Return the distributions, in their installed versions, of the packages that submissions may import."""
+    by_package = dict(
+        metadata.packages_distributions() if task.packages else {}
+    )  # reads the files of every distribution
+    names = sorted({name for package in task.packages for name in by_package.get(package, [package])})
+    return [f"{name}=={metadata.version(name)}" for name in names]

@@ -1,0 +1,120 @@
+"""Points by part, from a small TOML file that a teacher writes.
+
+[points]                    # an entry for every part of the assignment; 0 for a part that earns nothing
+y = 2
+dx = 4
+dw = 2.5
+db = 1
+
+assignment = "Homework 3"   # title; optional, before [points]
+visibility = "visible"      # when students see the parts: visible, after_due_date, after_published or hidden; optional
+"""
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from chainrule.check.homework import Grade
+from chainrule.errors import FormatError, quoted, unknown_name
+from chainrule.reading import read_bytes
+
+LARGEST = 1 << 16  # bytes of the file
+MOST = 1e6  # points of a part
+VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
+KEYS = ("assignment", "visibility", "points")
+
+
+@dataclass(frozen=True)
+class PointScheme:
+    """Points of every part of an assignment.
+
+    points      points by part, in the order of the parts; at least one is positive
+    assignment  title of the assignment
+    visibility  when students see the result of a part, in the words of Gradescope
+    """
+
+    points: Mapping[str, float]
+    assignment: str = "homework"
+    visibility: str = VISIBILITIES[0]
+
+    @property
+    def total(self) -> float:
+        """Points of a submission that is right in every part."""
+        return _plain(math.fsum(self.points.values()))
+
+    def scores(self, grade: Grade) -> dict[str, float]:
+        """Return the points that a submission earns by part.
+
+        A submission in which something beside the parts is wrong or unchecked never earns full marks: if every part is
+        right, the cheapest part that has points earns none.
+        """
+        right = {one.part for one in grade.results if one.ok} if grade.judged else set[str]()
+        earned = {part: points if part in right else 0 for part, points in self.points.items()}
+        if grade.passed < len(right):
+            earned[min((part for part in right if earned[part]), key=lambda part: earned[part])] = 0
+        return earned
+
+    def score(self, grade: Grade) -> float:
+        """Return the points that a submission earns in all."""
+        return _plain(math.fsum(self.scores(grade).values()))
+
+    def to_toml(self) -> str:
+        """Return the scheme as the text of a TOML file."""
+        head = [f"{key} = {json.dumps(getattr(self, key), ensure_ascii=False)}" for key in KEYS[:2]]
+        return (
+            "\n".join([*head, "", "[points]", *(f"{part} = {points}" for part, points in self.points.items())]) + "\n"
+        )
+
+
+def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointScheme:
+    """Return the scheme in which every part earns one point."""
+    return PointScheme(dict.fromkeys(parts, 1), assignment)
+
+
+def read(path: Path, parts: Sequence[str]) -> PointScheme:
+    """Read the points of an assignment with these parts; FormatError for any file that is not as described above."""
+    content = read_bytes(path, LARGEST, FormatError)
+    try:
+        found: dict[str, Any] = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: not TOML: {error}") from None
+    for key in found:
+        if key not in KEYS:
+            raise FormatError(f"{path}: {unknown_name('entry', key, KEYS)}")
+    listed = found.get("points")
+    if not isinstance(listed, dict):
+        raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
+    points = _points(cast("dict[str, Any]", listed), parts, path)
+    title, visibility = found.get("assignment", path.stem), found.get("visibility", VISIBILITIES[0])
+    if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
+        raise FormatError(f"{path}: assignment is {quoted(title)}; expected up to 100 printable characters")
+    if visibility not in VISIBILITIES:
+        raise FormatError(f"{path}: {unknown_name('visibility', visibility, VISIBILITIES)}")
+    return PointScheme(points, title, visibility)
+
+
+def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict[str, float]:
+    """Return the points in the order of the parts."""
+    for part in listed:
+        if part not in parts:
+            raise FormatError(f"{path}: points: {unknown_name('part', part, tuple(parts))}")
+    points: dict[str, float] = {}
+    for part in parts:
+        if part not in listed:
+            raise FormatError(f"{path}: points: {part} has no entry; write 0 if it earns nothing")
+        value = listed[part]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
+            raise FormatError(f"{path}: points: {part} is {quoted(value)}; expected a number from 0 to {MOST:,.0f}")
+        points[part] = _plain(value)
+    if not any(points.values()):
+        raise FormatError(f"{path}: points: every part earns 0")
+    return points
+
+
+def _plain(value: float) -> float:
+    """Return a whole number as int, so that it is written without a decimal point."""
+    return int(value) if value == int(value) else value

@@ -1,0 +1,287 @@
+"""Isolation of a submission's process by the kernel, on Linux, with or without the rights of root.
+
+In new namespaces the process sees a file system that holds the standard library, the exposed packages and its own
+files, all read-only, and one small folder in memory to write to; no other process, no network, and no shared memory.
+It runs without capabilities, and as a user who owns nothing where the grader is root. Where namespaces cannot be had,
+it says why, and only that user, if any, remains.
+"""
+
+import glob
+import os
+import shutil
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from chainrule.check.guest import kernel
+
+SPACE, FILES = "64m", 1000  # of the writable folder
+SPARE_USER = 1_800_000_000  # the first of a million user numbers that nobody has
+NOBODY = 65534
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+NOT_LINUX = "namespaces exist on Linux only"
+
+
+@dataclass(frozen=True)
+class View:
+    """What a submission sees of the file system.
+
+    visible   files, and folders with their whole content
+    own       the same, of the submission itself: copied for a user who may not read the originals
+    writable  the working folder
+    hidden    folders that are hidden even if they lie in a visible one
+    """
+
+    visible: tuple[str, ...]
+    own: tuple[str, ...]
+    writable: str
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """The measures that hold.
+
+    reason  why namespaces could not be had; empty if the process is in them
+    user    whether it runs as a user who owns nothing
+    """
+
+    reason: str
+    user: bool
+
+
+def view_of(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
+    """Return the view of a submission: its files, Python, the exposed packages, but not this library."""
+    folders = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", f"{sys.base_prefix}/lib", os.path.dirname(os.__file__))
+    system = [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
+    sites = [
+        place for one in system for depth in ("", "*/") for place in glob.glob(f"{glob.escape(one)}/{depth}*-packages")
+    ]
+    shown = [path for path in libraries if os.path.exists(path)]
+    both = dict.fromkeys(form for path in shown for form in (path, os.path.realpath(path)))
+    return View((*system, *both), tuple(readable), writable, (*sites, library))
+
+
+def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Isolation:
+    """Isolate this process as far as the kernel permits.
+
+    In namespaces the isolated process is a child, which returns; its ancestors pass on how it ends.
+
+    watch       called in the ancestor that stays in the outer namespaces, as a thread: ends it with the host
+    namespaces  False to do without them
+    """
+    if sys.platform != "linux":
+        return Isolation(NOT_LINUX, False)
+    if not namespaces:
+        return _remain(view, "they were not asked for")
+    reports, writes = os.pipe()
+    outer = os.fork()
+    if outer == 0:
+        os.close(reports)
+        user = _enter_namespaces(view, writes)
+        os.write(writes, b"\0")
+        os.close(writes)
+        return Isolation("", user)
+    os.close(writes)
+    reason = os.read(reports, 1)
+    if reason == b"\0":
+        _pass_on(reports, watch)
+    reason += os.read(reports, 1000)
+    os.close(reports)
+    os.waitpid(outer, 0)
+    return _remain(view, reason.decode(errors="replace") or "the process that tried has ended")
+
+
+def _remain(view: View, reason: str) -> Isolation:
+    """Do what can be done without namespaces."""
+    user = _leave_root(view)
+    with suppress(OSError):
+        kernel.control(kernel.NO_NEW_PRIVILEGES, 1)
+    return Isolation(reason, user)
+
+
+def _enter_namespaces(view: View, writes: int) -> bool:
+    """Return in a grandchild that is isolated, whether as a user of its own; exit with a report if that fails."""
+    try:
+        kernel.control(kernel.DEATH_SIGNAL, signal.SIGKILL)
+        user, group = os.getuid(), os.getgid()
+        own = _spare_user() if user == 0 else None
+        spaces = kernel.NEW_MOUNTS | kernel.NEW_PROCESSES | kernel.NEW_NETWORK | kernel.NEW_IPC
+        kernel.unshare(spaces | (kernel.NEW_USER if user else 0))
+        if user:
+            _map(user, group)
+        _wait_for(os.fork(), None)
+        kernel.control(kernel.DEATH_SIGNAL, signal.SIGKILL)
+        _mount(view, user if own is None else own, copied=own is not None)
+        if own is None:
+            kernel.drop_capabilities()
+        kernel.control(kernel.NO_NEW_PRIVILEGES, 1)
+        _wait_for(os.fork(), writes)
+        if own is not None:
+            _become(own)
+        return own is not None
+    except BaseException as error:
+        os.write(writes, (f"{error.strerror}" if isinstance(error, OSError) else repr(error)).encode()[:900])
+        os._exit(1)
+
+
+def _map(user: int, group: int) -> None:
+    """Keep the numbers of user and group in the new user namespace."""
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with open(f"/proc/self/{name}", "w") as stream:
+            stream.write(text)
+
+
+def _wait_for(child: int, writes: int | None) -> None:
+    """Wait for a child, in its parent, reaping all others; report how it ended, and exit. Return in the child."""
+    if child == 0:
+        return
+    _release_streams(() if writes is None else (writes,))
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            if writes is not None:
+                with suppress(OSError):
+                    os.write(writes, struct.pack("<i", status))
+            os._exit(0)
+
+
+def _release_streams(kept: Sequence[int]) -> None:
+    """Close all files but these, so that only the submission holds the pipes of the host."""
+    last = -1
+    for number in (*sorted(kept), 1024):
+        os.closerange(last + 1, number)
+        last = number
+
+
+def _pass_on(reports: int, watch: Callable[[], None]) -> None:
+    """End as the isolated process ends."""
+    _release_streams((reports,))
+    threading.Thread(target=watch, daemon=True).start()
+    found = os.read(reports, 4)
+    status = struct.unpack("<i", found)[0] if len(found) == 4 else signal.SIGKILL
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number != signal.SIGKILL:
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    os._exit(os.WEXITSTATUS(status))
+
+
+def _mount(view: View, owner: int, copied: bool) -> None:
+    """Replace the file system by the view."""
+    root = view.writable
+    kernel.mount("", "/", "", kernel.RECURSIVE | kernel.PRIVATE)
+    kernel.mount("tmpfs", root, "tmpfs", kernel.NO_SUID | kernel.NO_DEV, f"size={SPACE},mode=755")
+    for path in view.visible:
+        _show(path, root)
+    for path in view.own:
+        (_copy if copied else _show)(path, root)
+    for path in view.hidden:
+        _hide(path, view.visible, root)
+    for path in DEVICES:
+        _make(path, root)
+        kernel.mount(path, root + path, "", kernel.BIND)
+    os.makedirs(root + root)
+    options = f"size={SPACE},nr_inodes={FILES},mode=700,uid={owner}"
+    kernel.mount("tmpfs", root + root, "tmpfs", kernel.NO_SUID | kernel.NO_DEV | kernel.NO_EXEC, options)
+    kernel.pivot(root)
+    flags = kernel.REMOUNT | kernel.BIND | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEV
+    kernel.mount("", "/", "", flags)
+    os.chdir(root)
+
+
+def _show(path: str, root: str) -> None:
+    """Show a path in the new root, unless a folder that is shown already holds it."""
+    if not os.path.exists(root + path) or not os.path.samefile(path, root + path):
+        _make(path, root)
+        kernel.bind(path, root + path)
+
+
+def _copy(path: str, root: str) -> None:
+    """Copy a file, or a folder with its content, to the same path in the new root, for all to read.
+
+    A pipe, or more than there is space for, is missing there: no submission can prevent its isolation.
+    """
+    os.makedirs(os.path.dirname(root + path), exist_ok=True)
+    with suppress(OSError):
+        if os.path.isdir(path):
+            shutil.copytree(path, root + path, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(path, root + path)
+    for place, _, files in os.walk(root + path):
+        os.chmod(place, 0o755)
+        for name in files:
+            os.chmod(os.path.join(place, name), 0o644)
+    if os.path.isfile(path):
+        os.chmod(root + path, 0o644)
+
+
+def _hide(path: str, visible: Sequence[str], root: str) -> None:
+    """Hide a folder of the new root, except for what is to be visible in it."""
+    if not os.path.isdir(root + path):
+        return
+    kernel.mount("tmpfs", root + path, "tmpfs", kernel.NO_SUID | kernel.NO_DEV, "size=1m,mode=755")
+    for other in visible:
+        if other.startswith(f"{path}/"):
+            _show(other, root)
+    kernel.mount("", root + path, "", kernel.REMOUNT | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEV)
+
+
+def _make(path: str, root: str) -> None:
+    """Make an empty file or folder where a path will be shown."""
+    if os.path.isdir(path):
+        os.makedirs(root + path, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(root + path), exist_ok=True)
+    os.close(os.open(root + path, os.O_CREAT | os.O_RDONLY, 0o644))
+
+
+def _spare_user() -> int:
+    """Return the number of a user that nobody has."""
+    return SPARE_USER + os.getpid() % 1_000_000
+
+
+def _become(user: int) -> None:
+    """Give up the rights of root for those of a user; of nobody where that user cannot exist."""
+    os.setgroups([])
+    try:
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    except OSError:  # a container that maps few users
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def _is_readable(path: str) -> bool:
+    """Return whether this user may read a file, or enter a folder and read the files directly in it."""
+    if not os.path.isdir(path):
+        return os.access(path, os.R_OK)
+    inside = [entry.path for entry in os.scandir(path)] if os.access(path, os.R_OK | os.X_OK) else [path]
+    return all(os.access(one, os.R_OK) for one in inside)
+
+
+def _leave_root(view: View) -> bool:
+    """Return whether this process could give up the rights of root and still reads what it needs."""
+    if os.getuid() != 0:
+        return False
+    user = _spare_user()
+    child = os.fork()
+    if child == 0:
+        try:
+            _become(user)
+            os._exit(0 if all(map(_is_readable, (*view.visible, *view.own))) else 1)
+        except BaseException:
+            os._exit(1)
+    if os.waitpid(child, 0)[1] != 0:
+        return False
+    for number in (user, NOBODY):
+        with suppress(OSError):
+            os.chown(view.writable, number, number)
+            break
+    _become(user)
+    return True

@@ -1,0 +1,32 @@
+"""How much a report gives away: from verdicts alone to the mistake and its correction."""
+
+from dataclasses import replace
+
+from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
+
+VERDICTS, NUMBERS, TERMS, ALL = range(4)
+LEVELS = (
+    "verdicts alone",
+    "the first wrong number of each result, and its cell",
+    "the terms of its sum, expected and found, and the page of the derivation",
+    "the mistake, and how to correct it",
+)
+KEPT = (UNWRITTEN, "not-checked", "fails", "not-finite")  # no hints: they say that something is missing or fails
+
+
+def limited(report: Report, level: int) -> Report:
+    """Return a report that gives away no more than a level of hints."""
+    return replace(report, rows=tuple(_limited(row, level) for row in report.rows))
+
+
+def _limited(row: Row, level: int) -> Row:
+    if level >= ALL or row.ok:
+        return row
+    kept = tuple(one for one in row.diagnoses if one.name in KEPT)
+    pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
+    if level >= TERMS:
+        kept = (*kept, *(Diagnosis("see-derivation", "is derived step by step", page) for page in pages))
+    first = row.first if row.first is None or level >= TERMS else replace(row.first, terms=())
+    if level == VERDICTS:
+        return replace(row, diagnoses=kept, worst=None, first=None)
+    return replace(row, diagnoses=kept, first=first)

@@ -1,0 +1,84 @@
+"""What holds on this machine: every attempt of `guest/trials.py` is made, and those that got through are listed."""
+
+import os
+import signal
+import socket
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chainrule.check.guest import trials
+from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
+
+SECONDS, MEMORY = 60, 2 << 30
+LEAVING = "leave_process"
+NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in trials.ATTEMPTS)
+LIBRARY = Path(__file__).parents[2] / "reference" / "convolution.py"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The attempts that are stopped, by name, in the order in which they are made.
+
+    fence       whether the fence, which is made of Python, stops it when a submission is Python code alone
+    kernel      whether the kernel stops it, whatever code runs
+    protection  what the kernel has granted
+    """
+
+    fence: dict[str, bool]
+    kernel: dict[str, bool]
+    protection: Protection
+
+
+def survey(namespaces: bool = True) -> Survey:
+    """Make every attempt twice, once without the kernel's namespaces and once without the fence.
+
+    namespaces  False to find out what the kernel stops where it grants none
+    """
+    fence, _ = _stopped(fence=True, namespaces=False)
+    kernel, protection = _stopped(fence=False, namespaces=namespaces)
+    return Survey(fence, kernel, protection)
+
+
+def _stopped(fence: bool, namespaces: bool) -> tuple[dict[str, bool], Protection]:
+    """Return the attempts that are stopped, and the protection that the kernel granted."""
+    folders = tempfile.TemporaryDirectory(prefix="chainrule-trials-")
+    with folders as name, socket.create_server(("127.0.0.1", 0)) as server:
+        folder = Path(os.path.realpath(name))
+        folder.chmod(0o755)
+        (folder / "neighbour.py").write_text("a neighbour's work")
+        places = {
+            "neighbour": str(folder / "neighbour.py"),
+            "written": str(folder / "written"),
+            "library": str(LIBRARY),
+            "grader": os.getpid(),
+            "port": server.getsockname()[1],
+        }
+        own = folder / "own.py"
+        own.write_text(f"PLACES = {places!r}\n{Path(trials.__file__).read_text(encoding='utf-8')}", encoding="utf-8")
+        allowed = Permissions((own,), package_folders(), MEMORY, fence, namespaces)
+        told = list[Protection]()
+        with open_file(own, Limits(SECONDS), stranger=allowed, protected=told.append) as file:
+            through = file.layer("Trial").forward(np.ones((1, 1)))
+        passed = [bool(one) for one in through]
+        passed = [
+            one and (attempt.__name__ != LEAVING or _is_left(str(own)))
+            for one, attempt in zip(passed, trials.ATTEMPTS, strict=True)
+        ]
+    return dict(zip(NAMES, [not one for one in passed], strict=True)), told[0]
+
+
+def _is_left(path: str) -> bool:
+    """Return whether a process that was given a path is still alive, and kill it."""
+    found = not Path("/proc").is_dir()
+    time.sleep(0.2)
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if path.encode() in (place / "cmdline").read_bytes():
+                found = True
+                os.kill(int(place.name), signal.SIGKILL)
+    return found

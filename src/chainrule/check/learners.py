@@ -1,0 +1,209 @@
+"""The check of a learner's layer or loss: its own probes, other batch sizes and inputs, and a layer that is guessed."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.check import probes, students
+from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
+from chainrule.check.extra_checks import ONE, OVERWRITTEN, KnownProbe, extra_checks, failed
+from chainrule.check.first_wrong import with_first_wrong
+from chainrule.check.guessing import guess
+from chainrule.check.hinge import MulticlassHinge
+from chainrule.check.host.remote import RemoteLoss
+from chainrule.check.judging import LayerJudge, LossJudge
+from chainrule.check.layouts import ArrayLayout
+from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
+from chainrule.check.rows import output_row
+from chainrule.check.student_losses import SubmittedLoss
+from chainrule.check.students import SubmittedLayer
+from chainrule.check.subjects import LayerSubject, LossSubject, Values
+from chainrule.check.unchecked import complete
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
+from chainrule.layers import BatchNorm2D, Layer
+from chainrule.shapes import text
+from chainrule.student import Student
+from chainrule.student.losses import LossFunctions
+
+TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
+SECOND = 1e-9
+
+
+@dataclass(frozen=True)
+class LearnerTask:
+    """What a learner's layer should compute, as far as it is known.
+
+    against    the layer; None to guess it from the output
+    shape      of one input; None to choose it
+    larger     another shape of one input; empty to choose it
+    layouts    of x, y and the parameters where they differ from this library's
+    constants  names of arrays that are not parameters
+    """
+
+    against: Layer | None = None
+    shape: tuple[int, ...] | None = None
+    larger: tuple[int, ...] = ()
+    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
+    constants: tuple[str, ...] = ()
+
+
+def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a learner's layer; a function that is not written yet has a row that says so."""
+    try:
+        return _written(given, task, seed)
+    except UnwrittenError as error:
+        row = unwritten(given.name, error)
+        return Report(given.name, (row,) if row.tensor == "y" else (*check_output(given, task, seed), row))
+
+
+def unwritten(name: str, error: UnwrittenError) -> Row:
+    """Return the row of a function that is not written yet: y for a forward, x for a backward."""
+    return replace(
+        failed(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
+    )
+
+
+def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
+    """Return the row of y alone, for a layer without a backward; no row if the intended layer is not known."""
+    if task.against is None:
+        return []
+    meant = LayerSubject(task.against, task.shape or probes.shape_for(task.against), engine="numpy")
+    subject = students.matched_to(copy.deepcopy(given), meant, task.layouts)
+    values = students.values(subject, probes.samples(meant.shape), seed, meant)
+    probe = prepare(subject, values, seed, LayerJudge(meant, subject.layouts))
+    return with_diagnoses([Examination(probe, {}, (output_row(probe, 0.0),))])
+
+
+def _written(given: Student, task: LearnerTask, seed: int) -> Report:
+    """Return the report of a learner's layer."""
+    subject, meant, notes = _matched_layer(given, task, seed)
+    constants, count = task.constants, probes.samples(subject.shape)
+    first = students.values(subject, count, seed + 2, meant)
+    unchecked = complete(subject, first, constants, meant is not None, seed)
+    subject.values, other = (students.values(subject, count, number, meant) for number in (seed, seed + 2))
+    notes.insert(0, on_shape(subject.shape))
+    judge = LayerJudge(meant, subject.layouts) if meant is not None else None
+    probe = prepare(subject, subject.values, seed, judge)
+    found = examine(probe, earlier=other)
+    others, alone = _batches(subject, found, task.larger, seed)
+    rows = with_diagnoses([found, *others])
+    rows = [with_first_wrong(row, probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
+    if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
+        rows += [row for row in [ties(probe, found)] if row]
+    rows += [] if any(row.is_wrong for row in rows) else alone
+    rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
+    return Report(given.name, (*rows, *unchecked), tuple(notes))
+
+
+def _first_wrong(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether a row is that of the first wrong gradient on the first probe."""
+    wrong = next((one for one in rows if one.is_wrong and one.tensor != "y"), None)
+    return wrong is not None and (row.tensor, row.method) == (wrong.tensor, wrong.method)
+
+
+def check_loss(
+    source: Any, meant: LossSubject | MulticlassHinge, seed: int, name: str | None, labels: bool = False
+) -> Report:
+    """Return the report of a learner's loss.
+
+    labels  whether the targets are classes, given one-hot
+    """
+    try:
+        return _written_loss(source, meant, seed, name, labels)
+    except UnwrittenError as error:
+        return Report(name or meant.name, (unwritten(name or meant.name, error),))
+
+
+def _written_loss(
+    source: Any, meant: LossSubject | MulticlassHinge, seed: int, name: str | None, labels: bool
+) -> Report:
+    code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
+    subject = SubmittedLoss(code, code.name, meant)
+    subject.values, other = (probes.predictions(meant.name, number, labels) for number in (seed, seed + 2))
+    subject.gradients(other, np.array(1.0))
+    found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
+    rows = with_diagnoses([found])
+    return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions 5×4",))
+
+
+def _matched_layer(
+    given: Student, task: LearnerTask, seed: int
+) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
+    """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
+    student, notes, against, shape = copy.deepcopy(given), list[str](), task.against, task.shape
+    if against is not None:
+        meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
+        subject = students.matched_to(student, meant, task.layouts)
+    else:
+        subject = students.alone(student, shape)
+        values = students.values(subject, 2, seed)
+        meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
+        if meant is not None:
+            subject = students.matched_to(student, meant)
+            notes.append(f"forward computes {meant.name}")
+    return students.unused(given, subject), meant, notes
+
+
+def _has_remark(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
+    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
+
+
+def extra_rows(found: Examination, other: Values) -> list[Row]:
+    """Return the rows of mistakes that do not show at the probe."""
+    rows = {row.tensor: row for row in found.rows}
+    right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
+    tolerances = {tensor: max(SECOND, 4 * row.tolerance) for tensor, row in rows.items()}
+    tolerances.setdefault("y", max(tolerances.values()))
+    known = KnownProbe(found.probe, found.claimed, tolerances, frozenset(right))
+    return extra_checks(known, other, judged=found.probe.judge is not None and "y" in right)
+
+
+def _batches(
+    subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
+) -> tuple[list[Examination], list[Row]]:
+    """Check other batch sizes, and another input size where the code and the layer accept it.
+
+    Returns what was found on these probes, and the rows that are wrong for a batch of one alone. The latter get no
+    diagnosis of a classic mistake, since many mistakes give the same result on one sample.
+    """
+    judge = first.probe.judge
+    if not isinstance(judge, LayerJudge):
+        return [], []
+    tolerances = {row.tensor: max(SECOND, 4 * row.tolerance) for row in first.rows}
+    count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
+    found = list[Examination]()
+    for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, 1)):
+        if shape != subject.shape and not _accepts(judge, shape):
+            continue
+        if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
+            continue  # the variance of a single value is zero
+        meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
+        other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
+        try:
+            there = prepare(
+                other, students.values(other, samples, seed + 1, meant), seed, LayerJudge(meant, subject.layouts)
+            )
+            found.append(quick_check(there, tolerances))
+        except StudentError as error:
+            if shape == subject.shape:
+                return found, [failed(subject.name, f"batch of {samples}", error)]
+    one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
+    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
+    return [each for each in found if len(each.probe.values["x"]) > 1], single
+
+
+def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
+    """Return whether a layer has the same parameters on inputs of another shape."""
+    try:
+        return LayerSubject(judge.meant.layer, shape, engine="numpy").parameters == judge.meant.parameters
+    except ShapeError:
+        return False
+
+
+def on_shape(shape: tuple[int, ...]) -> str:
+    """Return the note about the shape of an input."""
+    return f"on inputs {text(shape)}"

@@ -1,0 +1,162 @@
+"""`chainrule export`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chainrule.cli import options
+
+if TYPE_CHECKING:
+    from chainrule.model import Model
+    from chainrule.runs.jobs import Job
+
+
+MEASURED = 500  # training images on which activations are measured
+
+
+@click.command(short_help="Write a trained network for other software: ONNX, C.")
+@click.argument("run", metavar="RUN", type=options.PATH)
+@click.option("--onnx", "onnx_file", metavar="FILE", type=options.PATH, help="Write an ONNX file, which must be new.")
+@click.option(
+    "--opset",
+    metavar="N",
+    type=options.WHOLE,
+    help="Version of ONNX's operators; by default the lowest, from 13, that has all the network needs.",
+)
+@click.option("--c", "c_folder", metavar="FOLDER", type=options.PATH, help="Write C99 files into a folder.")
+@click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, a module and a page.")
+@click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
+@click.option("--int8", is_flag=True, help="With --c: in integer arithmetic, measured on the run's training images.")
+@click.option("--raw-input", is_flag=True, help="Leave out the normalisation: inputs are what the first layer reads.")
+@options.accept_changes
+def export(
+    run: Path,
+    onnx_file: Path | None,
+    opset: int | None,
+    c_folder: Path | None,
+    wasm_file: Path | None,
+    train: bool,
+    int8: bool,
+    raw_input: bool,
+    accept_changes: bool,
+) -> None:
+    """Write the network of RUN for other software; docs/deploying.md says how to use it there.
+
+    RUN is a run folder or a file that holds a model: .safetensors, .onnx, .keras or .h5.
+    """
+    from chainrule.errors import OptionError
+
+    if onnx_file is None and c_folder is None and wasm_file is None:
+        raise OptionError("say what to write: --onnx FILE, --c FOLDER or --wasm FILE")
+    for option, given in (("--train", train), ("--int8", int8)):
+        if given and c_folder is None:
+            raise OptionError(f"{option} is for C: give --c FOLDER too")
+    if int8 and (train or raw_input):
+        raise OptionError("--int8 goes with neither --train nor --raw-input")
+    if onnx_file:
+        _require_new(onnx_file)
+    model, job = _open(run, accept_changes=accept_changes)
+    if onnx_file:
+        facts = _facts(model, run, job, accept_changes=accept_changes)
+        click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
+    if raw_input:
+        _leave_out_normalisation(model)
+    if c_folder:
+        click.echo(_write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train))
+    if wasm_file:
+        click.echo(_write_wasm(model, wasm_file))
+
+
+def _require_new(file: Path) -> None:
+    """Refuse a file that exists, or that cannot be written, before the work instead of after it."""
+    from chainrule.cli import run_paths
+    from chainrule.errors import RunError
+
+    run_paths.require_writable(file)
+    if file.exists():
+        raise RunError(f"{file} exists already; choose another name, or remove it")
+
+
+def _open(run: Path, *, accept_changes: bool) -> "tuple[Model, Job | None]":
+    """Return the model of a run folder or a file, on the NumPy engine: nothing is computed with it."""
+    from chainrule.cli import opened
+    from chainrule.loading import load
+    from chainrule.runs.folder import CONFIG
+
+    if run.is_dir() and not (run / CONFIG).is_file():
+        return load(run, engine="numpy"), None
+    return opened.model_and_job(run, engine="numpy", accept_changes=accept_changes)
+
+
+def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:
+    """Return what is known of the training that made a model, as texts: its data, its length, what it reached."""
+    from chainrule.cli import opened
+
+    if job is None:
+        return {}
+    folder = run if run.is_dir() else run.parent
+    found = opened.run(folder, accept_changes=accept_changes)
+    facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(found.history.epochs)}
+    facts |= {"steps": len(found.history), "batch_size": job.recipe.batch_size, "optimizer": job.recipe.optimizer.name}
+    if found.evaluation and _is_final(model, folder):
+        facts |= {f"test_{name}": value for name, value in found.evaluation.items() if isinstance(value, float)}
+    return {name: str(value) for name, value in facts.items()}
+
+
+def _is_final(model: "Model", folder: Path) -> bool:
+    """Return whether a model has the weights that its run was evaluated with; those of the best epoch may differ."""
+    import numpy as np
+
+    from chainrule.files import read_tensors
+    from chainrule.runs.folder import MODEL
+
+    final = read_tensors(folder / MODEL, "model")[0] if (folder / MODEL).is_file() else {}
+    return all(np.array_equal(value, final.get(name, ())) for name, value in model.weights.items())
+
+
+def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
+    """Write an ONNX file, and return a line that says what it holds."""
+    from chainrule.export.onnx_model import input_units, model_message, write
+    from chainrule.shapes import text
+
+    message = model_message(model, facts, opset=opset, raw_input=raw_input)
+    write(message, file)
+    size, version = file.stat().st_size, message.opsets[0].version
+    ends = f"x N×{text(model.input_shape)} ({input_units(model, raw_input)}), y N×{text(model.output_shape)}"
+    return f"{file}: {ends}, opset {version}, {size / 1000:,.0f} kB"
+
+
+def _leave_out_normalisation(model: "Model") -> None:
+    from chainrule.data.normalisation import Normalisation
+
+    model.normalisation = Normalisation("none")
+
+
+def _write_c(model: "Model", folder: Path, *, train: bool) -> str:
+    """Write C files, and return a line that says which, and how much memory the program needs."""
+    from chainrule.export.c import write_c
+
+    return str(write_c(model, folder, train=train))
+
+
+def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
+    """Write C files in integer arithmetic, and return lines with the accuracy before and after."""
+    from chainrule.errors import OptionError
+    from chainrule.export.c import Quantised, write_c
+
+    if job is None:
+        raise OptionError("--int8 measures activations on training images: it needs a run folder, not a model file")
+    training, test = job.choice.load(job.recipe.seed)
+    integers = Quantised(model, training.x[:MEASURED])
+    before = float((model.predict(test.x).argmax(1) == test.y).mean())
+    after = integers.accuracy(test.x, test.y)
+    written = write_c(model, folder, int8=integers)
+    return f"{written}\naccuracy on {test.name}: {before:.2%} before, {after:.2%} in integers"
+
+
+def _write_wasm(model: "Model", file: Path) -> str:
+    """Write a WebAssembly module, its JavaScript and a page, and return a line that names them."""
+    from chainrule.export.c.wasm import write_wasm
+
+    return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file))

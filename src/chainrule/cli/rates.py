@@ -1,0 +1,71 @@
+"""`chainrule rates`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chainrule.cli import options, train_options
+from chainrule.cli.options import NUMBER
+
+OF_THE_SEARCH = ("low", "high", "count", "picture", "quiet", "as_json")
+
+
+@click.command(short_help="Find a learning rate.")
+@click.option("--low", type=NUMBER, default=1e-6, show_default=True, metavar="X", help="First learning rate.")
+@click.option("--high", type=NUMBER, default=1.0, show_default=True, metavar="X", help="Last learning rate.")
+@click.option(
+    "--steps", "count", type=options.WHOLE, default=100, show_default=True, metavar="N", help="Steps to take."
+)
+@click.option("--picture", metavar="FILE.png", type=options.PATH, help="Plot the loss over the rate.")
+@train_options.network
+@train_options.material
+@train_options.step
+@options.machine
+@options.quiet
+@options.as_json
+def rates(**given: Any) -> None:
+    """Find a learning rate for a network, data and the options of a step, which are those of `chainrule train`.
+
+    The network takes steps at rates that rise from one to the next. The suggested rate is a tenth of the one at which
+    the loss is lowest.
+    """
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import format_loss, json_out, line
+    from chainrule.figures.files import save
+    from chainrule.training.rate_search import search_rates
+
+    picture: Path | None = given["picture"]
+    run_paths.require_writable(picture)
+    trainer, name = _trainer(given)
+    found = search_rates(trainer, given["low"], given["high"], given["count"])
+    if picture is not None:
+        save(found.plot(f"{name}: {trainer.recipe.optimizer.name}, batch {trainer.recipe.batch_size}"), picture)
+    if given["as_json"]:
+        pairs = {"rates": found.rates.tolist(), "losses": found.losses.tolist()}
+        json_out({"suggested": found.suggested, "lowest": found.lowest, "diverged": found.diverged, **pairs})
+        return
+    end = "then it grows" if found.diverged else "and the search ends"
+    loss = format_loss(float(found.smoothed.min()))
+    click.echo(f"suggested rate {found.suggested:.2g}: a tenth of the one at which the loss is lowest")
+    click.echo(f"the loss is lowest, {loss}, at {found.lowest:.2g}; {end} at {found.rates[-1]:.2g}")
+    if picture is not None:
+        line(picture)
+
+
+def _trainer(given: dict[str, Any]) -> tuple[Any, str]:
+    """Return a trainer of the network and data that the options name, and the name of the network."""
+    from chainrule.cli import custom_data, jobs
+    from chainrule.training.samples import Samples
+
+    wanted: dict[str, Any] = dict.fromkeys(train_options.COURSE) | given
+    entry = jobs.entry(wanted)
+    choice = jobs.choice(entry, wanted)
+    recipe = jobs.recipe(entry, choice.name, wanted)
+    words = jobs.words(entry, recipe, given)
+    where: dict[str, Any] = {"folder": given["data_folder"], "offline": given["offline"]}
+    training, _ = choice.load(recipe.seed, progress=not given["quiet"], **where)
+    said = jobs.with_recipe_options(entry, wanted)
+    recipe = custom_data.adapt_recipe(recipe, training, said, own=custom_data.is_custom(choice.name))
+    model = entry.build(training.shape, training.classes, **words)
+    return model.trainer(recipe, Samples.of_dataset(training, model.output_shape[-1])), entry.name

@@ -1,0 +1,93 @@
+"""Cross-correlation and its gradients, in JAX: all three are cross-correlations. Equations: `reference.convolution`.
+
+Along one axis, with stride s, dilation d, kernel K and outputs H′: dx slides the turned kernel over dy, whose entries
+are s apart; dw slides dy, its entries s apart, over x in steps of d, with samples in the place of channels.
+"""
+
+from chainrule.engines.jax.arrays import Array, lax, spread_bias
+from chainrule.shapes import Padding, Pair
+
+ONE: Pair = (1, 1)
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+def cross_correlate(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Pair = ONE,
+    padding: Padding = NO_PADDING,
+    dilation: Pair = ONE,
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
+    """Compute `reference.cross_correlate` by XLA's convolution, which does not flip the kernel."""
+    y = lax.conv_general_dilated(
+        x, _turned(w, flip), stride, padding, rhs_dilation=dilation, feature_group_count=groups
+    )
+    return y if b is None else y + spread_bias(b, 4)
+
+
+def cross_correlate_dx(
+    dy: Array,
+    w: Array,
+    *,
+    size: Pair,
+    stride: Pair = ONE,
+    padding: Padding = NO_PADDING,
+    dilation: Pair = ONE,
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
+    """Compute `reference.cross_correlate_dx`; the padding completes dx to its size, and is negative where it crops."""
+    C_out, C_group, *kernel = w.shape
+    turned = _turned(w, not flip).reshape(groups, C_out // groups, C_group, *kernel).swapaxes(1, 2)
+    around: list[Pair] = []
+    for axis in (0, 1):
+        reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
+        last = stride[axis] * (dy.shape[2 + axis] - 1)
+        around.append((reach - before, size[axis] - 1 - last + before))
+    return lax.conv_general_dilated(
+        dy,
+        turned.reshape(groups * C_group, C_out // groups, *kernel),
+        ONE,
+        around,
+        lhs_dilation=stride,
+        rhs_dilation=dilation,
+        feature_group_count=groups,
+    )
+
+
+def cross_correlate_dw(
+    x: Array,
+    dy: Array,
+    *,
+    kernel: Pair,
+    stride: Pair = ONE,
+    padding: Padding = NO_PADDING,
+    dilation: Pair = ONE,
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
+    """Compute `reference.cross_correlate_dw`; the padding completes dw to its size, and is negative where it crops."""
+    around: list[Pair] = []
+    for axis in (0, 1):
+        reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
+        last = stride[axis] * (dy.shape[2 + axis] - 1)
+        around.append((before, reach + last + 1 - x.shape[2 + axis] - before))
+    dw = lax.conv_general_dilated(
+        x,
+        dy,
+        dilation,
+        around,
+        rhs_dilation=stride,
+        dimension_numbers=("CNHW", "IOHW", "CNHW"),
+        batch_group_count=groups,
+    )
+    return _turned(dw, flip)
+
+
+def _turned(w: Array, flip: bool) -> Array:
+    """Return the kernel rotated by 180° where it is flipped."""
+    return w[:, :, ::-1, ::-1] if flip else w

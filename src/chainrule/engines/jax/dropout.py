@@ -1,0 +1,17 @@
+"""Dropout, in JAX. Equations: `chainrule.reference.dropout`."""
+
+import math
+
+from chainrule.engines.jax.arrays import Array, jnp
+from chainrule.randomness import mix_array
+
+
+def dropout(x: Array, *, rate: float, stream: int, seed: Array, step: Array, first: int = 0) -> Array:
+    """Compute `reference.dropout` with the mask of the whole batch; u ≥ rate is decided on the 53 bits of u."""
+    key = jnp.asarray(seed).astype(jnp.uint64)
+    for coordinate in (stream, step):
+        key = mix_array(key, jnp.asarray(coordinate).astype(jnp.uint64))
+    rows = mix_array(key, jnp.arange(first, first + len(x), dtype=jnp.uint64)[:, None])
+    bits = mix_array(rows, jnp.arange(math.prod(x.shape[1:]), dtype=jnp.uint64)[None, :])
+    kept = (bits >> jnp.uint64(11)) >= jnp.uint64(math.ceil(rate * 2**53))
+    return jnp.where(kept.reshape(x.shape), x / (1 - rate), 0)

@@ -1,0 +1,97 @@
+"""Pooling, in JAX, by XLA's reductions of windows. Equations: `reference.pooling`."""
+
+import numpy as np
+
+from chainrule.engines.jax.arrays import Array, jnp, lax
+from chainrule.shapes import Padding, Pair, output_size
+
+NO_PADDING: Padding = ((0, 0), (0, 0))
+NOTHING = np.iinfo(np.int32).max  # index of the padding
+
+
+def max_pool(
+    x: Array, *, window: Pair, stride: Pair | None = None, padding: Padding = NO_PADDING
+) -> tuple[Array, Array]:
+    """Compute `reference.max_pool` as a reduction of cells with their flat indices.
+
+    Which of two cells wins does not depend on their order: NaN, then the larger, then the smaller index.
+    """
+    cells = jnp.broadcast_to(jnp.arange(x.shape[2] * x.shape[3], dtype=jnp.int32).reshape(x.shape[2:]), x.shape)
+    empty = jnp.asarray(-jnp.inf, x.dtype), jnp.int32(NOTHING)
+    y, winner = lax.reduce_window(
+        (x, cells), empty, _winner, (1, 1, *window), (1, 1, *(stride or window)), [(0, 0), (0, 0), *padding]
+    )
+    return y, winner
+
+
+def max_pool_dx(dy: Array, winner: Array, *, size: Pair) -> Array:
+    """Compute `reference.max_pool_dx` as one scatter-add to the flat indices of the winners."""
+    planes, outputs = dy.shape[0] * dy.shape[1], dy.shape[2] * dy.shape[3]
+    rows = jnp.arange(planes)[:, None]
+    dx = jnp.zeros((planes, size[0] * size[1]), dy.dtype)
+    dx = dx.at[rows, winner.reshape(planes, outputs)].add(dy.reshape(planes, outputs), mode="promise_in_bounds")
+    return dx.reshape(*dy.shape[:2], *size)
+
+
+def average_pool(
+    x: Array,
+    *,
+    window: Pair,
+    stride: Pair | None = None,
+    padding: Padding = NO_PADDING,
+    divisor: str = "cells",
+) -> Array:
+    """Compute `reference.average_pool` as a sum of windows, divided."""
+    stride, around = stride or window, [(0, 0), (0, 0), *padding]
+    sums = lax.reduce_window(x, _zero(x), lax.add, (1, 1, *window), (1, 1, *stride), around)
+    return sums / _divisors(x.shape[2:], window, stride, padding, divisor).astype(x.dtype)
+
+
+def average_pool_dx(
+    dy: Array,
+    *,
+    size: Pair,
+    window: Pair,
+    stride: Pair | None = None,
+    padding: Padding = NO_PADDING,
+    divisor: str = "cells",
+) -> Array:
+    """Compute `reference.average_pool_dx` as sums of windows over the shares, which are a stride apart."""
+    stride = stride or window
+    shares = dy / _divisors(size, window, stride, padding, divisor).astype(dy.dtype)
+    around: list[Pair] = [(0, 0), (0, 0)]
+    for axis in (0, 1):
+        last, before = stride[axis] * (dy.shape[2 + axis] - 1), padding[axis][0]
+        around.append((window[axis] - 1 - before, size[axis] - 1 - last + before))
+    spread = lax.pad(
+        shares, _zero(dy), [(*ends, apart - 1) for ends, apart in zip(around, (1, 1, *stride), strict=True)]
+    )
+    return lax.reduce_window(spread, _zero(dy), lax.add, (1, 1, *window), (1, 1, 1, 1), "VALID")
+
+
+def _winner(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Return the cell and index that win; padding loses against every cell."""
+    (x, index), (x_other, other_index) = one, other
+    is_nan, other_is_nan = x != x, x_other != x_other
+    same = (x == x_other) | (is_nan & other_is_nan)
+    padding, other_padding = index == NOTHING, other_index == NOTHING
+    larger = (x > x_other) | (is_nan & ~other_is_nan) | (same & (index < other_index))
+    wins = ~padding & (larger | other_padding)
+    return jnp.where(wins, x, x_other), jnp.where(wins, index, other_index)
+
+
+def _zero(x: Array) -> Array:
+    return jnp.zeros((), x.dtype)
+
+
+def _divisors(size: Pair, window: Pair, stride: Pair, padding: Padding, divisor: str) -> np.ndarray:
+    """Return the divisor of each window's sum: (H', W'), or (1, 1) if it is the same for all."""
+    if divisor == "cells":
+        return np.multiply.outer(*map(_cells_under, size, window, stride, padding))
+    return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
+
+
+def _cells_under(size: int, window: int, stride: int, padding: Pair) -> np.ndarray:
+    """Return the number of cells under each window along one axis, without padding."""
+    starts = stride * np.arange(output_size(size, window, stride, padding)) - padding[0]
+    return np.minimum(starts + window, size) - np.maximum(starts, 0)

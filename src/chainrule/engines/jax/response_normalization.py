@@ -1,0 +1,28 @@
+"""Local response normalisation, in JAX. Equations: `chainrule.reference.response_normalization`."""
+
+from chainrule.engines.jax.arrays import Array, jnp, lax
+
+
+def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    """Compute `reference.local_response_norm` from the sums of windows of channels."""
+    return x * _scales(x, size, alpha, k) ** -beta
+
+
+def local_response_norm_dx(
+    dy: Array, x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
+    """Compute `reference.local_response_norm_dx`; the sums of both passes run over the same windows."""
+    s = _scales(x, size, alpha, k)
+    scaled = dy * s**-beta
+    return scaled - (2 * alpha * beta / size) * x * _window_sums(scaled * x / s, size)
+
+
+def _scales(x: Array, size: int, alpha: float, k: float) -> Array:
+    return k + alpha / size * _window_sums(jnp.square(x), size)
+
+
+def _window_sums(values: Array, size: int) -> Array:
+    """Return the sum over the window of each channel."""
+    reach, others = size // 2, values.ndim - 2
+    window, around = (1, 2 * reach + 1, *[1] * others), [(0, 0), (reach, reach), *[(0, 0)] * others]
+    return lax.reduce_window(values, jnp.zeros((), values.dtype), lax.add, window, (1,) * values.ndim, around)

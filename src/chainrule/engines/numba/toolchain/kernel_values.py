@@ -1,0 +1,393 @@
+"""Values of a kernel that is compiled: numbers, arrays and tiles, and arithmetic on numbers.
+
+Numbers of two types meet as in numba, in which kernels were compiled before: an integer and a float as float64.
+
+What is known while compiling is a value of Python's (a number, None, a tuple, a function, a class) and leaves no code.
+
+Tried with numba 0.68 (llvmlite 0.50), of which llvmlite's `ir` is used alone, and no type is read off a pointer.
+"""
+
+# The values of kernels are of any type, and llvmlite has no types.
+# pyright: basic
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from llvmlite import ir as _ir
+
+ir: Any = _ir  # llvmlite has no type annotations
+
+
+class Unsupported(NotImplementedError):
+    """A kernel has a line that this compiler does not know."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The type of a number; stored: as elements of arrays."""
+
+    name: str
+    bitwidth: int
+    llvm: Any
+    stored: Any
+
+    @property
+    def real(self) -> bool:
+        """Whether numbers of this type are floats."""
+        return self.name.startswith("float")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+BYTE, HALF, WHOLE, REAL = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
+KINDS = {
+    each.name: each
+    for each in (
+        Kind("bool", 8, ir.IntType(1), BYTE),
+        Kind("int32", 32, HALF, HALF),
+        Kind("int64", 64, WHOLE, WHOLE),
+        Kind("uint64", 64, WHOLE, WHOLE),
+        Kind("float32", 32, ir.FloatType(), ir.FloatType()),
+        Kind("float64", 64, REAL, REAL),
+    )
+}
+BOOL, INT32, INT64, UINT64, FLOAT32, FLOAT64 = KINDS.values()
+
+
+NOTHING = object()  # type of the result of a function that returns none
+
+
+class Literal(NamedTuple):
+    """The type of an integer that is known."""
+
+    literal_value: int
+
+
+class KernelNumber(NamedTuple):
+    """A number that is known when the kernel runs."""
+
+    kind: Kind
+    value: Any
+
+
+class KernelArray(NamedTuple):
+    """An array: the address of its first element, its shape, and its strides in elements."""
+
+    kind: Kind
+    pointer: Any
+    shape: tuple[Any, ...]
+    strides: tuple[Any, ...]
+    contiguous: bool
+
+
+class TileValue(NamedTuple):
+    """A tile (see `vectors.Tile`), in registers."""
+
+    tile: Any
+    value: Any
+
+
+Value: TypeAlias = Any  # one of these, or a value of Python's
+
+_OF_PYTHON: list[tuple[Any, Kind]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
+_OF_NUMPY = {np.dtype(kind.name).type: kind for kind in KINDS.values()}
+
+OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, instruction of integers, of floats
+    "Add": (operator.add, "add", "fadd"),
+    "Sub": (operator.sub, "sub", "fsub"),
+    "Mult": (operator.mul, "mul", "fmul"),
+    "Div": (operator.truediv, "", "fdiv"),
+    "FloorDiv": (operator.floordiv, "", ""),
+    "Mod": (operator.mod, "", ""),
+    "BitAnd": (operator.and_, "and_", ""),
+    "BitOr": (operator.or_, "or_", ""),
+    "BitXor": (operator.xor, "xor", ""),
+    "LShift": (operator.lshift, "shl", ""),
+    "RShift": (operator.rshift, "", ""),
+    "Pow": (operator.pow, "", ""),
+}
+COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "Eq": (operator.eq, "=="),
+    "NotEq": (operator.ne, "!="),
+    "Lt": (operator.lt, "<"),
+    "LtE": (operator.le, "<="),
+    "Gt": (operator.gt, ">"),
+    "GtE": (operator.ge, ">="),
+}
+
+
+def pointer_to(kind: Any) -> Any:
+    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
+    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
+
+
+def known(value: Value) -> bool:
+    """Return whether a value is a number of Python's."""
+    return isinstance(value, bool | int | float)
+
+
+def of_python(value: Any) -> Value:
+    """Return an object of Python's as a value: numbers of NumPy's keep their type."""
+    if isinstance(value, np.generic) and type(value) in _OF_NUMPY:
+        kind = _OF_NUMPY[type(value)]
+        return KernelNumber(kind, kind.llvm(value.item()))
+    if isinstance(value, np.dtype):
+        return KINDS[value.name]
+    return value
+
+
+def kind_of(value: Value) -> Kind:
+    """Return the type of a number."""
+    if isinstance(value, KernelNumber):
+        return value.kind
+    for of, kind in _OF_PYTHON:
+        if isinstance(value, of):
+            return kind
+    raise Unsupported(f"{value!r} is no number")
+
+
+def unified(a: Kind, b: Kind) -> Kind:
+    """Return the type of the result where numbers of two types meet."""
+    if a is b:
+        return a
+    kinds = {a, b}
+    if UINT64 in kinds:
+        raise Unsupported("uint64 and another type")
+    if not a.real and not b.real:
+        return INT64
+    return FLOAT64
+
+
+def common(a: Kind, b: Kind) -> Kind:
+    """Return the type of a variable that is given numbers of two types."""
+    return unified(a, b)
+
+
+def numbers_in(value: Value) -> list[Any]:
+    """Return LLVM's values in a value, in order."""
+    if isinstance(value, KernelNumber | TileValue):
+        return [value.value]
+    if isinstance(value, KernelArray):
+        return [value.pointer, *(each for part in (*value.shape, *value.strides) for each in numbers_in(part))]
+    if isinstance(value, tuple):
+        return [each for part in value for each in numbers_in(part)]
+    return []
+
+
+def rebuilt(like: Value, numbers: Any) -> Value:
+    """Return the value with such numbers that is otherwise like another; numbers: an iterator."""
+    if isinstance(like, KernelNumber):
+        return KernelNumber(like.kind, next(numbers))
+    if isinstance(like, TileValue):
+        return TileValue(like.tile, next(numbers))
+    if isinstance(like, KernelArray):
+        pointer = next(numbers)
+        shape = tuple(rebuilt(each, numbers) for each in like.shape)
+        strides = tuple(rebuilt(each, numbers) for each in like.strides)
+        return KernelArray(like.kind, pointer, shape, strides, like.contiguous)
+    if isinstance(like, tuple):
+        parts = [rebuilt(each, numbers) for each in like]
+        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+    return like
+
+
+def signature_of(value: Value) -> Any:
+    """Return what all values that share slots have in common."""
+    if isinstance(value, KernelNumber):
+        return value.kind.name
+    if isinstance(value, TileValue):
+        return ("tile", value.tile)
+    if isinstance(value, KernelArray):
+        return ("array", value.kind.name, len(value.shape), value.contiguous)
+    if isinstance(value, tuple):
+        return (type(value).__name__, *map(signature_of, value))
+    return value
+
+
+class Arithmetic:
+    """Emitter of arithmetic at the place of a builder."""
+
+    builder: Any
+
+    def number(self, value: Value, kind: Kind | None = None) -> KernelNumber:
+        """Return a value as a number of a type, or of its own."""
+        if known(value):
+            own = kind or kind_of(value)
+            return KernelNumber(own, own.llvm(float(value) if own.real else int(value)))
+        if not isinstance(value, KernelNumber):
+            raise Unsupported(f"{value!r} is no number")
+        return value if kind is None or kind is value.kind else KernelNumber(kind, self._cast(value, kind))
+
+    def _cast(self, given: KernelNumber, kind: Kind) -> Any:
+        of, value = given
+        if kind is BOOL:
+            if of.real:
+                return self.builder.fcmp_unordered("!=", value, of.llvm(0.0))
+            return self.builder.icmp_signed("!=", value, of.llvm(0))
+        if of.real:
+            if not kind.real:
+                return (self.builder.fptoui if kind is UINT64 else self.builder.fptosi)(value, kind.llvm)
+            return (self.builder.fpext if kind is FLOAT64 else self.builder.fptrunc)(value, kind.llvm)
+        if kind.real:
+            unsigned = of in (BOOL, UINT64)
+            return (self.builder.uitofp if unsigned else self.builder.sitofp)(value, kind.llvm)
+        if of is BOOL:
+            return self.builder.zext(value, kind.llvm)
+        if kind.bitwidth > of.bitwidth:
+            return self.builder.sext(value, kind.llvm)
+        return self.builder.trunc(value, kind.llvm) if kind.bitwidth < of.bitwidth else value
+
+    def whole(self, value: Value) -> Any:
+        """Return an integer as LLVM's of 64 bits."""
+        return self.number(value, INT64).value
+
+    def truth(self, value: Value) -> Any:
+        """Return whether a value is true: of Python's if that is known, else LLVM's."""
+        if isinstance(value, KernelNumber):
+            return self.number(value, BOOL).value
+        if isinstance(value, KernelArray | TileValue):
+            raise Unsupported("the truth of an array")
+        return bool(value)
+
+    def plus(self, a: Value, b: Value) -> Value:
+        """Return a + b."""
+        return self.binary("Add", a, b)
+
+    def minus(self, a: Value, b: Value) -> Value:
+        """Return a − b."""
+        return self.binary("Sub", a, b)
+
+    def times(self, a: Value, b: Value) -> Value:
+        """Return a · b."""
+        return self.binary("Mult", a, b)
+
+    def product(self, numbers: Sequence[Value]) -> Value:
+        """Return the product of integers."""
+        result: Value = 1
+        for number in numbers:
+            result = self.times(result, number)
+        return result
+
+    def binary(self, name: str, a: Value, b: Value) -> Value:
+        """Return the result of an operator."""
+        if name not in OPERATORS:
+            raise Unsupported(name)
+        function, whole, real = OPERATORS[name]
+        if known(a) and known(b):
+            return function(a, b)
+        if isinstance(a, tuple) and not isinstance(a, KernelNumber | KernelArray):
+            return function(a, b)
+        if name == "Pow":
+            return self._power(a, b)
+        if whole and (same := self._unchanged(name, a, b)) is not None:
+            return same
+        kind = unified(kind_of(a), kind_of(b))
+        if kind is INT32 or (kind is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
+            kind = INT64
+        if name == "Div" and not kind.real:
+            kind = FLOAT64
+        left, right = self.number(a, kind).value, self.number(b, kind).value
+        if kind.real:
+            if name in ("FloorDiv", "Mod") or not real:
+                raise Unsupported(f"{name} of floats")
+            return KernelNumber(kind, getattr(self.builder, real)(left, right))
+        if name in ("FloorDiv", "Mod"):
+            return KernelNumber(kind, self._divided(name, left, right, b, kind))
+        if name == "RShift":
+            return KernelNumber(kind, (self.builder.lshr if kind is UINT64 else self.builder.ashr)(left, right))
+        flags = ("nsw",) if kind is INT64 and name in ("Add", "Sub", "Mult") else ()
+        return KernelNumber(kind, getattr(self.builder, whole)(left, right, **({"flags": flags} if flags else {})))
+
+    def _unchanged(self, name: str, a: Value, b: Value) -> Value | None:
+        """Return a or b where an operation with 0 or 1 leaves it as it is; None where it does not."""
+        for one, other, first in ((a, b, True), (b, a, False)):
+            if type(other) is int and isinstance(one, KernelNumber) and one.kind is INT64:
+                if other == 0 and (name == "Add" or (name == "Sub" and first)):
+                    return one
+                if name == "Mult" and other in (0, 1):
+                    return one if other else 0
+        return None
+
+    def _divided(self, name: str, a: Any, b: Any, given: Value, kind: Kind) -> Any:
+        """Return a // b or a % b, rounded down; 0 where b is."""
+        build = self.builder
+        if kind is UINT64:
+            raise Unsupported("division of uint64")
+        if known(given) and given > 0:
+            if given & (given - 1) == 0:
+                if name == "Mod":
+                    return build.and_(a, kind.llvm(given - 1))
+                return build.ashr(a, kind.llvm(given.bit_length() - 1))
+            rest = build.srem(a, b)
+            below = build.icmp_signed("<", rest, kind.llvm(0))
+            if name == "Mod":
+                return build.select(below, build.add(rest, b), rest)
+            return build.sub(build.sdiv(a, b), build.zext(below, kind.llvm))
+        zero = build.icmp_signed("==", b, kind.llvm(0))
+        safe = build.select(zero, kind.llvm(1), b)
+        quotient, rest = build.sdiv(a, safe), build.srem(a, safe)
+        apart = build.icmp_signed("<", build.xor(a, safe), kind.llvm(0))
+        down = build.and_(apart, build.icmp_signed("!=", rest, kind.llvm(0)))
+        found = build.select(down, build.add(rest, safe), rest) if name == "Mod" else None
+        if found is None:
+            found = build.sub(quotient, build.zext(down, kind.llvm))
+        return build.select(zero, kind.llvm(0), found)
+
+    def _power(self, a: Value, b: Value) -> Value:
+        """Return a to a whole power that is known, by squaring; or to a float."""
+        if type(b) is int and 0 < b < 65:
+            result, square = None, a
+            while b:
+                if b & 1:
+                    result = square if result is None else self.times(result, square)
+                b >>= 1
+                square = self.times(square, square) if b else square
+            return result
+        kind = unified(kind_of(a), kind_of(b))
+        if not kind.real:
+            raise Unsupported("a power")
+        return KernelNumber(kind, self.intrinsic("pow", kind, self.number(a, kind).value, self.number(b, kind).value))
+
+    def intrinsic(self, name: str, kind: Kind, *arguments: Any) -> Any:
+        """Return the result of one of LLVM's functions on floats of a type."""
+        shape = ir.FunctionType(kind.llvm, [kind.llvm] * len(arguments))
+        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [kind.llvm], shape)
+        return self.builder.call(function, arguments)
+
+    def compared(self, name: str, a: Value, b: Value) -> Value:
+        """Return the result of a comparison."""
+        if name in ("Is", "IsNot"):
+            same = a is b if a is None or b is None or isinstance(a, bool) else None
+            if same is None:
+                raise Unsupported("is")
+            return same == (name == "Is")
+        if name not in COMPARISONS:
+            raise Unsupported(name)
+        function, sign = COMPARISONS[name]
+        if not isinstance(a, KernelNumber) and not isinstance(b, KernelNumber):
+            if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+                raise Unsupported("tuples compared")
+            return function(a, b)
+        kind = unified(kind_of(a), kind_of(b))
+        left, right = self.number(a, kind).value, self.number(b, kind).value
+        if kind.real:
+            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        else:
+            compare = self.builder.icmp_unsigned if kind in (UINT64, BOOL) else self.builder.icmp_signed
+        return KernelNumber(BOOL, compare(sign, left, right))
+
+    def negative(self, value: Value) -> Value:
+        """Return −x."""
+        if known(value):
+            return -value
+        kind = kind_of(value)
+        if kind.real:
+            return KernelNumber(kind, self.builder.fsub(kind.llvm(-0.0), value.value))
+        return self.minus(0, value)

@@ -1,0 +1,284 @@
+/* How a kernel slides over an image, padded or not: sizes of the image in memory, the result, the kernel. */
+typedef struct {
+    int channels, height, width;
+    int filters, rows, columns;
+    int kernel_height, kernel_width, stride_y, stride_x, dilation_y, dilation_x;
+    int top, left, groups, flip;
+} sliding;
+
+/* The image with zeros around it: the cells that windows read, rows x columns from (-top, -left) on. Each row holds its
+   cells 0, stride, 2 stride ..., then 1, stride + 1 ... and so on: neighbouring windows read neighbouring cells. */
+INLINE void zero_padded(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
+                        int columns, int stride)
+{
+    int cells = columns / stride;
+    for (int c = 0; c < channels; c++) {
+        for (int e = 0; e < rows * columns; e++)
+            y[c * rows * columns + e] = 0;
+        for (int i = 0; i < height && i + top < rows; i++)
+            UNROLL
+            for (int phase = 0; phase < stride; phase++) {
+                int before = phase < left ? (left - phase + stride - 1) / stride : 0, first = before * stride + phase - left;
+                int count = first < width ? (width - 1 - first) / stride + 1 : 0;
+                const float *from = x + (c * height + i) * width + first;
+                float *to = y + (c * rows + i + top) * columns + phase * cells + before;
+                count = count < cells - before ? count : cells - before;
+                INDEPENDENT
+                for (int j = 0; j < count; j++)
+                    to[j] = from[j * stride];
+            }
+    }
+}
+
+/* Where a padded row holds cell k of the first window. */
+INLINE int column_of(const sliding *s, int k)
+{
+    return k % s->stride_x * (s->width / s->stride_x) + k / s->stride_x;
+}
+
+/* Every cell stride_y i, stride_x j of the image. */
+INLINE void sampled(const float *x, float *y, int channels, int height, int width, int rows, int columns, int stride_y,
+                    int stride_x)
+{
+    for (int c = 0; c < channels; c++)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++)
+                y[(c * rows + i) * columns + j] = x[(c * height + i * stride_y) * width + j * stride_x];
+}
+
+/* Some neighbours of a row, y[j] = x[FILTERS j] + plus[j], four at a time where there are four. */
+INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int count, int relu)
+{
+#if LANES > 1
+    if (count >= 4) {
+        UNROLL
+        for (int first = 0; first < count; first += 4) {
+            int j = first + 4 > count ? count - 4 : first;
+            const float *cell = x + FILTERS * j;
+            vector_4 sum = {cell[0], cell[FILTERS], cell[2 * FILTERS], cell[3 * FILTERS]};
+            if (plus)
+                sum += *(const vector_4 *)(plus + j);
+            *(vector_4 *)(y + j) = relu ? RECTIFIED(sum) : sum;
+        }
+        return;
+    }
+#endif
+    UNROLL
+    for (int j = 0; j < count; j++) {
+        float sum = x[FILTERS * j];
+        if (plus)
+            sum += plus[j];
+        y[j] = relu && sum <= 0 ? 0 : sum;
+    }
+}
+
+/* FILTERS filters at rows x columns positions:
+   y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]
+   x: the padded image; w: [c][u][v][o], filters side by side; count: filters that exist; relu: max(0, y) */
+INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
+                                         const sliding *s, int rows, int columns, int count, int relu)
+{
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH, MOST = 24 };
+    vector_FILTERS sum[MOST][VECTORS];
+    float found[MOST * FILTERS];
+    UNROLL
+    for (int t = 0; t < rows * columns; t++)
+        UNROLL
+        for (int k = 0; k < VECTORS; k++)
+            sum[t][k] = *(const vector_FILTERS *)(b + k * LENGTH);
+    for (int c = 0; c < s->channels; c++)
+        for (int u = 0; u < s->kernel_height; u++)
+            for (int v = 0; v < s->kernel_width; v++) {
+                const float *cell = x + (c * s->height + u * s->dilation_y) * s->width + column_of(s, v * s->dilation_x);
+                UNROLL
+                for (int t = 0; t < rows * columns; t++) {
+                    float value = cell[t / columns * s->stride_y * s->width + t % columns];
+                    UNROLL
+                    for (int k = 0; k < VECTORS; k++)
+                        sum[t][k] += value * *(const vector_FILTERS *)(w + k * LENGTH);
+                }
+                w += FILTERS;
+            }
+    UNROLL
+    for (int t = 0; t < rows * columns; t++)
+        UNROLL
+        for (int k = 0; k < VECTORS; k++)
+            *(vector_FILTERS *)(found + t * FILTERS + k * LENGTH) = sum[t][k];
+    for (int o = 0; o < count; o++)
+        UNROLL
+        for (int i = 0; i < rows; i++)
+            store_run_FILTERS(found + i * columns * FILTERS + o, plus ? plus + (o * s->rows + i) * s->columns : plus,
+                              y + (o * s->rows + i) * s->columns, columns, relu);
+}
+
+/* The same with LANES positions of a row side by side in a vector, and a vector for each filter. */
+INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
+                                        const sliding *s, int count, int relu)
+{
+    vector sum[FILTERS];
+    UNROLL
+    for (int o = 0; o < FILTERS; o++)
+        sum[o] = b[o] - (vector){0};
+    for (int c = 0; c < s->channels; c++)
+        for (int u = 0; u < s->kernel_height; u++)
+            for (int v = 0; v < s->kernel_width; v++) {
+                const float *cell = x + (c * s->height + u * s->dilation_y) * s->width + column_of(s, v * s->dilation_x);
+                vector cells = *(const vector *)cell;
+                UNROLL
+                for (int o = 0; o < FILTERS; o++)
+                    sum[o] += w[o] * cells;
+                w += FILTERS;
+            }
+    UNROLL
+    for (int o = 0; o < FILTERS; o++)
+        if (o < count) {
+            int at = o * s->rows * s->columns;
+            if (plus)
+                sum[o] += *(const vector *)(plus + at);
+            *(vector *)(y + at) = relu ? RECTIFIED(sum[o]) : sum[o];
+        }
+}
+
+/* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v], in blocks of FILTERS
+   filters; tiles of tall x broad positions, the last of which may overlap the one before; tall 0: vectors of a row */
+INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
+                                    const sliding *s, int blocks, int tall, int broad, int count, int relu)
+{
+    int taps = s->channels * s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
+    for (int block = 0; block < blocks; block++)
+        for (int top = 0; top < s->rows; top += tall ? tall : 1)
+            for (int left = 0; left < s->columns; left += broad) {
+                int i = top + tall > s->rows ? s->rows - tall : top;
+                int j = left + broad > s->columns ? s->columns - broad : left;
+                int at = block * FILTERS * plane + i * s->columns + j;
+                const float *cells = x + i * s->stride_y * s->width + j, *more = plus ? plus + at : plus;
+                const float *kernel = w + block * FILTERS * taps, *bias = b + block * FILTERS;
+                if (tall)
+                    cross_correlate_tile_FILTERS(cells, kernel, bias, more, y + at, s, tall, broad, count, relu);
+                else
+                    cross_correlate_row_FILTERS(cells, kernel, bias, more, y + at, s, count, relu);
+            }
+}
+
+/* A kernel for each channel: y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], in
+   tiles of tall rows of FILTERS positions, the last of which may overlap the one before */
+INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
+                                              const sliding *s, int tall, int relu)
+{
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MOST = 4 };
+    int taps = s->kernel_height * s->kernel_width, step = s->stride_y * s->width;
+    for (int c = 0; c < s->channels; c++)
+        for (int top = 0; top < s->rows; top += tall)
+            for (int left = 0; left < s->columns; left += LENGTH) {
+                int i = top + tall > s->rows ? s->rows - tall : top;
+                int j = left + LENGTH > s->columns ? s->columns - LENGTH : left;
+                const float *cells = x + c * s->height * s->width + i * step + j;
+                vector_FILTERS sum[MOST];
+                UNROLL
+                for (int t = 0; t < tall; t++)
+                    sum[t] = b[c] - (vector_FILTERS){0};
+                UNROLL
+                for (int e = 0; e < taps; e++) {
+                    int u = e / s->kernel_width * s->dilation_y, v = column_of(s, e % s->kernel_width * s->dilation_x);
+                    UNROLL
+                    for (int t = 0; t < tall; t++)
+                        sum[t] += w[c * taps + e] * *(const vector_FILTERS *)(cells + t * step + u * s->width + v);
+                }
+                UNROLL
+                for (int t = 0; t < tall; t++) {
+                    int at = (c * s->rows + i + t) * s->columns + j;
+                    if (plus)
+                        sum[t] += *(const vector_FILTERS *)(plus + at);
+                    *(vector_FILTERS *)(y + at) = relu ? RECTIFIED(sum[t]) : sum[t];
+                }
+            }
+}
+
+/* The same, position by position */
+INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *y,
+                                      const sliding *s, int relu)
+{
+    int taps = s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
+    for (int e = 0; e < s->channels * plane; e++) {
+        int c = e / plane, i = e % plane / s->columns, j = e % s->columns;
+        float value = b[c];
+        for (int t = 0; t < taps; t++) {
+            int u = t / s->kernel_width * s->dilation_y, v = column_of(s, t % s->kernel_width * s->dilation_x);
+            value += x[(c * s->height + i * s->stride_y + u) * s->width + v + j] * w[c * taps + t];
+        }
+        if (plus)
+            value += plus[e];
+        y[e] = relu && value <= 0 ? 0 : value;
+    }
+}
+
+/* The positions first <= i < last of an axis whose cell stride i + offset lies on the image. */
+static void positions_on_image(int size, int positions, int stride, int offset, int *first, int *last)
+{
+    *first = offset < 0 ? (stride - 1 - offset) / stride : 0;
+    *last = offset < size ? (size - 1 - offset) / stride + 1 : 0;
+    *last = *last < positions ? *last : positions;
+    *first = *first < *last ? *first : *last;
+}
+
+/* All products of a cross-correlation, kernel element by kernel element; what is summed is chosen by `into`:
+   0: y[o,i,j] += x[c,h,k] w[o,c,u,v]   1: dx[c,h,k] += dy[o,i,j] w[o,c,u,v]   2: dw[o,c,u,v] += dy[o,i,j] x[c,h,k]
+   where h = s i + d u - top, k = s j + d v - left lie on the image */
+INLINE void cross_correlate_products(const float *read_x, float *write_x, const float *read_w, float *write_w,
+                                     const float *read_y, float *write_y, const sliding *s, int into)
+{
+    int channels = s->channels / s->groups, filters = s->filters / s->groups;
+    for (int o = 0; o < s->filters; o++)
+        for (int c = 0; c < channels; c++)
+            for (int u = 0; u < s->kernel_height; u++)
+                for (int v = 0; v < s->kernel_width; v++) {
+                    int i, top, bottom, left, right;
+                    int down = s->flip ? s->kernel_height - 1 - u : u, along = s->flip ? s->kernel_width - 1 - v : v;
+                    int tap = ((o * channels + c) * s->kernel_height + down) * s->kernel_width + along;
+                    int channel = (o / filters * channels + c) * s->height;
+                    int y_offset = u * s->dilation_y - s->top, x_offset = v * s->dilation_x - s->left;
+                    float sum = 0, weight = into == 2 ? 0 : read_w[tap];
+                    positions_on_image(s->height, s->rows, s->stride_y, y_offset, &top, &bottom);
+                    positions_on_image(s->width, s->columns, s->stride_x, x_offset, &left, &right);
+                    for (i = top; i < bottom; i++) {
+                        int from = (channel + i * s->stride_y + y_offset) * s->width + x_offset;
+                        int at = (o * s->rows + i) * s->columns;
+                        INDEPENDENT
+                        for (int j = left; j < right; j++) {
+                            if (into == 0)
+                                write_y[at + j] += read_x[from + j * s->stride_x] * weight;
+                            if (into == 1)
+                                write_x[from + j * s->stride_x] += read_y[at + j] * weight;
+                            if (into == 2)
+                                sum += read_y[at + j] * read_x[from + j * s->stride_x];
+                        }
+                    }
+                    if (into == 2)
+                        write_w[tap] += sum;
+                }
+}
+
+/* y[o,i,j] = b[o] (untied: b[o,i,j]) + sum over c,u,v of x[c, s i + d u - top, s j + d v - left] w[o,c,u,v] */
+static void cross_correlate(const float *x, const float *w, const float *b, float *y, const sliding *s, int untied)
+{
+    int plane = s->rows * s->columns;
+    for (int e = 0; e < s->filters * plane; e++)
+        y[e] = b ? b[untied ? e : e / plane] : 0;
+    cross_correlate_products(x, 0, w, 0, 0, y, s, 0);
+}
+
+/* dx[c,h,k] = sum over o,i,j,u,v of dy[o,i,j] w[o,c,u,v]   where h = s i + d u - top, k = s j + d v - left */
+static void cross_correlate_dx(const float *dy, const float *w, float *dx, const sliding *s)
+{
+    for (int e = 0; e < s->channels * s->height * s->width; e++)
+        dx[e] = 0;
+    cross_correlate_products(0, dx, w, 0, dy, 0, s, 1);
+}
+
+/* dw[o,c,u,v] = sum over i,j of dy[o,i,j] x[c, s i + d u - top, s j + d v - left] */
+static void cross_correlate_dw(const float *x, const float *dy, float *dw, const sliding *s)
+{
+    for (int e = 0; e < s->filters * s->channels / s->groups * s->kernel_height * s->kernel_width; e++)
+        dw[e] = 0;
+    cross_correlate_products(x, 0, 0, dw, dy, 0, s, 2);
+}

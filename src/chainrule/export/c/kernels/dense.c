@@ -1,0 +1,55 @@
+/* Some rows of y = W x + b, a vector of products for each. */
+INLINE void dense_rows(const float *x, const float *w, const float *b, float *y, int inputs, int rows)
+{
+    vector sum[8];
+    int whole = inputs / LANES * LANES;
+    UNROLL
+    for (int o = 0; o < rows; o++)
+        sum[o] = (vector){0};
+    for (int c = 0; c < whole; c += LANES)
+        UNROLL
+        for (int o = 0; o < rows; o++)
+            sum[o] += *(const vector *)(w + o * inputs + c) * *(const vector *)(x + c);
+    for (int o = 0; o < rows; o++) {
+        float total = b ? b[o] : 0;
+        for (int k = 0; k < LANES; k++)
+            total += EACH(sum[o], k);
+        for (int c = whole; c < inputs; c++)
+            total += w[o * inputs + c] * x[c];
+        y[o] = total;
+    }
+}
+
+/* y[o] = b[o] + sum over c of w[o,c] x[c] */
+INLINE void dense(const float *x, const float *w, const float *b, float *y, int inputs, int outputs)
+{
+    int o = 0;
+    for (; o + 8 <= outputs; o += 8)
+        dense_rows(x, w + o * inputs, b ? b + o : b, y + o, inputs, 8);
+    for (; o + 2 <= outputs; o += 2)
+        dense_rows(x, w + o * inputs, b ? b + o : b, y + o, inputs, 2);
+    for (; o < outputs; o++)
+        dense_rows(x, w + o * inputs, b ? b + o : b, y + o, inputs, 1);
+}
+
+/* dx[c] = sum over o of dy[o] w[o,c] */
+static void dense_dx(const float *dy, const float *w, float *dx, int inputs, int outputs)
+{
+    for (int c = 0; c < inputs; c++)
+        dx[c] = 0;
+    for (int o = 0; o < outputs; o++) {
+        INDEPENDENT
+        for (int c = 0; c < inputs; c++)
+            dx[c] += dy[o] * w[o * inputs + c];
+    }
+}
+
+/* dw[o,c] = dy[o] x[c] */
+static void dense_dw(const float *x, const float *dy, float *dw, int inputs, int outputs)
+{
+    for (int o = 0; o < outputs; o++) {
+        INDEPENDENT
+        for (int c = 0; c < inputs; c++)
+            dw[o * inputs + c] = dy[o] * x[c];
+    }
+}

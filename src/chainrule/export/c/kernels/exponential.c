@@ -1,0 +1,50 @@
+/* 2^n, and q = e^r - 1 of the rest r = x - n log 2, |r| <= (log 2) / 2; x is limited to where e^x is finite, and
+   float arithmetic alone makes n, so that loops of it become loops of vectors. */
+INLINE float exponential_parts(float x, float *q)
+{
+    union {
+        float value;
+        uint32_t bits;
+    } n, power;
+    float r;
+    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    n.value = x * 0x1.715476p+0f + 0x1.8p+23f;
+    power.bits = (n.bits - 0x4b400000u + 127u) << 23;
+    n.value -= 0x1.8p+23f;
+    r = x - n.value * 0x1.62e4p-1f - n.value * 0x1.7f7d1cp-20f;
+    *q = r + r * r * (0.5f + r * (0x1.555556p-3f + r * (0x1.555556p-5f + r * (0x1.111112p-7f + r * 0x1.6c16c2p-10f))));
+    return power.value;
+}
+
+/* e^x */
+INLINE float exponential(float x)
+{
+    float q, power = exponential_parts(x, &q);
+    return power * q + power;
+}
+
+/* e^x - 1, with all digits near 0 */
+INLINE float exponential_less_one(float x)
+{
+    float q, power = exponential_parts(x, &q);
+    return power * q + (power - 1);
+}
+
+/* 1/(1 + e^-x) */
+INLINE float logistic(float x)
+{
+    return 1 / (1 + exponential(-x));
+}
+
+/* (e^2x - 1)/(e^2x + 1) */
+INLINE float hyperbolic_tangent(float x)
+{
+    float e = exponential_less_one(2 * x);
+    return e / (e + 2);
+}
+
+/* The probability that a standard normal variable is at most x: erfc(-x/sqrt 2)/2 */
+INLINE float normal_distribution(float x)
+{
+    return 0.5f * erfcf(-0x1.6a09e6p-1f * x);
+}

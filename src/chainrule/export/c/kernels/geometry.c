@@ -1,0 +1,43 @@
+/* y[m] = x[m - before] where x has that entry, else 0; four axes of the lengths in x and in y */
+static void pad(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
+{
+    int m[4];
+    for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
+        for (m[1] = 0; m[1] < y_shape[1]; m[1]++)
+            for (m[2] = 0; m[2] < y_shape[2]; m[2]++)
+                for (m[3] = 0; m[3] < y_shape[3]; m[3]++) {
+                    int at = 0, inside = 1;
+                    for (int a = 0; a < 4; a++) {
+                        int k = m[a] - before[a];
+                        inside = inside && k >= 0 && k < x_shape[a];
+                        at = at * x_shape[a] + k;
+                    }
+                    *y++ = inside ? x[at] : 0;
+                }
+}
+
+/* y[m] = x[m + before] */
+static void crop(const float *x, float *y, const int *x_shape, const int *y_shape, const int *before)
+{
+    int m[4];
+    for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
+        for (m[1] = 0; m[1] < y_shape[1]; m[1]++)
+            for (m[2] = 0; m[2] < y_shape[2]; m[2]++)
+                for (m[3] = 0; m[3] < y_shape[3]; m[3]++) {
+                    int at = 0;
+                    for (int a = 0; a < 4; a++)
+                        at = at * x_shape[a] + m[a] + before[a];
+                    *y++ = x[at];
+                }
+}
+
+/* y[m] = x[k] where k[axes[a]] = m[a]; steps[a]: entries of x from one m[a] to the next */
+static void permute(const float *x, float *y, const int *y_shape, const int *steps)
+{
+    int m[4];
+    for (m[0] = 0; m[0] < y_shape[0]; m[0]++)
+        for (m[1] = 0; m[1] < y_shape[1]; m[1]++)
+            for (m[2] = 0; m[2] < y_shape[2]; m[2]++)
+                for (m[3] = 0; m[3] < y_shape[3]; m[3]++)
+                    *y++ = x[m[0] * steps[0] + m[1] * steps[1] + m[2] * steps[2] + m[3] * steps[3]];
+}

@@ -1,0 +1,44 @@
+/* y[c,i,j] = gamma[k] n + beta[k]   n = (x[c,i,j] - mean[g]) / sqrt(variance[g] + epsilon); g: the group of c, of D
+   channels; k: c, or c mod D where the groups share their scales */
+static void group_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
+                       int groups, int D, int plane, int shared, float epsilon)
+{
+    for (int g = 0; g < groups; g++)
+        statistics_of(x + g * D * plane, D * plane, mean + g, variance + g);
+    for (int e = 0; e < groups * D * plane; e++) {
+        int c = e / plane, g = c / D, k = shared ? c % D : c;
+        y[e] = gamma[k] * (x[e] - mean[g]) / sqrtf(variance[g] + epsilon) + beta[k];
+    }
+}
+
+/* dx = (gamma[k] dy - a[g] - n b[g]) / sqrt(variance[g] + epsilon)
+   a[g] = 1/M sum of gamma[k] dy, b[g] = 1/M sum of gamma[k] dy n, over the group */
+static void group_norm_dx(const float *dy, const float *x, const float *gamma, const float *mean,
+                          const float *variance, float *dx, int groups, int D, int plane, int shared, float epsilon)
+{
+    for (int g = 0; g < groups; g++) {
+        float a = 0, b = 0, deviation = sqrtf(variance[g] + epsilon), M = (float)(D * plane);
+        for (int e = g * D * plane; e < (g + 1) * D * plane; e++) {
+            float slope = gamma[shared ? e / plane % D : e / plane] * dy[e];
+            a += slope / M;
+            b += slope * (x[e] - mean[g]) / deviation / M;
+        }
+        for (int e = g * D * plane; e < (g + 1) * D * plane; e++) {
+            float slope = gamma[shared ? e / plane % D : e / plane] * dy[e];
+            dx[e] = (slope - a - (x[e] - mean[g]) / deviation * b) / deviation;
+        }
+    }
+}
+
+/* dgamma[k] = sum over i,j of dy n, dbeta[k] = sum over i,j of dy; shared, also over the groups */
+static void group_norm_dw(const float *dy, const float *x, const float *mean, const float *variance, float *dgamma,
+                          float *dbeta, int groups, int D, int plane, int shared, float epsilon)
+{
+    for (int k = 0; k < (shared ? D : groups * D); k++)
+        dgamma[k] = dbeta[k] = 0;
+    for (int e = 0; e < groups * D * plane; e++) {
+        int c = e / plane, g = c / D, k = shared ? c % D : c;
+        dgamma[k] += dy[e] * (x[e] - mean[g]) / sqrtf(variance[g] + epsilon);
+        dbeta[k] += dy[e];
+    }
+}

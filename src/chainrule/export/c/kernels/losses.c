@@ -1,0 +1,140 @@
+/* loss = 1/2 sum over k of (p[k] - t[k])^2 */
+static void half_squared_error(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++)
+        *loss += 0.5f * (p[k] - t[k]) * (p[k] - t[k]);
+}
+
+/* dp[k] = p[k] - t[k] */
+static void half_squared_error_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++)
+        dp[k] = p[k] - t[k];
+}
+
+/* loss = 1/K sum over k of (p[k] - t[k])^2 */
+static void mean_squared_error(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++)
+        *loss += (p[k] - t[k]) * (p[k] - t[k]) / (float)count;
+}
+
+/* dp[k] = 2/K (p[k] - t[k]) */
+static void mean_squared_error_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++)
+        dp[k] = 2 * (p[k] - t[k]) / (float)count;
+}
+
+/* loss = 1/K sum over k of |p[k] - t[k]| */
+static void mean_absolute_error(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++)
+        *loss += fabsf(p[k] - t[k]) / (float)count;
+}
+
+/* dp[k] = 1/K sgn(p[k] - t[k]), where sgn(0) = 0 */
+static void mean_absolute_error_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++) {
+        float e = p[k] - t[k];
+        dp[k] = (e > 0 ? 1 : e < 0 ? -1 : e) / (float)count;
+    }
+}
+
+/* e within [-1, 1] */
+static float slope_within_one(float e)
+{
+    return e < -1 ? -1 : e > 1 ? 1 : e;
+}
+
+/* loss = 1/K sum over k of s (e - s/2)   e = p[k] - t[k], s: e limited to [-1, 1] */
+static void huber(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++) {
+        float e = p[k] - t[k], s = slope_within_one(e);
+        *loss += s * (e - s / 2) / (float)count;
+    }
+}
+
+/* dp[k] = 1/K (p[k] - t[k] limited to [-1, 1]) */
+static void huber_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++)
+        dp[k] = slope_within_one(p[k] - t[k]) / (float)count;
+}
+
+/* p within [epsilon, most]: no logarithm of 0 */
+static float limited(float p, float most)
+{
+    return p < 0x1p-23f ? 0x1p-23f : p > most ? most : p;
+}
+
+/* loss = -1/K sum over k of t[k] log q[k] + (1 - t[k]) log(1 - q[k])   q: p limited to [epsilon, 1 - epsilon] */
+static void binary_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++) {
+        float q = limited(p[k], 1 - 0x1p-23f);
+        *loss -= (t[k] * logf(q) + (1 - t[k]) * logf(1 - q)) / (float)count;
+    }
+}
+
+/* dp[k] = 1/K ((1 - t[k])/(1 - q[k]) - t[k]/q[k])   q: p limited to [epsilon, 1 - epsilon] */
+static void binary_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++) {
+        float q = limited(p[k], 1 - 0x1p-23f);
+        dp[k] = ((1 - t[k]) / (1 - q) - t[k] / q) / (float)count;
+    }
+}
+
+/* loss = -sum over k of t[k] log q[k]   q: p limited to [epsilon, 1] */
+static void categorical_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    *loss = 0;
+    for (int k = 0; k < count; k++)
+        *loss -= t[k] * logf(limited(p[k], 1));
+}
+
+/* dp[k] = -t[k] / q[k]   q: p limited to [epsilon, 1] */
+static void categorical_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    for (int k = 0; k < count; k++)
+        dp[k] = -t[k] / limited(p[k], 1);
+}
+
+/* loss = sum over k of t[k] (L - p[k])   L = m + log sum over k of e^(p[k] - m), m = max over k of p[k] */
+static void softmax_cross_entropy(const float *p, const float *t, float *loss, int count)
+{
+    float most = p[0], total = 0;
+    for (int k = 1; k < count; k++)
+        most = p[k] > most ? p[k] : most;
+    for (int k = 0; k < count; k++)
+        total += expf(p[k] - most);
+    *loss = 0;
+    for (int k = 0; k < count; k++)
+        *loss += t[k] * (most + logf(total) - p[k]);
+}
+
+/* dp[k] = softmax(p)[k] sum over l of t[l] - t[k] */
+static void softmax_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
+{
+    float total = 0;
+    softmax(p, dp, count, 1);
+    for (int k = 0; k < count; k++)
+        total += t[k];
+    for (int k = 0; k < count; k++)
+        dp[k] = dp[k] * total - t[k];
+}
+
+/* t[k] = 1 where k is the label, else 0 */
+static void one_hot(int label, float *t, int count)
+{
+    for (int k = 0; k < count; k++)
+        t[k] = k == label;
+}

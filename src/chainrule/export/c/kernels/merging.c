@@ -1,0 +1,64 @@
+/* y = a + b */
+static void add(const float *a, const float *b, float *y, int count)
+{
+    INDEPENDENT
+    for (int e = 0; e < count; e++)
+        y[e] = a[e] + b[e];
+}
+
+/* dx = dy */
+static void add_dx(const float *dy, float *dx, int count)
+{
+    for (int e = 0; e < count; e++)
+        dx[e] = dy[e];
+}
+
+/* y = a b */
+static void multiply(const float *a, const float *b, float *y, int count)
+{
+    INDEPENDENT
+    for (int e = 0; e < count; e++)
+        y[e] = a[e] * b[e];
+}
+
+/* y[c,i,j] = x[c] */
+static void expand_positions(const float *x, float *y, int channels, int plane)
+{
+    for (int e = 0; e < channels * plane; e++)
+        y[e] = x[e / plane];
+}
+
+/* dx[c] = sum over i,j of dy[c,i,j] */
+static void expand_positions_dx(const float *dy, float *dx, int channels, int plane)
+{
+    for (int c = 0; c < channels; c++) {
+        float sum = 0;
+        for (int p = 0; p < plane; p++)
+            sum += dy[c * plane + p];
+        dx[c] = sum;
+    }
+}
+
+/* y[c,i,j] = x[i,j] */
+static void expand_channels(const float *x, float *y, int channels, int plane)
+{
+    for (int e = 0; e < channels * plane; e++)
+        y[e] = x[e % plane];
+}
+
+/* dx[i,j] = sum over c of dy[c,i,j] */
+static void expand_channels_dx(const float *dy, float *dx, int channels, int plane)
+{
+    for (int p = 0; p < plane; p++)
+        dx[p] = 0;
+    for (int e = 0; e < channels * plane; e++)
+        dx[e % plane] += dy[e];
+}
+
+/* One of the parts of y[c,i,j] = x_k[c - o_k,i,j]: `rows` runs of `length` entries into rows of `pitch`, from o_k on */
+static void concatenate(const float *x, float *y, int rows, int length, int pitch, int offset)
+{
+    for (int r = 0; r < rows; r++)
+        for (int e = 0; e < length; e++)
+            y[r * pitch + offset + e] = x[r * length + e];
+}

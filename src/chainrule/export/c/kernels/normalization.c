@@ -1,0 +1,80 @@
+/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c] */
+static void batch_norm_inference(const float *x, const float *gamma, const float *beta, const float *mean,
+                                 const float *variance, float *y, int channels, int plane, float epsilon)
+{
+    for (int c = 0; c < channels; c++) {
+        float scale = gamma[c] / sqrtf(variance[c] + epsilon);
+        INDEPENDENT
+        for (int e = c * plane; e < (c + 1) * plane; e++)
+            y[e] = scale * (x[e] - mean[c]) + beta[c];
+    }
+}
+
+/* dx[c,i,j] = gamma[c] / sqrt(variance[c] + epsilon) dy[c,i,j] */
+static void batch_norm_inference_dx(const float *dy, const float *gamma, const float *variance, float *dx,
+                                    int channels, int plane, float epsilon)
+{
+    for (int e = 0; e < channels * plane; e++)
+        dx[e] = gamma[e / plane] / sqrtf(variance[e / plane] + epsilon) * dy[e];
+}
+
+/* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2 */
+static void statistics_of(const float *x, int count, float *mean, float *variance)
+{
+    float sum = 0, squares = 0;
+    for (int e = 0; e < count; e++)
+        sum += x[e];
+    *mean = sum / (float)count;
+    for (int e = 0; e < count; e++)
+        squares += (x[e] - *mean) * (x[e] - *mean);
+    *variance = squares / (float)count;
+}
+
+/* y[c,i,j] = gamma[c] (x[c,i,j] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c], with the statistics of x */
+static void batch_norm(const float *x, const float *gamma, const float *beta, float *y, float *mean, float *variance,
+                       int channels, int plane, float epsilon)
+{
+    for (int c = 0; c < channels; c++)
+        statistics_of(x + c * plane, plane, mean + c, variance + c);
+    batch_norm_inference(x, gamma, beta, mean, variance, y, channels, plane, epsilon);
+}
+
+/* dgamma[c] = sum over i,j of dy[c,i,j] n[c,i,j], dbeta[c] = sum over i,j of dy[c,i,j]
+   n = (x - mean[c]) / sqrt(variance[c] + epsilon) */
+static void batch_norm_dw(const float *dy, const float *x, const float *mean, const float *variance, float *dgamma,
+                          float *dbeta, int channels, int plane, float epsilon)
+{
+    for (int c = 0; c < channels; c++) {
+        float products = 0, sum = 0, deviation = sqrtf(variance[c] + epsilon);
+        for (int e = c * plane; e < (c + 1) * plane; e++) {
+            products += dy[e] * (x[e] - mean[c]) / deviation;
+            sum += dy[e];
+        }
+        dgamma[c] = products;
+        dbeta[c] = sum;
+    }
+}
+
+/* dx = gamma[c] / sqrt(variance[c] + epsilon) (dy - dbeta[c]/M - n dgamma[c]/M) */
+static void batch_norm_dx(const float *dy, const float *x, const float *gamma, const float *mean,
+                          const float *variance, float *dx, int channels, int plane, float epsilon)
+{
+    for (int c = 0; c < channels; c++) {
+        float dgamma, dbeta, deviation = sqrtf(variance[c] + epsilon), M = (float)plane;
+        batch_norm_dw(dy + c * plane, x + c * plane, mean + c, variance + c, &dgamma, &dbeta, 1, plane, epsilon);
+        for (int e = c * plane; e < (c + 1) * plane; e++)
+            dx[e] = gamma[c] / deviation * (dy[e] - dbeta / M - (x[e] - mean[c]) / deviation * dgamma / M);
+    }
+}
+
+/* running_mean[c] <- (1 - momentum) running_mean[c] + momentum mean[c]
+   running_variance[c] <- (1 - momentum) running_variance[c] + momentum variance[c] M/(M - 1) */
+static void running_statistics(const float *mean, const float *variance, float *running_mean, float *running_variance,
+                               int channels, int count, float momentum)
+{
+    float unbiased = (float)count / (float)(count > 1 ? count - 1 : 1);
+    for (int c = 0; c < channels; c++) {
+        running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c];
+        running_variance[c] = (1 - momentum) * running_variance[c] + momentum * (variance[c] * unbiased);
+    }
+}

@@ -1,0 +1,138 @@
+/* v limited to the values of int8_t */
+static int8_t limited_int8(int64_t v)
+{
+    return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+}
+
+/* sum multiplier / 2^shift, rounded, on the scale of the result whose zero is `zero` */
+static int8_t rescaled(int32_t sum, int32_t multiplier, int shift, int zero)
+{
+    int64_t product = (int64_t)sum * multiplier + ((int64_t)1 << (shift - 1));
+    return limited_int8((product >> shift) + zero);
+}
+
+/* q = (image gain + offset) / step + zero, rounded; scale = gain / step, shift = offset / step + zero */
+static void quantise(const float *image, int8_t *x, int count, float scale, float shift)
+{
+    for (int e = 0; e < count; e++) {
+        float v = floorf(image[e] * scale + shift + 0.5f);
+        x[e] = (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+    }
+}
+
+/* y = step (x - zero) */
+static void dequantise(const int8_t *x, float *y, int count, float step, int zero)
+{
+    for (int e = 0; e < count; e++)
+        y[e] = step * (float)(x[e] - zero);
+}
+
+/* y = table[x] */
+static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
+{
+    for (int e = 0; e < count; e++)
+        y[e] = table[x[e] + 128];
+}
+
+/* y[o,i,j] = rescaled b[o] (untied: b[o,i,j]) + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - zero) w */
+static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
+                                 const int8_t *shift, int8_t *y, const sliding *s, int x_zero, int y_zero, int untied)
+{
+    int channels = s->channels / s->groups, filters = s->filters / s->groups;
+    for (int o = 0; o < s->filters; o++)
+        for (int i = 0; i < s->rows; i++)
+            for (int j = 0; j < s->columns; j++) {
+                int at = (o * s->rows + i) * s->columns + j;
+                const int8_t *kernel = w + o * channels * s->kernel_height * s->kernel_width;
+                int32_t sum = b[untied ? at : o];
+                for (int c = 0; c < channels; c++)
+                    for (int u = 0; u < s->kernel_height; u++) {
+                        int h = i * s->stride_y + u * s->dilation_y - s->top;
+                        int row = ((o / filters * channels + c) * s->height + h) * s->width;
+                        for (int v = 0; v < s->kernel_width && h >= 0 && h < s->height; v++) {
+                            int k = j * s->stride_x + v * s->dilation_x - s->left;
+                            if (k >= 0 && k < s->width)
+                                sum += (x[row + k] - x_zero) * kernel[(c * s->kernel_height + u) * s->kernel_width + v];
+                        }
+                    }
+                y[at] = rescaled(sum, multiplier[o], shift[o], y_zero);
+            }
+}
+
+/* b[o] + sum over c of w[o,c] (x[c] - zero) */
+static int32_t dense_sum(const int8_t *x, const int8_t *w, const int32_t *b, int inputs, int o, int x_zero)
+{
+    int32_t sum = b[o];
+    for (int c = 0; c < inputs; c++)
+        sum += (x[c] - x_zero) * w[o * inputs + c];
+    return sum;
+}
+
+/* y[o] = rescaled b[o] + sum over c of w[o,c] (x[c] - zero) */
+static void dense_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
+                       const int8_t *shift, int8_t *y, int inputs, int outputs, int x_zero, int y_zero)
+{
+    for (int o = 0; o < outputs; o++)
+        y[o] = rescaled(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
+}
+
+/* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - zero)): the last layer's results, as floats */
+static void dense_to_floats(const int8_t *x, const int8_t *w, const int32_t *b, const float *step, float *y, int inputs,
+                            int outputs, int x_zero)
+{
+    for (int o = 0; o < outputs; o++)
+        y[o] = step[o] * (float)dense_sum(x, w, b, inputs, o, x_zero);
+}
+
+/* y = max over the window of x, on the image only */
+static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
+{
+    for (int c = 0; c < s->channels; c++)
+        for (int i = 0; i < s->rows; i++)
+            for (int j = 0; j < s->columns; j++) {
+                int top, bottom, left, right, best = -128;
+                cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
+                cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+                for (int h = top; h < bottom; h++)
+                    for (int k = left; k < right; k++) {
+                        int value = x[(c * s->height + h) * s->width + k];
+                        best = value > best ? value : best;
+                    }
+                y[(c * s->rows + i) * s->columns + j] = (int8_t)best;
+            }
+}
+
+/* y = mean over the window of x, on the image only, rounded */
+static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
+{
+    for (int c = 0; c < s->channels; c++)
+        for (int i = 0; i < s->rows; i++)
+            for (int j = 0; j < s->columns; j++) {
+                int top, bottom, left, right, sum = 0;
+                int cells = cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
+                cells *= cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+                for (int h = top; h < bottom; h++)
+                    for (int k = left; k < right; k++)
+                        sum += x[(c * s->height + h) * s->width + k] + 128;
+                y[(c * s->rows + i) * s->columns + j] = (int8_t)((2 * sum + cells) / (2 * cells) - 128);
+            }
+}
+
+/* y = (a - a_zero) a_step + (b - b_zero) b_step on the scale of y, with multipliers of 2^shift */
+static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int a_multiplier, int b_multiplier,
+                     int shift, int a_zero, int b_zero, int y_zero)
+{
+    for (int e = 0; e < count; e++) {
+        int32_t sum = (a[e] - a_zero) * a_multiplier + (b[e] - b_zero) * b_multiplier;
+        y[e] = limited_int8(((sum + (1 << (shift - 1))) >> shift) + y_zero);
+    }
+}
+
+/* One of the parts of y[c,i,j] = x_k[c - o_k,i,j], with a table that puts it on the scale of y */
+static void concatenate_int8(const int8_t *x, const int8_t *table, int8_t *y, int rows, int length, int pitch,
+                             int offset)
+{
+    for (int r = 0; r < rows; r++)
+        for (int e = 0; e < length; e++)
+            y[r * pitch + offset + e] = table[x[r * length + e] + 128];
+}

@@ -1,0 +1,26 @@
+/* Whether the loss and all gradients are finite, so that the step may be taken. */
+static int all_finite(const float *g, int count, float loss)
+{
+    float zero = loss * 0;
+    for (int e = 0; e < count; e++)
+        zero += g[e] * 0;
+    return zero == 0;
+}
+
+/* p <- (1 - rate decay) p - rate g */
+static void sgd_update(float *p, const float *g, int count, float rate, float decay)
+{
+    for (int e = 0; e < count; e++)
+        p[e] = (1 - rate * decay) * p[e] - rate * g[e];
+}
+
+/* h = g + decay p, v <- momentum v + h, p <- p - rate v, and Nesterov p <- p - rate (h + momentum v) */
+static void momentum_update(float *p, const float *g, float *v, int count, float rate, float momentum, int nesterov,
+                            float decay)
+{
+    for (int e = 0; e < count; e++) {
+        float h = g[e] + decay * p[e];
+        v[e] = momentum * v[e] + h;
+        p[e] -= rate * (nesterov ? h + momentum * v[e] : v[e]);
+    }
+}

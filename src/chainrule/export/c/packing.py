@@ -1,0 +1,243 @@
+"""Inference in C: convolutions in register tiles, with their filters side by side, and pooling without winners."""
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.export.c import calls
+from chainrule.export.c.calls import Argument, CCall, Shifted, Struct
+from chainrule.export.c.fusing import Values
+from chainrule.plan import Operation, Tensor
+
+MOST_TAPS = 16  # of a window whose cells are compared without a loop
+LATENCY = 6  # sums that must be under way for the arithmetic to be always busy
+STORING = 1.3  # cycles to write a sum of a tile in its place
+
+
+class Registers(NamedTuple):
+    """What PICK in kernels/prelude.c tells apart.
+
+    lanes      floats of a vector
+    registers  sums that fit into the registers
+    rows       whether a vector may hold positions of a row; needs a register for each filter
+    """
+
+    lanes: int
+    registers: int
+    rows: bool
+
+
+MACHINES = (
+    Registers(16, 24, True),
+    Registers(8, 12, True),
+    Registers(4, 24, True),
+    Registers(4, 12, True),
+    Registers(1, 16, False),
+)
+
+
+class RegisterTile(NamedTuple):
+    """Positions whose sums are in registers at the same time; tall 0: a vector of positions of a row."""
+
+    tall: int
+    broad: int
+
+
+def inference(operation: Operation, values: Values) -> list[CCall]:
+    """Return the calls of an operation of a fused plan; packed parameters are added to `values`."""
+    if operation.name == "cross_correlate":
+        return _convolution(operation, values)
+    return unpacked(operation)
+
+
+def unpacked(operation: Operation) -> list[CCall]:
+    """Return the calls of an operation of an inference plan whose parameters stay as they are."""
+    found = calls.of_operation(operation)
+    if operation.name == "max_pool":
+        return [_max_pool(found[0])]
+    if operation.name == "average_pool":
+        return [_average_pool(found[0])]
+    return found
+
+
+def _max_pool(call: CCall) -> CCall:
+    x, y, _, window = call.arguments
+    if _plain(window):
+        return CCall("max_pool_inside", (x, y, window))
+    return CCall("max_pool", (x, y, None, window))
+
+
+def _average_pool(call: CCall) -> CCall:
+    x, y, window, divisor = call.arguments
+    if isinstance(window, Struct) and calls.inside(window) and window.entries[1:3] == window.entries[5:7]:
+        channels, plane = window.entries[0], math.prod(window.entries[1:3])
+        if divisor in (0, plane):
+            return CCall("average_plane", (x, y, channels, plane))
+    return call._replace(function="average_pool_inside") if _plain(window) else call
+
+
+def _plain(window: Argument) -> bool:
+    """Return whether windows are small and never reach beyond the image."""
+    return isinstance(window, Struct) and calls.inside(window) and math.prod(window.entries[5:7]) <= MOST_TAPS
+
+
+def _convolution(operation: Operation, values: Values) -> list[CCall]:
+    x, w, b, plus = operation.reads
+    y, known = operation.writes[0], operation.attributes
+    if x is None or w is None:
+        raise calls.refused(operation)
+    depthwise = known["groups"] == x.shape[0] == y.shape[0]
+    if known["groups"] > 1 and not depthwise:
+        return _grouped(operation)
+    untied = b is not None and len(b.shape) > 1
+    begun = []
+    if untied and plus is not None:
+        summed = Tensor(f"{y.name}.plus", y.shape)
+        begun = [CCall("add", (plus, b, summed, y.size))]
+        plus = summed
+    alone = w.shape[2:] == (1, 1) and not any(map(any, known["padding"]))
+    source, padded, window = _in_one_row(x, y, known) if alone else _padded(x, w, y, known)
+    weight = values[w.storage].reshape(w.shape)
+    weight = weight[:, :, ::-1, ::-1] if known["flip"] else weight
+    tied = np.zeros(y.shape[0], np.float32) if b is None or untied else values[b.storage]
+    reads = (source, plus if plus is not None else b if untied else None)
+    if depthwise:
+        return [*begun, *padded, _depthwise(operation, reads, window, weight, tied, values)]
+    return [*begun, *padded, *_blocks(operation, reads, window, weight, tied, values)]
+
+
+def _in_one_row(x: Tensor, y: Tensor, known: Any) -> tuple[Tensor, list[CCall], Struct]:
+    """Return what `_padded` does where each position is read alone, by a kernel of 1×1: all of them in one row."""
+    channels, rows, columns = x.shape[0], *y.shape[1:]
+    source, before = x, list[CCall]()
+    if tuple(known["stride"]) != (1, 1):
+        source = Tensor(f"{y.name}.sampled", (channels, rows, columns))
+        before = [CCall("sampled", (x, source, *x.shape, rows, columns, *known["stride"]))]
+    source, result = source.viewed((channels, 1, rows * columns)), y.viewed((y.shape[0], 1, rows * columns))
+    return source, before, calls.sliding(source, (1, 1), result, {**known, "stride": (1, 1)})
+
+
+def _depthwise(
+    operation: Operation,
+    reads: tuple[Tensor, Tensor | None],
+    window: Struct,
+    weight: NDArray[Any],
+    bias: NDArray[Any],
+    values: Values,
+) -> CCall:
+    """Return the call of a convolution with a kernel for each channel."""
+    y = operation.writes[0]
+    made = _constants(f"{y.name}.w", weight, f"{y.name}.b", bias, values)
+    rows, columns = window.entries[4:6]
+    arguments, flag = (reads[0], *made, reads[1], y, window), _flag(operation.attributes)
+    for size in (16, 8, 4):
+        if columns >= size:
+            return CCall(f"cross_correlate_depthwise_{size}", (*arguments, min(rows, 4), flag))
+    return CCall("cross_correlate_depthwise", (*arguments, flag))
+
+
+def _flag(attributes: Any) -> int:
+    return int(attributes["relu"])
+
+
+def _grouped(operation: Operation) -> list[CCall]:
+    """Return the calls of a convolution in groups, from the parameters as they are."""
+    *reads, plus = operation.reads
+    y = operation.writes[0]
+    plain = Operation("cross_correlate", tuple(reads), (y,), operation.attributes)
+    found = calls.of_operation(plain)
+    if plus is not None:
+        found.append(CCall("add", (y, plus, y, y.size)))
+    if operation.attributes["relu"]:
+        found.append(CCall("relu", (y, y, y.size)))
+    return found
+
+
+def _padded(x: Tensor, w: Tensor, y: Tensor, known: Any) -> tuple[Tensor, list[CCall], Struct]:
+    """Return the image whose cells all windows find side by side, the calls that make it, and how the kernel slides."""
+    (top, _), (left, _) = known["padding"]
+    along = known["stride"][1]
+    source, before = x, list[CCall]()
+    if along > 1 or any(map(any, known["padding"])):
+        reach = [
+            (outputs - 1) * stride + dilation * (taps - 1) + 1
+            for outputs, stride, dilation, taps in zip(
+                y.shape[1:], known["stride"], known["dilation"], w.shape[2:], strict=True
+            )
+        ]
+        source = Tensor(f"{y.name}.padded", (x.shape[0], reach[0], math.ceil(reach[1] / along) * along))
+        before = [CCall("zero_padded", (x, source, *x.shape, top, left, *source.shape[1:], along))]
+    return source, before, calls.sliding(source, w.shape[2:], y, {**known, "padding": ((0, 0), (0, 0))})
+
+
+def _constants(name: str, w: NDArray[Any], bias: str, b: NDArray[Any], values: Values) -> tuple[Tensor, Tensor]:
+    """Return two new parameters with those values."""
+    values |= {name: w, bias: b}
+    return Tensor(name, w.shape, "parameter"), Tensor(bias, b.shape, "parameter")
+
+
+def _blocks(
+    operation: Operation,
+    reads: tuple[Tensor, Tensor | None],
+    window: Struct,
+    weight: NDArray[Any],
+    bias: NDArray[Any],
+    values: Values,
+) -> Iterator[CCall]:
+    """Yield a call for each run of blocks of as many filters: w [block][c][u][v][o]."""
+    y, (source, plus) = operation.writes[0], reads
+    plane = math.prod(y.shape[1:])
+    for first, size, blocks, count in divided(y.shape[0]):
+        chosen = np.zeros((blocks * size, *weight.shape[1:]), np.float64)
+        chosen[: (blocks - 1) * size + count] = weight[first : first + (blocks - 1) * size + count]
+        packed = chosen.reshape(blocks, size, -1).transpose(0, 2, 1)
+        padded_bias = np.zeros(blocks * size)
+        padded_bias[: (blocks - 1) * size + count] = bias[first : first + (blocks - 1) * size + count]
+        w, b = _constants(f"{y.name}.w{first}", packed, f"{y.name}.b{first}", padded_bias, values)
+        found = [tile_for(window, size, machine) for machine in MACHINES]
+        tall, broad = (f"PICK({', '.join(map(str, each))})" for each in zip(*found, strict=True))
+        moved = plus and Shifted(plus, first * plane)
+        arguments = (source, w, b, moved, Shifted(y, first * plane), window, blocks, tall, broad, count)
+        yield CCall(f"cross_correlate_{size}", (*arguments, _flag(operation.attributes)))
+
+
+def divided(filters: int) -> list[tuple[int, int, int, int]]:
+    """Return runs of filters: the first, the filters of a block, the blocks, and the filters of the last block."""
+    runs, first = list[tuple[int, int, int, int]](), filters // 16 * 16
+    if first:
+        runs.append((0, 16, first // 16, 16))
+    for size in (8, 4):
+        rest = filters - first
+        if rest >= size or (rest and size == 4) or (size == 8 and rest > 4):
+            runs.append((first, size, 1, min(rest, size)))
+            first += min(rest, size)
+    return runs
+
+
+@cache
+def tile_for(window: Struct, filters: int, machine: Registers) -> RegisterTile:
+    """Return the tile with which a machine computes a convolution fastest, by an estimate of its cycles.
+
+    Filters side by side in vectors are transposed as they are written; positions of a row side by side are not.
+    """
+    channels, _, _, _, rows, columns, *kernel = window.entries[:8]
+    taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
+    vectors = filters // lanes
+    cycle = 1.0 if lanes == machine.lanes else 0.5  # two short vectors, or one long one
+    best, least = RegisterTile(1, 1), math.inf
+    if machine.rows and columns >= machine.lanes and filters <= machine.registers:
+        tiles = rows * math.ceil(columns / machine.lanes)
+        best, least = RegisterTile(0, machine.lanes), tiles * (taps * (max(filters, LATENCY) + 1) + filters)
+    most = max(1, machine.registers // vectors)
+    for tall in range(1, min(rows, most) + 1):
+        for broad in range(1, min(columns, most // tall) + 1):
+            tiles, positions = math.ceil(rows / tall) * math.ceil(columns / broad), tall * broad
+            busy = max(positions * vectors * cycle, LATENCY) + 0.7
+            cost = tiles * (taps * busy + STORING * positions * filters)
+            if cost < least or (cost == least and best.tall and broad > best.broad):
+                best, least = RegisterTile(tall, broad), cost
+    return best

@@ -1,0 +1,98 @@
+"""The text of a C program: constants, functions, and calls of them, one for each operation."""
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.export.c import kernels, text
+from chainrule.export.c.calls import Argument, CCall, Shifted, Struct
+from chainrule.plan import Tensor
+
+Place = Callable[[Tensor], str]
+
+
+class Structs:
+    """The constant structs and arrays of whole numbers that calls point at, each once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Struct, str] = {}
+
+    def name(self, struct: Struct) -> str:
+        """Return the expression that points at a struct."""
+        name = self._names.setdefault(struct, f"{struct.kind}_{len(self._names)}")
+        return name if struct.kind == "int" else f"&{name}"
+
+    def kinds(self) -> set[str]:
+        """Return the types of all structs."""
+        return {struct.kind for struct in self._names} - {"int"}
+
+    def definitions(self) -> str:
+        """Return the definitions of all structs."""
+        lines = [
+            f"static const {kind} {name}{f'[{len(entries)}]' if kind == 'int' else ''} = "
+            f"{{{', '.join(map(str, entries))}}};"
+            for (kind, entries), name in self._names.items()
+        ]
+        return "\n".join(lines) + "\n" * bool(lines)
+
+
+def statement(call: CCall, place: Place, structs: Structs) -> str:
+    """Return a call as a line of C, after a comment that names its result."""
+
+    def shown(argument: Argument) -> str:
+        if argument is None:
+            return "0"
+        if isinstance(argument, Struct):
+            return structs.name(argument)
+        if isinstance(argument, Shifted):
+            return f"{place(argument.tensor)} + {argument.offset}" if argument.offset else place(argument.tensor)
+        if isinstance(argument, Tensor):
+            return place(argument)
+        return text.number(argument) if isinstance(argument, float) else str(argument)
+
+    line = f"{call.function}({', '.join(map(shown, call.arguments))});"
+    return "\n".join(textwrap.wrap(line, 114, initial_indent="    ", subsequent_indent="        "))
+
+
+def body(calls: Sequence[CCall], place: Place, structs: Structs) -> str:
+    """Return the statements of calls, each preceded by the name and the shape of its result."""
+    lines = list[str]()
+    for call in calls:
+        result = call.tensors[-1]
+        shape = "x".join(map(str, result.shape)) or "1"
+        lines += [f"    /* {text.identifier(result.name)}: {shape} */", statement(call, place, structs)]
+    return "\n".join(lines)
+
+
+def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> str:
+    """Return the definitions of all functions and types that calls need."""
+    found = kernels.needed({*(call.function for call in calls), *more})
+    return "\n".join(block.text for block in found)
+
+
+def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> str:
+    """Return the definitions of the parameters that calls read."""
+    read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
+    return "\n".join(_constant(names[each], values[each]) for each in read)
+
+
+def _constant(name: str, values: NDArray[Any]) -> str:
+    if values.dtype.kind == "i":
+        return text.array(name, values, f"static const {values.dtype}_t")
+    return text.array(name, np.asarray(values, np.float32))
+
+
+def unique(storages: Iterable[str]) -> dict[str, str]:
+    """Return a C identifier for each storage, all different."""
+    names, used = dict[str, str](), set[str]()
+    for storage in storages:
+        name, number = text.identifier(storage), 1
+        while name in used or kernels.is_known(name):
+            number += 1
+            name = f"{text.identifier(storage)}_{number}"
+        used.add(name)
+        names[storage] = name
+    return names

@@ -1,0 +1,167 @@
+"""`write_c`: a model as the files of a C program."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from chainrule import files
+from chainrule.errors import OptionError, quoted
+from chainrule.export.c import kernels, program, source, templates, text, training
+from chainrule.export.c.calls import CCall
+from chainrule.export.c.program import CProgram
+from chainrule.export.c.quantised import Quantised
+from chainrule.export.c.source import Structs
+from chainrule.model import Model
+from chainrule.optimizers import SGD, Optimizer
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class CFiles:
+    """What was written, and the memory that it needs, in bytes.
+
+    constants  parameters in flash, filled up to whole vectors; where they are trained, their first values
+    arena      activations in RAM
+    trained    RAM of a program that trains, by what it holds; empty for one that only runs
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    constants: int
+    arena: int
+    trained: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __str__(self) -> str:
+        sizes = self.trained or {"constants": self.constants, "arena": self.arena}
+        shown = ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
+        return f"{self.folder}: {', '.join(self.names)}; bytes: {shown}"
+
+
+def write_c(
+    model: Model,
+    folder: str | Path,
+    *,
+    name: str = "network",
+    train: bool | Optimizer = False,
+    int8: Quantised | None = None,
+) -> CFiles:
+    """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
+
+    name   prefix of the functions and of the files
+    int8   the model in integers, in their place
+    train  also `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
+
+    The images are those that the model was trained on, before normalisation; numbers are float32.
+
+    Errors   OptionError for a layer that C has no functions for, or a name that is not one in C
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+        raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as for a function of C")
+    facts = _facts(model, name)
+    if int8 is not None and train is not False:
+        raise OptionError("integers cannot be trained: leave out int8, or train")
+    if train is False:
+        source_text, written = _run_only(model, name, facts, int8)
+    else:
+        source_text, written = _trainable(model, name, SGD() if train is True else train, facts)
+    contents = {
+        f"{name}.c": source_text,
+        f"{name}.h": templates.HEADER.substitute(facts),
+        "example.c": templates.EXAMPLE.substitute(facts),
+        "Makefile": templates.MAKEFILE.substitute(facts),
+        "CMakeLists.txt": templates.CMAKE.substitute(facts),
+    }
+    place = files.as_path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    for file, content in contents.items():
+        files.write_atomic(place / file, content.encode())
+    return replace(written, folder=place, names=tuple(contents))
+
+
+def _facts(model: Model, name: str) -> dict[str, Any]:
+    """Return what the templates are filled with."""
+    outputs, pixels = model.plan().output.size, model.normalisation.pixels
+    channels, height, width = image_shape(model.input_shape)
+    return {
+        "title": f"{text.identifier(model.name)}: a network of {len(model.layers)} layers, written by chainrule",
+        "name": name,
+        "guard": name.upper(),
+        "units": {"bytes": ": bytes from 0 to 255", "shares": ": shares from 0 to 1"}.get(pixels, ""),
+        "scale": " / 255" if pixels == "shares" else "",
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "inputs": channels * height * width,
+        "outputs": outputs,
+        "classes": len(model.classes),
+        "shown": f"{name}_classes[best]" if len(model.classes) == outputs else '"output"',
+        "more": "",
+        "functions": "",
+    }
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return channels, height and width of inputs: (C, W) has one row, and so has (F,)."""
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
+
+
+def _run_only(model: Model, name: str, facts: dict[str, Any], int8: Quantised | None) -> tuple[str, CFiles]:
+    """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too."""
+    structs, (kind, size) = Structs(), ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
+    running = int8.program() if int8 else program.inference(model.plan(), model.weights, model.normalisation)
+    facts |= {"constant_bytes": running.constant_bytes, "arena_bytes": size * running.arena.floats}
+    functions = _run(name, running, structs)
+    arena = f"static {kind} arena[{running.arena.floats}];\n" * bool(running.arena.floats)
+    content = _source(model, name, running.calls, structs, running.constants() + arena, functions)
+    return content, CFiles(Path(), (), facts["constant_bytes"], facts["arena_bytes"])
+
+
+def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, Any]) -> tuple[str, CFiles]:
+    """Return the C file of a network that can be trained, and its sizes, which are entered in `facts` too."""
+    parts, structs = training.training(model, optimizer), Structs()
+    sizes = training.sizes(model, parts)
+    constants = FLOAT_BYTES * (model.parameters.size + model.statistics.size)
+    facts |= {
+        "constant_bytes": constants,
+        "arena_bytes": sizes["activations"],
+        **training.declared(model, parts, facts),
+    }
+    functions = _run(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
+    floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
+    variables = training.definitions(model, parts) + f"static float arena[{floats}];\n"
+    content = _source(model, name, parts.calls, structs, variables, functions, training.ROUTINES)
+    return content, CFiles(Path(), (), constants, sizes["activations"], sizes)
+
+
+def _run(name: str, running: CProgram, structs: Structs) -> str:
+    """Return the function that runs a network."""
+    return f"void {name}_run(const float *image, float *outputs)\n{{\n{running.body(structs)}\n}}\n"
+
+
+def _source(
+    model: Model,
+    name: str,
+    calls: Sequence[CCall],
+    structs: Structs,
+    data: str,
+    functions: str,
+    routines: Sequence[str] = (),
+) -> str:
+    """Return a C file: the functions of its calls, its data, and its own functions."""
+    classes = ",\n    ".join(text.string(each) for each in model.classes)
+    return "\n".join(
+        [
+            f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
+            kernels.prelude(),
+            source.functions(calls, structs.kinds() | {*routines}),
+            data,
+            structs.definitions(),
+            f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{\n    {classes}}};\n",
+            functions,
+        ]
+    )

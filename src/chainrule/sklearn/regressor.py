@@ -1,0 +1,108 @@
+"""A regressor for scikit-learn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from chainrule.engines import Array
+from chainrule.model import Sequential
+from chainrule.sklearn.estimator import NetworkEstimator
+
+
+class ChainruleRegressor(RegressorMixin, NetworkEstimator):
+    """A network for real numbers: one for each sample, or several.
+
+    Arguments as in `NetworkEstimator`; the loss is the mean squared error unless another is given.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any] | None = None,
+        *,
+        input_shape: Sequence[int] | None = None,
+        epochs: int = 100,
+        batch_size: int | str = "auto",
+        optimizer: Any = "adam",
+        rate: float | None = None,
+        loss: Any = None,
+        schedule: Any = "constant",
+        normalise: str | None = None,
+        augmentation: Any = None,
+        clip_norm: float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        engine: str | None = None,
+        threads: int | None = None,
+        dtype: str | None = None,
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.layers = layers
+        self.input_shape = input_shape
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.rate = rate
+        self.loss = loss
+        self.schedule = schedule
+        self.normalise = normalise
+        self.augmentation = augmentation
+        self.clip_norm = clip_norm
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.engine = engine
+        self.threads = threads
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
+        """Train on X (N, F) or (N, …) with targets y (N,) or (N, K), perhaps with weights (N,); return itself.
+
+        Errors   ValueError for wrong shapes or numbers that are not finite
+        """
+        x, targets, weights = self._samples(X, y, sample_weight, reset=True)
+        self._train(self._new, x, targets, weights)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ChainruleRegressor":
+        """Pass once over samples X with targets y, in addition to all before; return itself.
+
+        sample_weight  weights (N,), which are taken as they are
+
+        Errors   ValueError as in `fit`
+        """
+        x, targets, weights = self._samples(X, y, sample_weight, reset=not hasattr(self, "model_"))
+        self._train_more(self._new, x, targets, weights)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the predictions, in the shape of the targets: (N,) or (N, K)."""
+        outputs = self._outputs(X)
+        return outputs[:, 0] if self._vector else outputs
+
+    def _samples(self, x: Any, y: Any, weights: Any, *, reset: bool) -> tuple[Array, Array, Array | None]:
+        """Return samples, targets (N, K) and weights."""
+        x, y = self._validated(x, y, reset=reset, multi_output=True, y_numeric=True)
+        self._vector, targets = y.ndim == 1, y.reshape(len(y), -1).astype(np.float64)
+        if not reset and targets.shape[1] != self._columns:
+            raise ValueError(f"y has {targets.shape[1]} columns, and the network {self._columns} outputs")
+        self._columns = targets.shape[1]
+        return self._weighted(x, targets, weights)
+
+    def _new(self, x: Array, seed: int) -> Sequential:
+        return self._build(x, self._columns, [], seed, "mean_squared_error")
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: several targets are possible."""
+        parent: Any = super()
+        tags = parent.__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags

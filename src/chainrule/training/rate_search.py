@@ -1,0 +1,83 @@
+"""The search for a learning rate: training steps at rates that rise from one to the next (Smith 2015)."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import NotFiniteError, OptionError
+from chainrule.figures.smoothing import half_window, smooth
+from chainrule.training.loop import Trainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOW, HIGH, STEPS, FEWEST = 1e-6, 1.0, 100, 10
+GROWN = 4.0  # times the lowest loss so far: from there on training diverges, and the search ends
+
+
+@dataclass(frozen=True, eq=False)
+class RateSearch:
+    """Learning rates and the loss of the batch at each, before the step at that rate; both (S,).
+
+    diverged   whether the search ended before the highest rate, because the loss grew
+    """
+
+    rates: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    diverged: bool
+
+    @property
+    def smoothed(self) -> NDArray[np.float64]:
+        """Running mean of the losses, (S,)."""
+        return smooth(self.losses, half_window(self.losses.size))
+
+    @property
+    def lowest(self) -> float:
+        """Rate at which the smoothed loss is lowest."""
+        return float(self.rates[int(np.argmin(self.smoothed))])
+
+    @property
+    def suggested(self) -> float:
+        """A tenth of `lowest`: the loss still falls fast there, and is far from growing."""
+        return self.lowest / 10
+
+    def plot(self, title: str = "learning rates") -> "Figure":
+        """Draw the loss over the rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        from chainrule.figures import rates
+
+        return rates.rate_search(self.rates, self.losses, self.smoothed, self.suggested, title)
+
+    def __repr__(self) -> str:
+        return f"RateSearch({len(self.rates)} rates to {self.rates[-1]:.3g}, suggested {self.suggested:.3g})"
+
+
+def search_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> RateSearch:
+    """Take steps with a new trainer at rates from ``low`` to ``high``, each the same multiple of the one before.
+
+    The network is changed. The search ends where the loss has grown to `GROWN` times its smallest value, or is not
+    finite.
+
+    Errors   OptionError for fewer than `FEWEST` steps, for rates that do not rise, or where the first steps diverge
+    """
+    if steps < FEWEST:
+        raise OptionError(f"{steps} steps: expected at least {FEWEST}")
+    if not 0 < low < high < math.inf:
+        raise OptionError(f"rates from {low} to {high}: expected numbers above 0 that rise")
+    rates, losses = np.geomspace(low, high, steps), list[float]()
+    trainer.adopt()
+    for step, rate in enumerate(rates.tolist()):
+        x, t, weights = trainer.batch(step)
+        try:
+            outcome = trainer.stepper.step(x, t, weights, step=step + 1, rate=rate, seed=trainer.recipe.seed)
+        except NotFiniteError:
+            break
+        losses.append(outcome.loss)
+        if outcome.loss > GROWN * min(losses) > 0:
+            break
+    if len(losses) < FEWEST:
+        where = f"after {len(losses)} steps, below a rate of {rates[min(FEWEST, steps - 1)]:.2g}"
+        raise OptionError(f"training diverges {where}: begin lower")
+    return RateSearch(rates[: len(losses)], np.array(losses), len(losses) < steps)

@@ -1,0 +1,71 @@
+/**
+ * What each sample of a batch contributes to the gradient of a parameter: the same as chainrule/web/contributions.py.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Plan} Plan
+ * @typedef {import("./interpreter.js").Interpreter} Interpreter
+ */
+
+import { argumentsOf, gradientName, perSample } from "./interpreter.js";
+import { operations } from "./operations.js";
+import { sizeOf } from "./tensor.js";
+
+/**
+ * Returns the contributions of all samples of the last run to the gradient of one entry; they add up to it.
+ *
+ * @param {Interpreter} walk @param {string} name  of the parameter @param {number} index  in the flat parameter
+ * @returns {number[]}
+ */
+export function contributions(walk, name, index) {
+  const gradient = gradientName(name);
+  const list = operationsOf(walk.plan, gradient);
+  const samples = walk.known.batch;
+  return Array.from({ length: samples }, (_, n) => {
+    const own = ofSample(walk, list, n).get(gradient);
+    if (!own || !(index in own.data)) throw new Error(`${name} has no gradient at ${index}`);
+    return own.data[index];
+  });
+}
+
+/**
+ * Returns the operations that make a gradient out of what each sample has, in their order.
+ *
+ * @param {Plan} plan @param {string} gradient @returns {Operation[]}
+ */
+function operationsOf({ backward }, gradient) {
+  const written = new Set(backward.flatMap(({ writes }) => writes.map(({ storage }) => storage)));
+  const wanted = new Set([gradient]);
+  /** @type {Operation[]} */
+  const found = [];
+  for (const operation of [...backward].reverse()) {
+    if (!operation.writes.some((tensor) => !perSample(tensor) && wanted.has(tensor.storage))) continue;
+    found.unshift(operation);
+    for (const tensor of operation.reads) {
+      if (tensor && !perSample(tensor) && written.has(tensor.storage)) wanted.add(tensor.storage);
+    }
+  }
+  return found;
+}
+
+/** @param {Interpreter} walk @param {Operation[]} list @param {number} n @returns {Map<string, NDArray>} */
+function ofSample(walk, list, n) {
+  /** @type {Map<string, NDArray>} */
+  const own = new Map();
+  for (const operation of list) {
+    const arrays = operation.reads.map((tensor) => {
+      if (!tensor) return null;
+      const kept = own.get(tensor.storage);
+      if (kept) return { shape: tensor.shape, data: kept.data };
+      const whole = walk.read(tensor);
+      if (!perSample(tensor)) return whole;
+      const size = sizeOf(tensor.shape);
+      return { shape: [1, ...tensor.shape], data: whole.data.subarray(n * size, (n + 1) * size) };
+    });
+    const results = operations[operation.name](arrays, argumentsOf(operation, { ...walk.known, first: n }));
+    operation.writes.forEach((tensor, place) => {
+      if (!perSample(tensor)) own.set(tensor.storage, results[place]);
+    });
+  }
+  return own;
+}

@@ -1,0 +1,59 @@
+/**
+ * The change of a parameter in a step, split into what the optimizer remembers, what the batch says, decay and rounding.
+ *
+ * The optimizers divide by a root of squares, of which the batch is part; given that divisor, a step is linear in the
+ * moments, the gradient and the parameter. Loops: engine/updates.js.
+ *
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {{
+ *   total: number, memory: number, batch: number, decay: number, rounding: number, perGradient: number,
+ * }} Change  total: the sum of the four parts; perGradient: the change for each unit of the batch's gradient
+ * @typedef {{rate: number, step: number, decay?: number} & Record<string, any>} Attributes
+ */
+
+import { clippingOf } from "../engine/trace.js";
+import { named, valueOf } from "./naming.js";
+import { attributesOf } from "./updates.js";
+
+/**
+ * Returns the parts of the change of one entry of a parameter; null where the step is not that of training.
+ *
+ * @param {Trace} trace @param {string} parameter @param {number[]} index @returns {Change | null}
+ */
+export function changeOf(trace, parameter, index) {
+  const { optimizer } = trace.description;
+  const share = SHARES[optimizer.operation];
+  if (!trace.batch || !share) return null;
+  const value = (/** @type {string} */ tensor) => valueOf(trace, named(tensor, index)) ?? 0;
+  const moments = Object.fromEntries(optimizer.moments.map((name) => [name, value(`${parameter}.${name}`)]));
+  const [p, g, { scale }] = [value(parameter), value(`${parameter}.g`), clippingOf(trace)];
+  const given = /** @type {Attributes} */ (attributesOf(trace, parameter));
+  const { memory, perGradient, decay } = share(given, p, g * scale, moments);
+  const total = value(`${parameter}.update`) - p;
+  const batch = perGradient * scale * g;
+  return { total, memory, batch, decay, rounding: total - memory - batch - decay, perGradient: perGradient * scale };
+}
+
+/**
+ * For each optimizer: the parts of memory and decay, and the change for each unit of the clipped gradient.
+ *
+ * @type {Record<string, (given: Attributes, p: number, g: number, moments: Record<string, number>) =>
+ *   {memory: number, perGradient: number, decay: number}>}
+ */
+const SHARES = {
+  sgd_update: ({ rate, decay = 0 }, p) => ({ memory: 0, perGradient: -rate, decay: -rate * decay * p }),
+  momentum_update({ rate, momentum, nesterov, decay = 0 }, p, _, moments) {
+    const [v] = Object.values(moments);
+    const perGradient = -rate * (nesterov ? 1 + momentum : 1);
+    return { memory: -rate * (nesterov ? momentum ** 2 : momentum) * v, perGradient, decay: perGradient * decay * p };
+  },
+  rmsprop_update({ rate, alpha, epsilon, momentum, decay = 0 }, p, g, { v, u }) {
+    const perGradient = -rate / (Math.sqrt(alpha * v + (1 - alpha) * (g + decay * p) ** 2) + epsilon);
+    return { memory: -rate * momentum * u, perGradient, decay: perGradient * decay * p };
+  },
+  adam_update({ rate, step, beta1, beta2, epsilon, decay = 0 }, p, g, { m, v }) {
+    const root = Math.sqrt((beta2 * v + (1 - beta2) * g * g) / (1 - beta2 ** step));
+    const perFirst = -rate / (1 - beta1 ** step) / (root + epsilon);
+    return { memory: perFirst * beta1 * m, perGradient: perFirst * (1 - beta1), decay: -rate * decay * p };
+  },
+};

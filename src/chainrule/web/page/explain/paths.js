@@ -1,0 +1,89 @@
+/**
+ * The strongest paths of the chain rule: from a gradient back to the error at the network's output.
+ *
+ * Every gradient is a sum of terms: a later gradient times what lies between. Taken one after the other, a term at a
+ * time, they make a path; the gradient is the sum over all paths of the products along them.
+ *
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {{cell: string, factor: number, by: string | null}} Link  a gradient, what it is multiplied by on the way on, and
+ *   the cell of that factor, where there is one
+ * @typedef {{value: number, start: number, weight: number, links: Link[]}} Path  value: start · weight, where start is the
+ *   gradient that it begins at; links: from the output's error to the gradient asked for, whose factor is 1
+ * @typedef {{cell: string, coefficient: number, by: string | null}} Branch
+ */
+
+import { explain } from "./index.js";
+import { layered, parted, valueOf } from "./naming.js";
+
+const BEAM = 64; // unfinished paths that are followed at a time
+
+/**
+ * Returns paths with large products, the largest first. Of unfinished ones, those of the largest products so far are
+ * followed: all of the gradients at their beginnings, with what they are multiplied by.
+ *
+ * @param {Trace} trace @param {string} cell  a gradient @param {number} many @param {number} [beam]  paths that are
+ *   followed at a time; with enough of them, the paths are the strongest there are
+ * @returns {Path[]}
+ */
+export function strongestPaths(trace, cell, many, beam = BEAM) {
+  /** @type {Map<string, Branch[]>} */
+  const known = new Map();
+  const branches = (/** @type {string} */ of) => {
+    const found = known.get(of) ?? branchesOf(trace, of);
+    known.set(of, found);
+    return found;
+  };
+  const start = valueOf(trace, cell) ?? 0;
+  /** @type {Path[]} */
+  const whole = [];
+  /** @type {Path[]} */
+  let open = [{ value: start, start, weight: 1, links: [{ cell, factor: 1, by: null }] }];
+  while (open.length) {
+    const next = [];
+    for (const path of open) {
+      const further = branches(path.links[0].cell);
+      if (!further.length) whole.push(path);
+      for (const branch of further) next.push(longer(trace, path, branch));
+    }
+    open = next.sort(byMagnitude).slice(0, beam);
+  }
+  return whole.sort(byMagnitude).slice(0, many);
+}
+
+/** @param {Trace} trace @param {Path} path @param {Branch} branch @returns {Path} */
+function longer(trace, path, { cell, coefficient, by }) {
+  const [start, weight] = [valueOf(trace, cell) ?? 0, path.weight * coefficient];
+  return { value: weight * start, start, weight, links: [{ cell, factor: coefficient, by }, ...path.links] };
+}
+
+/** @param {Path} one @param {Path} other */
+function byMagnitude(one, other) {
+  return Math.abs(other.value) - Math.abs(one.value);
+}
+
+/**
+ * Returns the terms of a gradient that are not zero; none where it begins a path, as ŷ − t does.
+ *
+ * @param {Trace} trace @param {string} cell @returns {Branch[]}
+ */
+function branchesOf(trace, cell) {
+  const { terms, scale, jacobian } = explain(trace, cell);
+  if (jacobian) return [];
+  /** @type {Branch[]} */
+  const found = [];
+  for (const { factors, value } of terms) {
+    const at = factors.findIndex((factor) => factor.cell !== null && isGradient(factor.cell));
+    if (value === 0) continue; // among them the zeros of padding, which are no cells
+    if (at < 0) return [];
+    const others = factors.filter((_, place) => place !== at);
+    const coefficient = others.reduce((product, other) => product * other.value, scale?.value ?? 1);
+    const by = others.find((other) => other.cell)?.cell ?? null;
+    found.push({ cell: /** @type {string} */ (factors[at].cell), coefficient, by });
+  }
+  return found;
+}
+
+/** @param {string} cell */
+function isGradient(cell) {
+  return /^d/u.test(layered(parted(cell).tensor).rest);
+}

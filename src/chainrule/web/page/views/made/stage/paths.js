@@ -1,0 +1,101 @@
+import { layered, parted, valueOf } from "../../../explain/naming.js";
+import { bracketed, formatNumber } from "../../../explain/numbers.js";
+import { strongestPaths } from "../../../explain/paths.js";
+import { createElement, createSvg } from "../../../elements.js";
+
+/**
+ * The strongest paths of a gradient, drawn from the error at the output to the weight, as wide as their shares.
+ *
+ * @typedef {import("../../../types.js").Trace} Trace
+ * @typedef {import("../../../explain/paths.js").Path} Path
+ * @typedef {{open(cell: string): void, hover(cell: string | null): void}} Act  open: show a node; hover: point at it
+ * @typedef {{cell: string, x: number, y: number}} Spot
+ */
+
+const MANY = 5;
+const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
+const [WIDEST, THINNEST] = [14, 1.5];
+
+/** @param {Trace} trace @param {string} cell  the gradient of a weight @param {Act} act @returns {HTMLElement} */
+export function pathsOf(trace, cell, act) {
+  const paths = strongestPaths(trace, cell, MANY);
+  const whole = valueOf(trace, cell) ?? 0;
+  const sum = paths.reduce((total, { value }) => total + value, 0);
+  const words =
+    `${paths.length} of its strongest paths, from ${startOf(paths)}, give ${formatNumber(sum)}; ` +
+    `all others together ${formatNumber(whole - sum)}.`;
+  return createElement(
+    "figure",
+    { class: "made-paths" },
+    createElement("div", { class: "made-paths-room", tabindex: 0, role: "group", "aria-label": "Strongest paths" }, drawing(paths, act)),
+    createElement("figcaption", { class: "made-caption" }, words),
+    listOf(paths),
+  );
+}
+
+/** @param {Path[]} paths */
+function startOf(paths) {
+  const layers = [...new Set(paths.map(({ links }) => layered(parted(links[0].cell).tensor).layer))];
+  return `the error at ${layers.join(", ")}`;
+}
+
+/** @param {Path[]} paths @param {Act} act */
+function drawing(paths, act) {
+  const longest = Math.max(1, ...paths.map(({ links }) => links.length));
+  /** @type {Map<string, Spot>} */
+  const spots = new Map();
+  const rows = new Array(longest).fill(0);
+  for (const { links } of paths) {
+    links.forEach(({ cell }, at) => {
+      const column = at + longest - links.length;
+      if (spots.has(cell)) return;
+      spots.set(cell, { cell, x: EDGE + column * COLUMN, y: TOP + rows[column] * ROW });
+      rows[column] += 1;
+    });
+  }
+  const most = Math.max(...paths.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
+  const lines = paths.flatMap(({ links, value }) =>
+    links.slice(1).map(({ cell }, at) => lineOf(spots, links[at].cell, cell, value, Math.abs(value) / most)),
+  );
+  const nodes = [...spots.values()].map((spot) => nodeOf(spot, act));
+  const [width, height] = [2 * EDGE + (longest - 1) * COLUMN, TOP + Math.max(1, ...rows) * ROW];
+  return createSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "made-paths-drawing" }, ...lines, ...nodes);
+}
+
+/** @param {Map<string, Spot>} spots @param {string} one @param {string} other @param {number} value @param {number} share */
+function lineOf(spots, one, other, value, share) {
+  const [from, to] = [one, other].map((cell) => /** @type {Spot} */ (spots.get(cell)));
+  const bend = (to.x - from.x) / 2;
+  const d = `M${from.x} ${from.y}C${from.x + bend} ${from.y} ${to.x - bend} ${to.y} ${to.x} ${to.y}`;
+  const kind = value < 0 ? "made-path-down" : "made-path-up";
+  return createSvg("path", { d, class: `made-path-line ${kind}`, "stroke-width": Math.max(THINNEST, WIDEST * share) });
+}
+
+/** @param {Spot} spot @param {Act} act */
+function nodeOf({ cell, x, y }, act) {
+  const node = createSvg(
+    "g",
+    { class: "made-path-node", tabindex: 0, role: "link", "aria-label": cell },
+    createSvg("circle", { cx: x, cy: y, r: 6 }),
+    createSvg("text", { x, y: y + 22, "text-anchor": "middle" }, cell),
+  );
+  node.addEventListener("click", () => act.open(cell));
+  node.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") act.open(cell);
+  });
+  for (const [enter, leave] of [["pointerenter", "pointerleave"], ["focus", "blur"]]) {
+    node.addEventListener(enter, () => act.hover(cell));
+    node.addEventListener(leave, () => act.hover(null));
+  }
+  return node;
+}
+
+/** Writes each path as a product. @param {Path[]} paths */
+function listOf(paths) {
+  const items = paths.map(({ value, start, links }) => {
+    const factors = links.slice(0, -1).map(({ factor }) => bracketed(factor));
+    const product = [formatNumber(start), ...factors].join(" · ");
+    return createElement("li", { class: "number" }, `${product} = ${formatNumber(value)}`);
+  });
+  return createElement("ol", { class: "made-path-products" }, ...items);
+}

@@ -1,0 +1,79 @@
+import { sizeOf } from "../../../engine/tensor.js";
+import { makeTrace } from "../../../engine/trace.js";
+import { changeOf } from "../../../explain/change.js";
+import { layered, parted, valueOf } from "../../../explain/naming.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { createElement } from "../../../elements.js";
+import { pathsOf } from "./paths.js";
+
+/**
+ * Why a weight changed: the parts of its change, and the paths of the image that moved it most.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("../../../types.js").BatchStep} BatchStep
+ */
+
+const NAMES = /** @type {const} */ ([
+  ["memory", "what the optimizer remembers of earlier steps"],
+  ["batch", "what this batch says"],
+  ["decay", "weight decay"],
+  ["rounding", "rounding to float32"],
+]);
+
+/** Shows the parts of a change. @param {Making} making @returns {Stage | null} null where the step is not that of training */
+export function whyStage({ explanation: { tensor, cell }, trace }) {
+  if (!tensor.endsWith(".update")) return null;
+  const change = changeOf(trace, tensor.slice(0, -".update".length), parted(cell).index);
+  if (!change) return null;
+  const most = Math.max(...NAMES.map(([name]) => Math.abs(change[name]))) || 1;
+  const rows = NAMES.filter(([name]) => change[name] !== 0).map(([name, words]) => {
+    const bar = createElement("span", { class: `made-batch-bar ${change[name] < 0 ? "made-down" : "made-up"}` });
+    bar.style.setProperty("--share", String(Math.abs(change[name]) / most));
+    return createElement("li", {}, createElement("span", {}, words), bar, createElement("b", { class: "number" }, formatNumber(change[name])));
+  });
+  const head = createElement("h3", {}, `Why did it change by ${formatNumber(change.total)}?`);
+  return still(createElement("section", { class: "made-why" }, head, createElement("ol", {}, ...rows)));
+}
+
+/**
+ * Shows the strongest paths of an image of the batch to its gradient.
+ *
+ * @param {Making} making @param {BatchStep} batch @param {number} n  of the image @param {string} cell  the gradient
+ */
+export function pathsOfImage({ trace: { description, frame }, show, hover }, batch, n, cell) {
+  const size = sizeOf(description.input_shape);
+  if (!batch.images) return createElement("div");
+  const picture = {
+    x: batch.images.subarray(n * size, (n + 1) * size),
+    label: batch.labels?.[n] ?? null,
+    from: `image ${n} of step ${batch.step + 1}`,
+    place: n,
+  };
+  const trace = makeTrace(description, frame, picture);
+  const name = picture.label === null ? "" : `, class ${description.classes[picture.label] ?? picture.label}`;
+  const mixed = description.plan.forward.some(({ scope }) => scope === "batch");
+  const words =
+    `The image that moves it most (${picture.from}${name}) has the gradient ${formatNumber(valueOf(trace, cell) ?? 0)}` +
+    (mixed ? " when it is normalised alone, not with its batch" : "");
+  const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
+  return createElement("section", { class: "made-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
+}
+
+/** Shows, once it is opened, the strongest paths to a gradient. @param {Making} making @returns {Stage | null} */
+export function pathStage(making) {
+  const { tensor, cell } = making.explanation;
+  if (!/^d/u.test(layered(tensor).rest)) return null;
+  const element = createElement("details", { class: "made-why" }, createElement("summary", {}, "The strongest paths to this gradient"));
+  element.addEventListener(
+    "toggle",
+    () => element.append(pathsOf(making.trace, cell, { open: making.follow, hover: making.hover })),
+    { once: true },
+  );
+  return still(element);
+}
+
+/** @param {HTMLElement} element @returns {Stage} */
+export function still(element) {
+  return { element, count: 0, show() {}, say: () => "" };
+}

@@ -1,0 +1,27 @@
+/** The colour scales of the blocks: each its own, or one for all layers, which shows where gradients vanish. */
+
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("../../style/scale.js").Scale} Scale */
+
+/**
+ * Gives blocks of a kind one scale: maps, parameters, or changes of parameters. Fixed scales stay, and those
+ * of gradients of probabilities, whose 1/ŷ is far larger than any other.
+ * @param {Block[]} blocks @param {import("../../types.js").Description} description
+ */
+export function unite(blocks, description) {
+  const layers = new Map(description.layers.map(({ name, type }) => [name, type]));
+  /** @type {Map<string, Block[]>} */
+  const groups = new Map();
+  for (const block of blocks) {
+    const { tensor, fixed, role, minus } = block.spec;
+    if (fixed || tensor === "x" || layers.get(tensor.split(".")[0]) === "Softmax") continue;
+    const key = `${role} ${minus === null ? "" : "change"} ${block.scale.kind}`;
+    groups.set(key, [...(groups.get(key) ?? []), block]);
+  }
+  for (const group of groups.values()) {
+    const { kind } = group[0].scale;
+    const low = Math.min(...group.map((block) => block.scale.low));
+    const high = Math.max(...group.map((block) => block.scale.high));
+    for (const block of group) block.scale = { kind, low, high };
+  }
+}

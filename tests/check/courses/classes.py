@@ -1,0 +1,165 @@
+"""Right answers to an assignment of classes with column biases and nested layers; test_courses.py spoils them."""
+
+# pyright: basic
+# ruff: noqa
+import numpy as np
+
+
+class Linear:
+    def __init__(self, in_features, out_features, debug=False):
+        self.W = np.zeros((out_features, in_features))
+        self.b = np.zeros((out_features, 1))
+        self.debug = debug
+
+    def forward(self, A):
+        self.A = A
+        self.N = A.shape[0]
+        self.Ones = np.ones((self.N, 1))
+        return A @ self.W.T + self.Ones @ self.b.T
+
+    def backward(self, dLdZ):
+        self.dLdW = dLdZ.T @ self.A
+        self.dLdb = dLdZ.T @ self.Ones
+        return dLdZ @ self.W
+
+
+class Sigmoid:
+    def forward(self, Z):
+        e = np.exp(-np.abs(Z))
+        self.A = np.where(Z >= 0, 1 / (1 + e), e / (1 + e))
+        return self.A
+
+    def backward(self, dLdA):
+        return dLdA * self.A * (1 - self.A)
+
+
+class MSELoss:
+    def forward(self, A, Y):
+        self.A, self.Y = A, Y
+        self.N, self.C = A.shape
+        se = (A - Y) ** 2
+        return (np.ones((1, self.N)) @ se @ np.ones((self.C, 1))) / (self.N * self.C)
+
+    def backward(self):
+        return 2 * (self.A - self.Y) / (self.N * self.C)
+
+
+class BatchNorm1d:
+    def __init__(self, num_features, alpha=0.9):
+        self.alpha = alpha
+        self.eps = 1e-8
+        self.BW = np.ones((1, num_features))
+        self.Bb = np.zeros((1, num_features))
+        self.running_M = np.zeros((1, num_features))
+        self.running_V = np.ones((1, num_features))
+
+    def forward(self, Z, eval=False):
+        self.Z, self.N = Z, len(Z)
+        self.M = Z.mean(0, keepdims=True)
+        self.V = Z.var(0, keepdims=True)
+        self.NZ = (Z - self.M) / np.sqrt(self.V + self.eps)
+        self.running_M = self.alpha * self.running_M + (1 - self.alpha) * self.M
+        self.running_V = self.alpha * self.running_V + (1 - self.alpha) * self.V
+        return self.BW * self.NZ + self.Bb
+
+    def backward(self, dLdBZ):
+        self.dLdBb = dLdBZ.sum(0, keepdims=True)
+        self.dLdBW = (dLdBZ * self.NZ).sum(0, keepdims=True)
+        return self.BW / np.sqrt(self.V + self.eps) * (dLdBZ - self.dLdBb / self.N - self.NZ * self.dLdBW / self.N)
+
+
+class Conv2d_stride1:
+    def __init__(self, in_channels, out_channels, kernel_size, weight_init_fn=None, bias_init_fn=None):
+        self.k = kernel_size
+        self.W = np.random.normal(0, 1, (out_channels, in_channels, kernel_size, kernel_size))
+        self.b = np.zeros(out_channels)
+
+    def forward(self, A):
+        self.A = A
+        k = self.k
+        H, W = A.shape[2] - k + 1, A.shape[3] - k + 1
+        Z = np.zeros((len(A), len(self.b), H, W))
+        for i in range(H):
+            for j in range(W):
+                Z[:, :, i, j] = np.tensordot(A[:, :, i : i + k, j : j + k], self.W, ([1, 2, 3], [1, 2, 3])) + self.b
+        return Z
+
+    def backward(self, dLdZ):
+        k = self.k
+        self.dLdW = np.zeros_like(self.W)
+        self.dLdb = dLdZ.sum((0, 2, 3))
+        dA = np.zeros_like(self.A)
+        for i in range(dLdZ.shape[2]):
+            for j in range(dLdZ.shape[3]):
+                self.dLdW += np.tensordot(dLdZ[:, :, i, j], self.A[:, :, i : i + k, j : j + k], (0, 0))
+                dA[:, :, i : i + k, j : j + k] += np.tensordot(dLdZ[:, :, i, j], self.W, (1, 0))
+        return dA
+
+
+class _Downsample2d:
+    def __init__(self, factor):
+        self.f = factor
+
+    def forward(self, A):
+        self.s = A.shape
+        return A[:, :, :: self.f, :: self.f]
+
+    def backward(self, d):
+        o = np.zeros(self.s)
+        o[:, :, :: self.f, :: self.f] = d
+        return o
+
+
+class Conv2d:
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride, padding=0, weight_init_fn=None, bias_init_fn=None
+    ):
+        self.stride, self.pad = stride, padding
+        self.conv2d_stride1 = Conv2d_stride1(in_channels, out_channels, kernel_size)
+        self.downsample2d = _Downsample2d(stride)
+
+    def forward(self, A):
+        p = self.pad
+        return self.downsample2d.forward(self.conv2d_stride1.forward(np.pad(A, ((0, 0), (0, 0), (p, p), (p, p)))))
+
+    def backward(self, d):
+        p = self.pad
+        d = self.conv2d_stride1.backward(self.downsample2d.backward(d))
+        return d[:, :, p:-p, p:-p] if p else d
+
+
+class Parameter:
+    def __init__(self, data):
+        self.data, self.grad = data, None
+
+
+class Module:
+    def __call__(self, *arguments):
+        return self.forward(*arguments)
+
+
+class TorchLikeLinear(Module):
+    def __init__(self):
+        self.weight, self.bias = Parameter(np.zeros((4, 7))), Parameter(np.zeros(4))
+
+    def forward(self, input):
+        self.input = input
+        return input @ self.weight.data.T + self.bias.data
+
+    def backward(self, grad_output):
+        self.weight.grad = grad_output.T @ self.input
+        self.bias.grad = grad_output.sum(0)
+        return grad_output @ self.weight.data
+
+
+class LinearRegressionScratch(Module):
+    def __init__(self, num_inputs=7, num_outputs=4, sigma=0.01):
+        self.w, self.b = np.ones((num_inputs, num_outputs)) * sigma, np.zeros(num_outputs)
+
+    def forward(self, X):
+        self.X = X
+        return X @ self.w + self.b
+
+    def backward(self, dY):
+        self.dw, self.db = self.X.T @ dY, dY.sum(0)
+        return dY @ self.w.T

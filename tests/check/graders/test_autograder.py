@@ -1,0 +1,145 @@
+"""Autograders: equal options give equal bytes, and each runs as its service runs it, under a temporary folder."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+
+import pytest
+from check.submissions import relu
+
+from chainrule.check.graders.assignment import GradedAssignment
+from chainrule.check.graders.autograder import autograder
+from chainrule.check.graders.points import PointScheme
+from chainrule.errors import OptionError
+
+SCHEME = PointScheme({"y": 1, "dx": 3}, "the teacher's $HOME `id`", "after_published")
+TASK = GradedAssignment("ReLU()", SCHEME, input_shape="2,3,2", seconds=120)
+BY_NAME = GradedAssignment("ReLU()", SCHEME, seconds=120, seed=11, draw_by="name")
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="scripts of a POSIX shell")
+
+
+def unpacked(root: Path, task: GradedAssignment) -> dict[str, str]:
+    """Unpack the zip as Gradescope does, and return the environment of its scripts."""
+    (root / "autograder.zip").write_bytes(autograder(".zip", task))
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", root / "autograder.zip", root / "source"], check=True)
+    with zipfile.ZipFile(root / "autograder.zip") as archive:
+        modes = {one.filename: one.external_attr >> 16 for one in archive.infolist()}
+    for name in ("setup.sh", "run_autograder"):
+        assert modes[name] == 0o100755
+    (root / "run_autograder").write_bytes((root / "source" / "run_autograder").read_bytes())
+    return {**os.environ, "AUTOGRADER_ROOT": str(root), "AUTOGRADER_PYTHON": sys.executable}
+
+
+def run(root: Path, env: dict[str, str]) -> dict:
+    """Grade a submission as Gradescope does, and return results.json."""
+    subprocess.run(["bash", root / "run_autograder"], cwd=root, env=env, check=True, capture_output=True, timeout=300)
+    return json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
+
+
+def test_gradescope_runs_it(tmp_path: Path) -> None:
+    """Grade with the library in the zip: a wrong gradient, drawn by names, and a submission that cannot be judged."""
+    env = unpacked(tmp_path, BY_NAME)
+    users = {"users": [{"name": "Łucja $(id)"}, {"name": "Ada"}]}
+    (tmp_path / "submission_metadata.json").write_text(json.dumps(users), encoding="utf-8")
+    (tmp_path / "submission").mkdir()
+    found = run(tmp_path, env)
+    assert (found["score"], found["output"]) == (0, "not judged: an empty folder")
+    (tmp_path / "submission" / "layer.py").write_text(relu(gradient="0 * dy"), encoding="utf-8")
+    found = run(tmp_path, env)
+    assert (found["score"], [test["max_score"] for test in found["tests"]]) == (1, [1, 3])
+    assert found["visibility"] == "after_published"
+    assert found["extra_data"]["draw"].startswith("ada + łucja $(id): input ")
+
+
+def test_the_setup_installs_the_requirements(tmp_path: Path) -> None:
+    """Run setup.sh with stand-ins for Python and apt-get, which record what they are told."""
+    unpacked(tmp_path, TASK)
+    (tmp_path / "bin").mkdir()
+    stand_in = '#!/bin/bash\necho "$@" >> "$AUTOGRADER_ROOT/told"\nif [ "$1" = -m ] && [ "$2" = venv ]; then\n'
+    stand_in += '    mkdir -p "$3/bin"; cp "$0" "$3/bin/python"\nfi\n'
+    for name in ("python3.14", "apt-get"):
+        (tmp_path / "bin" / name).write_text(stand_in)
+        (tmp_path / "bin" / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "AUTOGRADER_ROOT": str(tmp_path)}
+    subprocess.run(["bash", tmp_path / "source" / "setup.sh"], env=env, check=True, capture_output=True)
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told[1:] == [
+        f"-m venv {tmp_path}/environment", f"-m pip install --requirement {tmp_path}/source/requirements.txt",
+    ]  # fmt: skip
+    assert {place.stat().st_mode & 0o077 for place in (tmp_path / "source").rglob("*")} == {0}
+    requirements = (tmp_path / "source" / "requirements.txt").read_text()
+    assert re.search(r"^numpy>=", requirements, re.M)
+    assert "extra" not in requirements
+
+
+@pytest.mark.parametrize("kind", [".zip", ".yml", ".py"])
+def test_equal_options_give_equal_bytes(kind: str) -> None:
+    assert autograder(kind, TASK) == autograder(kind, TASK)
+    assert autograder(kind, TASK) != autograder(kind, GradedAssignment("ReLU()", SCHEME))
+
+
+def test_packages_are_installed_too(tmp_path: Path) -> None:
+    unpacked(tmp_path, GradedAssignment("ReLU()", SCHEME, packages=("scipy",)))
+    assert "\nscipy==" in (tmp_path / "source" / "requirements.txt").read_text()
+    assert "--package scipy" in (tmp_path / "run_autograder").read_text()
+
+
+def stand_ins(folder: Path) -> dict[str, str]:
+    """Return an environment whose python installs nothing and runs this library, and whose sudo does nothing."""
+    folder.mkdir()
+    python = f'#!/bin/bash\n[[ "$*" == *"pip install"* ]] && exit\nexec {sys.executable} "$@"\n'
+    for name, text in {"python": python, "sudo": "#!/bin/bash\n"}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+def test_the_workflow_hands_its_result_to_the_reporter(tmp_path: Path) -> None:
+    """Run the step that grades, and decode its output as the reporter does."""
+    text = autograder(".yml", TASK).decode()
+    assert re.search(r"^name: Autograding Tests$", text, re.M)
+    assert re.findall(r"^  ([\w-]+):$", text, re.M) == ["run-autograding-tests"]
+    step = re.search(r"id: chainrule\n +run: \|\n((?: {10}.*\n|\n)+)", text)
+    assert step
+    (tmp_path / "submission" / ".git").mkdir(parents=True)
+    (tmp_path / "submission" / "layer.py").write_text(relu(), encoding="utf-8")
+    env = {**stand_ins(tmp_path / "bin"), "RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    subprocess.run(["bash", "-ec", textwrap.dedent(step[1])], cwd=tmp_path, env=env, check=True, capture_output=True)
+    name, _, encoded = (tmp_path / "output").read_text().strip().partition("=")
+    decoded = subprocess.run(["base64", "--decode"], input=encoded.encode(), capture_output=True, check=True).stdout
+    assert (name, json.loads(decoded)["status"], json.loads(decoded)["max_score"]) == ("result", "pass", 4)
+
+
+def test_the_script_writes_the_result_of_classroom50(tmp_path: Path) -> None:
+    text = autograder(".py", TASK).decode()
+    ast.parse(text)
+    (tmp_path / "layer.py").write_text(relu(), encoding="utf-8")
+    (tmp_path / "grade.py").write_text(text.replace('[sys.executable, "-m", "pip"', '["true"'), encoding="utf-8")
+    (tmp_path / "grade.py").rename(tmp_path.parent / "autograder.py")
+    named = dict.fromkeys(("CLASSROOM", "ASSIGNMENT", "SUBMISSION_TAG", "COMMIT_URL", "RELEASE_URL"), "a")
+    command = [sys.executable, tmp_path.parent / "autograder.py"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, **named}, check=True, capture_output=True)
+    found = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert (found["score"], found["max-score"], found["schema"]) == (4, 4, "classroom50/result/v1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "part"),
+    [
+        (".tar", TASK, r"ends in .zip, .yml, .py; found '.tar'"),
+        (".zip", GradedAssignment("ReLU()", SCHEME, draw_by="name"), "needs --seed"),
+        (".yml", BY_NAME, "students would read the seed"),
+        (".py", BY_NAME, "students would read the seed"),
+        (".yml", GradedAssignment("ReLU(\n)", SCHEME), "printable characters only"),
+    ],
+)
+def test_refused(kind: str, task: GradedAssignment, part: str) -> None:
+    with pytest.raises(OptionError, match=part):
+        autograder(kind, task)

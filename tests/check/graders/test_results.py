@@ -1,0 +1,118 @@
+"""Files of results: each is read as its grader reads it, and agrees with the points earned."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from chainrule.check.graders import results
+from chainrule.check.graders.points import PointScheme, one_point_each
+from chainrule.check.homework import Grade, PartResult
+from chainrule.errors import OptionError
+
+SCHEME = PointScheme({"y": 2, "dx": 4, "db": 1.5}, "Homework 3", "after_due_date")
+WRONG = PartResult("dx", False, "sign", "dx has the wrong sign.")
+ADA = Grade(
+    "ada.py",
+    2,
+    3,
+    "dx: sign",
+    WRONG.remark,
+    1.25,
+    seed=7,
+    results=(PartResult("y", True), WRONG, PartResult("db", True)),
+)
+BELA = Grade("bela/layer.py", 0, 3, "", "not judged: an empty folder", 0.0, judged=False)
+RUNNER = {
+    "CLASSROOM": "cnn", "ASSIGNMENT": "hw3", "SUBMISSION_TAG": "submit/1",
+    "COMMIT_URL": "https://a/commit", "RELEASE_URL": "https://a/release",
+}  # fmt: skip
+
+
+def written(name: str, *rows: Grade, scheme: PointScheme = SCHEME) -> dict:
+    return json.loads(results.results(name, rows, scheme))
+
+
+def test_gradescope() -> None:
+    """Give the keys of Gradescope's specification only, with points that add up to the score."""
+    found = written("gradescope", ADA)
+    assert {*found} <= {
+        "score", "execution_time", "output", "output_format", "visibility", "stdout_visibility", "tests", "extra_data",
+    }  # fmt: skip
+    assert all(
+        {*test} <= {"score", "max_score", "status", "name", "output", "output_format", "visibility"}
+        for test in found["tests"]
+    )
+    assert found["score"] == sum(test["score"] for test in found["tests"]) == 3.5
+    assert [test["max_score"] for test in found["tests"]] == [2, 4, 1.5]
+    assert {test["visibility"] for test in found["tests"]} == {found["visibility"]} == {"after_due_date"}
+    assert found["stdout_visibility"] == "hidden"
+    assert (found["tests"][1]["output"], found["tests"][1]["status"]) == (WRONG.remark, "failed")
+
+
+def test_what_was_not_judged_earns_nothing() -> None:
+    found = written("gradescope", BELA)
+    assert (found["score"], [test["score"] for test in found["tests"]]) == (0, [0, 0, 0])
+    assert BELA.remark in found["output"]
+    assert written("github-classroom", BELA)["status"] == "error"
+
+
+def test_no_full_marks_where_something_else_is_wrong() -> None:
+    row = Grade(
+        "ada.py", 2, 3, "", "alpha is unchecked.", 1.0, results=tuple(PartResult(p, True) for p in SCHEME.points)
+    )
+    found = written("gradescope", row)
+    assert (found["score"], [test["status"] for test in found["tests"]]) == (6, ["passed", "passed", "failed"])
+    assert "alpha is unchecked." in found["tests"][2]["output"]
+
+
+def test_github_classroom() -> None:
+    """Read the result as the reporter does: the sum of the scores over max_score, and a status."""
+    found = written("github-classroom", ADA)
+    assert (sum(test["score"] for test in found["tests"]), found["max_score"], found["status"]) == (3.5, 7.5, "fail")
+    assert [test["status"] for test in found["tests"]] == ["pass", "fail", "pass"]
+    right = Grade("ada.py", 3, 3, "", "", 1.0, results=tuple(PartResult(part, True) for part in SCHEME.points))
+    assert written("github-classroom", right)["status"] == "pass"
+
+
+def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = one_point_each(("y", "dx", "db"))
+    with pytest.raises(OptionError, match="CLASSROOM, which is not set"):
+        written("classroom50", ADA, scheme=whole)
+    for name, value in RUNNER.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OptionError, match="whole numbers of points"):
+        written("classroom50", ADA)
+    found = written("classroom50", ADA, scheme=whole)
+    assert (found["schema"], found["score"], found["max-score"]) == ("classroom50/result/v1", 2, 3)
+    assert {found[key] for key in ("classroom", "assignment", "submission", "commit", "release")} == {*RUNNER.values()}
+    assert [(one["test-name"], one["passed"]) for one in found["tests"]] == [("y", True), ("dx", False), ("db", True)]
+
+
+def test_tables() -> None:
+    tables = {
+        name: [*csv.DictReader(io.StringIO(results.results(name, (ADA, BELA), SCHEME).decode()))]
+        for name in ("otter", "nbgrader")
+    }
+    points, ada, bela = tables["otter"]
+    assert (points["file"], points["dx"], points["total_points_earned"]) == ("points-per-question", "4", "7.5")
+    assert (ada["file"], ada["dx"], ada["y"], ada["total_points_earned"]) == ("ada.py", "0", "2", "3.5")
+    assert (ada["percent_correct"], ada["grading_status"]) == ("0.4667", "Completed")
+    assert (bela["total_points_earned"], bela["grading_status"]) == ("0", BELA.remark)
+    assert [(row["student_id"], row["score"], row["max_score"]) for row in tables["nbgrader"]] == [
+        ("ada", "3.5", "7.5"), ("bela", "0", "7.5"),
+    ]  # fmt: skip
+    assert {row["assignment"] for row in tables["nbgrader"]} == {"Homework 3"}
+
+
+@pytest.mark.parametrize("name", results.ONE)
+def test_one_submission_a_file(name: str) -> None:
+    with pytest.raises(OptionError, match="give --single"):
+        results.results(name, (ADA, BELA), SCHEME)
+
+
+def test_the_command_lists_all_formats() -> None:
+    from chainrule.cli import grade
+
+    assert grade.FORMATS == results.FORMATS

@@ -1,0 +1,75 @@
+"""`chainrule export RUN --c`, `--int8`, `--wasm`."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cli.commands import Invoke, refused
+
+
+def test_c_files_are_written_and_their_sizes_printed(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+    done = invoke("export", finished, "--c", "out")
+    assert done.exit_code == 0, done.stderr
+    assert re.search(r"network\.c, network\.h, .*; bytes: constants [\d,]+, arena [\d,]+$", done.stdout.strip())
+    assert (tmp_path / "out" / "network.c").exists()
+
+
+def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+    done = invoke("export", finished, "--c", "out", "--train")
+    assert re.search(r"parameters [\d,]+, gradients [\d,]+, activations [\d,]+", done.stdout)
+    assert "network_step(" in (tmp_path / "out" / "network.h").read_text()
+
+
+def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path) -> None:
+    done = invoke("export", finished, "--c", "out", "--int8")
+    assert done.exit_code == 0, done.stderr
+    found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+)% before, ([\d.]+)% in integers", done.stdout)
+    assert found
+    assert abs(float(found[1]) - float(found[2])) < 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--c FOLDER"),
+        (("--train",), "say what to write"),
+        (("--onnx", "a.onnx", "--train"), "--train is for C"),
+        (("--onnx", "a.onnx", "--int8"), "--int8 is for C"),
+        (("--c", "out", "--int8", "--train"), "neither --train nor"),
+        (("--wasm", "out.js"), "ends with .wasm"),
+    ],
+)
+def test_words_that_do_not_fit_are_refused(invoke: Invoke, finished: Path, words: tuple[str, ...], said: str) -> None:
+    refused(invoke("export", finished, *words), said)
+
+
+def test_integers_need_a_run(invoke: Invoke, finished: Path) -> None:
+    assert invoke("export", finished, "--onnx", "m.onnx").exit_code == 0
+    refused(invoke("export", "m.onnx", "--c", "out", "--int8"), "needs a run folder")
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("\n## C\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+def test_the_commands_of_the_page_run(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+    """In their order, with a trained run in the place of runs/mine; WebAssembly where its compiler is installed."""
+    shutil.copytree(finished, tmp_path / "runs" / "mine")
+    (tmp_path / "image.pgm").write_bytes(b"P5 28 28 255\n" + bytes(28 * 28))
+    ran = list[str]()
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", SECTION, re.M | re.S):
+        for line in block.splitlines() if not language else ():
+            words = shlex.split(line, comments=True)
+            if words[0] == "chainrule" and ("--wasm" not in words or importlib.util.find_spec("ziglang")):
+                assert invoke(*words[1:]).exit_code == 0, line
+                ran.append(words[2])
+            elif words[0] in ("make", "mine-c/example"):
+                done = subprocess.run(["env", "CFLAGS=-O1", *words], capture_output=True, text=True)
+                assert done.returncode == 0, done.stderr
+                ran.append(words[0])
+    assert {"make", "mine-c/example"} < {*ran}

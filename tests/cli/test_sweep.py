@@ -1,0 +1,90 @@
+"""`chainrule sweep`: its table, its second start, its errors, and the commands of its page."""
+
+import csv
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from cli.commands import Invoke, refused
+
+PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
+QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", "1", "--backend", "threading", "--quiet", "--limit", "90")
+
+
+def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
+    words = ["sweep", "--data", digits, *QUICK, "--validation", "0.2", "--out", "all", "--grid"]
+    first = invoke(*words, "rate=0.001,0.02", "--seeds", 2)
+    assert first.exit_code == 0, first.output
+    lines = first.stdout.splitlines()
+    assert lines[0].split()[:4] == ["rate", "trials", "validation", "accuracy"]
+    assert [line.split()[0] for line in lines[1:]] == ["0.02", "0.001", "all"]  # the best first, the folder last
+    models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
+    assert len(models) == 4
+    again = invoke(*words, "rate=0.001,0.02 batch=16,32", "--seeds", 1, "--json")
+    assert again.exit_code == 0, again.output
+    found = json.loads(again.stdout)
+    assert len(found["trials"]) == 4
+    again = invoke(*words, "rate=0.001,0.02", "--seeds", 3, "--json")
+    assert {path: path.stat().st_mtime_ns for path in models} == models  # not trained again
+    with (tmp_path / "all" / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["finished"] * 6
+    assert [float(row["test"]) for row in rows] == [trial["test"] for trial in json.loads(again.stdout)["trials"]]
+    other = invoke(*words, "rate=0.001", "--batch-size", 8)
+    assert other.exit_code == 1
+    assert "was trained with batch_size 32, not 8" in other.stdout
+
+
+def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
+    """The same options give the same weights; one that diverges is a row, and the exit code 1."""
+    options = ["--data", digits, "--model", "mlp", "--engine", "numpy", "--epochs", 1, "--quiet", "--optimizer", "sgd"]
+    swept = invoke("sweep", *options, "--backend", "threading", "--grid", "lr=0.1,1e30", "--seed", 3, "--out", "all")
+    assert swept.exit_code == 1
+    assert "failed: lr=1e30,seed=3: step " in swept.stdout
+    assert "hold some back" in swept.stdout
+    alone = invoke("train", *options, "--lr", 0.1, "--seed", 3, "--threads", 1, "--out", "alone")
+    assert alone.exit_code == 0
+    first, second = (tmp_path / name / "model.safetensors" for name in ("all/lr=0.1,seed=3", "alone"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--grid", "rate"], "expected OPTION=VALUE"),
+        (["--grid", "speed=1,2"], "unknown option 'speed'"),
+        (["--grid", "seed=1,2"], "unknown option 'seed'"),
+        (["--grid", "rate=0.1,fast"], "expected a number, found 'fast'"),
+        (["--grid", "rate=0.1,-1"], "rate -1"),
+        (["--grid", "model=mlp,mlq"], "unknown model 'mlq'"),
+        (["--grid", "rate=0.1,0.1"], "twice"),
+        (["--grid", "rate=0.1", "--seeds", "0"], "seeds 0"),
+        (["--grid", "rate=0.1", "--jobs", "0"], "jobs 0"),
+        (["--grid", "rate=0.1", "--backend", "nobody"], "backend nobody"),
+        (["--grid", "data=nothing.npz,nowhere"], "nothing.npz"),
+    ],
+)
+def test_what_cannot_be_tried_is_one_line(invoke: Invoke, digits: Path, words: list[str], says: str) -> None:
+    refused(invoke("sweep", "--data", digits, "--model", "mlp", "--engine", "numpy", *words, "--out", "never"), says)
+
+
+def test_the_commands_of_the_page(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
+    """Run the command of docs/sweeps.md, short and quiet, and the example in Python."""
+    (line,) = re.findall(r"^```\n(chainrule sweep .*?)\n```", PAGE, re.S | re.M)
+    words = shlex.split(line.replace("mnist", str(digits)))[1:]
+    found = invoke(*words[:-1], "page", *QUICK[2:])
+    assert found.exit_code == 0, found.output
+    assert len([*(tmp_path / "page").glob("*/evaluation.json")]) == 20
+    assert invoke(*words[:2], "mlp", *words[3:5], *QUICK[2:], "--grid", "augment=none|shift=2,flip").exit_code == 0
+
+
+def test_the_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)
+    names: dict[str, object] = {}
+    exec(code.replace("seeds=3,", 'seeds=1, backend="threading",'), names)
+    assert names["found"].best["rate"] > 0.001  # pyright: ignore
+    assert not names["found"].failed  # pyright: ignore

@@ -1,0 +1,100 @@
+"""`chainrule train` on targets: the network's end and its loss, weights, and the commands that read the run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import Invoke, refused
+from PIL import Image
+
+import chainrule as cr
+from chainrule import tasks, zoo
+from chainrule.data import load
+
+RNG = np.random.default_rng(2)
+MLP = ("--model", "mlp", "--engine", "numpy", "--quiet", "--threads", 1)
+
+
+@pytest.fixture
+def spots(tmp_path: Path) -> Path:
+    """Write images of a bright spot, and its place as targets, with weights."""
+    folder = tmp_path / "spots"
+    (folder / "in").mkdir(parents=True)
+    lines = ["file,row,column,weight"]
+    for number in range(120):
+        image, (i, j) = RNG.integers(0, 40, (12, 12)).astype(np.uint8), RNG.integers(1, 11, 2)
+        image[i - 1 : i + 2, j - 1 : j + 2] = 255
+        Image.fromarray(image).save(folder / "in" / f"{number}.png")
+        lines.append(f"in/{number}.png,{i / 12},{j / 12},{1 + number % 3}")
+    (folder / "targets.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.mark.parametrize("loss", [None, "huber"])
+def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: str | None) -> None:
+    """The weights are those that `fit` gives with the same samples and weights."""
+    words = ["--data", spots, *MLP, "--epochs", 3, "--validation", 0, "--normalise", "scale", "--schedule", "constant"]
+    result = invoke("train", *words, *([] if loss is None else ["--loss", loss]), "--out", "run", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["task"] == "regression"
+    run = cr.load(tmp_path / "run", engine="numpy")
+    assert (run.classes, run.loss, run.last_layer) == (("row", "column"), loss or "mean_squared_error", "Dense")
+    training, test = load(spots)
+    again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, loss=run.loss)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
+    again.fit(
+        training.x, training.y, sample_weight=training.weights, epochs=3, batch_size=config["batch_size"],
+        optimizer=config["optimizer"]["name"], rate=config["optimizer"]["rate"], normalise="scale", progress=False,
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.parameters, run.parameters)
+    assert found["mean_absolute_error"] == pytest.approx(again.evaluate(test.x, test.y).mean_absolute_error)
+    assert invoke("train", "--resume", "run", "--epochs", 4, "--quiet").exit_code == 0
+    assert "mean absolute error" in invoke("evaluate", "run").stdout
+    assert invoke("predict", "run", spots / "in" / "0.png").stdout.split()[:3] == ["image", "row", "column"]
+    refused(invoke("explain", "run", "--sample", 0, "--cell", "loss.y"), "targets, not classes")
+
+
+def test_several_labels(invoke: Invoke, tmp_path: Path) -> None:
+    x, t = RNG.integers(0, 40, (80, 12, 12)).astype(np.uint8), RNG.integers(0, 2, (80, 3))
+    for label in range(3):
+        x[t[:, label] == 1, 4 * label : 4 * label + 3] += 150
+    np.savez(tmp_path / "labels.npz", x=x, targets=t, classes=["top", "middle", "bottom"])
+    result = invoke("train", "--data", "labels.npz", *MLP, "--epochs", 5, "--out", "run", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["task"] == "multi-label"
+    assert found["label_accuracy"] > 0.9
+    run = cr.load(tmp_path / "run", engine="numpy")
+    assert (run.last_layer, run.loss) == ("Sigmoid", "binary_cross_entropy")
+    assert "middle" in invoke("evaluate", "run").stdout
+
+
+@pytest.mark.parametrize("name", ["numpy-cnn", "resnet-8", "photo-cnn", "vanilla-cnn"])
+def test_the_ends_of_named_networks(name: str) -> None:
+    names = ("a", "b", "c")
+    built = {
+        task.name: zoo.find(name).build(None, names, task=task, engine="numpy", loss="mean_squared_error")
+        for task in tasks.NAMED.values()
+    }
+    assert built["classification"].last_layer in ("Softmax", "Sigmoid")
+    assert [built[task].last_layer for task in ("multi-label", "regression")] == ["Sigmoid", "Dense"]
+    assert {model.output_shape for model in built.values()} == {(3,)}
+    assert len({model.parameters.size for model in built.values()}) == 1
+
+
+def test_one_yes_or_no(invoke: Invoke, tmp_path: Path) -> None:
+    x, t = RNG.integers(0, 90, (60, 6, 6)).astype(np.uint8), np.arange(60) % 2
+    x[t == 1] += 100
+    np.savez(tmp_path / "yes.npz", x=x, targets=t, classes=["bright"])
+    result = invoke("train", "--data", "yes.npz", *MLP, "--epochs", 5, "--json", "--out", "run")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["task"] == "binary"
+    assert json.loads(result.stdout)["accuracy"] > 0.9
+
+
+def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
+    words = ["train", "--data", spots, *MLP, "--epochs", 1, "--out", "never"]
+    refused(invoke(*words, "--class-weight", "balanced"), "class weights are for classes")
+    refused(invoke(*words, "--loss", "categorical-cross-entropy"), "categorical_cross_entropy takes labels")

@@ -1,0 +1,241 @@
+"""The JAX engine computes what the reference defines, whole steps included; skipped where JAX is not installed.
+
+Every comparison compiles a program: examples are few. CHAINRULE_EXAMPLES draws more of each operation, and
+`make networks ARGS="--engine jax"` more networks.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from engines.operation_cases import CASES
+from engines.test_operations import TOLERANCE, assert_close, call, sweep
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks.comparing import Results, apart
+from networks.drawing import Drawn, draw_network
+from training.networks import NETWORKS, build
+from training.networks import batch as batch_of
+
+import chainrule as cr
+from chainrule import engines, reference
+from chainrule.network import Network
+from chainrule.optimizers import Adam
+from chainrule.plan import Operation
+from chainrule.training.step import Stepper
+
+jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
+
+from chainrule.engines.jax import operations  # noqa: E402
+from chainrule.engines.jax.program import XlaProgram  # noqa: E402
+
+EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "2"))
+COUNT = 6  # drawn networks
+OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalisation, gradients of biases are rounding errors
+SOURCE = Path(operations.__file__).parent
+
+
+def test_it_knows_every_operation() -> None:
+    assert set(operations.OPERATIONS) == set(reference.__all__)
+
+
+@pytest.mark.parametrize("name", reference.__all__)
+@settings(sweep, max_examples=EXAMPLES)
+@given(st.data())
+def test_equals_the_reference(name: str, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([*TOLERANCE]))
+    case = data.draw(CASES[name]).astype(dtype)
+    found = engines.find("jax").run(name, case.arrays, case.attributes)
+    assert_close(found, call(reference, name, case), TOLERANCE[dtype])
+
+
+def test_nothing_differentiates() -> None:
+    """Look for the names of automatic differentiation in JAX among all names in the code."""
+    forbidden = {"grad", "value_and_grad", "vjp", "jvp", "linearize", "jacfwd", "jacrev", "jacobian", "hessian"}
+    forbidden |= {"custom_vjp", "custom_jvp", "linear_transpose", "linear_call", "ad", "vjp3", "checkpoint", "remat"}
+    files = list(SOURCE.glob("*.py"))
+    assert len(files) > 10
+    for file in files:
+        tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        names = {
+            getattr(each, "id", None) or getattr(each, "attr", None) or getattr(each, "name", None) for each in tree
+        }
+        assert not names & forbidden, file.name
+
+
+# ---------------------------------------------------------------------- networks
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_all_layers_equal_the_reference(name: str) -> None:
+    x, t = batch_of(name, 5)
+    found: dict[str, list[np.ndarray]] = {}
+    for engine in ("reference", "jax"):
+        network = build(name, engine)
+        walk = network.compile(network.plan(NETWORKS[name][2]))
+        found[engine] = [array.copy() for array in walk.gradients(x, t, seed=11, step=3)]
+        walk.commit_statistics()
+        found[engine].append(network.statistics)
+    for ours, expected in zip(found["jax"], found["reference"], strict=True):
+        assert apart(ours, expected) < 1e-12
+
+
+def results_of(drawn: Drawn, engine: str) -> Results:
+    """Return predictions, and all that a step with a clipped gradient changes."""
+    model = drawn.build(engine)
+    found: Results = {"predicted": model.predict(drawn.x)}
+    if model.parameters.size:
+        stepper = Stepper(model, drawn.optimizer, str(drawn.loss), drawn.clip_norm)
+        outcome = stepper.step(drawn.x, drawn.t, step=2, rate=0.01, seed=2**63 - 1)
+        found |= {"outcome": np.array(outcome), "weights": model.parameters, "statistics": model.statistics}
+        found |= {f"moment {number}": moment for number, moment in enumerate(stepper.moments)}
+    return found
+
+
+def drawn_networks(count: int) -> list[Drawn]:
+    """Draw networks with a loss, small ones for the loops of the reference."""
+    found: list[Drawn] = []
+    number = 0
+    while len(found) < count:
+        drawn, number = draw_network(17, number, ("float64",)), number + 1
+        if drawn.loss and len(drawn.layers) > 2 and drawn.x[0].size < 200:
+            found.append(replace(drawn, x=drawn.x[:4], t=drawn.t[:4], clip_norm=0.1))
+    return found
+
+
+@pytest.mark.parametrize("drawn", drawn_networks(COUNT), ids=lambda drawn: str(drawn.number))
+def test_drawn_networks_equal_the_reference(drawn: Drawn) -> None:
+    with np.errstate(all="ignore"):
+        expected = results_of(drawn, "reference")
+    found = results_of(drawn, "jax")
+    assert {
+        name: apart(found[name], expected[name]) for name in expected if apart(found[name], expected[name]) > 1e-10
+    } == {}
+
+
+def small(engine: str | None = "jax", dtype: str = "float32", **options: Any) -> cr.Sequential:
+    layers = [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.3), cr.Flatten(), cr.Dense(2), cr.Softmax()]
+    return cr.Sequential(layers, (1, 6, 5), engine=engine, dtype=dtype, **options)
+
+
+def batch(count: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(1)
+    return draw.normal(size=(count, 1, 6, 5)), draw.integers(0, 2, count)
+
+
+def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = batch()
+    expected = small("numpy", "float64")
+    history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
+    monkeypatch.setattr(XlaProgram, "backward", None)
+    found = small("jax", "float64")
+    assert found.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss == pytest.approx(
+        history.loss
+    )
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found.statistics, expected.statistics, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("wrong", ["loss", "statistics"])
+def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
+    model = small()
+    x, y = batch()
+    stepper = Stepper(model, Adam(0.01), "categorical_cross_entropy")
+    x, t = x.astype(np.float32), np.eye(2, dtype=np.float32)[y]
+    x[0, 0, 0, 0] = np.nan if wrong == "loss" else 1e30
+    before = [each.copy() for each in (model.parameters, model.statistics, *stepper.moments)]
+    with pytest.raises(cr.errors.NotFiniteError, match=r"step 1: .* the parameters were left as they were"):
+        stepper.step(x, t, step=1, rate=0.01)
+    for each, array in zip(before, (model.parameters, model.statistics, *stepper.moments), strict=True):
+        np.testing.assert_array_equal(array, each)
+
+
+def test_the_settings_of_the_user_stay() -> None:
+    before = jax.numpy.ones(3, "float64").dtype if jax.config.jax_enable_x64 else None
+    assert small(dtype="float64").predict(batch()[0]).dtype == np.float64
+    assert before is None
+    assert jax.numpy.arange(3.0).dtype == np.float32
+    assert jax.config.jax_default_matmul_precision is None
+
+
+def test_an_unknown_operation_is_named() -> None:
+    with pytest.raises(
+        cr.errors.OptionError, match="unknown operation of the jax engine 'fold'; known: mean_absolute_error, "
+    ):
+        operations.check((Operation("relu", (), ()), Operation("fold", (), ())))
+    with pytest.raises(cr.errors.OptionError, match="'fold'"):
+        engines.find("jax").run("fold", (), {})
+
+
+class Doubled:
+    """A layer of the user's own."""
+
+    def forward(self, x: Any) -> Any:
+        return 2 * x
+
+    def backward(self, dy: Any) -> Any:
+        return 2 * dy
+
+
+def test_a_layer_of_ones_own_runs_between_compiled_operations() -> None:
+    x, y = batch()
+    found, expected = (
+        cr.Sequential(
+            [cr.Flatten(), Doubled(), cr.Dense(2)],
+            (1, 6, 5),
+            engine=engine,
+            dtype="float64",
+            loss="softmax_cross_entropy",
+        )
+        for engine in ("jax", "numpy")
+    )
+    for model in (found, expected):
+        model.fit(x, y, epochs=1, batch_size=8, progress=False)
+    np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=1e-12)
+
+
+# ---------------------------------------------------------------------- processes
+
+
+def run(code: str, **variables: str) -> tuple[str, str]:
+    """Return what a Python process prints on both streams."""
+    environment = {**os.environ, **variables}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    return done.stdout, done.stderr
+
+
+def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in() -> None:
+    code = "import sys; sys.modules['jax'] = None; from chainrule import engines; print(engines.find({}).name)"
+    assert "pip install 'chainrule[jax]'" in run(code.format("'jax'"))[1]
+    name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
+    assert name == "numpy\n"
+    assert said.startswith("chainrule: jax cannot be used here")
+
+
+def test_devices_share_a_batch() -> None:
+    """Compare steps on four and on three devices, a batch that they do not divide among them, with NumPy's."""
+    found, said = run(
+        "from engines import devices_driver",
+        XLA_FLAGS="--xla_force_host_platform_device_count=4",
+        JAX_PLATFORMS="cpu",
+        PYTHONPATH=str(Path(__file__).parents[1]),
+    )
+    assert found == "4 of 8, 3 of 9, 1 of 7: the same\n", said
+
+
+@pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalised"])
+def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Layer]) -> None:
+    x, t = np.random.default_rng(3).normal(size=(7, 2, 5, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2, 2]]
+    found: list[np.ndarray] = []
+    for engine, shards in (("numpy", 1), ("jax", 3)):
+        made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
+        network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
+        outcome = Stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
+        found.append(np.r_[outcome, network.parameters, network.statistics])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)

@@ -1,0 +1,83 @@
+"""Exported networks compiled into one program, which is given images and gives their outputs."""
+
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.export.c import program, write_c
+from chainrule.model import Model
+
+Array = NDArray[Any]
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
+SANITIZED = ("-O0", "-g0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+NATIVE = ("-O2", "-march=native", "-ffp-contract=fast")
+
+MAIN = """#include <stdio.h>
+{includes}
+static float image[{inputs}], outputs[{outputs}];
+
+int main(void)
+{{
+{runs}
+    return 0;
+}}
+"""
+RUN = """    for (int n = 0; n < {count}; n++) {{
+        if (fread(image, sizeof(float), {inputs}, stdin) != {inputs})
+            return 1;
+        {name}_run(image, outputs);
+        fwrite(outputs, sizeof(float), {outputs}, stdout);
+    }}"""
+
+
+def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flags: Sequence[str]) -> list[Array]:
+    """Return the outputs of every network for its images (N, …), computed by one program; warnings are errors."""
+    names = [f"net{number}" for number in range(len(models))]
+    for name, model in zip(names, models, strict=True):
+        write_c(model, folder, name=name)
+    runs = [
+        RUN.format(name=name, count=len(x), inputs=x[0].size, outputs=model.plan().output.size)
+        for name, model, x in zip(names, models, images, strict=True)
+    ]
+    main = MAIN.format(
+        includes="\n".join(f'#include "{name}.h"' for name in names),
+        inputs=max(x[0].size for x in images),
+        outputs=max(model.plan().output.size for model in models),
+        runs="\n".join(runs),
+    )
+    (folder / "main.c").write_text(main)
+    built = build(folder, ["main.c", *(f"{name}.c" for name in names)], flags)
+    given = b"".join(np.ascontiguousarray(x, np.float32).tobytes() for x in images)
+    found = np.frombuffer(subprocess.run([built], input=given, capture_output=True, check=True).stdout, np.float32)
+    return split(found, [(len(x), model.plan().output.size) for model, x in zip(models, images, strict=True)])
+
+
+def covering(models: Iterable[Model]) -> list[int]:
+    """Return numbers of models that together call every C function that any of them calls: the richest first."""
+    called = [{call.function for call in program.inference(m.plan(), m.weights, m.normalisation).calls} for m in models]
+    missing, chosen = set[str]().union(*called), list[int]()
+    while missing:
+        chosen.append(max(range(len(called)), key=lambda number: len(called[number] & missing)))
+        missing -= called[chosen[-1]]
+    return chosen
+
+
+def build(folder: Path, sources: Sequence[str], flags: Sequence[str], compiler: str = "gcc") -> Path:
+    """Compile files of a folder to a program, and return its path."""
+    built = folder / "program"
+    done = subprocess.run(
+        [compiler, *STRICT, *flags, *sources, "-o", str(built), "-lm"], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[:3000]
+    return built
+
+
+def split(values: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """Return parts of a flat array in these shapes, one after the other."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    assert values.size == ends[-1]
+    return [part.reshape(shape) for part, shape in zip(np.split(values, ends[:-1]), shapes, strict=True)]

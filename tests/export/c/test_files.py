@@ -1,0 +1,110 @@
+"""The files of an exported network: they compile without a warning anywhere, and the example classifies an image."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export.c.compiled import STRICT
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule import zoo
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import OptionError
+from chainrule.export.c import write_c
+from chainrule.model import Model
+
+ARM = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
+COMPILERS = (("gcc", ("-O2",)), ("gcc", ("-O2", "-march=native")), ("clang", ("-O2",)), ("arm-none-eabi-gcc", ARM))
+EVERYTHING = (
+    *(cr.Conv2D(9, 3, padding="same", stride=2), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(9, 2, groups=9)),
+    *(cr.MaxPool2D(2, padding=1), cr.AveragePool2D(2), cr.GroupNorm(3), cr.LocalResponseNorm(3), cr.PReLU()),
+    *(cr.ConvTranspose2D(4, 3), cr.Conv2D(6, 2, groups=2), cr.UpSample2D(2, "bilinear"), cr.Pad2D(1)),
+    *(cr.Crop2D(1), cr.Permute((1, 2, 0)), cr.Flatten(), cr.GELU(), cr.ExactGELU(), cr.ELU(), cr.Softplus()),
+    *(cr.Tanh(), cr.Arctan(), cr.Dense(3, bias=False), cr.Softmax()),
+)
+
+
+def of_everything(**options: Any) -> Model:
+    return cr.Sequential(EVERYTHING, (2, 12, 12), engine="numpy", **options)
+
+
+@pytest.mark.parametrize(("compiler", "flags"), COMPILERS)
+def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"needs {compiler}")
+    write_c(of_everything(), tmp_path)
+    done = subprocess.run([compiler, *STRICT, *flags, "-c", "network.c"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_only_math_h_is_needed_and_no_memory_is_allocated(tmp_path: Path) -> None:
+    write_c(of_everything(), tmp_path)
+    source = (tmp_path / "network.c").read_text()
+    included = set(re.findall(r"#include (\S+)", source))
+    assert included == {"<math.h>", "<stdint.h>", '"network.h"'}  # stdint.h: names of types alone
+    assert not re.search(r"\b(malloc|calloc|alloca|memcpy|memset)\b", source)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+def test_sizes_are_those_of_the_object_file(tmp_path: Path) -> None:
+    written = write_c(zoo.find("vanilla-cnn").build(engine="numpy"), tmp_path)
+    subprocess.run(["gcc", *STRICT, "-Os", "-c", "network.c"], cwd=tmp_path, check=True)
+    symbols = subprocess.run(["nm", "-S", "network.o"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    sizes = {name: int(size, 16) for size, name in re.findall(r"^\w+ (\w+) \w (\w+)$", symbols, re.M)}
+    assert sizes["arena"] == written.arena
+    assert sum(size for name, size in sizes.items() if re.search(r"_[wb]\d*$", name)) == written.constants
+
+
+@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_example_prints_the_class_of_an_image(tmp_path: Path, channels: int) -> None:
+    classes = ['a quoted \\ "one"', "what??!", "größer"]
+    layers = (cr.Flatten(), cr.Dense(3), cr.Softmax())
+    scaled = Normalisation("scale", 1 / 255, 0.0, "bytes")
+    model = cr.Sequential(layers, (channels, 4, 5), classes=classes, normalisation=scaled, engine="numpy")
+    model.parameters[:] = np.random.default_rng(4).normal(size=model.parameters.shape)
+    write_c(model, tmp_path)
+    subprocess.run(["make", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
+    draw, shape = np.random.default_rng(channels), (1, channels, 4, 5)
+    found = set[str]()
+    for _ in range(12):
+        x = (draw.integers(0, 256, shape) * draw.integers(0, 2, shape)).astype(np.uint8)
+        printed = classify(tmp_path, x[0])
+        probabilities = model.predict(x)[0]
+        assert printed.rpartition(" ")[0] == classes[int(probabilities.argmax())]
+        assert float(printed.rpartition(" ")[2]) == pytest.approx(probabilities.max(), rel=1e-4)
+        found.add(printed.rpartition(" ")[0])
+    assert len(found) > 1
+
+
+def classify(folder: Path, image: NDArray[np.uint8]) -> str:
+    kind = {1: "P5", 3: "P6"}[len(image)]
+    header = f"{kind}\n# a comment\n{image.shape[2]} {image.shape[1]}\n255\n"
+    (folder / "image.ppm").write_bytes(header.encode() + np.moveaxis(image, 0, -1).tobytes())
+    done = subprocess.run(["./example", "image.ppm"], cwd=folder, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+class Doubled:
+    def forward(self, x: NDArray[Any]) -> NDArray[Any]:
+        return 2 * x
+
+    def backward(self, dy: NDArray[Any]) -> NDArray[Any]:
+        return 2 * dy
+
+
+def test_own_code_is_refused_by_the_name_of_its_layer(tmp_path: Path) -> None:
+    model = cr.Sequential((cr.Flatten(), Doubled(), cr.Dense(2)), (1, 2, 2), engine="numpy")
+    with pytest.raises(OptionError, match=f"'{model.names[1]}' is own code"):
+        write_c(model, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_names_that_c_does_not_accept_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="a function of C"):
+        write_c(of_everything(), tmp_path, name="my network")

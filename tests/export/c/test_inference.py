@@ -1,0 +1,94 @@
+"""Exported networks compute what the models compute, under sanitizers and for each kind of processor."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export.c.compiled import NATIVE, SANITIZED, covering, outputs
+from graph_drawing import draw_graph
+from numpy.typing import NDArray
+from parity.drawing import graph_configuration
+
+import chainrule as cr
+from chainrule import zoo
+from chainrule.data.normalisation import Normalisation
+from chainrule.layers import Layer
+from chainrule.model import Model, connect
+
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED
+SWEEP = int(os.environ.get("CHAINRULE_EXPORTS", 0))  # graphs for each kind of processor; 0: enough to call everything
+POOL = 34  # graphs that are drawn
+LOST = 30  # allowed error relative to that of the NumPy engine in float32, which rounds in another order
+
+
+def drawn(number: int) -> tuple[Model, NDArray[Any]]:
+    """Draw a graph of any layers, or of smooth ones and a softmax, and images."""
+    draw = np.random.default_rng([31, number])
+    if number % 3 == 0:
+        model: Model = draw_graph(draw, dtype="float32", engine="numpy")
+        return model, draw.normal(size=(2, *model.input_shape))
+    found = graph_configuration(draw, "")
+    model = connect(found.layers, found.x.shape[1:], found.wiring, engine="numpy")
+    model.parameters += draw.normal(scale=0.3, size=model.parameters.shape).astype("f4")
+    model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
+    return model, found.x[:2]
+
+
+def exact(model: Model, x: NDArray[Any]) -> NDArray[Any]:
+    """Return the outputs of a model in float64 for images in float32."""
+    weights = {name: values.astype("f8") for name, values in model.weights.items()}
+    options: Any = {"dtype": "float64", "engine": "numpy", "weights": weights}
+    twin = connect(model.layers, model.input_shape, model.wiring, **options)
+    return twin.apply(x.astype("f4")).reshape(len(x), -1)
+
+
+def check(models: list[Model], images: list[NDArray[Any]], found: list[NDArray[Any]]) -> None:
+    for model, x, y in zip(models, images, found, strict=True):
+        expected = exact(model, x)
+        rounding = np.abs(model.apply(x.astype("f4")).reshape(len(x), -1) - expected).max()
+        scale = np.abs(expected).max() + 1e-3
+        assert np.abs(y - expected).max() <= LOST * rounding + 2e-6 * scale, repr(model.layers)
+
+
+@pytest.mark.parametrize(("kind", "flags"), [(0, VECTORS), (1, PLAIN), (2, NATIVE)])
+def test_drawn_graphs_compute_the_same(tmp_path: Path, kind: int, flags: tuple[str, ...]) -> None:
+    count = SWEEP or POOL
+    pairs = [drawn(number) for number in range(kind * count, (kind + 1) * count)]
+    chosen = pairs if SWEEP else [pairs[number] for number in covering(model for model, _ in pairs)]
+    models, images = [model for model, _ in chosen], [x for _, x in chosen]
+    check(models, images, outputs(tmp_path, models, images, flags))
+
+
+SMALL = ("vanilla-cnn", "numpy-cnn", "zayan", "venchislaw", "resnet-8")
+
+
+def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    models, images = list[Model](), list[NDArray[Any]]()
+    for name in zoo.NAMED if SWEEP else SMALL:
+        model = zoo.find(name).build(engine="numpy")
+        model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype("f4")
+        models.append(model)
+        images.append(draw.normal(size=(1, *model.input_shape)))
+    check(models, images, outputs(tmp_path, models, images, ("-Os",)))
+
+
+def test_images_are_normalised_as_in_training(tmp_path: Path) -> None:
+    layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
+    model = cr.Sequential(
+        layers, (2, 6, 5), normalisation=Normalisation("standardise", 0.012, -0.4, "bytes"), engine="numpy"
+    )
+    x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
+    (found,) = outputs(tmp_path, [model], [x], VECTORS)
+    np.testing.assert_allclose(found, model.predict(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [(cr.Flatten(),), (cr.ReLU(),), (cr.Flatten(), cr.Dropout(0.5)), (cr.Dense(1),)])
+def test_networks_of_hardly_any_operation(tmp_path: Path, layers: tuple[Layer, ...]) -> None:
+    model = cr.Sequential(layers, (5,), engine="numpy")
+    x = np.random.default_rng(1).normal(size=(2, 5))
+    check([model], [x], outputs(tmp_path, [model], [x], VECTORS))

@@ -1,0 +1,109 @@
+"""Networks in integers: the C program computes what the class predicts, and both are near the model."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from export.c.compiled import SANITIZED, build
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.export.c import Quantised, write_c
+from chainrule.export.c.scales import IntegerScale, factors
+from chainrule.model import Model
+
+MAIN = """#include <stdio.h>
+#include "network.h"
+static float image[NETWORK_INPUTS], outputs[NETWORK_OUTPUTS];
+
+int main(void)
+{
+    while (fread(image, sizeof image, 1, stdin) == 1) {
+        network_run(image, outputs);
+        fwrite(outputs, sizeof outputs, 1, stdout);
+    }
+    return 0;
+}
+"""
+
+
+def row() -> Model:
+    layers = (
+        *(cr.Conv2D(6, 3, padding="same", stride=2), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(6, 3, groups=6)),
+        *(cr.MaxPool2D(2, padding=1), cr.BatchNorm2D(), cr.GELU(), cr.Conv2D(5, 2, bias="untied", convolution=True)),
+        *(cr.Tanh(), cr.Flatten(), cr.Dense(12), cr.ReLU(), cr.Dense(4), cr.Softmax()),
+    )
+    return cr.Sequential(layers, (2, 12, 11), engine="numpy", seed=5)
+
+
+def graph() -> Model:
+    x = cr.Input((2, 8, 8))
+    y = cr.ReLU()(cr.Conv2D(4, 3, padding="same")(x))
+    z = cr.ReLU()(cr.Add()(y, cr.Conv2D(4, 3, padding="same")(y)))
+    joined = cr.Concatenate()(z, cr.Sigmoid()(cr.Conv2D(3, 1)(x)))
+    return cr.Graph(x, cr.Dense(3)(cr.GlobalAveragePool2D()(joined)), engine="numpy", seed=6)
+
+
+def ending_in_a_pool() -> Model:
+    return cr.Sequential((cr.Conv2D(4, 3), cr.AveragePool2D(2), cr.Flatten()), (2, 6, 6), engine="numpy", seed=7)
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+@pytest.mark.parametrize("made", [row, graph, ending_in_a_pool])
+def test_c_computes_what_the_class_predicts(tmp_path: Path, made: Any) -> None:
+    model = made()
+    draw = np.random.default_rng(3)
+    model.parameters += draw.normal(scale=0.1, size=model.parameters.shape).astype("f4")
+    model.statistics += draw.uniform(0, 0.3, model.statistics.shape).astype("f4")
+    x = draw.normal(size=(30, *model.input_shape)).astype("f4")
+    integers = Quantised(model, x)
+    write_c(model, tmp_path, int8=integers)
+    (tmp_path / "main.c").write_text(MAIN)
+    program = build(tmp_path, ["main.c", "network.c"], SANITIZED)
+    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=True)
+    found = np.frombuffer(done.stdout, "f4").reshape(30, -1)
+    np.testing.assert_allclose(found, integers.predict(x), rtol=1e-5, atol=1e-6)
+    outputs = model.predict(x)
+    assert np.abs(found - outputs).max() < 0.06 * np.abs(outputs).max()
+
+
+def test_accuracy_is_kept_within_half_a_point() -> None:
+    draw = np.random.default_rng(1)
+    patterns, labels = draw.uniform(0, 255, (5, 1, 10, 10)), draw.integers(0, 5, 1400)
+    x = np.clip(patterns[labels] * 0.4 + draw.normal(80, 40, (1400, 1, 10, 10)), 0, 255).astype(np.uint8)
+    layers = (cr.Conv2D(6, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(5), cr.Softmax())
+    model = cr.Sequential(layers, (1, 10, 10), engine="numpy")
+    model.fit(x[:400], labels[:400], epochs=6, batch_size=16, rate=0.01, progress=False)
+    before = float((model.predict(x[400:]).argmax(1) == labels[400:]).mean())
+    assert before > 0.7
+    assert abs(Quantised(model, x[:200]).accuracy(x[400:], labels[400:]) - before) <= 0.005
+
+
+def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:
+    model = row()
+    x: NDArray[Any] = np.random.default_rng(1).normal(size=(4, *model.input_shape))
+    floats, integers = write_c(model, tmp_path / "a"), write_c(model, tmp_path / "b", int8=Quantised(model, x))
+    assert integers.arena <= floats.arena / 4
+    assert integers.constants < floats.constants / 2
+
+
+def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
+    draw = np.random.default_rng(2)
+    for low, high in draw.normal(size=(50, 2)):
+        scale = IntegerScale.of(min(low, high), max(low, high))
+        assert scale.values(scale.numbers(np.zeros(1))) == 0
+        real = np.linspace(min(low, high, 0), max(low, high, 0), 77)
+        assert np.abs(scale.values(scale.numbers(real)) - real).max() <= scale.step * 1.01
+    ratios = np.exp(draw.uniform(-12, 3, 100))
+    multipliers, shifts = factors(ratios)
+    np.testing.assert_allclose(multipliers / 2.0 ** shifts.astype(float), ratios, rtol=1e-8)
+
+
+def test_what_integers_cannot_express_is_refused_by_name() -> None:
+    model = cr.Sequential((cr.GroupNorm(2), cr.Flatten(), cr.Dense(2)), (2, 3, 3), engine="numpy")
+    with pytest.raises(OptionError, match=r"'norm1' computes group_norm, which cannot be exported to C with --int8"):
+        Quantised(model, np.zeros((2, 2, 3, 3)))

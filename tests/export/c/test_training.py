@@ -1,0 +1,192 @@
+"""Steps of training in C follow `fit` on one image after the other."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from export.c.compiled import SANITIZED, build, split
+from graph_drawing import draw_graph
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule import losses
+from chainrule.data import batches
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import OptionError
+from chainrule.export.c import write_c
+from chainrule.layers import Layer
+from chainrule.model import Model, connect
+from chainrule.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
+
+pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+STEPS, RATE = 100, 0.02
+GRAPHS = int(os.environ.get("CHAINRULE_EXPORTS", 3))
+
+MAIN = """#include <stdio.h>
+{includes}
+static float image[144], outputs[3], loss;
+static int label;
+
+int main(void)
+{{
+{runs}
+    return 0;
+}}
+"""
+RUN = """    for (int n = 0; n < {count}; n++) {{
+        if (fread(&label, sizeof label, 1, stdin) != 1 || fread(image, sizeof(float), {inputs}, stdin) != {inputs})
+            return 1;
+        loss = {name}_step(image, label, {rate}f);
+        fwrite(&loss, sizeof loss, 1, stdout);
+    }}
+    {name}_run(image, outputs);
+    fwrite(outputs, sizeof(float), 3, stdout);
+    fwrite({name}_parameters(), sizeof(float), {parameters}, stdout);"""
+
+Array = NDArray[Any]
+
+
+class Case(NamedTuple):
+    """A model of three outputs, its images and labels, and how it is trained."""
+
+    model: Model
+    x: Array
+    y: Array
+    optimizer: Optimizer
+
+
+def trained_in_c(folder: Path, cases: Sequence[Case]) -> list[list[Array]]:
+    """Return for each case the losses, the outputs for the last image after training, and the parameters."""
+    names = [f"net{number}" for number in range(len(cases))]
+    for name, case in zip(names, cases, strict=True):
+        write_c(case.model, folder, name=name, train=case.optimizer)
+    runs = [
+        RUN.format(name=name, count=len(x), inputs=x[0].size, rate=RATE, parameters=model.parameters.size)
+        for name, (model, x, _, _) in zip(names, cases, strict=True)
+    ]
+    includes = "\n".join(f'#include "{name}.h"' for name in names)
+    (folder / "main.c").write_text(MAIN.format(includes=includes, runs="\n".join(runs)))
+    program = build(folder, ["main.c", *(f"{name}.c" for name in names)], SANITIZED)
+    given = b"".join(
+        np.int32(label).tobytes() + image.astype("f4").tobytes()
+        for _, x, y, _ in cases
+        for image, label in zip(x, y, strict=True)
+    )
+    found = np.frombuffer(subprocess.run([program], input=given, capture_output=True, check=True).stdout, "f4")
+    shapes = [(size,) for model, x, _, _ in cases for size in (len(x), 3, model.parameters.size)]
+    parts = split(found, shapes)
+    return [parts[first : first + 3] for first in range(0, len(parts), 3)]
+
+
+def fitted(
+    model: Model, dtype: str, x: NDArray[Any], y: NDArray[Any], optimizer: Optimizer
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the losses of `fit` with a batch of 1, the outputs for the last image after it, and the parameters."""
+    weights = {name: values.astype(dtype) for name, values in model.weights.items()}
+    known: Any = {"weights": weights, "loss": model.loss, "normalisation": model.normalisation, "seed": model.seed}
+    twin = connect(model.layers, model.input_shape, model.wiring, dtype=dtype, engine="numpy", **known)
+    kept = Losses()
+    twin.fit(x, y, epochs=1, batch_size=1, optimizer=optimizer.with_rate(RATE), callbacks=[kept], progress=False)
+    last = batches.order(len(x), model.seed, 0)[-1:]
+    return np.array(kept.losses), twin.predict(x[last]).reshape(-1), twin.parameters
+
+
+def check(folder: Path, cases: Sequence[Case]) -> None:
+    """Compare trainings in C with `fit` in float64, in the order that `fit` draws.
+
+    Where rounding grows in training, the difference may be 100 times that of `fit` in float32, whose sums are pairwise.
+    """
+    orders = [batches.order(len(x), model.seed, 0) for model, x, _, _ in cases]
+    ordered = [case._replace(x=case.x[order], y=case.y[order]) for case, order in zip(cases, orders, strict=True)]
+    for case, found in zip(cases, trained_in_c(folder, ordered), strict=True):
+        exact, rounded = (fitted(case.model, dtype, *case[1:]) for dtype in ("float64", "float32"))
+        for ours, expected, other in zip(found, exact, rounded, strict=True):
+            allowed = max(1e-5 * max(1.0, np.abs(expected).max()), 100 * np.abs(other - expected).max())
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=allowed)
+            assert allowed < 0.01
+
+
+class Losses(cr.Callback):
+    """Keeps the loss of each step."""
+
+    def __init__(self) -> None:
+        self.losses = list[float]()
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        self.losses.append(outcome.loss)
+
+
+def case(model: Model, seed: int, optimizer: Optimizer) -> Case:
+    draw = np.random.default_rng(seed)
+    x = draw.integers(0, 256, (STEPS, *model.input_shape)).astype("u1")
+    return Case(model, x, draw.integers(0, 3, STEPS), optimizer)
+
+
+SCALED = Normalisation("scale", 1 / 255, 0.0, "bytes")
+NETWORKS: tuple[tuple[tuple[Layer, ...], ...], ...] = (
+    (
+        (cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(5, 2, bias="untied"), cr.Sigmoid(), cr.Flatten()),
+        (cr.Dense(6), cr.PReLU(), cr.Dense(3), cr.Softmax()),
+    ),
+    (
+        (cr.Conv2D(4, 3, padding="same", stride=2, bias=False), cr.BatchNorm2D(), cr.GELU(), cr.Dropout(0.3)),
+        (cr.GroupNorm(2), cr.AveragePool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()),
+    ),
+    (
+        (cr.Conv2D(4, 3, groups=2, convolution=True), cr.ConvTranspose2D(2, 2, stride=2), cr.Tanh()),
+        (cr.LocalResponseNorm(3), cr.Pad2D(1), cr.Permute((1, 2, 0)), cr.Flatten(), cr.Dense(3), cr.Sigmoid()),
+    ),
+)
+
+
+OPTIMIZERS = (SGD(decay=0.01), Momentum(), Nesterov(decay=0.001))
+
+
+def test_a_hundred_steps_follow_fit(tmp_path: Path) -> None:
+    rows = [[layer for part in parts for layer in part] for parts in NETWORKS]
+    models = [cr.Sequential(row, (2, 9, 8), normalisation=SCALED, engine="numpy", seed=3) for row in rows]
+    check(tmp_path, [case(model, 1, optimizer) for model, optimizer in zip(models, OPTIMIZERS, strict=True)])
+
+
+def test_every_loss_is_followed(tmp_path: Path) -> None:
+    layers = (cr.Flatten(), cr.Dense(7), cr.ELU(), cr.Dense(3), cr.Sigmoid())
+    models = [
+        cr.Sequential(layers, (2, 4, 3), normalisation=SCALED, engine="numpy", loss=loss)
+        for loss in (*losses.NAMES[:4], "binary_cross_entropy")
+    ]
+    check(tmp_path, [case(model, 2, SGD()) for model in models])
+
+
+def test_drawn_graphs_are_followed(tmp_path: Path) -> None:
+    draws = [np.random.default_rng([7, number]) for number in range(GRAPHS)]
+    models = [draw_graph(draw, engine="numpy", normalisation=SCALED) for draw in draws]
+    check(tmp_path, [case(model, number, SGD()) for number, model in enumerate(models)])
+
+
+def test_a_step_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
+    model = cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+    x = np.full((1, 1, 2, 2), np.inf)
+    ((losses, _, parameters),) = trained_in_c(tmp_path, [Case(model, x, np.zeros(1, int), SGD())])
+    assert not np.isfinite(losses[0])
+    np.testing.assert_array_equal(parameters, model.parameters)
+
+
+def test_sizes_in_memory_are_printed(tmp_path: Path) -> None:
+    model = cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+    written = write_c(model, tmp_path, train=Momentum())
+    assert written.trained["parameters"] == written.trained["gradients"] == written.trained["moments"] == 4 * 15
+    assert "parameters 60" in str(written)
+
+
+def test_other_optimizers_and_own_losses_are_refused(tmp_path: Path) -> None:
+    model = cr.Sequential((cr.Flatten(), cr.Dense(3), cr.Softmax()), (1, 2, 2), engine="numpy")
+    with pytest.raises(OptionError, match="adam"):
+        write_c(model, tmp_path, train=Adam())
+    model.freeze("dense1")
+    with pytest.raises(OptionError, match="frozen"):
+        write_c(model, tmp_path, train=True)

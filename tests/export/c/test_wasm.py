@@ -1,0 +1,49 @@
+"""WebAssembly of a network computes what the model computes; needs the package ziglang, and Node."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.export.c.wasm import write_wasm
+from chainrule.model import Model
+
+CALL = """
+import { readFileSync } from "node:fs";
+import { load, classes } from "./network.mjs";
+const predict = await load(readFileSync("network.wasm"));
+const images = JSON.parse(readFileSync("images.json"));
+console.log(JSON.stringify({ classes, outputs: images.map((each) => [...predict(each)]) }));
+"""
+
+
+def model() -> Model:
+    layers = (cr.Conv2D(9, 3, padding="same"), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax())
+    return cr.Sequential(layers, (2, 7, 8), classes=["a", "</script>", "ä"], engine="numpy", seed=2)
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs Node")
+def test_the_module_computes_what_the_model_computes(tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    given = model()
+    wasm, script, page = write_wasm(given, tmp_path / "network.wasm")
+    script.rename(tmp_path / "network.mjs")
+    x = np.random.default_rng(1).normal(size=(3, *given.input_shape)).astype("f4")
+    (tmp_path / "images.json").write_text(json.dumps(x.reshape(3, -1).tolist()))
+    (tmp_path / "call.mjs").write_text(CALL)
+    done = subprocess.run(["node", "call.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    np.testing.assert_allclose(found["outputs"], given.predict(x), rtol=2e-5, atol=1e-7)
+    assert found["classes"] == ["a", "</script>", "ä"]
+    assert wasm.stat().st_size < 100_000
+    assert page.read_text().count("</script>") == 1
+
+
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"ends with \.wasm"):
+        write_wasm(model(), tmp_path / "network.js")

@@ -1,0 +1,141 @@
+"""Every layer with drawn options, and drawn networks of them, as ONNX Runtime computes them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from export.onnx_files import agree, check, exported
+from formats.onnx_models import theirs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks.drawing import draw_network
+from parity.drawing import DRAWN, fitting
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.layers import NAMED, Add, Layer, Multiply
+from chainrule.network import Network
+
+COUNT = 12
+
+
+def network_of(layer: Layer, shape: tuple[int, ...], draw: np.random.Generator) -> Network:
+    """Return a network of one layer, with parameters and running statistics different from 0 and 1."""
+    network = Network([layer], shape, engine="numpy", threads=1)
+    network.parameters += draw.normal(scale=0.5, size=network.parameters.shape).astype(np.float32)
+    network.statistics += draw.uniform(0, 0.5, network.statistics.shape).astype(np.float32)
+    return network
+
+
+def batch(draw: np.random.Generator, shape: tuple[int, ...], count: int = 3) -> Any:
+    return draw.normal(size=(count, *shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_layer(name: str) -> None:
+    for number in range(COUNT):
+        draw = np.random.default_rng([number, len(name)])
+        layer, shape = fitting(draw, name)
+        network = network_of(layer, shape, draw)
+        agree(network, batch(draw, shape))
+
+
+def test_no_layer_is_left_out() -> None:
+    assert set(DRAWN) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_drawn_network(number: int) -> None:
+    drawn = draw_network(3, number, ("float32",))
+    agree(drawn.build("numpy"), drawn.x[:3].astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", [Add, Multiply])
+@pytest.mark.parametrize("small", [(4, 1, 1), (1, 5, 3)], ids=str)
+def test_inputs_that_are_repeated(kind: type[Layer], small: tuple[int, ...]) -> None:
+    """Several small inputs come before the large one, and are joined among themselves first."""
+    x = cr.Input((4, 5, 3))
+    pooled = cr.AveragePool2D((5, 3))(x) if small[0] == 4 else cr.Conv2D(1, 1)(x)
+    assert pooled.shape == small
+    for inputs in ((pooled, x), (x, pooled), (pooled, cr.Tanh()(pooled), x), (pooled, x, pooled)):
+        agree(cr.Graph(x, kind()(*inputs), engine="numpy"), batch(np.random.default_rng(0), (4, 5, 3)))
+
+
+POOLS = (cr.MaxPool2D(2), cr.MaxPool2D(3, 1, 1), cr.AveragePool2D(2), cr.AveragePool2D(3, 2, 1))
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=lambda pool: pool.describe())
+@pytest.mark.parametrize("zeros", [1, 3])
+def test_zeros_that_a_layer_adds_are_not_those_of_the_pooling_behind_it(pool: Layer, zeros: int) -> None:
+    """ONNX Runtime fuses padding with pooling; a maximum of negative numbers shows whether zeros are still there."""
+    x = -1 - np.random.default_rng(0).random((2, 1, 8, 8), np.float32)
+    agree(cr.Sequential([cr.Pad2D(zeros), pool], (1, 8, 8), engine="numpy"), x)
+
+
+def test_weights_that_layers_share_are_written_once() -> None:
+    x, shared = cr.Input((3, 6)), cr.Conv1D(3, 3, padding="same")
+    y = cr.Flatten()(shared(cr.Reshape((3, 6))(cr.Reshape((6, 3))(shared(x)))))
+    model = cr.Graph(x, y, engine="numpy")
+    graph = check(exported(model)).graph
+    assert sorted(each.name for each in graph.initializer if each.name.startswith("conv")) == ["conv1.b", "conv1.w"]
+    agree(model, batch(np.random.default_rng(1), (3, 6)))
+
+
+def test_one_axis_is_written_as_one() -> None:
+    layers = [cr.Conv1D(4, 3, convolution=True), cr.BatchNorm1D(), cr.PReLU(), cr.MaxPool1D(2), cr.AveragePool1D(2)]
+    model = cr.Sequential(layers, (2, 20), engine="numpy")
+    assert "Reshape" not in [node.op_type for node in check(exported(model)).graph.node]
+    agree(model, batch(np.random.default_rng(1), (2, 20)))
+
+
+ROWS = (
+    *(cr.Conv2D(2, (3, 2), padding=((1, 1), (0, 0))), cr.Conv2D(2, (1, 2), 2, ((1, 0), (0, 0)))),
+    *(cr.ConvTranspose2D(2, (3, 2)), cr.ConvTranspose2D(2, (1, 2), stride=2, output_padding=1)),
+    *(cr.MaxPool2D((2, 2), 1, ((0, 1), (0, 0))), cr.AveragePool2D((2, 3), 2, ((1, 0), (1, 0)))),
+)
+
+
+@pytest.mark.parametrize("layer", ROWS, ids=lambda layer: layer.describe())
+def test_one_axis_that_becomes_an_image_of_several_rows(layer: Layer) -> None:
+    model = cr.Sequential([cr.Tanh(), cr.Reshape((3, 1, 8)), layer], (3, 8), engine="numpy")
+    agree(model, batch(np.random.default_rng(3), (3, 8)))
+
+
+@pytest.mark.parametrize("kind", [cr.MaxPool2D, cr.AveragePool2D])
+def test_a_window_as_large_as_its_image_that_moves(kind: Any) -> None:
+    agree(cr.Sequential([kind(3, 1, 1)], (2, 3, 3), engine="numpy"), batch(np.random.default_rng(4), (2, 3, 3)))
+
+
+def test_any_number_of_samples() -> None:
+    layers = [cr.Conv2D(4, 3), cr.GroupNorm(2), cr.AdaptiveAveragePool2D(3), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 8, 9), engine="numpy")
+    content, x = exported(model), batch(np.random.default_rng(2), (2, 8, 9), 7)
+    for count in (1, 2, 7):
+        np.testing.assert_allclose(theirs(content, x[:count]), model.apply(x[:count]), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "operator", "since"),
+    [(cr.HardSwish(), "HardSwish", 14), (cr.LayerNorm(), "LayerNormalization", 17)]
+    + [(layer, "Gelu", 20) for layer in (cr.GELU(), cr.ExactGELU())],
+    ids=["HardSwish", "LayerNorm", "GELU", "ExactGELU"],
+)
+def test_the_lowest_opset_that_has_all_operators(layer: Layer, operator: str, since: int) -> None:
+    model = cr.Sequential([cr.Dense(3), layer], (4,), engine="numpy")
+    assert check(exported(model)).opset_import[0].version == since
+    with pytest.raises(OptionError, match=rf"{model.names[1]}: {operator} is an operator since opset {since}, not of"):
+        exported(model, opset=since - 1)
+
+
+def test_own_code_is_refused_by_name() -> None:
+    class Doubled:
+        def forward(self, x: Any) -> Any:
+            return 2 * x
+
+        def backward(self, dy: Any) -> Any:
+            return 2 * dy
+
+    with pytest.raises(OptionError, match="layer 'student1' cannot be written: Doubled is your own code") as refused:
+        exported(cr.Sequential([cr.Dense(2), Doubled()], (3,), engine="numpy"))
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,153 @@
+"""Exported models: the networks of the zoo, normalisation, metadata, opsets, dtypes, and what cannot be written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from export.onnx_files import TOLERANCE, agree, check, difference, exported
+from formats.onnx_models import theirs
+from onnx import helper, numpy_helper
+
+import chainrule as cr
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import OptionError, RunError
+from chainrule.export import onnx_model
+from chainrule.model import Model, connect
+
+RNG = np.random.default_rng(5)
+
+
+def written(model: Model, folder: Path, **options: Any) -> bytes:
+    """Return the bytes of an exported model."""
+    cr.export_onnx(model, folder / "m.onnx", **options)
+    content = (folder / "m.onnx").read_bytes()
+    check(content)
+    return content
+
+
+def metadata(content: bytes) -> dict[str, str]:
+    return {each.key: each.value for each in onnx.ModelProto.FromString(content).metadata_props}
+
+
+def settle(model: Model, x: Any) -> None:
+    """Give batch normalisations the running statistics of a batch, as training would: others let values explode."""
+    layers = [replace(each, momentum=1.0) if isinstance(each, cr.BatchNorm2D) else each for each in model.layers]
+    twin = connect(layers, model.input_shape, model.wiring, engine="numpy", loss=model.loss)
+    twin.set_weights(model.weights)
+    run = twin.compile(twin.plan(model.loss))
+    run.forward(x, np.eye(*model.output_shape, dtype=np.float32)[np.arange(len(x))])
+    run.commit_statistics()
+    model.set_weights(twin.weights)
+
+
+@pytest.mark.parametrize("name", cr.zoo.NAMED)
+def test_networks_of_the_zoo(name: str) -> None:
+    model = cr.zoo.find(name).build(engine="numpy", seed=3)
+    x = np.random.default_rng(4).normal(size=(4, *model.input_shape)).astype(np.float32)
+    if model.statistics.size:
+        settle(model, x)
+    agree(model, x)
+
+
+@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+@pytest.mark.parametrize("units", ["bytes", "shares", "numbers"])
+def test_the_normalisation_is_part_of_the_file(kind: str, units: str, tmp_path: Path) -> None:
+    x = RNG.integers(0, 256, (5, 2, 6, 7)).astype(np.uint8)
+    x = {"bytes": x, "shares": x.astype(np.float32) / 255, "numbers": 3.0 * x.astype(np.float32)}[units]
+    model = cr.Sequential([cr.Conv2D(3, 3), cr.Flatten(), cr.Dense(4)], (2, 6, 7), engine="numpy")
+    model.normalisation = Normalisation.fit(kind, x)
+    given, content = x.astype(np.float32), written(model, tmp_path)
+    assert difference(theirs(content, given), model.predict(x)) <= TOLERANCE
+    assert ("bytes 0 … 255" in metadata(content)["input"]) == (units == "bytes")
+    raw = written(model, tmp_path, raw_input=True)
+    assert difference(theirs(raw, model.normalisation.apply(x)), model.predict(x)) <= TOLERANCE
+    operators = [node.op_type for node in onnx.ModelProto.FromString(raw).graph.node]
+    assert not {"Mul", "Add"} & {*operators}
+
+
+def test_names_and_facts_are_in_the_metadata(tmp_path: Path) -> None:
+    names = ["cat", "dög", 'a "bird"']
+    model = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), classes=names, engine="numpy", name="pets")
+    content = written(model, tmp_path, facts={"accuracy": "0.5", "data": "\ud800 line\nbreak"})
+    found = metadata(content)
+    assert json.loads(found["classes"]) == names
+    assert Normalisation.from_config(json.loads(found["normalisation"])) == model.normalisation
+    assert (found["accuracy"], found["data"]) == ("0.5", r"\ud800 line\nbreak")
+    assert found["output"] == "probabilities"
+    message = onnx.ModelProto.FromString(content)
+    assert (message.producer_name, message.producer_version) == ("chainrule", cr.__version__)
+    assert message.graph.name == "pets"
+    (x,), (y,) = message.graph.input, message.graph.output
+    assert [d.dim_param or d.dim_value for d in x.type.tensor_type.shape.dim] == ["N", 4]
+    assert [d.dim_param or d.dim_value for d in y.type.tensor_type.shape.dim] == ["N", 3]
+    assert (x.name, y.name) == ("x", "y")
+
+
+def test_equal_models_give_equal_files(tmp_path: Path) -> None:
+    model = cr.zoo.find("numpy-cnn").build(engine="numpy")
+    assert written(model, tmp_path) == written(cr.zoo.find("numpy-cnn").build(engine="numpy"), tmp_path)
+
+
+@pytest.mark.parametrize("opset", range(13, 29))
+def test_every_opset_has_the_version_of_the_format_that_came_with_it(opset: int) -> None:
+    """A file of a newer format could not be read by the software that the opset is for."""
+    layers = [cr.Conv2D(2, 3), cr.Pad2D(1), cr.UpSample2D(), cr.BatchNorm2D(), cr.Clip(0, 6), cr.Flatten(), cr.Dense(2)]
+    model = cr.Sequential([*layers, cr.Softmax()], (1, 6, 6), engine="numpy")
+    message = check(exported(model, opset=opset))
+    least = min(row[1] for row in helper.VERSION_TABLE if row[2] == opset)
+    assert (message.opset_import[0].version, message.ir_version) == (opset, least)
+
+
+@pytest.mark.parametrize("opset", [0, 12, 29, -1])
+def test_other_opsets_are_refused(opset: int) -> None:
+    with pytest.raises(OptionError, match=f"opset {opset}: expected a whole number from 13 to 28"):
+        exported(cr.Sequential([cr.Dense(1)], (2,), engine="numpy"), opset=opset)
+
+
+def test_float64_has_the_same_nodes_and_all_digits() -> None:
+    """ONNX Runtime has no convolutions of float64; the file of float32, which it computes, differs in type alone."""
+    layers = [cr.Conv2D(3, 3), cr.Clip(-1, 1), cr.SumPool2D(2), cr.GroupNorm(3), cr.AdaptiveAveragePool2D(2)]
+    whole, half = (
+        cr.Sequential([*layers, cr.Flatten(), cr.Dense(2)], (2, 8, 9), dtype=dtype, engine="numpy")
+        for dtype in ("float64", "float32")
+    )
+    half.set_weights(whole.weights)
+    normalisation = Normalisation("standardise", 1 / 3, -0.7, "bytes")
+    ours, theirs = (check(exported(model, normalisation)).graph for model in (whole, half))
+    assert [*ours.node] == [*theirs.node]
+    for one, other in zip(ours.initializer, theirs.initializer, strict=True):
+        assert one.name == other.name
+        value, expected = numpy_helper.to_array(one), numpy_helper.to_array(other)
+        assert value.dtype == (np.float64 if expected.dtype == np.float32 else np.int64)
+        np.testing.assert_array_equal(value.astype(expected.dtype), expected)
+    weights = {each.name: numpy_helper.to_array(each) for each in ours.initializer}
+    np.testing.assert_array_equal(weights["conv1.w"], whole.weights["conv1.w"])
+    assert {value.type.tensor_type.elem_type for value in (*ours.input, *ours.output)} == {onnx.TensorProto.DOUBLE}
+
+
+def test_float64_as_far_as_onnx_runtime_computes_it() -> None:
+    layers = [cr.Flatten(), cr.Dense(7), cr.Tanh(), cr.Dense(5), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 3, 4), dtype="float64", engine="numpy")
+    x = RNG.normal(size=(6, 2, 3, 4))
+    assert difference(theirs(exported(model), x), model.apply(x)) <= 1e-14
+
+
+def test_a_network_that_only_hands_on_its_input() -> None:
+    model = cr.Sequential([cr.Dropout(0.5)], (3,), engine="numpy")
+    x = RNG.normal(size=(2, 3)).astype(np.float32)
+    np.testing.assert_array_equal(theirs(exported(model), x), x)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = cr.Sequential([cr.Dense(1)], (2,), engine="numpy")
+    (tmp_path / "m.onnx").write_bytes(b"old")
+    with pytest.raises(RunError, match="cannot write"):
+        cr.export_onnx(model, tmp_path / "none" / "m.onnx")
+    monkeypatch.setattr(onnx_model, "MAX_BYTES", 100)
+    with pytest.raises(OptionError, match=r"m\.onnx: the network needs \d+ bytes; an ONNX file has less than 100"):
+        cr.export_onnx(model, tmp_path / "m.onnx")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]

@@ -1,0 +1,65 @@
+"""From ONNX and back: what was imported and exported again computes the same, and what was exported can be imported."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from export.onnx_files import TOLERANCE, agree, check, difference, exported
+from formats.light_models import image, model_of
+from formats.onnx_models import made, ours, theirs
+from formats.test_light_graphs import QUICK
+from formats.test_onnx_operators import CASES
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from networks.drawing import draw_network
+
+import chainrule as cr
+from chainrule.data.normalisation import Normalisation
+
+COUNT = 4
+UNCHANGED = {"Identity", "Reshape", "Flatten", "Transpose"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_was_imported_and_exported_again_computes_the_same(case: Any, tmp_path: Path) -> None:
+    for number in range(COUNT):
+        random = Random(f"{case.__name__} there and back {number}")
+        nodes, constants, shape, opset = case(random)
+        first = made(nodes, constants, ("n", *shape[1:]) if opset > 9 else shape, opset)
+        x = np.random.default_rng(number).standard_normal(shape).astype(np.float32)
+        loaded = ours(tmp_path, first)
+        expected = theirs(first, x)
+        assert difference(theirs(exported(loaded), x).reshape(expected.shape), expected) <= 1e-5
+        agree(loaded, x)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_networks_that_come_with_onnx(name: str, tmp_path: Path) -> None:
+    first, x = model_of(name), image()
+    expected = theirs(first, x)
+    assert difference(theirs(exported(ours(tmp_path, first)), x).reshape(expected.shape), expected) <= TOLERANCE
+
+
+@settings(max_examples=30, deadline=None)
+@given(number=st.integers(0, 2**32))
+def test_what_was_exported_can_be_imported(number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    drawn = draw_network(4, number, ("float32", "float64"))
+    model, x = drawn.build("numpy"), drawn.x[:3].astype(drawn.dtype)
+    content, expected = exported(model), model.apply(x)
+    assume({node.op_type for node in check(content).graph.node} - UNCHANGED)  # else there would be no layer
+    loaded = ours(tmp_path_factory.mktemp("back"), content)
+    assert loaded.dtype == model.dtype
+    assert difference(loaded.apply(x).reshape(expected.shape), expected) <= 1e-5
+
+
+def test_layers_and_their_names_come_back(tmp_path: Path) -> None:
+    layers = [cr.Conv2D(3, 3, padding=1), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(4)]
+    model = cr.Sequential([*layers, cr.Softmax()], (2, 6, 8), engine="numpy")
+    model.normalisation = Normalisation("scale", 1 / 255, 0.0, "bytes")
+    loaded = ours(tmp_path, exported(model))
+    assert [layer.describe() for layer in loaded.layers] == [layer.describe() for layer in model.layers]
+    assert loaded.names == model.names
+    for name, values in model.weights.items():
+        np.testing.assert_array_equal(loaded.weights[name], values)

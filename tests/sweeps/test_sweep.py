@@ -1,0 +1,131 @@
+"""`cr.sweep`: every trial is the training that it says, nothing is lost, and failures are rows."""
+
+import csv
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.runs.folder import MODEL
+from chainrule.sweeps.execution import ENDED, run_trials
+from chainrule.sweeps.fitting import FitTrial
+from chainrule.sweeps.grid import SweepTrial, trials
+from chainrule.sweeps.results import Sweep, TrialResult
+
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(90, 4)).astype("float32")
+Y = (X @ [1.0, -2.0, 0.5, 0.0] > 0).astype(int)
+OPTIONS: dict[str, Any] = {"epochs": 2, "batch_size": 30, "validation_split": 0.3, "optimizer": "sgd"}
+
+
+def model(seed: int = 7) -> cr.Sequential:
+    return cr.Sequential([cr.Dense(3), cr.Tanh(), cr.Dense(2), cr.Softmax()], (4,), seed=seed, engine="numpy")
+
+
+def swept(folder: Path, **given: Any) -> Sweep:
+    words = {"grid": {"rate": [0.1, 0.5]}, "seeds": 2, "backend": "threading", "jobs": 2, "progress": False}
+    return cr.sweep(model(), X, Y, folder=folder, **{**words, **OPTIONS, **given})
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_each_trial_is_the_training_that_it_says(tmp_path: Path, backend: str) -> None:
+    found = swept(tmp_path, backend=backend)
+    assert [dict(result.trial.settings) | {"seed": result.trial.seed} for result in found.results] == [
+        {"rate": rate, "seed": seed} for rate in (0.1, 0.5) for seed in (0, 1)
+    ]
+    for result in found.results:
+        alone = model(result.trial.seed)
+        history = alone.fit(X, Y, rate=dict(result.trial.settings)["rate"], progress=False, **OPTIONS)
+        assert (result.state, result.epochs) == ("finished", 2)
+        assert result.validation == pytest.approx(history.epochs[-1].validation_accuracy)
+        assert result.loss == pytest.approx(history.epochs[-1].loss)
+        kept = cr.load(Path(result.folder) / MODEL, engine="numpy")
+        np.testing.assert_array_equal(kept.parameters, alone.parameters)
+
+
+def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
+    found = swept(tmp_path, seeds=[3, 4, 5])
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    means = {
+        rate: np.mean([float(row["validation"]) for row in rows if row["rate"] == rate]) for rate in ("0.1", "0.5")
+    }
+    assert str(found.best["rate"]) == max(means, key=lambda rate: means[rate])
+    first = found.combinations[0]
+    values = [float(row["validation"]) for row in rows if row["rate"] == str(found.best["rate"])]
+    assert first.mean("validation") == pytest.approx(np.mean(values))
+    assert first.deviation("validation") == pytest.approx(np.std(values, ddof=1))
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
+    found = swept(tmp_path, grid={"rate": [0.1, -1.0, "fast"]}, seeds=1)
+    assert [result.state for result in found.results] == ["finished", "failed", "failed"]
+    assert "rate -1.0: expected a number above 0" in found.results[1].error
+    assert found.results[2].error
+    assert found.best == {"rate": 0.1}
+    assert [combination.mean("score") is None for combination in found.combinations] == [False, True, True]
+
+
+def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
+    """Stop it after some results, enlarge the grid, and get what one sweep would have given."""
+    seen: list[TrialResult] = []
+
+    def stop(result: TrialResult) -> None:
+        seen.append(result)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    train = FitTrial(model().about(), "numpy", X, Y, OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        run_trials(
+            train, trials({"rate": [0.1, 0.5]}, [0, 1]), tmp_path / "one", jobs=1, backend="threading", report=stop
+        )
+    left = {result.trial.name for result in seen}
+    assert {path.name for path in (tmp_path / "one").iterdir() if (path / MODEL).exists()} >= left
+    whole, again = (swept(tmp_path / name, grid={"rate": [0.1, 0.5, 0.7]}) for name in ("whole", "one"))
+    figures = [[(each.trial.name, each.loss, each.validation) for each in one.results] for one in (whole, again)]
+    assert figures[0] == figures[1]
+
+
+class Deadly:
+    """A training that kills its process: for seed 1 once, for seed 2 always."""
+
+    def __init__(self, marks: Path) -> None:
+        self.train, self.marks = FitTrial(model().about(), "numpy", X, Y, OPTIONS), marks
+
+    def __call__(self, trial: SweepTrial, folder: Path) -> None:
+        mark = self.marks / str(trial.seed)
+        if trial.seed == 2 or (trial.seed == 1 and not mark.exists()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.train(trial, folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills processes")
+def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
+    found = run_trials(Deadly(tmp_path), trials({"rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
+    assert [result.state for result in found.results] == ["finished", "finished", "failed", *["finished"] * 3]
+    assert found.results[2].error == ENDED
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"grid": {"run": ["a"]}}, "run is set by the sweep"),
+        ({"grid": {"epochs": [1]}}, "epochs is given twice"),
+        ({"grid": {"rate": []}}, "rate has no values"),
+        ({"backend": "carrier-pigeon"}, "backend carrier-pigeon: "),
+        ({"jobs": 0}, "jobs 0"),
+    ],
+)
+def test_what_cannot_be_tried(tmp_path: Path, given: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        swept(tmp_path, **given)

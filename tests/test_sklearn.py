@@ -1,0 +1,160 @@
+"""The estimators for scikit-learn: its own checks, its tools, and what they add to `Sequential`."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import chainrule as cr
+from chainrule.sklearn import ChainruleClassifier, ChainruleRegressor
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(60, 5))
+LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
+
+
+def classifier(**options: Any) -> ChainruleClassifier:
+    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "rate": 0.01}
+    return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(given | options))
+
+
+def regressor(**options: Any) -> ChainruleRegressor:
+    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "rate": 0.01}
+    return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(given | options))
+
+
+CHECKS = [
+    pytest.param(one, check, id=f"{type(one).__name__}-{getattr(check, 'func', check).__name__}")
+    for made in (ChainruleClassifier(engine="numpy"), ChainruleRegressor(engine="numpy"))
+    for one, check in estimator_checks_generator(made, mark="skip")
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
+def test_scikit_learn_finds_nothing(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize(("made", "y"), [(classifier(), LABELS), (regressor(), NUMBERS)], ids=["classes", "numbers"])
+def test_a_search_over_a_pipeline_in_two_processes(made: Any, y: np.ndarray, tmp_path: Path) -> None:
+    name = type(made).__name__.lower()
+    pipeline = make_pipeline(StandardScaler(), made)
+    grid = {f"{name}__rate": [1e-7, 0.05], f"{name}__epochs": [15]}
+    both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
+    assert both[0].best_params_[f"{name}__rate"] == 0.05
+    np.testing.assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
+    joblib.dump(both[0], tmp_path / "search")
+    np.testing.assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
+    scores = cross_val_score(pipeline.set_params(**both[0].best_params_), X, y, cv=3)
+    assert scores.mean() == pytest.approx(both[0].best_score_, abs=1e-12)
+
+
+def test_images_flat_or_not() -> None:
+    """Classify scikit-learn's digits with a convolution, as rows of 64 numbers, as images, and as bytes."""
+    data, labels = load_digits(return_X_y=True)
+    data, labels, images = data[:900], labels[:900], data[:900].reshape(-1, 1, 8, 8)
+    layers = [cr.Conv2D(6, 3), cr.ReLU(), cr.Flatten()]
+    options: dict[str, Any] = {"batch_size": 32, "dtype": "float32", "normalise": "standardise", "rate": 0.01}
+    found = []
+    for given, shape in ((data, (1, 8, 8)), (images, None), (data.astype(np.uint8), (1, 8, 8))):
+        made = classifier(input_shape=shape, **options).set_params(layers=layers)
+        found.append(made.fit(given[:600], labels[:600]).predict_proba(given[600:]))
+        assert made.score(given[600:], labels[600:]) > 0.9
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[0], found[2], atol=1e-3)
+    whole = classifier(**options).set_params(layers=layers[:2])  # not flat at the end
+    assert whole.fit(images[:600].astype(np.uint8), labels[:600]).score(images[600:], labels[600:]) > 0.9
+    with pytest.raises(ValueError, match="cannot be reshaped"):
+        classifier(input_shape=(1, 8, 9)).fit(data, labels)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "ccc"], [-5, 0, 7], [-1.0, 3.0, 4.0]])
+def test_labels_of_any_kind(names: list[Any]) -> None:
+    labels = np.array(names)[LABELS]
+    found, plain = classifier().fit(X, labels), classifier().fit(X, LABELS)
+    np.testing.assert_array_equal(found.classes_, names)
+    np.testing.assert_array_equal(found.predict_proba(X), plain.predict_proba(X))
+    np.testing.assert_array_equal(found.predict(X), np.array(names)[plain.predict(X)])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, tmp_path: Path) -> None:
+    make, y = (classifier, LABELS) if kind == "classes" else (regressor, NUMBERS)
+    classes = {"classes": [0, 1, 2]} if kind == "classes" else {}
+    whole, parted = make(optimizer=optimizer).fit(X, y), make(optimizer=optimizer)
+    for number in range(5):
+        parted.partial_fit(X, y, **(classes if number == 0 else {}))
+        joblib.dump(parted, tmp_path / "kept")
+        parted = joblib.load(tmp_path / "kept")
+    np.testing.assert_allclose(parted.model_.parameters, whole.model_.parameters, atol=1e-12)
+    assert parted.n_iter_ == whole.n_iter_ == 5
+
+
+def test_partial_fit_knows_classes_that_come_later() -> None:
+    made = classifier(rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
+    for _ in range(60):
+        made.partial_fit(X, LABELS)
+    assert made.score(X, LABELS) > 0.8
+    with pytest.raises(ValueError, match="not those known"):
+        made.partial_fit(X, LABELS + 1)
+    with pytest.raises(ValueError, match="first call"):
+        classifier().partial_fit(X, LABELS)
+    with pytest.raises(ValueError, match="balanced"):
+        classifier(class_weight="balanced").partial_fit(X, LABELS, classes=[0, 1, 2])
+
+
+def test_weights_of_classes_are_those_of_their_samples() -> None:
+    given = {0: 3.0, 2: 0.5, 9: 2.0}  # a fold may lack a class
+    weights = np.array([3.0, 1.0, 0.5])[LABELS]
+    by_class = classifier(optimizer="sgd", class_weight=given).fit(X, LABELS)
+    rate = 0.01 * weights.mean()  # weights of samples are divided by their mean
+    by_sample = classifier(optimizer="sgd", rate=rate).fit(X, LABELS, sample_weight=weights)
+    np.testing.assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), atol=1e-12)
+
+
+@pytest.mark.parametrize(("make", "y"), [(classifier, LABELS), (regressor, NUMBERS)])
+def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
+    twice = make(optimizer="sgd", warm_start=True).fit(X, y).fit(X, y)
+    once = make(optimizer="sgd", epochs=10).fit(X, y)
+    np.testing.assert_allclose(twice.model_.parameters, once.model_.parameters, atol=1e-12)
+    if make is classifier:
+        with pytest.raises(ValueError, match="warm_start"):
+            twice.fit(X, y + 1)
+
+
+def test_it_stops_early() -> None:
+    made = regressor(early_stopping=True, validation_fraction=0.25, n_iter_no_change=2, epochs=500, rate=0.3)
+    noise = RNG.normal(size=60)
+    assert 2 < made.fit(X, noise).n_iter_ < 500
+    assert made.history_.epochs[0].validation_loss is not None
+
+
+def test_several_targets_and_other_losses() -> None:
+    y = np.c_[NUMBERS, -NUMBERS]
+    assert regressor(epochs=200, loss="half_squared_error", rate=0.03).fit(X, y).score(X, y) > 0.9
+    assert regressor().fit(X, y).predict(X[:7]).shape == (7, 2)
+    assert regressor().fit(X, y[:, :1]).predict(X[:7]).shape == (7, 1)
+
+
+@pytest.mark.parametrize("option", [{"batch_size": 0}, {"batch_size": "all"}, {"optimizer": "best"}, {"dtype": "int8"}])
+def test_options_that_are_none(option: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(option)).split("_")[0]):
+        classifier(**option).fit(X, LABELS)
+
+
+def test_without_scikit_learn_a_line_says_what_to_install() -> None:
+    code = "import sys; sys.modules['sklearn'] = None\nimport chainrule.sklearn"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert 'pip install "chainrule[sklearn]"' in ended.stderr.splitlines()[-1]

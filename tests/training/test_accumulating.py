@@ -1,0 +1,157 @@
+"""Batches computed in parts, and the moving average of the weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs.test_checksums import Halt
+
+import chainrule as cr
+from chainrule.errors import NotFiniteError, OptionError
+from chainrule.network import Network
+from chainrule.rates import Rates
+from chainrule.training.callbacks import best_epoch
+from chainrule.training.recipe import Recipe
+from chainrule.training.step import Stepper
+
+LOSS = "softmax_cross_entropy"
+
+
+class Plain:
+    """An optimizer of one's own."""
+
+    rate = 0.1
+
+    def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
+        return ()
+
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
+        return parameters - rate * gradients, ()
+
+
+def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
+    extra = [cr.BatchNorm2D(), cr.Dropout(0.4)] if random else []
+    return Network(
+        [cr.Dense(6), *extra, cr.Tanh(), cr.Dense(3)], (5,), dtype="float64", engine=engine, threads=2, seed=seed
+    )
+
+
+def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    t = np.eye(3)[generator.integers(0, 3, samples)]
+    return generator.normal(size=(samples, 5)), t, generator.exponential(size=samples)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"optimizer": cr.SGD(0.1)},
+    {"optimizer": cr.Adam(0.01), "clip_norm": 0.05},
+    {"optimizer": cr.AdamW(0.01, decay=0.1), "rates": Rates.parse("b=3")},
+    {"optimizer": cr.optimizers.find(Plain())},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "rates", "own"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
+    generator = np.random.default_rng(len(options) + weighted)
+    found = [
+        Stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None, options.get("rates"),
+                weighted=weighted, parts=parts)
+        for parts in (1, int(generator.integers(2, 6)))
+    ]  # fmt: skip
+    for step in range(1, 5):
+        batch = drawn(step, int(generator.integers(1, 12)))[: 3 if weighted else 2]
+        one, other = (stepper.step(*batch, step=step, rate=0.1) for stepper in found)
+        np.testing.assert_allclose(other, one, rtol=1e-12)
+    np.testing.assert_allclose(found[1].network.parameters, found[0].network.parameters, atol=1e-13)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -> None:
+    """Expect what three plans of their own give for the parts of 3, 4 and 4 samples, at the steps 4, 5 and 6."""
+    x, t, _ = drawn(1, 11)
+    made, twin = (network(random=True, engine=engine) for _ in range(2))
+    before = made.parameters.copy()
+    outcome = Stepper(made, cr.SGD(0.1), LOSS, parts=3).step(x, t, step=2, rate=1.0, seed=7)
+    expected, total, compiled = 0.0, 0.0, twin.compile(twin.plan(LOSS))
+    for number, part in enumerate((slice(0, 3), slice(3, 7), slice(7, 11))):
+        losses, _, gradient = compiled.gradients(x[part], t[part], seed=7, step=4 + number)
+        compiled.commit_statistics()
+        expected, total = expected + gradient * (len(losses) / 11), total + losses.sum()
+    np.testing.assert_allclose(before - made.parameters, expected, atol=1e-12)
+    np.testing.assert_allclose(made.statistics, twin.statistics, atol=1e-13)
+    assert outcome.loss == pytest.approx(total / 11, rel=1e-12)
+
+
+def test_a_later_part_that_is_not_finite_changes_nothing() -> None:
+    x, t, _ = drawn(1, 9)
+    x[8] = np.inf
+    made = network(random=True)
+    before = made.parameters.copy(), made.statistics.copy()
+    with pytest.raises(NotFiniteError, match="the input is not finite"):
+        Stepper(made, cr.Adam(), LOSS, parts=3).step(x, t, step=1, rate=0.1)
+    np.testing.assert_array_equal(made.parameters, before[0])
+    np.testing.assert_array_equal(made.statistics, before[1])
+
+
+def sequential() -> cr.Sequential:
+    return cr.Sequential([cr.Dense(6), cr.BatchNorm2D(), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
+
+
+class Weights(cr.Callback):
+    """Keeps the weights after every step, and the validation loss after every epoch."""
+
+    def begin(self, trainer: Any) -> None:
+        self.kept: list[np.ndarray] = []
+        self.at: list[int] = []
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        self.kept.append(np.r_[trainer.network.parameters, trainer.network.statistics].astype(np.float64))
+
+    def epoch_ended(self, trainer: Any, epoch: Any) -> None:
+        self.at.append(len(self.kept))
+
+    def average(self, decay: float, steps: int) -> np.ndarray:
+        shares = decay ** np.arange(steps - 1, -1, -1.0)
+        return shares @ np.array(self.kept[:steps]) / shares.sum()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.97, 0.9999])
+@pytest.mark.parametrize("patience", [None, 1])
+def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -> None:
+    x, t, _ = drawn(3, 60)
+    made, weights = sequential(), Weights()
+    held = (x[40:], t[40:].argmax(1))
+    history = made.fit(
+        x[:40], t[:40].argmax(1), epochs=6, rate=0.1, batch_size=7, average=decay, patience=patience,
+        validation_data=held, callbacks=weights, progress=False,
+    )  # fmt: skip
+    last = len(history.epochs) - 1 if patience is None else best_epoch(history.epochs)
+    expected = weights.average(decay, weights.at[last])
+    np.testing.assert_allclose(np.r_[made.parameters, made.statistics], expected, atol=1e-5)
+    assert history.epochs[last].validation_loss == pytest.approx(made.evaluate(*held).loss, rel=1e-6)
+
+
+def test_the_average_has_no_influence_on_the_steps() -> None:
+    x, t, _ = drawn(4, 30)
+    histories = [sequential().fit(x, t.argmax(1), epochs=3, average=one, progress=False) for one in (None, 0.9)]
+    assert histories[0].losses == histories[1].losses
+
+
+def test_a_run_keeps_the_average_and_goes_on(tmp_path: Path) -> None:
+    x, t, _ = drawn(5, 30)
+    words: dict[str, Any] = {"batch_size": 7, "average": 0.8, "accumulate": 2, "progress": False}
+    whole, parted, again = sequential(), sequential(), sequential()
+    whole.fit(x, t.argmax(1), epochs=4, **words)
+    parted.fit(x, t.argmax(1), epochs=4, run=tmp_path / "run", callbacks=Halt(9), **words)
+    again.fit(x, t.argmax(1), epochs=4, run=tmp_path / "run", resume=True, **words)
+    np.testing.assert_array_equal(again.parameters, whole.parameters)
+    kept = cr.load(tmp_path / "run" / "model.safetensors", engine="numpy")
+    np.testing.assert_array_equal(kept.parameters, whole.parameters)
+
+
+@pytest.mark.parametrize("wrong", [{"accumulate": 0}, {"accumulate": 1.5}, {"average": 1}, {"average": -0.1}])
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match=next(iter(wrong))):
+        Recipe(**wrong)

@@ -1,0 +1,76 @@
+"""Look-ahead: the averages of a training, computed a second time from steps that were taken one by one."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.errors import ChainruleError
+from chainrule.training.look_ahead import LookAhead
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from chainrule.training.step import Stepper
+
+X = np.random.default_rng(3).normal(size=(9, 1, 4, 4))
+Y = np.arange(9) % 2
+
+
+def build() -> cr.Sequential:
+    layers = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(2), cr.Softmax()]
+    return cr.Sequential(layers, (1, 4, 4), engine="numpy", dtype="float64")
+
+
+def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
+    """Return parameters and statistics after steps of the recipe with averages, written out."""
+    model = build()
+    trainer = model.trainer(replace(recipe, look_ahead=None), Samples.of(X, Y, 2))
+    trainer.adopt()
+    stepper = Stepper(model, recipe.optimizer, recipe.loss)
+    slow: list[np.ndarray] = []
+    for step in range(trainer.steps):
+        stepper.step(*trainer.batch(step), step=step + 1, rate=recipe.optimizer.rate, seed=recipe.seed)
+        fast = [model.parameters, model.statistics]
+        share = decay * ((step + 1) / trainer.steps) ** 3
+        if (step + 1) % every == 0:
+            slow = [share * s + (1 - share) * f for s, f in zip(slow, fast, strict=True)] if slow else [*fast]
+            slow = [each.copy() for each in slow]
+        if slow and ((step + 1) % every == 0 or step + 1 == trainer.steps):
+            for f, s in zip(fast, slow, strict=True):
+                f[:] = s
+    return [model.parameters, model.statistics]
+
+
+@settings(max_examples=25, deadline=None)
+@given(every=st.integers(1, 8), decay=st.floats(0, 1), epochs=st.integers(1, 4), size=st.integers(2, 9))
+def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, size: int) -> None:
+    recipe = Recipe(epochs=epochs, batch_size=size, optimizer=cr.Momentum(0.1), normalise="none")
+    model = build()
+    model.fit(
+        *(X, Y),
+        epochs=epochs,
+        batch_size=size,
+        optimizer=recipe.optimizer,
+        normalise="none",
+        look_ahead=LookAhead(every, decay),
+        progress=False,
+    )
+    for found, expected in zip((model.parameters, model.statistics), by_hand(every, decay, recipe), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@given(every=st.integers(1, 1_000_000), decay=st.floats(0, 1))
+def test_a_recipe_keeps_it_to_the_last_bit(every: int, decay: float) -> None:
+    chosen = Recipe(look_ahead=LookAhead(every, decay))
+    assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
+    assert LookAhead.parse(str(chosen.look_ahead)) == chosen.look_ahead
+    assert LookAhead.parse("none") is None
+
+
+@pytest.mark.parametrize("text", ["", "5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1", "every=5,"])
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(ChainruleError, match="look-ahead"):
+        LookAhead.parse(text)

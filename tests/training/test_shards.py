@@ -1,0 +1,232 @@
+"""Batches cut into shards: the same bits however they are shared out, and the gradient of the whole batch."""
+
+import threading
+from dataclasses import replace
+from queue import Queue
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule import zoo
+from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.errors import NotFiniteError, OptionError
+from chainrule.layers import node
+from chainrule.meetings import meetings
+from chainrule.network import Network
+from chainrule.training.recipe import Recipe
+from chainrule.training.step import Stepper
+from chainrule.training.workers import Arrays, Division, Workers, added
+
+LOSS = "softmax_cross_entropy"
+
+
+class Threads(Workers):
+    """Workers that are threads of this process, to test without MPI."""
+
+    def __init__(self, rank: int, size: int, mail: dict[tuple[int, int], Queue[Any]]) -> None:
+        self.rank, self.size, self._mail = rank, size, mail
+
+    def send(self, arrays: Arrays, to: int) -> None:
+        self._mail[self.rank, to].put(tuple(array.copy() for array in arrays))
+
+    def receive(self, like: Arrays, source: int) -> Arrays:
+        found = self._mail[source, self.rank].get(timeout=20)
+        assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in like]
+        return found
+
+    def broadcast(self, array: np.ndarray) -> None:
+        if self.rank:
+            array[...] = self._mail[0, self.rank].get(timeout=20)
+        for other in range(1, 0 if self.rank else self.size):
+            self._mail[0, other].put(array.copy())
+
+    def any(self, flag: bool) -> bool:
+        return bool(self._all(flag).any())
+
+    def first(self, text: str) -> str:
+        return next(filter(None, self._all(text).tolist()), "")
+
+    def _all(self, own: Any) -> np.ndarray:
+        for other in range(self.size):
+            self._mail[self.rank, other].put(own)
+        return np.array([self._mail[other, self.rank].get(timeout=20) for other in range(self.size)])
+
+
+def together(size: int, work: Any) -> list[Any]:
+    """Return what `work(workers)` gives for each of so many workers; an error is returned as a value."""
+    mail: dict[tuple[int, int], Queue[Any]] = {(a, b): Queue() for a in range(size) for b in range(size)}
+    found: list[Any] = [None] * size
+
+    def run(rank: int) -> None:
+        try:
+            found[rank] = work(Threads(rank, size, mail))
+        except Exception as error:
+            found[rank] = error
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def network(**options: Any) -> Network:
+    options = {"dtype": "float32", "engine": "numpy", "threads": 1, "seed": 3} | options
+    return Network([cr.Dense(6), cr.BatchNorm1D(), cr.Dropout(0.3), cr.Tanh(), cr.Dense(3)], (5,), **options)
+
+
+def graph(**options: Any) -> Network:
+    """Return a network with every kind of batch normalisation: long and short channels, joined activations, shared."""
+    x = cr.Input((2, 9, 8))
+    shared = cr.BatchNorm2D(momentum=0.3)
+    y = cr.ReLU()(shared(cr.Conv2D(3, 3, padding="same")(x)))
+    y = cr.Dropout(0.2)(cr.Add()(y, shared(cr.Conv2D(3, 3, padding="same")(y))))
+    y = cr.LeakyReLU(0.1)(cr.BatchNorm2D()(cr.Conv2D(4, 3, stride=2)(y)))
+    y = cr.Dense(3)(cr.BatchNorm1D(epsilon=0.1)(cr.Dense(5)(cr.Flatten()(cr.BatchNorm2D()(y)))))
+    layers, wiring = node.trace(x, y)
+    return Network(layers, (2, 9, 8), wiring=wiring, **{"dtype": "float64", "threads": 1, "seed": 3} | options)
+
+
+def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(samples, 5)).astype("f4"), np.eye(3, dtype="f4")[generator.integers(0, 3, samples)]
+
+
+@given(samples=st.integers(1, 70), parts=st.integers(1, 20), size=st.integers(1, 9), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts: int, size: int, seed: int) -> None:
+    """Compare with one process bit for bit, and with the exact sum to rounding."""
+    values = np.random.default_rng(seed).normal(size=(samples, 4)).astype("f4")
+
+    def work(workers: Workers) -> tuple[slice, bytes, np.ndarray]:
+        division = Division(samples, parts, workers)
+
+        def part(number: int) -> Arrays:
+            assert number in division.own
+            rows = slice(division.edge(number), division.edge(number + 1))
+            assert rows.start < rows.stop
+            return np.array([rows.stop - rows.start, 1.0]), values[rows].sum(0)
+
+        totals, total = division.join(part, added, (np.zeros(2), np.zeros(4, "f4")))
+        return division.rows, total.tobytes(), totals
+
+    (alone,) = together(1, work)
+    several = together(size, work)
+    covered = [index for rows, _, _ in several for index in range(samples)[rows]]
+    assert covered == list(range(samples))
+    assert {bits for _, bits, _ in several} == {alone[1]}
+    for _, bits, totals in several:
+        np.testing.assert_allclose(np.frombuffer(bits, "f4"), values.astype("f8").sum(0), atol=1e-4)
+        np.testing.assert_array_equal(totals, [samples, min(parts, samples)])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: float | None) -> None:
+    batches = [drawn(seed, samples) for seed, samples in enumerate((23, 8, 5, 1))]
+
+    def work(workers: Workers) -> Any:
+        made = network(engine=engine)
+        stepper = Stepper(made, cr.Adam(0.05), LOSS, clip, shards=8, workers=workers)
+        outcomes = []
+        for step, (x, t) in enumerate(batches, 1):
+            rows = stepper.rows(len(x))
+            outcomes.append(stepper.step(x[rows], t[rows], step=step, rate=0.05, seed=9, samples=len(x)))
+        return made.parameters.tobytes(), outcomes
+
+    (alone,) = together(1, work)
+    for size in (2, 3, 8):
+        assert together(size, work) == [alone] * size
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("rates", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
+def test_the_step_is_that_of_the_whole_batch(engine: str, rates: str) -> None:
+    """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""
+    whole, cut = graph(engine="numpy"), graph(engine=engine)
+    options = {"clip_norm": 0.1, "rates": cr.Rates.parse(rates), "weighted": True}
+    one = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
+    other = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
+    generator = np.random.default_rng(4)
+    for step, samples in enumerate((21, 5), 1):
+        x = generator.normal(2, 3, size=(samples, 2, 9, 8))
+        batch = x, np.eye(3)[generator.integers(0, 3, samples)], generator.exponential(size=samples)
+        outcomes = [stepper.step(*batch, step=step, rate=0.1, seed=2) for stepper in (one, other)]
+        np.testing.assert_allclose(outcomes[1], outcomes[0], rtol=1e-11)
+    np.testing.assert_allclose(cut.parameters, whole.parameters, atol=1e-12)
+    np.testing.assert_allclose(cut.statistics, whole.statistics, rtol=1e-12)
+
+
+NORMALISED = [name for name, entry in zoo.NAMED.items() if "BatchNorm" in repr(entry.build(engine="numpy").layers)]
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_the_named_networks_with_batch_normalisation_meet(name: str) -> None:
+    """Compare a step on small images with that of the whole batch; the compiled engine has as many stages."""
+    entry = zoo.find(name)
+    shape, classes = (3, 16, 16) if name.startswith(("resnet", "mobilenet", "photo")) else (3, 32, 32), tuple("abc")
+    generator = np.random.default_rng(7)
+    samples = 2 if name == "cifar-94" else 5  # which takes its time
+    x, t = generator.normal(size=(samples, *shape)), np.eye(3)[generator.integers(0, 3, samples)]
+    found = []
+    for shards in (1, 4):
+        made = entry.build(shape, classes, engine="numpy", dtype="float64", seed=2)
+        outcome = Stepper(made, cr.SGD(0.01), made.loss, shards=shards).step(x, t, step=1, rate=0.01)
+        found.append((outcome, made.parameters, made.statistics))
+        plan = replace(made.plan(made.loss), sharded=shards > 1)
+        stages = ProgramWriter(plan, made.layout, "float64").stages
+        assert len(stages) == (1 + len(meetings(plan)) if shards > 1 else 1)
+    assert len(meetings(plan)) > 2
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-11)
+
+
+def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
+    x, t = drawn(4, 16)
+    x[13] = np.nan
+
+    def work(workers: Workers) -> None:
+        made = network()
+        before = made.parameters.copy()
+        stepper = Stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
+        rows = stepper.rows(16)
+        try:
+            stepper.step(x[rows], t[rows], step=1, rate=0.1, samples=16)
+        finally:
+            np.testing.assert_array_equal(made.parameters, before)
+
+    for error in together(4, work):
+        assert isinstance(error, NotFiniteError)
+        assert "step 1: the input is not finite" in str(error)
+
+
+class Doubling:
+    """A layer of one's own."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return 2 * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return 2 * dy
+
+
+def test_layers_of_ones_own_are_refused_by_name() -> None:
+    made = Network([cr.Dense(6), Doubling(), cr.Dense(3)], (5,), engine="numpy")
+    with pytest.raises(OptionError, match=r"student1: Doubling.forward needs the whole batch"):
+        Stepper(made, cr.Adam(), LOSS, shards=8)
+
+
+def test_more_workers_than_shards_are_refused() -> None:
+    errors = together(3, lambda workers: Stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
+    assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
+
+
+@pytest.mark.parametrize("wrong", [{"shards": 0}, {"shards": 2.5}, {"shards": 2, "accumulate": 2}])
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(OptionError, match="shards"):
+        Recipe(**wrong)

@@ -1,0 +1,196 @@
+"""Weights of samples and of classes: what they do to the loss, its gradient, and a training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import DataError, OptionError
+from chainrule.network import Network
+from chainrule.training.class_weights import ClassWeights
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+
+ENDINGS: dict[str, list[Any]] = {
+    "half_squared_error": [],
+    "mean_squared_error": [cr.Tanh()],
+    "mean_absolute_error": [],
+    "huber": [],
+    "binary_cross_entropy": [cr.Sigmoid()],
+    "categorical_cross_entropy": [cr.Softmax()],
+    "softmax_cross_entropy": [],
+}
+
+
+class Cubes:
+    """A loss of one's own: Σ |p − t|³."""
+
+    def forward(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        self.e = p - t
+        return (np.abs(self.e) ** 3).sum(1)
+
+    def backward(self) -> np.ndarray:
+        return 3 * self.e * np.abs(self.e) / len(self.e)
+
+
+def network(loss: Any, engine: str = "numpy", seed: int = 0, *, norm: bool = False) -> Network:
+    body = [cr.Dense(4), *([cr.BatchNorm2D()] if norm else []), cr.Tanh(), cr.Dense(3)]
+    return Network([*body, *ENDINGS.get(loss, [])], (5,), dtype="float64", engine=engine, threads=2, seed=seed)
+
+
+def drawn(seed: int, samples: int = 9) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    x, t = generator.normal(size=(samples, 5)), np.eye(3)[generator.integers(0, 3, samples)]
+    return x, t, generator.exponential(size=samples) * (generator.random(samples) < 0.8)
+
+
+def gradients(made: Network, loss: Any, *batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    chosen = cr.losses.choose(loss)
+    compiled = made.compile(made.plan(chosen, weighted=len(batch) == 3))
+    first, second, third = compiled.gradients(*batch, seed=1, step=1)
+    return first.copy(), second.copy(), third.copy()
+
+
+@pytest.mark.parametrize("loss", [*ENDINGS, Cubes], ids=str)
+@pytest.mark.parametrize("engine", ["numpy", "reference"])
+def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, loss: Any) -> None:
+    for seed in range(3):
+        made, (x, t, w) = network(loss, engine, seed), drawn(seed)
+        losses, hits, gradient = gradients(made, loss, x, t, w)
+        alone = [gradients(made, loss, x[n : n + 1], t[n : n + 1]) for n in range(len(x))]
+        np.testing.assert_allclose(losses, [w[n] * one[0][0] for n, one in enumerate(alone)], atol=1e-14)
+        np.testing.assert_array_equal(hits, [one[1][0] for one in alone])
+        expected = sum(w[n] * one[2] for n, one in enumerate(alone)) / len(x)
+        np.testing.assert_allclose(gradient, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("engine", ["numba", "jax"])
+def test_a_compiled_engine_has_the_gradient_of_the_loops(engine: str, loss: str) -> None:
+    x, t, w = drawn(4)
+    expected, found = (gradients(network(loss, each), loss, x, t, w) for each in ("reference", engine))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-14)
+
+
+def test_with_statistics_of_the_batch_it_is_linear_in_the_weights() -> None:
+    made, (x, t, first), (_, _, second) = network("half_squared_error", norm=True), drawn(5), drawn(6)
+    parts = [gradients(made, "half_squared_error", x, t, w)[2] for w in (first, second, first + second)]
+    np.testing.assert_allclose(parts[0] + parts[1], parts[2], atol=1e-14)
+    plain = gradients(made, "half_squared_error", x, t)[2]
+    np.testing.assert_array_equal(gradients(made, "half_squared_error", x, t, np.ones(9))[2], plain)
+
+
+def test_a_plan_without_weights_has_none_of_their_operations() -> None:
+    names = [operation.name for operation in network("softmax_cross_entropy").plan("softmax_cross_entropy").operations]
+    assert "multiply" not in names
+
+
+def fitted(x: np.ndarray, y: np.ndarray, **options: Any) -> cr.Sequential:
+    made = cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
+    made.fit(x, y, epochs=4, optimizer="sgd", rate=0.5, normalise="none", progress=False, **options)
+    return made
+
+
+def test_a_weight_is_a_number_of_copies() -> None:
+    """Train on the whole set at once: its mean loss is Σ w l / N with weights, Σ w l / Σ w with copies."""
+    x, t, _ = drawn(7)
+    y, copies = t.argmax(1), np.array([0, 1, 2, 3, 1, 0, 2, 1, 1])
+    repeated = fitted(x.repeat(copies, 0), y.repeat(copies))
+    weighted = fitted(x, y, sample_weight=copies * len(x) / copies.sum())
+    np.testing.assert_allclose(weighted.parameters, repeated.parameters, atol=1e-13)
+
+
+def test_the_weight_of_a_class_is_that_of_its_samples() -> None:
+    x, _, w = drawn(8, 30)
+    y = np.array([0, 1, 1, 1, 2] * 6)
+    given = {0: 2.0, "2": 0.5}
+    by_class = fitted(x, y, class_weight=given, sample_weight=w, batch_size=7)
+    by_sample = fitted(x, y, sample_weight=w * np.array([2.0, 1.0, 0.5])[y], batch_size=7)
+    np.testing.assert_array_equal(by_class.parameters, by_sample.parameters)
+    balanced = fitted(x, y, class_weight="balanced", batch_size=7)
+    by_hand = fitted(x, y, sample_weight=np.array([30 / 3 / 6, 30 / 3 / 18, 30 / 3 / 6])[y], batch_size=7)
+    np.testing.assert_allclose(balanced.parameters, by_hand.parameters, atol=1e-14)
+
+
+def test_classes_have_names_and_one_output_has_two() -> None:
+    x, _, _ = drawn(9, 20)
+    y = np.array(["no", "yes", "no", "no"] * 5)
+    found = []
+    for option in ({"class_weight": {"yes": 3}}, {"sample_weight": np.where(y == "yes", 3, 1)}, {}):
+        made = cr.Sequential([cr.Dense(1), cr.Sigmoid()], (5,), engine="numpy", classes=("no", "yes"))
+        made.fit(x, y, optimizer="sgd", rate=0.1, progress=False, **option)
+        found.append(made.parameters)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).all()
+
+
+def test_validation_has_the_same_loss() -> None:
+    """Without a step that changes anything, training and validation on the same samples have the same loss."""
+    x, t, w = drawn(10, 16)
+    made = cr.Sequential([cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
+    samples = Samples.of(x, t.argmax(1), 3).with_weights(w)
+    recipe = Recipe(batch_size=16, optimizer=cr.SGD(1e-300), class_weight=ClassWeights.of({1: 4}))
+    history = made.trainer(recipe, samples, samples).run()
+    assert history.epochs[0].validation_loss == pytest.approx(history.epochs[0].loss, rel=1e-12)
+    one = made.evaluate(x, t.argmax(1))
+    assert history.epochs[0].validation_loss != pytest.approx(one.loss, rel=1e-3)
+    assert history.epochs[0].validation_accuracy == one.accuracy
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (np.ones(8), "expected 9 numbers, found float64 of shape 8"),
+        (np.ones((9, 1)), "of shape 9×1"),
+        (np.r_[np.ones(8), -1], "found -1 for sample 8"),
+        (np.r_[np.nan, np.ones(8)], "found nan for sample 0"),
+        (np.zeros(9), "all are 0"),
+        (["a"] * 9, "expected 9 numbers"),
+    ],
+)
+def test_weights_that_are_none(weights: Any, said: str) -> None:
+    x, t, _ = drawn(1)
+    with pytest.raises(DataError, match=said):
+        fitted(x, t.argmax(1), sample_weight=weights)
+
+
+@pytest.mark.parametrize("given", ["even", {"c": 1}, {7: 1}, {0: -1}, {0: "x"}, {0: np.nan}, 3, [1, 2, 3]])
+def test_class_weights_that_are_none(given: Any) -> None:
+    x, t, _ = drawn(1)
+    with pytest.raises(OptionError, match="class"):
+        fitted(x, t.argmax(1), class_weight=given)
+
+
+def test_numbers_have_no_classes() -> None:
+    x, _, _ = drawn(1)
+    made = cr.Sequential([cr.Dense(1)], (5,), engine="numpy")
+    with pytest.raises(OptionError, match="class weights are for classes, and the task is regression"):
+        made.fit(x, x[:, 0], class_weight="balanced", progress=False)
+
+
+@pytest.mark.parametrize("given", ["balanced", {"cat": 2.0, "b=,c": 0.5, "1": 3.0}])
+def test_a_recipe_keeps_them(given: Any) -> None:
+    recipe = Recipe(class_weight=given)
+    assert Recipe.from_config(recipe.to_config()) == recipe
+    assert recipe.to_config()["class_weight"] == given
+    assert ClassWeights.parse("cat=2, dog=0.5") == ClassWeights.of({"cat": 2, "dog": 0.5})
+
+
+def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    x, t, w = drawn(11, 30)
+    y, words = t.argmax(1), {"batch_size": 7, "class_weight": "balanced", "progress": False}
+
+    def made() -> cr.Sequential:
+        return cr.Sequential([cr.Dense(4), cr.Dense(3), cr.Softmax()], (5,), engine="numpy")
+
+    whole, parted = made(), made()
+    whole.fit(x, y, epochs=3, sample_weight=w, **words)
+    parted.fit(x, y, epochs=1, sample_weight=w, run=tmp_path / "run", **words)
+    with pytest.raises(DataError, match="data are not those"):
+        parted.fit(x, y, epochs=3, sample_weight=w * 2, run=tmp_path / "run", resume=True, **words)
+    again = made()
+    again.fit(x, y, epochs=3, sample_weight=w, run=tmp_path / "run", resume=True, **words)
+    np.testing.assert_array_equal(again.parameters, whole.parameters)

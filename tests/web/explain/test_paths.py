@@ -1,0 +1,104 @@
+"""Paths of the chain rule and the parts of a weight's change, against products and updates taken here."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from web.bridge import call
+from web.networks import Subject, find_subject
+
+from chainrule.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+EVERY = 10**6
+
+
+def looked(modules: "Page", subject: Subject, seed: int) -> dict[str, Any]:
+    picture = subject.picture(seed)
+    call(modules, "look", subject.description, subject.frame, picture)
+    return picture
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_paths_of_two_dense_layers(modules: "Page", seed: int) -> None:
+    subject = find_subject("softmax_cross_entropy")
+    picture = looked(modules, subject, seed)
+    weights = {name: np.asarray(values, np.float64) for name, values in subject.model.weights.items()}
+    x = subject.model.normalisation.apply(picture["x"][None], np.float64).reshape(-1)
+    z = weights["dense1.w"] @ x + weights["dense1.b"]
+    scores = weights["dense2.w"] @ np.maximum(z, 0) + weights["dense2.b"]
+    error = np.exp(scores - scores.max())
+    error = error / error.sum() - np.eye(len(scores))[picture["label"]]
+    i, j = int(np.argmax(z)), int(np.random.default_rng(seed).integers(len(x)))
+    products = x[j] * weights["dense2.w"][:, i] * error
+    expected = products[np.argsort(-abs(products))]
+    found = call(modules, "paths", f"dense1.dw[{i},{j}]", EVERY, EVERY)
+    np.testing.assert_allclose([path["value"] for path in found], expected, rtol=1e-9)
+    np.testing.assert_allclose(sum(path["value"] for path in found), products.sum(), rtol=1e-9, atol=1e-15)
+    few = call(modules, "paths", f"dense1.dw[{i},{j}]", 2, 2)
+    np.testing.assert_allclose([path["value"] for path in few], expected[:2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["numpy-cnn", "flat", "branching-1", "rich"])
+def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = looked(modules, subject, 4)
+    trace = subject.trace(picture)
+    tensor = next(each for each in trace.names if each.endswith(".dw"))
+    index = np.unravel_index(np.abs(trace[tensor]).argmax(), trace[tensor].shape)
+    cell = f"{tensor}[{','.join(map(str, index))}]"
+    found = call(modules, "paths", cell, 5, 64)
+    assert found
+    for path in found:
+        first, *_ = links = path["links"]
+        assert links[-1]["cell"] == cell
+        assert path["start"] == pytest.approx(trace.explain(first["cell"]).value, rel=1e-9)
+        assert path["value"] == pytest.approx(path["start"] * math.prod(link["factor"] for link in links), rel=1e-12)
+        for link, following in pairwise(links):
+            terms = trace.explain(following["cell"]).derived.terms
+            products = [term.value for term in terms if link["cell"] in [factor.cell for factor in term.factors]]
+            scaled = trace.explain(following["cell"]).derived.scale
+            product = link["factor"] * trace.explain(link["cell"]).value / (scaled.value if scaled else 1)
+            assert any(product == pytest.approx(each, rel=1e-9) for each in products)
+
+
+OPTIMIZERS = [SGD(0.1), SGD(0.1, decay=0.3), Momentum(0.1), Nesterov(0.1), Adam(0.01), RMSProp(0.01, momentum=0.5)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda each: f"{each.name} {getattr(each, 'decay', 0)}")
+def test_the_parts_of_a_change(modules: "Page", optimizer: Optimizer) -> None:
+    subject = find_subject("mean_squared_error")
+    random = np.random.default_rng(7)
+    size = subject.model.parameters.size
+    moments = tuple(random.uniform(1e-3, 0.1, size).astype(np.float32) for _ in optimizer.moments)
+    subject = replace(subject, recipe=replace(subject.recipe, optimizer=optimizer, clip_norm=2.0), moments=moments)
+    gradient = random.normal(size=size)
+    clipped = gradient * min(1, 2.0 / (np.linalg.norm(gradient) + 1e-6))
+    before = subject.model.parameters.astype(np.float64)
+    step, rate = subject.step + 1, subject.rate
+    after, kept = optimizer.update(before, clipped, [each.astype(np.float64) for each in moments], step=step, rate=rate)
+    # without a gradient, and with what the squares are divided by as it was: only memory and decay are left
+    shrinking = {"adam": getattr(optimizer, "beta2", 1), "rmsprop": getattr(optimizer, "alpha", 1)}.get(optimizer.name)
+    rest = [each.astype(np.float64) for each in moments]
+    if shrinking:
+        rest[optimizer.moments.index("v")] = kept[optimizer.moments.index("v")] / shrinking
+    alone, _ = optimizer.update(before, np.zeros(size), tuple(rest), step=step, rate=rate)
+    first, last = subject.model.layout["dense1.w"]
+    stored = after.astype(np.float32)
+    picture = subject.picture(1)
+    cells = [["dense1.w", [n // 12, n % 12]] for n in range(last - first)]
+    found = call(modules, "changed", subject.description, subject.frame, picture, stored, gradient, cells)
+    own = slice(first, last)
+    parts = {name: np.array([each[name] for each in found]) for name in found[0]}
+    np.testing.assert_array_equal(parts["total"], stored[own].astype(np.float64) - before[own])
+    np.testing.assert_allclose(parts["memory"] + parts["decay"], (alone - before)[own], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(parts["batch"], (after - alone)[own], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(parts["perGradient"] * gradient[own], parts["batch"], rtol=1e-12)
+    np.testing.assert_allclose(parts["rounding"], (stored - after)[own], rtol=1e-6, atol=1e-12)
+    if not optimizer.moments:
+        assert not parts["memory"].any()

@@ -1,0 +1,195 @@
+"""The step of training that the page shows: to the bits of training, and in parts that add up."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from web.journey import entered, journey, waited
+from web.looked_at import RECIPE, Watch, finished, layers, opened
+
+from chainrule import engines
+from chainrule.errors import DataError
+from chainrule.interpreter import Interpreter
+from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
+from chainrule.model import Sequential
+from chainrule.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
+from chainrule.rates import Rates
+from chainrule.runs.jobs import DataChoice
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from chainrule.web.subjects import PageSubject
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NOBODY = threading.Event()
+STEPS = 11
+ULP = 2.0**-22  # of float32, and as much again for the order of its sums
+
+
+def smooth_layers() -> list[Layer]:
+    return [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dense(3), Softmax()]
+
+
+def plain_layers() -> list[Layer]:
+    return [Conv2D(2, 3, stride=2), Tanh(), Conv2D(3, 2, padding="same"), Flatten(), Dense(3), Softmax()]
+
+
+BODIES = {"dropout": layers, "smooth": smooth_layers, "plain": plain_layers}
+OPTIMIZERS = {
+    "adam": AdamW(0.01, decay=0.1),
+    "momentum": Momentum(0.05),
+    "rmsprop": RMSProp(0.01, momentum=0.5),
+    "sgd": SGD(0.1),
+}
+
+
+def subject_of(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> PageSubject:
+    model = Sequential(body(), (1, 8, 8), seed=recipe.seed, engine="numpy", name="stepped")
+    moments = recipe.optimizer.init(model.parameters)
+    return PageSubject("stepped", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
+
+
+def checkpoints(data: Path, body: Callable[[], list[Layer]], recipe: Recipe) -> dict[int, list[np.ndarray]]:
+    """Return parameters, statistics and moments after each step of training without the page."""
+    subject = subject_of(data, body, recipe)
+    training, _ = DataChoice(str(data)).load(recipe.seed)
+    watch = Watch()
+    subject.model.trainer(recipe, Samples.of_dataset(training, 3)).run([watch])
+    return watch.seen
+
+
+@pytest.fixture(scope="module")
+def shown(browser: Any) -> Iterator["Page"]:
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+SHOWN = """async ([step, seed]) => {
+  const load = (name) => import(`${location.origin}/page/${name}`);
+  const [{ ServerSource }, { makeTrace }, { explain }, { sampleOf }] = await Promise.all(
+    ["source/server.js", "engine/trace.js", "explain/index.js", "source/samples.js"].map(load));
+  const source = new ServerSource();
+  const [description, frame, samples, batch] = await Promise.all(
+    [source.description(), source.frame(step), source.samples(), source.batchStep(step)]);
+  const trace = makeTrace(description, frame, sampleOf(samples, 0), { batch });
+  const changes = {}, parts = [];
+  for (const name of Object.keys(description.layout)) {
+    const [before, after] = [name, `${name}.update`].map((each) => trace.values.get(each).data);
+    changes[name] = Array.from(after, (value, at) => value - before[at]);
+    if (!trace.values.has(`${name}.g`)) continue;
+    const at = Math.floor(seed * before.length);
+    const shape = trace.values.get(name).shape;
+    const index = shape.map((size, axis) => Math.floor(at / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % size);
+    const { value, rounding, steps } = explain(trace, `${name}.update[${index.join(",")}]`);
+    const gradient = trace.values.get(`${name}.g`).data[at];
+    const images = await source.contributions(step, name, at);
+    parts.push({ value, rounding, gradient, images, before: before[at], length: steps.length });
+  }
+  return { changes, parts, images: batch.numbers.length };
+}"""
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_change_of_every_weight_is_that_between_two_checkpoints(
+    shown: "Page", data: Path, body: str, optimizer: str
+) -> None:
+    random = np.random.default_rng(len(body) * 31 + len(optimizer))
+    recipe = replace(RECIPE, optimizer=OPTIMIZERS[optimizer], clip_norm=0.4)
+    expected = checkpoints(data, BODIES[body], recipe)
+    with journey(subject_of(data, BODIES[body], recipe), steps=STEPS) as network:
+        step = int(random.integers(0, STEPS + 1))  # the last one has not been taken yet
+        shown.goto(network.address)
+        found = shown.evaluate(SHOWN, [step, random.random()])
+        shown.goto("about:blank")
+        layout = network.session.subject.model.layout
+    before, after = expected[step], expected[step + 1]
+    learnt = network.session.subject.model.learnt
+    for name, change in found["changes"].items():
+        place, buffer = slice(*layout[name]), 0 if name in learnt else 1
+        np.testing.assert_array_equal(change, after[buffer][place].astype(float) - before[buffer][place], err_msg=name)
+    assert len(found["parts"]) == len(learnt)
+    for part in found["parts"]:
+        assert len(part["images"]) == found["images"]
+        assert abs(sum(part["images"]) - part["gradient"]) <= 2e-6 * max(abs(each) for each in part["images"])
+        scale = max(abs(part["before"]), abs(part["value"] - part["before"]))
+        assert abs(part["rounding"]) <= ULP * scale + 1e-9
+
+
+def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
+    recipe = replace(RECIPE, optimizer=Adam(0.01))
+    session = opened(subject_of(data, plain_layers, recipe))
+    finished(session)
+    random = np.random.default_rng(3)
+    step = int(random.integers(0, 27))
+    found = session.batch_step(step, NOBODY)
+    model = session.subject.model
+    model.parameters[:] = found.before.parameters
+    x, t, _ = found.given
+    alone = [
+        Interpreter(engines.find("reference"), model.plan(recipe.loss), model.layout, model)
+        .gradients(x[n : n + 1], t[n : n + 1], seed=recipe.seed, step=step + 1)[2]
+        .copy()
+        for n in range(len(x))
+    ]
+    for name, (first, last) in model.layout.items():
+        index = int(random.integers(last - first))
+        own = session.contributions(step, name, index, NOBODY)
+        np.testing.assert_allclose(own, [each[first + index] / len(x) for each in alone], rtol=1e-4, atol=1e-7)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "change", [{"accumulate": 3}, {"rates": Rates.parse("conv1=0,dense1.w=3")}, {"smoothing": 0.1}]
+)
+def test_what_only_a_batch_has_is_in_its_step(data: Path, change: dict[str, Any]) -> None:
+    recipe = replace(RECIPE, **change)
+    expected = checkpoints(data, layers, recipe)
+    session = opened(subject_of(data, layers, recipe))
+    finished(session)
+    for step in (0, 8, 26):
+        found = session.batch_step(step, NOBODY)
+        np.testing.assert_array_equal(found.before.parameters, expected[step][0])
+        np.testing.assert_array_equal(found.after.parameters, expected[step + 1][0])
+        np.testing.assert_array_equal(found.after.statistics, expected[step + 1][1])
+        first, last = session.subject.model.layout["dense1.b"]
+        sums = [sum(session.contributions(step, "dense1.b", each, NOBODY)) for each in range(last - first)]
+        np.testing.assert_allclose(sums, found.gradient[first:last], rtol=1e-4, atol=1e-6)
+    session.close()
+
+
+def test_steps_that_training_does_not_have(data: Path) -> None:
+    session = opened(subject_of(data, plain_layers, RECIPE))
+    with pytest.raises(DataError, match="there is no step 1 yet"):
+        session.batch_step(1, NOBODY)
+    finished(session)
+    with pytest.raises(DataError, match="training ended with step 27"):
+        session.batch_step(27, NOBODY)
+    with pytest.raises(DataError, match=r"conv1\.w has no gradient at 18"):
+        session.contributions(0, "conv1.w", 18, NOBODY)
+    session.close()
+
+
+def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
+    recipe = replace(RECIPE, augmentation=None)
+    with journey(subject_of(data, plain_layers, recipe), steps=STEPS) as network:
+        entered(page, network.address, f"#/network/update/conv2.w.update[1,0,0,1]?step={STEPS - 2}")
+        images = page.locator(".made-batch-images button")
+        images.first.wait_for()
+        assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
+        assert f"Step {STEPS - 1} of training" in page.locator("#phases .phase-words").first.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        gradient = images.first.locator(".number").inner_text()
+        images.first.click()
+        waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
+        waited(page, lambda: page.locator("output.made-value").inner_text() == gradient)
+        page.evaluate("history.go(-2)")
+        page.get_by_role("button", name="This image alone").click()
+        waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
+        assert page.locator(".made-batch").count() == 0

@@ -1,0 +1,146 @@
+"""Small things that readers stumble over: focus, history, notices, phones, the lecture hall."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from web.watching import watched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
+FOCUS = "() => document.activeElement.dataset.tensor ?? document.activeElement.className"
+SMALLEST = """() => {
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const sizes = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const parent = node.parentElement;
+    const seen = node.data.trim() && parent.checkVisibility({ visibilityProperty: true });
+    if (seen && !parent.closest(".unseen, math")) sizes.push(parseFloat(getComputedStyle(parent).fontSize));
+  }
+  return Math.min(...sizes);
+}"""
+
+
+@pytest.fixture(scope="module")
+def opened(browser: "Browser", address: str) -> "Iterator[Page]":
+    """Open one page for all tests; no error may go unreported on it."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    with watched(page):
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        yield page
+        page.close()
+
+
+def went(page: "Page", place: str, there: str) -> None:
+    """Go to a place and wait for a selector."""
+    page.evaluate("place => { location.hash = place; }", place)
+    page.wait_for_selector(there)
+
+
+def name_is(cell: str) -> str:
+    """Return a selector for the panel of a cell."""
+    return f'.made-name:text-is("{cell}")'
+
+
+def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
+    went(opened, "#/network/backward?sample=0", ".river-track[data-phase=backward]")
+    before = opened.evaluate("history.length")
+    for number in (1, 2, 3, 4):
+        opened.get_by_label("Next sample").first.click()
+        opened.wait_for_function(f"location.hash.includes('sample={number}')")
+    assert opened.evaluate("history.length") <= before + 1
+    opened.go_back()
+    opened.wait_for_function("location.hash.includes('sample=0')")
+
+
+def test_clear_leaves_no_answer_of_the_last_image(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=1", ".river-track[data-phase=forward]")
+    before = opened.locator(".winner").inner_text()
+    opened.get_by_role("button", name="Clear").click()
+    opened.wait_for_function("old => document.querySelector('.winner').textContent !== old", arg=before)
+    assert opened.locator(".input-pad .hint").is_visible()
+
+
+def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
+    for place in ("#/network/forward?sample=999", "#/lab/nonsense!x", "#/walk/99"):
+        went(opened, place, ".banner")
+        assert opened.locator(".banner").count() == 1
+    went(opened, "#/network/forward?sample=0", ".river-track")
+    opened.wait_for_function("!document.querySelector('.banner')")
+
+
+def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    opened.locator("canvas[data-tensor='conv1.y']").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
+        opened.keyboard.press(key)
+    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
+    tabs = 0
+    while "made-play" not in opened.evaluate(FOCUS):
+        opened.keyboard.press("Tab")
+        tabs += 1
+        assert tabs < 40
+    opened.keyboard.press("Escape")
+    opened.wait_for_selector(".made-panel", state="detached")
+    opened.wait_for_function("document.activeElement.dataset.tensor === 'conv1.y'")
+    assert opened.locator(".river-readout").is_hidden()
+    opened.keyboard.press("ArrowRight")
+    assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+
+
+def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    opened.locator(".start-here").click()
+    opened.wait_for_selector(".made-panel")
+    assert re.fullmatch(r"conv1\.dw\[\d,0,\d,\d\]", opened.locator(".made-name").inner_text())
+    answer = re.search(r"Prediction: (\d)", opened.locator(".winner").inner_text())
+    label = re.search(r"label: (\d)", opened.locator(".input-label").inner_text())
+    assert answer
+    assert label
+    assert answer[1] != label[1]
+    assert opened.locator(".start-here").is_hidden()
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_nothing_moves_sideways_on_a_phone(opened: "Page", width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 700})
+    cells = {"conv1.y[1,2,3]": "forward", "conv1.dw[1,0,2,2]": "backward", "dense1.dy[3]": "backward"}
+    cells |= {"softmax1.y[3]": "forward", "conv1.w.update[1,0,2,2]": "update"}
+    wide: dict[str, int] = {}
+    for cell, phase in cells.items():
+        went(opened, f"#/network/{phase}/{cell}?sample=0", name_is(cell))
+        wide[cell] = opened.evaluate(SIDEWAYS)
+    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    tops = opened.locator(".river-stage").evaluate_all("all => all.map((each) => each.getBoundingClientRect().top)")
+    opened.set_viewport_size({"width": 1440, "height": 900})
+    assert not any(wide.values()), wide
+    assert tops == sorted(tops)  # from top to bottom
+    assert len(set(tops)) == len(tops)
+
+
+def test_the_lecture_hall(opened: "Page") -> None:
+    opened.set_viewport_size({"width": 1920, "height": 1080})
+    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    opened.keyboard.press("l")
+    opened.wait_for_selector("html[data-hall]")
+    assert opened.evaluate(SMALLEST) >= 18
+    opened.keyboard.press("PageDown")
+    opened.wait_for_selector(".river-track[data-phase=backward]")
+    assert "hall" in opened.url
+    went(opened, "#/network/backward/conv1.dw[1,0,2,2]?sample=0&hall", name_is("conv1.dw[1,0,2,2]"))
+    assert opened.evaluate(SMALLEST) >= 18
+    for done in (1, 2):
+        opened.keyboard.press("PageDown")
+        assert opened.locator(".made-where-now").inner_text().startswith(f"{done} of ")
+    opened.keyboard.press("PageUp")
+    assert opened.locator(".made-where-now").inner_text().startswith("1 of ")
+    went(opened, "#/walk/2?hall", ".stop")
+    opened.keyboard.press("PageDown")
+    opened.wait_for_function("location.hash.startsWith('#/walk/3')")
+    opened.keyboard.press("l")
+    opened.wait_for_selector("html:not([data-hall])")
+    opened.set_viewport_size({"width": 1440, "height": 900})

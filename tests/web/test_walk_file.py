@@ -1,0 +1,88 @@
+"""A teacher's walk: read from Markdown, and played on the network."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web import train_served
+from web.watching import watched
+
+from chainrule.errors import FormatError
+from chainrule.web import single_file
+from chainrule.web.session import Session
+from chainrule.web.walk_file import read_walk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LAYERS = ["conv1", "dense1"]
+
+
+def written(folder: Path, text: str) -> Path:
+    """Write a walk."""
+    path = folder / "walk.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_drawn_walk_is_read_as_it_was_written(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        stops: list[dict[str, object]] = []
+        lines = ["# The title of all", ""]
+        for number in range(random.integers(1, 6)):
+            words = [f"paragraph {each} of {number}, with `code` and *stars*" for each in range(random.integers(0, 4))]
+            cell = random.choice(["", "loss.y", "conv1.dw[0,0,1,1]", "dense1.w.update[3,2]"])
+            sample, step = (int(random.integers(99)) if cell and random.random() < 0.5 else None for _ in range(2))
+            given = [f"{name}={value}" for name, value in (("sample", sample), ("step", step)) if value is not None]
+            address = [f"`{cell}{'?' if given else ''}{'&'.join(given)}`"] if cell else []
+            blocks = [text.replace(" of ", " of\n") for text in words]
+            blocks.insert(int(random.integers(len(blocks) + 1)), *address) if address else None
+            lines += [f"## Stop {number}", *(part for block in blocks for part in (*block.split("\n"), ""))]
+            stops.append(
+                {"title": f"Stop {number}", "words": words, "cell": cell or None, "sample": sample, "step": step}
+            )
+        assert read_walk(written(tmp_path, "\n".join(lines)), LAYERS) == stops
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "0 stops"),
+        ("text before any stop", "walk.md:1: expected a stop"),
+        ("## a\n`conv7.y[0,1,2]`", "walk.md:2: the network has no layer 'conv7'"),
+        ("## a\n\n`loss.y`\n`loss.y`", "walk.md:4: a second address"),
+        ("## a\n" * 101, "101 stops"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(FormatError, match=words.replace("(", r"\(")):
+        read_walk(written(tmp_path, text), LAYERS)
+
+
+def test_it_plays_on_the_network(page: "Page", tmp_path: Path) -> None:
+    walk = written(
+        tmp_path, "## One\nFirst text.\n\n`loss.y?sample=2`\n## Two\n`conv1.dw[0,0,1,1]`\n## Three\nThe end."
+    )
+    subject = train_served.subject()
+    session = Session(replace(subject, walk=tuple(read_walk(walk, list(subject.model.names)))))
+    try:
+        session.loaded.wait()
+        path = tmp_path / "page.html"
+        path.write_bytes(single_file.file_bytes(session))
+    finally:
+        session.close()
+    with watched(page):
+        page.goto(f"{path.as_uri()}#/walk")
+        page.wait_for_selector('.made-name:text-is("loss.y")')
+        assert page.locator(".walk-words").inner_text().split("\n\n")[-1] == "First text."
+        page.wait_for_function("location.hash.includes('sample=2')")
+        page.keyboard.press("PageDown")
+        page.wait_for_selector('.made-name:text-is("conv1.dw[0,0,1,1]")')
+        page.keyboard.press("ArrowRight")
+        assert page.locator(".made-where-now").inner_text().startswith("1 of ")
+        page.keyboard.press("PageDown")
+        page.wait_for_selector('.walk-words h2:text-is("Three")')
+        assert page.locator(".made-panel").count() == 0

@@ -42,7 +42,7 @@ class Running(Callback):
         self._goal = 0
         self.backfill = NormBackfill(self.replayer, self.norms, lambda: self.active)
         self.backfill.begin(len(trainer.history))
-        self._restart = self._closed = False
+        self._taking = self._restart = self._closed = False
         self._lock, self._waiting = threading.Lock(), threading.Lock()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
@@ -57,7 +57,11 @@ class Running(Callback):
 
     @property
     def active(self) -> bool:
-        """Whether steps are being taken or are about to be."""
+        """Whether steps are being taken or are about to be: after a pause, until its step is complete."""
+        return self._taking or self._due
+
+    @property
+    def _due(self) -> bool:
         return self._goal > self.step and not self.trainer.finished
 
     @contextmanager
@@ -94,7 +98,7 @@ class Running(Callback):
     def go_to(self, step: int) -> None:
         """Train until `step` steps are completed."""
         with self._changed:
-            if not self.active:
+            if not self._due:
                 self.message = ""
                 self._goal = min(step, self.trainer.steps)
                 self._changed.notify_all()
@@ -104,8 +108,7 @@ class Running(Callback):
         with self._changed:
             self._goal = 0
             self._changed.notify_all()
-        with self.between_steps():
-            pass
+            self._changed.wait_for(lambda: not self._taking, PATIENCE)
 
     def restart(self) -> None:
         """Return to the state before the first step."""
@@ -128,12 +131,12 @@ class Running(Callback):
         lower_priority()
         while not self._closed:
             with self._changed:
-                self._changed.wait_for(lambda: self.active or self._restart or self._closed)
+                self._changed.wait_for(lambda: self._due or self._restart or self._closed)
                 if self._restart:
                     self._begin_again()
                     self._restart = False
                     self._changed.notify_all()
-            if self.active:
+            if self._due:
                 self._train()
 
     def _train(self) -> None:
@@ -142,12 +145,17 @@ class Running(Callback):
             self.replayer.prepare()
             self.message = ""
             with self._lock:
+                self._taking = True
                 self.trainer.stop = False
                 self.trainer.run([self])
         except ChainruleError as error:
             self._failed(str(error))
         except Exception as error:  # whatever it is, the page reports it and can begin again
             self._failed(f"training stopped: {type(error).__name__}: {error}")
+        finally:
+            with self._changed:
+                self._taking = False
+                self._changed.notify_all()
 
     def _failed(self, why: str) -> None:
         self._goal = 0

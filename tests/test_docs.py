@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule import zoo
 from chainrule.markdown import MARKS
 from experiments import activations
 
@@ -88,6 +89,11 @@ def test_every_page_is_reached_from_the_readme() -> None:
         pages = {ROOT / place for picture, place in links(page) if not picture and place.endswith(".md")}
         waiting += pages - reached
     assert [page.name for page in PAGES if page not in reached] == []
+
+
+def test_the_readme_lists_every_network() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == {*zoo.NAMED}
 
 
 @pytest.mark.parametrize("place", sorted(PICTURES))

@@ -27,7 +27,6 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_every_kind_of_cell_by_mouse(page: "Page", network: Journey) -> None:
-    page.set_default_timeout(8000)
     page.set_viewport_size({"width": 1440, "height": 900})
     entered(page, network.address, f"#/network?sample={SAMPLE}&alone")
     trace, random = network.trace(), np.random.default_rng(6)

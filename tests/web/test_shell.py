@@ -81,8 +81,8 @@ def test_the_server_goes_and_comes_back(browser: "Browser", subject: Subject) ->
     key = Key(serving.free_port())
     with served(subject, key) as address:
         opened(page, f"{address}#/network?sample=0")
-    page.locator(".banner", has_text="does not answer").wait_for(timeout=8000)
+    page.locator(".banner", has_text="does not answer").wait_for()
     point(page, "conv1.y", 1, 1)  # what is there still works
     with served(subject, key):
-        page.locator(".banner").wait_for(state="detached", timeout=8000)
+        page.locator(".banner").wait_for(state="detached")
     context.close()

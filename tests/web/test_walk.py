@@ -136,7 +136,6 @@ def opened(browser: "Browser", site: str) -> "Iterator[Page]":
     """Open one page for all tests; it fails if an error goes unreported on it."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(8000)
     with watched(page):
         page.goto(f"{site}#/walk/1?sample={SAMPLE}")
         page.wait_for_selector(".stop")
@@ -259,7 +258,6 @@ def test_by_keyboard_alone(walk: "Page") -> None:
 
 @pytest.mark.parametrize("name", ["plain", "rich", "yes_or_no", "squares"])
 def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) -> None:
-    page.set_default_timeout(8000)
     with served(getattr(fixed_networks, name)()) as address:
         page.goto(f"{address}#/walk?sample=0")
         page.wait_for_selector(".stop")
@@ -282,7 +280,6 @@ def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) ->
 
 
 def test_an_untrained_network_is_said_to_be_one(page: "Page", session: Session) -> None:
-    page.set_default_timeout(8000)
     key = Key(serving.free_port())
     with serving.listening(session, key):
         page.goto(f"{key.address}#/walk/1?sample=0")
@@ -294,7 +291,6 @@ def test_an_untrained_network_is_said_to_be_one(page: "Page", session: Session) 
 
 def test_nothing_is_said_of_the_training_of_a_file(page: "Page", subject: Subject) -> None:
     """Adam's first step is the rate itself, against the gradient: docs/derivations/updates.md."""
-    page.set_default_timeout(8000)
     new = replace(subject, step=0, moments=tuple(np.zeros_like(moment) for moment in subject.moments))
     with served(new) as address:
         page.goto(f"{address}#/walk/{len(IDS)}?sample=0")
@@ -309,7 +305,6 @@ def test_nothing_is_said_of_the_training_of_a_file(page: "Page", subject: Subjec
 def test_on_a_phone_nothing_scrolls_sideways(browser: "Browser", site: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
-    page.set_default_timeout(8000)
     page.goto(f"{site}#/walk/1?sample={SAMPLE}")
     page.wait_for_selector(".stop")
     for number in range(1, len(IDS) + 1):

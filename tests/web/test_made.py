@@ -121,7 +121,7 @@ def test_playing_ends_at_the_sum(opened: "Page", plain: str) -> None:
     opened.locator(".made-speed input").fill("1")  # in one second
     opened.locator(".made-name").focus()
     opened.keyboard.press("Space")
-    opened.wait_for_function(ENDED, timeout=3000)
+    opened.wait_for_function(ENDED, timeout=6000)
     assert opened.locator(".made-so-far .made-digits").inner_text() == value(opened)
 
 

@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
 .PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
-.PHONY: experiments bench cifar page-speed screenshots clean
+.PHONY: experiments bench cifar page-speed screenshots notebooks clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -37,6 +37,7 @@ help:
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
 	@echo "make cifar        train cifar-94 with every seed of SEEDS and write docs/cifar-94.md (half an hour for each seed)"
 	@echo "make page-speed   how soon the page opens, and its frames a second; needs Chromium (ARGS=RUN)"
+	@echo "make notebooks    the lessons of docs/course as notebooks, in build/notebooks (ARGS=\"--site ADDRESS\")"
 	@echo "make screenshots  the pictures of the page in the README; needs Chromium"
 	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
 
@@ -206,6 +207,9 @@ faults: $(VENV)/.test
 
 mutate: $(VENV)/.mutate
 	PYTHONPATH=tests $(BIN)/python -m mutation --markdown docs/mutation.md $(ARGS)
+
+notebooks: $(VENV)/.test
+	$(BIN)/python docs/course/notebooks.py build/notebooks $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache

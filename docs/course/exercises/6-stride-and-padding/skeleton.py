@@ -4,7 +4,10 @@ import numpy as np
 
 
 def forward(x, w, b):
-    """Return y (N, C_out, H', W'), H' = ⌊(H + 2 − 3)/2⌋ + 1, for x (N, C_in, H, W), w (C_out, C_in, 3, 3), b (C_out,)."""
+    """Return y (N, C_out, H', W'), where H' = ⌊(H + 2 − 3)/2⌋ + 1, and W' likewise.
+
+    x is (N, C_in, H, W), w (C_out, C_in, 3, 3) and b (C_out,).
+    """
     raise NotImplementedError("forward is yours to write")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chainrule import layers
@@ -117,3 +118,14 @@ def test_the_kernel_of_each_tensor() -> None:
     assert names["norm1.y"] == names["relu1.y"] == "batch_norm"
     assert names["norm1.dy"] == names["conv1.dy"] == names["norm1.dgamma"] == "batch_norm_backward"
     assert names["relu1.dy"] == "dense_dx"
+
+
+def test_a_gradient_that_is_another_array_unchanged_has_no_kernel() -> None:
+    """Of a sum, whose gradient reaches both of its parts as it is, up to the input."""
+    x = layers.Input((1, 3, 3))
+    branching = Graph(x, layers.Flatten()(layers.Add()(x, layers.Conv2D(1, 3, padding=1)(x))), engine="numpy")
+    plan = branching.trace(np.ones((1, 3, 3)), np.ones(9), loss="half_squared_error").plan
+    names = {storage: name for storage, (_, name) in kernels_of(plan, 4).items()}
+    assert "conv1.dy" not in names
+    assert names["add1.dy"] == "half_squared_error_dp"
+    assert names["dx"] == "add"

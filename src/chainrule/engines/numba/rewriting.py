@@ -203,6 +203,7 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
         names |= (written := {tensor.storage: each.name for each in joint for tensor in each.writes})
         for each in plan.backward:
             first = each.reads[0]
-            if first is not None and first.kind == "activation" and first.storage not in written:
-                names[first.storage] = written.get(each.writes[0].storage, names[first.storage])
+            storage = None if first is None or first.kind != "activation" else first.storage
+            if storage in names and storage not in written:  # a gradient that is another array unchanged is in neither
+                names[storage] = written.get(each.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(params=["clone", "installed"])
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of the pages; an installed package has those listed in pyproject.toml's force-include."""
+    """Return the folder of the pages; an installed package has those that pyproject.toml lists."""
     if request.param == "clone":
         return ROOT / "docs"
     package = tmp_path / "site-packages" / "chainrule"
-    shutil.copytree(ROOT / "docs", package / "docs")
+    shutil.copytree(ROOT / "docs", package / "docs", ignore=shutil.ignore_patterns("course"))
     for name in docs.FIRST:
         shutil.copy(ROOT / name, package / "docs" / name)
     monkeypatch.setattr(chainrule, "__file__", str(package / "__init__.py"))
@@ -30,7 +30,8 @@ def test_all_pages_are_listed_with_their_titles(invoke, root: Path) -> None:
     for name in ("readme", "changelog", "checking", "derivations", "derivations/convolution"):
         assert f"\n{name} " in listed
     assert "Checking gradients" in listed
-    count = len(list((ROOT / "docs").rglob("*.md"))) + len(docs.FIRST)
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if ROOT / "docs" / "course" not in page.parents]
+    count = len(pages) + len(docs.FIRST)
     assert len(listed.splitlines()) == count + 3  # the heading, and how to read a page
 
 
@@ -78,5 +79,8 @@ def test_the_wheel_has_every_page() -> None:
     import tomllib
 
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    included = build["targets"]["wheel"]["force-include"]
-    assert included == {"docs": "chainrule/docs"} | {name: f"chainrule/docs/{name}" for name in docs.FIRST}
+    wheel = build["targets"]["wheel"]
+    assert wheel["only-include"] == ["src/chainrule", "docs"]
+    assert wheel["exclude"] == ["/docs/course"]
+    assert wheel["sources"] == {"src": "", "docs": "chainrule/docs"}
+    assert wheel["force-include"] == {name: f"chainrule/docs/{name}" for name in docs.FIRST}

@@ -6,6 +6,7 @@ import click
 
 from chainrule.cli import options
 
+COURSE = "course"  # notebooks and slides, which a terminal does not show; not in a wheel
 FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages outside docs/
 
 
@@ -19,6 +20,8 @@ def pages() -> dict[str, Path]:
     folder = installed if installed.is_dir() else root / "docs"
     found = {name.removesuffix(".md").lower(): root / name for name in FIRST}
     for file in sorted(folder.rglob("*.md")):
+        if file.is_relative_to(folder / COURSE):
+            continue
         name = file.relative_to(folder).with_suffix("").as_posix().removesuffix("/README")
         found.setdefault(name.lower(), file)
     return {name: file for name, file in found.items() if file.is_file()}

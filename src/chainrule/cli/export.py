@@ -67,7 +67,9 @@ def export(
     if raw_input:
         _leave_out_normalisation(model)
     if c_folder:
-        click.echo(_write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train, compact=compact))
+        click.echo(
+            _write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train, compact=compact)
+        )
     if wasm_file:
         click.echo(_write_wasm(model, wasm_file, compact=compact))
 

@@ -11,7 +11,6 @@ from chainrule.export.c.calls import CCall
 from chainrule.placement import Placed, place
 from chainrule.plan import Tensor
 
-
 VECTOR, LARGE = 16, 256  # arrays of at least LARGE entries begin at a multiple of the longest vector
 
 

@@ -38,9 +38,7 @@ void run(void)
 """
 
 
-def write_wasm(
-    model: Model, file: str | Path, *, int8: Quantised | None = None, compact: bool = False
-) -> list[Path]:
+def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None, compact: bool = False) -> list[Path]:
     """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
 
     int8     the model in integers, in its place

@@ -2,8 +2,9 @@
 
 Y = Aᵀ · [ Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ d[c] B) ] · A        d: 4×4 cells of the padded image, Y: 2×2 results
 
-The kernels are transformed here, G w Gᵀ, and take 16/9 of the memory. Tiles are computed by 16, in rows filled up so that
-vectors of four tiles lie in a row of the image. Errors are about those of the plain sums: the factors are 1, −1 and 1/2.
+The kernels are transformed here, G w Gᵀ, and take 16/9 of the memory. Tiles are computed by 16, in rows filled up so
+that vectors of four tiles lie in a row of the image. Errors are about those of the plain sums: all factors are 1, −1
+and 1/2.
 
 Source   S. Winograd, Arithmetic Complexity of Computations, 1980; Lavin, Gray: Fast Algorithms for Convolutional Neural
          Networks, 2015

@@ -167,7 +167,9 @@ def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, a
     else:
         click.echo(table(cells, right=range(2, len(cells[0]))))
     if markdown is not None:
-        page.insert(markdown, f"{page.table(cells)}\n\n{page.machine()}", INTEGERS)
+        kept = [row for row in page.rows(markdown, INTEGERS) if row[0] not in {row.network for row in rows}]
+        where = f"{page.machine()}; rows of networks that were not given are kept from earlier"
+        page.insert(markdown, f"{page.table([*cells, *kept])}\n\n{where}", INTEGERS)
 
 
 @experiment.command(short_help="Tabulate and plot the activations and their derivatives.")

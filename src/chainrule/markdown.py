@@ -29,6 +29,13 @@ def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
     files.write_atomic(path, _replace_between(page, f"{generated}\n", marks).encode())
 
 
+def rows(path: Path, marks: tuple[str, str]) -> list[list[str]]:
+    """Return the rows of the table between marks of a page, without its heading; none where there is no table."""
+    page = path.read_text(encoding="utf-8") if path.is_file() else ""
+    lines = [line for line in page.partition(marks[0])[2].partition(marks[1])[0].splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
 def _replace_between(page: str, generated: str, marks: tuple[str, str]) -> str:
     """Return the page with the generated text between its marks, or the generated text alone where there are none."""
     before, begin, rest = page.partition(marks[0])

@@ -39,6 +39,7 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
         (("--train",), "say what to write"),
         (("--onnx", "a.onnx", "--train"), "--train is for C"),
         (("--onnx", "a.onnx", "--int8"), "--int8 is for C"),
+        (("--onnx", "a.onnx", "--compact"), "--compact is for C"),
         (("--c", "out", "--int8", "--train"), "neither --train nor"),
         (("--wasm", "out.js"), "ends with .wasm"),
     ],

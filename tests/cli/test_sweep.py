@@ -4,10 +4,17 @@ import csv
 import json
 import re
 import shlex
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.commands import Invoke, refused
+
+from chainrule.cli import sweep_trials
+from chainrule.data.dataset import Dataset
+from chainrule.runs import jobs
+from chainrule.runs.jobs import Job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", "1", "--backend", "threading", "--quiet", "--limit", "90")
@@ -48,6 +55,30 @@ def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Pat
     assert alone.exit_code == 0
     first, second = (tmp_path / name / "model.safetensors" for name in ("all/lr=0.1,seed=3", "alone"))
     assert first.read_bytes() == second.read_bytes()
+    recorded = [json.loads((path.parent / "config.json").read_text())["data"] for path in (first, second)]
+    assert recorded[0] == recorded[1]  # the checksum of the data among it
+
+
+def test_the_checksum_of_the_data_is_computed_once(
+    invoke: Invoke, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = list[int]()
+
+    def counted(training: Dataset, test: Dataset) -> dict[str, Any]:
+        computed.append(len(training))
+        return jobs.describe(training, test)
+
+    monkeypatch.setattr(sweep_trials, "_LOADED", {})
+    monkeypatch.setattr(sweep_trials, "describe", counted)
+    monkeypatch.setattr(Job, "check_data", partialmethod(without_describing, Job.check_data))
+    found = invoke("sweep", "--data", digits, *QUICK, "--grid", "rate=0.001,0.02", "--jobs", 1, "--out", "all")
+    assert found.exit_code == 0, found.output
+    assert len(computed) == 1
+
+
+def without_describing(job: Job, check: Any, training: Dataset, test: Dataset, described: Any = None) -> dict[str, Any]:
+    assert described
+    return check(job, training, test, described)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ MEASURED = 500  # training images on which activations are measured
 @click.option("--wasm", "wasm_file", metavar="FILE", type=options.PATH, help="Write a .wasm file, a module and a page.")
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
 @click.option("--int8", is_flag=True, help="With --c: in integer arithmetic, measured on the run's training images.")
+@click.option("--compact", is_flag=True, help="With --c or --wasm: less memory rather than more speed.")
 @click.option("--raw-input", is_flag=True, help="Leave out the normalisation: inputs are what the first layer reads.")
 @options.accept_changes
 def export(
@@ -38,6 +39,7 @@ def export(
     wasm_file: Path | None,
     train: bool,
     int8: bool,
+    compact: bool,
     raw_input: bool,
     accept_changes: bool,
 ) -> None:
@@ -52,6 +54,8 @@ def export(
     for option, given in (("--train", train), ("--int8", int8)):
         if given and c_folder is None:
             raise OptionError(f"{option} is for C: give --c FOLDER too")
+    if compact and c_folder is None and wasm_file is None:
+        raise OptionError("--compact is for C: give --c FOLDER or --wasm FILE too")
     if int8 and (train or raw_input):
         raise OptionError("--int8 goes with neither --train nor --raw-input")
     if onnx_file:
@@ -63,9 +67,11 @@ def export(
     if raw_input:
         _leave_out_normalisation(model)
     if c_folder:
-        click.echo(_write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train))
+        click.echo(
+            _write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train, compact=compact)
+        )
     if wasm_file:
-        click.echo(_write_wasm(model, wasm_file))
+        click.echo(_write_wasm(model, wasm_file, compact=compact))
 
 
 def _require_new(file: Path) -> None:
@@ -133,11 +139,11 @@ def _leave_out_normalisation(model: "Model") -> None:
     model.normalisation = Normalisation("none")
 
 
-def _write_c(model: "Model", folder: Path, *, train: bool) -> str:
+def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str:
     """Write C files, and return a line that says which, and how much memory the program needs."""
     from chainrule.export.c import write_c
 
-    return str(write_c(model, folder, train=train))
+    return str(write_c(model, folder, train=train, compact=compact))
 
 
 def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
@@ -155,8 +161,8 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     return f"{written}\naccuracy on {test.name}: {before:.2%} before, {after:.2%} in integers"
 
 
-def _write_wasm(model: "Model", file: Path) -> str:
+def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
     """Write a WebAssembly module, its JavaScript and a page, and return a line that names them."""
     from chainrule.export.c.wasm import write_wasm
 
-    return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file))
+    return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file, compact=compact))

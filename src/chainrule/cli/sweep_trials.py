@@ -12,12 +12,13 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, unknown_name
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG, MODEL
+from chainrule.runs.jobs import describe
 from chainrule.runs.same_job import require_same
 from chainrule.sweeps.grid import SweepTrial
 
 FIXED = ("seed", "threads", "data_folder", "offline", "quiet", "freeze", "skip_damaged", "views")  # not to be swept
 SHORT = {"rate": "lr", "batch": "batch-size"}
-_LOADED: dict[Any, tuple[Dataset, Dataset]] = {}
+_LOADED: dict[Any, tuple[Dataset, Dataset, dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,15 @@ class CommandTrial:
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
         """Train a trial in a run folder, from the start or from its checkpoint; a finished one is left as it is."""
         request = self.request(trial)
-        training, test = _load(request)
+        training, test, described = _load(request)
         job, model = request.job(training, test, self.command)
         if not (folder / CONFIG).is_file():
             weights = model.weights if self.options["source"] is not None else None
-            running.start(folder, job, training, test, weights=weights, plots=False)
+            running.start(folder, job, training, test, weights=weights, plots=False, described=described)
             return
         require_same(folder, running.read_job(folder), job, extending=self.options["source"] is not None)
         if not (folder / MODEL).is_file():
-            running.resume(folder, training, test, plots=False)
+            running.resume(folder, training, test, plots=False, described=described)
 
     def request(self, trial: SweepTrial) -> Request:
         """Return what a trial is to train."""
@@ -76,12 +77,15 @@ def converted(name: str, text: str) -> tuple[str, Any]:
     return str(parameter.name), parameter.process_value(context, text)
 
 
-def _load(request: Request) -> tuple[Dataset, Dataset]:
-    """Load the data of a request; those of the trial before are kept for the next one in this process."""
+def _load(request: Request) -> tuple[Dataset, Dataset, dict[str, Any]]:
+    """Load the data of a request and describe them; those of the trial before are kept for the next in this process."""
     choice, options = request.choice, request.options
     drawn = choice.per_class is not None or choice.limit is not None  # by the seed
     key = (choice, request.recipe.seed if drawn else None, options["data_folder"], options["offline"])
-    found = _LOADED.get(key) or request.load()
+    found = _LOADED.get(key)
+    if found is None:
+        training, test = request.load()
+        found = training, test, describe(training, test)
     _LOADED.clear()
     _LOADED[key] = found
     return found

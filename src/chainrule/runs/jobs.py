@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -141,8 +142,13 @@ class Job:
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FormatError(f"{place}: {error}") from None
 
-    def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
-        """Describe the data; DataError or ShapeError when this job's model cannot be trained on them."""
+    def check_data(
+        self, training: Dataset, test: Dataset, described: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Describe the data; DataError or ShapeError when this job's model cannot be trained on them.
+
+        described  what `describe` returned for them, if it is known already
+        """
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if part.x.shape[1:] != shape:
@@ -150,7 +156,8 @@ class Job:
                 raise ShapeError(f"{what}, and the model takes {text(shape)}")
         if self.found.get("validation_samples"):
             raise DataError(f"{training.name}: this run validates on data given to model.fit; go on with it there")
-        found = describe(training, test if self.found.get("test_samples", 1) else None)
+        tested = test if self.found.get("test_samples", 1) else None
+        found = dict(described) if described and tested is test else describe(training, tested)
         known = self.found.get("fingerprint")
         if known is not None and known != found["fingerprint"]:
             raise DataError(f"{training.name}: the training and test data are not those this run began with")

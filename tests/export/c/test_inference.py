@@ -1,6 +1,7 @@
 """Exported networks compute what the models compute, under sanitizers and for each kind of processor."""
 
 import os
+import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from parity.drawing import graph_configuration
 import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalisation import Normalisation
+from chainrule.export.c import program, winograd, write_c
+from chainrule.export.c.winograd import Tiling
 from chainrule.layers import Layer
 from chainrule.model import Model, connect
 
@@ -92,3 +95,55 @@ def test_networks_of_hardly_any_operation(tmp_path: Path, layers: tuple[Layer, .
     model = cr.Sequential(layers, (5,), engine="numpy")
     x = np.random.default_rng(1).normal(size=(2, 5))
     check([model], [x], outputs(tmp_path, [model], [x], VECTORS))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(VECTORS, id="4 lanes"),
+        pytest.param((*SANITIZED, "-DNETWORK_PLAIN"), id="plain"),
+        pytest.param(
+            ("-O1", "-mavx"), id="8 lanes", marks=pytest.mark.skipif(platform.machine() != "x86_64", reason="needs AVX")
+        ),
+        pytest.param(NATIVE, id="native"),
+    ],
+)
+def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes whose last tiles and blocks are incomplete, with what a convolution takes in, whether it pays or not."""
+    monkeypatch.setattr(winograd, "cost", free)
+    models = [
+        wide(5, 18, (9, 33), "same"),
+        wide(3, 16, (1, 1), "same"),
+        wide(16, 33, (16, 16), "same", bias="untied"),
+        wide(2, 4, (8, 25), 2, convolution=True),
+        wide(4, 7, (12, 10), "valid", bias=False),
+    ]
+    for model in models:
+        called = program.inference(model.plan(), model.weights, model.normalisation).calls
+        assert "winograd" in {call.function for call in called}
+    draw = np.random.default_rng(8)
+    images = [draw.normal(size=(2, *model.input_shape)) for model in models]
+    check(models, images, outputs(tmp_path, models, images, flags))
+
+
+def free(tiling: Tiling, channels: int, filters: int) -> float:
+    return 0.0 * tiling.down * channels * filters
+
+
+def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **options: Any) -> Model:
+    """Return a convolution, and one to which the result of the first is added before a ReLU."""
+    x = cr.Input((channels, *size))
+    y = cr.ReLU()(cr.Conv2D(filters, 3, padding=padding, **options)(x))
+    z = cr.ReLU()(cr.Add()(y, cr.BatchNorm2D()(cr.Conv2D(filters, 3, padding="same")(y))))
+    return cr.Graph(x, z, engine="numpy", seed=filters)
+
+
+def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> None:
+    """It pays for many channels; compact programs leave it out, and are smaller."""
+    narrow, broad = (wide(count, count, (16, 16), "same") for count in (4, 64))
+    called = [program.inference(each.plan(), each.weights, each.normalisation).calls for each in (narrow, broad)]
+    assert ["winograd" in {call.function for call in calls} for calls in called] == [False, True]
+    fast, compact = write_c(broad, tmp_path / "fast"), write_c(broad, tmp_path / "compact", compact=True)
+    assert compact.constants * 1.7 < fast.constants < compact.constants * 1.8
+    assert compact.arena < fast.arena
+    assert "winograd" not in (tmp_path / "compact" / "network.c").read_text()

@@ -3,12 +3,15 @@
 The result of an element-wise operation takes the place of its operand where nothing reads that any more.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chainrule.export.c.calls import CCall
 from chainrule.placement import Placed, place
 from chainrule.plan import Tensor
+
+VECTOR, LARGE = 16, 256  # arrays of at least LARGE entries begin at a multiple of the longest vector
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,17 @@ def arrange(calls: Sequence[CCall], outside: set[str]) -> Arena:
     for time, call in enumerate(calls):
         for tensor in _own(call, outside):
             root = roots[tensor.storage]
-            arrays.setdefault(root, Placed(root, tensor.size, time, time)).last = time
+            arrays.setdefault(root, Placed(root, _filled_up(tensor.size), time, time)).last = time
             integers |= {root} if tensor.integer else set()
     for storage, time in last.items():
         if storage in roots:
             arrays[roots[storage]].last = max(arrays[roots[storage]].last, time)
     sizes = [place(each for each in arrays.values() if (each.storage in integers) == kind) for kind in (False, True)]
     return Arena({storage: arrays[root].offset for storage, root in roots.items()}, *sizes)
+
+
+def _filled_up(entries: int) -> int:
+    return entries if entries < LARGE else math.ceil(entries / VECTOR) * VECTOR
 
 
 def _own(call: CCall, outside: set[str]) -> list[Tensor]:

@@ -1,4 +1,5 @@
-"""Inference in C: convolutions in register tiles, with their filters side by side, and pooling without winners."""
+"""Inference in C: convolutions in register tiles, with their filters side by side, or by Winograd's algorithm, and
+pooling without winners."""
 
 import math
 from collections.abc import Iterator
@@ -8,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.export.c import calls
+from chainrule.export.c import calls, winograd
 from chainrule.export.c.calls import Argument, CCall, Shifted, Struct
 from chainrule.export.c.fusing import Values
+from chainrule.export.c.winograd import Tiling
 from chainrule.plan import Operation, Tensor
 
 MOST_TAPS = 16  # of a window whose cells are compared without a loop
 LATENCY = 6  # sums that must be under way for the arithmetic to be always busy
+BLOCK = 16  # filters that are computed together, where there are so many
 STORING = 1.3  # cycles to write a sum of a tile in its place
 
 
@@ -47,10 +50,13 @@ class RegisterTile(NamedTuple):
     broad: int
 
 
-def inference(operation: Operation, values: Values) -> list[CCall]:
-    """Return the calls of an operation of a fused plan; packed parameters are added to `values`."""
+def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
+    """Return the calls of an operation of a fused plan; packed parameters are added to `values`.
+
+    compact  whether convolutions keep their kernels as they are, even where more memory would make them faster
+    """
     if operation.name == "cross_correlate":
-        return _convolution(operation, values)
+        return _convolution(operation, values, compact)
     return unpacked(operation)
 
 
@@ -85,7 +91,7 @@ def _plain(window: Argument) -> bool:
     return isinstance(window, Struct) and calls.inside(window) and math.prod(window.entries[5:7]) <= MOST_TAPS
 
 
-def _convolution(operation: Operation, values: Values) -> list[CCall]:
+def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
     x, w, b, plus = operation.reads
     y, known = operation.writes[0], operation.attributes
     if x is None or w is None:
@@ -99,15 +105,51 @@ def _convolution(operation: Operation, values: Values) -> list[CCall]:
         summed = Tensor(f"{y.name}.plus", y.shape)
         begun = [CCall("add", (plus, b, summed, y.size))]
         plus = summed
-    alone = w.shape[2:] == (1, 1) and not any(map(any, known["padding"]))
-    source, padded, window = _in_one_row(x, y, known) if alone else _padded(x, w, y, known)
     weight = values[w.storage].reshape(w.shape)
     weight = weight[:, :, ::-1, ::-1] if known["flip"] else weight
     tied = np.zeros(y.shape[0], np.float32) if b is None or untied else values[b.storage]
-    reads = (source, plus if plus is not None else b if untied else None)
+    added = plus if plus is not None else b if untied else None
+    if not compact and _winograd_pays(x, w, y, known):
+        return [*begun, *_winograd(operation, (x, added), weight, tied, values)]
+    alone = w.shape[2:] == (1, 1) and not any(map(any, known["padding"]))
+    source, padded, window = _in_one_row(x, y, known) if alone else _padded(x, w, y, known)
+    reads = (source, added)
     if depthwise:
         return [*begun, *padded, _depthwise(operation, reads, window, weight, tied, values)]
     return [*begun, *padded, *_blocks(operation, reads, window, weight, tied, values)]
+
+
+def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, known: Any) -> bool:
+    """Return whether Winograd's algorithm is estimated to be faster on the machine that multiplies and adds fastest."""
+    if not winograd.is_possible(w.shape[2:], known):
+        return False
+    window = calls.sliding(x, (3, 3), y, known)
+    plain = sum(blocks * estimated(window, size, MACHINES[0])[1] for _, size, blocks, _ in divided(y.shape[0]))
+    return winograd.cost(Tiling.of(*y.shape[1:]), x.shape[0], y.shape[0]) < plain
+
+
+def _winograd(
+    operation: Operation,
+    reads: tuple[Tensor, Tensor | None],
+    weight: NDArray[Any],
+    bias: NDArray[Any],
+    values: Values,
+) -> list[CCall]:
+    """Return the calls of a convolution by Winograd's algorithm, which finds the even columns before the odd ones."""
+    (x, plus), y, known = reads, operation.writes[0], operation.attributes
+    (top, _), (left, _) = known["padding"]
+    tiling, filters, channels = Tiling.of(*y.shape[1:]), y.shape[0], x.shape[0]
+    source = Tensor(f"{y.name}.padded", (channels, *tiling.padded))
+    padded = CCall("zero_padded", (x, source, *x.shape, top, left, *tiling.padded, 2))
+    window = calls.sliding(source, (3, 3), y, {**known, "padding": ((0, 0), (0, 0))})
+    kernels = winograd.transformed(weight)
+    blocks = len(kernels)
+    biases = np.zeros(blocks * BLOCK)
+    biases[:filters] = bias
+    made = _constants(f"{y.name}.w", kernels, f"{y.name}.b", biases, values)
+    work = Tensor(f"{y.name}.tiles", (winograd.work_entries(channels),))
+    sizes = (tiling.down * tiling.across, tiling.across, blocks, filters - (blocks - 1) * BLOCK)
+    return [padded, CCall("winograd", (source, *made, plus, work, y, window, *sizes, _flag(known)))]
 
 
 def _in_one_row(x: Tensor, y: Tensor, known: Any) -> tuple[Tensor, list[CCall], Struct]:
@@ -198,7 +240,7 @@ def _blocks(
         padded_bias = np.zeros(blocks * size)
         padded_bias[: (blocks - 1) * size + count] = bias[first : first + (blocks - 1) * size + count]
         w, b = _constants(f"{y.name}.w{first}", packed, f"{y.name}.b{first}", padded_bias, values)
-        found = [tile_for(window, size, machine) for machine in MACHINES]
+        found = [estimated(window, size, machine)[0] for machine in MACHINES]
         tall, broad = (f"PICK({', '.join(map(str, each))})" for each in zip(*found, strict=True))
         moved = plus and Shifted(plus, first * plane)
         arguments = (source, w, b, moved, Shifted(y, first * plane), window, blocks, tall, broad, count)
@@ -207,9 +249,9 @@ def _blocks(
 
 def divided(filters: int) -> list[tuple[int, int, int, int]]:
     """Return runs of filters: the first, the filters of a block, the blocks, and the filters of the last block."""
-    runs, first = list[tuple[int, int, int, int]](), filters // 16 * 16
+    runs, first = list[tuple[int, int, int, int]](), filters // BLOCK * BLOCK
     if first:
-        runs.append((0, 16, first // 16, 16))
+        runs.append((0, BLOCK, first // BLOCK, BLOCK))
     for size in (8, 4):
         rest = filters - first
         if rest >= size or (rest and size == 4) or (size == 8 and rest > 4):
@@ -219,8 +261,8 @@ def divided(filters: int) -> list[tuple[int, int, int, int]]:
 
 
 @cache
-def tile_for(window: Struct, filters: int, machine: Registers) -> RegisterTile:
-    """Return the tile with which a machine computes a convolution fastest, by an estimate of its cycles.
+def estimated(window: Struct, filters: int, machine: Registers) -> tuple[RegisterTile, float]:
+    """Return the tile with which a machine computes a convolution fastest, and an estimate of its half cycles.
 
     Filters side by side in vectors are transposed as they are written; positions of a row side by side are not.
     """
@@ -240,4 +282,4 @@ def tile_for(window: Struct, filters: int, machine: Registers) -> RegisterTile:
             cost = tiles * (taps * busy + STORING * positions * filters)
             if cost < least or (cost == least and best.tall and broad > best.broad):
                 best, least = RegisterTile(tall, broad), cost
-    return best
+    return best, least

@@ -54,10 +54,15 @@ class CProgram:
         return sum(each.size * (each.itemsize if each.dtype.kind == "i" else 4) for each in arrays)
 
 
-def inference(plan: Plan, weights: Mapping[str, NDArray[Any]], normalisation: Normalisation) -> CProgram:
-    """Return the program of an inference plan, with the parameters as constants."""
+def inference(
+    plan: Plan, weights: Mapping[str, NDArray[Any]], normalisation: Normalisation, *, compact: bool = False
+) -> CProgram:
+    """Return the program of an inference plan, with the parameters as constants.
+
+    compact  whether less memory is worth more than speed
+    """
     operations, values = fusing.fused(plan, weights)
-    calls = [call for operation in operations for call in packing.inference(operation, values)]
+    calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
     return finished(plan, calls, values, normalisation)
 
 

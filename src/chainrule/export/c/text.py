@@ -42,7 +42,7 @@ def string(value: str) -> str:
     return f'"{"".join(plain)}"'
 
 
-def array(name: str, values: NDArray[Any], kind: str = "static const float") -> str:
+def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const float") -> str:
     """Return the definition of an array."""
     shown = number if values.dtype.kind == "f" else str
     return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"

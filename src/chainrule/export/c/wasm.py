@@ -38,10 +38,11 @@ void run(void)
 """
 
 
-def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None) -> list[Path]:
+def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None, compact: bool = False) -> list[Path]:
     """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
 
-    int8  the model in integers, in its place
+    int8     the model in integers, in its place
+    compact  less memory rather than speed, as for `write_c`
 
     Errors   OptionError without the package ziglang, which compiles, for another suffix, or as `write_c`
     """
@@ -50,7 +51,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None)
         raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
     if importlib.util.find_spec("ziglang") is None:
         raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
-    compiled = _compiled(model, int8)
+    compiled = _compiled(model, int8, compact)
     facts = _facts(model, path.stem)
     module = _template("wasm.js").substitute(facts)
     page = _template("wasm.html").substitute(facts, module=module, bytes=base64.b64encode(compiled).decode())
@@ -61,11 +62,11 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None)
     return list(contents)
 
 
-def _compiled(model: Model, int8: Quantised | None) -> bytes:
+def _compiled(model: Model, int8: Quantised | None, compact: bool) -> bytes:
     """Return the bytes of the WebAssembly module."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_c(model, folder, int8=int8)
+        write_c(model, folder, int8=int8, compact=compact)
         (folder / "entry.c").write_text(ENTRY)
         compiler = (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi")
         exports = [f"-Wl,--export={name}" for name in EXPORTED]

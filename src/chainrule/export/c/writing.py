@@ -47,12 +47,14 @@ def write_c(
     name: str = "network",
     train: bool | Optimizer = False,
     int8: Quantised | None = None,
+    compact: bool = False,
 ) -> CFiles:
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
 
-    name   prefix of the functions and of the files
-    int8   the model in integers, in their place
-    train  also `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
+    name     prefix of the functions and of the files
+    train    also `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
+    int8     the model in integers, in their place
+    compact  less memory rather than speed: without Winograd's algorithm, as it always is with `train` and `int8`
 
     The images are those that the model was trained on, before normalisation; numbers are float32.
 
@@ -64,7 +66,7 @@ def write_c(
     if int8 is not None and train is not False:
         raise OptionError("integers cannot be trained: leave out int8, or train")
     if train is False:
-        source_text, written = _run_only(model, name, facts, int8)
+        source_text, written = _run_only(model, name, facts, int8, compact)
     else:
         source_text, written = _trainable(model, name, SGD() if train is True else train, facts)
     contents = {
@@ -110,13 +112,16 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
 
 
-def _run_only(model: Model, name: str, facts: dict[str, Any], int8: Quantised | None) -> tuple[str, CFiles]:
+def _run_only(
+    model: Model, name: str, facts: dict[str, Any], int8: Quantised | None, compact: bool
+) -> tuple[str, CFiles]:
     """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too."""
     structs, (kind, size) = Structs(), ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
-    running = int8.program() if int8 else program.inference(model.plan(), model.weights, model.normalisation)
+    given = model.plan(), model.weights, model.normalisation
+    running = int8.program() if int8 else program.inference(*given, compact=compact)
     facts |= {"constant_bytes": running.constant_bytes, "arena_bytes": size * running.arena.floats}
     functions = _run(name, running, structs)
-    arena = f"static {kind} arena[{running.arena.floats}];\n" * bool(running.arena.floats)
+    arena = f"ALIGNED static {kind} arena[{running.arena.floats}];\n" * bool(running.arena.floats)
     content = _source(model, name, running.calls, structs, running.constants() + arena, functions)
     return content, CFiles(Path(), (), facts["constant_bytes"], facts["arena_bytes"])
 
@@ -133,7 +138,7 @@ def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, A
     }
     functions = _run(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
     floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
-    variables = training.definitions(model, parts) + f"static float arena[{floats}];\n"
+    variables = training.definitions(model, parts) + f"ALIGNED static float arena[{floats}];\n"
     content = _source(model, name, parts.calls, structs, variables, functions, training.ROUTINES)
     return content, CFiles(Path(), (), constants, sizes["activations"], sizes)
 

@@ -47,6 +47,7 @@
 typedef float vector;
 typedef float vector_4, vector_8, vector_16;
 #define EACH(v, k) (v)
+#define ALIGNED
 #define RECTIFIED(v) ((v) <= 0 ? 0 : (v))
 #else
 #define SMALLER(count) (4 * (LANES < (count) ? LANES : (count)))
@@ -55,5 +56,6 @@ typedef float vector_4 __attribute__((vector_size(SMALLER(4)), aligned(4), may_a
 typedef float vector_8 __attribute__((vector_size(SMALLER(8)), aligned(4), may_alias));
 typedef float vector_16 __attribute__((vector_size(SMALLER(16)), aligned(4), may_alias));
 #define EACH(v, k) ((v)[k])
+#define ALIGNED __attribute__((aligned(64)))
 #define RECTIFIED(v) ((__typeof__(v))(~((v) <= (__typeof__(v)){0}) & (__typeof__((v) <= (v)))(v)))
 #endif

@@ -1,0 +1,45 @@
+"""`python -m benchmarks sweep`."""
+
+from pathlib import Path
+
+import click
+
+from chainrule.cli import options
+
+MARKS = ("<!-- sweep -->", "<!-- end of sweep -->")
+MANY = 1000  # trials of the sweep that the table computes
+
+
+@click.command(short_help="Measure what a sweep adds to its trials.")
+@click.option("--model", default="mlp", show_default=True, metavar="NAME", help="A network.")
+@click.option("--data", default="mnist", show_default=True, metavar="DATA", help="A data set.")
+@click.option("--epochs", default=2, show_default=True, type=click.IntRange(min=1), metavar="N")
+@click.option("--trials", default=5, show_default=True, type=click.IntRange(min=1), metavar="N", help="Of a round.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), metavar="N")
+@options.markdown
+@options.as_json
+def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown: Path | None, as_json: bool) -> None:
+    """Train alone, in a run folder and as trials of a sweep, and compare the seconds of processor time."""
+    from benchmarks import sweeping
+    from chainrule import markdown as page
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import json_out, table
+
+    run_paths.require_writable(markdown)
+    words = ("--model", model, "--data", data, "--epochs", str(epochs))
+    cost = sweeping.measured(words, trials, rounds)
+    if as_json:
+        json_out({**vars(cost), "share": cost.share(MANY)})
+        return
+    rows = [
+        ["one thread, seconds of processor time", "seconds"],
+        ["training by Model.fit, and evaluation", f"{cost.fit:.3f}"],
+        ["the same in a run folder", f"{cost.run:.3f}"],
+        ["the same as a trial of a sweep", f"{cost.trial:.3f}"],
+        ["start of a sweep", f"{cost.start:.1f}"],
+        [f"what a sweep of {MANY:,} trials adds to its runs", f"{cost.share(MANY):+.1%}"],
+    ]
+    click.echo(table(rows, right=[1]))
+    if markdown is not None:
+        where = f"{model} on {data}, {epochs} epochs; {page.machine()}"
+        page.insert(markdown, f"{page.table(rows)}\n\n{where}", MARKS)

@@ -60,7 +60,7 @@ class TapPairs(NamedTuple):
 
 
 class TapSums(NamedTuple):
-    """Factors of the sums of one tap, k over the channels: column k·taps + tap of panels, values[planes[k] + offset]."""
+    """Factors of the sums of a tap, k over the channels: column k·taps + tap of panels, values[planes[k] + offset]."""
 
     weights: Panels
     taps: int

@@ -48,7 +48,7 @@ from chainrule.engines.numba.tiles import (
     zeros,
 )
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.numba.transposing import Matrix, transpose_matrix
+from chainrule.engines.numba.transposing import Matrix, new_panels, pack_rows, transpose_matrix
 
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.
 OUTPUTS, POOLED, TAPS = (14, 12, 12) if COUNT == 32 else (6, 4, 6)
@@ -63,14 +63,6 @@ class ImageCells(NamedTuple):
     cells: Any
     taps: Any
     at: Any
-
-
-class FilterRows(NamedTuple):
-    """Filters side by side: tap k of filter o is values[rows[k] + o], o below `across`, which fills whole vectors."""
-
-    values: Any
-    rows: Any
-    across: int
 
 
 class Bias(NamedTuple):
@@ -149,7 +141,8 @@ def correlate_filters(
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
     wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), by * first, by * last)
-    weights = transposed_filters(w.reshape(w.size), lowest, outs, offsets.size)
+    weights = new_panels(outs, offsets.size, w)
+    pack_rows(w.reshape(w.size), lowest * offsets.size, outs, offsets.size, weights, 0)
     across = weights.across
     at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
@@ -160,7 +153,8 @@ def correlate_filters(
         row = plane_of_b // outputs_on_axis(0, x.shape, w.shape, Sliding(stride, padding, dilation, flip))
         _window_offsets(begin, samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
         begin, above = begin * across, first * by * row * across
-        bias = transposed_filters(b, lowest, outs, plane_of_b).values
+        bias = np.zeros(plane_of_b * across, x.dtype)
+        transpose_matrix(Matrix(b, lowest * plane_of_b, plane_of_b), outs, plane_of_b, Matrix(bias, 0, across))
     elif b is not None:
         for o in range(outs):
             bias[o] = b[lowest + o]
@@ -200,22 +194,6 @@ def whole_pairs(across, itemsize):
     return across // tall * tall
 
 
-@inlined
-def unless_full(size, filters, like):
-    """Return a workspace for filters side by side, of zeros unless they fill whole vectors: clearing takes time."""
-    full = filters % (WIDTH // like.itemsize) == 0
-    return np.empty(size, like.dtype) if full else np.zeros(size, like.dtype)
-
-
-@inlined
-def transposed_filters(values, first, count, size):
-    """Return `count` filters from `first` on, `size` entries each in `values`, side by side; zeros fill a vector."""
-    across = whole_vectors(count, values.itemsize)
-    transposed, rows = unless_full(size * across, count, values), np.arange(size) * across
-    transpose_matrix(Matrix(values, first * size, size), count, size, Matrix(transposed, 0, across))
-    return FilterRows(transposed, rows, across)
-
-
 @operation(
     correlate_dw_shape,
     accumulates=True,
@@ -237,7 +215,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     down, along = stride[0] * laid.width, stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, found, slide)
-    upstream = np.zeros(samples_per_block * cells * across, x.dtype)
+    upstream = new_panels(outs, samples_per_block * cells, x)
     at = np.empty(samples_per_block * cells, np.int64)
     positions(at, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
     sums = np.zeros(offsets.size * across, x.dtype)
@@ -245,11 +223,10 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
         count = min(samples_per_block, x.shape[0] - start)
         seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
         for s in range(count):
-            given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
-            transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
+            pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
         pairs = whole_pairs(across, x.itemsize)
-        _weight_gradient(upstream, across, 0, pairs, seen, count * cells, taps, sums, tall=2)
-        _weight_gradient(upstream, across, pairs, across, seen, count * cells, taps, sums, tall=1)
+        _weight_gradient(upstream, 0, pairs, seen, count * cells, taps, sums, tall=2)
+        _weight_gradient(upstream, pairs, across, seen, count * cells, taps, sums, tall=1)
     transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
     transpose_matrix(Matrix(sums, 0, across), taps, outs, Matrix(transposed, 0, taps))
     for k in range(dw.size):
@@ -319,12 +296,13 @@ def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
 def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
-    (w, each, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
-    for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
+    (w, size, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
+    wide = tall * (WIDTH // rows.itemsize)
+    for o in range(begin, end, wide):
         for p in range(0, count, OUTPUTS):
             tile = zeros(rows, tall, OUTPUTS) if scaled else load_picked(plus, o, own, p, tall, OUTPUTS)
             for k in range(offsets.size):
-                tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
+                tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], at, p)
             if scaled:
                 tile = multiply_add(tile, load(times, o, 0, tall, OUTPUTS), load(plus, o, 0, tall, OUTPUTS))
             store(within(tile, bounds.least, bounds.most), sums, p * across + o, across)
@@ -334,25 +312,27 @@ def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, ta
 def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
-    (w, each, across), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
-    for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
+    (w, size, across), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
+    wide = tall * (WIDTH // rows.itemsize)
+    for o in range(begin, end, wide):
         for p in range(0, 4 * count, POOLED):
             tile = load_picked(plus, o, own, p, tall, POOLED)
             for k in range(offsets.size):
-                tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
+                tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], at, p)
             store(within(largest(tile), bounds.least, bounds.most), sums, p // 4 * across + o, across)
 
 
 @kernel
-def _weight_gradient(upstream, outs, begin, end, seen, count, taps, sums, tall):
+def _weight_gradient(upstream, begin, end, seen, count, taps, sums, tall):
     """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
     literally(tall)
-    rows, offsets, at = seen
-    for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
+    (dy, cells, outs), (rows, offsets, at) = upstream, seen
+    wide = tall * (WIDTH // rows.itemsize)
+    for o in range(begin, end, wide):
         for first in range(0, count, STRIP):
             last = min(first + STRIP, count)
             for k in range(0, taps, TAPS):
                 tile = load(sums, k * outs + o, outs, tall, TAPS)
                 for p in range(first, last):
-                    tile = add_picked(tile, upstream, p * outs + o, rows, at[p], offsets, k)
+                    tile = add_picked(tile, dy, o * cells + p * wide, rows, at[p], offsets, k)
                 store(tile, sums, k * outs + o, outs)

@@ -22,8 +22,6 @@ from chainrule.engines.numba.filters import (
     STRIP,
     TAPS,
     share_filters,
-    transposed_filters,
-    unless_full,
     whole_pairs,
     whole_vectors,
     worth_listing,
@@ -39,7 +37,7 @@ from chainrule.engines.numba.layout import (
 from chainrule.engines.numba.registry import SHARED_FROM, always, operation
 from chainrule.engines.numba.tiles import add_picked, load, load_picked, store, store_picked
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
-from chainrule.engines.numba.transposing import Matrix, transpose_each, transpose_matrix
+from chainrule.engines.numba.transposing import Matrix, Panels, new_panels, pack_each, pack_rows, transpose_matrix
 
 CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
 
@@ -62,9 +60,19 @@ class TapPairs(NamedTuple):
 
 
 class TapSums(NamedTuple):
-    """Factors of the sums of one tap: weights[rows[k] + lane] times values[planes[k] + offset], k over the channels."""
+    """Factors of the sums of a tap, k over the channels: column k·taps + tap of panels, values[planes[k] + offset]."""
 
-    weights: Any
+    weights: Panels
+    taps: int
+    tap: int
+    values: Any
+    planes: Any
+
+
+class TapProducts(NamedTuple):
+    """Factors of a gradient under one tap: column rows[p] of panels times values[offset of p + planes[c]]."""
+
+    upstream: Panels
     rows: Any
     values: Any
     planes: Any
@@ -108,9 +116,9 @@ def correlate_taps(
     ins, taps, plane = x.shape[1], w.shape[2] * w.shape[3], _spaced(x.shape, x.itemsize)
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = worth_listing(x.shape[0], cells)
-    weights = transposed_filters(w.reshape(w.size), lowest, outs, ins * taps)
+    weights, planes = new_panels(outs, ins * taps, w), np.arange(ins) * plane
+    pack_rows(w.reshape(w.size), lowest * ins * taps, outs, ins * taps, weights, 0)
     across = weights.across
-    planes, rows = np.arange(ins) * plane, np.arange(ins) * (taps * across)
     sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
     pairs, spaced = _unlisted(samples_per_block * cells), _space(x, samples_per_block * ins, plane)
     wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
@@ -124,8 +132,8 @@ def correlate_taps(
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
             _fill_up(pairs.cells, pairs.outputs, met, samples_per_block * cells * across)
-            given = TapSums(weights.values[tap * across :], rows, seen, planes)
-            _add_sums(given, pairs.cells, pairs.outputs, met, sums, across)
+            given = TapSums(weights, taps, tap, seen, planes)
+            _add_sums(given, pairs.cells, pairs.outputs, met, sums)
         for s in range(count):
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             into = Matrix(result, place, y.shape[2] * y.shape[3])
@@ -160,11 +168,11 @@ def _finish(y, plus, times, untied, rows, filters, bounds):
 def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
     outs, ins, taps, plane = w.shape[0], w.shape[1], w.shape[2] * w.shape[3], _spaced(dy.shape, dy.itemsize)
-    across, cells, result = whole_vectors(ins, dy.itemsize), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
-    weights = unless_full((outs * taps + WIDTH // dy.itemsize) * across, ins, dy)
-    transpose_each(w.reshape(w.size), outs, ins, taps, weights, across)
+    weights, cells, result = new_panels(ins, outs * taps, w), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
+    pack_each(w.reshape(w.size), outs, ins, taps, weights)
+    across = weights.across
     samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
-    planes, rows = np.arange(outs) * plane, np.arange(outs) * (taps * across)
+    planes = np.arange(outs) * plane
     sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
     pairs = _unlisted(samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
     spaced = _space(dy, samples_per_block * outs, plane)
@@ -178,8 +186,8 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
             _fill_up(pairs.outputs, pairs.cells, met, samples_per_block * cells * across)
-            given = TapSums(weights[tap * across :], rows, seen, planes)
-            _add_sums(given, pairs.outputs, pairs.cells, met, sums, across)
+            given = TapSums(weights, taps, tap, seen, planes)
+            _add_sums(given, pairs.outputs, pairs.cells, met, sums)
         for s in range(count):
             into = Matrix(result, (start + s) * ins * cells, cells)
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
@@ -192,21 +200,20 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
     cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
     samples_per_block = worth_listing(x.shape[0], cells)
-    upstream, pairs = np.zeros(samples_per_block * cells * across, x.dtype), _unlisted(samples_per_block * cells)
+    upstream, pairs = new_panels(outs, samples_per_block * cells, x), _unlisted(samples_per_block * cells)
     spaced = _space(x, samples_per_block * ins, plane)
     planes = np.minimum(np.arange(ins + TAPS), ins - 1) * plane  # a tile reads the last channel again
     sums = np.zeros((ins + TAPS) * taps * across, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
-    outputs = Grid(0, dy.shape[2], dy.shape[3], across, cells * across)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _planes(x, start, count, spaced, plane, (0, x.shape[2]))
         for s in range(count):
-            given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
-            transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
+            pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
-            given = TapSums(upstream, pairs.outputs, seen, planes)
+            given = TapProducts(upstream, pairs.outputs, seen, planes)
             size, whole = (ins, taps * across), whole_pairs(across, x.itemsize)
             _add_gradient(given, pairs.cells, met, sums[tap * across :], size, 0, whole, tall=2)
             _add_gradient(given, pairs.cells, met, sums[tap * across :], size, whole, across, tall=1)
@@ -291,8 +298,9 @@ def _fill_up(values, sums, count, beyond):
 
 
 @inlined
-def _add_sums(given, at, to, count, sums, across):
-    """Add Σ_k weights[rows[k] + lane] · values[planes[k] + at[p]] to sums[to[p] + lane] for `count` pairs p."""
+def _add_sums(given, at, to, count, sums):
+    """Add Σ_k w[k, o] · values[planes[k] + at[p]] to sums[to[p] + o] for `count` pairs p and all filters o."""
+    across = given.weights.across
     whole = whole_pairs(across, sums.itemsize)
     _add_sums_by(given, at, to, count, sums, 0, whole, tall=2)
     _add_sums_by(given, at, to, count, sums, whole, across, tall=1)
@@ -302,24 +310,26 @@ def _add_sums(given, at, to, count, sums, across):
 def _add_sums_by(given, at, to, count, sums, begin, end, tall):
     """Compute `_add_sums` for filters from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
     literally(tall)
-    w, rows, values, planes = given
-    for o in range(begin, end, tall * (WIDTH // sums.itemsize)):
+    (w, columns, _), taps, tap, values, planes = given
+    wide = tall * (WIDTH // sums.itemsize)
+    for o in range(begin, end, wide):
         for p in range(0, count, OUTPUTS):
             tile = load_picked(sums, o, to, p, tall, OUTPUTS)
             for k in range(planes.size):
-                tile = add_picked(tile, w, rows[k] + o, values, planes[k], at, p)
+                tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, planes[k], at, p)
             store_picked(tile, sums, o, to, p)
 
 
 @kernel
 def _add_gradient(given, at, count, sums, size, begin, end, tall):
-    """Add Σ_p upstream[rows[p] + o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
+    """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
     literally(tall)
-    (upstream, rows, values, planes), (ins, step) = given, size
-    for o in range(begin, end, tall * (WIDTH // sums.itemsize)):
+    ((dy, columns, _), rows, values, planes), (ins, step) = given, size
+    wide = tall * (WIDTH // sums.itemsize)
+    for o in range(begin, end, wide):
         for first in range(0, count, STRIP):
             for c in range(0, ins, TAPS):
                 tile = load(sums, c * step + o, step, tall, TAPS)
                 for p in range(first, min(first + STRIP, count)):
-                    tile = add_picked(tile, upstream, rows[p] + o, values, at[p], planes, c)
+                    tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], planes, c)
                 store(tile, sums, c * step + o, step)

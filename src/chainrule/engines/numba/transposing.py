@@ -16,6 +16,36 @@ class Matrix(NamedTuple):
     step: int
 
 
+class Panels(NamedTuple):
+    """Rows of a matrix side by side in vectors: panels of two vectors of them, and of one if their number is odd.
+
+    A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
+    values[o·columns + c·width + r − o], of a `width` of two vectors, or one.
+
+    across   rows of whole vectors
+    """
+
+    values: Any
+    columns: int
+    across: int
+
+
+@inlined
+def new_panels(rows, columns, like):
+    """Return panels with space for so many rows and columns, and for a block that reaches beyond the last."""
+    lanes = WIDTH // like.itemsize
+    across = (rows + lanes - 1) // lanes * lanes
+    return Panels(np.empty(across * columns + 2 * lanes * lanes, like.dtype), columns, across)
+
+
+@inlined
+def _place(panels, r):
+    """Return where the vector of rows from r on begins, and how far apart its columns are."""
+    lanes = WIDTH // panels.values.itemsize
+    wide = 2 * lanes if r < panels.across // (2 * lanes) * (2 * lanes) else lanes
+    return r // wide * wide * panels.columns + r % wide, wide
+
+
 @kernel
 def transpose_matrix(given, rows, columns, transposed):
     """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice.
@@ -52,21 +82,42 @@ def _copy_block(x, start, step, y, begin, along, rows, columns):
 
 
 @kernel
-def transpose_each(x, matrices, rows, columns, y, across):
-    """Set y[m, c, r] to x[m, r, c] for matrices one after the other, with short rows; y has `across` entries a row.
+def pack_rows(x, start, rows, columns, panels, begin):
+    """Pack the rows of a matrix, entry (r, c) in x[start + r·columns + c], into columns of panels from `begin` on."""
+    lanes = WIDTH // x.itemsize
+    block, other = np.empty(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
+    for r in range(0, rows, lanes):
+        place, wide = _place(panels, r)
+        for first in range(0, columns, lanes):
+            c = max(min(first, columns - lanes), 0)
+            source, found = start + r * columns + c, place + (begin + c) * wide
+            if r + lanes <= rows and columns >= lanes:
+                transpose(x, source, columns, panels.values, found, wide)
+                continue
+            for k in range(lanes * lanes):
+                block[k] = 0
+            _copy_block(x, source, columns, block, 0, lanes, min(rows - r, lanes), min(columns, lanes))
+            transpose(block, 0, lanes, other, 0, lanes)
+            _copy_block(other, 0, lanes, panels.values, found, wide, min(columns, lanes), lanes)
 
-    A block is as broad as a vector, broader than such a row: it also writes where the next matrix is written later, and
-    y has space for the rest of the last one. Blocks that would read beyond x are done by plain loops.
+
+@kernel
+def pack_each(x, matrices, rows, columns, panels):
+    """Pack matrices one after the other, entry (m, r, c), into panels of rows r, whose columns are (m, c).
+
+    A matrix has few columns. A block is as broad as a vector, so it also fills columns of the next matrix, which are
+    written later, and lanes of rows that there are not. Blocks that would read beyond x are done by plain loops.
     """
     lanes = WIDTH // x.itemsize
-    for i in range(0, rows, lanes):
-        r = max(min(i, rows - lanes), 0)
+    for r in range(0, rows, lanes):
+        place, wide = _place(panels, r)
         for m in range(matrices):
             for j in range(0, columns, lanes):
-                place, found = (m * rows + r) * columns + j, (m * columns + j) * across + r
-                if rows >= lanes and place + (lanes - 1) * columns + lanes <= x.size:
-                    transpose(x, place, columns, y, found, across)
+                source, found = (m * rows + r) * columns + j, place + (m * columns + j) * wide
+                if source + (lanes - 1) * columns + lanes <= x.size:
+                    transpose(x, source, columns, panels.values, found, wide)
                     continue
                 for c in range(min(lanes, columns - j)):
-                    for k in range(min(lanes, rows)):
-                        y[found + c * across + k] = x[place + k * columns + c]
+                    for k in range(lanes):
+                        value = x[source + k * columns + c] if r + k < rows else x.dtype.type(0)
+                        panels.values[found + c * wide + k] = value

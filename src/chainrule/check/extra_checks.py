@@ -246,7 +246,9 @@ def batch(known: KnownProbe, samples: int, told: Diagnosis) -> list[Row]:
 def large(known: KnownProbe, judged: bool) -> list[Row]:
     """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
     probe, name = known.probe, known.subject.tests[0]
-    operation = probe.judge.ground_truth(probe.values, probe.dy).operation if probe.judge else ""
+    operation = ""
+    if probe.judge is not None:
+        operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
     if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
         return []
     signs = probe.generator.choice((-LARGE, LARGE), probe.values[name].shape)

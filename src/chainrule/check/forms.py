@@ -4,7 +4,7 @@ A row names the functions or classes, the layer or loss that they compute, and t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from chainrule import layers as cr
@@ -18,6 +18,32 @@ ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
 
 
 @dataclass(frozen=True)
+class OtherOptions:
+    """Other values of options, the layer that they make, and the shape of one input."""
+
+    against: Layer
+    shape: tuple[int, ...]
+    options: Mapping[str, Any]
+
+    @property
+    def method(self) -> str:
+        """The options as text, for a row: stride=1, pad=0."""
+        found = next(iter(self.options.values())) if self.options else {}
+        named = cast("Mapping[str, Any]", found).items() if isinstance(found, Mapping) else self.options.items()
+        return ", ".join(f"{name}={value}" for name, value in named)
+
+
+def _conv(filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...]) -> OtherOptions:
+    layer = cr.Conv2D(filters, kernel, stride=stride, padding=pad)
+    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}})
+
+
+def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...]) -> OtherOptions:
+    options = {"pool_height": window[0], "pool_width": window[1], "stride": stride}
+    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options})
+
+
+@dataclass(frozen=True)
 class FunctionForm:
     """A pair of functions, forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …), or a loss.
 
@@ -27,6 +53,7 @@ class FunctionForm:
     options            values of arguments of forward
     layouts            of x, y and the parameters where they differ from this library's
     extra              name of further checks, in `form_checks`
+    others             other options, of which each function must make the same use
     """
 
     forward: str
@@ -37,6 +64,7 @@ class FunctionForm:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     extra: str = ""
+    others: tuple[OtherOptions, ...] = ()
 
 
 def _mode(mode: str = "train") -> dict[str, Any]:
@@ -59,6 +87,7 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"conv_param": {"stride": 2, "pad": 1}},
+        others=(_conv(2, (1, 2), 1, 0, (3, 3, 4)), _conv(3, (2, 3), 3, 2, (2, 7, 8))),
     ),
     FunctionForm(
         "max_pool_forward",
@@ -67,6 +96,7 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"pool_param": {"pool_height": 3, "pool_width": 2, "stride": 2}},
+        others=(_pool((2, 2), 2, (3, 4, 6)), _pool((2, 3), 1, (2, 4, 5)), _pool((2, 1), 3, (2, 5, 7))),
     ),
     FunctionForm(
         "batchnorm_forward",
@@ -160,6 +190,13 @@ class ClassForm:
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
 
+    @property
+    def other(self) -> "ClassForm":
+        """The same class with other values of its arguments, on an input that these strides divide."""
+        base = {name: value if name == "stride" else OTHERS.get(name, value) for name, value in self.base.items()}
+        taken = {name: OTHERS.get(name, value) for name, value in self.options.items()}
+        return replace(self, base=base, options=taken, shape=OTHER_SHAPES[len(self.shape)])
+
     def layer(self, arguments: Sequence[str]) -> Layer | None:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
         if isinstance(self.against, str):
@@ -185,6 +222,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
 }
+OTHERS: dict[str, Any] = {"features": 3, "filters": 2, "kernel": 2, "window": 2, "stride": 3, "padding": 0}
+OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
 SQUARES = (3, 7, 9), (3, 9, 13)
 CLASSES = (
     ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),

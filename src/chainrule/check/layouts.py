@@ -32,6 +32,10 @@ class ArrayLayout:
             return array.reshape(shape)
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
+    def places(self, shape: tuple[int, ...]) -> Array:
+        """Return the flat index in this library's array at every entry of the learner's, of this library's shape."""
+        return self.theirs(np.arange(np.prod(shape, dtype=int)).reshape(shape))
+
 
 SAME = ArrayLayout()
 TRANSPOSED = ArrayLayout((1, 0))

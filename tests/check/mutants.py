@@ -145,34 +145,114 @@ def pair(forward: str, backward: str, make: Callable[[np.random.Generator], tupl
     return run
 
 
-def layer(make: Callable[[ModuleType], Any], shape: tuple[int, ...], parameters: dict[str, str]) -> Run:
-    """Return the use of a class; ``parameters``: the names of its parameters and of their gradients."""
-
-    def run(code: ModuleType, generator: np.random.Generator) -> list[Any]:
-        one, results = make(code), list[Any]()
-        for samples in (3, 2):
-            for name in parameters:
-                held = _get(one, name)
-                _set(one, name, np.random.default_rng(samples).normal(size=np.shape(held)))
-            x = generator.normal(size=(samples, *shape)) * generator.choice((1, 4))
-            given = x.copy()
-            y = one.forward(given)
-            dy = generator.normal(size=np.shape(y))
-            upstream = dy.copy()
-            dx = one.backward(upstream)
-            results += [y, dx, given, upstream, *(_get(one, gradient) for gradient in parameters.values())]
-            results += [_get(one, name) for name in parameters]
-        return results
-
-    return run
+def _conv(generator: np.random.Generator) -> list[Any]:
+    stride, pad, *kernel = (int(generator.integers(low, high)) for low, high in ((1, 3), (1, 3), (1, 4), (1, 4)))
+    sizes = [4 * stride + taps + int(generator.integers(2)) * stride for taps in kernel]
+    x, w, b = (generator.normal(size=shape) for shape in ((3, 2, *sizes), (4, 2, *kernel), (4,)))
+    return [x, w, b, {"stride": stride, "pad": pad}]
 
 
-def _get(one: Any, name: str) -> Any:
-    for part in name.split("."):
-        one = getattr(one, part)
-    return one
+def _pool(generator: np.random.Generator) -> list[Any]:
+    stride, height, width = (int(number) for number in generator.integers(1, 4, 3))
+    x = generator.normal(size=(3, 2, height + 2 * stride, width + 3 * stride))
+    return [x, {"pool_height": height, "pool_width": width, "stride": stride}]
 
 
-def _set(one: Any, name: str, value: Any) -> None:
-    *path, last = name.split(".")
-    setattr(_get(one, ".".join(path)) if path else one, last, value)
+def _norm(shape: tuple[int, ...], features: tuple[int, ...], *options: Any) -> Callable[..., list[Any]]:
+    def make(generator: np.random.Generator) -> list[Any]:
+        scales = [generator.normal(size=features) for _ in range(2)]
+        return [generator.normal(1, 2, size=shape), *scales, *copy.deepcopy(options)]
+
+    return make
+
+
+def _affine(generator: np.random.Generator) -> list[Any]:
+    return [generator.normal(size=shape) for shape in ((4, 2, 3, 2), (12, 4), (4,))]
+
+
+def names_of(pair: str) -> tuple[str, str]:
+    """Return the names of forward and backward: conv_forward_naive, conv_backward_naive for conv_naive."""
+    stem, naive, _ = pair.partition("_naive")
+    return f"{stem}_forward{naive}", f"{stem}_backward{naive}"
+
+
+TRAIN = {"mode": "train", "eps": 1e-3, "momentum": 0.8}
+PAIRS: dict[str, Run] = {
+    name: pair(*names_of(name), make)
+    for name, make in {
+        "affine": _affine,
+        "relu": lambda generator: [generator.normal(size=(4, 3, 5))],
+        "conv_naive": _conv,
+        "max_pool_naive": _pool,
+        "batchnorm": _norm((5, 6), (6,), TRAIN),
+        "spatial_batchnorm": _norm((3, 4, 3, 4), (4,), TRAIN),
+        "layernorm": _norm((5, 6), (6,), {"eps": 1e-3}),
+        "spatial_groupnorm": _norm((3, 6, 3, 4), (1, 6, 1, 1), 2, {"eps": 1e-3}),
+    }.items()
+}
+
+# what is added at the end of forward (out, of x) and of backward (out: the gradients, of dout); n: a drawn number
+CONDUCT = {
+    "right for a few calls": ("", "if count('calls') > 3 * n: out = [0 * one for one in out]"),
+    "right for the first shape": ("", "if kept('shape', dout.shape) != dout.shape: out = [0.9 * one for one in out]"),
+    "gradients kept by shape": ("", "out = kept(dout.shape, out)"),
+    "outputs kept by shape": ("out = kept(x.shape, out)", ""),
+    "right in float64 only": ("", "if dout.dtype != np.float64: out = [0 * one for one in out]"),
+    "right in float32 only": ("", "if dout.dtype != np.float32: out = [0 * one for one in out]"),
+    "half precision": ("", "out[0] = np.float16(out[0])"),
+    "overwrites dout": ("", "dout *= 1.5"),
+    "overwrites x": ("x.flat[n] += 1e-3", ""),
+    "not a number": ("", "out[-1].flat[n] = np.nan"),
+    "one wrong entry": ("", "out[-1].flat[n] *= 1.01"),
+    "last sample left out": ("", "out[0][-1] = 0"),
+    "odd sizes fail": ("if x.shape[-1] % 2: raise ValueError('odd')", ""),
+    "even sizes fail": ("if x.shape[-1] % 2 == 0: raise ValueError('even')", ""),
+    "wrong for one sample": ("", "if len(dout) == 1: out = [0 * one for one in out]"),
+    "a millionth too large": ("", "out = [one * (1 + 1e-6) for one in out]"),
+    "output too large": ("out = out * (1 + 1e-6)", ""),
+    "wrong for a large dout": ("", "if np.abs(dout).max() > 100: out = [0 * one for one in out]"),
+    "wrong for a positive dout": ("", "if (dout > 0).all(): out = [-one for one in out]"),
+    "wrong for a sparse dout": ("", "if (dout != 0).sum() == 1: out = [0 * one for one in out]"),
+    "random": ("", "out = [one + 1e-4 * np.random.randn(*one.shape) for one in out]"),
+    "later outputs differ": ("out = out + 1e-3 * (count('outputs') > n)", ""),
+    "integers": ("out = out.astype(int)", ""),
+    "complex": ("out = out + 0.1j", ""),
+    "one number for each gradient": ("", "out = [one.sum() for one in out]"),
+    "returns what it was given": ("", "out = [dout for one in out]"),
+    "an axis too many": ("", "out = [one[None] for one in out]"),
+}
+ADDED = """
+import functools
+
+_before = {forward}, {backward}
+_store = dict()
+
+def kept(key, value):
+    return _store.setdefault(key, value)
+
+def count(key):
+    _store[key] = _store.get(key, 0) + 1
+    return _store[key]
+
+@functools.wraps(_before[0])
+def {forward}(*arguments, **named):
+    x, n = arguments[0] if arguments else named["x"], {number}
+    out, cache = _before[0](*arguments, **named)
+    {first}
+    return out, cache
+
+@functools.wraps(_before[1])
+def {backward}(dout, cache):
+    n, found = {number}, _before[1](dout, cache)
+    out = [*found] if isinstance(found, tuple) else [found]
+    {second}
+    return tuple(out) if isinstance(found, tuple) else out[0]
+"""
+
+
+def with_conduct(source: str, name: str, conduct: str, number: int) -> str:
+    """Return homework with a pair of functions that does something else on some of its calls; "nothing": the same."""
+    forward, backward = names_of(name)
+    first, second = CONDUCT.get(conduct, ("", ""))
+    parts = {"first": first or "pass", "second": second or "pass", "number": number}
+    return source + ADDED.format(forward=forward, backward=backward, **parts)

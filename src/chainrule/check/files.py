@@ -118,7 +118,8 @@ def _class_rows(
         rows = check_layer(student, _with_own_epsilon(task, student), seed).rows
         yield from rows
         if options and form is not None and all(row.ok for row in rows):
-            yield from _with_other_options(file, name, form.other, arguments, seed)
+            for other in form.others:
+                yield from _with_other_options(file, name, other, arguments, seed)
     except StudentError as error:
         yield replace(failed(name, "none", error), checked=False)
 
@@ -184,4 +185,4 @@ def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int
             yield failed(pair.forward, "other modes", error)
     for other in form.others if all(row.ok for row in rows) else ():
         meant = LayerSubject(other.against, other.shape, engine="numpy")
-        yield from check_options(load(other.options), meant, form.layouts, other.method, complete, seed)
+        yield from check_options(load(other.options), meant, other.layouts, other.told, complete, seed)

@@ -10,6 +10,7 @@ from typing import Any, cast
 from chainrule import layers as cr
 from chainrule.check.layouts import TRANSPOSED, ArrayLayout
 from chainrule.layers import Layer
+from chainrule.shapes import text
 
 EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
 KEEP = 0.3  # not ½, so that the probabilities of keeping and of dropping differ
@@ -23,14 +24,17 @@ class OtherOptions:
 
     against: Layer
     shape: tuple[int, ...]
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
 
     @property
-    def method(self) -> str:
-        """The options as text, for a row: stride=1, pad=0."""
-        found = next(iter(self.options.values())) if self.options else {}
-        named = cast("Mapping[str, Any]", found).items() if isinstance(found, Mapping) else self.options.items()
-        return ", ".join(f"{name}={value}" for name, value in named)
+    def told(self) -> str:
+        """The shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
+        flat = dict[str, Any]()
+        for name, value in self.options.items():
+            flat |= cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {name: value}
+        named = ", ".join(f"{name}={value}" for name, value in flat.items())
+        return f"inputs {text(self.shape)}" + f" with {named}" * bool(named)
 
 
 def _conv(filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...]) -> OtherOptions:
@@ -67,8 +71,8 @@ class FunctionForm:
     others: tuple[OtherOptions, ...] = ()
 
 
-def _mode(mode: str = "train") -> dict[str, Any]:
-    return {"bn_param": {"mode": mode, "eps": EPSILON, "momentum": 0.8}}
+def _mode(epsilon: float = EPSILON) -> dict[str, Any]:
+    return {"bn_param": {"mode": "train", "eps": epsilon, "momentum": 0.8}}
 
 
 FUNCTIONS = (
@@ -78,6 +82,7 @@ FUNCTIONS = (
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
+        others=(OtherOptions(cr.Dense(3), (5,), layouts={"w": TRANSPOSED}),),
     ),
     FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5)),
     FunctionForm(
@@ -87,7 +92,7 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"conv_param": {"stride": 2, "pad": 1}},
-        others=(_conv(2, (1, 2), 1, 0, (3, 3, 4)), _conv(3, (2, 3), 3, 2, (2, 7, 8))),
+        others=(_conv(2, (2, 3), 1, 2, (3, 4, 5)), _conv(3, (1, 2), 3, 0, (2, 4, 5))),
     ),
     FunctionForm(
         "max_pool_forward",
@@ -105,6 +110,7 @@ FUNCTIONS = (
         (6,),
         options=_mode(),
         extra="running statistics",
+        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (5,), _mode(0.1)),),
     ),
     FunctionForm(
         "spatial_batchnorm_forward",
@@ -113,6 +119,7 @@ FUNCTIONS = (
         (3, 4, 5),
         options=_mode(),
         extra="running statistics",
+        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 3), _mode(0.1)),),
     ),
     FunctionForm(
         "layernorm_forward",
@@ -120,6 +127,7 @@ FUNCTIONS = (
         cr.LayerNorm(EPSILON),
         (6,),
         options={"ln_param": {"eps": EPSILON}},
+        others=(OtherOptions(cr.LayerNorm(0.1), (5,), {"ln_param": {"eps": 0.1}}),),
     ),
     FunctionForm(
         "spatial_groupnorm_forward",
@@ -128,6 +136,14 @@ FUNCTIONS = (
         (6, 3, 4),
         options={"G": 2, "gn_param": {"eps": EPSILON}},
         layouts={"gamma": ArrayLayout(shape=(1, 6, 1, 1)), "beta": ArrayLayout(shape=(1, 6, 1, 1))},
+        others=(
+            OtherOptions(
+                cr.GroupNorm(3, 0.1),
+                (9, 2, 3),
+                {"G": 3, "gn_param": {"eps": 0.1}},
+                dict.fromkeys(("gamma", "beta"), ArrayLayout(shape=(1, 9, 1, 1))),
+            ),
+        ),
     ),
     FunctionForm(
         "dropout_forward",
@@ -191,11 +207,11 @@ class ClassForm:
     larger: tuple[int, ...] = ()
 
     @property
-    def other(self) -> "ClassForm":
-        """The same class with other values of its arguments, on an input that these strides divide."""
-        base = {name: value if name == "stride" else OTHERS.get(name, value) for name, value in self.base.items()}
-        taken = {name: OTHERS.get(name, value) for name, value in self.options.items()}
-        return replace(self, base=base, options=taken, shape=OTHER_SHAPES[len(self.shape)])
+    def others(self) -> "list[ClassForm]":
+        """The same class with other values of its arguments, on inputs that these strides divide."""
+        base = {name: OTHERS.get(name, value) for name, value in self.base.items()}
+        options = ({name: values.get(name, value) for name, value in self.options.items()} for values in SLIDES)
+        return [replace(self, base=base, options=one, shape=OTHER_SHAPES[len(self.shape)]) for one in options]
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
@@ -222,7 +238,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
 }
-OTHERS: dict[str, Any] = {"features": 3, "filters": 2, "kernel": 2, "window": 2, "stride": 3, "padding": 0}
+OTHERS = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
+SLIDES = ({"stride": 1, "padding": 2}, {"stride": 3, "padding": 0})
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
 SQUARES = (3, 7, 9), (3, 9, 13)
 CLASSES = (

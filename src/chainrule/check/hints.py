@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chainrule.check.report import UNWRITTEN, Diagnosis, FirstWrong, Report, Row
+from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row
 
 VERDICTS, NUMBERS, TERMS, ALL = range(4)
 LEVELS = (
@@ -25,10 +25,10 @@ def _limited(row: Row, level: int) -> Row:
     kept = tuple(one for one in row.diagnoses if one.name in KEPT)
     if level == VERDICTS:
         return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
-    pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
-    if level >= TERMS:
-        kept = (*kept, *(Diagnosis("see-derivation", "is derived step by step", page) for page in pages))
-    first = row.first
+    first, notes = row.first, row.notes
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.found, first.expected)
-    return replace(row, diagnoses=kept, first=first)
+    elif level >= TERMS and (first is None or not first.page):
+        pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
+        notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
+    return replace(row, diagnoses=kept, first=first, notes=notes)

@@ -84,7 +84,8 @@ class FirstWrong:
             lines += _aligned(rows if len(_aligned(rows)[0]) <= WIDTH else self._rows(names=False))
         elif self.steps:
             lines += ["  expected:", *(f"  {line}" for line in self.steps)]
-        return [*lines, f"  derived in {self.page}"] if self.page and (self.terms or self.steps) else lines
+        lines += [f"  derived in {self.page}"] if self.page else []
+        return [line.rstrip() for line in lines]
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
         """Return the terms as rows of a table, those that are not shown as one row, and the two sums."""
@@ -273,6 +274,10 @@ class Report:
             table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(told))
         return table
 
+    def _told(self, row: Row) -> bool:
+        """Return whether the notes of a row stand in its line, as in a brief table without a diagnosis."""
+        return self.brief and row.is_wrong and not row.diagnoses
+
     def _lines(self) -> list[str]:
         """Return diagnoses and notes, one per line."""
         lines: list[str] = []
@@ -280,7 +285,7 @@ class Report:
             before = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
                 lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
-            if self.brief and row.is_wrong and not row.diagnoses:
+            if self._told(row):
                 told = "; ".join(row.notes) or f"{row.title} is wrong" + (f": {row.worst}" if row.worst else "")
                 lines.append(f"{before}{told}.")
                 continue
@@ -289,7 +294,8 @@ class Report:
                     f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
                 )
             lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
-        seen = dict.fromkeys([*self.notes, *(note for row in self.rows for note in row.notes)])
+        noted = (row for row in self.rows if not self._told(row))
+        seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes)])
         lines += [f"note: {note}." for note in seen]
         return [escape(line) for line in ([""] if lines else []) + lines]
 

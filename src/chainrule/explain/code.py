@@ -14,6 +14,7 @@ INDEX_FORM = "the-index-form"  # section of every page of derivation
 SECTIONS = {  # where the heading is not the name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
     **dict.fromkeys(("mean_absolute_error", "huber"), "absolute-error-and-hubers-loss"),
+    **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
     "softmax_cross_entropy": "softmax-with-categorical-cross-entropy",
 }
 SOURCE = Path(chainrule.__file__).parent

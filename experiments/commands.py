@@ -89,7 +89,7 @@ def transcripts(markdown: Path | None) -> None:
 @options.markdown
 @options.as_json
 def separations(markdown: Path | None, as_json: bool) -> None:
-    """Compare each two known mistakes of an operation on every probe; print a table, or write it to docs/checking.md."""
+    """Compare each two known mistakes of an operation on every probe; print a table, or write it to a page."""
     from dataclasses import asdict
 
     from chainrule.cli import run_paths

@@ -57,7 +57,14 @@ MISTAKES = (
         "return dxp[:, :, : -2 * p, : -2 * p]",
         "padding-cropped-at-end",
     ),
-    ("functions", "conv_backward_naive", "dx", "return dxp[:, :, p : p + H, p : p + W]", "return dxp", "padding-not-cropped"),
+    (
+        "functions",
+        "conv_backward_naive",
+        "dx",
+        "return dxp[:, :, p : p + H, p : p + W]",
+        "return dxp",
+        "padding-not-cropped",
+    ),
     (
         "functions",
         "conv_backward_naive",

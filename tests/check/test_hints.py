@@ -39,7 +39,9 @@ def test_the_terms_add_up_to_both_sums(case: tuple) -> None:
     terms, scale = row.first.terms, max(abs(row.first.expected), abs(row.first.found))
     assert row.first.found != pytest.approx(row.first.expected, rel=1e-9)
     if not row.first.left_out:
-        assert sum(one.value * one.expected for one in terms) == pytest.approx(row.first.expected, abs=1e-6 * scale + 1e-9)
+        assert sum(one.value * one.expected for one in terms) == pytest.approx(
+            row.first.expected, abs=1e-6 * scale + 1e-9
+        )
     told = sum(one.value * one.found for one in terms)
     if told == pytest.approx(row.first.found, abs=1e-6 * scale):
         assert any(one.differs for one in terms)

@@ -2,7 +2,6 @@
 
 import random
 
-import numpy as np
 import pytest
 from check.mutants import CONDUCT, PAIRS, is_wrong, module, mutants, names_of, with_conduct
 from check.test_courses import TEXTS
@@ -13,9 +12,9 @@ SOURCE = TEXTS["functions"]
 RIGHT = module(SOURCE)
 DRAWN = random.Random(20)
 CHANGES = [
-    (pair, said, text) for pair in PAIRS for said, text in DRAWN.sample([*mutants(SOURCE, names_of(pair))], 2)
+    (pair, *DRAWN.choice([*mutants(SOURCE, names_of(pair))])) for pair in PAIRS
 ]  # fmt: skip
-BEHAVIOUR = [(DRAWN.choice([*PAIRS]), conduct, DRAWN.randrange(1, 4)) for conduct in CONDUCT]
+BEHAVIOUR = [(DRAWN.choice([*PAIRS]), conduct, DRAWN.randrange(1, 4)) for conduct in DRAWN.sample([*CONDUCT], 12)]
 
 
 def exit_code(text: str, pair: str) -> int:
@@ -32,7 +31,6 @@ def test_a_change_that_makes_it_wrong_does_not_pass(pair: str, said: str, text: 
 
 @pytest.mark.parametrize(("pair", "conduct", "number"), BEHAVIOUR)
 def test_code_that_is_right_on_some_calls_only_does_not_pass(pair: str, conduct: str, number: int) -> None:
-    np.random.seed(0)
     assert exit_code(with_conduct(SOURCE, pair, conduct, number), pair) != 0, conduct
 
 

@@ -181,6 +181,8 @@ def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int
     if all(row.ok for row in rows if row.tensor == "y"):
         try:
             yield from further_rows(pair, load, complete, seed)
+        except UnwrittenError as error:
+            yield replace(unwritten(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
         except StudentError as error:
             yield failed(pair.forward, "other modes", error)
     for other in form.others if all(row.ok for row in rows) else ():

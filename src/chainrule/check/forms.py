@@ -84,7 +84,7 @@ FUNCTIONS = (
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
         others=(OtherOptions(cr.Dense(3), (5,), layouts={"w": TRANSPOSED}),),
     ),
-    FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5)),
+    FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
     FunctionForm(
         "conv_forward",
         "conv_backward",

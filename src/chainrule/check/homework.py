@@ -184,4 +184,4 @@ def _sentence(row: Row) -> str:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    return f"{row.title} is wrong: {row.worst}." if row.worst else f"{row.title} is wrong."
+    return f"{row.title} is wrong: {row.worst}." if row.worst and row.first is None else f"{row.title} is wrong."

@@ -11,6 +11,7 @@ from rich.table import Table
 
 PLAIN = 160
 WIDTH = 80  # columns of the terms of a sum
+DY = "dy is the upstream gradient, the first argument of backward"
 SHOWN = 6  # terms of a sum that are printed
 UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
@@ -286,7 +287,8 @@ class Report:
             if row.first is not None:
                 lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
             if self._told(row):
-                told = "; ".join(row.notes) or f"{row.title} is wrong" + (f": {row.worst}" if row.worst else "")
+                worst = f": {row.worst}" if row.worst and row.first is None else ""
+                told = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
                 lines.append(f"{before}{told}.")
                 continue
             if len(row.diagnoses) > 1:
@@ -295,7 +297,8 @@ class Report:
                 )
             lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
         noted = (row for row in self.rows if not self._told(row))
-        seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes)])
+        explained = [DY] if any(row.first is not None and row.first.terms for row in self.rows) else []
+        seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes), *explained])
         lines += [f"note: {note}." for note in seen]
         return [escape(line) for line in ([""] if lines else []) + lines]
 

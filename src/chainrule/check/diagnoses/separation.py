@@ -33,16 +33,14 @@ class MistakePair:
     same_result: bool
 
 
-def pairs(
-    subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0
-) -> Iterator[MistakePair]:
+def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, further: int = 0) -> Iterator[MistakePair]:
     """Yield each two mistakes that are possible for a layer, or for a loss by name.
 
     further  drawn probes besides those of a check, which are random values in several batch sizes and shapes, whole
              numbers full of ties, and values far from zero
     """
-    first, *others = _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(
-        subject, shape, seed, further
+    first, *others = (
+        _of_loss(subject, seed, further) if isinstance(subject, str) else _of_layer(subject, shape, seed, further)
     )
     truths = [first, *(one for one in others if one.operation == first.operation)]
     for tensor in ("y", *first.gradients):

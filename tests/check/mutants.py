@@ -15,15 +15,18 @@ import numpy as np
 BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.MatMult: ast.Mult}
 COMPARED = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.NotEq}
 CALLED = {
-    "sum": "mean", "mean": "sum", "max": "min", "argmax": "argmin", "maximum": "minimum", "var": "std",
-
-        "zeros": "ones",
-        "zeros_like": "ones_like",
-        "ones": "zeros",
-        "sqrt": "square",
-        "exp": "expm1",
-        "abs": "negative"
-    ,
+    "sum": "mean",
+    "mean": "sum",
+    "max": "min",
+    "argmax": "argmin",
+    "maximum": "minimum",
+    "var": "std",
+    "zeros": "ones",
+    "zeros_like": "ones_like",
+    "ones": "zeros",
+    "sqrt": "square",
+    "exp": "expm1",
+    "abs": "negative",
 }
 RETURNED = ("0 * {}", "-{}", "2 * {}", "np.float16({})", "np.nan * {}", "np.round({}, 2)", "{}[..., ::-1]", "dict()")
 

@@ -186,7 +186,7 @@ def another_forward(known: KnownProbe, other: Values) -> list[Row]:
 
 
 def linear(known: KnownProbe) -> list[Row]:
-    """Check that gradients are linear in dy: for larger and smaller dy, a positive one, and one that is nearly all 0."""
+    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and dy nearly all 0."""
     values, dy = known.probe.values, known.probe.dy
     alone = np.zeros_like(dy)
     alone.flat[-1] = dy.flat[-1]

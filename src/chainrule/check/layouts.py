@@ -1,5 +1,6 @@
 """Arrangements of a learner's arrays that differ from this library's: transposed weights, biases as columns."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -34,7 +35,8 @@ class ArrayLayout:
 
     def places(self, shape: tuple[int, ...]) -> Array:
         """Return the flat index in this library's array at every entry of the learner's, of this library's shape."""
-        return self.theirs(np.arange(np.prod(shape, dtype=int)).reshape(shape))
+        flat: Array = np.arange(math.prod(shape))
+        return self.theirs(flat.reshape(shape))
 
 
 SAME = ArrayLayout()

@@ -103,7 +103,7 @@ class FirstWrong:
         if others:
             differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
             what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)
-            rows.append((what, *(f"{value:.4g}" for value in rest)))
+            rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
         elif abs(rest[1]) > 1e-6 * max(abs(self.found), abs(self.expected)):
             rows.append(("other terms", "0", f"{rest[1]:.4g}"))
         return [*rows, ("together", f"{self.expected:.4g}", f"{self.found:.4g}")]

@@ -119,7 +119,7 @@ FUNCTIONS = (
         (3, 4, 5),
         options=_mode(),
         extra="running statistics",
-        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 3), _mode(0.1)),),
+        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 4), _mode(0.1)),),
     ),
     FunctionForm(
         "layernorm_forward",

@@ -85,6 +85,28 @@ def transcripts(markdown: Path | None) -> None:
         write(markdown)
 
 
+@experiment.command(short_help="List the pairs of mistakes that the gradient checker tells apart.")
+@options.markdown
+@options.as_json
+def separations(markdown: Path | None, as_json: bool) -> None:
+    """Compare each two known mistakes of an operation on every probe; print a table, or write it to a page."""
+    from dataclasses import asdict
+
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import json_out, table
+    from experiments.separations import HEAD, write
+    from experiments.separations import separations as found
+
+    run_paths.require_writable(markdown)
+    rows = found()
+    if as_json:
+        json_out([asdict(row) for row in rows])
+    else:
+        click.echo(table([HEAD, *(row.cells for row in rows)], right=range(1, 3)))
+    if markdown is not None:
+        write(rows, markdown)
+
+
 @experiment.command(short_help="Reproduce VanillaCNN's 10 % and 88 % with several rates.")
 @size
 @options.picture

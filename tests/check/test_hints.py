@@ -1,6 +1,8 @@
 """The first wrong number of a gradient and the terms of its sum, and how much a level of hints gives away."""
 
+import re
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,11 +11,17 @@ from check.planting import PLANTED
 from click.testing import CliRunner
 
 import chainrule as cr
+from chainrule.check.diagnoses import CATALOGUES
+from chainrule.check.files import LocalFile, check_file
 from chainrule.check.hints import LEVELS, limited
-from chainrule.check.report import Row
+from chainrule.check.report import FirstWrong, Row
 from chainrule.cli import main
+from chainrule.explain.code import derivation_link
+from chainrule.explain.operations import EXPLAINERS
 
-CARL = Path(__file__).parents[2] / "examples" / "homework" / "submissions" / "carl.py"
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = Path(__file__).parent / "courses" / "functions.py"
+CARL = ROOT / "examples" / "homework" / "submissions" / "carl.py"
 SOURCES = [*vars(planted_convolution).values(), *vars(planted_layers).values()]
 LINEAR = ("x", "w", "b")
 
@@ -30,9 +38,11 @@ def test_the_terms_add_up_to_both_sums(case: tuple) -> None:
         return  # the mistake shows on another probe, or changes the shape
     terms, scale = row.first.terms, max(abs(row.first.expected), abs(row.first.found))
     assert row.first.found != pytest.approx(row.first.expected, rel=1e-9)
-    if len(terms) < 48:
-        assert sum(one.dy * one.expected for one in terms) == pytest.approx(row.first.expected, abs=1e-6 * scale + 1e-9)
-    told = sum(one.dy * one.found for one in terms)
+    if not row.first.left_out:
+        assert sum(one.value * one.expected for one in terms) == pytest.approx(
+            row.first.expected, abs=1e-6 * scale + 1e-9
+        )
+    told = sum(one.value * one.found for one in terms)
     if told == pytest.approx(row.first.found, abs=1e-6 * scale):
         assert any(one.differs for one in terms)
 
@@ -58,13 +68,13 @@ def test_a_missing_term_is_shown_by_a_factor_of_zero() -> None:
     report = cr.check_gradients(Halved, against="Dense(2, bias=False)", input_shape=(2,))
     (first,) = (row.first for row in report.rows if row.first is not None)
     assert first.index == (0, 0)
-    assert [term.output for term in first.terms] == [(0, 0), (0, 1)]
+    assert [term.index for term in first.terms] == [(0, 0), (0, 1)]
     kept, missing = first.terms
     assert not kept.differs
     assert missing.differs
     assert (missing.found, kept.found) == (0.0, pytest.approx(kept.expected, abs=1e-9))
-    assert first.expected - first.found == pytest.approx(missing.dy * missing.expected, rel=1e-6)
-    assert "the first wrong number is dx[0, 0]: found" in str(report)
+    assert first.expected - first.found == pytest.approx(missing.value * missing.expected, rel=1e-6)
+    assert "the first wrong number is dx[0,0]: found" in str(report)
 
 
 def test_every_level_gives_away_more() -> None:
@@ -88,3 +98,122 @@ def test_hints_change_no_verdict() -> None:
         assert less.exit_code == report.exit_code
     assert limited(report, 3) == report
     assert limited(report, 0).to_json()["rows"][1]["first"] is None
+
+
+def wrong_dense(dx: str = "dy @ self.w", y: str = "x @ self.w.T + self.b") -> type:
+    text = f"""
+class Layer:
+    def __init__(self):
+        self.w, self.b = np.ones((4, 3)), np.zeros(4)
+
+    def forward(self, x):
+        self.x = x
+        return {y}
+
+    def backward(self, dy):
+        self.dw, self.db = dy.T @ self.x, dy.sum(0)
+        return {dx}
+"""
+    names: dict = {"np": np}
+    exec(text, names)
+    return names["Layer"]
+
+
+def first_of(code: object, against: str, seed: int) -> FirstWrong:
+    report = cr.check_gradients(code, against=against, input_shape=(3,) if "Dense" in against else None, seed=seed)
+    return next(row.first for row in report.rows if row.first is not None)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
+    """dx[n,f] = Σ_o dy[n,o] w[o,f]; with the weights reversed, the factor found is another weight."""
+    first = first_of(wrong_dense(dx="dy @ self.w[::-1]"), "Dense(4)", seed)
+    n, f = first.index
+    assert [(one.tensor, one.index, one.expected_as, one.found_as) for one in first.terms] == [
+        ("dy", (n, o), f"w[{o},{f}]", f"w[{3 - o},{f}]") for o in range(4)
+    ]
+    assert sum(one.value * one.found for one in first.terms) == pytest.approx(first.found, rel=1e-9)
+
+
+def test_the_terms_of_an_output_are_those_of_x() -> None:
+    first = first_of(wrong_dense(y="2 * (x @ self.w.T) + self.b", dx="2 * dy @ self.w"), "Dense(4)", 1)
+    n, o = first.index
+    assert [(one.tensor, one.index) for one in first.terms] == [("b", (o,)), *(("x", (n, f)) for f in range(3))]
+    assert [one.differs for one in first.terms] == [False, True, True, True]
+    assert [one.found_as for one in first.terms[1:]] == [f"2 w[{o},{f}]" for f in range(3)]
+
+
+def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
+    """Weights of (inputs, outputs), as some courses set them."""
+    text = FUNCTIONS.read_text(encoding="utf-8").replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
+    names = ModuleType("layers")
+    exec(text, vars(names))
+    report = check_file(LocalFile(names), "layers", 0, name="affine_backward")
+    assert report is not None
+    (first,) = (row.first for row in report.rows if row.first is not None)
+    n, *cell = first.index
+    flat = int(np.ravel_multi_index(cell, (2, 3, 2)))
+    assert [(one.index, one.expected_as) for one in first.terms] == [((n, o), f"w[{flat},{o}]") for o in range(4)]
+
+
+class WrongNorm:
+    """Batch normalisation whose variance is held constant: no sum over the outputs, but a calculation."""
+
+    def __init__(self) -> None:
+        self.gamma, self.beta = np.ones(5), np.zeros(5)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.scale = np.sqrt(x.var(0) + 1e-5)
+        self.hat = (x - x.mean(0)) / self.scale
+        return self.gamma * self.hat + self.beta
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.dgamma, self.dbeta = (dy * self.hat).sum(0), dy.sum(0)
+        return self.gamma / self.scale * (dy - dy.mean(0))
+
+
+def test_a_calculation_is_shown_where_there_is_no_sum() -> None:
+    report = cr.check_gradients(WrongNorm, against="BatchNorm2D()", input_shape=(5,))
+    first = next(row.first for row in report.rows if row.first is not None)
+    assert first.steps
+    assert f"{first.expected:.3g}"[:4] in first.steps[-1].replace("−", "-")
+    assert "see-derivation" not in str(limited(report, 2))
+
+
+@pytest.mark.parametrize("case", PLANTED[::9])
+def test_messages_fit_a_terminal_of_80_columns(case: tuple) -> None:
+    row = first_wrong(case, seed=3)
+    if row is not None and row.first is not None:
+        assert max(map(len, row.first.lines(row.title))) <= 80
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_link_leads_to_a_section() -> None:
+    mistakes = [one for catalogues in CATALOGUES.values() for catalogue in catalogues for one in catalogue.mistakes]
+    links = {one.diagnosis.page for one in mistakes} | {derivation_link(name) for name in EXPLAINERS}
+    assert len(links) > 20
+    for link in links - {""}:
+        page, _, section = link.partition("#")
+        assert section in anchors(ROOT / page), link
+
+
+def test_a_grade_gives_away_no_more_than_the_hints(tmp_path: Path) -> None:
+    """Write what students read on every service, and look for what each level withholds."""
+    results = tmp_path / "results.json"
+    words = ["grade", str(CARL), "--single", "--against", "Conv2D(4, (3, 2))", "--input-shape", "3,4,3", "--quiet"]
+    told = []
+    for level in range(4):
+        options = ["--hints", str(level), "--results", "gradescope", str(results), "--csv", str(tmp_path / "a.csv")]
+        done = CliRunner().invoke(main, [*words, *options])
+        assert done.exit_code == 0, done.output
+        told.append(done.stdout + results.read_text("utf-8") + (tmp_path / "a.csv").read_text("utf-8"))
+    assert ["found" in text for text in told] == [False, True, True, True]
+    assert ["a sum of" in text for text in told] == [False, False, True, True]
+    assert ["rotate" in text for text in told] == [False, False, False, True]
+    assert ["kernel-not-rotated" in text for text in told] == [False, False, False, True]
+    assert all("dx is wrong" in text for text in told[:2])

@@ -1,17 +1,22 @@
 """No two classic mistakes look the same on all probes of a layer, except where they are the same for that layer."""
 
+import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.check import probes
+from chainrule.check import configurations, probes
 from chainrule.check.diagnoses.separation import inseparable
+from chainrule.check.hinge import MulticlassHinge
+from chainrule.errors import ShapeError
 from chainrule.layers import Layer
+from chainrule.losses import NAMES
 
 # for a window with a side of 2, a division by the other side is exactly twice the right answer, whatever the input
+DOUBLED = [("x", "average-divided-by-side", "gradient-doubled")]
 SAME: dict[Layer, list[tuple[str, str, str]]] = {
-    cr.AveragePool2D((2, 3), padding=1, count_padding=True): [("x", "average-divided-by-side", "gradient-doubled")],
-    cr.AdaptiveAveragePool2D((3, 2)): [("x", "average-divided-by-side", "gradient-doubled")],
-    cr.AveragePool2D(2): [("x", "average-divided-by-side", "gradient-doubled")],
+    cr.AveragePool2D((2, 3), padding=1, count_padding=True): DOUBLED,
+    cr.AdaptiveAveragePool2D((3, 2)): DOUBLED,
+    cr.AveragePool2D(2): DOUBLED,
 }
 LAYERS = [
     *probes.LAYERS,
@@ -27,3 +32,26 @@ LAYERS = [
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: getattr(value, "kind", None))
 def test_only_what_is_the_same_cannot_be_told_apart(layer: Layer, shape: tuple[int, ...]) -> None:
     assert inseparable(layer, shape) == SAME.get(layer, [])
+
+
+@pytest.mark.parametrize("loss", [*NAMES, MulticlassHinge.name])
+def test_the_mistakes_of_a_loss_are_told_apart(loss: str) -> None:
+    assert inseparable(loss) == []
+
+
+def test_no_drawn_probe_tells_apart_what_the_probes_of_a_check_do_not() -> None:
+    """Draw layers; mistakes that agree on the probes of a check agree on ten drawn ones, of other shapes and scales."""
+    seen = 0
+    for number in np.random.default_rng(5).permutation(4000):
+        drawn = configurations.draw(5, int(number))
+        if np.prod(drawn.shape) > 60 or drawn.layer.kind == "dropout":
+            continue
+        try:
+            there = inseparable(drawn.layer, drawn.shape)
+        except ShapeError:
+            continue
+        seen += 1
+        assert not there or there == inseparable(drawn.layer, drawn.shape, further=10), drawn
+        if seen == 12:
+            break
+    assert seen == 12

@@ -43,10 +43,14 @@ class Examination:
 
     def case(self, tensor: str) -> Case | None:
         """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
-        found = self.probe.output if tensor == "y" else self.claimed.get(tensor)
-        if self.probe.judge is None or found is None:
+        found, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
+        if probe.judge is None or found is None:
             return None
-        return Case(self.probe.judge, self.probe.values, self.probe.dy, self.probe.output, found)
+        right = probe.judge.output(probe.values)
+        if right.size == probe.dy.size:
+            return Case(probe.judge, probe.values, probe.dy, probe.output, found)
+        dy = np.zeros_like(right)  # which no output depends on
+        return Case(probe.judge, probe.values, dy, probe.output, found) if tensor == "y" else None
 
 
 def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = SHARP) -> Probe:
@@ -134,11 +138,11 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
 
 def _stale(tensor: str, case: Case, earlier: Values) -> bool:
     """Return whether a result belongs to the values of the first call: all of them, or x alone."""
+    if tensor == "y":
+        return False
     name = next(iter(case.values))
     judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
     right = judge.gradients(case.values, case.dy)
-    if tensor == "y":
-        return False
     others = [judge.gradients(point, case.dy) for point in points]
     return any(
         same(case.found, gradients[tensor], EXACT) and not same(right[tensor], gradients[tensor], EXACT)

@@ -8,6 +8,7 @@ from chainrule.check.differences import BEND, Slope
 from chainrule.check.methods import Derivative
 from chainrule.check.report import WorstEntry
 from chainrule.engines import Array
+from chainrule.explain.cells import cell_index
 from chainrule.shapes import text
 
 TINY = 1e-300
@@ -44,17 +45,8 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
         return Comparison(error, excess, None, met)
     at = int(beyond.argmax())
     place = int(derivative.places[at])
-    worst = WorstEntry(_index(place, claimed), float(flat[place]), float(derivative.gradient[at]))
+    worst = WorstEntry(cell_index(place, claimed.shape), float(flat[place]), float(derivative.gradient[at]))
     return Comparison(error, excess, worst, met)
-
-
-def _index(place: int, array: Array) -> tuple[int, ...]:
-    """Return the index along each axis of a flat index."""
-    index: list[int] = []
-    for size in reversed(array.shape):
-        place, here = divmod(place, size)
-        index.insert(0, here)
-    return tuple(index)
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
@@ -81,7 +73,7 @@ def compare_with_array(found: Array, expected: Array, least: float = TINY) -> Co
         return Comparison(0.0, 0.0)
     place = int(gaps.argmax())
     values = [float(array.reshape(-1)[place]) for array in (found, expected)]
-    return Comparison(error, error, WorstEntry(_index(place, gaps), *values))
+    return Comparison(error, error, WorstEntry(cell_index(place, gaps.shape), *values))
 
 
 def not_finite(found: Array) -> str | None:
@@ -90,7 +82,7 @@ def not_finite(found: Array) -> str | None:
     if not wrong.any():
         return None
     place = int(wrong.reshape(-1).argmax())
-    at = ", ".join(map(str, _index(place, found)))
+    at = ", ".join(map(str, cell_index(place, found.shape)))
     share = "all of its entries are" if wrong.all() else f"{int(wrong.sum())} of {found.size} entries are"
     return f"is not finite: {share} inf or nan, the first at [{at}]"
 

@@ -45,6 +45,9 @@ STRIDED = Diagnosis(
 ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size")
 MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from x.shape[0]")
 SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
+NONLINEAR = Diagnosis(
+    "not-linear-in-dy", "is right for one dy but wrong for its multiples or parts: a gradient is linear in dy"
+)
 FAR = Diagnosis(
     "wrong-far-from-zero",
     "is right near 0 but wrong for larger inputs: look for a missing bound, such as the 6 of ReLU6",
@@ -110,6 +113,8 @@ def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
     judged  whether the output is that of the judge's layer, whose results are then right everywhere
     """
     looks: list[Callable[[], list[Row]]] = [lambda: untouched(known), lambda: another_forward(known, other)]
+    if known.probe.dy.ndim:
+        looks.append(lambda: linear(known))
     if isinstance(known.subject, SubmittedLayer):
         looks += [lambda: with_gaps(known), lambda: in_float32(known)]
     if "x" in known.probe.values:
@@ -180,6 +185,25 @@ def another_forward(known: KnownProbe, other: Values) -> list[Row]:
     )
 
 
+def linear(known: KnownProbe) -> list[Row]:
+    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and dy nearly all 0."""
+    values, dy = known.probe.values, known.probe.dy
+    alone = np.zeros_like(dy)
+    alone.flat[-1] = dy.flat[-1]
+    for method, factor, parts in (
+        ("dy times 1000", LARGE, [LARGE * dy]),
+        ("dy divided by 1000", 1 / LARGE, [dy / LARGE]),
+        ("dy in parts", 1.0, [alone, np.abs(dy), dy - np.abs(dy) - alone]),
+    ):
+        found = [known.subject.gradients(values, part) for part in parts]
+        if any({*one} != {*known.claimed} for one in found):
+            return []
+        whole = {name: sum((one[name] for one in found[1:]), found[0][name]) / factor for name in known.claimed}
+        if rows := known.compare(method, whole, known.claimed, NONLINEAR):
+            return rows
+    return []
+
+
 def with_gaps(known: KnownProbe) -> list[Row]:
     """Check the same values in arrays that are not contiguous in memory."""
     subject = known.subject
@@ -246,7 +270,9 @@ def batch(known: KnownProbe, samples: int, told: Diagnosis) -> list[Row]:
 def large(known: KnownProbe, judged: bool) -> list[Row]:
     """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
     probe, name = known.probe, known.subject.tests[0]
-    operation = probe.judge.ground_truth(probe.values, probe.dy).operation if probe.judge else ""
+    operation = ""
+    if probe.judge is not None:
+        operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
     if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
         return []
     signs = probe.generator.choice((-LARGE, LARGE), probe.values[name].shape)

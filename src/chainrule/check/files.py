@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from chainrule.check import sources
 from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import further_rows
-from chainrule.check.forms import ARGUMENTS, FoundPair, class_form, constructor_values, pairs_in
+from chainrule.check.forms import ARGUMENTS, ClassForm, FoundPair, class_form, constructor_values, pairs_in
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_output, unwritten
+from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
 from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LossSubject
+from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.errors import StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 from chainrule.student import Student
@@ -115,9 +115,24 @@ def _class_rows(
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
             options = constructor_values(layer, form.shape)
         student = file.layer(name, options=options)
-        yield from check_layer(student, _with_own_epsilon(task, student), seed).rows
+        rows = check_layer(student, _with_own_epsilon(task, student), seed).rows
+        yield from rows
+        if options and form is not None and all(row.ok for row in rows):
+            for other in form.others:
+                yield from _with_other_options(file, name, other, arguments, seed)
     except StudentError as error:
         yield replace(failed(name, "none", error), checked=False)
+
+
+def _with_other_options(
+    file: CheckedFile, name: str, form: ClassForm, arguments: tuple[str, ...], seed: int
+) -> list[Row]:
+    """Return the rows that are wrong of a class that is constructed with other arguments."""
+    layer = form.layer(arguments)
+    if layer is None or isinstance(layer, BatchNorm2D):  # whose only argument is the number of features
+        return []
+    student = file.layer(name, options=constructor_values(layer, form.shape))
+    return check_options(student, LayerSubject(layer, form.shape, engine="numpy"), {}, layer.describe(), True, seed)
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
@@ -166,5 +181,10 @@ def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int
     if all(row.ok for row in rows if row.tensor == "y"):
         try:
             yield from further_rows(pair, load, complete, seed)
+        except UnwrittenError as error:
+            yield replace(unwritten(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
         except StudentError as error:
             yield failed(pair.forward, "other modes", error)
+    for other in form.others if all(row.ok for row in rows) else ():
+        meant = LayerSubject(other.against, other.shape, engine="numpy")
+        yield from check_options(load(other.options), meant, other.layouts, other.told, complete, seed)

@@ -1,33 +1,42 @@
-"""The first wrong entry of a gradient, and the terms of its sum: what each output contributes, rightly and as found.
+"""The first wrong entry of a result, and the terms of its sum: as they should be, and as they were found.
 
-A gradient is linear in dy: an entry is the sum over all outputs k of dy_k times a factor. The right factor is the
-derivative of output k by that entry; the factor found is the entry of the learner's gradient for a dy that is 1 at k
-alone.
+The explainer knows the terms of the right sum. Those of the found one follow from the learner's code: a gradient is
+linear in dy, so the factor of an entry of dy is the gradient for a dy that is 1 there and 0 elsewhere; the factor of an
+entry of x in an output is how much the output changes with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check.judging import Judge
-from chainrule.check.report import FirstWrong, OutputTerm, Row
+from chainrule.check.explaining import Account, NamedFactor, Place
+from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
+from chainrule.check.subjects import Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
+from chainrule.explain.text import step_lines
 
-MOST = 48  # terms, each of which takes a call of backward
-STEP = 1e-6
-NEGLIGIBLE = 1e-7
+MOST = 48  # terms, each of which takes a call of the learner's code
+WIDTH = 78
+STEP = 1e-3
+SAME = 1e-6
+NEGLIGIBLE = 1e-9
+FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))
 ACCUMULATED = "accumulated-over-calls"  # the diagnosis of a gradient that further calls would change
 
 
 def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
-    """Return the row of a wrong gradient with its first wrong entry; unchanged where none can be named."""
-    found = claimed.get(row.tensor)
-    if row.tensor == "y" or probe.judge is None or found is None or not probe.output.ndim:
+    """Return the row of a wrong result with its first wrong entry; unchanged where none can be named."""
+    found = probe.output if row.tensor == "y" else claimed.get(row.tensor)
+    if probe.judge is None or found is None or not found.ndim:
         return row
-    right = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
+    right = probe.judge.output(probe.values)
+    if row.tensor != "y":
+        if right.size != probe.dy.size:
+            return row
+        right = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
     if found.shape != right.shape or not np.isfinite(found).all():
         return row
     wrong = np.abs(found - right) > max(row.tolerance, 1e-9) * float(np.abs(right).max(initial=0.0))
@@ -35,31 +44,88 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
         return row
     cell = tuple(int(each) for each in np.argwhere(wrong)[0])
     first = FirstWrong(cell, float(found[cell]), float(right[cell]))
-    if any(one.name == ACCUMULATED for one in row.diagnoses):
+    results = probe.judge.explained(probe.values, probe.dy)
+    account = results and results.account(row.tensor, cell)
+    if account is None:
+        return replace(row, first=first)
+    first = replace(first, page=account.page, steps=_steps(account))
+    if any(one.name == ACCUMULATED for one in row.diagnoses) or not account.terms:
         return replace(row, first=first)
     try:
-        return replace(row, first=replace(first, terms=_terms(row.tensor, cell, probe, probe.judge)))
+        terms = tuple(_terms(row.tensor, cell, probe, account))
     except StudentError:  # the code was not written for a dy of zeros
         return replace(row, first=first)
+    return replace(row, first=replace(first, terms=terms, left_out=max(len(account.terms) - MOST, 0)))
 
 
-def _terms(tensor: str, cell: tuple[int, ...], probe: Probe, judge: Judge) -> tuple[OutputTerm, ...]:
-    """Return the terms of the right sum, in the order of the outputs."""
-    factors = _derivative(tensor, cell, probe, judge)
-    terms: list[OutputTerm] = []
-    for output in np.argwhere(np.abs(factors) > NEGLIGIBLE)[:MOST]:
-        at = tuple(int(each) for each in output)
+def _steps(account: Account) -> tuple[str, ...]:
+    """Return the lines of a calculation, or the cells of a window of max pooling."""
+    found = account.derivation
+    if found.steps:
+        return tuple(line.strip() for line in step_lines(found.steps, WIDTH) if line)
+    if found.pick and len(found.pick.candidates) <= MOST:
+        values = ", ".join(f"{one.value:.4g}" for one in found.pick.candidates)
+        return (f"the largest of {values}",) if len(values) < WIDTH - 15 else ()
+    return ()
+
+
+def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator[SumTerm]:
+    """Yield the terms of the right sum, then those that only the found one has, `MOST` in all."""
+    driver = "x" if tensor == "y" else "dy"
+    known = _named_entries(tensor, probe.values)
+    places = set[tuple[str, Place]]()
+    for factors in account.terms[:MOST]:
+        entry = next((one for one in factors if one.tensor == driver), factors[0])
+        others = [one for one in factors if one is not entry]
+        expected = float(np.prod([one.value for one in others])) * account.scale[1]
+        name = " · ".join([one.label for one in others] + [account.scale[0]] * bool(account.scale[0]))
+        places.add((entry.tensor, entry.place))
+        yield _term(probe, tensor, cell, entry, expected, name, known)
+    if driver == "dy" and probe.dy.size <= MOST:
+        for place in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
+            entry = NamedFactor("dy", tuple(map(int, place)), "dy", float(probe.dy[place]))
+            if ("dy", entry.place) not in places:
+                term = _term(probe, tensor, cell, entry, 0.0, "", known)
+                if abs(term.found) > NEGLIGIBLE:
+                    yield term
+
+
+def _term(
+    probe: Probe, tensor: str, cell: Place, entry: NamedFactor, expected: float, name: str, known: Mapping[str, Array]
+) -> SumTerm:
+    found = _factor(probe, tensor, cell, entry)
+    same = abs(found - expected) <= SAME * max(abs(expected), abs(found))
+    found_as = name if same else _name_of(found, known)
+    return SumTerm(entry.tensor, entry.place, entry.value, expected, found, name, found_as)
+
+
+def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor) -> float:
+    """Return the factor of an entry in the sum that the learner's code computes."""
+    if entry.tensor == "dy":
         alone = np.zeros_like(probe.dy)
-        alone[at] = 1.0
-        found = probe.subject.gradients(probe.values, alone)[tensor][cell]
-        terms.append(OutputTerm(at, float(probe.dy[at]), float(factors[at]), float(found)))
-    return tuple(terms)
-
-
-def _derivative(tensor: str, cell: tuple[int, ...], probe: Probe, judge: Judge) -> Array:
-    """Return the derivative of every output by one entry of a tensor."""
-    above, below = (np.array(probe.values[tensor], np.float64) for _ in range(2))
-    above[cell] += STEP
-    below[cell] -= STEP
-    outputs = [judge.output({**probe.values, tensor: value}) for value in (above, below)]
+        alone[entry.place] = 1.0
+        return float(probe.subject.gradients(probe.values, alone)[tensor][cell])
+    outputs: list[float] = []
+    for step in (STEP, -STEP):
+        changed = np.array(probe.values[entry.tensor], np.float64)
+        changed[entry.place] += step
+        outputs.append(float(probe.subject.output({**probe.values, entry.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
+
+
+def _named_entries(tensor: str, values: Values) -> dict[str, Array]:
+    """Return the arrays whose entries factors may be: all that are given but the one that is differentiated."""
+    return {name: value for name, value in values.items() if name not in (tensor, "x" if tensor == "y" else "")}
+
+
+def _name_of(found: float, known: Mapping[str, Array]) -> str:
+    """Return what a factor is, if only one entry fits: w[0,0,2,1], or that entry's opposite, double or half."""
+    for form, ratio in FORMS if abs(found) > NEGLIGIBLE else ():
+        names = [
+            f"{form}{name}[{','.join(str(int(each)) for each in place)}]"
+            for name, array in known.items()
+            for place in np.argwhere(np.abs(ratio * array - found) <= SAME * abs(found))
+        ]
+        if len(names) == 1:
+            return names[0]
+    return ""

@@ -4,17 +4,47 @@ A row names the functions or classes, the layer or loss that they compute, and t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from chainrule import layers as cr
 from chainrule.check.layouts import TRANSPOSED, ArrayLayout
 from chainrule.layers import Layer
+from chainrule.shapes import text
 
 EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
 KEEP = 0.3  # not ½, so that the probabilities of keeping and of dropping differ
 VARIANTS = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
 ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
+
+
+@dataclass(frozen=True)
+class OtherOptions:
+    """Other values of options, the layer that they make, and the shape of one input."""
+
+    against: Layer
+    shape: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
+
+    @property
+    def told(self) -> str:
+        """The shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
+        flat = dict[str, Any]()
+        for name, value in self.options.items():
+            flat |= cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {name: value}
+        named = ", ".join(f"{name}={value}" for name, value in flat.items())
+        return f"inputs {text(self.shape)}" + f" with {named}" * bool(named)
+
+
+def _conv(filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...]) -> OtherOptions:
+    layer = cr.Conv2D(filters, kernel, stride=stride, padding=pad)
+    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}})
+
+
+def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...]) -> OtherOptions:
+    options = {"pool_height": window[0], "pool_width": window[1], "stride": stride}
+    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options})
 
 
 @dataclass(frozen=True)
@@ -27,6 +57,7 @@ class FunctionForm:
     options            values of arguments of forward
     layouts            of x, y and the parameters where they differ from this library's
     extra              name of further checks, in `form_checks`
+    others             other options, of which each function must make the same use
     """
 
     forward: str
@@ -37,10 +68,11 @@ class FunctionForm:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     extra: str = ""
+    others: tuple[OtherOptions, ...] = ()
 
 
-def _mode(mode: str = "train") -> dict[str, Any]:
-    return {"bn_param": {"mode": mode, "eps": EPSILON, "momentum": 0.8}}
+def _mode(epsilon: float = EPSILON) -> dict[str, Any]:
+    return {"bn_param": {"mode": "train", "eps": epsilon, "momentum": 0.8}}
 
 
 FUNCTIONS = (
@@ -50,8 +82,9 @@ FUNCTIONS = (
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
+        others=(OtherOptions(cr.Dense(3), (5,), layouts={"w": TRANSPOSED}),),
     ),
-    FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5)),
+    FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
     FunctionForm(
         "conv_forward",
         "conv_backward",
@@ -59,6 +92,7 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"conv_param": {"stride": 2, "pad": 1}},
+        others=(_conv(2, (2, 3), 1, 2, (3, 4, 5)), _conv(3, (1, 2), 3, 0, (2, 4, 5))),
     ),
     FunctionForm(
         "max_pool_forward",
@@ -67,6 +101,7 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"pool_param": {"pool_height": 3, "pool_width": 2, "stride": 2}},
+        others=(_pool((2, 2), 2, (3, 4, 6)), _pool((2, 3), 1, (2, 4, 5)), _pool((2, 1), 3, (2, 5, 7))),
     ),
     FunctionForm(
         "batchnorm_forward",
@@ -75,6 +110,7 @@ FUNCTIONS = (
         (6,),
         options=_mode(),
         extra="running statistics",
+        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (5,), _mode(0.1)),),
     ),
     FunctionForm(
         "spatial_batchnorm_forward",
@@ -83,6 +119,7 @@ FUNCTIONS = (
         (3, 4, 5),
         options=_mode(),
         extra="running statistics",
+        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 4), _mode(0.1)),),
     ),
     FunctionForm(
         "layernorm_forward",
@@ -90,6 +127,7 @@ FUNCTIONS = (
         cr.LayerNorm(EPSILON),
         (6,),
         options={"ln_param": {"eps": EPSILON}},
+        others=(OtherOptions(cr.LayerNorm(0.1), (5,), {"ln_param": {"eps": 0.1}}),),
     ),
     FunctionForm(
         "spatial_groupnorm_forward",
@@ -98,6 +136,14 @@ FUNCTIONS = (
         (6, 3, 4),
         options={"G": 2, "gn_param": {"eps": EPSILON}},
         layouts={"gamma": ArrayLayout(shape=(1, 6, 1, 1)), "beta": ArrayLayout(shape=(1, 6, 1, 1))},
+        others=(
+            OtherOptions(
+                cr.GroupNorm(3, 0.1),
+                (9, 2, 3),
+                {"G": 3, "gn_param": {"eps": 0.1}},
+                dict.fromkeys(("gamma", "beta"), ArrayLayout(shape=(1, 9, 1, 1))),
+            ),
+        ),
     ),
     FunctionForm(
         "dropout_forward",
@@ -160,6 +206,13 @@ class ClassForm:
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
 
+    @property
+    def others(self) -> "list[ClassForm]":
+        """The same class with other values of its arguments, on inputs that these strides divide."""
+        base = {name: OTHERS.get(name, value) for name, value in self.base.items()}
+        options = ({name: values.get(name, value) for name, value in self.options.items()} for values in SLIDES)
+        return [replace(self, base=base, options=one, shape=OTHER_SHAPES[len(self.shape)]) for one in options]
+
     def layer(self, arguments: Sequence[str]) -> Layer | None:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
         if isinstance(self.against, str):
@@ -185,6 +238,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
 }
+OTHERS = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
+SLIDES = ({"stride": 1, "padding": 2}, {"stride": 3, "padding": 0})
+OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
 SQUARES = (3, 7, 9), (3, 9, 13)
 CLASSES = (
     ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
+from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row
 
 VERDICTS, NUMBERS, TERMS, ALL = range(4)
 LEVELS = (
@@ -23,10 +23,12 @@ def _limited(row: Row, level: int) -> Row:
     if level >= ALL or row.ok:
         return row
     kept = tuple(one for one in row.diagnoses if one.name in KEPT)
-    pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
-    if level >= TERMS:
-        kept = (*kept, *(Diagnosis("see-derivation", "is derived step by step", page) for page in pages))
-    first = row.first if row.first is None or level >= TERMS else replace(row.first, terms=())
     if level == VERDICTS:
-        return replace(row, diagnoses=kept, worst=None, first=None)
-    return replace(row, diagnoses=kept, first=first)
+        return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
+    first, notes = row.first, row.notes
+    if first is not None and level < TERMS:
+        first = FirstWrong(first.index, first.found, first.expected)
+    elif level >= TERMS and (first is None or not first.page):
+        pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
+        notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
+    return replace(row, diagnoses=kept, first=first, notes=notes)

@@ -12,6 +12,7 @@ from pathlib import Path
 from chainrule.check.draws import Draw, draw
 from chainrule.check.entries import Submission, entries, single_entry, student_of
 from chainrule.check.entry import check_gradients
+from chainrule.check.hints import ALL, limited
 from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
 from chainrule.check.report import Report, Row
 from chainrule.check.verifying import Assignment, verify
@@ -30,12 +31,14 @@ class PartResult:
 
     diagnosis   short names of the mistakes; empty if the part is right
     remark      the same in sentences
+    details     the first wrong number and the terms of its sum, as lines
     """
 
     part: str
     ok: bool
     diagnosis: str = ""
     remark: str = ""
+    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def grade(
     single: bool = False,
     by_name: bool = False,
     student: str | None = None,
+    hints: int = ALL,
 ) -> Iterator[Grade]:
     """Yield the row of every entry of a folder, one after the other, in the order of `entries`.
 
@@ -97,6 +101,7 @@ def grade(
     single    whether the folder, or a file, is one submission
     by_name   whether values and input shapes are drawn from the name of each student (`draws`)
     student   name of the student of a single submission; by default that of its file or folder
+    hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
     """
     task = Assignment.of(against, None if shape is None else tuple(shape))
     number = secrets.randbelow(SEEDS) if seed is None else seed
@@ -104,7 +109,7 @@ def grade(
 
     def row(entry: Submission) -> Grade:
         drawn = draw(task, number, student or student_of(entry.name)) if by_name else Draw(task, number)
-        return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20))
+        return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20), hints)
 
     return map(row, found)
 
@@ -114,7 +119,7 @@ def write_csv(rows: Sequence[Grade], path: Path) -> None:
     write_atomic(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
 
 
-def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Permissions) -> Grade:
+def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Permissions, hints: int) -> Grade:
     """Return the row of an entry; a failure of any kind becomes its remark."""
     begin, printed, task, protected = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
@@ -137,7 +142,7 @@ def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Perm
                 guest, against=task.against, input_shape=task.shape, seed=drawn.seed, name=guest.name
             )
             wrong = verify(guest, task, report, drawn.seed)
-        return row(*_summary(report, task.parts, wrong))
+        return row(*_summary(limited(report, hints), task.parts, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
     except Exception as error:  # a mistake of the grader: the other submissions are still graded
@@ -166,7 +171,8 @@ def _part_result(part: str, report: Report, unverified: str | None) -> PartResul
     wrong = next((row for row in rows if row.ok is not True), None)
     if wrong is not None:
         names = ", ".join(one.name for one in wrong.diagnoses) or "wrong"
-        return PartResult(part, False, names, _sentence(wrong))
+        details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
+        return PartResult(part, False, names, _sentence(wrong), details)
     if unverified is not None or not rows:
         return PartResult(part, False, "wrong", unverified or f"{part} was not checked.")
     return PartResult(part, True)
@@ -178,4 +184,4 @@ def _sentence(row: Row) -> str:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    return f"{row.title} is wrong: {row.worst}." if row.worst else f"{row.title} is wrong."
+    return f"{row.title} is wrong: {row.worst}." if row.worst and row.first is None else f"{row.title} is wrong."

@@ -8,11 +8,13 @@ import numpy as np
 
 from chainrule.check.diagnoses import GroundTruth, diagnose, of_layer, of_loss
 from chainrule.check.diagnoses.truth import same
+from chainrule.check.explaining import ExplainedResults
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.layouts import ArrayLayout, to_theirs
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, Values
 from chainrule.engines import Array
+from chainrule.explain.plans import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
 EXACT = 1e-9
@@ -43,6 +45,10 @@ class Judge(Protocol):
 
     def rotated(self) -> "Judge | None":
         """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
+        ...
+
+    def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
+        """Return the explainer's account of the right results; None where it has none."""
         ...
 
 
@@ -85,6 +91,11 @@ class LayerJudge:
         turned = replace(layer, convolution=not layer.convolution)
         return LayerJudge(LayerSubject(turned, self.meant.shape), self.layouts)
 
+    def explained(self, values: Values, dy: Array) -> ExplainedResults:
+        """Return the explainer's account of the layer's results."""
+        trace = self.meant.trace(self._point(values), self.ours("y", dy, values))
+        return ExplainedResults(trace, self.meant.storage_names, self.layouts)
+
     def _point(self, values: Values) -> Values:
         return {name: self.ours(name, value, values) for name, value in values.items()}
 
@@ -115,6 +126,13 @@ class LossJudge:
     def rotated(self) -> None:
         """Return None: a loss has no kernel."""
         return
+
+    def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
+        """Return the explainer's account of the gradient; None for a loss that it does not know."""
+        if isinstance(self.meant, MulticlassHinge):
+            return None
+        dp = self.gradients(values, dy)["p"]
+        return ExplainedResults(PlanTrace.of_loss(self.name, values["p"], values["t"], dp), {"p": "p", "t": "t"}, {})
 
 
 @dataclass(frozen=True)

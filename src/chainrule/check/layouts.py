@@ -1,5 +1,6 @@
 """Arrangements of a learner's arrays that differ from this library's: transposed weights, biases as columns."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ class ArrayLayout:
         if not self.axes:
             return array.reshape(shape)
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
+
+    def places(self, shape: tuple[int, ...]) -> Array:
+        """Return the flat index in this library's array at every entry of the learner's, of this library's shape."""
+        flat: Array = np.arange(math.prod(shape))
+        return self.theirs(flat.reshape(shape))
 
 
 SAME = ArrayLayout()

@@ -30,6 +30,7 @@ from chainrule.student.losses import LossFunctions
 
 TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 SECOND = 1e-9
+OPTIONS = 1e-4  # tolerance with other options, of code in float32 too
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,31 @@ def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
     return with_diagnoses([Examination(probe, {}, (output_row(probe, 0.0),))])
 
 
+def check_options(
+    given: Student, meant: LayerSubject, layouts: Mapping[str, ArrayLayout], told: str, complete: bool, seed: int
+) -> list[Row]:
+    """Return the rows that are wrong of a learner's layer with other options than those it was checked with.
+
+    told      the options, as text
+    complete  whether there is a backward
+    """
+    method = f"other options: {told}"
+    try:
+        subject = students.matched_to(copy.deepcopy(given), meant, layouts)
+        values = students.values(subject, probes.samples(meant.shape), seed, meant)
+        judge = LayerJudge(meant, subject.layouts)
+        there = prepare(subject, values, seed, judge)
+        if complete:
+            found = quick_check(there, dict.fromkeys(("y", *subject.tests), OPTIONS))
+        else:
+            found = Examination(there, {}, (output_row(replace(there, tolerance=OPTIONS), 0.0),))
+    except StudentError as error:
+        return [failed(given.name, method, error)]
+    diagnosis = Diagnosis("options", f"is wrong for {told}: use the options that are passed, not constants")
+    rows = [row for row in with_diagnoses([found]) if row.is_wrong]
+    return [replace(row, method=method, diagnoses=row.diagnoses or (diagnosis,)) for row in rows]
+
+
 def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer."""
     subject, meant, notes = _matched_layer(given, task, seed)
@@ -99,8 +125,8 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
 
 
 def _first_wrong(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a row is that of the first wrong gradient on the first probe."""
-    wrong = next((one for one in rows if one.is_wrong and one.tensor != "y"), None)
+    """Return whether a row is that of the first wrong result on the first probe."""
+    wrong = next((one for one in rows if one.is_wrong), None)
     return wrong is not None and (row.tensor, row.method) == (wrong.tensor, wrong.method)
 
 
@@ -126,6 +152,7 @@ def _written_loss(
     subject.gradients(other, np.array(1.0))
     found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
     rows = with_diagnoses([found])
+    rows = [with_first_wrong(row, found.probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
     return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions 5×4",))
 
 

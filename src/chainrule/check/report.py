@@ -10,6 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 PLAIN = 160
+WIDTH = 80  # columns of the terms of a sum
+DY = "dy is the upstream gradient, the first argument of backward"
 SHOWN = 6  # terms of a sum that are printed
 UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
@@ -28,52 +30,94 @@ class WorstEntry:
 
 
 @dataclass(frozen=True)
-class OutputTerm:
-    """Contribution of one output to an entry of a gradient: dy at that output, and the factor, expected and found."""
+class SumTerm:
+    """A term of a sum: an entry of dy (of x, for an output), and what it is multiplied by, expected and found.
 
-    output: tuple[int, ...]
-    dy: float
+    tensor, index         the entry, and its value
+    expected, found       factors; 0 where the term is missing
+    expected_as, found_as  what the factors are: w[0,0,2,1], f′(x); empty if that is not known
+    """
+
+    tensor: str
+    index: tuple[int, ...]
+    value: float
     expected: float
     found: float
+    expected_as: str = ""
+    found_as: str = ""
 
     @property
     def differs(self) -> bool:
         """Whether the two factors differ by more than rounding."""
         return abs(self.expected - self.found) > 1e-5 * max(abs(self.expected), abs(self.found), 1e-3)
 
+    def cells(self, names: bool) -> tuple[str, str, str]:
+        """Return the entry and the two factors, with or without their names."""
+        factors = ((self.expected, self.expected_as), (self.found, self.found_as))
+        texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
+        texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
+        return f"{self.tensor}{_cell(self.index)} {self.value:.4g}", texts[0], texts[1]
+
 
 @dataclass(frozen=True)
 class FirstWrong:
-    """First wrong entry of a gradient in row-major order, with the terms of its sum over the outputs."""
+    """First wrong entry of a result in row-major order, and how it should be computed.
+
+    terms   of the sum, of those that were compared; the others are `left_out`, which may be more than the right sum has
+    steps   lines of the calculation, where it is not a sum
+    page    section of the documentation that derives it
+    """
 
     index: tuple[int, ...]
     found: float
     expected: float
-    terms: tuple[OutputTerm, ...] = ()
+    terms: tuple[SumTerm, ...] = ()
+    left_out: int = 0
+    steps: tuple[str, ...] = ()
+    page: str = ""
 
     def lines(self, title: str) -> list[str]:
-        """Return the entry and its terms, those that differ first, as lines of text."""
-        place = ", ".join(map(str, self.index))
+        """Return the entry and its terms, those that differ first, as lines of text of at most 80 columns."""
+        head = f"the first wrong number is {title}{_cell(self.index)}: "
+        lines = [f"{head}found {self.found:.6g}, expected {self.expected:.6g}"]
+        if self.terms:
+            rows = self._rows(names=True)
+            lines += _aligned(rows if len(_aligned(rows)[0]) <= WIDTH else self._rows(names=False))
+        elif self.steps:
+            lines += ["  expected:", *(f"  {line}" for line in self.steps)]
+        lines += [f"  derived in {self.page}"] if self.page else []
+        return [line.rstrip() for line in lines]
+
+    def _rows(self, names: bool) -> list[tuple[str, str, str]]:
+        """Return the terms as rows of a table, those that are not shown as one row, and the two sums."""
         shown = sorted(self.terms, key=lambda term: not term.differs)[:SHOWN]
-        lines = [f"the first wrong number is {title}[{place}]: found {self.found:.6g}, expected {self.expected:.6g}"]
-        if not shown:
-            return lines
-        total = sum(term.dy * term.found for term in self.terms)
-        rows = [("a sum of", "expected", "found")]
-        for one in shown:
-            output, dy = ", ".join(map(str, one.output)), f"{one.dy:.4g}"
-            sums = [f"{dy} · {factor:.4g}" for factor in (one.expected, one.found)]
-            rows.append((f"dy[{output}] = {dy}", sums[0], sums[1]))
-        if len(self.terms) > len(shown):
-            rows.append((f"… {len(self.terms) - len(shown)} more", "", ""))
-        if abs(rest := self.found - total) > 1e-6 * max(abs(self.found), abs(self.expected)):
-            rows.append(("other outputs", "0", f"{rest:.4g}"))
-        rows.append(("together", f"{self.expected:.4g}", f"{self.found:.4g}"))
-        widths = [max(len(row[place]) for row in rows) for place in range(3)]
-        return lines + [
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
+        others = self.left_out + len(self.terms) - len(shown)
+        rest = [
+            total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
+            for total, factors in (
+                (self.expected, [term.expected for term in shown]),
+                (self.found, [term.found for term in shown]),
+            )
         ]
+        rows = [("a sum of", "expected", "found"), *(term.cells(names) for term in shown)]
+        if others:
+            differ = sum(term.differs for term in self.terms) - sum(term.differs for term in shown)
+            what = f"… {others} more term{'s' * (others > 1)}" + f", {differ} differ" * (differ > 0)
+            rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
+        elif abs(rest[1]) > 1e-6 * max(abs(self.found), abs(self.expected)):
+            rows.append(("other terms", "0", f"{rest[1]:.4g}"))
+        return [*rows, ("together", f"{self.expected:.4g}", f"{self.found:.4g}")]
+
+
+def _cell(index: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, index))}]" if index else ""
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return rows in columns, indented; all lines have the same length but for trailing spaces."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [f"  {line}" for line in lines]
 
 
 @dataclass(frozen=True)
@@ -231,6 +275,10 @@ class Report:
             table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(told))
         return table
 
+    def _told(self, row: Row) -> bool:
+        """Return whether the notes of a row stand in its line, as in a brief table without a diagnosis."""
+        return self.brief and row.is_wrong and not row.diagnoses
+
     def _lines(self) -> list[str]:
         """Return diagnoses and notes, one per line."""
         lines: list[str] = []
@@ -238,8 +286,9 @@ class Report:
             before = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
                 lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
-            if self.brief and row.is_wrong and not row.diagnoses:
-                told = "; ".join(row.notes) or f"{row.title} is wrong" + (f": {row.worst}" if row.worst else "")
+            if self._told(row):
+                worst = f": {row.worst}" if row.worst and row.first is None else ""
+                told = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
                 lines.append(f"{before}{told}.")
                 continue
             if len(row.diagnoses) > 1:
@@ -247,7 +296,9 @@ class Report:
                     f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
                 )
             lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
-        seen = dict.fromkeys([*self.notes, *(note for row in self.rows for note in row.notes)])
+        noted = (row for row in self.rows if not self._told(row))
+        explained = [DY] if any(row.first is not None and row.first.terms for row in self.rows) else []
+        seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes), *explained])
         lines += [f"note: {note}." for note in seen]
         return [escape(line) for line in ([""] if lines else []) + lines]
 

@@ -18,6 +18,8 @@ SINGLE = "the code computes in float32 or less: tolerances are widened to its ro
 LOOPS = "reference loops"
 SHARP = 1e-12
 NOT_FINITE = "not-finite"
+HALF = "half-precision"
+ROUNDED = "compute in the dtype of x"
 KNOWN = 0.1  # a derivative with a larger error bound, relative to the largest entry, proves nothing
 UNTOLD = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
 FLAT = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
@@ -141,6 +143,8 @@ def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None
         return replace(row, notes=(f"backward gives no {row.title}",))
     if found.shape != shape:
         return replace(row, notes=(comparing.shapes_differ(row.title, found, shape),))
+    if found.dtype.kind == "f" and found.dtype.itemsize < 4:
+        return replace(row, diagnoses=(Diagnosis(HALF, f"is {found.dtype}, which has 3 digits: {ROUNDED}"),))
     if endless := comparing.not_finite(found):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
     return None

@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import engines, losses
 from chainrule.check.exact import ENGINE
 from chainrule.engines import Array
+from chainrule.explain.plans import PlanTrace
 from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer
 from chainrule.network import Network
@@ -97,6 +98,12 @@ class PlanSubject:
         self.values: dict[str, Array] = {}
         self.tests = ("x", *self.parameters)
 
+    @property
+    def storage_names(self) -> dict[str, str]:
+        """The names in a trace of x, y and the parameters."""
+        own = {name: f"{self._prefix}{name}" for name in self.parameters}
+        return {"x": self.plan.input.storage, "y": self.plan.output.storage, **own}
+
     def _plan(self, builder: Builder) -> Plan:
         """Return the plan for training, with the gradient of its input."""
         x = Tensor("x", self.shape, "input")
@@ -125,6 +132,17 @@ class PlanSubject:
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         chosen = self.engine if engine is None else engines.find(engine)
         return self._walk(chosen, given).forward(given["x"])
+
+    def trace(self, values: Values, dy: Array) -> PlanTrace:
+        """Return every array of a run forward and backward by the reference, for explanations of their entries."""
+        walk = self._walk(engines.find("reference"), values)
+        walk.forward(values["x"])
+        walk.pull_back(dy)
+        arrays = {tensor.storage: walk.read(tensor) for one in self.plan.operations for tensor in one.writes}
+        given = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
+        given |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
+        shapes = {f"{self._prefix}{name}": shape for name, shape in self.parameters.items()}
+        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **given})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients by its engine, or by the named one, in the dtype of the subject."""

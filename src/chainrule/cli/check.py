@@ -26,6 +26,12 @@ constant = click.option(
 seed = click.option(
     "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
 )
+hints = click.option(
+    "--hints",
+    type=options.BoundedInteger(0, 3),
+    metavar="N",
+    help="How much to give away: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
+)
 SECONDS, LONGEST = 60, 86_400
 
 
@@ -44,13 +50,7 @@ SECONDS, LONGEST = 60, 86_400
     help=f"Time limit for the code in FILE.py in all; {SECONDS} by default.",
 )
 @seed
-@click.option(
-    "--hints",
-    type=options.BoundedInteger(0, 3),
-    default=3,
-    metavar="N",
-    help="How much to give away: 0 verdicts, 1 the first wrong number, 2 its terms, 3 the mistake (default).",
-)
+@hints
 @options.as_json
 def check(
     subject: str | None,
@@ -61,7 +61,7 @@ def check(
     engine: str | None,
     seconds: int,
     seed: int,
-    hints: int,
+    hints: int | None,
     as_json: bool,
 ) -> None:
     """Check every gradient numerically, and diagnose the classic mistakes in wrong ones.
@@ -80,7 +80,7 @@ def check(
     """
     from chainrule.check import expressions, sources
     from chainrule.check.entry import check_gradients
-    from chainrule.check.hints import limited
+    from chainrule.check.hints import ALL, limited
     from chainrule.cli.output import json_out
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
@@ -98,7 +98,7 @@ def check(
             name=name,
             constants=constants,
         )
-    report = limited(report, hints)
+    report = limited(report, ALL if hints is None else hints)
     if as_json:
         json_out(report.to_json())
     else:

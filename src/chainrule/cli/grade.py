@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options
-from chainrule.cli.check import LONGEST, input_shape
+from chainrule.cli.check import LONGEST, hints, input_shape
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ assignment_options = options.combine(
         type=click.Choice(["name"]),
         help="Draw the values, and the input shape unless it is given, from the seed and the name of each student.",
     ),
+    hints,
 )
 output_options = options.combine(
     click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file."),
@@ -148,7 +149,7 @@ def _assignment(given: dict[str, Any]) -> "GradedAssignment":
     shape = given["input_shape"]
     parts = Assignment.of(given["against"], None if shape is None else expressions.shape(shape)).parts
     scheme = points.one_point_each(parts) if given["points"] is None else points.read(given["points"], parts)
-    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by")
+    names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints")
     return GradedAssignment(scheme=scheme, **{name: given[name] for name in names})
 
 
@@ -157,6 +158,7 @@ def _graded(
 ) -> "tuple[list[Grade], list[str]]":
     """Return the rows of all submissions, and the names in the folder that are none."""
     from chainrule.check import entries, expressions, homework
+    from chainrule.check.hints import ALL
 
     rows, count = list["Grade"](), 1 if single else len(entries.entries(folder))
     found = homework.grade(
@@ -170,6 +172,7 @@ def _graded(
         single=single,
         by_name=task.draw_by is not None,
         student=student,
+        hints=ALL if task.hints is None else task.hints,
     )
     for row in found:
         rows.append(row)

@@ -13,7 +13,7 @@ def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples:
     """Return the catalogue of a trace."""
     found = TensorCatalogue(samples, tuple(network.names))
     trained = _parameters(network, plan, found)
-    _written(plan, found)
+    add_written(plan, found)
     _softmax(network, plan, found)
     for name, shape in trained.items():
         for moment in optimizer.moments:
@@ -70,7 +70,8 @@ def _parameters(network: Network, plan: Plan, found: TensorCatalogue) -> dict[st
     return trained
 
 
-def _written(plan: Plan, found: TensorCatalogue) -> None:
+def add_written(plan: Plan, found: TensorCatalogue) -> None:
+    """Add every tensor that an operation writes, and the operation."""
     for operation, layer in layer_of_operations(plan):
         deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule import operations
 from chainrule.engines import Array
-from chainrule.explain.cells import Index, TensorCatalogue
+from chainrule.explain.cells import Cell, Index, TensorCatalogue, cell_index, flat_index
 from chainrule.explain.notation import Index as Symbol
 from chainrule.explain.notation import at, sum_over
 from chainrule.explain.record import Factor
@@ -33,6 +33,23 @@ class CellContext:
     arrays: Mapping[str, Array]
     catalogue: TensorCatalogue
     layer: str
+
+    @classmethod
+    def of(
+        cls, cell: Cell, arrays: Mapping[str, Array], catalogue: TensorCatalogue, runtime: Mapping[str, int]
+    ) -> "CellContext":
+        """Return the context of a cell that an operation writes.
+
+        runtime  first sample, seed and step, by which an operation may be determined besides its attributes
+        """
+        operation, place, layer = catalogue.writers[cell.tensor]
+        written, entry = operation.writes[place], catalogue.entries[cell.tensor]
+        batch = entry.per_sample and catalogue.samples > 1
+        sample, own = (cell.index[:1], cell.index[1:]) if batch else ((0,), cell.index)
+        seen = cell_index(flat_index(own, entry.shape), written.shape)
+        index = (*sample, *seen) if written.per_sample else seen
+        arguments = operation.arguments({**runtime, "batch": catalogue.samples})
+        return cls(cell.tensor, operation, place, index, arguments, arrays, catalogue, layer)
 
     @property
     def samples(self) -> int:

@@ -1,6 +1,7 @@
 """The lines of code that compute an operation, found by reading the files: no engine has to be imported."""
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,13 @@ from pathlib import Path
 import chainrule
 
 FLOORS = ("reference", "engines/numpy", "engines/numba")
+INDEX_FORM = "the-index-form"  # section of every page of derivation
+SECTIONS = {  # where the heading is not the name
+    **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
+    **dict.fromkeys(("mean_absolute_error", "huber"), "absolute-error-and-hubers-loss"),
+    **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
+    "softmax_cross_entropy": "softmax-with-categorical-cross-entropy",
+}
 SOURCE = Path(chainrule.__file__).parent
 
 
@@ -47,6 +55,14 @@ def derivation(operation: str) -> str:
     """Return the page that derives an operation; "" for an unknown one."""
     family = family_of(operation)
     return f"docs/derivations/{family}.md" if family else ""
+
+
+def derivation_link(operation: str) -> str:
+    """Return the section that derives an operation: docs/derivations/activations.md#gelu; "" for an unknown one."""
+    name = re.sub("_d[xwp]$", "", operation)
+    section = SECTIONS.get(name, name.replace("_", "-")) if family_of(name) in ("activations", "losses") else INDEX_FORM
+    page = derivation(operation)
+    return f"{page}#{section}" if page else ""
 
 
 @cache

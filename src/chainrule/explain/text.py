@@ -25,7 +25,7 @@ def text(explanation: Explanation, *, everything: bool = False) -> str:
     above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(derivation.words, width)]
     if derivation.symbols:
         above += ["", *_equations(derivation.symbols, derivation.instantiated, width)]
-    below = [*_steps(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
+    below = [*step_lines(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
     max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
     middle = _terms(explanation, max_terms)
     if derivation.pick:
@@ -144,7 +144,7 @@ def _jacobian(jacobian: Jacobian, max_terms: int | None) -> list[str]:
 # -------------------------------------------------------------------------------------------------- steps and footer
 
 
-def _steps(steps: Iterable[CalculationStep], width: int) -> list[str]:
+def step_lines(steps: Iterable[CalculationStep], width: int) -> list[str]:
     """Return lines m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = if too long."""
     lines: list[str] = []
     found = list(steps)

@@ -11,7 +11,7 @@ from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import code, leaves, updates
 from chainrule.explain.cataloguing import build_catalogue, is_fused
 from chainrule.explain.cell_context import CellContext
-from chainrule.explain.cells import Cell, TensorCatalogue, cell_index, flat_index
+from chainrule.explain.cells import Cell, TensorCatalogue, flat_index
 from chainrule.explain.operations import EXPLAINERS
 from chainrule.explain.overview import Overview, overview
 from chainrule.explain.record import Derivation, Explanation
@@ -178,15 +178,8 @@ class Trace:
         return ctx.operation.name, replace(derivation, words=derivation.words + _other_shape(ctx, cell, entry.shape))
 
     def _context(self, cell: Cell) -> CellContext:
-        operation, place, layer = self.catalogue.writers[cell.tensor]
-        written, entry = operation.writes[place], self.catalogue.entries[cell.tensor]
-        batch = entry.per_sample and self.samples > 1
-        sample, own = (cell.index[:1], cell.index[1:]) if batch else ((0,), cell.index)
-        seen = cell_index(flat_index(own, entry.shape), written.shape)
-        index = (*sample, *seen) if written.per_sample else seen
-        values = {"batch": self.samples, "first": 0, "seed": self.training.seed, "step": self.training.step}
-        arguments = operation.arguments(values)
-        return CellContext(cell.tensor, operation, place, index, arguments, self._arrays, self.catalogue, layer)
+        runtime = {"first": 0, "seed": self.training.seed, "step": self.training.step}
+        return CellContext.of(cell, self._arrays, self.catalogue, runtime)
 
     def __repr__(self) -> str:
         what = "one sample" if self.samples == 1 else f"{self.samples} samples"

@@ -138,12 +138,12 @@ def conv_backward_naive(dout, cache):
     xp = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
     dxp = np.zeros_like(xp)
     dw = np.zeros_like(w)
-    KH, KW = w.shape[2:]
+    (H, W), (KH, KW) = x.shape[2:], w.shape[2:]
     for i in range(dout.shape[2]):
         for j in range(dout.shape[3]):
             dw += np.tensordot(dout[:, :, i, j], xp[:, :, s * i : s * i + KH, s * j : s * j + KW], (0, 0))
             dxp[:, :, s * i : s * i + KH, s * j : s * j + KW] += np.tensordot(dout[:, :, i, j], w, (1, 0))
-    return dxp[:, :, p:-p, p:-p], dw, dout.sum((0, 2, 3))
+    return dxp[:, :, p : p + H, p : p + W], dw, dout.sum((0, 2, 3))
 
 
 def max_pool_forward_naive(x, pool_param):

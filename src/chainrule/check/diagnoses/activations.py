@@ -7,8 +7,8 @@ from chainrule.engines import Array
 from chainrule.reference import sigmoid, softmax
 
 CATALOGUE, SOFTMAX = (
-    MistakeCatalogue("docs/derivations/activations.md"),
-    MistakeCatalogue("docs/derivations/activations.md"),
+    MistakeCatalogue("activations"),
+    MistakeCatalogue("activations"),
 )
 add = CATALOGUE.add
 

@@ -2,7 +2,7 @@
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
-CATALOGUE = MistakeCatalogue("docs/derivations/bias.md")
+CATALOGUE = MistakeCatalogue("bias")
 add = CATALOGUE.add
 
 

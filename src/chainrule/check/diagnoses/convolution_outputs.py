@@ -6,7 +6,7 @@ from chainrule.check.diagnoses.sliding import SlidingWindow
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = MistakeCatalogue("docs/derivations/convolution.md")
+CATALOGUE = MistakeCatalogue("convolution")
 add = CATALOGUE.add
 
 

@@ -2,7 +2,7 @@
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
-CATALOGUE = MistakeCatalogue("docs/derivations/dense.md")
+CATALOGUE = MistakeCatalogue("dense")
 
 
 @CATALOGUE.add("y", "bias-not-added", "equals W x: add b")

@@ -5,8 +5,8 @@ from itertools import product
 from chainrule import reference
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
-PAGE = "docs/derivations/geometry.md"
-PAD, CROP, PERMUTE = MistakeCatalogue(PAGE), MistakeCatalogue(PAGE), MistakeCatalogue(PAGE)
+FAMILY = "geometry"
+PAD, CROP, PERMUTE = MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY)
 EXCHANGED = "exchanges the two ends of an axis: the first number is for its beginning, the second for its end"
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = MistakeCatalogue("docs/derivations/group_normalization.md")
+CATALOGUE = MistakeCatalogue("group_normalization")
 add = CATALOGUE.add
 
 

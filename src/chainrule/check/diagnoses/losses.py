@@ -3,7 +3,7 @@
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.reference import softmax
 
-CATALOGUE = MistakeCatalogue("docs/derivations/losses.md")
+CATALOGUE = MistakeCatalogue("losses")
 add = CATALOGUE.add
 
 

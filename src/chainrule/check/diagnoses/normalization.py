@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = MistakeCatalogue("docs/derivations/normalization.md")
+CATALOGUE = MistakeCatalogue("normalization")
 add = CATALOGUE.add
 
 

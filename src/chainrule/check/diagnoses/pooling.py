@@ -7,8 +7,8 @@ from chainrule.check.diagnoses.sliding import SlidingWindow
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-PAGE = "docs/derivations/pooling.md"
-MAXIMUM, AVERAGE = MistakeCatalogue(PAGE), MistakeCatalogue(PAGE)
+FAMILY = "pooling"
+MAXIMUM, AVERAGE = MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY)
 
 
 def _slide(t: GroundTruth) -> SlidingWindow:

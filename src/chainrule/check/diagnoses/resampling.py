@@ -6,7 +6,7 @@ from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCata
 from chainrule.engines import Array
 from chainrule.shapes import resampling_weights
 
-CATALOGUE = MistakeCatalogue("docs/derivations/resampling.md")
+CATALOGUE = MistakeCatalogue("resampling")
 
 
 def _matrices(t: GroundTruth) -> list[Array]:

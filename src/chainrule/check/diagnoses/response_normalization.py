@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = MistakeCatalogue("docs/derivations/response_normalization.md")
+CATALOGUE = MistakeCatalogue("response_normalization")
 add = CATALOGUE.add
 
 

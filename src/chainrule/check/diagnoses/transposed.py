@@ -4,7 +4,7 @@ import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
-CATALOGUE = MistakeCatalogue("docs/derivations/convolution.md")
+CATALOGUE = MistakeCatalogue("convolution")
 add = CATALOGUE.add
 
 

@@ -62,10 +62,10 @@ class Mistake:
 
 
 class MistakeCatalogue:
-    """The mistakes of a family of operations, in the order of registration."""
+    """The mistakes of a family of operations, in the order of registration; without a family, no page derives them."""
 
-    def __init__(self, page: str) -> None:
-        self.page = page
+    def __init__(self, family: str) -> None:
+        self.page = f"docs/derivations/{family}.md#traps" if family else ""
         self.mistakes: list[Mistake] = []
 
     def add(self, tensors: str, name: str, says: str) -> Callable[[Callable[[GroundTruth], Candidates]], Any]:

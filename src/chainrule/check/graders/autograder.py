@@ -142,12 +142,12 @@ def autograder(kind: str, task: GradedAssignment) -> bytes:
         raise OptionError(f"an autograder's file ends in {', '.join(KINDS)}; found {quoted(kind)}")
     if not all(word.isprintable() for word in task.words):
         raise OptionError(f"{quoted(' '.join(task.words))}: expected printable characters only")
-    if task.draw_by is not None and task.seed is None:
-        raise OptionError("an autograder that draws by name needs --seed, so that a second grading draws the same")
     return KINDS[kind](task)
 
 
 def _zip(task: GradedAssignment) -> bytes:
+    if task.draw_by is not None and task.seed is None:
+        raise OptionError("an autograder that draws by name needs --seed, so that a second grading draws the same")
     student = ""
     words = shlex.join(task.words)
     if task.draw_by is not None:

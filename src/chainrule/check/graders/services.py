@@ -107,6 +107,7 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
     tests: list[tuple[PartResult, float, bool, str]] = []
     for one in results:
         passed = one.ok and scores[one.part] == scheme.points[one.part]
-        message = UNTOLD.format(grade.remark) if one.ok and not passed else one.remark
+        told = UNTOLD.format(grade.remark) if one.ok and not passed else one.remark
+        message = "\n\n".join(part for part in (told, one.details) if part)
         tests.append((one, scores[one.part], passed, message))
     return tests

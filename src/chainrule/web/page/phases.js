@@ -23,14 +23,16 @@ export function mountPhases(app) {
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
   const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p", { class: "phase-words" });
+  const last = lastStep(app);
   const whose = stepSwitch(app);
   const start = createElement("div", { class: "way-in" });
   mountStart(app, start);
-  row.append(group, whose.element, start, words, createElement("div", { id: "legend" }));
+  row.append(group, whose.element, start, words, last.element, createElement("div", { id: "legend" }));
   mountHardest(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
     whose.update();
+    last.update();
     words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
   };
   app.listen("place", update);
@@ -62,6 +64,20 @@ function stepSwitch(app) {
     update() {
       element.hidden = app.place.phase !== "update";
       buttons.forEach((each, at) => each.setAttribute("aria-pressed", String(app.place.alone === Boolean(at))));
+    },
+  };
+}
+
+/** Where training has ended, leads to the last step that it took. @param {App} app */
+function lastStep(app) {
+  const go = () => app.go({ step: (app.training?.newest ?? 1) - 1 });
+  const element = button("Show the last step that training took", go, { class: "link last-step" });
+  return {
+    element,
+    update() {
+      const { place, training, trace } = app;
+      const ended = training && !training.sparse && training.newest > 0 && training.newest === training.steps;
+      element.hidden = place.phase !== "update" || place.alone || !ended || trace?.frame.step !== training.newest;
     },
   };
 }

@@ -132,6 +132,8 @@ class View {
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
       nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
       contributions: (/** @type {[number, string, number]} */ ...of) => app.source.contributions(...of),
+      past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
+      goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
       show: (/** @type {import("../../types.js").Picture} */ picture, /** @type {string} */ at) => this.#show(picture, at),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...towards(cell) }),
     };

@@ -3,7 +3,7 @@
 import { button, createElement } from "./elements.js";
 import { mountStart } from "./start_here.js";
 import { mountHardest } from "./hardest_digit.js";
-import { hasUpdate, lackingWords } from "./update_availability.js";
+import { hasUpdate, lackingWords, lastStep } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -23,7 +23,7 @@ export function mountPhases(app) {
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
   const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p", { class: "phase-words" });
-  const last = lastStep(app);
+  const last = lastStepLink(app);
   const whose = stepSwitch(app);
   const start = createElement("div", { class: "way-in" });
   mountStart(app, start);
@@ -69,15 +69,13 @@ function stepSwitch(app) {
 }
 
 /** Where training has ended, leads to the last step that it took. @param {App} app */
-function lastStep(app) {
-  const go = () => app.go({ step: (app.training?.newest ?? 1) - 1 });
-  const element = button("Show the last step that training took", go, { class: "link last-step" });
+function lastStepLink(app) {
+  const element = button("Show the last step that training took", () => app.go({ step: lastStep(app) }), { class: "link last-step" });
   return {
     element,
     update() {
-      const { place, training, trace } = app;
-      const ended = training && !training.sparse && training.newest > 0 && training.newest === training.steps;
-      element.hidden = place.phase !== "update" || place.alone || !ended || trace?.frame.step !== training.newest;
+      const ended = lastStep(app) !== null && app.trace?.frame.step === app.training?.newest;
+      element.hidden = app.place.phase !== "update" || app.place.alone || !ended;
     },
   };
 }

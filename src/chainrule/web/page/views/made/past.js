@@ -1,7 +1,9 @@
 import { ravel } from "../../engine/tensor.js";
-import { parted } from "../../explain/naming.js";
+import { gradientName } from "../../engine/interpreter.js";
+import { layered, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { createElement, createSvg } from "../../elements.js";
+import { baseOf } from "./relatives.js";
 
 /**
  * The past of one entry of a parameter: small curves of its value, gradient and moments over the steps that are stored.
@@ -12,8 +14,7 @@ import { createElement, createSvg } from "../../elements.js";
  * @typedef {{name: string, steps: number[], values: number[]}} Curve
  */
 
-const [WIDTH, HEIGHT, EDGE] = [140, 32, 4];
-const FEW = 24; // with at most this many steps, each is drawn as a point
+const [WIDTH, HEIGHT, EDGE] = [96, 32, 4];
 const AGAIN = 2000; // milliseconds until more steps are asked for
 
 /**
@@ -23,11 +24,11 @@ const AGAIN = 2000; // milliseconds until more steps are asked for
 export function pastOf(making) {
   const { explanation, trace } = making;
   const { tensor, index } = parted(explanation.cell);
-  const found = /^((?:.*\.)?)(d?)([^.]+?)(?:\.(\w+))?$/u.exec(tensor);
-  const name = found ? found[1] + found[3] : "";
+  const { layer, rest } = layered(tensor);
+  const name = `${layer ? `${layer}.` : ""}${baseOf(rest)}`;
   const shape = trace.description.shapes[name];
-  if (!found || !making.past || !shape || shape.length !== index.length || !trace.values.has(`${found[1]}d${found[3]}`)) return null;
-  const shown = found[2] || found[4] === "g" ? "gradient" : (found[4] ?? "");
+  if (!making.past || shape?.length !== index.length || !trace.values.has(gradientName(name))) return null;
+  const shown = /^d|\.g$/u.test(rest) ? "gradient" : rest.slice(baseOf(rest).length + 1);
   const element = createElement("div", { class: "made-past" });
   void fill(element, making, name, ravel(index, shape), shown);
   return element;
@@ -93,7 +94,7 @@ class Small {
   point(at) {
     this.at = at;
     const known = at >= 0 ? at : this.#current();
-    const told = at >= 0 ? `step ${whole(this.steps[at])}: ${formatNumber(this.values[at])}` : `${this.name}, ${this.steps.length} steps`;
+    const told = at >= 0 ? `step ${whole(this.steps[at])}: ${formatNumber(this.values[at])}` : this.name;
     this.words.textContent = told;
     this.element.setAttribute("aria-valuenow", String(known));
     this.element.setAttribute("aria-valuetext", `step ${whole(this.steps[known])}: ${formatNumber(this.values[known])}`);
@@ -105,7 +106,7 @@ class Small {
   #picture() {
     const places = this.steps.map((step, k) => [this.#x(step), this.#y(this.values[k])]);
     const zero = this.low < 0 && this.high > 0 ? this.#y(0) : null;
-    const points = places.length > FEW ? [] : places.map(([cx, cy]) => createSvg("circle", { class: "made-past-step", cx, cy, r: 1.5 }));
+    const points = places.map(([cx, cy]) => createSvg("circle", { class: "made-past-step", cx, cy, r: 1.2 }));
     const now = this.#x(this.now);
     return createSvg(
       "svg",

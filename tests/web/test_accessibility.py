@@ -25,7 +25,7 @@ STILL = """async () => {
   await frame();
 }"""
 FOUND = """async () => {
-  const { violations } = await axe.run({ resultTypes: ["violations"] });
+  const { violations } = await axe.run({ resultTypes: ["violations"], rules: { "target-size": { enabled: true } } });
   const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`));
   const wide = document.documentElement.scrollWidth - innerWidth;
   return wide > 0 ? [...found, `the page scrolls sideways by ${wide}`] : found;

@@ -14,7 +14,8 @@ def test_they_stay_in_order_and_within_memory(monkeypatch: pytest.MonkeyPatch) -
     kept = Gradients()
     for step in random.permutation(300).tolist():
         kept.keep(step, every[step])
-        kept.keep(step, every[0])  # it is known
+        if step in kept.of(0)[0]:
+            kept.keep(step, every[0])  # it is known
         assert len(kept.of(0)[0]) <= 40
     steps, values = kept.of(7)
     assert len(steps) >= 20

@@ -163,9 +163,9 @@ class Session:
     def past(self, name: str, index: int) -> dict[str, Any]:
         """Return an entry of a parameter at the steps that are stored; see `Past` in page/types.js."""
         running, model = self._running, self.subject.model
-        first, last = model.layout[name]
+        first, last = model.learnt.get(name, (0, 0))
         place = first + index
-        if name not in model.weights or place >= last:
+        if place >= last:
             raise DataError(f"{name} has no past at {index}")
         stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
         known = {frame.step: frame for frame in stored}

@@ -12,7 +12,7 @@ export function mountStep(app, element) {
   const update = () => {
     const { training, trace, place } = app;
     const known = Boolean(training && (training.steps || training.newest));
-    element.hidden = !known;
+    element.hidden = !known || place.view === "lab"; // the lab has values of its own
     if (!training || !known) return;
     const step = place.step ?? trace?.frame.step ?? training.newest;
     const past = place.step !== null && place.step !== training.newest;

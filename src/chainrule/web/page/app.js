@@ -81,7 +81,8 @@ export class Application {
 
   /** Opens what the address names and begins to follow the training. */
   async begin() {
-    if (!location.hash) history.replaceState(null, "", await this.#opening());
+    const opening = location.hash || (await this.#opening());
+    if (!location.hash) history.replaceState(null, "", opening); // the reader may have gone somewhere meanwhile
     await this.#arrive();
     this.following.begin();
   }

@@ -108,11 +108,9 @@ def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
 
 
 def entered(page: "Page", address: str, place: str = "") -> None:
-    """Open the page at a place and wait until it is ready."""
-    page.goto(address)
+    """Open the page at a place, by default the first image at the newest step, and wait until it is ready."""
+    page.goto(address + (place or "#/network?sample=0"))
     page.wait_for_selector("html[data-ready]")
-    if place:
-        page.evaluate("place => { location.hash = place; }", place)
 
 
 def waited(page: "Page", true: Callable[[], object]) -> None:

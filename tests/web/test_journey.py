@@ -118,6 +118,30 @@ def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journ
     page.wait_for_selector(".made-panel", state="detached")
 
 
+def test_the_page_opens_early_on_an_image_that_is_wrong_and_leads_to_the_newest_step(
+    page: "Page", network: Journey
+) -> None:
+    network.session.command("advance", 40)
+    network.rest()
+    newest = network.session.state()["step"]
+    page.goto(network.address)
+    page.wait_for_selector("html[data-ready]")
+    found = re.search(r"#/network\?sample=(\d+)&step=(\d+)$", page.url)
+    assert found
+    sample, step = int(found[1]), int(found[2])
+    assert 0 < step < newest
+    assert page.locator(".step").inner_text().startswith(f"Step {step} of {newest:,}")
+    frame, images = network.session.frame(step, threading.Event()), network.session.sample_images()
+    answer = network.model(frame).predict(images.x[sample : sample + 1])[0]
+    assert answer.argmax() != images.labels[sample]
+    page.locator(".step-newest").click()
+    page.wait_for_url(f"**/#/network?sample={sample}")
+    assert page.locator(".step-newest").is_hidden()
+    page.goto("about:blank")
+    entered(page, network.address, "#/network?sample=2")  # a link wins
+    assert page.url.endswith("#/network?sample=2")
+
+
 def test_two_windows_see_one_training(page: "Page", network: Journey) -> None:
     entered(page, network.address)
     other = page.context.new_page()

@@ -10,7 +10,7 @@ import pytest
 from web.looked_at import finished, opened, run, small, stripes, trained_through, until
 
 from chainrule import engines
-from chainrule.errors import NotFiniteError
+from chainrule.errors import DataError, NotFiniteError
 from chainrule.interpreter import Interpreter
 from chainrule.training.samples import Samples
 from chainrule.web import norm_backfill, subjects
@@ -76,6 +76,24 @@ def test_norms_of_earlier_steps_are_those_of_their_gradients(session: Session, d
         total = sum(norms[step - 1] ** 2 for norms in found["norms"].values())
         assert np.isclose(total, np.sum(gradient**2), rtol=1e-4), step
         assert np.isclose(found["norms"]["dense1"][step - 1], np.linalg.norm(gradient[first:last]), rtol=1e-4), step
+
+
+def test_the_past_of_a_weight_is_that_of_ordinary_training(session: Session, data: Path) -> None:
+    surveyed(session)
+    expected, _ = trained_through(small(data))
+    found = session.past("dense1.w", 5)
+    place = session.subject.model.layout["dense1.w"][0] + 5
+    assert found["steps"] == [*range(STOP + 1)]
+    assert found["values"] == [float(expected[step][0][place]) for step in found["steps"]]
+    for at, moment in enumerate(("m", "v")):
+        assert found["moments"][moment] == [float(expected[step][2 + at][place]) for step in found["steps"]]
+    assert found["gradient_steps"] == [*range(STOP)]  # step s leads from frame s − 1 to frame s
+    for step, gradient in gradients(data, [1, 7, STOP]).items():
+        assert np.isclose(found["gradients"][step - 1], gradient[place], rtol=1e-3, atol=1e-6), step
+    assert not found["growing"]
+    for name, index in (("dense1.w", 10**6), ("norm1.running_mean", 0)):
+        with pytest.raises(DataError):
+            session.past(name, index)
 
 
 def test_it_leaves_keyframes_and_the_run_goes_on_as_ever(session: Session, data: Path, folder: Path) -> None:

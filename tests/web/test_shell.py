@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:
-    opened(page, address)
-    arrived(page, "#/network?sample=0")
+    opened(page, f"{address}#/network?sample=0")
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
     page.locator('#river canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})

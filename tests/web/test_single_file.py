@@ -80,15 +80,16 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     data = embedded(content, "chainrule-data")
     assert data["format"] == 1
     assert data["description"] == json.loads(json.dumps(session.description()))
-    assert [frame["step"] for frame in data["frames"]] == [0, 10, 27]
+    early = session.state()["early"]  # where the page opens
+    assert [frame["step"] for frame in data["frames"]] == sorted({0, early, 10, 27})
     for frame in data["frames"]:
         parameters, statistics, *_ = expected[frame["step"]]
         assert np.array_equal(unpacked(frame["parameters"]), parameters)
         assert np.array_equal(unpacked(frame["statistics"]), statistics)
-    first, middle, newest = data["frames"]
+    first, *_, middle, newest = data["frames"]
     assert (first["moments"], middle["moments"]) == ("zeros", None)
     assert all(np.array_equal(unpacked(a), b) for a, b in zip(newest["moments"], expected[27][2:], strict=True))
-    assert middle["rate"] == trainer.history.rates[10]
+    assert middle["rate"] == trainer.history.rates[middle["step"]]
     arrays = np.load(subject.choice.name)
     assert data["samples"]["labels"] == arrays["y_test"].tolist()
     assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))
@@ -159,8 +160,9 @@ def test_what_there_is_no_room_for_stays_out(tmp_path: Path, page: Path) -> None
     session = opened(small(stripes(tmp_path / "data.npz")))
     finished(session)
     whole = single_file.file_bytes(session)
-    assert kept(single_file.file_bytes(session, budget=len(whole))) == [0, 10, 27]
-    assert kept(single_file.file_bytes(session, budget=len(whole) - 1)) == [0, 27]
+    early = session.state()["early"]
+    assert kept(single_file.file_bytes(session, budget=len(whole))) == sorted({0, early, 10, 27})
+    assert kept(single_file.file_bytes(session, budget=len(whole) - 1)) == sorted({0, early, 27} - {10})
     without = single_file.file_bytes(session, budget=0)
     assert kept(without) == [0, 27]
     least = single_file.file_bytes(session, budget=0, limit=len(without) - 1)

@@ -1,5 +1,6 @@
 """Training in the self-contained file, opened from disk without a network."""
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     slider = page.locator(".train-slider")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    until(page, lambda: "Showing step 10" in page.inner_text(".train-past"))
+    until(page, lambda: re.search(r"Showing step [1-9]", page.inner_text(".train-past")))
     page.click(".train-one")
     until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
     slider.focus()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from chainrule.training.loop import Trainer
+from chainrule.web.gradients import Gradients
 from chainrule.web.norms import Gauge, Norms
 from chainrule.web.priority import lower_priority
 from chainrule.web.replaying import Cancelled, Replayer
@@ -30,9 +31,9 @@ class NormBackfill:
     busy    whether the machine is needed for training
     """
 
-    def __init__(self, replayer: Replayer, norms: Norms, busy: Callable[[], bool]) -> None:
+    def __init__(self, replayer: Replayer, norms: Norms, gradients: Gradients, busy: Callable[[], bool]) -> None:
         self._replayer, self._norms, self._busy = replayer, norms, busy
-        self._gauge = Gauge(replayer.twin)
+        self._gauge = Gauge(replayer.twin, gradients)
         self._left: list[int] = []
         self.total = 0
         self._seen = self._asked = -AWAY

@@ -12,6 +12,7 @@ from chainrule.engines import CompiledPlan
 from chainrule.interpreter import Interpreter
 from chainrule.network import Network
 from chainrule.training.loop import Trainer
+from chainrule.web.gradients import Gradients
 
 INTERVAL = 0.05  # seconds between two measurements
 SHARE = 10  # a measurement may take a tenth of the time
@@ -19,10 +20,14 @@ MOST = 4096  # measurements kept; beyond that, every second one is dropped
 
 
 class Gauge:
-    """Measures the norm of each layer's gradient at a trainer's next step, in a workspace of its own."""
+    """Measures the norm of each layer's gradient at a trainer's next step, in a workspace of its own.
 
-    def __init__(self, trainer: Trainer) -> None:
+    gradients   where the gradients themselves are kept
+    """
+
+    def __init__(self, trainer: Trainer, gradients: Gradients) -> None:
         self._trainer = trainer
+        self._gradients = gradients
         self._spans = _spans(trainer.network)
         self._compiled: CompiledPlan | None = None
 
@@ -35,6 +40,7 @@ class Gauge:
         """Measure the norms of the next step; the caller must hold the trainer between steps."""
         trainer, step = self._trainer, len(self._trainer.history)
         gradient = self._compile().gradients(*trainer.batch(step), seed=trainer.recipe.seed, step=step + 1)[2]
+        self._gradients.keep(step, gradient)
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 
     def _compile(self) -> CompiledPlan:

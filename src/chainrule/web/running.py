@@ -12,6 +12,7 @@ from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
 from chainrule.web.frame_pairs import FramePairs
 from chainrule.web.frames import Frame
+from chainrule.web.gradients import Gradients
 from chainrule.web.norm_backfill import NormBackfill
 from chainrule.web.norms import Gauge, Norms
 from chainrule.web.priority import lower_priority
@@ -35,12 +36,13 @@ class Running(Callback):
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
         self.step_replay = StepReplay(self.replayer)
-        self._gauge, self._pairs = Gauge(trainer), FramePairs(timeline)
+        self.gradients = Gradients()
+        self._gauge, self._pairs = Gauge(trainer, self.gradients), FramePairs(timeline)
         self.norms = Norms(self._gauge.layers)
         self.message = ""
         self._first = first
         self._goal = 0
-        self.backfill = NormBackfill(self.replayer, self.norms, lambda: self.active)
+        self.backfill = NormBackfill(self.replayer, self.norms, self.gradients, lambda: self.active)
         self.backfill.begin(len(trainer.history))
         self._taking = self._restart = self._closed = False
         self._lock, self._waiting = threading.Lock(), threading.Lock()
@@ -168,6 +170,7 @@ class Running(Callback):
             self.timeline.forget(self._first)
             self.backfill.forget()
             self.norms.clear()
+            self.gradients.clear()
             self.message = ""
 
     def begin(self, trainer: Trainer) -> None:

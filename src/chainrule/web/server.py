@@ -43,6 +43,7 @@ def application(session: Session, key: Key) -> ASGIApp:
         "/api/training": _state,
         "/api/training/series": _series,
         "/api/training/norms": _norms,
+        "/api/training/past": _past,
     }
     routes = [Route(path, answer, methods=["GET"]) for path, answer in asked.items()]
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
@@ -117,10 +118,7 @@ async def _step(request: Request) -> Response:
 
 
 async def _contributions(request: Request) -> Response:
-    session, step, index = _session(request), _number(request, "step") or 0, _number(request, "index") or 0
-    name = request.query_params.get("name", "")
-    if name not in session.subject.model.layout:
-        raise HTTPException(404, f"there is no parameter {name[:40]!r}")
+    session, step, (name, index) = _session(request), _number(request, "step") or 0, _entry(request)
     await _until(session.loaded.is_set, request)
     found = await _unless_left(request, lambda cancelled: session.contributions(step, name, index, cancelled))
     return JSONResponse(files.without_nonfinite(found))
@@ -161,6 +159,12 @@ async def _norms(request: Request) -> Response:
     return JSONResponse(_session(request).norms())
 
 
+async def _past(request: Request) -> Response:
+    session, (name, index) = _session(request), _entry(request)
+    await _until(session.loaded.is_set, request)
+    return JSONResponse(await in_thread(lambda: session.past(name, index)))
+
+
 async def _command(request: Request) -> Response:
     name = request.path_params["command"]
     if name not in COMMANDS:
@@ -198,6 +202,14 @@ def _number(request: Request, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
         raise HTTPException(400, f"{name}={text[:40]}: expected a whole number")
     return int(text)
+
+
+def _entry(request: Request) -> tuple[str, int]:
+    """Return the parameter that the query names, and the flat index of an entry of it."""
+    name = request.query_params.get("name", "")
+    if name not in _session(request).subject.model.layout:
+        raise HTTPException(404, f"there is no parameter {name[:40]!r}")
+    return name, _number(request, "index") or 0
 
 
 async def _until(ready: Callable[[], bool], request: Request) -> None:

@@ -14,6 +14,7 @@ from chainrule.training.samples import Samples
 from chainrule.web import frames, notices, sample_images, subjects
 from chainrule.web.batch_steps import BatchStep
 from chainrule.web.description import describe
+from chainrule.web.early_step import early_step
 from chainrule.web.frames import Frame
 from chainrule.web.running import Running
 from chainrule.web.sample_images import SampleImages
@@ -126,10 +127,12 @@ class Session:
             "newest": step,
         }
         best = None if trainer is None else notices.best_step(trainer)
+        early = None if running is None else early_step(running.trainer.history.losses)
         surveyed = running.backfill if running is not None and running.backfill.total else None
         return {
             **state,
             **({} if best is None else {"best": best}),
+            **({} if early is None or early >= step else {"early": early}),
             **({} if surveyed is None else {"survey": {"measured": surveyed.measured, "of": surveyed.total}}),
         }
 
@@ -156,6 +159,31 @@ class Session:
         """Return all measured norms; those of earlier steps may follow later."""
         steps, norms = ([], {}) if self._running is None else self._running.norms.since(0)
         return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
+
+    def past(self, name: str, index: int) -> dict[str, Any]:
+        """Return an entry of a parameter at the steps that are stored; see `Past` in page/types.js."""
+        running, model = self._running, self.subject.model
+        first, last = model.learnt.get(name, (0, 0))
+        place = first + index
+        if place >= last:
+            raise DataError(f"{name} has no past at {index}")
+        stored = [self._first, self._opened] if running is None else [*running.timeline.frames(), running.frame()]
+        known = {frame.step: frame for frame in stored}
+        kept = [known[step] for step in sorted(known)]
+        names = self.subject.recipe.optimizer.moments
+        moments = {
+            moment: [None if frame.moments is None else float(frame.moments[at][place]) for frame in kept]
+            for at, moment in enumerate(names)
+        }
+        steps, gradients = ([], []) if running is None else running.gradients.of(place)
+        backfill = running is not None and running.backfill.measured < running.backfill.total
+        found = {
+            "steps": [frame.step for frame in kept],
+            "values": [float(frame.parameters[place]) for frame in kept],
+            "moments": moments,
+            "gradients": gradients,
+        }
+        return {**files.without_nonfinite(found), "gradient_steps": steps, "growing": backfill}
 
     def series(self, after: int) -> dict[str, Any]:
         """Return losses, measures and norms of the steps after `after`; see `Series` in page/types.js."""

@@ -43,7 +43,7 @@ from chainrule.web.subjects import PageSubject
 FORMAT = 1
 BUDGET = 3_000_000  # size in bytes up to which keyframes are added
 LIMIT = 20_000_000  # largest size in bytes of a file
-KEYFRAMES = (100, 10, 1000)  # steps, by priority
+KEYFRAMES = (100, 10, 1000)  # steps, by priority, after the one at which the page opens
 SURVEY = 40.0  # seconds that measuring norms may take
 PICTURES, PICTURE_BYTES = 60, 400_000  # at most
 
@@ -83,7 +83,8 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
     walked = {stop["step"] for stop in session.subject.walk}
-    for frame in _keyframes(session, newest.step, walked):
+    early = session.state().get("early")
+    for frame in _keyframes(session, newest.step, walked, early):
         more = [*kept, _packed(frame)]
         larger = _assemble(page, session, more)
         if len(larger) > (limit if frame.step in walked else budget):
@@ -92,10 +93,10 @@ def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> by
     return content
 
 
-def _keyframes(session: Session, newest: int, walked: set[int | None]) -> Iterable[Frame]:
+def _keyframes(session: Session, newest: int, walked: set[int | None], early: int | None) -> Iterable[Frame]:
     """Yield frames without moments: those that a teacher's walk shows, then some from the beginning of training."""
-    for step in dict.fromkeys([*sorted(step for step in walked if step), *KEYFRAMES]):
-        found = _frame(session, step) if step < newest else None
+    for step in dict.fromkeys([*sorted(step for step in walked if step), early, *KEYFRAMES]):
+        found = _frame(session, step) if step and step < newest else None
         if found is not None:
             yield replace(found, moments=None)
 

@@ -58,6 +58,12 @@ class Timeline:
             found = max((place for place in known if place <= step), default=None)
             return None if found is None else known[found]
 
+    def frames(self) -> list[Frame]:
+        """Return all stored frames, by step."""
+        with self._lock:
+            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            return [known[step] for step in sorted(known)]
+
     def forget(self, first: Frame) -> None:
         """Start over with one pinned frame."""
         with self._lock:

@@ -4,6 +4,7 @@ import { showBanner, hideBanner } from "./banner.js";
 import { sizeOf } from "./engine/tensor.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
+import { openingPlace } from "./start_here.js";
 import { Following } from "./training_poll.js";
 import { lackingWords, lacks } from "./update_availability.js";
 import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
@@ -38,6 +39,8 @@ export class Application {
   alone = null;
   /** @type {BatchStep | null} */
   #batch = null;
+  /** @type {Source} */
+  #given; // whose requests change no state of this page
   #nudged = false;
   #deferred = false; // whether the step of training is to be shown once training is known to pause
   #listeners = new Listeners();
@@ -56,6 +59,7 @@ export class Application {
    */
   constructor(source, description) {
     this.description = description;
+    this.#given = source;
     this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.showError("trace", error));
     this.following = new Following(
       source.training,
@@ -77,8 +81,8 @@ export class Application {
 
   /** Opens what the address names and begins to follow the training. */
   async begin() {
-    const { start } = this.description;
-    if (!location.hash && start) history.replaceState(null, "", start);
+    const opening = location.hash || (await this.#opening());
+    if (!location.hash) history.replaceState(null, "", opening); // the reader may have gone somewhere meanwhile
     await this.#arrive();
     this.following.begin();
   }
@@ -143,6 +147,14 @@ export class Application {
   showError(kind, error) {
     if (error instanceof Unreachable) this.#onLost(error);
     else showBanner(kind, wordsOf(error));
+  }
+
+  /** Returns the address at which the page opens where none is given. */
+  async #opening() {
+    const { start } = this.description;
+    if (start) return start;
+    const chosen = await openingPlace(this.#given, this.description).catch(() => ({})); // what fails is reported where it is shown
+    return address({ ...START, ...chosen });
   }
 
   async #arrive() {
@@ -322,6 +334,7 @@ function bindSource(source) {
     samples: () => source.samples(),
     batchStep: (/** @type {number} */ step) => source.batchStep(step),
     contributions: (/** @type {[number, string, number]} */ ...cell) => source.contributions(...cell),
+    past: (/** @type {string} */ name, /** @type {number} */ index) => source.past(name, index),
   };
 }
 

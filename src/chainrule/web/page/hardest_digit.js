@@ -3,12 +3,11 @@
 import { button, createElement } from "./elements.js";
 import { formatNumber } from "./explain/numbers.js";
 import { hasUpdate } from "./update_availability.js";
-import { sampleOf } from "./source/samples.js";
+import { tellingImage } from "./telling_image.js";
 
 /** @typedef {import("./types.js").App} App */
 
 const SURE = 0.01; // a loss below this
-const AT_ONCE = 12; // images evaluated between two frames of the screen
 
 /** @param {App} app @param {HTMLElement} instead  the text shown otherwise; the notice is placed after it */
 export function mountHardest(app, instead) {
@@ -31,12 +30,5 @@ export function mountHardest(app, instead) {
 
 /** @param {App} app */
 async function goToHardest(app) {
-  const samples = await app.source.samples();
-  let [hardest, least] = [0, Infinity];
-  for (let i = 0; i < samples.count; i += 1) {
-    if (i % AT_ONCE === AT_ONCE - 1) await new Promise(requestAnimationFrame);
-    const right = app.answer(sampleOf(samples, i))?.[samples.labels[i]] ?? Infinity;
-    if (right < least) [hardest, least] = [i, right];
-  }
-  app.go({ sample: hardest });
+  if (app.trace) app.go({ sample: await tellingImage(app.description, app.trace.frame, await app.source.samples()) });
 }

@@ -3,7 +3,7 @@
 import { button, createElement } from "./elements.js";
 import { mountStart } from "./start_here.js";
 import { mountHardest } from "./hardest_digit.js";
-import { hasUpdate, lackingWords } from "./update_availability.js";
+import { hasUpdate, lackingWords, lastStep } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -23,14 +23,16 @@ export function mountPhases(app) {
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
   const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = createElement("p", { class: "phase-words" });
+  const last = lastStepLink(app);
   const whose = stepSwitch(app);
   const start = createElement("div", { class: "way-in" });
   mountStart(app, start);
-  row.append(group, whose.element, start, words, createElement("div", { id: "legend" }));
+  row.append(group, whose.element, start, words, last.element, createElement("div", { id: "legend" }));
   mountHardest(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
     whose.update();
+    last.update();
     words.textContent = app.place.phase === "update" && app.trace ? updateWords(app, app.trace) : WORDS[app.place.phase];
   };
   app.listen("place", update);
@@ -62,6 +64,18 @@ function stepSwitch(app) {
     update() {
       element.hidden = app.place.phase !== "update";
       buttons.forEach((each, at) => each.setAttribute("aria-pressed", String(app.place.alone === Boolean(at))));
+    },
+  };
+}
+
+/** Where training has ended, leads to the last step that it took. @param {App} app */
+function lastStepLink(app) {
+  const element = button("Show the last step that training took", () => app.go({ step: lastStep(app) }), { class: "link last-step" });
+  return {
+    element,
+    update() {
+      const ended = lastStep(app) !== null && app.trace?.frame.step === app.training?.newest;
+      element.hidden = app.place.phase !== "update" || app.place.alone || !ended;
     },
   };
 }

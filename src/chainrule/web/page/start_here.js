@@ -1,20 +1,22 @@
-/** The way in: an image that the network gets wrong, early in training, and a weight with a large gradient there. */
+/**
+ * The way in: the page opens early in training, on an image that the network gets wrong, and leads to a weight with a
+ * large gradient there.
+ */
 
 import { button, createElement } from "./elements.js";
 import { gradientName } from "./engine/interpreter.js";
 import { unravel } from "./engine/tensor.js";
-import { answer } from "./engine/trace.js";
 import { named } from "./explain/naming.js";
-import { sampleOf } from "./source/samples.js";
+import { tellingImage, worthALook } from "./telling_image.js";
 import { wordsOf } from "./trouble.js";
 
 /** @typedef {import("./types.js").App} App */
+/** @typedef {import("./types.js").Description} Description */
 /** @typedef {import("./types.js").Frame} Frame */
+/** @typedef {import("./types.js").Source} Source */
 /** @typedef {import("./types.js").Trace} Trace */
 
-const EARLY = 10; // steps
-const MOST = 60; // images looked at
-const AT_ONCE = 12; // of them between two frames of the screen
+const PATIENCE = 2500; // milliseconds for an early step to be computed; after that, it is the first one
 
 /** @param {App} app @param {HTMLElement} row */
 export function mountStart(app, row) {
@@ -29,14 +31,47 @@ export function mountStart(app, row) {
   update();
 }
 
+/**
+ * Returns where the page opens: an early step, where there is one, and an image that the network gets wrong there.
+ * @param {Source} source @param {Description} description
+ * @returns {Promise<{sample: number, step: number | null}>}
+ */
+export async function openingPlace(source, description) {
+  const samples = await source.samples(); // once they are there, earlier steps are too
+  const found = await earlyFrame(source).catch(() => null);
+  const frame = found ?? (await source.frame(null));
+  const sample = await tellingImage(description, frame, samples, worthALook(description));
+  return { sample, step: found && found.step };
+}
+
+/** Returns the frame of an early step, or of the first; null where training has not come so far. @param {Source} source */
+async function earlyFrame(source) {
+  const { training } = source;
+  const { early, newest, sparse } = await training.state();
+  if (early === undefined) return null;
+  const marked = (training.marks?.() ?? []).map(({ step }) => step).filter((step) => step > 0 && step < newest);
+  const distance = (/** @type {number} */ step) => Math.abs(step - early);
+  const step = sparse ? marked.sort((one, other) => distance(one) - distance(other))[0] : early;
+  if (step === undefined) return null;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), PATIENCE);
+  try {
+    return await source.frame(step, late.signal);
+  } catch (error) {
+    if (late.signal.aborted) return source.frame(0);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** @param {App} app @param {HTMLButtonElement} pressed */
 async function start(app, pressed) {
   pressed.disabled = true;
   try {
-    const step = await earlyStep(app);
-    const frame = await app.source.frame(step);
-    const sample = await wrongest(app, frame);
-    const shown = () => app.trace?.frame.step === frame.step && app.trace.picture.from === `sample ${sample}`;
+    const { sample, step } = await openingPlace(app.source, app.description);
+    const from = `sample ${sample}`;
+    const shown = () => app.place.step === step && (step === null || app.trace?.frame.step === step) && app.trace?.picture.from === from;
     let waiting = true;
     const choose = () => {
       if (!waiting || !shown() || !app.trace) return;
@@ -51,39 +86,6 @@ async function start(app, pressed) {
   } finally {
     pressed.disabled = false;
   }
-}
-
-/** Returns an early step that can be shown; null: the newest. @param {App} app */
-async function earlyStep(app) {
-  const { training, source } = app;
-  if (!training?.sparse && !training?.steps) return null; // nothing is known of earlier steps
-  const marks = training?.sparse ? (source.training.marks?.() ?? []).map(({ step }) => step).filter((step) => step > 0) : [EARLY];
-  const early = Math.min(...marks.filter((step) => step < (training?.newest ?? 0)));
-  if (!Number.isFinite(early)) return null;
-  return source.frame(early).then(
-    () => early,
-    () => null, // earlier steps cannot be computed here
-  );
-}
-
-/**
- * Returns the image with the largest gradient at several scores: wrong, and undecided between some classes.
- * @param {App} app @param {Frame} frame
- */
-async function wrongest(app, frame) {
-  const samples = await app.source.samples();
-  let [best, most] = [0, -Infinity];
-  for (let i = 0; i < Math.min(MOST, samples.count); i += 1) {
-    if (i % AT_ONCE === AT_ONCE - 1) await new Promise(requestAnimationFrame);
-    const p = answer(app.description, frame, sampleOf(samples, i)).probabilities;
-    const right = samples.labels[i];
-    const isWrong = p.length > 1 && p.indexOf(Math.max(...p)) !== right;
-    const gradient = p.reduce((sum, each, k) => sum + Math.abs(each - (k === right ? 1 : 0)), 0);
-    const classes = 1 / p.reduce((sum, each) => sum + each * each, 0); // among which it is undecided
-    const score = (isWrong ? 10 : 0) + gradient + Math.min(classes, 4) / 4;
-    if (score > most) [best, most] = [i, score];
-  }
-  return best;
 }
 
 /** Returns the weight with the largest gradient: of the second convolution, or else the last. @param {Trace} trace */

@@ -107,10 +107,10 @@
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
- *   history?: string, origin?: number, sparse?: boolean, best?: number, survey?: {measured: number, of: number},
+ *   history?: string, origin?: number, sparse?: boolean, best?: number, early?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
  *   history, where there are several; origin: its first step (else 0); sparse: only marked steps can be viewed;
- *   best: the step whose weights the run keeps; survey: of the steps to measure that were taken before the page was
+ *   best: the step whose weights the run keeps; early: one soon after the loss began to fall; survey: of the steps to measure that were taken before the page was
  *   opened, how many the server has measured
  * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
  * @typedef {{name: string, words: string}} History  one history of training, and its label
@@ -129,17 +129,25 @@
  * }} Training  about: a description of the training data; norms: all known ones, where a survey adds to them;
  *   histories: those that can be opened; open: opens one; begin: starts another one from a step of the open one
  *
+ * @typedef {{
+ *   steps: number[], values: (number | null)[], moments: Record<string, (number | null)[]>,
+ *   gradient_steps: number[], gradients: (number | null)[], growing: boolean,
+ * }} Past  of one entry of a parameter: its value and moments at the steps whose frames are stored, and the gradient of
+ *   the batch at those where it was measured; growing: whether more steps are being measured
+ *
  * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  images to choose from, one after the other
  *
  * @typedef {{
  *   description(): Promise<Description>,
- *   frame(step: number | null): Promise<Frame>,
+ *   frame(step: number | null, signal?: AbortSignal): Promise<Frame>,
  *   samples(): Promise<Samples>,
  *   batchStep(step: number): Promise<BatchStep>,
  *   contributions(step: number, name: string, index: number): Promise<number[]>,
+ *   past(name: string, index: number): Promise<Past>,
  *   training: Training,
  * }} Source  provides the page with a network: the server, or the file that contains the page. batchStep: the step of
- *   training after that of a frame; contributions: of each image of its batch to the gradient of one entry of a parameter
+ *   training after that of a frame; contributions: of each image of its batch to the gradient of one entry of a parameter;
+ *   past: of one entry of a parameter, over the steps of the open history
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,

@@ -9,6 +9,12 @@ export function hasUpdate(trace) {
   return trace.batch !== null || knowsUpdate(trace.description, trace.frame);
 }
 
+/** Returns the step that training took last, where it has ended; null where it may go on. @param {import("./types.js").App} app */
+export function lastStep({ training }) {
+  const ended = training && !training.sparse && training.newest > 0 && training.newest === training.steps;
+  return ended ? training.newest - 1 : null;
+}
+
 /** Returns why the update cannot be shown. @param {Trace} trace */
 export function lackingWords(trace) {
   const step = trace.frame.step.toLocaleString("en");

@@ -32,7 +32,7 @@ function drawn(node, level) {
     case "number":
       return number(node.text, level);
     case "name":
-      return name(node.text);
+      return called(name(node.text), node.text, level);
     case "mark":
       return sign(node.text, node.form, level);
     case "space":
@@ -59,6 +59,12 @@ function drawn(node, level) {
     case "big":
       return big(node.text, node.below);
   }
+}
+
+/** Notes the name of a tensor, without the mark above it; letters in an index are none. @param {MathMLElement} made @param {string} text @param {Level} level */
+function called(made, text, level) {
+  if (level === "line") made.setAttribute("data-name", text.normalize("NFD").replace(/\p{M}/gu, ""));
+  return made;
 }
 
 /** @param {boolean} words */

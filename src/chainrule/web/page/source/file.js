@@ -29,6 +29,7 @@ async function opened(data) {
     frame: (step) => training.frame(step),
     samples: async () => samples,
     batchStep: (step) => training.batchStep(step),
+    past: (name, index) => training.past(name, index),
     contributions: (step, name, index) => training.contributions(step, name, index),
     training,
   };

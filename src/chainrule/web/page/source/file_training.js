@@ -3,7 +3,7 @@
  * the data, and the file contains the network at some of them. The page's history starts at one of those steps when the
  * reader asks for it: its steps are taken here, on the images in the file.
  *
- * @import {BatchStep, Description, Frame, History, Mark, Series, Training, TrainingState} from "../types.js"
+ * @import {BatchStep, Description, Frame, History, Mark, Past, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./page_course.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
@@ -11,6 +11,7 @@
  * }} Contents  of the file; frames: in the order of their steps, the newest last
  */
 import { batchSize } from "./batches.js";
+import { pastOf } from "./keyframes.js";
 import { PageCourse } from "./page_course.js";
 
 const ELSEWHERE = "this file does not hold the images that the steps of the run were taken on";
@@ -32,8 +33,8 @@ export class FileTraining {
 
   async state() {
     if (this.opened) return this.opened.state();
-    const { step, steps, epochSteps } = this.contents.training;
-    return { step, steps, epochSteps, running: false, message: "", newest: step, history: "run", origin: 0, sparse: true };
+    const { step, steps, epochSteps, early } = this.contents.training;
+    return { step, steps, epochSteps, early, running: false, message: "", newest: step, history: "run", origin: 0, sparse: true };
   }
 
   /** @param {number} after @returns {Promise<Series>} */
@@ -139,6 +140,13 @@ export class FileTraining {
   async contributions(step, name, index) {
     if (!this.opened) throw new Error(ELSEWHERE);
     return this.opened.contributions(step, name, index);
+  }
+
+  /** @param {string} name @param {number} index @returns {Promise<Past>} */
+  async past(name, index) {
+    const { description, frames } = this.contents;
+    const place = description.layout[name][0] + index;
+    return this.opened ? this.opened.past(place) : pastOf(frames, place, description);
   }
 
   // ------------------------------------------------------------------ implementation

@@ -2,7 +2,7 @@
  * Frames from which any later one can be recomputed to the same bits: at every multiple of a spacing, which doubles
  * when the memory limit is reached.
  *
- * @import {Frame} from "../types.js"
+ * @import {Description, Frame, Past} from "../types.js"
  */
 
 const MEMORY = 64 * 2 ** 20; // bytes
@@ -23,7 +23,12 @@ export class Keyframes {
 
   /** The steps of all keyframes, in order. */
   get steps() {
-    return [this.first.step, ...this.kept.keys()].sort((one, other) => one - other);
+    return this.all.map(({ step }) => step);
+  }
+
+  /** All keyframes, in order. */
+  get all() {
+    return [this.first, ...this.kept.values()].sort((one, other) => one.step - other.step);
   }
 
   /** Returns whether a frame of this step would be kept. @param {number} step */
@@ -53,6 +58,23 @@ export class Keyframes {
     }
     return best;
   }
+}
+
+/**
+ * Returns one entry of the flat parameters at some frames, of which no gradients are stored.
+ *
+ * @param {Frame[]} frames @param {number} place @param {Description} description @returns {Past}
+ */
+export function pastOf(frames, place, { optimizer }) {
+  const moments = optimizer.moments.map((name, at) => [name, frames.map((frame) => frame.moments?.[at]?.[place] ?? null)]);
+  return {
+    steps: frames.map(({ step }) => step),
+    values: frames.map(({ parameters }) => parameters[place] ?? NaN),
+    moments: Object.fromEntries(moments),
+    gradient_steps: [],
+    gradients: [],
+    growing: false,
+  };
 }
 
 /** @param {Frame} frame */

@@ -1,7 +1,7 @@
 /**
  * A history of training on this page, as seen by the page: the requests sent to the worker and its answers.
  *
- * @import {BatchStep, Description, Frame, Series, TrainingState} from "../types.js"
+ * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
  * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
  * @typedef {{
  *   send(request: Request): void, close(): void,
@@ -98,6 +98,14 @@ export class PageCourse {
     const { contributions } = await this.ask({ kind: "contributions", step, name, index });
     if (!contributions) throw new Error("no contributions were returned");
     return contributions;
+  }
+
+  /** @param {number} index  in the flat parameters @returns {Promise<Past>} */
+  async past(index) {
+    await this.begun;
+    const { past } = await this.ask({ kind: "past", index });
+    if (!past) throw new Error("no past was returned");
+    return past;
   }
 
   /** @param {number} after @returns {Series} */

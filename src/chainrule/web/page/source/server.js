@@ -5,6 +5,7 @@
 /** @typedef {import("../types.js").Description} Description */
 /** @typedef {import("../types.js").TrainingState} TrainingState */
 /** @typedef {import("../types.js").Series} Series */
+/** @typedef {import("../types.js").Past} Past */
 /** @typedef {import("../types.js").Training} Training */
 /** @typedef {import("../types.js").Samples} Samples */
 
@@ -21,9 +22,9 @@ export class ServerSource {
     return (await asked("api/description")).json();
   }
 
-  /** @param {number | null} step  null: the newest */
-  async frame(step) {
-    const answer = await asked(step === null ? "api/frame" : `api/frame?step=${step}`);
+  /** @param {number | null} step  null: the newest @param {AbortSignal} [signal] */
+  async frame(step, signal) {
+    const answer = await asked(step === null ? "api/frame" : `api/frame?step=${step}`, { signal });
     return readFrame(await answer.arrayBuffer());
   }
 
@@ -39,6 +40,11 @@ export class ServerSource {
     const query = new URLSearchParams({ step: String(step), name, index: String(index) });
     const found = await (await asked(`api/step/contributions?${query}`)).json();
     return found.map((/** @type {number | null} */ each) => each ?? NaN);
+  }
+
+  /** @param {string} name @param {number} index @returns {Promise<Past>} */
+  async past(name, index) {
+    return (await asked(`api/training/past?${new URLSearchParams({ name, index: String(index) })}`)).json();
   }
 
   samples() {

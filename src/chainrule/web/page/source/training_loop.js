@@ -2,17 +2,18 @@
  * The training loop of the page: takes one step after another and handles requests in between. It keeps keyframes and
  * recomputes the frame of any step from the keyframe before it.
  *
- * @import {BatchStep, Description, Frame} from "../types.js"
+ * @import {BatchStep, Description, Frame, Past} from "../types.js"
  * @import {Interpreter} from "../engine/interpreter.js"
  * @typedef {import("../types.js").Samples} Samples
  * @typedef {{
- *   id: number, kind: "begin" | "until" | "frame" | "step" | "contributions",
+ *   id: number, kind: "begin" | "until" | "frame" | "past" | "step" | "contributions",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
  *   name?: string, index?: number,
- * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop); frame: of a step;
+ * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop);
+ *   frame: of a step; past: of the flat parameter `index` at the keyframes;
  *   step: the one after that frame; contributions: of each image of its batch to the gradient of an entry of a parameter
  * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
- * @typedef {{frame?: Frame, batchStep?: BatchStep, contributions?: number[]}} Content
+ * @typedef {{frame?: Frame, past?: Past, batchStep?: BatchStep, contributions?: number[]}} Content
  * @typedef {Content & {id: number, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
  *   to a request by its id, or a report: the steps taken, and the steps of the keyframes
  */
@@ -21,7 +22,7 @@ import { Trainer } from "../engine/training.js";
 import { clipping, squares } from "../engine/updating.js";
 import { wordsOf } from "../trouble.js";
 import { batch } from "./batches.js";
-import { Keyframes } from "./keyframes.js";
+import { Keyframes, pastOf } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
 
 const NEWS = 100; // milliseconds between two reports
@@ -54,6 +55,7 @@ export class TrainingLoop {
     try {
       if (request.kind === "begin") this.begin(request);
       else if (request.kind === "until") this.go(request);
+      else if (request.kind === "past") this.answer({ id: request.id, past: this.past(request) });
       else this.find(request, this.wanted(request));
     } catch (error) {
       this.answer({ id: request.id, error: wordsOf(error) });
@@ -124,6 +126,14 @@ export class TrainingLoop {
     const known = this.keyframes.before(step);
     this.replays.push({ id, to: step, step: known.step, trainer: new Trainer(this.task.description, known), content });
     this.wake();
+  }
+
+  /** @param {Request} request */
+  past({ index = 0 }) {
+    if (!this.task || !this.trainer || !this.keyframes) throw new Error("no training has begun");
+    const newest = this.trainer.frame();
+    const kept = this.keyframes.all.filter(({ step }) => step !== newest.step);
+    return pastOf([...kept, newest], index, this.task.description);
   }
 
   /** Cancels all training and replays. */

@@ -2,6 +2,7 @@ import { primal } from "../../engine/interpreter.js";
 import { layered, parted } from "../../explain/naming.js";
 import { mathml } from "../../equations/mathml.js";
 import { createElement } from "../../elements.js";
+import { markLetters } from "./letters.js";
 
 const LONG = 24;
 
@@ -9,9 +10,9 @@ const LONG = 24;
  * Shows the equation in symbols, with the cell's indices, and in words.
  *
  * @typedef {import("../../types.js").Explanation} Explanation
- * @param {Explanation} explanation
+ * @param {Explanation} explanation @param {import("./letters.js").Letter[]} letters @param {(cell: string | null) => void} hover
  */
-export function equationOf(explanation) {
+export function equationOf(explanation, letters, hover) {
   const { symbols, here, words } = explanation;
   const made = createElement("div", { class: "made-equations" });
   if (symbols) made.append(line("made-equation", symbols));
@@ -19,6 +20,7 @@ export function equationOf(explanation) {
   const gradients = gradientNames(explanation);
   if (gradients.length) made.append(createElement("p", { class: "made-caption made-gradients" }, gradients.join(", ")));
   made.append(createElement("p", { class: "made-words" }, words));
+  markLetters(made, letters, hover);
   return made;
 }
 

@@ -1,6 +1,7 @@
 import { parted } from "../../explain/naming.js";
 import { button, createElement } from "../../elements.js";
 import { cellLink } from "./links.js";
+import { pastOf } from "./past.js";
 import { onward, relatives } from "./relatives.js";
 
 /**
@@ -80,6 +81,8 @@ export function waysOf(making) {
   if (like.length > 1) made.append(likeSwitch(making, like));
   const after = like.find(({ cell }) => parted(cell).tensor.endsWith(".update"))?.cell;
   if (after && after !== explanation.cell) made.append(cellLink(making, after, "Why did this weight change?", "made-why-link"));
+  const past = pastOf(making);
+  if (past) made.append(past);
   if (ways.length) made.append(onwardLinks(making, ways));
   return made;
 }

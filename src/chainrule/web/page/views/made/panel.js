@@ -3,6 +3,7 @@ import { controlsOf } from "./controls.js";
 import { createElement } from "../../elements.js";
 import { equationOf } from "./equation.js";
 import { pathBar, titleOf, waysOf } from "./head.js";
+import { lettersOf } from "./letters.js";
 import { Player } from "./player.js";
 import { Sequence } from "./sequence.js";
 import { sourcesOf } from "./sources.js";
@@ -54,7 +55,7 @@ export class Panel {
       "div",
       { class: "made-text" },
       createElement("div", { class: "made-head" }, this.title, waysOf(making)),
-      equationOf(making.explanation),
+      equationOf(making.explanation, lettersOf(making.explanation), making.hover),
     );
     const show = createElement("div", { class: "made-show" }, this.stage.element, this.controls.element);
     const foot = createElement(

@@ -22,7 +22,7 @@ export function relatives(trace, cell) {
   const { tensor, index } = parted(cell);
   const { layer, rest } = layered(tensor);
   const prefix = layer ? `${layer}.` : "";
-  const base = rest.replace(/^d([^_]*)(?:_.*)?$/u, "$1").replace(/\.\w+$/u, ""); // dy_conv2 is a part of dy
+  const base = baseOf(rest);
   const moments = trace.description.optimizer.moments;
   const names =
     base === "y" || base === "x"
@@ -42,6 +42,11 @@ export function relatives(trace, cell) {
     const shape = trace.values.get(prefix + name)?.shape;
     return shape && shape.length === index.length ? [{ cell: named(prefix + name, index), words }] : [];
   });
+}
+
+/** Returns the name without its part in the step: w of dw, w.g and w.update, y of dy_conv2. @param {string} rest */
+export function baseOf(rest) {
+  return rest.replace(/^d([^_]*)(?:_.*)?$/u, "$1").replace(/\.\w+$/u, "");
 }
 
 /** Returns the cells computed from a cell. @param {Trace} trace @param {string} cell @returns {Way[]} */

@@ -6,13 +6,14 @@ import { sourcesOf } from "../../explain/dependencies.js";
 import { layered, named, parted } from "../../explain/naming.js";
 import { table } from "../../style/scale.js";
 import { scaleOfTensor } from "./colours.js";
+import { lettersOf } from "./letters.js";
 import { cellLink } from "./links.js";
 
 /**
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("../../types.js").Box} Box
- * @typedef {import("./links.js").Follower & {trace: Trace}} Making
+ * @typedef {import("./links.js").Follower & {trace: Trace, explanation: import("../../types.js").Explanation}} Making
  * @typedef {{name: string, tensor: string, cell: string | null, box: Box | null}} Station
  *   cell: that of the path in this layer; box: the values from which the last cell of the path was computed
  */
@@ -34,7 +35,15 @@ export class Strip {
     const stations = this.#stations(trace, path);
     const last = path[path.length - 1];
     const here = layerOf(last);
-    this.list.replaceChildren(...stations.map((station) => item(making, station, station.name === here)));
+    const letters = lettersOf(making.explanation);
+    this.list.replaceChildren(
+      ...stations.map((station) => {
+        const made = item(making, station, station.name === here);
+        const letter = letters.find(({ tensor }) => tensor === station.tensor);
+        if (letter) made.dataset.slot = String(letter.slot);
+        return made;
+      }),
+    );
     const lit = path.map((cell) => stations.findIndex(({ name }) => name === layerOf(cell)));
     this.#join(lit);
     const current = this.list.children[lit[lit.length - 1]];

@@ -4,7 +4,9 @@ import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { createElement } from "../../elements.js";
 import { wordsOf } from "../../trouble.js";
+import { lastStep } from "../../update_availability.js";
 import { keysOf } from "./keys.js";
+import { lightLetters } from "./letters.js";
 import { Panel } from "./panel.js";
 import { followWindow } from "./stage/room.js";
 import { walked } from "../../path.js";
@@ -43,6 +45,7 @@ class View {
     this.scheduled = 0;
     this.nudged = false; // whether the cell of the panel has been given another value
     this.strip = new Strip(app.description);
+    lightLetters(element);
     this.before = 0; // where the page was scrolled to when the panel was opened
     keysOf(
       element,
@@ -132,6 +135,9 @@ class View {
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
       nudge: (/** @type {import("../../types.js").Nudge | null} */ change) => app.nudge(change),
       contributions: (/** @type {[number, string, number]} */ ...of) => app.source.contributions(...of),
+      past: (/** @type {[string, number]} */ ...of) => app.source.past(...of),
+      goTo: (/** @type {number} */ step) => app.go({ step: step === app.training?.newest ? null : step }),
+      last: lastStep(app),
       show: (/** @type {import("../../types.js").Picture} */ picture, /** @type {string} */ at) => this.#show(picture, at),
       href: (/** @type {string} */ cell) => address({ ...app.place, ...towards(cell) }),
     };

@@ -9,12 +9,14 @@ import { brief, epochWords, measured, measureWords, Speed, stepWords, whole } fr
 export class Controls {
   /**
    * @param {Training} training @param {() => number} shown  returns the step shown
+   * @param {() => void} begin  called before steps are taken
    * @param {(error: unknown) => void} failed @param {string} measure
    */
-  constructor(training, shown, failed, measure) {
+  constructor(training, shown, begin, failed, measure) {
     this.measure = measure;
     this.training = training;
     this.shown = shown;
+    this.begin = begin;
     this.failed = failed;
     this.speed = new Speed();
     /** @type {TrainingState | null} */
@@ -70,6 +72,7 @@ export class Controls {
       if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
       await this.training.begin?.(step);
     }
+    this.begin();
     await act();
   }
 

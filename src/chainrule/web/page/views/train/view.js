@@ -38,7 +38,7 @@ class View {
     this.palette = new Palette(element, () => this.recoloured());
     this.histories = new Histories(training, failed);
     const { measure } = app.description;
-    this.controls = new Controls(training, () => this.shown, failed, measure);
+    this.controls = new Controls(training, () => this.shown, () => this.go(null), failed, measure);
     this.past = new Past(() => this.go(null));
     this.timeline = new Timeline((step) => this.go(step));
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step), measure);

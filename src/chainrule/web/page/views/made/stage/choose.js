@@ -13,7 +13,7 @@ import { productStage } from "./products.js";
 import { routedStage } from "./routed.js";
 import { stepStage } from "./steps.js";
 import { sumStage } from "./sum.js";
-import { pathStage, whyStage } from "./why.js";
+import { endedStage, pathStage, whyStage } from "./why.js";
 
 /**
  * Choice of the stages for a value, by the content of its explanation.
@@ -36,7 +36,7 @@ function parts(making, chosen) {
   if (explanation.curve) return [curveStage(making), steps ?? termStage(making, chosen), pathStage(making)];
   if (explanation.terms.length) return [...sumParts(making, chosen), steps, pathStage(making)];
   if (explanation.operation === "max_pool_dx") return [routedStage(making)];
-  if (explanation.operation.endsWith("_update")) return [changeStage(making), whyStage(making), batchStage(making), steps, storedStage(making)];
+  if (explanation.operation.endsWith("_update")) return [changeStage(making), endedStage(making), whyStage(making), batchStage(making), steps, storedStage(making)];
   if (explanation.tensor.endsWith(".g")) return [batchStage(making)];
   if (isProbability(making)) return [barStage(making), steps];
   return [placeStage(making), steps ?? originStage(making)];

@@ -43,7 +43,7 @@ function opened(making, { tensor, flat, array }, gradient, slope) {
     drawing.point(now, at);
     words.textContent =
       `${cell} = ${formatNumber(now)}: loss ${formatNumber(at)}` +
-      (now === value ? "" : `, changed by ${formatNumber(at - before)}; the gradient foretells ${formatNumber(slope * (now - value))}`);
+      (now === value ? "" : `, changed by ${formatNumber(at - before)}; the gradient predicts ${formatNumber(slope * (now - value))}`);
     slider.setAttribute("aria-valuetext", words.textContent);
   };
   slider.addEventListener("input", () => {

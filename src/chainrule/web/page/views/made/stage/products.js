@@ -3,6 +3,7 @@ import { briefNumber } from "../../../numbers_brief.js";
 import { signed } from "../../../style/scale.js";
 import { scaleOfTensor } from "../colours.js";
 import { createElement } from "../../../elements.js";
+import { lettersOf } from "../letters.js";
 import { NumberGrid } from "./grid.js";
 import { layoutOf } from "./layout.js";
 import { Pages } from "./pages.js";
@@ -49,6 +50,8 @@ class Products {
     this.results = this.terms.map((term) => ({ value: term.value, cell: null, why: "" }));
     this.panels = this.#panels();
     this.where = new Where(making, this.layout);
+    const slot = this.#slot(this.where.factor);
+    if (slot) this.where.element.dataset.slot = String(slot);
     this.pages = new Pages(this.layout, this.terms, this.sequence, (page) => this.#turn(page));
     this.element = createElement(
       "div",
@@ -131,13 +134,19 @@ class Products {
     return new Plane(rows, columns, label, this.making, cellAt);
   }
 
+  /** Returns the slot of a factor's letter; null for the products. @param {number} at */
+  #slot(at) {
+    const name = this.terms[this.terms.length - 1].factors[at]?.name;
+    return lettersOf(this.making.explanation).find((letter) => letter.name === name)?.slot ?? null;
+  }
+
   #row() {
     const captions = this.panels.map(() => createElement("figcaption"));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
       const figure = createElement(
         "figure",
-        { class: at < this.wide ? "made-factor" : "made-factor product" },
+        { class: at < this.wide ? "made-factor" : "made-factor product", "data-slot": this.#slot(at) },
         captions[at],
         panel.element,
       );

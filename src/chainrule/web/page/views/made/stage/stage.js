@@ -7,10 +7,11 @@
  *   explanation: Explanation, trace: Trace, sequence: import("../sequence.js").Sequence, still: boolean, again?: boolean,
  *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
  *   contributions?(step: number, name: string, index: number): Promise<number[]>,
+ *   past?(name: string, index: number): Promise<import("../../../types.js").Past>, goTo?(step: number): void, last?: number | null,
  *   nudge?(change: import("../../../types.js").Nudge | null): void,
  *   show?(picture: import("../../../types.js").Picture, cell: string): void,
  * }} Making  the explained cell; sequence: the order of its terms; contributions: see Source; show: another image, and a cell;
- *   nudge: give a number another value; still: reduced motion is preferred; again: the same cell was shown just before
+ *   past: see Source; goTo: a step of training; last: the one that training took last, where it has ended; nudge: give a number another value; still: reduced motion is preferred; again: the same cell was shown just before
  * @typedef {{
  *   element: HTMLElement, count: number,
  *   show(done: number, stepping: boolean, quick?: boolean): void,

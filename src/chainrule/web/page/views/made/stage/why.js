@@ -3,7 +3,7 @@ import { makeTrace } from "../../../engine/trace.js";
 import { changeOf } from "../../../explain/change.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
-import { createElement } from "../../../elements.js";
+import { button, createElement } from "../../../elements.js";
 import { pathsOf } from "./paths.js";
 
 /**
@@ -34,6 +34,14 @@ export function whyStage({ explanation: { tensor, cell }, trace }) {
   });
   const head = createElement("h3", {}, `Why did it change by ${formatNumber(change.total)}?`);
   return still(createElement("section", { class: "made-why" }, head, createElement("ol", {}, ...rows)));
+}
+
+/** Says that training has ended, and leads to the last step that it took. @param {Making} making @returns {Stage | null} */
+export function endedStage({ goTo, last, trace: { batch, frame } }) {
+  if (batch || typeof last !== "number" || frame.step !== last + 1) return null;
+  const go = button("Show the last step that training took", () => goTo?.(last), { class: "link" });
+  const words = "Training has ended here: this would be a step on the shown image alone. ";
+  return still(createElement("p", { class: "made-ended" }, words, go));
 }
 
 /**

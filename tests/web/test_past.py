@@ -1,0 +1,120 @@
+"""The past of a weight on the page, its letters, and the way to the last step of training."""
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web.journey import Journey, entered, journey, smooth, waited
+
+from chainrule.explain.numbers import format_number
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+EPOCHS = 3
+CELL = "conv1.w[2,0,1,1]"
+LETTERS = ".made-equation math [data-slot], .made-factor[data-slot] > figcaption"
+COLOURS = """(letters) => [...document.querySelectorAll(letters)].map((each) => {
+    const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const bytes = (colour) => {
+      paint.fillStyle = colour;
+      paint.fillRect(0, 0, 1, 1);
+      return [...paint.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+    };
+    const style = getComputedStyle(each);
+    const ground = bytes(getComputedStyle(document.documentElement).backgroundColor);
+    return [each.closest('[data-slot]').dataset.slot, bytes(style.color), ground, style.borderBottomStyle];
+  })"""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    """Train a network to the end."""
+    subject = smooth(tmp_path_factory.mktemp("data"))
+    with journey(replace(subject, recipe=replace(subject.recipe, epochs=EPOCHS)), steps=10**6) as found:
+        yield found
+
+
+def curve(page: "Page", name: str) -> "Locator":
+    return page.locator(f'.made-past-curve[aria-label="{name} over training"]')
+
+
+def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: "Page", network: Journey) -> None:
+    entered(page, network.address, f"#/network/forward/{CELL}?sample=1")
+    steps = network.session.past("conv1.w", 0)["steps"]
+    value = curve(page, "value")
+    value.focus()
+    page.keyboard.press("Home")
+    for at in range(1, 4):
+        page.keyboard.press("ArrowRight")
+        frame = network.session.frame(steps[at], threading.Event())
+        weight = format_number(float(network.model(frame).weights["conv1.w"][2, 0, 1, 1]))
+        assert value.get_attribute("aria-valuetext") == f"step {steps[at]}: {weight}"
+    page.keyboard.press("Enter")
+    waited(page, lambda: f"step={steps[3]}" in page.url)
+    waited(page, lambda: page.locator(".made-value").inner_text() == weight)
+    box = curve(page, "value").locator("svg").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] - 1, box["y"] + 5)
+    waited(page, lambda: "step=" not in page.url)  # the newest step
+
+
+def test_where_training_has_ended_update_leads_to_its_last_step(page: "Page", network: Journey) -> None:
+    last = network.session.state()["step"] - 1
+    entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")
+    page.locator(".made-ended button").click()
+    waited(page, lambda: f"step={last}" in page.url)
+    page.wait_for_selector(".made-batch")
+    weights = network.session.frame(last + 1, threading.Event()).parameters
+    after = weights[slice(*network.session.subject.model.layout["conv1.w"])].reshape(3, 1, 3, 3)[2, 0, 1, 1]
+    assert page.locator(".made-value").inner_text() == format_number(float(after))
+    page.evaluate("location.hash = '#/network/update?sample=1'")
+    page.locator(".last-step").click()
+    waited(page, lambda: f"step={last}" in page.url)
+    waited(page, lambda: page.locator(".last-step").is_hidden())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_have_contrast_and_lines_of_their_own(page: "Page", network: Journey, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
+    page.wait_for_selector(".made-factor[data-slot]")
+    found = page.evaluate(COLOURS, LETTERS)
+    lines: dict[str, set[str]] = {}
+    for slot, colour, ground, line in found:
+        assert contrast(colour, ground) >= 4.5, (slot, colour, ground)
+        lines.setdefault(slot, set()).add(line)
+    assert set(lines) == {"1", "2", "3"}  # x, w, b
+    assert all(len(each) == 1 for each in lines.values())
+    assert len(set.union(*lines.values())) == 3
+
+
+def test_a_letter_lights_its_operand_and_an_operand_its_letter(page: "Page", network: Journey) -> None:
+    entered(page, network.address, "#/network/forward/conv1.y[1,2,3]?sample=1")
+    page.wait_for_selector(".made-factor[data-slot]")
+    ground = "(each) => getComputedStyle(each).backgroundColor"
+    letter = page.locator('.made-here [data-name="w"][data-slot], .made-equation [data-name="w"][data-slot]').last
+    slot = letter.get_attribute("data-slot")
+    operand = page.locator(f'.made-factor[data-slot="{slot}"]').last
+    assert re.match("w", operand.locator("figcaption").inner_text())
+    for pointed, lit in ((letter, operand), (operand, letter)):
+        page.mouse.move(2, 2)
+        dull = lit.evaluate(ground)
+        pointed.hover()
+        waited(page, lambda lit=lit, dull=dull: lit.evaluate(ground) != dull)
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """Return the contrast of two colours as WCAG defines it."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: list[int]) -> float:
+    share = np.array(colour) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

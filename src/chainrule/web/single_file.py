@@ -58,9 +58,8 @@ class Written:
 
 def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
     """Write the file atomically; OptionError when the model is too large."""
-    session = Session(subject, folder=folder, offline=offline)
+    session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
-        session.loaded.wait()
         content = file_bytes(session)
         lacking = "" if subject.untrainable else session.problem
     finally:

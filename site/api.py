@@ -85,7 +85,14 @@ def _write(app: Sphinx) -> None:
     folder = app.srcdir / FOLDER
     pages = {group: _page(group, names) for group, names in groups().items()}
     contents = ["API", "===", "", *converted(inspect.cleandoc(chainrule.__doc__ or "").splitlines())]
-    contents += [".. py:module:: chainrule", "", ".. toctree::", "   :maxdepth: 1", "", *(f"   {group}" for group in pages)]
+    contents += [
+        ".. py:module:: chainrule",
+        "",
+        ".. toctree::",
+        "   :maxdepth: 1",
+        "",
+        *(f"   {group}" for group in pages),
+    ]
     wanted = {f"{group}.rst": text for group, text in pages.items()} | {"index.rst": "\n".join(contents) + "\n"}
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():

@@ -6,9 +6,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from sources import linkcode_resolve as linkcode_resolve  # noqa: E402
-
 import matplotlib  # noqa: E402
+from sources import linkcode_resolve as linkcode_resolve  # noqa: E402
 
 from chainrule import __version__  # noqa: E402
 

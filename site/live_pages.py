@@ -75,11 +75,12 @@ def subject_of(name: str, made: tuple[Model, np.ndarray, np.ndarray], folder: Pa
         x = np.rint((images - least) / gain).astype(np.uint8)
         if not np.allclose(x * gain + least, images):
             raise ExtensionError(f"live-page {name}: expected images of bytes or of whole numbers within 0 … 255")
-        model.normalisation = Normalisation("scale", gain, least, "bytes")
+        kind = "none" if (gain, least) == (1.0, 0.0) else "scale"
+        model.normalisation = Normalisation(kind, gain, least, "bytes")
     answer = "y" if answers.ndim == 1 else "targets"
     file = folder / f"{name}.npz"
     np.savez(file, **{"x": x, answer: answers, "x_test": x, f"{answer}_test": answers, **_classes(model)})
-    recipe = Recipe(epochs=100, batch_size=min(32, len(x)), loss=model.loss)
+    recipe = Recipe(epochs=100, batch_size=min(32, len(x)), loss=model.loss, normalise=model.normalisation.kind)
     moments = recipe.optimizer.init(model.parameters)
     return PageSubject(name, model, recipe, DataChoice(str(file)), images=len(x), moments=moments)
 
@@ -127,7 +128,10 @@ def _pages_of(env: BuildEnvironment) -> dict[str, set[str]]:
 
 def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Forget all pages that were written by another version of the package or of the networks."""
-    files = [*sorted(Path(chainrule.__file__).parent.rglob("*.*")), *(app.srcdir / p for p in app.config.live_page_modules)]
+    files = [
+        *sorted(Path(chainrule.__file__).parent.rglob("*.*")),
+        *(app.srcdir / p for p in app.config.live_page_modules),
+    ]
     digest = hashlib.sha256()
     for file in files:
         if file.suffix in (".py", ".js", ".css", ".html", ".toml") and file.is_file():

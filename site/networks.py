@@ -23,7 +23,7 @@ def _images(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     x = np.zeros((count, 1, SIZE, SIZE), np.uint8)
     y = np.arange(count) % len(STROKES)
     for image, kind in zip(x[:, 0], y, strict=True):
-        row, column, length = generator.integers(1, 4, 3) + (1, 1, 3)
+        row, column, length = generator.integers((2, 2, 4), (5, 5, 7))
         along = np.arange(length)
         down, right = ((0, 1), (1, 0), (1, 1))[kind]
         image[row + down * along, column + right * along] = generator.integers(160, 256, length)

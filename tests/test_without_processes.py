@@ -1,7 +1,8 @@
 """Where there are no threads and no processes, no numba and no server, as in a browser (Pyodide).
 
-What is missing was found out in Pyodide 314 itself (Node, without NumPy, which its npm package does not bring): threads,
-`subprocess` and `os.fork` fail as below; `os.link` and `os.sched_getaffinity` do not exist, nor the modules named here.
+What is missing was found out in Pyodide 314 itself (in Node, without NumPy, which its npm package does not bring):
+threads, `subprocess` and `os.fork` fail as below; `os.link` and `os.sched_getaffinity` do not exist, nor do the modules
+named here.
 """
 
 import os

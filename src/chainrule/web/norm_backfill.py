@@ -30,9 +30,7 @@ class NormBackfill:
     busy    whether the machine is needed for training
     """
 
-    def __init__(
-        self, replayer: Replayer, norms: Norms, busy: Callable[[], bool], *, threaded: bool = True
-    ) -> None:
+    def __init__(self, replayer: Replayer, norms: Norms, busy: Callable[[], bool], *, threaded: bool = True) -> None:
         self._replayer, self._norms, self._busy = replayer, norms, busy
         self._gauge = Gauge(replayer.twin)
         self._left: list[int] = []

@@ -240,6 +240,7 @@ class Session:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
         if not test.has_classes:
+            self._sample_images = sample_images.images_with_targets(test.x, test.y)
             return NO_CLASSES
         self._sample_images = sample_images.choose_images(test.x, test.y)
         if subject.untrainable:

@@ -64,7 +64,7 @@
  * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a number given another value: flat, its
  *   index in the tensor
  *
- * @typedef {{x: Uint8Array, label: number | null, from: string, place?: number}} Picture
+ * @typedef {{x: Uint8Array, label: number | null, target?: number[] | null, from: string, place?: number}} Picture
  *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name; place: its
  *   index in a batch, on which dropout depends (0 unless given)
  *
@@ -129,7 +129,8 @@
  * }} Training  about: a description of the training data; norms: all known ones, where a survey adds to them;
  *   histories: those that can be opened; open: opens one; begin: starts another one from a step of the open one
  *
- * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  images to choose from, one after the other
+ * @typedef {{count: number, labels: number[], targets?: number[][] | null, x: Uint8Array}} Samples
+ *   images to choose from, one after the other; targets: where they are numbers, not classes
  *
  * @typedef {{
  *   description(): Promise<Description>,

@@ -10,7 +10,7 @@ SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
 .PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
-.PHONY: experiments bench cifar page-speed screenshots notebooks clean
+.PHONY: site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -31,6 +31,7 @@ help:
 	@echo "make guard        every compiled kernel between pages that may not be touched, with drawn shapes (Linux)"
 	@echo "make widths       the engine's tests with registers of 128 and of 256 bits (long)"
 	@echo "make wheel        build the wheel, install it into a fresh environment, read the documentation and predict there"
+	@echo "make site         the documentation as a web site in build/site, checked in Chromium where there is one"
 	@echo "make lint         ruff and pyright, and tsc where npm is installed"
 	@echo "make faults       kill and fail a run at every system call and at random moments, and compare its bits (long)"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
@@ -119,6 +120,16 @@ prove: $(VENV)/.installed
 
 alarms: $(VENV)/.test
 	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
+
+$(VENV)/.site: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[test,site]"
+	touch $@
+
+# Warnings are errors.
+site: $(VENV)/.site node_modules/.installed
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html --conf-dir site \
+	  --doctree-dir build/site-doctrees . build/site
+	CHAINRULE_SITE=build/site $(BIN)/python -m pytest tests/web/test_site.py $(ARGS)
 
 # Not among all tests: JAX is large, and once its import was cut short in a process, everything after it failed there.
 jax: $(VENV)/.test

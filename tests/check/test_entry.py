@@ -234,3 +234,11 @@ def test_code_that_cannot_be_used(source: object, against: str, part: str) -> No
     with pytest.raises(StudentError) as caught:
         cr.check_gradients(source, against=against)
     assert part in str(caught.value)
+
+
+def test_the_text_of_a_report_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich displays text there instead of writing it, unless told not to."""
+    plain = str(cr.check_gradients(cr.Dense(3)))
+    shell = type("ZMQInteractiveShell", (), {})()
+    monkeypatch.setattr("builtins.get_ipython", lambda: shell, raising=False)
+    assert str(cr.check_gradients(cr.Dense(3))) == plain != ""

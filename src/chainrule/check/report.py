@@ -304,7 +304,7 @@ class Report:
 
     def __str__(self) -> str:
         stream = io.StringIO()
-        self.show(Console(file=stream, width=PLAIN, color_system=None, highlight=False))
+        self.show(Console(file=stream, width=PLAIN, color_system=None, highlight=False, force_jupyter=False))
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
     def _repr_html_(self) -> str:

@@ -59,7 +59,10 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
     if path is not None:
         _write(path, subject, where)
         return
-    from chainrule.web import opening
+    try:
+        from chainrule.web import opening
+    except ModuleNotFoundError as error:
+        raise OptionError(f"the page needs {error.name} to be served; --html FILE writes it to a file") from None
 
     def announce(address: str) -> None:
         say(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")

@@ -25,13 +25,21 @@ LIMIT = 300.0  # total seconds of work; of a long run only the beginning is meas
 
 
 class NormBackfill:
-    """Measures gradient norms in a thread of its own.
+    """Measures gradient norms in a thread of its own; without threads, only when asked to `complete`.
 
     total   number of steps to measure; 0: none
     busy    whether the machine is needed for training
     """
 
-    def __init__(self, replayer: Replayer, norms: Norms, gradients: Gradients, busy: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        replayer: Replayer,
+        norms: Norms,
+        gradients: Gradients,
+        busy: Callable[[], bool],
+        *,
+        threaded: bool = True,
+    ) -> None:
         self._replayer, self._norms, self._busy = replayer, norms, busy
         self._gauge = Gauge(replayer.twin, gradients)
         self._left: list[int] = []
@@ -41,7 +49,8 @@ class NormBackfill:
         self._worked = 0.0
         self._closed = False
         self._changed = threading.Condition()
-        threading.Thread(target=self._work, name="survey", daemon=True).start()
+        if threaded:
+            threading.Thread(target=self._work, name="survey", daemon=True).start()
 
     def begin(self, steps: int) -> None:
         """Start measuring some of the first `steps` steps, except those already measured."""

@@ -28,10 +28,11 @@ class Running(Callback):
     """A trainer in a thread, which holds the lock whenever it changes the trainer's state.
 
     first     frame before the first step
+    threaded  whether there are threads; without them it does not train
     message   what is happening, or why training stopped; "" if there is nothing to report
     """
 
-    def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline) -> None:
+    def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline, *, threaded: bool = True) -> None:
         self.trainer = trainer
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
@@ -42,13 +43,16 @@ class Running(Callback):
         self.message = ""
         self._first = first
         self._goal = 0
-        self.backfill = NormBackfill(self.replayer, self.norms, self.gradients, lambda: self.active)
+        self.backfill = NormBackfill(
+            self.replayer, self.norms, self.gradients, lambda: self.active, threaded=threaded
+        )
         self.backfill.begin(len(trainer.history))
         self._taking = self._restart = self._closed = False
         self._lock, self._waiting = threading.Lock(), threading.Lock()
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._work, name="training", daemon=True) if threaded else None
+        if self._thread is not None:
+            self._thread.start()
 
     # ------------------------------------------------------------------ called from other threads
 
@@ -125,7 +129,8 @@ class Running(Callback):
             self._goal, self._closed = 0, True
             self._changed.notify_all()
         self.backfill.close()
-        self._thread.join(LEAVING)
+        if self._thread is not None:
+            self._thread.join(LEAVING)
 
     # ------------------------------------------------------------------ the thread
 

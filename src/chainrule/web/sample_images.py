@@ -12,15 +12,24 @@ COUNT = 200
 
 @dataclass(frozen=True, eq=False)
 class SampleImages:
-    """Images x (N, …) as bytes, and labels (N,)."""
+    """Images x (N, …) as bytes, and labels (N,); targets (N, K) where they are numbers, not classes."""
 
     x: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    targets: NDArray[np.float64] | None = None
 
 
 def no_images(shape: tuple[int, ...]) -> SampleImages:
     """Return an empty set of images of a shape."""
     return SampleImages(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
+
+
+def images_with_targets(x: Array, targets: NDArray[np.float64], count: int = COUNT) -> SampleImages:
+    """Return the first images with their targets; the largest target of an image serves as its label."""
+    if x.dtype != np.uint8:
+        return no_images(x.shape[1:])
+    labels = targets[:count].argmax(1) if targets.shape[1] > 1 else (targets[:count, 0] > 0.5)
+    return SampleImages(np.ascontiguousarray(x[:count], np.uint8), labels.astype(np.int64), targets[:count])
 
 
 def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:

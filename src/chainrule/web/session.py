@@ -29,11 +29,15 @@ NO_CLASSES = "the images of this run have targets, not classes: its training can
 class Session:
     """Answers the page's requests; thread-safe. The data are loaded in a thread of their own.
 
-    loaded   set once the data are loaded, or cannot be
+    threaded   whether there are threads; without them nothing is trained, and the data are loaded when it returns
+    loaded     set once the data are loaded, or cannot be
     """
 
-    def __init__(self, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> None:
+    def __init__(
+        self, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None, threaded: bool = True
+    ) -> None:
         self.subject = subject
+        self._threaded = threaded
         self.loaded = threading.Event()
         self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
         self._sample_images = sample_images.no_images(subject.model.input_shape)
@@ -42,7 +46,10 @@ class Session:
         self._opened = _opened(subject)
         self._first = _first(subject, self._opened)
         self._checkpoint = _changed(subject.folder)
-        threading.Thread(target=self._load, name="loading", daemon=True).start()
+        if threaded:
+            threading.Thread(target=self._load, name="loading", daemon=True).start()
+        else:
+            self._load()
 
     @property
     def described(self) -> bool:
@@ -261,6 +268,7 @@ class Session:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
         if not test.has_classes:
+            self._sample_images = sample_images.images_with_targets(test.x, test.y)
             return NO_CLASSES
         self._sample_images = sample_images.choose_images(test.x, test.y)
         if subject.untrainable:
@@ -281,7 +289,7 @@ class Session:
         self._opened = frames.take_frame(trainer)
         rate = frames.rate_at(recipe, 0, trainer.steps, trainer.epoch_steps)
         self._first = replace(self._first, rate=rate)
-        return Running(trainer, self._first, Timeline([self._first, self._opened]))
+        return Running(trainer, self._first, Timeline([self._first, self._opened]), threaded=self._threaded)
 
 
 def _beginning(subject: PageSubject) -> str:

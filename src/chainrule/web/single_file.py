@@ -8,7 +8,8 @@ Contents of the document that `source/file.js` reads:
     <script type="application/json" id="chainrule-data">, an object:
         format        1
         description   the answer of `GET /api/description`
-        samples       {count, labels, shape, x: PACKED bytes}: every class is among them
+        samples       {count, labels, targets, shape, x: PACKED bytes}: every class is among them;
+                      targets is null for classes
         training      TrainingState of page/types.js at the time of writing (running is false)
         series        {first: 1, loss: PACKED, accuracy: PACKED, norm_steps: PACKED, norms: {layer: PACKED}}: loss and
                       accuracy of every step so far (float32), gradient norms at `norm_steps`; lengths may be 0
@@ -58,9 +59,8 @@ class Written:
 
 def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
     """Write the file atomically; OptionError when the model is too large."""
-    session = Session(subject, folder=folder, offline=offline)
+    session = Session(subject, folder=folder, offline=offline, threaded=False)
     try:
-        session.loaded.wait()
         content = file_bytes(session)
         lacking = "" if subject.untrainable else session.problem
     finally:
@@ -134,9 +134,15 @@ def _column(values: list[Any]) -> dict[str, Any]:
 def _samples(session: Session) -> dict[str, Any]:
     known = session.sample_images()
     size = max(int(np.prod(known.x.shape[1:])), 1)
-    found = sample_images.choose_images(known.x, known.labels, max(1, min(PICTURES, PICTURE_BYTES // size)))
+    count = max(1, min(PICTURES, PICTURE_BYTES // size))
+    if known.targets is not None:
+        found = sample_images.images_with_targets(known.x, known.targets, count)
+    else:
+        found = sample_images.choose_images(known.x, known.labels, count)
     shape = list(found.x.shape[1:])
-    return {"count": len(found.x), "labels": found.labels.tolist(), "shape": shape, "x": pack_bytes(found.x)}
+    targets = None if found.targets is None else found.targets.tolist()
+    about = {"count": len(found.x), "labels": found.labels.tolist(), "targets": targets}
+    return {**about, "shape": shape, "x": pack_bytes(found.x)}
 
 
 def _packed(frame: Frame) -> dict[str, Any]:

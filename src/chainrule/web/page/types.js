@@ -64,7 +64,7 @@
  * @typedef {{cell: string, tensor: string, flat: number, value: number}} Nudge  a number given another value: flat, its
  *   index in the tensor
  *
- * @typedef {{x: Uint8Array, label: number | null, from: string, place?: number}} Picture
+ * @typedef {{x: Uint8Array, label: number | null, target?: number[] | null, from: string, place?: number}} Picture
  *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name; place: its
  *   index in a batch, on which dropout depends (0 unless given)
  *
@@ -135,7 +135,8 @@
  * }} Past  of one entry of a parameter: its value and moments at the steps whose frames are stored, and the gradient of
  *   the batch at those where it was measured; growing: whether more steps are being measured
  *
- * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  images to choose from, one after the other
+ * @typedef {{count: number, labels: number[], targets?: number[][] | null, x: Uint8Array}} Samples
+ *   images to choose from, one after the other; targets: where they are numbers, not classes
  *
  * @typedef {{
  *   description(): Promise<Description>,

@@ -64,7 +64,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   const buffers = buffersOf(frame);
   const walk = new Interpreter(plan, layout, buffers);
   const label = options.label ?? picture.label ?? likeliest(description, frame, picture);
-  const t = oneHot([label], description);
+  const t = picture.target ? targetRow(picture.target) : oneHot([label], description);
   const { seed } = description.recipe;
   const { nudge = null } = options;
   const x = input(description, picture);
@@ -96,6 +96,13 @@ export function clippingOf({ description, values, batch }) {
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
   const norm = Math.sqrt(parts.reduce((sum, part) => sum + squares(part), 0));
   return { norm, scale: clipping(norm, description.recipe.clip_norm) };
+}
+
+/** @param {number[]} target */
+function targetRow(target) {
+  const t = zeros([1, target.length]);
+  t.data.set(target);
+  return t;
 }
 
 /**

@@ -13,7 +13,8 @@ export function samplePixels({ count, x }, number) {
 
 /** @param {Samples} samples @param {number} number @returns {Picture} */
 export function sampleOf(samples, number) {
-  return { x: samplePixels(samples, number), label: samples.labels[number], from: sampleName(number) };
+  const target = samples.targets?.[number] ?? null;
+  return { x: samplePixels(samples, number), label: samples.labels[number], target, from: sampleName(number) };
 }
 
 /** Returns the name of a sample. @param {number} number */

@@ -90,11 +90,13 @@ export class Panel {
     name?.focus({ preventScroll: true });
   }
 
-  /** Scrolls until the panel begins at the top of the window, unless all of it is visible. */
+  /** Scrolls its own window, not one that embeds it, until the panel begins at the top, unless all of it is visible. */
   reveal() {
     const place = this.element.parentElement ?? this.element;
     const { top, bottom } = place.getBoundingClientRect();
-    if (top < HEADER || bottom > innerHeight) place.scrollIntoView({ block: "start", behavior: "instant" });
+    if (top >= HEADER && bottom <= innerHeight) return;
+    const head = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0;
+    scrollBy({ top: top - head, behavior: "instant" });
   }
 
   #show() {

@@ -1,0 +1,77 @@
+"""The site: `make site`. Its sources are docs/ as they lie, the pages beside this file, and the docstrings."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import matplotlib  # noqa: E402
+from sources import linkcode_resolve as linkcode_resolve  # noqa: E402
+
+from chainrule import __version__  # noqa: E402
+
+project = "chainrule"
+version = release = __version__
+root_doc = "site/index"
+html_title = "chainrule"
+html_theme = "furo"
+smartquotes = False  # docstrings quote values
+html_static_path = ["static", matplotlib.get_data_path() + "/fonts/ttf/DejaVuSerif.ttf"]  # a font for equations
+html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_copy_source = False
+html_show_sphinx = html_show_copyright = False
+html_theme_options = {
+    "navigation_with_keys": True,
+    "light_css_variables": {
+        "color-brand-primary": "#00695f",
+        "color-brand-content": "#00695f",
+        "color-brand-visited": "#00695f",
+        "color-background-primary": "#fdfdfb",
+        "color-background-secondary": "#f4f3ef",
+        "color-api-name": "#00695f",
+        "color-api-pre-name": "#55585f",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#4fd3bf",
+        "color-brand-content": "#4fd3bf",
+        "color-brand-visited": "#4fd3bf",
+        "color-api-name": "#4fd3bf",
+        "color-api-pre-name": "#a9abb0",
+    },
+}
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.linkcode",
+    "sphinx_copybutton",
+    "front_page",
+    "equations",
+    "sources",
+    "api",
+    "live_pages",
+    "lessons",
+]
+include_patterns = ["site/**", "docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+exclude_patterns = [
+    *(".venv", "node_modules", "build", "dist", "runs", "src", "tests", "benchmarks", "experiments", "**/.*"),
+    *("docs/course/slides", "docs/course/exercises"),
+]
+myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_fence_as_directive = ["math"]
+myst_heading_anchors = 4
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE.parent / "build" / "site-notebooks")
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+html_math_renderer = "mathml"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+add_module_names = False
+live_page_modules = ["site/networks.py", "docs/course/networks.py"]

@@ -1,0 +1,84 @@
+"""Equations as MathML, made at build time by KaTeX in one process of Node for the whole build."""
+
+import json
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+SCRIPT = Path(__file__).with_name("equations.mjs")
+MATHML = re.compile(r"<math.*</math>", re.S)
+SPAN = re.compile(r"^<span[^>]*>|</span>$")
+logger = logging.getLogger(__name__)
+
+
+class Renderer:
+    """A process of Node that turns TeX into MathML, one equation at a time."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(["node", str(SCRIPT)], stdin=pipe, stdout=pipe, text=True, encoding="utf-8")
+
+    def render(self, tex: str, display: bool) -> str:
+        """Return a <math> element; ValueError for TeX that KaTeX does not read."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"tex": tex, "display": display}) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline() or '{"error": "node has ended"}')
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        found = MATHML.search(answer["mathml"])
+        assert found
+        return found[0]
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+@cache
+def _renderer() -> Renderer:
+    return Renderer()
+
+
+@cache
+def mathml(tex: str, display: bool) -> str:
+    """Return an equation as a <math> element."""
+    return _renderer().render(tex, display)
+
+
+def _element(node: nodes.math | nodes.math_block, display: bool) -> str:
+    try:
+        return mathml(node.astext(), display)
+    except ValueError as error:
+        logger.warning("%s", error, location=node)
+        return ""
+
+
+def _inline(translator: Any, node: nodes.math) -> None:
+    translator.body.append(_element(node, False))
+    raise nodes.SkipNode
+
+
+def _block(translator: Any, node: nodes.math_block) -> None:
+    translator.body.append(f'<div class="equation" tabindex="0">{_element(node, True)}</div>\n')
+    raise nodes.SkipNode
+
+
+def _ended(app: Sphinx, exception: Exception | None) -> None:
+    if _renderer.cache_info().currsize:
+        _renderer().close()
+        _renderer.cache_clear()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the renderer."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("build-finished", _ended)
+    return {"parallel_read_safe": True, "parallel_write_safe": False}

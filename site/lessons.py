@@ -1,0 +1,81 @@
+"""What comes with each lesson of the course: its notebook, and its slides."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.directives.other import TocTree
+from sphinx.util.osutil import relative_uri
+
+COURSE = "docs/course/"
+SLIDES = f"{COURSE}slides/"
+SCRIPT = Path(__file__).with_name("slides.mjs")
+
+
+class Lessons(TocTree):
+    """A table of contents that may match no page."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table of contents, or nothing where there is no course."""
+        return super().run() if any(name.startswith(COURSE) for name in self.env.found_docs) else []
+
+
+def _slides_of(app: Sphinx, docname: str) -> str | None:
+    """Return the name of a lesson's slides, which bear its number, or None."""
+    number = docname.removeprefix(COURSE).partition("-")[0]
+    return number if (app.srcdir / f"{SLIDES}{number}.md").is_file() else None
+
+
+def _is_lesson(app: Sphinx, docname: str) -> bool:
+    return docname.startswith(COURSE) and "kernelspec" in app.env.metadata.get(docname, {})
+
+
+def _add_links(app: Sphinx, doctree: nodes.document) -> None:
+    """Put links to the notebook and the slides below the title of a lesson."""
+    docname = app.env.docname
+    if not _is_lesson(app, docname):
+        return
+    found = {"Notebook": f"{docname}.ipynb"}
+    slides = _slides_of(app, docname)
+    if slides is not None:
+        found["Slides"] = f"{SLIDES}{slides}.html"
+    here = app.builder.get_target_uri(docname)
+    line = nodes.paragraph(classes=["lesson-files"])
+    for title, place in found.items():
+        line += nodes.reference("", title, refuri=relative_uri(here, place), internal=True)
+        line += nodes.Text(" ")
+    title = next(iter(doctree.findall(nodes.title)))
+    title.parent.insert(title.parent.index(title) + 1, line)
+
+
+def _lessons(app: Sphinx) -> Iterator[str]:
+    return (docname for docname in sorted(app.env.found_docs) if _is_lesson(app, docname))
+
+
+def _write(app: Sphinx, exception: Exception | None) -> None:
+    """Write the notebooks and the slides."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for docname in _lessons(app):
+        target = Path(app.outdir, f"{docname}.ipynb")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        jupytext.write(jupytext.read(app.env.doc2path(docname)), target, fmt="ipynb")
+    decks = sorted((app.srcdir / SLIDES).glob("*.md"))
+    if decks:
+        folder = Path(app.outdir, SLIDES)
+        folder.mkdir(parents=True, exist_ok=True)
+        jobs = [{"source": str(deck), "target": str(folder / f"{deck.stem}.html")} for deck in decks]
+        subprocess.run(["node", str(SCRIPT)], input=json.dumps(jobs), text=True, encoding="utf-8", check=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the events."""
+    app.add_directive("lessons", Lessons)
+    app.connect("doctree-read", _add_links)
+    app.connect("build-finished", _write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,78 @@
+"""Pages of source files, to which the documentation and the API link."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import JavascriptLexer, PythonLexer, TOMLLexer
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.osutil import relative_uri
+
+FOLDER = "source"
+SCHEME = "source:"
+LEXERS = {".py": PythonLexer(), ".js": JavascriptLexer(), ".toml": TOMLLexer()}
+
+
+def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
+    """Return the address of an object's definition, as `_resolve` takes it."""
+    module = sys.modules.get(info["module"])
+    found: Any = module
+    for part in info["fullname"].split("."):
+        found = getattr(found, part, None)
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(found))
+        line = inspect.getsourcelines(found)[1]
+    except TypeError:
+        return None
+    package = Path(sys.modules["chainrule"].__file__ or "").parent
+    if file is None or not Path(file).is_relative_to(package):
+        return None
+    return f"{SCHEME}src/chainrule/{Path(file).relative_to(package).as_posix()}#L-{line}"
+
+
+def _take_links(app: Sphinx, doctree: nodes.document) -> None:
+    """Link to pages of source files where a page of the documentation links to the files."""
+    folder = Path(app.env.doc2path(app.env.docname)).parent
+    for node in [*doctree.findall(addnodes.download_reference)]:
+        target = (folder / node["reftarget"]).resolve()
+        if target.suffix in LEXERS:
+            path = target.relative_to(app.srcdir).as_posix()
+            node.replace_self(nodes.reference("", "", *node.children, refuri=f"{SCHEME}{path}", internal=True))
+
+
+def _resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Make addresses of source files relative to a page, and note which files are linked to."""
+    for node in doctree.findall(nodes.reference):
+        address: str = node.get("refuri", "")
+        if address.startswith(SCHEME):
+            path, _, anchor = address.removeprefix(SCHEME).partition("#")
+            _linked(app).add(path)
+            place = app.builder.get_target_uri(f"{FOLDER}/{path}") + (f"#{anchor}" if anchor else "")
+            node["refuri"] = relative_uri(app.builder.get_target_uri(docname), place)
+
+
+def _linked(app: Sphinx) -> set[str]:
+    known: dict[str, set[str]] = vars(app).setdefault("chainrule_sources", {"paths": set()})
+    return known["paths"]
+
+
+def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    for path in sorted(_linked(app)):
+        text = (app.srcdir / path).read_text(encoding="utf-8")
+        code = highlight(text, LEXERS[Path(path).suffix], HtmlFormatter(lineanchors="L"))
+        body = f"<h1><code>{path}</code></h1>\n{code}"
+        yield f"{FOLDER}/{path}", {"title": path, "body": body, "parents": []}, "page.html"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect the events."""
+    app.connect("doctree-read", _take_links)
+    app.connect("doctree-resolved", _resolve)
+    app.connect("html-collect-pages", _pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": False}

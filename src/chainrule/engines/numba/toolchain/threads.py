@@ -93,6 +93,7 @@ class Pool:
         """Start anew: in a forked process there are no threads."""
         ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
         self._started = self._words[pool_code.LIMIT] = 1
+        self._most = most_threads()
 
 
 @cache

@@ -5,11 +5,11 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
-OLDEST_NUMBA ?= 0.61.0
+OLDEST_LLVMLITE ?= 0.44.0
 SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test numba-range prove alarms parity networks guard light fuzz faults mutate lint types format
+.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
 .PHONY: site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
@@ -17,7 +17,7 @@ help:
 	@echo "make zoo          train every named network with its recipe, without those made for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10  train resnet-8, resnet-20 and mobilenet-small, and write docs/zoo-cifar10.md (hours; goes on if stopped)"
 	@echo "make test         run all tests"
-	@echo "make numba-range  the engine's tests with the oldest numba that is allowed and the newest there is"
+	@echo "make llvmlite-range  the engine's tests with the oldest llvmlite that is allowed and the newest there is"
 	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
 	@echo "make jax          the tests of the JAX engine, with JAX, which is large"
@@ -92,18 +92,18 @@ zoo-cifar10: $(VENV)/.installed
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
-# Environments with the oldest numba that pyproject.toml allows, and the newest that pip offers, allowed or not.
+# Environments with the oldest llvmlite that pyproject.toml allows, and the newest that pip offers, allowed or not.
 FORCE:
-build/numba-newest/.installed: FORCE  # there may be a newer one since
-build/numba-%/.installed: pyproject.toml
-	$(PYTHON) -m venv build/numba-$*
-	build/numba-$*/bin/python -m pip install --quiet --editable ".[test]"
-	build/numba-$*/bin/python -m pip install --quiet --upgrade "numba$(if $(filter oldest,$*),==$(OLDEST_NUMBA))"
+build/llvmlite-newest/.installed: FORCE  # there may be a newer one since
+build/llvmlite-%/.installed: pyproject.toml
+	$(PYTHON) -m venv build/llvmlite-$*
+	build/llvmlite-$*/bin/python -m pip install --quiet --editable ".[test]"
+	build/llvmlite-$*/bin/python -m pip install --quiet --upgrade "llvmlite$(if $(filter oldest,$*),==$(OLDEST_LLVMLITE))"
 	touch $@
 
-numba-range: build/numba-oldest/.installed build/numba-newest/.installed
+llvmlite-range: build/llvmlite-oldest/.installed build/llvmlite-newest/.installed
 	for which in oldest newest; do \
-	  build/numba-$$which/bin/python -m pytest $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
+	  build/llvmlite-$$which/bin/python -m pytest $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
 	done
 
 wheel: $(VENV)/.installed

@@ -17,7 +17,7 @@ BEST_OF = 5
 
 
 def measured(threads: int) -> dict[str, Any]:
-    """Measure GFLOP/s by dtype: fma with `threads` threads (None without numba), and gemm, NumPy's matrix product."""
+    """Measure GFLOP/s by dtype: fma with `threads` threads (None without llvmlite), and gemm, by NumPy."""
     found: dict[str, Any] = {}
     for dtype in ("float32", "float64"):
         found[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}
@@ -27,39 +27,20 @@ def measured(threads: int) -> dict[str, Any]:
 def _fma(dtype: str, threads: int) -> float | None:
     """Measure the GFLOP/s of threads that each run a loop of multiply-adds in registers."""
     try:
-        import numba
+        from benchmarks.algorithms.kernels import multiply_add_often as loop
     except ImportError:
         return None
-    compiled: Any = numba
-    loop: Callable[..., None] = compiled.njit(nogil=True, fastmath={"contract"})(_multiply_add)
-    arrays = [np.zeros(CELLS, dtype) for _ in range(threads)]
-    factor, term = arrays[0].dtype.type(0.5), arrays[0].dtype.type(1)
-    loop(arrays[0], factor, term, 1)
+    given = [(np.zeros(CELLS, dtype), np.array([0.5, 1], dtype)) for _ in range(threads)]
+    loop(*given[0], 1)
 
     def run() -> None:
-        workers = [threading.Thread(target=loop, args=(array, factor, term, TIMES)) for array in arrays]
+        workers = [threading.Thread(target=loop, args=(*each, TIMES)) for each in given]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
 
     return 2.0 * CELLS * CHAIN * TIMES * threads / _best(run) / 1e9
-
-
-def _multiply_add(x: Any, factor: Any, term: Any, times: int) -> None:
-    """Compute x ← factor·x + term, eight times in succession on each element while it is in a register."""
-    for _ in range(times):
-        for i in range(CELLS):
-            v = x[i]
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            x[i] = v
 
 
 def _gemm(dtype: str) -> float:

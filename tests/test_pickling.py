@@ -101,7 +101,7 @@ def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) ->
     code = "import pickle, sys, numpy as np; from pathlib import Path; here = Path(sys.argv[1])\n"
     code += "model = pickle.loads((here / 'model').read_bytes()); print(model.engine.name)\n"
     code += "np.save(here / 'y.npy', model.predict(np.load(here / 'x.npy')))"
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    environment = {**os.environ, "CHAINRULE_UNCOMPILED": "1"}
     command = [sys.executable, "-c", code, str(tmp_path)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert ended.stdout == "numpy\n"
@@ -121,7 +121,7 @@ def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_th
     code += "model, x = pickle.loads((here / 'model').read_bytes()); np.save(here / 'y.npy', model.predict(x))\n"
     code += "model.fit(x, np.arange(67) % 3, batch_size=33, progress=False); np.save(here / 'p.npy', model.parameters)"
     command = [sys.executable, "-c", code, str(tmp_path)]
-    subprocess.run(command, env={**os.environ, "NUMBA_NUM_THREADS": most}, check=True)
+    subprocess.run(command, env={**os.environ, "CHAINRULE_THREADS": most}, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), made.predict(x))
     made.fit(x, np.arange(67) % 3, batch_size=33, progress=False)
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), made.parameters)

@@ -6,6 +6,24 @@ FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into th
 
 
 @kernel
+def multiply_add_often(x, given, times):
+    """Compute x ← factor·x + term, eight times in succession on each element while it is in a register."""
+    factor, term = given[0], given[1]
+    for _ in range(times):
+        for i in range(x.size):
+            v = x[i]
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            x[i] = v
+
+
+@kernel
 def lay_out_patches(image, columns, top, left):
     """Set columns[c,u,v,i,j] = image[c, top + i + u, left + j + v], or 0 outside of the image (C, H, W)."""
     channels, height, width = image.shape

@@ -44,10 +44,10 @@ def _replace_between(page: str, generated: str, marks: tuple[str, str]) -> str:
 
 
 def machine() -> str:
-    """Describe this machine and the versions of Python, NumPy and numba in one line."""
+    """Describe this machine and the versions of Python, NumPy and llvmlite in one line."""
     system = f"{_processor()}, {engines.processors()} processors, {platform.system()}"
     versions = [f"chainrule {__version__}", f"Python {platform.python_version()}"]
-    for name in ("numpy", "numba"):
+    for name in ("numpy", "llvmlite"):
         try:
             versions.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

@@ -71,5 +71,5 @@ def test_last_words_of_a_process():
 
 def test_threads_are_pinned():
     found = environment(3, EXTRA="1")
-    assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"3"}
+    assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CHAINRULE_THREADS")} == {"3"}
     assert found["EXTRA"] == "1"

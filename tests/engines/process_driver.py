@@ -72,6 +72,42 @@ def pool() -> bool:
     return bool((parts[2] == expected).all()) and len(parts[0]) == 35
 
 
+def threads_of_a_child() -> bool:
+    """Check that a forked child starts threads."""
+    here = model()
+    here.predict(X)
+
+    def started() -> bool:
+        before = threads_of_process()
+        here.predict(X)
+        return before == 1 and threads_of_process() == here.threads
+
+    return not Path("/proc/self/task").exists() or ends_well(started)
+
+
+def threads_of_process() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def no_threads() -> bool:
+    """Check that programs run to the same bits where the system starts no thread."""
+    from ctypes import c_ulong
+
+    from chainrule.engines.numba.toolchain.threads import launch_threads
+
+    here, pool = model(), launch_threads()
+    start, pool._start_thread = pool._start_thread, lambda *_: c_ulong(-1).value
+    alone = [here.predict(X), trained(here).parameters]
+    pool._start_thread = start
+    shared = [here.predict(X), trained(here).parameters]
+    return all((one == other).all() for one, other in zip(alone, shared, strict=True))
+
+
+def ended_at_once() -> bool:
+    """Predict by threads, and leave no time for them to sleep."""
+    return model().predict(X).shape == (70, 5)
+
+
 def fork_amid_work() -> bool:
     """Check that children forked while threads of the parent train and compile can do both."""
     here, stop = model(), threading.Event()
@@ -144,10 +180,7 @@ def full_disk() -> bool:
     """Run with a disk on which no file can be written once the process has started."""
     import resource
 
-    from chainrule.engines.numba import workers
-
     here = small()
-    workers.available()  # needs semaphores, which are files
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     return compiling() and here.predict(X).shape == (70, 144)
 

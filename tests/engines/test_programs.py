@@ -1,7 +1,6 @@
 """Compiled programs against the interpreter on the reference, and the structure of a program."""
 
 import copy
-import os
 import threading
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import engines, layers, optimizers
-from chainrule.engines.numba import programs, proof, workers
+from chainrule.engines.numba import programs, proof, toolchain
 from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.errors import printable
 from chainrule.network import Network
@@ -74,10 +73,11 @@ def test_the_same_thread_count_gives_the_same_bits() -> None:
 def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)
     results: list[list[np.ndarray]] = []
-    for lost in (False, True):
+    use = toolchain.use_threads
+    for alone in (False, True):
         made, adam = network("numba", threads), optimizers.Adam()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(workers, "_lost", lost)
+            patch.setattr(toolchain, "use_threads", (lambda _: use(1)) if alone else use)
             patch.setattr(programs, "SHARED", 16)
             run = made.compile(made.plan(LOSS))
             sums = run.backward(x, t, seed=seed, step=3)
@@ -124,7 +124,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
     assert rooms["conv2.y"] == "work"
     assert rooms["pool2.winner"] == "batch_indices"  # read again after the second normalisation
-    source = writer.source(parallel=True)
+    source = writer.source()
     assert "prange" in source
     assert source.count("def samples_") == sum(run.scope == "sample" for run in writer.segments)
 
@@ -133,7 +133,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
 @pytest.mark.parametrize(
     "error",
     [
-        ImportError("No module named 'numba'"),
+        ImportError("No module named 'llvmlite'"),
         SystemError("initialization of _internal failed\nwithout raising an exception"),
         OSError("libLLVM.so: cannot open shared object file"),
         AttributeError(),
@@ -215,7 +215,7 @@ def test_a_network_that_only_renames_gives_its_input() -> None:
 
 def test_no_more_threads_than_there_are() -> None:
     made = Network([layers.Dense(2)], (3,), engine="numba", threads=1024)
-    assert made.threads == int(os.environ.get("NUMBA_NUM_THREADS") or engines.processors())
+    assert made.threads == max(engines.processors(), engines.thread_count())
 
 
 def test_a_copy_shares_nothing_that_changes() -> None:
@@ -246,7 +246,7 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
     for model in models[1:]:
         for count in (1, 2, 3):
             np.testing.assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
-    source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source(parallel=True)
+    source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source()
     assert source.count("prange(threads)") == (3 if size[0] > 16 else 2)  # a thread cannot pool its rows alone
 
 
@@ -268,7 +268,7 @@ def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -
         losses, right, gradient = model.compile(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
         results.append((losses, right, gradient, model.apply(x)))
         if engine == "numba":
-            source = ProgramWriter(model.plan(LOSS), model.layout, "float64").source(parallel=True)
+            source = ProgramWriter(model.plan(LOSS), model.layout, "float64").source()
             assert "call('activations.relu " not in source
             assert "call('activations.relu_dx " in source
     for one, other in zip(*results, strict=True):

@@ -1,6 +1,6 @@
 """Every specialised loop of the compiled kernels is taken by some shape and agrees with the general one.
 
-Kernels run uncompiled (NUMBA_DISABLE_JIT), so that the loops they enter can be observed.
+Kernels run uncompiled (CHAINRULE_UNCOMPILED), so that the loops they enter can be observed.
 """
 
 import os
@@ -256,6 +256,6 @@ print("all taken")
 
 @pytest.mark.filterwarnings("ignore")
 def test_every_special_loop_is_taken_and_right() -> None:
-    words = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    words = {**os.environ, "CHAINRULE_UNCOMPILED": "1"}
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, env=words, check=False)
     assert done.stdout.strip() == "all taken", done.stderr[-2000:]

@@ -22,7 +22,7 @@ FORBIDDEN = re.compile(
     r"|import_module\(.(numba|llvmlite)\b"
     r"|numba\.toolchain\.\w"
     r"|numba\.toolchain import (\w+, )*"
-    r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|processor|registers"
+    r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|pool_code|processor|registers"
     r"|storing|threads|vectors|windows|windows_code)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
@@ -46,7 +46,7 @@ def test_the_face_has_what_it_names() -> None:
 def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None:
     for file in ROOM.glob("[!_]*.py"):
         if re.search(r"^(from|import) (numba|llvmlite)", text := file.read_text("utf-8"), re.MULTILINE):
-            assert re.search(r"Tried with (numba|llvmlite) \d\.\d+ ", text), file.name
+            assert re.search(r"Tried with llvmlite \d\.\d+\b", text), file.name
 
 
 TILES = {  # besides all called "tile"

@@ -22,7 +22,7 @@ MARKS = ("<!-- networks -->", "<!-- end of networks -->")
 def main() -> int:
     """Print the results and return 1 if a network differs."""
     options = _options()
-    os.environ.setdefault("NUMBA_NUM_THREADS", "3")  # many are drawn, on any machine
+    os.environ.setdefault("CHAINRULE_THREADS", "3")  # many are drawn, on any machine
     outcomes, began = Counter[str](), time.perf_counter()
     for number in range(options.first, options.first + options.count):
         outcomes[_outcome(number, options)] += 1

@@ -71,7 +71,7 @@ def _program(entry: "Entry") -> str:
     from chainrule.engines.numba.generator import ProgramWriter
 
     model = entry.build(engine="numpy")
-    return ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype)).source(parallel=True)
+    return ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype)).source()
 
 
 def _about(entry: "Entry") -> dict[str, Any]:

@@ -204,7 +204,7 @@ def _load(name: str) -> "Engine | str":
         return proof.failure() or NumbaEngine()
     except OptionError:  # a variable of the environment that was set to something impossible
         raise
-    except Exception as error:  # a broken installation, or an odd setting of numba's, may raise anything
+    except Exception as error:  # a broken installation, or an odd processor, may raise anything
         return first_line(error)
 
 

@@ -21,7 +21,7 @@ class NumbaEngine:
     name = "numba"
 
     def thread_limit(self, threads: int) -> int:
-        """Return no more threads than numba was started with."""
+        """Return no more threads than there can be."""
         return min(threads, toolchain.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

@@ -99,16 +99,16 @@ class ProgramWriter:
         """Return the range of a gradient in its flat buffer."""
         return self._layout[gradient.differentiated]
 
-    def source(self, *, parallel: bool, single: bool = False, stage: int = 0) -> str:
+    def source(self, *, single: bool = False, stage: int = 0) -> str:
         """Return the source of a module with the program, or one of its `stages`, as its function `run`.
 
         single  for one sample
         """
-        deferred = self.deferred_gradients if single and not parallel else []
+        deferred = self.deferred_gradients if single else []
         own = self.stages[stage]
         parts = [HEAD, *self._links(deferred, [each for k in own for each in self.segments[k].operations])]
         parts += [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
-        return "".join([*parts, self._run(parallel, deferred, own)])
+        return "".join([*parts, self._run(deferred, own)])
 
     def _links(self, deferred: list[Operation], operations: list[Operation]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""
@@ -180,8 +180,7 @@ class ProgramWriter:
         dtype = {"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype)
         return (dtype, 2 if whole and name in OF_THREADS else 1)
 
-    def _run(self, parallel: bool, deferred: list[Operation], own: range) -> str:
-        loop = "prange" if parallel else "range"
+    def _run(self, deferred: list[Operation], own: range) -> str:
         arguments = self._arguments()
         lines = [
             self._declare("run", ["threads", *self._scalars]),
@@ -198,20 +197,20 @@ class ProgramWriter:
             if segment.scope == "sample":
                 rows = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
-                each = "range(1)" if self._intra_sample else f"{loop}(threads)"
+                each = "range(1)" if self._intra_sample else "prange(threads)"
                 scalars = [self._block(segment) if name == "block" else name for name in self._scalars]
                 samples = f"        samples_{number}({', '.join([*rows, *share, *scalars])})"
                 lines += [f"    for k in {each}:", *zeros, samples]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
             else:
-                lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
-                lines += self._whole_batch(segment.operations, loop)
+                lines += ["    for k in prange(threads):", *zeros] if zeros else []
+                lines += self._whole_batch(segment.operations)
         if self.training and own.stop == len(self.segments):
             symbol = symbol_of("add_up", self.dtype)
             lines += [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
             lines += ["    first_row = view(gradients, 0, (1, size))"] if shared else []
-            lines += [f"    for k in {loop}(threads):"]
+            lines += ["    for k in prange(threads):"]
             ranges = [(self.gradient_range(operation.writes[0]), "first_row") for operation in shared]
             for (a, b), parts in [*((each, "gradients") for each in added), *sorted(ranges)]:
                 share = f"{a} + k * ({b} - {a}) // threads, {a} + (k + 1) * ({b} - {a}) // threads"
@@ -251,7 +250,7 @@ class ProgramWriter:
         edges = ["0", *(str(edge) for each in ranges for edge in each), "size"]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
-    def _whole_batch(self, operations: list[Operation], loop: str) -> list[str]:
+    def _whole_batch(self, operations: list[Operation]) -> list[str]:
         """Return the lines of an operation on the whole batch, which the threads share.
 
         Others may follow to which each thread goes on with its own channels, or rows, of the result.
@@ -263,7 +262,7 @@ class ProgramWriter:
             lines = [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
             return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
         if _in_pieces(operation):
-            return self._pieces(operation, loop)
+            return self._pieces(operation)
         share = sharing(operation, np.dtype(self.dtype).itemsize)
         edges = [f"{k} * {share.parts} // threads" for k in ("k", "(k + 1)")]
         if share.size > 1:
@@ -271,7 +270,7 @@ class ProgramWriter:
         whole = {(t.storage, t.shape): t for each in operations if not _in_pieces(each) for t in tensors_of([each])}
         views = {key: self._name(tensor, {}) for key, tensor in whole.items()}
         lines = [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in whole.items()]
-        lines += [f"    for k in {loop}(threads):", f"        begin, end = {edges[0]}, {edges[1]}"]
+        lines += ["    for k in prange(threads):", f"        begin, end = {edges[0]}, {edges[1]}"]
         lines += [f"        {self._call(operation, views, 'n', '0', _range_of(share.names))}"]
         for other in others:
             if share.axis == 1 and _in_pieces(other):
@@ -296,13 +295,13 @@ class ProgramWriter:
         loops = ["        for s in range(n):", f"            for c in range({channels}):"]
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
-    def _pieces(self, operation: Operation, loop: str) -> list[str]:
+    def _pieces(self, operation: Operation) -> list[str]:
         """Return the lines of an operation on the whole batch of which each thread has a range of entries or images."""
         shape = operation.writes[0].shape
         pieces = f"(n * {math.prod(shape[: len(shape) - (KERNELS[operation.name].piece or 0)])})"
         edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
         piece = self._piece(operation, "0", "        ")
-        return [f"    for k in {loop}(threads):", f"        begin, end = {edges}", *piece]
+        return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
 
     def _piece(self, operation: Operation, sample: str, indent: str) -> list[str]:
         """Return the lines of an operation on the images or entries from `begin` to `end`, or on such channels of a

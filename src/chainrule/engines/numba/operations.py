@@ -60,7 +60,7 @@ def sharing(operation: Operation, itemsize: int) -> Share:
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Run one operation by itself: results are allocated, inputs made contiguous.
 
-    Read-only arrays are copied: to numba they are of another type, for which every kernel would be compiled again.
+    Read-only arrays are copied.
     """
     given = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
     known = {key: value for key, value in attributes.items() if value is not None}

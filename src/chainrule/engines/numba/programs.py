@@ -1,13 +1,13 @@
 """A plan as a compiled program, run over a model's buffers."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from chainrule.engines import Array, Buffers, Gradients, Shard
-from chainrule.engines.numba import operations, workers
+from chainrule.engines.numba import operations, toolchain
 from chainrule.engines.numba.generator import GIVEN, ProgramWriter
 from chainrule.engines.numba.memory import WORKSPACES
 from chainrule.engines.numba.rewriting import is_worth_sharing
@@ -30,17 +30,9 @@ def update(
     numbers = entry.arguments(len(arrays), attributes)
     if p.size < SHARED:
         threads = 1
-    parallel = threads > 1 and workers.available()
-    program = load(update_source(name, _dtype_name(p.dtype), parallel=parallel))
-    _run_program(program, threads, parallel, (*arrays, threads, *numbers))
-
-
-def _run_program(program: Any, threads: int, parallel: bool, arguments: Sequence[Any]) -> None:
-    """Run a program, on worker threads if it is parallel."""
-    if parallel:
-        workers.run(threads, program, arguments)
-    else:
-        program(*arguments)
+    program = load(update_source(name, _dtype_name(p.dtype)))
+    toolchain.use_threads(threads)
+    program(*arrays, threads, *numbers)
 
 
 @cache
@@ -52,7 +44,7 @@ def _dtype_name(dtype: Any) -> str:
 # A deferred gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
 _Deferred: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
-_Key: TypeAlias = tuple[bool, bool, int]  # of a program: whether it is parallel and for one sample, and its stage
+_Key: TypeAlias = tuple[bool, int]  # of a program: whether it is for one sample, and its stage
 
 
 class Program:
@@ -225,8 +217,7 @@ class Program:
         if len(given[0]) != self._count:
             self._allocate(len(given[0]))
         threads = self._threads if self._count >= self._threads or self._intra_sample else 1
-        parallel, single = threads > 1 and workers.available(), self._single is not None
-        key = (parallel, single, stage)
+        key = (self._single is not None, stage)
         if key not in self._calls:
             self._calls[key] = self._call(threads, key)
         program, results, workspaces, numbers = self._calls[key]
@@ -242,7 +233,8 @@ class Program:
             step,
             *shard,
         )
-        _run_program(program, threads, parallel, arguments)
+        toolchain.use_threads(threads)
+        program(*arguments)
 
     def _call(self, threads: int, key: _Key) -> tuple[Any, list[Array], list[Array], tuple[int, ...]]:
         """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
@@ -252,10 +244,10 @@ class Program:
         return self._program(key), results, workspaces, (threads, self._count, self._block)
 
     def _program(self, key: _Key) -> Any:
-        """Return the program whose loops threads share, or its serial twin; its source is written once."""
+        """Return a program; its source is written once."""
         if key not in self._programs:
-            parallel, single, stage = key
-            self._programs[key] = load(self._writer.source(parallel=parallel, single=single, stage=stage))
+            single, stage = key
+            self._programs[key] = load(self._writer.source(single=single, stage=stage))
         return self._programs[key]
 
     def _allocate(self, count: int) -> None:

@@ -34,7 +34,7 @@ class _Buffers:
 def failure() -> str:
     """Return why compiled code must not be used here, or an empty string; it may also raise what compiling raises."""
     if toolchain.DISABLED:
-        return "NUMBA_DISABLE_JIT is set"
+        return "CHAINRULE_UNCOMPILED is set"
     toolchain.most_threads()  # raises if the environment names no possible number
     folder = toolchain.compiled_folder()
     mark = None if folder is None else folder / f"proven-{toolchain.NAME}"

@@ -1,6 +1,6 @@
 """A model's compiled program, with the NumPy engine at hand for a program that cannot be compiled.
 
-Numba and LLVM may fail on one program where they compiled others. Whatever they raise, the model goes on: the NumPy
+LLVM may fail on one program where it compiled others. Whatever is raised, the model goes on: the NumPy
 engine takes over from there, and one line says why. Errors of this package, which concern what the user gave, are not
 caught, nor is a lack of memory.
 """

@@ -12,7 +12,7 @@ declare('run', {arrays!r}, {all_numbers!r})
 
 
 def run({reads}, threads, {arguments}):
-    for k in {loop}(threads):
+    for k in prange(threads):
         s = slice(k * p.size // threads, (k + 1) * p.size // threads)
         call({symbol!r}, ({shares}, {arguments},))
 '''
@@ -40,10 +40,10 @@ def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
 
 
 @cache
-def update_source(name: str, dtype: str, *, parallel: bool) -> str:
+def update_source(name: str, dtype: str) -> str:
     """Return the program of an optimizer's update, given the name of its operation."""
     words = _update_words(name, dtype)
-    return UPDATE.format(**words, all_numbers=[1, *words["numbers"]], loop="prange" if parallel else "range")
+    return UPDATE.format(**words, all_numbers=[1, *words["numbers"]])
 
 
 @cache

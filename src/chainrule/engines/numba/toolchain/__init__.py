@@ -1,8 +1,7 @@
-"""All contact with numba and llvmlite, and the only interface through which the rest of the engine uses them.
+"""All contact with llvmlite, and the only interface through which the rest of the engine uses it.
 
-Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. numba itself
-is never imported: only its thread pools are used. Both libraries change their inner parts from version to version. Each
-trick that relies on such parts is described in the file that uses it, with the versions it was tried on;
+Nothing outside this folder imports llvmlite, or anything of this folder but what is listed here. Each trick that relies
+on inner parts of a library is described in the file that uses it, with the versions it was tried on;
 `engines.numba.proof` finds out whether all of them work here.
 
 processor       width and number of the vector registers
@@ -21,6 +20,7 @@ loading         programs from their source
 machine         LLVM: object files of its intermediate code, and object files in memory
 ahead           other processes that help to compile the kernels of a new program
 threads         worker threads, and the locks that a fork must not copy while they are held
+pool_code       code of the loops that they share
 """
 
 from chainrule.engines.numba.toolchain.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
@@ -28,13 +28,7 @@ from chainrule.engines.numba.toolchain.kernels import DISABLED, compile_by_hand,
 from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
 from chainrule.engines.numba.toolchain.storing import compiled_folder, fingerprint
-from chainrule.engines.numba.toolchain.threads import (
-    launch_threads,
-    locks_of_a_fork,
-    most_threads,
-    threads_survive_forks,
-    use_threads,
-)
+from chainrule.engines.numba.toolchain.threads import most_threads, use_threads
 from chainrule.engines.numba.toolchain.windows import add_cells, keep_larger, no_cells, store_larger
 
 __all__ = [
@@ -52,16 +46,13 @@ __all__ = [
     "inlined",
     "keep_larger",
     "kernel",
-    "launch_threads",
     "literally",
     "load",
-    "locks_of_a_fork",
     "log1p",
     "mills_ratio",
     "most_threads",
     "no_cells",
     "store_larger",
     "tanh",
-    "threads_survive_forks",
     "use_threads",
 ]

@@ -1,8 +1,6 @@
 """Elementary functions as NumPy computes them; `elementary_code` emits the code by which kernels do.
 
 eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
-
-Tried with numba 0.61 and 0.68, of which nothing is used here.
 """
 
 from typing import Any

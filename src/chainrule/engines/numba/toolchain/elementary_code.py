@@ -20,7 +20,7 @@ The largest errors found over 20 million drawn arguments of each format, fewer o
 multiply-add), 1.2 (eˣ − 1), 2.9 (log(1 + x)), 2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and
 zeros of tanh and arctan keep their sign.
 
-Tried with numba 0.68 (llvmlite 0.50): LLVM's intrinsics `fmuladd`, `floor`, `fabs` and
+Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `floor`, `fabs` and
 `copysign`, declared with `declare_intrinsic`. Without an instruction for `fma`, LLVM makes no vectors of it in float64.
 """
 

@@ -1,4 +1,4 @@
-"""Compiler of programs: machine code straight from their source, without numba.
+"""Compiler of programs: machine code straight from their source.
 
 A program names parts of arrays and calls kernels; all arithmetic is in the kernels. It uses so little of Python
 (assignments, `for`, `prange`, and `expressions`) that its code is emitted line by line, in milliseconds, where numba
@@ -7,9 +7,8 @@ variables that it reads.
 
 Functions return 0, or what a kernel that failed returned.
 
-Tried with numba 0.68 (llvmlite 0.50); private to numba: the arguments of the function of its thread pools that shares
-the turns of a loop, `parallel_for` (`_fork`).
-Besides, the heads of NumPy's arrays and dtypes, as its C interface publishes them (`received`).
+Tried with llvmlite 0.50, of which `ir` is used alone. Besides, the heads of NumPy's arrays and dtypes, as its C
+interface publishes them (`received`).
 """
 
 import ast
@@ -208,24 +207,21 @@ class Emitter(Expressions):
         return value
 
     def _fork(self, name: str, count: Any, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop whose turns are shared by threads, as a function that does some of them.
+        """Emit a loop whose turns are shared by threads, as a function that does one of them.
 
-        A pool passes it addresses, from which it counts on turn by turn: here the number of a turn, and the same
-        address of the variables that it reads, after which the address of an error is left.
+        It is given the number of its turn, and the address of the variables that it reads, then an error is left.
         """
         used = {each.id for line in body for each in ast.walk(line) if isinstance(each, ast.Name)}
         read = {known: self.read(known) for known in self.variables if known in used}
         numbers = [number for value in read.values() for number in components(value)]
         table = self._table([*(self._as_whole(number) for number in numbers), WHOLE(0)])
-        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 4)
-        function = ir.Function(self._shared.module, kind, f"turns_{len(self._shared.module.globals)}")
+        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 2)
+        function = ir.Function(self._shared.module, kind, f"turn_{len(self._shared.module.globals)}")
         function.linkage = "internal"
-        _Turns(self._shared, function).emit(name, read, body)
-        parallel = self._shared.declared("chainrule_parallel_for", ir.VoidType(), [WHOLE] * 7 + [HALF])
-        threads = self._loaded(self._address(self._shared.declared("chainrule_threads", ir.VoidType(), [])), HALF)
-        begun, steps = self._table([WHOLE(0), table]), self._table([WHOLE(1), WHOLE(0)])
-        turns = [self._address(function), begun, self._table([count]), steps, WHOLE(0), WHOLE(0), WHOLE(2), threads]
-        self.builder.call(parallel, turns)
+        _Turn(self._shared, function).emit(name, read, body)
+        share_out = self._shared.declared("chainrule_share_out", ir.VoidType(), [WHOLE] * 4)
+        pool = self._address(self._shared.declared("chainrule_pool", ir.VoidType(), []))
+        self.builder.call(share_out, [pool, self._address(function), table, count])
         self._return_if(self._loaded(self.builder.add(table, WHOLE(8 * len(numbers)))))
 
     def _as_whole(self, number: Any) -> Any:
@@ -241,22 +237,22 @@ class Emitter(Expressions):
         return address
 
 
-class _Turns(Emitter):
-    """Emitter of a function that does turns of a parallel loop, given addresses of arguments, of a count, …"""
+class _Turn(Emitter):
+    """Emitter of a function that does a turn of a parallel loop, given its number and the address of variables."""
 
     def emit(self, name: str, read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
-        """Emit the function, given the variables that the turns read."""
-        given, counts = self._function.args[:2]
-        first, table = self._loaded(given), self._loaded(self.builder.add(given, WHOLE(8)))
+        """Emit the function, given the variables that a turn reads."""
+        number, table = self._function.args
         place = 0
         for known, value in read.items():
             found: list[Any] = []
-            for number in components(value):
-                found.append(self._loaded(self.builder.add(table, WHOLE(8 * place)), number.type))
+            for part in components(value):
+                found.append(self._loaded(self.builder.add(table, WHOLE(8 * place)), part.type))
                 place += 1
             self.assign(known, rebuilt(value, found))
         self._error = self.builder.add(table, WHOLE(8 * place))
-        self._loop(name, [first, self.builder.add(first, self._loaded(counts))], body)
+        self.assign(name, number)
+        self.lines(body)
         self.builder.ret_void()
 
     def _leave(self, error: Any) -> None:

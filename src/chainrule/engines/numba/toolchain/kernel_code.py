@@ -1,4 +1,4 @@
-"""Compiler of kernels: LLVM's code straight from their source, without numba.
+"""Compiler of kernels: LLVM's code straight from their source.
 
 Kernels are written in little of Python: numbers, contiguous arrays, tuples, loops over ranges, choices, and calls of
 functions, whose code is copied into the kernel. The types of all values follow from those of the arguments, so that

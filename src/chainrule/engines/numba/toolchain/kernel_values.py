@@ -1,10 +1,10 @@
 """Values of a kernel that is compiled: numbers, arrays and tiles, and arithmetic on numbers.
 
-Numbers of two types meet as in numba, in which kernels were compiled before: an integer and a float as float64.
+Numbers of two types meet as in numba: an integer and a float as float64.
 
 What is known while compiling is a value of Python's (a number, None, a tuple, a function, a class) and leaves no code.
 
-Tried with numba 0.68 (llvmlite 0.50), of which llvmlite's `ir` is used alone, and no type is read off a pointer.
+Tried with llvmlite 0.50, of which llvmlite's `ir` is used alone, and no type is read off a pointer.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
-DISABLED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")  # functions stay plain Python
+DISABLED = os.environ.get("CHAINRULE_UNCOMPILED", "0") not in ("", "0")  # functions stay plain Python
 
 _numbers = itertools.count()  # of kernels: those outside this package may share their names
 written_by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand

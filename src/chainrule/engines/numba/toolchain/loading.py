@@ -1,7 +1,7 @@
 """Programs from their source, ready to be called.
 
 A program is kept under the hash of its source as the machine code that `emitting` made of it. Loading it takes LLVM's
-linker and the machine code of its kernels, but not numba.
+linker and the machine code of its kernels.
 """
 
 import ast

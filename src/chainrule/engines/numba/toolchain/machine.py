@@ -4,10 +4,11 @@ Kernels allocate and release their buffers by two functions that are written out
 its head: a word that is 1, the address of the buffer made before it (`kernel_arrays`), a word that is 0, the address of
 its elements, and its size.
 
-Tried with numba 0.68 (llvmlite 0.50), of which llvmlite's `binding` is used alone.
+Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
 """
 
 import ctypes
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -131,6 +132,22 @@ def address_of(name: str, content: bytes) -> int:
     if not address:
         raise ImportError(f"there is no function {name} in its machine code")
     return address
+
+
+def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
+    """Load an object file for as long as the process lives; return the addresses of some of its functions."""
+    with uninterrupted():
+        memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
+        memory.add_object_file(binding.ObjectFileRef.from_data(content))
+        memory.finalize_object()
+        found = {name: int(memory.get_function_address(name)) for name in names}
+        memory.detach()  # threads may still run it while everything else is released
+    return found
+
+
+def processor_family() -> str:
+    """Return the first word of LLVM's name for this machine."""
+    return str(binding.get_process_triple()).partition("-")[0]
 
 
 def name_address(symbol: str, address: int) -> None:

@@ -1,14 +1,12 @@
 """The folder of compiled code, which can never be stale, and files of machine code in it.
 
-numba's cache does not notice that a compiled function in another file changed. All compiled code therefore lies in a
-folder named by a fingerprint of every kernel file, of the versions and of the width of the vector registers: any change
-begins an empty folder. A file that is damaged is as good as none.
+All compiled code lies in a folder named by a fingerprint of every kernel file, of the versions and of the width of the
+vector registers: any change begins an empty folder. A file that is damaged is as good as none.
 
-Tried with numba 0.68 (llvmlite 0.50), of which the versions alone are read; numba's stands in its file `_version.py`.
+Tried with llvmlite 0.44 and 0.50, of which the version alone is read.
 """
 
 import hashlib
-import importlib.util
 import os
 import platform
 import threading
@@ -37,19 +35,7 @@ def fingerprint() -> str:
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
     for each in (*versions, processor.FEATURES, str(processor.WIDTH)):
         digest.update(each.encode())
-    digest.update(_version_of_numba())
     return digest.hexdigest()[:16]
-
-
-def _version_of_numba() -> bytes:
-    """Return the file in which numba states its version, which is read without importing numba.
-
-    Errors   ImportError where numba is not installed
-    """
-    spec = importlib.util.find_spec("numba")
-    if spec is None or spec.origin is None:
-        raise ImportError("No module named 'numba'")
-    return Path(spec.origin).with_name("_version.py").read_bytes()
 
 
 @cache

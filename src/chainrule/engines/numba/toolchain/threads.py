@@ -1,118 +1,149 @@
-"""Worker threads, which are those of numba's thread pools, and the locks that a fork must not copy while they are held.
+"""Worker threads that share a program's loops (`pool_code`), and the locks that a fork must not copy while held.
 
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50); private to them:
-- the extension modules `omppool`, `tbbpool` and `workqueue` in `numba/np/ufunc`, which are loaded without the rest of
-  numba, and the addresses in them: `launch_threads`, and `parallel_for`, which `emitting` calls;
+Threads are started, and sleep, by functions of CPython that need no interpreter. A waiting thread spins for `SPIN`
+microseconds first: waking it takes longer than most loops of a program. Where no thread can be started, the one that
+runs a program does all turns itself, with the same results. Threads do not survive a fork: the child starts its own.
+
+Tried with llvmlite 0.44 and 0.50; private to them:
 - `llvmlite.binding.ffi.lib._lock`: held by the thread that is inside LLVM; left out where llvmlite has none.
+Private to CPython (3.11 to 3.14): `PyThread_start_new_thread`, `PyThread_allocate_lock`, `PyThread_acquire_lock`,
+`PyThread_release_lock`.
 """
 
 import ctypes
-import importlib.machinery
-import importlib.util
 import os
-import sys
+import threading
+import time
+from contextlib import ExitStack
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from llvmlite.binding import ffi as _ffi
 
 from chainrule import engines
-from chainrule.engines.numba.toolchain import machine
+from chainrule.engines.numba.toolchain import machine, pool_code, storing
 from chainrule.engines.numba.toolchain.storing import SETTING
 
 ffi: Any = _ffi  # llvmlite has no type annotations
 
-POOLS = {"omp": "omppool", "tbb": "tbbpool", "workqueue": "workqueue"}
-FORKSAFE = ("tbb", "workqueue")  # pools that start their threads anew in a forked process
-LAYER, COUNT = "NUMBA_THREADING_LAYER", "NUMBA_NUM_THREADS"  # numba's variables of the environment
-# OpenMP forks and joins in 1-2 µs; "workqueue", numba's own, takes 86 µs and dies when two threads enter it.
-PRIORITY = os.environ.get("NUMBA_THREADING_LAYER_PRIORITY", "omp tbb workqueue").split()
-CHOICES = {"default": PRIORITY, "safe": ["tbb"], "threadsafe": ["tbb", "omp"], "forksafe": ["tbb", "workqueue"]}
-TBB, OLDEST_TBB = {"linux": "libtbb.so.12", "darwin": "libtbb.12.dylib", "win32": "tbb12.dll"}, 12060
+SPIN = 60e-6  # seconds that a thread waits awake
+TRIAL = 500  # turns of `spin` that are timed
+NAME = "pool"  # of the file of the pool's code
 
-# GNU's OpenMP lets a waiting thread spin for milliseconds. On a machine with other work that keeps the very thread it
-# waits for from running: a step of numpy-cnn (batch 32) took 62 ms instead of 1.4, and 6 ms with a short spin, which on
-# a quiet machine still covers the meeting of two threads. Read when OpenMP is first loaded.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-_used = ctypes.c_int32(1)  # threads of parallel programs; they read it
-_pool = ""  # the pool whose threads were started
+class Pool:
+    """The worker threads of this process."""
+
+    def __init__(self) -> None:
+        words = pool_code.THREADS + pool_code.OF_THREAD * most_threads()
+        self._words = (ctypes.c_int64 * words)()
+        self._most = most_threads()
+        self._started = 1  # threads, with the one that runs a program
+        self._words[pool_code.LIMIT] = 1
+        self._python: Any = ctypes.pythonapi
+        for name in pool_code.OUTSIDE:
+            machine.name_address(name, ctypes.cast(getattr(self._python, name), ctypes.c_void_p).value or 0)
+        self._python.PyThread_allocate_lock.restype = ctypes.c_void_p
+        self._python.PyThread_acquire_lock.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        self._start_thread: Any = self._python.PyThread_start_new_thread
+        self._start_thread.argtypes, self._start_thread.restype = [ctypes.c_void_p] * 2, ctypes.c_ulong
+        self._addresses = _addresses()
+        machine.name_address("chainrule_share_out", self._addresses["share_out"])
+        machine.name_address("chainrule_pool", ctypes.addressof(self._words))
+
+    def use(self, count: int) -> None:
+        """Have loops shared by so many threads, or by as many as there can be."""
+        count = min(count, self._most)
+        if count > self._started:
+            with SETTING:
+                self._start(count)
+        self._words[pool_code.LIMIT] = min(count, self._started)
+
+    def _start(self, count: int) -> None:
+        """Start threads until there are so many."""
+        if self._started == 1:
+            self._words[pool_code.SPINS] = self._spins()
+            self._words[pool_code.LOCK] = self._held_lock()
+        while self._started < count:
+            place = pool_code.THREADS + pool_code.OF_THREAD * self._started
+            self._words[place + pool_code.OWN_LOCK] = self._held_lock()
+            begun = self._start_thread(self._addresses["work"], ctypes.addressof(self._words))
+            if begun == ctypes.c_ulong(-1).value:
+                engines.say_once("chainrule: no more threads can be started: fewer run programs, with the same results")
+                self._most = self._started
+                return
+            self._started += 1
+
+    def _held_lock(self) -> int:
+        """Return a lock that is held: who takes it sleeps until it is released."""
+        lock = self._python.PyThread_allocate_lock()
+        self._python.PyThread_acquire_lock(lock, 1)
+        return lock
+
+    def _spins(self) -> int:
+        """Return how often `spin` waits in `SPIN` seconds."""
+        spin, taken = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
+        for _ in range(3):
+            start = time.perf_counter()
+            spin(TRIAL)
+            taken.append(time.perf_counter() - start)
+        return max(1, int(TRIAL * SPIN / min(taken)))
+
+    def forget(self) -> None:
+        """Start anew: in a forked process there are no threads."""
+        ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
+        self._started = self._words[pool_code.LIMIT] = 1
+        self._most = most_threads()
+
+
+@cache
+def _addresses() -> dict[str, int]:
+    """Return the addresses of the functions of the pool."""
+    content = storing.stored(NAME)
+    if content is None:
+        content = machine.assembled(pool_code.emit_pool(machine.processor_family()))
+        storing.store(NAME, content)
+    return machine.addresses_of(("share_out", "work", "spin"), content)
 
 
 @cache
 def most_threads() -> int:
-    """Return how many worker threads there are: as many as processors, or as NUMBA_NUM_THREADS says."""
-    text = os.environ.get(COUNT)
-    if not text:
-        return engines.processors()
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"Number of threads specified must be > 0; {COUNT}={text}")
-    return int(text)
-
-
-def use_threads(count: int) -> None:
-    """Have parallel programs run on so many worker threads, or on all there are."""
-    _used.value = min(count, most_threads())
+    """Return how many threads there are at most: as many as processors, or more if CHAINRULE_THREADS says so."""
+    return max(engines.processors(), engines.thread_count())
 
 
 @cache
-def launch_threads() -> None:
-    """Start the worker threads, of the first pool that can be loaded.
-
-    Errors   ImportError for a pool that was asked for and cannot be loaded
-    """
-    global _pool
-    layer = os.environ.get(LAYER, "default").lower()
-    pools = [layer] if layer in POOLS else CHOICES.get(layer, [])
-    for name in pools:
-        pool = _loaded(name)
-        if pool is not None:
-            ctypes.CFUNCTYPE(None, ctypes.c_int)(pool.launch_threads)(most_threads())
-            machine.name_address("chainrule_parallel_for", pool.parallel_for)
-            machine.name_address("chainrule_threads", ctypes.addressof(_used))
-            _pool = name
-            return
-    raise ImportError(f"no threading layer {layer!r} could be loaded; {LAYER} names one of {', '.join(POOLS)}")
+def launch_threads() -> Pool:
+    """Return the worker threads of this process; each is started when a program needs it."""
+    return Pool()
 
 
-def _loaded(name: str) -> Any:
-    """Return numba's extension module of a pool; None where it cannot be loaded."""
-    spec = importlib.util.find_spec("numba")
-    folders = [] if spec is None else [Path(each) / "np" / "ufunc" for each in spec.submodule_search_locations or ()]
-    if name not in POOLS or (name == "tbb" and not _is_tbb_here()):
-        return None
-    full_name = f"numba.np.ufunc.{POOLS[name]}"
-    for file in (
-        folder / f"{POOLS[name]}{end}" for folder in folders for end in importlib.machinery.EXTENSION_SUFFIXES
-    ):
-        if file.exists():
-            loader = importlib.machinery.ExtensionFileLoader(full_name, str(file))
-            found = importlib.util.spec_from_file_location(full_name, file, loader=loader)
-            try:
-                module = importlib.util.module_from_spec(found) if found else None
-            except ImportError:  # a library that it needs is not installed
-                return None
-            loader.exec_module(module) if module else None
-            return module
-    return None
+def use_threads(count: int) -> None:
+    """Have parallel programs run on so many threads, or on all there are."""
+    launch_threads().use(count)
 
 
-def _is_tbb_here() -> bool:
-    """Return whether TBB is installed, and new enough."""
-    try:
-        return ctypes.CDLL(TBB[sys.platform]).TBB_runtime_interface_version() >= OLDEST_TBB
-    except (KeyError, OSError, AttributeError):
-        return False
+# A lock that another thread of the parent holds would stay locked in the child for ever, so a fork waits until no
+# thread compiles or loads.
+_held = threading.local()
 
 
-def threads_survive_forks() -> bool:
-    """Return whether a process forked from this one can run parallel programs."""
-    return not _pool or _pool in FORKSAFE
-
-
-def locks_of_a_fork() -> list[Any]:
-    """Return the lock of settings and llvmlite's, in the order in which they are taken."""
+def _before_fork() -> None:
+    _held.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    return [SETTING] if of_llvm is None else [SETTING, of_llvm]
+    for lock in [SETTING] if of_llvm is None else [SETTING, of_llvm]:  # in the order in which they are taken
+        _held.locks.enter_context(lock)
+
+
+def _after_fork() -> None:
+    _held.locks.close()
+
+
+def _after_fork_in_child() -> None:
+    _after_fork()
+    if launch_threads.cache_info().currsize:
+        launch_threads().forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -2,8 +2,6 @@
 
 A tile holds one vector for a sum, two for a largest cell: its value and its number. Numbers are floats of the same
 size, so that one comparison chooses both; they are exact up to 2²⁴. `windows_code` emits the code of each function.
-
-Tried with numba 0.61 and 0.68, of which nothing is used here.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ A tile holds one vector for a sum, two for a largest cell: its value and its num
 size, so that one comparison chooses both; they are exact up to 2²⁴. Each function is defined in NumPy, which runs
 without compiling.
 
-Tried with numba 0.68 (llvmlite 0.50): see `registers`, whose tiles these are.
+Tried with llvmlite 0.50: see `registers`, whose tiles these are.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.

@@ -43,9 +43,7 @@ class Running(Callback):
         self.message = ""
         self._first = first
         self._goal = 0
-        self.backfill = NormBackfill(
-            self.replayer, self.norms, self.gradients, lambda: self.active, threaded=threaded
-        )
+        self.backfill = NormBackfill(self.replayer, self.norms, self.gradients, lambda: self.active, threaded=threaded)
         self.backfill.begin(len(trainer.history))
         self._taking = self._restart = self._closed = False
         self._lock, self._waiting = threading.Lock(), threading.Lock()

@@ -21,15 +21,18 @@ from web.looked_at import RECIPE, finished, opened, small, stripes, trained_thro
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
 from chainrule import files
+from chainrule.layers import Dense, Flatten
+from chainrule.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.checksums import Recorder
-from chainrule.runs.jobs import Job
+from chainrule.runs.jobs import DataChoice, Job
 from chainrule.web import opening, page_files
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.server import application
 from chainrule.web.session import Session
+from chainrule.web.subjects import PageSubject
 
 
 @pytest.fixture
@@ -124,8 +127,19 @@ def test_the_description(browser: Browser, session: Session) -> None:
 def test_the_samples(browser: Browser, data: Path) -> None:
     about, content = browser.get("/api/samples").json(), browser.get("/api/samples.bin")
     arrays = np.load(data)
-    assert about == {"count": 30, "labels": arrays["y_test"].tolist(), "shape": [1, 8, 8]}
+    assert about == {"count": 30, "labels": arrays["y_test"].tolist(), "targets": None, "shape": [1, 8, 8]}
     assert content.content == arrays["x_test"].tobytes()
+
+
+def test_samples_with_numbers_for_targets(tmp_path: Path) -> None:
+    draw = np.random.default_rng(3)
+    x, targets = draw.integers(0, 256, (12, 1, 8, 8), np.uint8), draw.normal(size=(12, 2))
+    np.savez(tmp_path / "numbers.npz", x=x, targets=targets, x_test=x[:5], targets_test=targets[:5])
+    model = Sequential([Flatten(), Dense(2)], (1, 8, 8), loss="mean_squared_error", engine="numpy")
+    subject = PageSubject("numbers", model, RECIPE, DataChoice(str(tmp_path / "numbers.npz")), moments=())
+    about = client(opened(subject)).get("/api/samples").json()
+    assert about["count"] == 5
+    assert np.array_equal(about["targets"], targets[:5])
 
 
 def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:

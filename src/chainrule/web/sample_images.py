@@ -1,6 +1,7 @@
 """The test images offered by the page."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ class SampleImages:
     x: NDArray[np.uint8]
     labels: NDArray[np.int64]
     targets: NDArray[np.float64] | None = None
+
+    def about(self) -> dict[str, Any]:
+        """Return everything but the images, for JSON."""
+        targets = None if self.targets is None else self.targets.tolist()
+        return {"count": len(self.x), "labels": self.labels.tolist(), "targets": targets}
 
 
 def no_images(shape: tuple[int, ...]) -> SampleImages:

@@ -86,7 +86,7 @@ async def _samples(request: Request) -> Response:
     session = _session(request)
     await _until(session.loaded.is_set, request)
     found = session.sample_images()
-    return JSONResponse({"count": len(found.x), "labels": found.labels.tolist(), "shape": list(found.x.shape[1:])})
+    return JSONResponse({**found.about(), "shape": list(found.x.shape[1:])})
 
 
 async def _samples_bytes(request: Request) -> Response:

@@ -140,9 +140,7 @@ def _samples(session: Session) -> dict[str, Any]:
     else:
         found = sample_images.choose_images(known.x, known.labels, count)
     shape = list(found.x.shape[1:])
-    targets = None if found.targets is None else found.targets.tolist()
-    about = {"count": len(found.x), "labels": found.labels.tolist(), "targets": targets}
-    return {**about, "shape": shape, "x": pack_bytes(found.x)}
+    return {**found.about(), "shape": shape, "x": pack_bytes(found.x)}
 
 
 def _packed(frame: Frame) -> dict[str, Any]:

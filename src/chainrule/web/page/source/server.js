@@ -147,8 +147,8 @@ function opened(bytes) {
 
 async function fetchSamples() {
   const [about, bytes] = await Promise.all([asked("api/samples"), asked("api/samples.bin")]);
-  const { count, labels } = await about.json();
-  return { count, labels, x: new Uint8Array(await bytes.arrayBuffer()) };
+  const { count, labels, targets } = await about.json();
+  return { count, labels, targets, x: new Uint8Array(await bytes.arrayBuffer()) };
 }
 
 /** @param {string} path @param {RequestInit} [options] */

@@ -7,7 +7,6 @@ Each network is read and run in a process of its own on each side, in which noth
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks import peak_memory
 
 MARKS = ("<!-- light -->", "<!-- end of light -->")
 HEAD = ["network", "difference", "chainrule", "ONNX Runtime", "reading the file", "peak memory", "of ONNX Runtime"]
@@ -126,8 +127,7 @@ def _timed(path: Path, run: Any, began: float, rounds: int) -> dict[str, float]:
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"reading": reading, "seconds": min(seconds), "peak": peak}
+    return {"reading": reading, "seconds": min(seconds), "peak": peak_memory.peak()}
 
 
 if __name__ == "__main__":

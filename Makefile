@@ -191,6 +191,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
 	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
+	$(BIN)/python -m experiments separations --markdown docs/checking.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
@@ -198,6 +199,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks branching --markdown docs/benchmarks.md
 	$(BIN)/python -m benchmarks exported --markdown docs/deploying.md
 	$(BIN)/python -m benchmarks scaling --markdown docs/scaling.md
+	$(BIN)/python -m benchmarks sweep --markdown docs/sweeps.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
 

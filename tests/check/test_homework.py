@@ -43,7 +43,7 @@ def test_the_examples(tmp_path: Path) -> None:
     rows = list(homework.grade(tmp_path, LAYER, seconds=120))
     assert {row.submission: (row.passed, row.diagnosis) for row in rows} == EXPECTED
     assert all(row.parts == 4 and row.ok == (row.passed == 4) and row.judged for row in rows)
-    assert "rotate K by 180° before the full correlation (docs/derivations/convolution.md)" in rows[2].remark
+    assert "rotate K by 180° before the full correlation (docs/derivations/convolution.md#traps)" in rows[2].remark
 
 
 def test_the_example_that_never_ends(tmp_path: Path) -> None:

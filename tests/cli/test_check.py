@@ -34,7 +34,7 @@ def test_wrong(invoke):
     assert result.exit_code == 1
     assert (
         "dx equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation "
-        "(docs/derivations/convolution.md)." in result.stdout
+        "(docs/derivations/convolution.md#traps)." in result.stdout
     )
     assert "on inputs 3×8×5" in result.stdout
 

@@ -1,5 +1,6 @@
 """The judge detects forbidden behaviour of a reader."""
 
+import mmap
 import os
 import time
 import warnings
@@ -40,7 +41,8 @@ def wait() -> None:
 
 
 def fill() -> None:
-    assert len(bytearray(os.urandom(1000) * 60_000)) == 60_000_000
+    with mmap.mmap(-1, 60_000_000) as fresh:  # not what this process released, which is still its own
+        fresh.write(os.urandom(1000) * 60_000)
 
 
 def ask_for_too_much() -> None:

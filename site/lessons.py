@@ -8,6 +8,7 @@ from typing import Any
 
 import jupytext
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives.other import TocTree
 from sphinx.util.osutil import relative_uri
@@ -53,6 +54,16 @@ def _add_links(app: Sphinx, doctree: nodes.document) -> None:
     title.parent.insert(title.parent.index(title) + 1, line)
 
 
+def _link_slides(app: Sphinx, doctree: nodes.document) -> None:
+    """Link to the slides where a page of the documentation links to their Markdown, which is no page here."""
+    here = app.builder.get_target_uri(app.env.docname)
+    for node in [*doctree.findall(addnodes.pending_xref)]:
+        target: str = node["reftarget"]
+        if target.startswith(SLIDES):
+            place = relative_uri(here, f"{target.removesuffix('.md')}.html")
+            node.replace_self(nodes.reference("", "", *node.children, refuri=place, internal=True))
+
+
 def _lessons(app: Sphinx) -> Iterator[str]:
     return (docname for docname in sorted(app.env.found_docs) if _is_lesson(app, docname))
 
@@ -77,5 +88,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the events."""
     app.add_directive("lessons", Lessons)
     app.connect("doctree-read", _add_links)
+    app.connect("doctree-read", _link_slides)
     app.connect("build-finished", _write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -48,7 +48,14 @@ from chainrule.engines.numba.tiles import (
     zeros,
 )
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.numba.transposing import Matrix, new_panels, pack_rows, transpose_matrix
+from chainrule.engines.numba.transposing import (
+    Matrix,
+    new_panels,
+    pack_rows,
+    transpose_matrix,
+    whole_pairs,
+    whole_vectors,
+)
 
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.
 OUTPUTS, POOLED, TAPS = (14, 12, 12) if COUNT == 32 else (6, 4, 6)
@@ -178,20 +185,6 @@ def correlate_filters(
 def worth_listing(samples, cells):
     """Return how many of a block's samples make a list of outputs that is long enough to fill its tiles."""
     return max(1, min(samples, (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
-
-
-@inlined
-def whole_vectors(filters, itemsize):
-    """Return the entries of the vectors that hold a number of filters."""
-    vector = WIDTH // itemsize
-    return (filters + vector - 1) // vector * vector
-
-
-@inlined
-def whole_pairs(across, itemsize):
-    """Return the filters of whole tiles of two vectors; a last single vector is a tile of its own."""
-    tall = 2 * (WIDTH // itemsize)
-    return across // tall * tall
 
 
 @operation(

@@ -22,8 +22,6 @@ from chainrule.engines.numba.filters import (
     STRIP,
     TAPS,
     share_filters,
-    whole_pairs,
-    whole_vectors,
     worth_listing,
 )
 from chainrule.engines.numba.layout import (
@@ -37,7 +35,16 @@ from chainrule.engines.numba.layout import (
 from chainrule.engines.numba.registry import SHARED_FROM, always, operation
 from chainrule.engines.numba.tiles import add_picked, load, load_picked, store, store_picked
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
-from chainrule.engines.numba.transposing import Matrix, Panels, new_panels, pack_each, pack_rows, transpose_matrix
+from chainrule.engines.numba.transposing import (
+    Matrix,
+    Panels,
+    new_panels,
+    pack_each,
+    pack_rows,
+    transpose_matrix,
+    whole_pairs,
+    whole_vectors,
+)
 
 CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
 

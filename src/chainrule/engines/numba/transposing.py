@@ -31,10 +31,23 @@ class Panels(NamedTuple):
 
 
 @inlined
+def whole_vectors(filters, itemsize):
+    """Return the entries of the vectors that hold a number of filters."""
+    vector = WIDTH // itemsize
+    return (filters + vector - 1) // vector * vector
+
+
+@inlined
+def whole_pairs(across, itemsize):
+    """Return the filters of whole tiles of two vectors; a last single vector is a tile of its own."""
+    tall = 2 * (WIDTH // itemsize)
+    return across // tall * tall
+
+
+@inlined
 def new_panels(rows, columns, like):
     """Return panels with space for so many rows and columns, and for a block that reaches beyond the last."""
-    lanes = WIDTH // like.itemsize
-    across = (rows + lanes - 1) // lanes * lanes
+    lanes, across = WIDTH // like.itemsize, whole_vectors(rows, like.itemsize)
     return Panels(np.empty(across * columns + 2 * lanes * lanes, like.dtype), columns, across)
 
 
@@ -42,7 +55,7 @@ def new_panels(rows, columns, like):
 def _place(panels, r):
     """Return where the vector of rows from r on begins, and how far apart its columns are."""
     lanes = WIDTH // panels.values.itemsize
-    wide = 2 * lanes if r < panels.across // (2 * lanes) * (2 * lanes) else lanes
+    wide = 2 * lanes if r < whole_pairs(panels.across, panels.values.itemsize) else lanes
     return r // wide * wide * panels.columns + r % wide, wide
 
 

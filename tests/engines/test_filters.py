@@ -9,7 +9,7 @@ from engines.guard.cases import axes
 from numpy.typing import NDArray
 
 from chainrule import layers, reference
-from chainrule.engines.numba import filters, operations, rewriting
+from chainrule.engines.numba import filters, operations, rewriting, taps
 from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.tiles import lanes
@@ -32,6 +32,8 @@ LAYERS: dict[str, tuple[int, int, int, tuple[int, int], tuple[int, int], dict[st
     "flipped": (2, 2 * WHOLE, 2 * WHOLE, (3, 3), (9, 8), {"dilation": (2, 1), "flip": True}),
     "beyond full": (7, WHOLE, 2 * WHOLE, (1, 1), (5, 6), {"padding": ((1, 1), (2, 2))}),
     "many taps": (1, 2 * WHOLE, WHOLE, (5, 5), (8, 9), {"padding": ((2, 2), (2, 2))}),
+    "more taps than a cache holds": (1, 60, 7 * WHOLE, (3, 3), (4, 5), {"padding": ((1, 1), (1, 0))}),
+    "more outputs than a cache holds": (1, 2, 5 * WHOLE, (3, 2), (19, 31), {"padding": ((1, 1), (0, 1))}),
     "small pictures": (40, WHOLE, WHOLE, (2, 2), (3, 3), {}),
     "pictures left over": (17, 2, WHOLE, (3, 3), (7, 8), {}),
 }
@@ -61,6 +63,17 @@ def test_results_are_those_of_the_reference(layer: str, bias: str) -> None:
     x, w, options = drawn(layer)
     b = biased(bias, reference.cross_correlate(x, w, **options).shape)
     close(operations.call("correlate_filters", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
+
+
+@each_layer
+def test_scaled_results_are_multiplied_before_a_bias_is_added(layer: str) -> None:
+    x, w, options = drawn(layer)
+    times, plus = np.random.default_rng(3).standard_normal((2, len(w)))
+    expected = reference.cross_correlate(x, w * times[:, None, None, None], plus, **options)
+    for kernel in (filters.correlate_filters, taps.correlate_taps):
+        found = np.full_like(expected, np.nan)
+        kernel(x, w, np.concatenate([plus, times]), found, **options, scaled=True, capped=0.5)
+        close(found, np.clip(expected, 0, 0.5))
 
 
 @each_layer
@@ -104,7 +117,7 @@ def test_any_number_of_filters(seed: int) -> None:
     draw, work = np.random.default_rng(seed), np.inf
     while work > 200_000:  # the reference loops in Python
         size, window, stride, padding, dilation, outputs = axes(draw)
-        ins, outs, count = (int(draw.integers(1, most)) for most in (2 * WHOLE + 2, 4 * WHOLE + 2, 5))
+        ins, outs, count = (int(draw.integers(1, most)) for most in (2 * WHOLE + 2, 8 * WHOLE + 2, 5))
         work = count * ins * outs * int(np.prod(window) * max(np.prod(outputs), np.prod(size)))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "flip": bool(draw.integers(2))}
     x, w = draw.standard_normal((count, ins, *size)), draw.standard_normal((outs, ins, *window))
@@ -190,7 +203,7 @@ def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.Mo
     plan = alone.plan()
     names = [operation.name for operation in ProgramWriter(plan, alone.layout, "float64").plan.operations]
     assert {"cross_correlate", "correlate_filters"} <= {*names}
-    assert names.count("max_pool") == 1  # its windows overlap
+    assert names.count("largest_cells") == 1  # windows that overlap, whose winners nothing reads
     assert rewriting.is_worth_sharing(plan, 8)
     training = ProgramWriter(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
     assert [operation.name for operation in training.plan.forward].count("max_pool_2x2") == 2

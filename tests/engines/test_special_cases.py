@@ -32,14 +32,14 @@ watch(convolution, "_correlate_tiles_by", 3)
 watch(convolution, "_weight_gradient_by", 2)
 watch(convolution, "spread_rows")
 for name in ("_add_sums_by", "_add_gradient"):
-    watch(taps, name, 1)
+    watch(taps, name, 2)
 for name in ("_slide_rows_by", "_slide_pairs"):
     watch(depthwise, name, 1)
 watch(depthwise, "spread_rows")
 for name in ("_gradient_by_rows", "_gradient_by_taps"):
     watch(depthwise_gradient, name)
 for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"):
-    watch(filters, name, 1)
+    watch(filters, name, 2)
 watch(transposing, "transpose")
 watch(dense, "_products", 2)
 watch(dense, "_batched_samples")
@@ -146,13 +146,23 @@ few(2, 1, 1, (1, 1), stride=(3, 2)); entered(tall, "_gradient_by_taps")  # phase
 few(2, 1, 1, (3, 3), stride=(2, 1), dilation=(2, 1)); entered(tall, "_gradient_by_taps")  # all taps in one phase
 taken.clear()
 
-one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
-entered(("_add_sums_by", 1), ("_add_sums_by", 2), ("_add_gradient", 2))
-one_tap_after_the_other(lanes(8) + 1, 2, (1, 2), (16, 16))  # channels that would evict each other from the cache
-entered(("_add_sums_by", 1), ("_add_sums_by", 2), ("_add_gradient", 1))
+heights = (1, 2, 4) if transposing.TALLEST == 4 else (1, 2)  # of tiles, in vectors of filters
+columns = {1: filters.COLUMNS, 2: filters.COLUMNS, 4: filters.FEW}
 
-def pooled(outs):
-    x, w = rng.standard_normal((2, 2, 9, 8)), rng.standard_normal((outs, 2, 3, 3))
+def by(tall, *names):
+    return [(name, tall, filters.FEW_POOLED if tall == 4 and name == "_correlate_pooled" else
+             filters.POOLED if name == "_correlate_pooled" else columns[tall]) for name in names]
+
+one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
+entered(*by(1, "_add_sums_by"), *by(2, "_add_sums_by", "_add_gradient"))
+one_tap_after_the_other(lanes(8) + 1, 2, (1, 2), (16, 16))  # channels that would evict each other from the cache
+entered(*by(1, "_add_sums_by", "_add_gradient"), *by(2, "_add_sums_by"))
+one_tap_after_the_other(sum(heights) * lanes(8), 4 * lanes(8) - 1, (1, 2), (5, 4))
+entered(*by(heights[-1], "_add_sums_by", "_add_gradient"), *by(2, "_add_sums_by"), *by(1, "_add_sums_by"))
+one_tap_after_the_other(filters.STRIP + 5, 4 * lanes(8), (1, 1), (3, 4))  # more channels than stay in a cache
+
+def pooled(outs, ins=2):
+    x, w = rng.standard_normal((2, ins, 9, 8)), rng.standard_normal((outs, ins, 3, 3))
     dy = rng.standard_normal((2, outs, 7, 6))
     y, whole, dw = np.zeros((2, outs, 3, 3)), np.zeros((2, outs, 7, 6)), np.zeros_like(w)
     filters.correlate_filters(x, w, None, y, pooled=True)
@@ -163,10 +173,11 @@ def pooled(outs):
     close(y, reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))[0])
     close(dw, reference.cross_correlate_dw(x, dy, kernel=(3, 3)))
 
-for vectors in (1, 2):
+for vectors in heights:
     pooled(vectors * lanes(8))
-    by_vectors = [(name, vectors) for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient")]
-    entered(*by_vectors, "transpose")
+    entered(*by(vectors, "_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"), "transpose")
+pooled(heights[-1] * lanes(8), filters.STRIP // 4)  # more taps than stay in a cache
+entered(*by(heights[-1], "_correlate_tiles_by"))
 
 def multiply(samples, ins, outs):
     x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))
@@ -232,6 +243,9 @@ def pool(size, window, stride, padding=((0, 0), (0, 0))):
     kernel("max_pool", (x,), options)(x, y, winner)
     close(y, expected)
     assert (winner == places).all()
+    most = np.full_like(expected, np.nan)
+    operations.KERNELS["largest_cells"].kernel(x, most, winner, window, stride, padding)
+    close(most, expected)
     for divisor in pooling.DIVISORS:
         given = {**options, "divisor": divisor}
         mean, dx = np.full_like(expected, np.nan), np.full_like(x, np.nan)

@@ -24,7 +24,7 @@ def calls(rows: int, columns: int):
         tiles.store_sums(tile, sums, 8)
         tile = tiles.load_picked(y, 2, places, 1, rows, columns)
         for k in range(2):
-            tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, places, 2)
+            tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, tiles.places(places, 2, columns))
         times = tiles.load_picked(g, 5, places, 0, rows, columns)
         tile = tiles.multiply_add(tile, times, tiles.load(y, 3, 17, rows, columns))
         tiles.store(tiles.within(tile, -0.25, 0.5), picked, 7, 128)
@@ -72,6 +72,21 @@ def test_the_largest_of_four_columns(dtype: str) -> None:
     np.testing.assert_array_equal(found, expected)
     assert np.isnan(expected).any()
     assert np.isinf(expected).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_larger_of_two_tiles(dtype: str) -> None:
+    def run(x, y, found):
+        tiles.store(tiles.larger(tiles.load(x, 0, 0, 2, 1), tiles.load(y, 0, 0, 2, 1)), found, 0, 0)
+
+    rng = np.random.default_rng(4)
+    x, y = rng.choice([np.nan, -np.inf, -1.0, -0.5, 2.0, np.inf], (2, 2 * tiles.lanes(4))).astype(dtype)
+    x[0], y[1], x[2:4], y[2:4] = np.nan, np.nan, np.nan, np.nan
+    size = 2 * tiles.lanes(x.itemsize)
+    for function in (run, toolchain.kernel(run)):
+        found = np.zeros(size, dtype)
+        function(x, y, found)
+        np.testing.assert_array_equal(found, np.maximum(x, y)[:size])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

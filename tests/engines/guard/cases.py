@@ -163,7 +163,8 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     if name.endswith("_dx"):
         attributes["size"] = size
     arrays = (dy,) if name.endswith("_dx") else (x,)
-    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
+    unread = name == "max_pool" and bool(draw.integers(2))
+    fitted = select_kernel(name, arrays, {**attributes, "unread": unread}, np.dtype(dtype).itemsize)
     return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.registry import SHARED_FROM, Share, operation
-from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
+from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, places, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
 
@@ -84,8 +84,9 @@ def _batched_samples(x, w, offsets, b, y, tall):
         transpose_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
         for o in range(0, outs, OUTS):
             tile = zeros(x, tall, OUTS)
+            filters = places(offsets, o, OUTS)
             for k in range(ins):
-                tile = add_picked(tile, side_by_side, k * many, w, k, offsets, o)
+                tile = add_picked(tile, side_by_side, k * many, w, k, filters)
             store(tile, sums, o * many, many)
         for o in range(outs):
             bias = x.dtype.type(0) if b is None else b[o]

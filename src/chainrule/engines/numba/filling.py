@@ -17,14 +17,14 @@ from chainrule.engines.numba.toolchain import COUNT
 from chainrule.shapes import Pair
 
 # Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
-COPIED, TRANSPOSED, STORED = 5, 14, 8
+COPIED, TRANSPOSED, STORED = 5, 8, 8
 PACKED, PACKED_FAR = 12, 40  # outputs that take as long as transposing the weights, for one sample; of many weights
 IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others copy what they then read once
 MANY = 1 << 20  # weights that no cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
 ODD = 0.1  # how much longer a tile of one vector of filters takes than half a tile of two
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
-GRADIENTS = 12  # taps or channels of a tile of a kernel gradient, see `filters.TAPS`
+GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filters.COLUMNS`
 
 
 def filters_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:

@@ -43,6 +43,7 @@ from chainrule.engines.numba.tiles import (
     load,
     load_picked,
     multiply_add,
+    places,
     store,
     within,
     zeros,
@@ -51,17 +52,20 @@ from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, lit
 from chainrule.engines.numba.transposing import (
     Matrix,
     new_panels,
+    TALLEST,
     pack_rows,
+    panel_ends,
     transpose_matrix,
-    whole_pairs,
     whole_vectors,
 )
 
-# Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.
-OUTPUTS, POOLED, TAPS = (14, 12, 12) if COUNT == 32 else (6, 4, 6)
-OUTPUTS_WORTH_LISTING = 256  # outputs from which on a list of them is long enough to fill its tiles
+# Columns of a tile: outputs or taps, and outputs to pool. Registers keep the places of no more than ten, and with four
+# vectors of filters the sums of no more than six.
+COLUMNS, POOLED = (10, 8) if COUNT == 32 else (6, 4)
+FEW, FEW_POOLED = 6, 4
+OUTPUTS_WORTH_LISTING = 240  # outputs whose list is long enough to fill its tiles, and whose sums stay in a cache
 TRANSPOSED = 9  # outputs whose sums take as long as transposing the weights
-STRIP = 256  # outputs whose upstream gradients stay in the fastest cache while all taps pass by
+STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
 
 
 class ImageCells(NamedTuple):
@@ -97,7 +101,7 @@ def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
 
 def _in_tiles(outputs: int) -> int:
     """Return the outputs of the whole tiles that hold a number of them."""
-    return -(-outputs // OUTPUTS) * OUTPUTS
+    return -(-outputs // COLUMNS) * COLUMNS
 
 
 @operation(
@@ -151,7 +155,7 @@ def correlate_filters(
     weights = new_panels(outs, offsets.size, w)
     pack_rows(w.reshape(w.size), lowest * offsets.size, outs, offsets.size, weights, 0)
     across = weights.across
-    at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
+    at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
     begin = np.zeros(at.size, np.int64)
     bias, times, above = np.zeros(across, x.dtype), np.zeros(across, x.dtype), 0
@@ -167,18 +171,23 @@ def correlate_filters(
             bias[o] = b[lowest + o]
             if scaled:
                 times[o] = b[all_outs + lowest + o]
-    sums = np.empty((samples_per_block * cells + OUTPUTS) * across, x.dtype)
+    at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else samples_per_block * cells
+    sums = np.empty((at_once + COLUMNS) * across, x.dtype)
     result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
         for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
             at[p] = 0
-        plus = Bias(bias[above:], begin, times, scaled)
-        _correlate_tiles(weights, ImageCells(seen, offsets, at), plus, sums, count * cells, bounds, pooled)
-        for s in range(count):
-            place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
-            transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, Matrix(result, place, whole))
+        for done in range(0, count * cells, at_once):
+            some = min(at_once, count * cells - done)
+            own = ImageCells(seen, offsets, at[done * by * by :])
+            plus = Bias(bias[above:], begin[done * by * by :], times, scaled)
+            _correlate_tiles(weights, own, plus, sums, some, bounds, pooled)
+            part = min(some, cells)
+            for s in range(some // part):
+                place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3] + done
+                transpose_matrix(Matrix(sums, s * part * across, across), part, outs, Matrix(result, place, whole))
 
 
 @inlined
@@ -201,7 +210,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     outs, cells, taps = dy.shape[1], dy.shape[2] * dy.shape[3], dw[0].size
     across = whole_vectors(outs, x.itemsize)
     laid = padded_layout(x, slide)
-    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(taps + TAPS, np.int64)
+    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(taps + COLUMNS, np.int64)
     for k in range(found.size):
         offsets[k] = found[k]
     samples_per_block = worth_listing(x.shape[0], cells)
@@ -217,9 +226,11 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
         seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
         for s in range(count):
             pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
-        pairs = whole_pairs(across, x.itemsize)
-        _weight_gradient(upstream, 0, pairs, seen, count * cells, taps, sums, tall=2)
-        _weight_gradient(upstream, pairs, across, seen, count * cells, taps, sums, tall=1)
+        fours, pairs = panel_ends(across, x.itemsize)
+        if TALLEST == 4:
+            _weight_gradient(upstream, 0, fours, seen, count * cells, taps, sums, tall=4, broad=FEW)
+        _weight_gradient(upstream, fours, pairs, seen, count * cells, taps, sums, tall=2, broad=COLUMNS)
+        _weight_gradient(upstream, pairs, across, seen, count * cells, taps, sums, tall=1, broad=COLUMNS)
     transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
     transpose_matrix(Matrix(sums, 0, across), taps, outs, Matrix(transposed, 0, taps))
     for k in range(dw.size):
@@ -276,56 +287,75 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
 @inlined
 def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
     """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], within bounds, for `count` results p."""
-    pairs = whole_pairs(w.across, w.values.itemsize)
+    fours, pairs = panel_ends(w.across, w.values.itemsize)
     if pooled:
-        _correlate_pooled(w, 0, pairs, seen, bias, sums, count, bounds, tall=2)
-        _correlate_pooled(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1)
+        if TALLEST == 4:
+            _correlate_pooled(w, 0, fours, seen, bias, sums, count, bounds, tall=4, broad=FEW_POOLED)
+        _correlate_pooled(w, fours, pairs, seen, bias, sums, count, bounds, tall=2, broad=POOLED)
+        _correlate_pooled(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1, broad=POOLED)
     else:
-        _correlate_tiles_by(w, 0, pairs, seen, bias, sums, count, bounds, tall=2)
-        _correlate_tiles_by(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1)
+        if TALLEST == 4:
+            _correlate_tiles_by(w, 0, fours, seen, bias, sums, count, bounds, tall=4, broad=FEW)
+        _correlate_tiles_by(w, fours, pairs, seen, bias, sums, count, bounds, tall=2, broad=COLUMNS)
+        _correlate_tiles_by(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1, broad=COLUMNS)
 
 
 @kernel
-def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall):
+def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
+    literally(broad)
     (w, size, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
-    wide = tall * (WIDTH // rows.itemsize)
+    wide, strip = tall * (WIDTH // rows.itemsize), 2 * STRIP // tall
     for o in range(begin, end, wide):
-        for p in range(0, count, OUTPUTS):
-            tile = zeros(rows, tall, OUTPUTS) if scaled else load_picked(plus, o, own, p, tall, OUTPUTS)
-            for k in range(offsets.size):
-                tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], at, p)
-            if scaled:
-                tile = multiply_add(tile, load(times, o, 0, tall, OUTPUTS), load(plus, o, 0, tall, OUTPUTS))
-            store(within(tile, bounds.least, bounds.most), sums, p * across + o, across)
+        for first in range(0, max(offsets.size, 1), strip):
+            last = min(first + strip, offsets.size)
+            for p in range(0, count, broad):
+                if first > 0:
+                    tile = load(sums, p * across + o, across, tall, broad)
+                elif scaled:
+                    tile = zeros(rows, tall, broad)
+                else:
+                    tile = load_picked(plus, o, own, p, tall, broad)
+                seen_by = places(at, p, broad)
+                for k in range(first, last):
+                    tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], seen_by)
+                if last == offsets.size:
+                    if scaled:
+                        tile = multiply_add(tile, load(times, o, 0, tall, broad), load(plus, o, 0, tall, broad))
+                    tile = within(tile, bounds.least, bounds.most)
+                store(tile, sums, p * across + o, across)
 
 
 @kernel
-def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall):
+def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
+    literally(broad)
     (w, size, across), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
     wide = tall * (WIDTH // rows.itemsize)
     for o in range(begin, end, wide):
-        for p in range(0, 4 * count, POOLED):
-            tile = load_picked(plus, o, own, p, tall, POOLED)
+        for p in range(0, 4 * count, broad):
+            tile = load_picked(plus, o, own, p, tall, broad)
+            seen_by = places(at, p, broad)
             for k in range(offsets.size):
-                tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], at, p)
+                tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], seen_by)
             store(within(largest(tile), bounds.least, bounds.most), sums, p // 4 * across + o, across)
 
 
 @kernel
-def _weight_gradient(upstream, begin, end, seen, count, taps, sums, tall):
+def _weight_gradient(upstream, begin, end, seen, count, taps, sums, tall, broad):
     """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
     literally(tall)
+    literally(broad)
     (dy, cells, outs), (rows, offsets, at) = upstream, seen
-    wide = tall * (WIDTH // rows.itemsize)
+    wide, strip = tall * (WIDTH // rows.itemsize), 2 * STRIP // tall
     for o in range(begin, end, wide):
-        for first in range(0, count, STRIP):
-            last = min(first + STRIP, count)
-            for k in range(0, taps, TAPS):
-                tile = load(sums, k * outs + o, outs, tall, TAPS)
+        for first in range(0, count, strip):
+            last = min(first + strip, count)
+            for k in range(0, taps, broad):
+                tile = load(sums, k * outs + o, outs, tall, broad)
+                under = places(offsets, k, broad)
                 for p in range(first, last):
-                    tile = add_picked(tile, dy, o * cells + p * wide, rows, at[p], offsets, k)
+                    tile = add_picked(tile, dy, o * cells + p * wide, rows, at[p], under)
                 store(tile, sums, k * outs + o, outs)

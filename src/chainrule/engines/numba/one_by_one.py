@@ -17,7 +17,7 @@ from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, scales_of
 from chainrule.engines.numba.filling import POINTS, points_fit, points_fit_dx
 from chainrule.engines.numba.layout import correlate_dx_shape, correlate_shape
 from chainrule.engines.numba.registry import SHARED_FROM, Share, always, operation, rows_or_filters
-from chainrule.engines.numba.tiles import add_outer, load, multiply_add, store, within, zeros
+from chainrule.engines.numba.tiles import add_picked, load, multiply_add, places, store, within, zeros
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 
 TALL, LOW, BROAD = POINTS  # vectors of positions of a tile, fewer for the rest, and filters
@@ -146,17 +146,17 @@ def _tiles(length, vector):
 
 
 @kernel
-def _multiply_tiles(weights, outs, seen, ins, found, places, ends, tall):
-    """Compute tiles of `tall` vectors of positions, which begin at `places`, by some filters."""
+def _multiply_tiles(weights, outs, seen, ins, found, begins, ends, tall):
+    """Compute tiles of `tall` vectors of positions, which begin at `begins`, by some filters."""
     literally(tall)
     (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
-    lanes = TALL * (WIDTH // y.itemsize)
+    lanes, filters = TALL * (WIDTH // y.itemsize), places(np.arange(BROAD) * apart, 0, BROAD)
     for row in range(0, outs, BROAD):
         o = min(row, outs - BROAD)
-        for p in places:
+        for p in begins:
             tile = zeros(x, tall, BROAD) if ends.scaled else load(ends.plus, o * lanes, lanes, tall, BROAD)
             for c in range(ins):
-                tile = add_outer(tile, x, begin + p + c * plane, w, start + o * apart + c * step, apart)
+                tile = add_picked(tile, x, begin + p + c * plane, w, start + o * apart + c * step, filters)
             if ends.scaled:
                 times = load(ends.times, o * lanes, lanes, tall, BROAD)
                 tile = multiply_add(tile, times, load(ends.plus, o * lanes, lanes, tall, BROAD))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.registry import COSTLY_FROM, Attributes, Shapes, operation
-from chainrule.engines.numba.tiles import store_part, zeros
+from chainrule.engines.numba.tiles import larger, load, load_part, split_pairs, store, store_part, zeros
 from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
 from chainrule.shapes import Padding, Pair, output_size
 
@@ -100,6 +100,83 @@ def _max_apart(x, y, winner, window, stride, padding):
                         most, at = value, h * width + k
             y[i, j] = most
             winner[i, j] = at
+
+
+def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether nothing reads the winners, and windows are other than 2×2 side by side, which have a kernel."""
+    sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
+    return bool(given.get("unread")) and sliding != ((2, 2), (2, 2), NO_PADDING)
+
+
+@operation(
+    max_pooled,
+    integers=("winner",),
+    picks=True,
+    piece=2,
+    shared_from=COSTLY_FROM,
+    defaults={"stride": "window"},
+    replaces="max_pool",
+    fits=_without_winners,
+)
+@kernel
+def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
+    """Find the largest cell of each window, without its offset: of the cells below one another first, then of those.
+
+    Whole vectors are read and written where arrays are long enough: what is beyond the end of a row is overwritten.
+    """
+    vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
+    (height, width), (rows, cells), before = x.shape[2:], y.shape[2:], padding[1][0]
+    size = max(before + width, (cells - 1) * stride[1] + window[1]) + 3 * vector
+    below, halves = np.empty(size, x.dtype), np.empty(2 * size, x.dtype)
+    below[:] = -np.inf
+    flat, results = x.reshape(x.size), y.reshape(y.size)
+    for c in range(channels):
+        for i in range(rows):
+            top = i * stride[0] - padding[0][0]
+            first, last = (c * height + max(top, 0)) * width, (c * height + min(top + window[0], height)) * width
+            if last + vector <= flat.size:
+                for k in range(0, width, vector):
+                    tile = load(flat, first + k, 0, 1, 1)
+                    for place in range(first + width + k, last, width):
+                        tile = larger(tile, load(flat, place, 0, 1, 1))
+                    store(tile, below, before + k, 0)
+                for k in range(before + width, size):
+                    below[k] = -np.inf
+            else:
+                for k in range(0, width, vector):
+                    tile = load_part(flat, first + k, width - k)
+                    for place in range(first + width + k, last, width):
+                        tile = larger(tile, load_part(flat, place, width - k))
+                    store_part(tile, below, before + k, width - k)
+            _largest_side_by_side(below, size, halves, results, (c * rows + i) * cells, cells, window[1], stride[1])
+
+
+@inlined
+def _largest_side_by_side(below, size, halves, results, found, cells, window, step):
+    """Write the largest of the values that each of a row of windows holds, `step` entries from one to the next."""
+    vector = WIDTH // below.itemsize
+    if step > 2:
+        for j in range(cells):
+            most = below[j * step]
+            for k in range(j * step + 1, j * step + window):
+                value = below[k]
+                most = value if value > most or value != value else most
+            results[found + j] = most
+        return
+    if step == 2:
+        for j in range(0, cells + window // 2, vector):
+            split_pairs(below, 2 * j, 2 * vector, halves, j, size + j)
+    for j in range(0, cells, vector):
+        tile = load(halves if step == 2 else below, j, 0, 1, 1)
+        for u in range(1, window):
+            if step == 1:
+                tile = larger(tile, load(below, j + u, 0, 1, 1))
+            else:
+                tile = larger(tile, load(halves, u % 2 * size + j + u // 2, 0, 1, 1))
+        if found + j + vector <= results.size:
+            store(tile, results, found + j, 0)
+        else:
+            store_part(tile, results, found + j, cells - j)
 
 
 @operation(spread, integers=("winner",))

@@ -107,15 +107,22 @@ def is_only_writer(operation: Operation, plan: Plan) -> bool:
 
 def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> Plan:
     """Return the plan with every operation under the name of the kernel that fits its shapes; `single`: one sample."""
-    return replace(
-        plan,
-        forward=tuple(_with_kernel(each, itemsize, single=single) for each in plan.forward),
-        backward=tuple(_with_kernel(each, itemsize) for each in plan.backward),
-    )
+    readers = _readers(plan)
+    unread = [not any(readers[tensor.storage] for tensor in each.writes[1:]) for each in plan.forward]
+    forward = [
+        _with_kernel(each, itemsize, single=single, unread=alone)
+        for each, alone in zip(plan.forward, unread, strict=True)
+    ]
+    return replace(plan, forward=tuple(forward), backward=tuple(_with_kernel(each, itemsize) for each in plan.backward))
 
 
-def _with_kernel(operation: Operation, itemsize: int, *, single: bool = False) -> Operation:
-    known = {**operation.attributes, "single": single}
+def _with_kernel(operation: Operation, itemsize: int, **facts: bool) -> Operation:
+    """Return an operation under the name of its kernel, given facts of the plan beside its attributes.
+
+    single  it is for one sample
+    unread  nothing reads its results but the first
+    """
+    known = {**operation.attributes, **facts}
     return replace(operation, name=select_kernel(operation.name, operation.reads, known, itemsize))
 
 

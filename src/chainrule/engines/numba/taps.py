@@ -18,9 +18,9 @@ import numpy as np
 from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.numba.filling import taps_fit, taps_fit_dw, taps_fit_dx
 from chainrule.engines.numba.filters import (
-    OUTPUTS,
+    COLUMNS,
+    FEW,
     STRIP,
-    TAPS,
     share_filters,
     worth_listing,
 )
@@ -33,16 +33,17 @@ from chainrule.engines.numba.layout import (
     rows_seen,
 )
 from chainrule.engines.numba.registry import SHARED_FROM, always, operation
-from chainrule.engines.numba.tiles import add_picked, load, load_picked, store, store_picked
+from chainrule.engines.numba.tiles import add_picked, load, load_picked, places, store, store_picked
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import (
     Matrix,
     Panels,
     new_panels,
     pack_each,
+    TALLEST,
     pack_rows,
+    panel_ends,
     transpose_matrix,
-    whole_pairs,
     whole_vectors,
 )
 
@@ -209,8 +210,8 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     samples_per_block = worth_listing(x.shape[0], cells)
     upstream, pairs = new_panels(outs, samples_per_block * cells, x), _unlisted(samples_per_block * cells)
     spaced = _space(x, samples_per_block * ins, plane)
-    planes = np.minimum(np.arange(ins + TAPS), ins - 1) * plane  # a tile reads the last channel again
-    sums = np.zeros((ins + TAPS) * taps * across, x.dtype)
+    planes = np.minimum(np.arange(ins + COLUMNS), ins - 1) * plane  # a tile reads the last channel again
+    sums = np.zeros((ins + COLUMNS) * taps * across, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
@@ -221,9 +222,12 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
             given = TapProducts(upstream, pairs.outputs, seen, planes)
-            size, whole = (ins, taps * across), whole_pairs(across, x.itemsize)
-            _add_gradient(given, pairs.cells, met, sums[tap * across :], size, 0, whole, tall=2)
-            _add_gradient(given, pairs.cells, met, sums[tap * across :], size, whole, across, tall=1)
+            size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
+            own = sums[tap * across :]
+            if TALLEST == 4:
+                _add_gradient(given, pairs.cells, met, own, size, 0, fours, tall=4, broad=FEW)
+            _add_gradient(given, pairs.cells, met, own, size, fours, twos, tall=2, broad=COLUMNS)
+            _add_gradient(given, pairs.cells, met, own, size, twos, across, tall=1, broad=COLUMNS)
     transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
     transpose_matrix(Matrix(sums, 0, across), ins * taps, outs, Matrix(transposed, 0, ins * taps))
     for k in range(dw.size):
@@ -273,7 +277,7 @@ def _ahead(tap, shape, dilation, padding, flip):
 @inlined
 def _unlisted(most):
     """Return lists for as many pairs, and for a tile that reaches beyond the last."""
-    return TapPairs(np.zeros(most + OUTPUTS, np.int64), np.zeros(most + OUTPUTS, np.int64))
+    return TapPairs(np.zeros(most + COLUMNS, np.int64), np.zeros(most + COLUMNS, np.int64))
 
 
 @kernel
@@ -297,7 +301,7 @@ def _pair(pairs, samples, ahead, stride, image, outputs):
 @inlined
 def _fill_up(values, sums, count, beyond):
     """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
-    for p in range(count, count + OUTPUTS):
+    for p in range(count, count + COLUMNS):
         values[p], sums[p] = 0, beyond
 
 
@@ -308,35 +312,43 @@ def _fill_up(values, sums, count, beyond):
 def _add_sums(given, at, to, count, sums):
     """Add Σ_k w[k, o] · values[planes[k] + at[p]] to sums[to[p] + o] for `count` pairs p and all filters o."""
     across = given.weights.across
-    whole = whole_pairs(across, sums.itemsize)
-    _add_sums_by(given, at, to, count, sums, 0, whole, tall=2)
-    _add_sums_by(given, at, to, count, sums, whole, across, tall=1)
+    fours, pairs = panel_ends(across, sums.itemsize)
+    if TALLEST == 4:
+        _add_sums_by(given, at, to, count, sums, 0, fours, tall=4, broad=FEW)
+    _add_sums_by(given, at, to, count, sums, fours, pairs, tall=2, broad=COLUMNS)
+    _add_sums_by(given, at, to, count, sums, pairs, across, tall=1, broad=COLUMNS)
 
 
 @kernel
-def _add_sums_by(given, at, to, count, sums, begin, end, tall):
+def _add_sums_by(given, at, to, count, sums, begin, end, tall, broad):
     """Compute `_add_sums` for filters from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
     literally(tall)
+    literally(broad)
     (w, columns, _), taps, tap, values, planes = given
-    wide = tall * (WIDTH // sums.itemsize)
+    wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
     for o in range(begin, end, wide):
-        for p in range(0, count, OUTPUTS):
-            tile = load_picked(sums, o, to, p, tall, OUTPUTS)
-            for k in range(planes.size):
-                tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, planes[k], at, p)
-            store_picked(tile, sums, o, to, p)
+        for first in range(0, planes.size, strip):
+            last = min(first + strip, planes.size)
+            for p in range(0, count, broad):
+                tile = load_picked(sums, o, to, p, tall, broad)
+                seen = places(at, p, broad)
+                for k in range(first, last):
+                    tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, planes[k], seen)
+                store_picked(tile, sums, o, to, p)
 
 
 @kernel
-def _add_gradient(given, at, count, sums, size, begin, end, tall):
+def _add_gradient(given, at, count, sums, size, begin, end, tall, broad):
     """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
     literally(tall)
+    literally(broad)
     ((dy, columns, _), rows, values, planes), (ins, step) = given, size
-    wide = tall * (WIDTH // sums.itemsize)
+    wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
     for o in range(begin, end, wide):
-        for first in range(0, count, STRIP):
-            for c in range(0, ins, TAPS):
-                tile = load(sums, c * step + o, step, tall, TAPS)
-                for p in range(first, min(first + STRIP, count)):
-                    tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], planes, c)
+        for first in range(0, count, strip):
+            for c in range(0, ins, broad):
+                tile = load(sums, c * step + o, step, tall, broad)
+                channels = places(planes, c, broad)
+                for p in range(first, min(first + strip, count)):
+                    tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)
                 store(tile, sums, c * step + o, step)

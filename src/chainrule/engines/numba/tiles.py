@@ -70,11 +70,16 @@ def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
 
 
-def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array, first: int) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + offsets[first + b]]."""
-    rows, columns, width = tile.shape
+def places(offsets: Array, first: int, columns: int) -> Array:
+    """Return offsets[first : first + columns], for `add_picked`: registers keep them; `columns` is a constant."""
+    return offsets[first : first + columns].copy()
+
+
+def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array) -> Array:
+    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + offsets[b]], the offsets being `places`."""
+    rows, _, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
-    return tile + side_by_side * w[start + offsets[first : first + columns]].reshape(1, -1, 1)
+    return tile + side_by_side * w[start + offsets].reshape(1, -1, 1)
 
 
 def add_products(
@@ -172,6 +177,11 @@ def multiply_add(tile: Array, times: Array, plus: Array) -> Array:
     return tile * times + plus
 
 
+def larger(tile: Array, other: Array) -> Array:
+    """Compute larger[a, b, lane] = the larger of tile[a, b, lane] and other[a, b, lane]; NaN where one is."""
+    return np.maximum(tile, other)
+
+
 def largest(tile: Array) -> Array:
     """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is."""
     rows, columns, width = tile.shape
@@ -202,9 +212,9 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 
 for _function in (
-    *(zeros, load, load_part, load_rows, load_picked),
+    *(zeros, load, load_part, load_rows, load_picked, places),
     *(add_outer, add_picked, add_products, add_rows, add_row_products),
-    *(within, multiply_add, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
+    *(within, multiply_add, larger, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
     *(store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

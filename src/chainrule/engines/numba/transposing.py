@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.tiles import load_part, store_part, transpose
-from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel
+
+TALLEST = 4 if COUNT == 32 else 2  # vectors of a panel, and of the tiles that read it
 
 
 class Matrix(NamedTuple):
@@ -17,10 +19,10 @@ class Matrix(NamedTuple):
 
 
 class Panels(NamedTuple):
-    """Rows of a matrix side by side in vectors: panels of two vectors of them, and of one if their number is odd.
+    """Rows of a matrix side by side in vectors: panels of four vectors of them, then of two and of one for the rest.
 
     A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
-    values[o·columns + c·width + r − o], of a `width` of two vectors, or one.
+    values[o·columns + c·width + r − o], of a `width` of so many vectors. With few registers none is wider than two.
 
     across   rows of whole vectors
     """
@@ -38,25 +40,27 @@ def whole_vectors(filters, itemsize):
 
 
 @inlined
-def whole_pairs(across, itemsize):
-    """Return the filters of whole tiles of two vectors; a last single vector is a tile of its own."""
-    tall = 2 * (WIDTH // itemsize)
-    return across // tall * tall
+def panel_ends(across, itemsize):
+    """Return the rows before the first that is in no panel of four vectors, and in none of two."""
+    pair = 2 * (WIDTH // itemsize)
+    return (across // (2 * pair) * (2 * pair) if TALLEST == 4 else 0), across // pair * pair
 
 
 @inlined
 def new_panels(rows, columns, like):
     """Return panels with space for so many rows and columns, and for a block that reaches beyond the last."""
     lanes, across = WIDTH // like.itemsize, whole_vectors(rows, like.itemsize)
-    return Panels(np.empty(across * columns + 2 * lanes * lanes, like.dtype), columns, across)
+    return Panels(np.empty(across * columns + TALLEST * lanes * lanes, like.dtype), columns, across)
 
 
 @inlined
 def _place(panels, r):
     """Return where the vector of rows from r on begins, and how far apart its columns are."""
     lanes = WIDTH // panels.values.itemsize
-    wide = 2 * lanes if r < whole_pairs(panels.across, panels.values.itemsize) else lanes
-    return r // wide * wide * panels.columns + r % wide, wide
+    fours, pairs = panel_ends(panels.across, panels.values.itemsize)
+    wide = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
+    begin = r // wide * wide if r < fours else fours + (r - fours) // wide * wide
+    return begin * panels.columns + r - begin, wide
 
 
 @kernel

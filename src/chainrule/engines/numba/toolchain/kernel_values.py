@@ -88,7 +88,7 @@ class KernelArray(NamedTuple):
 
 
 class TileValue(NamedTuple):
-    """A tile (see `vectors.Tile`), in registers."""
+    """A tile, or the offsets of its columns (see `vectors.Tile`, `vectors.Places`), in registers."""
 
     tile: Any
     value: Any

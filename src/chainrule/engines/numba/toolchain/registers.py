@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule.engines.numba.toolchain.kernel_values import NOTHING, Literal, ir
-from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile, vector_of
+from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Places, Tile, vector_of
 
 
 def _with_products(code: CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
@@ -50,6 +50,15 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     return sums
 
 
+def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
+    offsets = code.address(0, code.number(1))
+    found = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    for b in range(columns):
+        found = builder.insert_value(found, code.element(code.after(offsets, b)), b)
+    return found
+
+
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
@@ -60,10 +69,10 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    x, w, offsets = code.address(1, code.number(2)), code.address(3, code.number(4)), code.address(5, code.number(6))
+    x, w = code.address(1, code.number(2)), code.address(3, code.number(4))
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
-    right = (code.spread(tile, code.after(w, code.element(code.after(offsets, b)))) for b in range(tile.columns))
-    return _with_products(code, tile, left, right)
+    offsets = (builder.extract_value(arguments[5], b) for b in range(tile.columns))
+    return _with_products(code, tile, left, (code.spread(tile, code.after(w, offset)) for offset in offsets))
 
 
 def _add_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -241,6 +250,15 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
     return context.get_dummy_value()
 
 
+def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    found = arguments[0]
+    for k in range(signature.return_type.rows * signature.return_type.columns):
+        most, value = (builder.extract_value(each, k) for each in arguments)
+        most = builder.select(builder.fcmp_ordered(">", value, most), value, most)  # one instruction: NaN stays
+        found = builder.insert_value(found, builder.select(builder.fcmp_unordered("uno", value, value), value, most), k)
+    return found
+
+
 def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
     largest = ir.Constant(context.get_value_type(tile), None)
@@ -311,6 +329,11 @@ def _new(arguments: Any) -> Tile | None:
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
 
 
+def _columns(arguments: Any) -> Places | None:
+    """Return the type of as many offsets as the last argument says; None unless it is constant."""
+    return Places(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
+
+
 def _quarter(tile: Tile) -> Tile:
     """Return the type of a tile with one column for every four."""
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
@@ -327,6 +350,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "load_picked": (_new, _load_picked),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "load_rows": (_new, _load_rows),
+    "places": (_columns, _places),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
@@ -342,6 +366,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "store_sums": (lambda arguments: NOTHING, _store_sums),
     "within": (lambda arguments: arguments[0], _within),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
+    "larger": (lambda arguments: arguments[0], _larger),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
     "transpose": (lambda arguments: NOTHING, _transpose),
     "largest_of_four": (lambda arguments: NOTHING, _largest_of_four),

@@ -31,9 +31,18 @@ class Tile:
         return WIDTH * 8 // self.dtype.bitwidth
 
 
-def machine_type(tile: Tile) -> Any:
-    """Return LLVM's type of a tile: an array of vectors, row by row."""
-    return ir.ArrayType(vector_of(tile), tile.rows * tile.columns)
+@dataclass(frozen=True)
+class Places:
+    """The type of the offsets of a tile's columns."""
+
+    columns: int
+
+
+def machine_type(kind: Tile | Places) -> Any:
+    """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
+    if isinstance(kind, Places):
+        return ir.ArrayType(INT64.llvm, kind.columns)
+    return ir.ArrayType(vector_of(kind), kind.rows * kind.columns)
 
 
 class Address(NamedTuple):

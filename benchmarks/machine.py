@@ -1,5 +1,6 @@
 """Peak performance of this processor: multiply-adds in registers, and a product of large matrices."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -7,11 +8,7 @@ from typing import Any
 
 import numpy as np
 
-CELLS, CHAIN, TIMES = (
-    128,
-    8,
-    2_000_000,
-)  # elements, which fit into the first-level cache; successive multiply-adds on each; passes
+TIMES = 20_000_000  # products of each sum
 SIZE = 1024  # rows of the matrices
 BEST_OF = 5
 
@@ -27,20 +24,21 @@ def measured(threads: int) -> dict[str, Any]:
 def _fma(dtype: str, threads: int) -> float | None:
     """Measure the GFLOP/s of threads that each run a loop of multiply-adds in registers."""
     try:
-        from benchmarks.algorithms.kernels import multiply_add_often as loop
+        from benchmarks.algorithms.kernels import SUMS, WIDTH, multiply_add_often
     except ImportError:
         return None
-    given = [(np.zeros(CELLS, dtype), np.array([0.5, 1], dtype)) for _ in range(threads)]
-    loop(*given[0], 1)
+    sums = math.prod(SUMS) * WIDTH // np.dtype(dtype).itemsize
+    given = [(np.zeros(sums, dtype), np.ones(SUMS[1], dtype), np.zeros(sums, dtype)) for _ in range(threads)]
+    multiply_add_often(*given[0], 1)
 
     def run() -> None:
-        workers = [threading.Thread(target=loop, args=(*each, TIMES)) for each in given]
+        workers = [threading.Thread(target=multiply_add_often, args=(*each, TIMES)) for each in given]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
 
-    return 2.0 * CELLS * CHAIN * TIMES * threads / _best(run) / 1e9
+    return 2.0 * sums * TIMES * threads / _best(run) / 1e9
 
 
 def _gemm(dtype: str) -> float:

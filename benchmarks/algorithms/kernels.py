@@ -1,26 +1,19 @@
 """Loops that are slow in NumPy, compiled like the kernels of the numba engine."""
 
-from chainrule.engines.numba.toolchain import inlined, kernel
+from chainrule.engines.numba.tiles import add_outer, store, zeros
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 
+SUMS = 4, 3  # vectors and factors whose products are summed at a time: as many as keep all multipliers busy
 FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into the second-level cache
 
 
 @kernel
-def multiply_add_often(x, given, times):
-    """Compute x ← factor·x + term, eight times in succession on each element while it is in a register."""
-    factor, term = given[0], given[1]
+def multiply_add_often(vectors, factors, sums, times):
+    """Multiply `SUMS` vectors with factors and add them to as many sums in registers, again and again."""
+    tile = zeros(vectors, SUMS[0], SUMS[1])
     for _ in range(times):
-        for i in range(x.size):
-            v = x[i]
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            v = factor * v + term
-            x[i] = v
+        tile = add_outer(tile, vectors, 0, factors, 0, 1)
+    store(tile, sums, 0, SUMS[0] * (WIDTH // vectors.itemsize))
 
 
 @kernel

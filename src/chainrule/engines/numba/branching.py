@@ -11,17 +11,18 @@ from chainrule.plan import Operation, Plan, Tensor
 def follow_branches(plan: Plan) -> Plan:
     """Return the plan of the same results by kernels of a fixed number of arrays.
 
-    - An operation of any number of arrays becomes one for each of them, which writes its part of the result.
+    - An operation of any number of arrays becomes one for each of them, which writes its part of the result: just
+      after the part was made, if nothing else reads it, so that a thread goes on to it with what it has in its cache.
     - What reads a result that is another array unchanged reads that array.
     - The parts of a parameter's gradient, where layers share it, are one array, to which each kernel adds its own.
     """
-    forward = tuple(each for operation in plan.forward for each in _partwise(operation))
+    forward = _early_parts([each for operation in plan.forward for each in _partwise(operation)], plan)
     operations = [each for operation in plan.backward for each in _partwise(operation)]
     names = _storages(operations)
     backward = tuple(
         _renamed(each, names) for each in operations if each.writes[0].storage not in names or not _passes(each)
     )
-    return replace(plan, forward=forward, backward=backward)
+    return replace(plan, forward=tuple(forward), backward=backward)
 
 
 def _partwise(operation: Operation) -> Iterator[Operation]:
@@ -34,6 +35,22 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
     shapes = [(1, *tensor.shape) for tensor in tensors]
     for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
         yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
+
+
+def _early_parts(operations: list[Operation], plan: Plan) -> list[Operation]:
+    """Return operations in an order in which parts that nothing else reads are written as soon as they are made."""
+    others = Counter(tensor.storage for each in (*plan.backward, *plan.deferred) for tensor in each.reads if tensor)
+    read = others + Counter(tensor.storage for each in operations for tensor in each.reads if tensor is not None)
+    found, after = list[Operation](), dict[str, int]()
+    for operation in operations:
+        source = operation.reads[0]
+        is_part = source is not None and not operation.call and KERNELS[operation.name].by_part
+        made = after.get(source.storage) if source is not None and is_part and read[source.storage] == 1 else None
+        place = len(found) if made is None else made + 1
+        found.insert(place, operation)
+        after = {name: number + (number >= place) for name, number in after.items()}
+        after |= {tensor.storage: place for tensor in operation.writes}
+    return found
 
 
 def _passes(operation: Operation) -> bool:

@@ -50,9 +50,9 @@ from chainrule.engines.numba.tiles import (
 )
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import (
+    TALLEST,
     Matrix,
     new_panels,
-    TALLEST,
     pack_rows,
     panel_ends,
     transpose_matrix,
@@ -171,7 +171,7 @@ def correlate_filters(
             bias[o] = b[lowest + o]
             if scaled:
                 times[o] = b[all_outs + lowest + o]
-    at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else samples_per_block * cells
+    at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
     sums = np.empty((at_once + COLUMNS) * across, x.dtype)
     result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
     for start in range(0, x.shape[0], samples_per_block):

@@ -36,11 +36,11 @@ from chainrule.engines.numba.registry import SHARED_FROM, always, operation
 from chainrule.engines.numba.tiles import add_picked, load, load_picked, places, store, store_picked
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import (
+    TALLEST,
     Matrix,
     Panels,
     new_panels,
     pack_each,
-    TALLEST,
     pack_rows,
     panel_ends,
     transpose_matrix,

@@ -7,10 +7,10 @@ TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
 OLDEST_LLVMLITE ?= 0.44.0
 SEEDS  ?= 0 1 2 3 4
-SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
+SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
-.PHONY: site notebooks experiments bench cifar page-speed screenshots clean
+.PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -74,6 +74,14 @@ $(VENV)/.fuzz: $(VENV)/.test
 $(VENV)/.mutate: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
 	touch $@
+
+# Everything that .ci/run needs, by one call of pip.
+environment: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint,site]"
+	touch $(VENV)/.installed
+	touch $(VENV)/.test
+	touch $(VENV)/.lint $(VENV)/.site
 
 # What checks the page, from npm; a machine without it leaves those checks out and says so.
 node_modules/.installed: package.json

@@ -1,5 +1,6 @@
 """Configuration of all tests."""
 
+import os
 import signal
 from collections.abc import Generator
 
@@ -12,6 +13,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _stand_in = engines.stand_in
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are processors, as many tests wait for a browser or for processes they started."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files marked as long, so that at the end none of them keeps one worker busy and the others waiting."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def _refused(why: str) -> engines.Engine:

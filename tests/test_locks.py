@@ -79,7 +79,7 @@ def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
         start = time.monotonic()
         with Locks(file).hold("one", patience=0.2) as got:
             assert not got
-        assert 0.2 <= time.monotonic() - start < 5
+        assert 0.2 <= time.monotonic() - start < 60
     finally:
         ended(process)
 

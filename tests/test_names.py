@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import chainrule
@@ -11,10 +11,14 @@ PACKAGE = Path(chainrule.__file__).parent
 NOT_A_VERB = {"What", "That", "Those"}
 
 
-def definitions() -> Iterator[tuple[str, ast.AST]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            yield file.relative_to(PACKAGE).as_posix(), node
+@cache
+def definitions() -> list[tuple[str, ast.AST]]:
+    return [
+        (file.relative_to(PACKAGE).as_posix(), node)
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def test_a_class_name_means_one_class() -> None:

@@ -29,7 +29,7 @@ def test_load_and_run(work):
     )
     assert loaded == {}
     assert compared["difference"] < 1e-6
-    assert 0 < run["seconds"] < 1
+    assert 0 < run["seconds"] < 60
 
 
 def test_calibration_finds_how_many_fill_a_turn():

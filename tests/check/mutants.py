@@ -6,6 +6,7 @@ inputs in several shapes, scales and dtypes. So the checker under test has no sa
 
 import ast
 import copy
+import random
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -31,19 +32,25 @@ CALLED = {
 RETURNED = ("0 * {}", "-{}", "2 * {}", "np.float16({})", "np.nan * {}", "np.round({}, 2)", "{}[..., ::-1]", "dict()")
 
 
-def mutants(source: str, functions: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield (what was changed, source) for every small change in these functions or methods (CLASS.METHOD)."""
+def mutant(source: str, functions: tuple[str, ...], draw: random.Random) -> tuple[str, str]:
+    """Draw a small change in these functions or methods (CLASS.METHOD): what was changed, and the changed source."""
     tree = ast.parse(source)
-    for name in functions:
-        for place, node in enumerate(ast.walk(_function(tree, name))):
-            for said, change in _changes(node):
-                changed = copy.deepcopy(tree)
-                where = [*ast.walk(_function(changed, name))][place]
-                before = ast.unparse(where)
-                change(where)
-                after = ast.unparse(ast.fix_missing_locations(where))
-                if after != before:
-                    yield f"{name}: {said}: {before} → {after}", ast.unparse(changed)
+    places = [
+        (name, place, which)
+        for name in functions
+        for place, node in enumerate(ast.walk(_function(tree, name)))
+        for which, _ in enumerate(_changes(node))
+    ]
+    while True:
+        name, place, which = draw.choice(places)
+        changed = ast.parse(source)
+        where = [*ast.walk(_function(changed, name))][place]
+        before = ast.unparse(where)
+        said, change = [*_changes(where)][which]
+        change(where)
+        after = ast.unparse(ast.fix_missing_locations(where))
+        if after != before:
+            return f"{name}: {said}: {before} → {after}", ast.unparse(changed)
 
 
 def _function(tree: ast.AST, name: str) -> ast.AST:
@@ -53,7 +60,7 @@ def _function(tree: ast.AST, name: str) -> ast.AST:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, Callable[[Any], None]]]:
-    """Yield the changes of one node, each as a function that changes a copy of it."""
+    """Yield the changes of one node, each as a function that makes it."""
     if isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in BINARY:
         yield "operator", lambda copied: setattr(copied, "op", BINARY[type(copied.op)]())
     if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARED:

@@ -25,6 +25,8 @@ from chainrule.check.diagnoses import CATALOGUES, general, mistakes_for, of_laye
 from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
+pytestmark = pytest.mark.long
+
 PLACES = (
     planted_geometry,
     planted_convolution,

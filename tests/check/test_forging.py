@@ -14,7 +14,7 @@ from chainrule.check import homework
 SOURCE = Path(chainrule.__file__).parent
 SHAPE = (2, 3, 2)  # small: what is tried here does not depend on it
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]
 
 
 def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:

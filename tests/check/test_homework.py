@@ -14,6 +14,8 @@ from chainrule.check import homework
 from chainrule.check.report import Report, Row
 from chainrule.errors import DataError, OptionError
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
 

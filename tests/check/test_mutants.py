@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from check.mutants import CONDUCT, PAIRS, is_wrong, module, mutants, names_of, with_conduct
+from check.mutants import CONDUCT, PAIRS, is_wrong, module, mutant, names_of, with_conduct
 from check.test_courses import TEXTS
 
 from chainrule.check.files import LocalFile, check_file
@@ -12,7 +12,7 @@ SOURCE = TEXTS["functions"]
 RIGHT = module(SOURCE)
 DRAWN = random.Random(20)
 CHANGES = [
-    (pair, *DRAWN.choice([*mutants(SOURCE, names_of(pair))])) for pair in PAIRS
+    (pair, *mutant(SOURCE, names_of(pair), DRAWN)) for pair in PAIRS
 ]  # fmt: skip
 EVERYWHERE = [
     name for name in CONDUCT if name != "wrong for one sample"

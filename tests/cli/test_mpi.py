@@ -18,6 +18,8 @@ import pytest
 
 from chainrule import files
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("mpi4py")
 BIN = Path(sys.executable).parent
 MPIEXEC = BIN / "mpiexec"

@@ -189,7 +189,7 @@ def test_interrupted_before_training(tmp_path):
         assert process.stdout.readline() == "reading\n"
         time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "chainrule: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 

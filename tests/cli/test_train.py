@@ -185,7 +185,7 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=120)[1]
     assert not (cut / "model.safetensors").exists()
     if number == signal.SIGINT:
         assert process.returncode == 130

@@ -25,6 +25,8 @@ from chainrule.engines.numba.tiles import lanes
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
 
+pytestmark = pytest.mark.long
+
 
 def as_functions(engine: engines.Engine) -> SimpleNamespace:
     """Return an engine's operations as functions with the signatures of the reference."""

@@ -14,6 +14,8 @@ import pytest
 
 from chainrule.engines.numba.toolchain import WIDTH
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 SELECTED = {
     128: "test_tiles",

@@ -1,5 +1,6 @@
 """Trials: a fault cuts a run short, its files are examined, it is resumed, and its bits are compared."""
 
+import itertools
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from runs import run_driver
 from runs.processes import assert_same
 
-from chainrule import files
+from chainrule import engines, files
 from chainrule.errors import ChainruleError, RunError
 from chainrule.runs import checksums, running
 from faults.injection import ERRORS, Layer
@@ -45,6 +46,7 @@ class Trials:
         self.place, self.data = place, place / "data.npz"
         run_driver.make_data(self.data)
         self.whole = place / "whole"
+        engines.find("numpy")  # imported once, here, and not by every child
         assert child(self._recorded) == 0, "a run without faults"
         self.calls = (place / "calls").read_text().splitlines()
         self._number = 0
@@ -66,13 +68,13 @@ class Trials:
         """Return the different calls."""
         return sorted(set(self.calls))
 
-    def at_calls(self, numbers: Sequence[int], effect: str) -> Outcome:
-        """Run one trial with a fault at each of these calls."""
-        outcome = Outcome(f"{effect} at a system call")
-        for at in numbers:
+    def at_calls(self, numbers: Sequence[int], *effects: str) -> Outcome:
+        """Run one trial with a fault at each of these calls; several effects take turns."""
+        outcome = Outcome(f"{' or '.join(effects)} at a system call")
+        for at, effect in zip(numbers, itertools.cycle(effects), strict=False):
             folder = self.folder()
 
-            def work(folder: Path = folder, at: int = at) -> None:
+            def work(folder: Path = folder, at: int = at, effect: str = effect) -> None:
                 Layer(folder, at, effect).install()
                 start(folder, self.data)
 

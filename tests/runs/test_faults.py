@@ -1,4 +1,4 @@
-"""A small sample of `make faults`: every system call of a run once with every fault, and kills at random moments."""
+"""A small sample of `make faults`: every system call of a run with every kind of fault, and kills at random moments."""
 
 import os
 import random
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.injection import EFFECTS
+from faults.injection import ERRORS
 from faults.trials import Outcome, Trials
+
+pytestmark = pytest.mark.long
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 
@@ -36,10 +38,12 @@ def test_the_calls_are_those_of_all_files(trials: Trials) -> None:
 
 
 @forking
-@pytest.mark.parametrize("effect", EFFECTS)
-def test_every_system_call_once(trials: Trials, effect: str) -> None:
-    numbers = trials.one_of_each(random.Random(effect))
-    outcome = trials.at_calls(numbers, effect)
+@pytest.mark.parametrize(
+    "effects", [["killed before", "killed after"], ["killed half way"], [*ERRORS]], ids=" or ".join
+)
+def test_every_system_call_once(trials: Trials, effects: list[str]) -> None:
+    numbers = trials.one_of_each(random.Random(effects[0]))
+    outcome = trials.at_calls(numbers, *effects)
     assert outcome.tried == len(trials.kinds()) > 30
     fine(outcome)
 

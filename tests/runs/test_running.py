@@ -107,9 +107,9 @@ def kill_and_resume(folder: Path, data: Path, engine: str, delays: list[float], 
 def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = started("start", folder, data, "numpy")
-    while not (folder / "checkpoint.safetensors").exists():
+    history = folder / "history.csv"
+    while not (history.exists() and len(history.read_text().splitlines()) > 1):  # until a step has been taken
         time.sleep(0.001)
-    time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, running.STOPPING + "\n")

@@ -34,13 +34,13 @@ class Threads(Workers):
         self._mail[self.rank, to].put(tuple(array.copy() for array in arrays))
 
     def receive(self, like: Arrays, source: int) -> Arrays:
-        found = self._mail[source, self.rank].get(timeout=20)
+        found = self._mail[source, self.rank].get(timeout=120)
         assert [(each.shape, each.dtype) for each in found] == [(each.shape, each.dtype) for each in like]
         return found
 
     def broadcast(self, array: np.ndarray) -> None:
         if self.rank:
-            array[...] = self._mail[0, self.rank].get(timeout=20)
+            array[...] = self._mail[0, self.rank].get(timeout=120)
         for other in range(1, 0 if self.rank else self.size):
             self._mail[0, other].put(array.copy())
 
@@ -53,7 +53,7 @@ class Threads(Workers):
     def _all(self, own: Any) -> np.ndarray:
         for other in range(self.size):
             self._mail[self.rank, other].put(own)
-        return np.array([self._mail[other, self.rank].get(timeout=20) for other in range(self.size)])
+        return np.array([self._mail[other, self.rank].get(timeout=120) for other in range(self.size)])
 
 
 def together(size: int, work: Any) -> list[Any]:

@@ -59,7 +59,7 @@ def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSub
 def opened(subject: PageSubject) -> Session:
     """Open a session and load its data."""
     session = Session(subject)
-    assert session.loaded.wait(20)
+    assert session.loaded.wait(60)
     return session
 
 

@@ -121,7 +121,7 @@ class Served:
         return content
 
     def _asked(self, method: str, path: str) -> tuple[dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, headers={"Cookie": self.cookie})
             answer = connection.getresponse()
@@ -132,5 +132,5 @@ class Served:
     def end(self, signal: int) -> tuple[int, str]:
         """Stop the server; return its exit code and stderr."""
         self.process.send_signal(signal)
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors

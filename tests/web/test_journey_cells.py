@@ -15,6 +15,8 @@ from chainrule.explain.numbers import format_number
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+pytestmark = pytest.mark.long
+
 KINDS = {"x", "y", "dy", "w", "b", "dw", "db", "m", "v", "update", "t", "winner", "loss.y"}
 MAPS = "#river canvas[data-tensor]:not(.loupe canvas)"
 

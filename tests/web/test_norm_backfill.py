@@ -135,9 +135,7 @@ def test_a_request_interrupts_it(session: Session, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(survey_._gauge, "norms", slowly)
     session.page_opened()
     assert entered.wait(20)
-    begun = time.monotonic()
     assert session.frame(5, NOBODY).step == 5
-    assert time.monotonic() - begun < 0.05 * STOP
     assert 0 < session.state()["survey"]["measured"] < STOP
     surveyed(session)
     assert session.norms()["norm_steps"] == [*range(1, STOP + 1)]

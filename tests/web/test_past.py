@@ -15,6 +15,8 @@ from chainrule.explain.numbers import format_number
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
+pytestmark = pytest.mark.long
+
 EPOCHS = 3
 CELL = "conv1.w[2,0,1,1]"
 LETTERS = ".made-equation math [data-slot], .made-factor[data-slot] > figcaption"

@@ -15,11 +15,11 @@ FOCUSED = """() => {
 
 def visit(page: "Page", address: str) -> None:
     page.goto(f"{address}#/network?sample=0")  # the newest step: without a place, the page chooses an early one
-    page.wait_for_selector("html[data-ready]", timeout=20_000)
+    page.wait_for_selector("html[data-ready]", timeout=60_000)
     until(page, lambda: words(page).get("step"))
 
 
-def until(page: "Page", true: Callable[[], Any], seconds: float = 20) -> None:
+def until(page: "Page", true: Callable[[], Any], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, page.inner_text("#train")

@@ -7,26 +7,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from web.bridge import call
-from web.networks import NAMES, find_subject
+from web.networks import NAMES, OTHERS, find_subject
 
 from chainrule.explain import Trace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-CELLS = 3  # per tensor
+pytestmark = pytest.mark.long
+
+CELLS = 3  # of every tensor, besides the first and the last
 TOLERANCE = 1e-12  # relative to the value, or to the largest one of its record, where the rest may be rounding errors
 LEAST = 1e-15  # the remainder when 1 is subtracted from a probability of about 1
 
 
-def cells_of(trace: Trace) -> list[str]:
-    """Draw random cells of every tensor, and add the first and the last."""
+def cells_of(trace: Trace, *, few: bool = False) -> list[str]:
+    """Draw random cells of every tensor, and add the first and the last; ``few``: draw one of them."""
     random = np.random.default_rng(3)
     found: list[str] = []
     for name in trace.names:
         shape = trace[name].shape
-        places = {0, trace[name].size - 1, *random.integers(0, trace[name].size, CELLS).tolist()}
-        for place in sorted(places):
+        places = sorted({0, trace[name].size - 1, *random.integers(0, trace[name].size, CELLS).tolist()})
+        for place in random.choice(places, 1) if few else places:
             index = ",".join(str(int(axis)) for axis in np.unravel_index(place, shape)) if shape else ""
             found.append(f"{name}[{index}]" if shape else name)
     return found
@@ -59,13 +61,13 @@ def differences(found: Any, expected: Any, slight: float, path: str = "") -> Ite
         yield f"{path}: {found!r} for {expected!r}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "resnet-20"])  # a longer resnet-8
 def test_the_same_record(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()
     call(modules, "look", subject.description, subject.frame, picture)
     trace = subject.trace(picture)
-    cells = cells_of(trace)
+    cells = cells_of(trace, few=name not in OTHERS)  # networks of the zoo are large, and their layers much alike
     found = call(modules, "explain", cells)
     wrong: list[str] = []
     for cell, record in zip(cells, found, strict=True):

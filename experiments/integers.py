@@ -40,5 +40,5 @@ def conversions(runs: Sequence[Path], limit: int | None) -> Iterator[Conversion]
         integers = Quantised(model, training.x[:MEASURED])
         before = float((model.predict(x).argmax(1) == y).mean())
         with tempfile.TemporaryDirectory() as folder:
-            written = write_c(model, folder, compact=True), write_c(model, folder, int8=integers)
+            written = write_c(model, folder), write_c(model, folder, int8=integers)
         yield Conversion(model.name, test.name, len(y), before, integers.accuracy(x, y), *written)

@@ -119,15 +119,14 @@ def test_the_checksum_of_the_data_is_computed_once_for_all_trials_that_share_the
 
 
 class Deadly:
-    """A training that kills its process: for seed 1 once, for seed 2 always."""
+    """A training that kills its process: always for seed 2, once for seed 1 unless seed 2 came first."""
 
     def __init__(self, marks: Path) -> None:
         self.train, self.marks = FitTrial(model().about(), "numpy", X, Y, OPTIONS), marks
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
-        mark = self.marks / str(trial.seed)
-        if trial.seed == 2 or (trial.seed == 1 and not mark.exists()):
-            mark.touch()
+        if trial.seed == 2 or (trial.seed == 1 and not any(self.marks.glob("[12]"))):
+            (self.marks / str(trial.seed)).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         self.train(trial, folder)
 

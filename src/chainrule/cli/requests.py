@@ -53,7 +53,8 @@ class Request:
         own = custom_data.is_custom(self.choice.name)
         recipe, words = custom_data.adapt_recipe(self.recipe, training, said, own=own), self.words
         if training.has_classes and len(training.classes) < 2:
-            raise DataError(f"{training.source}: only one class, {training.classes[0]!r}; expected at least two")
+            found = ", ".join(training.classes) or "none"
+            raise DataError(f"{training.source}: classes: {found}; expected at least two")
         if not training.has_classes:
             words["task"] = tasks.of_targets(training.y)
             if self.options["loss"] is None:

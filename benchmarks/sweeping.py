@@ -28,9 +28,9 @@ class SweepCost:
     trial: float
     start: float
 
-    def share(self, trials: int) -> float:
-        """Return what a sweep of so many trials adds to its runs, relative to them."""
-        return (self.trial + self.start / trials) / self.run - 1
+    def share(self, trials: int, alone: float) -> float:
+        """Return what a sweep of so many trials adds to training otherwise, in so many seconds each, relative to it."""
+        return (self.trial + self.start / trials) / alone - 1
 
 
 def measured(words: Sequence[str], trials: int, rounds: int) -> SweepCost:

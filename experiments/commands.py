@@ -179,7 +179,7 @@ def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, a
         ]
     ]
     for row in rows:
-        memory = (row.floats.constants, row.integers.constants, row.floats.arena, row.integers.arena)
+        memory = [size for pair in zip(row.floats.plain, row.integers.plain, strict=True) for size in pair]
         accuracies = (format_percent(row.before), format_percent(row.after), f"{row.points:+.2f}")
         cells.append(
             [row.network, f"{row.images:,} of {row.data}", *accuracies, *(f"{size / 1000:,.1f} kB" for size in memory)]

@@ -38,7 +38,9 @@ def conversions(runs: Sequence[Path], limit: int | None) -> Iterator[Conversion]
         training, test = job.choice.load(job.recipe.seed)
         x, y = test.x[:limit], test.y[:limit]
         integers = Quantised(model, training.x[:MEASURED])
-        before = float((model.predict(x).argmax(1) == y).mean())
+        before = model.evaluate(x, y)
         with tempfile.TemporaryDirectory() as folder:
-            written = write_c(model, folder, compact=True), write_c(model, folder, int8=integers)
-        yield Conversion(model.name, test.name, len(y), before, integers.accuracy(x, y), *written)
+            written = write_c(model, folder), write_c(model, folder, int8=integers)
+        yield Conversion(
+            model.name, test.name, len(y), before.accuracy, integers.evaluate(before, x).accuracy, *written
+        )

@@ -1,10 +1,12 @@
-"""Finite differences, and read-only arrays."""
+"""Finite differences, outputs in float64, and read-only arrays."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chainrule.network import Network
 
 Array = NDArray[Any]
 
@@ -54,3 +56,10 @@ def assert_gradient(
     np.testing.assert_allclose(dx, central_difference(scalar, x, step), rtol=1e-6, atol=1e-7)
     if smooth:
         np.testing.assert_allclose(dx, complex_step(scalar, x), rtol=1e-12, atol=1e-13)
+
+
+def exact(network: Network, x: Array) -> Array:
+    """Return the outputs of a network for inputs in float32, computed in float64 from the same parameters."""
+    weights = {name: values.astype(np.float64) for name, values in network.weights.items()}
+    options: Any = {"wiring": network.wiring, "dtype": "float64", "engine": "numpy", "weights": weights}
+    return Network(network.layers, network.input_shape, **options).apply(x.astype(np.float32).astype(np.float64))

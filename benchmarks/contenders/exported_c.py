@@ -35,7 +35,7 @@ class Inference:
         self._x = np.ascontiguousarray(self._given.x[: task.batch], np.float32)
         self._outputs = np.empty((task.batch, *model.output_shape), np.float32)
         with tempfile.TemporaryDirectory() as folder:
-            write_c(model, folder, compact=task.who == "c-plain")
+            write_c(model, folder)
             (Path(folder) / "loop.c").write_text(LOOP)
             library = Path(folder) / "network.so"
             sources = ("network.c", "loop.c", "-o", str(library), "-lm")

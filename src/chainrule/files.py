@@ -190,6 +190,8 @@ def read_safetensors(path: Path, *, floats_alone: bool = False) -> tuple[dict[st
     tensors: dict[str, Array] = {}
     with reading(path, "safetensors file", FormatError) as stream:
         header = int.from_bytes(stream.read(8), "little")
+        if header > os.fstat(stream.fileno()).st_size:
+            raise FormatError(f"{path}: damaged safetensors file, or another kind of file")
         if header > MAX_HEADER:
             found = f"a header of {header} bytes; expected at most {MAX_HEADER}"
             raise FormatError(f"{path}: damaged safetensors file ({found})")

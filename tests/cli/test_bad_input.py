@@ -143,6 +143,11 @@ def test_a_file_that_is_no_archive(invoke, content, tmp_path):
     refused(invoke(*MLP, "--data", "data.npz"), "data.npz")
 
 
+def test_data_of_one_class(invoke, tmp_path):
+    np.savez(tmp_path / "one.npz", x=np.zeros((9, 4, 4), np.uint8), y=np.zeros(9, int))
+    refused(invoke(*MLP, "--data", "one.npz"), "one.npz", "at least two")
+
+
 def test_idx_files_are_read(invoke, tmp_path):
     assert invoke(*MLP, "--data", idx_folder(tmp_path / "data")).exit_code == 0
 

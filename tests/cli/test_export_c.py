@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli.commands import Invoke, refused
 
@@ -27,7 +28,7 @@ def test_a_program_that_trains_prints_what_each_part_takes(invoke: Invoke, finis
 def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path) -> None:
     done = invoke("export", finished, "--c", "out", "--int8")
     assert done.exit_code == 0, done.stderr
-    found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+)% before, ([\d.]+)% in integers", done.stdout)
+    found = re.search(r"accuracy on digits(?:\.npz)?: ([\d.]+) % before, ([\d.]+) % in integers", done.stdout)
     assert found
     assert abs(float(found[1]) - float(found[2])) < 5
 
@@ -40,12 +41,46 @@ def test_integers_are_written_with_their_accuracy(invoke: Invoke, finished: Path
         (("--onnx", "a.onnx", "--train"), "--train is for C"),
         (("--onnx", "a.onnx", "--int8"), "--int8 is for C"),
         (("--onnx", "a.onnx", "--compact"), "--compact is for C"),
+        (("--c", "out", "--opset", "14"), "--opset is for ONNX"),
         (("--c", "out", "--int8", "--train"), "neither --train nor"),
         (("--wasm", "out.js"), "ends with .wasm"),
     ],
 )
 def test_words_that_do_not_fit_are_refused(invoke: Invoke, finished: Path, words: tuple[str, ...], said: str) -> None:
     refused(invoke("export", finished, *words), said)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_integers_that_predict_numbers_are_judged_by_their_error(invoke: Invoke, tmp_path: Path, outputs: int) -> None:
+    draw = np.random.default_rng(outputs)
+    x = draw.integers(0, 256, (60, 1, 6, 6)).astype(np.uint8)
+    np.savez(tmp_path / "numbers.npz", x=x, targets=x.mean((2, 3)).repeat(outputs, 1))
+    words = (
+        "--model",
+        "mlp",
+        "--data",
+        "numbers.npz",
+        "--epochs",
+        1,
+        "--engine",
+        "numpy",
+        "--quiet",
+        "--out",
+        "numbers",
+    )
+    assert invoke("train", *words).exit_code == 0
+    done = invoke("export", "numbers", "--c", "out", "--int8")
+    found = re.search(r"mean absolute error on numbers: (\S+) before, (\S+) in integers", done.stdout)
+    assert found, done.output
+    assert float(found[2]) == pytest.approx(float(found[1]), rel=0.2)
+
+
+def test_a_folder_that_is_a_file_is_refused_before_anything_is_written(
+    invoke: Invoke, finished: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_bytes(b"")
+    refused(invoke("export", finished, "--onnx", "m.onnx", "--c", "taken"), "taken is not a folder")
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_integers_need_a_run(invoke: Invoke, finished: Path) -> None:

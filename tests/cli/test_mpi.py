@@ -27,6 +27,7 @@ if not MPIEXEC.exists():
     pytest.skip("there is no mpiexec from PyPI here", allow_module_level=True)
 
 LONG = "CHAINRULE_MPI" in os.environ
+PATIENCE = 600  # seconds: eight workers share the processors with whatever else the machine does
 RESUMED = {1: 2, 2: 1, 4: 8, 8: 4}  # workers before one is killed, and after
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 QUICK = "--model mlp --data data.npz --engine numpy --quiet --lr 0.01 --batch-size 30 --seed 4"
@@ -79,7 +80,7 @@ def start(folder: Path, line: str) -> subprocess.Popen[str]:
 def run(folder: Path, line: str) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr of a command line."""
     with start(folder, line) as process:
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=PATIENCE)
     return process.returncode, out, error
 
 
@@ -120,7 +121,7 @@ def test_any_number_of_workers_gives_the_same_bits_also_when_one_was_killed(
         while job.poll() is None and (not history.exists() or len(history.read_text().splitlines()) < 10):
             time.sleep(0.01)
         os.kill(random.choice(workers_of(job.pid)), signal.SIGKILL)
-        job.communicate(timeout=60)
+        job.communicate(timeout=PATIENCE)
     assert job.returncode != 0
     assert not (folder / "killed" / "model.safetensors").exists()
     again = RESUMED[number]

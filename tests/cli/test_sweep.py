@@ -4,17 +4,15 @@ import csv
 import json
 import re
 import shlex
-from functools import partialmethod
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cli.commands import Invoke, refused
 
-from chainrule.cli import sweep_trials
-from chainrule.data.dataset import Dataset
 from chainrule.runs import jobs
-from chainrule.runs.jobs import Job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", "1", "--backend", "threading", "--quiet", "--limit", "90")
@@ -62,23 +60,12 @@ def test_a_trial_is_the_run_of_train(invoke: Invoke, digits: Path, tmp_path: Pat
 def test_the_checksum_of_the_data_is_computed_once(
     invoke: Invoke, digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computed = list[int]()
-
-    def counted(training: Dataset, test: Dataset) -> dict[str, Any]:
-        computed.append(len(training))
-        return jobs.describe(training, test)
-
-    monkeypatch.setattr(sweep_trials, "_LOADED", {})
-    monkeypatch.setattr(sweep_trials, "describe", counted)
-    monkeypatch.setattr(Job, "check_data", partialmethod(without_describing, Job.check_data))
-    found = invoke("sweep", "--data", digits, *QUICK, "--grid", "rate=0.001,0.02", "--jobs", 1, "--out", "all")
+    computed = list[Any]()
+    monkeypatch.setattr(jobs, "hashlib", SimpleNamespace(sha256=lambda: computed.append(sha256()) or computed[-1]))
+    grid = ("--grid", "rate=0.001,0.02", "--seeds", 2, "--jobs", 1)
+    found = invoke("sweep", "--data", digits, *QUICK[:-2], *grid, "--out", "all")
     assert found.exit_code == 0, found.output
     assert len(computed) == 1
-
-
-def without_describing(job: Job, check: Any, training: Dataset, test: Dataset, described: Any = None) -> dict[str, Any]:
-    assert described
-    return check(job, training, test, described)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +78,7 @@ def without_describing(job: Job, check: Any, training: Dataset, test: Dataset, d
         (["--grid", "rate=0.1,-1"], "rate -1"),
         (["--grid", "model=mlp,mlq"], "unknown model 'mlq'"),
         (["--grid", "rate=0.1,0.1"], "twice"),
+        (["--grid", "rate=0.1 lr=0.2"], "the same option"),
         (["--grid", "rate=0.1", "--seeds", "0"], "seeds 0"),
         (["--grid", "rate=0.1", "--jobs", "0"], "jobs 0"),
         (["--grid", "rate=0.1", "--backend", "nobody"], "backend nobody"),

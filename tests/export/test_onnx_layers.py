@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export.onnx_files import agree, check, exported
+from export.onnx_files import agree, check, exported, newest_opset
 from formats.onnx_models import theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +13,8 @@ from parity.drawing import DRAWN, fitting
 
 import chainrule as cr
 from chainrule.errors import OptionError
+from chainrule.export.onnx_graph import LEAST
+from chainrule.formats.onnx_graph import NEWEST
 from chainrule.layers import NAMED, Add, Layer, Multiply
 from chainrule.network import Network
 
@@ -45,10 +47,24 @@ def test_no_layer_is_left_out() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32))
-def test_a_drawn_network(number: int) -> None:
+@given(st.integers(0, 2**32), st.integers(LEAST, NEWEST))
+def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     drawn = draw_network(3, number, ("float32",))
-    agree(drawn.build("numpy"), drawn.x[:3].astype(np.float32))
+    network = drawn.build("numpy")
+    agree(network, drawn.x[:3].astype(np.float32), min(max(opset, lowest(network)), newest_opset()))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32))
+def test_every_opset_has_the_same_nodes(number: int) -> None:
+    """So what ONNX Runtime computes in one opset stands for those that it does not know yet."""
+    network = draw_network(3, number, ("float32",)).build("numpy")
+    graphs = [check(exported(network, opset=opset)).graph for opset in range(lowest(network), NEWEST + 1)]
+    assert all(graph == graphs[0] for graph in graphs)
+
+
+def lowest(network: Network) -> int:
+    return check(exported(network)).opset_import[0].version
 
 
 @pytest.mark.parametrize("kind", [Add, Multiply])

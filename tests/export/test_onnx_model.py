@@ -50,7 +50,7 @@ def test_networks_of_the_zoo(name: str) -> None:
     x = np.random.default_rng(4).normal(size=(4, *model.input_shape)).astype(np.float32)
     if model.statistics.size:
         settle(model, x)
-    agree(model, x)
+    agree(model, x[:2])
 
 
 @pytest.mark.parametrize("kind", ["scale", "standardise", "none"])

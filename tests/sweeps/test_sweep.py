@@ -1,10 +1,13 @@
 """`cr.sweep`: every trial is the training that it says, nothing is lost, and failures are rows."""
 
 import csv
+import json
 import os
 import signal
 import sys
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.runs.folder import MODEL
+from chainrule.runs import jobs
+from chainrule.runs.folder import CONFIG, MODEL
 from chainrule.sweeps.execution import ENDED, run_trials
 from chainrule.sweeps.fitting import FitTrial
 from chainrule.sweeps.grid import SweepTrial, trials
@@ -95,16 +99,34 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
     assert figures[0] == figures[1]
 
 
+def test_the_checksum_of_the_data_is_computed_once_for_all_trials_that_share_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is the one that each training would compute alone."""
+    computed = list[Any]()
+    monkeypatch.setattr(jobs, "hashlib", SimpleNamespace(sha256=lambda: computed.append(sha256()) or computed[-1]))
+    found = swept(tmp_path, grid={"class_weight": [None, "balanced"], "rate": [0.1, 0.5]}, seeds=2, jobs=1)
+    assert len(computed) == 2
+    for result in found.results[:: len(found.results) - 1]:
+        weight = dict(result.trial.settings)["class_weight"]
+        model().fit(X, Y, class_weight=weight, progress=False, run=tmp_path / f"alone {weight}", **OPTIONS)
+        folders = (Path(result.folder), tmp_path / f"alone {weight}")
+        first, second = (json.loads((folder / CONFIG).read_text())["data"]["fingerprint"] for folder in folders)
+        assert first == second
+    assert len(computed) == 4
+    swept(tmp_path / "another", grid={"rate": [0.1]}, seeds=1)
+    assert len(computed) == 5
+
+
 class Deadly:
-    """A training that kills its process: for seed 1 once, for seed 2 always."""
+    """A training that kills its process: always for seed 2, once for seed 1 unless seed 2 came first."""
 
     def __init__(self, marks: Path) -> None:
         self.train, self.marks = FitTrial(model().about(), "numpy", X, Y, OPTIONS), marks
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
-        mark = self.marks / str(trial.seed)
-        if trial.seed == 2 or (trial.seed == 1 and not mark.exists()):
-            mark.touch()
+        if trial.seed == 2 or (trial.seed == 1 and not any(self.marks.glob("[12]"))):
+            (self.marks / str(trial.seed)).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         self.train(trial, folder)
 

@@ -47,6 +47,7 @@ def export(
 
     RUN is a run folder or a file that holds a model: .safetensors, .onnx, .keras or .h5.
     """
+    from chainrule.cli import run_paths
     from chainrule.errors import OptionError
 
     if onnx_file is None and c_folder is None and wasm_file is None:
@@ -58,8 +59,12 @@ def export(
         raise OptionError("--compact is for C: give --c FOLDER or --wasm FILE too")
     if int8 and (train or raw_input):
         raise OptionError("--int8 goes with neither --train nor --raw-input")
+    if opset is not None and onnx_file is None:
+        raise OptionError("--opset is for ONNX: give --onnx FILE too")
     if onnx_file:
         _require_new(onnx_file)
+    if c_folder:
+        run_paths.require_folder(c_folder)
     model, job = _open(run, accept_changes=accept_changes)
     if onnx_file:
         facts = _facts(model, run, job, accept_changes=accept_changes)
@@ -147,7 +152,8 @@ def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str
 
 
 def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
-    """Write C files in integer arithmetic, and return lines with the accuracy before and after."""
+    """Write C files in integer arithmetic, and return lines with the metric of the task before and after."""
+    from chainrule.cli.output import format_measure
     from chainrule.errors import OptionError
     from chainrule.export.c import Quantised, write_c
 
@@ -155,10 +161,11 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
         raise OptionError("--int8 measures activations on training images: it needs a run folder, not a model file")
     training, test = job.choice.load(job.recipe.seed)
     integers = Quantised(model, training.x[:MEASURED])
-    before = float((model.predict(test.x).argmax(1) == test.y).mean())
-    after = integers.accuracy(test.x, test.y)
-    written = write_c(model, folder, int8=integers)
-    return f"{written}\naccuracy on {test.name}: {before:.2%} before, {after:.2%} in integers"
+    before = model.evaluate(test)
+    after = integers.evaluate(before, test.x)
+    written, measure = write_c(model, folder, int8=integers), before.task.measure
+    first, second = (format_measure(measure, each.figures[measure]) for each in (before, after))
+    return f"{written}\n{measure.replace('_', ' ')} on {test.name}: {first} before, {second} in integers"
 
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:

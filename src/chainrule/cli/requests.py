@@ -7,6 +7,7 @@ from typing import Any
 from chainrule import losses, tasks
 from chainrule.cli import custom_data, jobs
 from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError
 from chainrule.model import Model
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training.recipe import Recipe
@@ -51,6 +52,9 @@ class Request:
         said = jobs.with_recipe_options(self.entry, self.options)
         own = custom_data.is_custom(self.choice.name)
         recipe, words = custom_data.adapt_recipe(self.recipe, training, said, own=own), self.words
+        if training.has_classes and len(training.classes) < 2:
+            found = ", ".join(training.classes) or "none"
+            raise DataError(f"{training.source}: classes: {found}; expected at least two")
         if not training.has_classes:
             words["task"] = tasks.of_targets(training.y)
             if self.options["loss"] is None:

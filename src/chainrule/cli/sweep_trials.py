@@ -1,6 +1,6 @@
 """The training of a trial of `chainrule sweep`, in whichever process it runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, unknown_name
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG, MODEL
-from chainrule.runs.jobs import describe
+from chainrule.runs.jobs import same_data
 from chainrule.runs.same_job import require_same
 from chainrule.sweeps.grid import SweepTrial
 
 FIXED = ("seed", "threads", "data_folder", "offline", "quiet", "freeze", "skip_damaged", "views")  # not to be swept
 SHORT = {"rate": "lr", "batch": "batch-size"}
-_LOADED: dict[Any, tuple[Dataset, Dataset, dict[str, Any]]] = {}
+_LOADED: dict[Hashable, tuple[Dataset, Dataset]] = {}
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,16 @@ class CommandTrial:
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
         """Train a trial in a run folder, from the start or from its checkpoint; a finished one is left as it is."""
         request = self.request(trial)
-        training, test, described = _load(request)
+        training, test = _load(request)
         job, model = request.job(training, test, self.command)
-        if not (folder / CONFIG).is_file():
-            weights = model.weights if self.options["source"] is not None else None
-            running.start(folder, job, training, test, weights=weights, plots=False, described=described)
-            return
-        require_same(folder, running.read_job(folder), job, extending=self.options["source"] is not None)
-        if not (folder / MODEL).is_file():
-            running.resume(folder, training, test, plots=False, described=described)
+        with same_data(_data_key(request)):
+            if not (folder / CONFIG).is_file():
+                weights = model.weights if self.options["source"] is not None else None
+                running.start(folder, job, training, test, weights=weights, plots=False)
+                return
+            require_same(folder, running.read_job(folder), job, extending=self.options["source"] is not None)
+            if not (folder / MODEL).is_file():
+                running.resume(folder, training, test, plots=False)
 
     def request(self, trial: SweepTrial) -> Request:
         """Return what a trial is to train."""
@@ -55,6 +56,12 @@ class CommandTrial:
 
         Errors   those of the first combination that cannot be trained
         """
+        meant = dict[str, str]()
+        for name, value in trials[0].settings:
+            option = converted(name, str(value))[0]
+            if option in meant:
+                raise OptionError(f"grid: {meant[option]} and {name} are the same option")
+            meant[option] = name
         requests = [self.request(trial) for trial in trials if trial.seed == trials[0].seed]
         for choice in dict.fromkeys(request.choice for request in requests):
             _load(next(request for request in requests if request.choice == choice))
@@ -73,19 +80,21 @@ def converted(name: str, text: str) -> tuple[str, Any]:
     known = {each.opts[0].removeprefix("--"): each for each in sweep.params if each.name not in own}
     if wanted not in known:
         raise OptionError(f"grid: {unknown_name('option', name, [*known])}")
-    parameter, context = known[wanted], click.Context(sweep)
+    parameter, context = known[wanted], click.Context(sweep, info_name="chainrule sweep")
     return str(parameter.name), parameter.process_value(context, text)
 
 
-def _load(request: Request) -> tuple[Dataset, Dataset, dict[str, Any]]:
-    """Load the data of a request and describe them; those of the trial before are kept for the next in this process."""
-    choice, options = request.choice, request.options
-    drawn = choice.per_class is not None or choice.limit is not None  # by the seed
-    key = (choice, request.recipe.seed if drawn else None, options["data_folder"], options["offline"])
-    found = _LOADED.get(key)
-    if found is None:
-        training, test = request.load()
-        found = training, test, describe(training, test)
+def _load(request: Request) -> tuple[Dataset, Dataset]:
+    """Load the data of a request; those of the trial before are kept for the next in this process."""
+    key = _data_key(request)
+    found = _LOADED.get(key) or request.load()
     _LOADED.clear()
     _LOADED[key] = found
     return found
+
+
+def _data_key(request: Request) -> Hashable:
+    """Return what the data of a request depend on."""
+    choice, options = request.choice, request.options
+    drawn = choice.per_class is not None or choice.limit is not None  # by the seed
+    return (choice, request.recipe.seed if drawn else None, options["data_folder"], options["offline"])

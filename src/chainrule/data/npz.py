@@ -78,7 +78,8 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
 def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
     """Return the labels (N,) and the number of classes that they imply."""
     if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
-        raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers")
+        others = "names of classes stand in an array 'classes', numbers to predict in 'targets'"
+        raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers ({others})")
     if y.ndim == 2 and y.shape[1] > 1:
         if not np.all(np.isin(y, (0, 1)) & (y.sum(1, keepdims=True) == 1)):
             raise DataError(f"{path}: {name} of shape {text(y.shape)} is not one-hot: expected a single 1 in each row")

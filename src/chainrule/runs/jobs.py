@@ -2,7 +2,9 @@
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Generator, Hashable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +24,8 @@ from chainrule.version import __version__
 
 FORMAT = 1
 ARRAYS = "arrays of model.fit"  # name of data that exist in memory only
+_KEY: ContextVar[Hashable] = ContextVar("key of the data", default=None)
+_DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # the last description
 
 
 class Labelled(Protocol):
@@ -142,13 +146,8 @@ class Job:
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FormatError(f"{place}: {error}") from None
 
-    def check_data(
-        self, training: Dataset, test: Dataset, described: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Describe the data; DataError or ShapeError when this job's model cannot be trained on them.
-
-        described  what `describe` returned for them, if it is known already
-        """
+    def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
+        """Describe the data; DataError or ShapeError when this job's model cannot be trained on them."""
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if part.x.shape[1:] != shape:
@@ -156,12 +155,21 @@ class Job:
                 raise ShapeError(f"{what}, and the model takes {text(shape)}")
         if self.found.get("validation_samples"):
             raise DataError(f"{training.name}: this run validates on data given to model.fit; go on with it there")
-        tested = test if self.found.get("test_samples", 1) else None
-        found = dict(described) if described and tested is test else describe(training, tested)
+        found = describe(training, test if self.found.get("test_samples", 1) else None)
         known = self.found.get("fingerprint")
         if known is not None and known != found["fingerprint"]:
             raise DataError(f"{training.name}: the training and test data are not those this run began with")
         return found
+
+
+@contextmanager
+def same_data(key: Hashable) -> Generator[None]:
+    """Let `describe` compute the checksum once in this process for all data under one key, which must be the same."""
+    token = _KEY.set(key)
+    try:
+        yield
+    finally:
+        _KEY.reset(token)
 
 
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
@@ -169,6 +177,17 @@ def describe(training: Labelled, test: Labelled | None, validation: Labelled | N
 
     validation   validation data other than the training set's own
     """
+    key = _KEY.get()
+    whole = (key, test is None, validation is None)
+    found = None if key is None else _DESCRIBED.get(whole)
+    if found is None:
+        found = _describe(training, test, validation)
+        _DESCRIBED.clear()
+        _DESCRIBED[whole] = found
+    return dict(found)
+
+
+def _describe(training: Labelled, test: Labelled | None, validation: Labelled | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for part in (training, test, getattr(training, "validation", None), validation):
         for array in () if part is None else (part.x, part.y, getattr(part, "weights", None)):

@@ -66,16 +66,14 @@ def start(
     weights: Mapping[str, Array] | None = None,
     workers: Workers = ALONE,
     plots: bool = True,
-    described: Mapping[str, Any] | None = None,
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds.
 
-    weights    initial weights; None: those that follow from the model's seed
-    workers    processes that train together, each of which calls this; worker 0 alone writes
-    plots      whether to draw plots in the end
-    described  description of the data (`jobs.describe`), if it is known: its checksum takes a while
+    weights   initial weights; None: those that follow from the model's seed
+    workers   processes that train together, each of which calls this; worker 0 alone writes
+    plots     whether to draw plots in the end
     """
-    found = job.check_data(training, test, described)
+    found = job.check_data(training, test)
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
@@ -121,15 +119,11 @@ def resume(
     accept_changes: bool = False,
     workers: Workers = ALONE,
     plots: bool = True,
-    described: Mapping[str, Any] | None = None,
 ) -> Result:
-    """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `continue_run`.
-
-    described  as for `start`
-    """
+    """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `continue_run`."""
 
     def prepare(job: Job) -> tuple[Model, Trainer]:
-        job.check_data(training, test, described)
+        job.check_data(training, test)
         return _prepare(job, training, workers=workers)
 
     if workers.rank:

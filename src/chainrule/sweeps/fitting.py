@@ -1,7 +1,8 @@
 """A sweep of `Model.fit`, for data in memory."""
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from chainrule import files
 from chainrule.errors import OptionError
 from chainrule.model import Model
 from chainrule.runs.folder import CONFIG
+from chainrule.runs.jobs import same_data
 from chainrule.sweeps import grid as grids
 from chainrule.sweeps.execution import run_trials
 from chainrule.sweeps.grid import SweepTrial
@@ -16,6 +18,8 @@ from chainrule.sweeps.progress import reporting
 from chainrule.sweeps.results import Sweep
 
 RESERVED = ("run", "resume", "seed", "progress", "plots", "callbacks")  # arguments of `fit` that a sweep sets
+
+DATA = ("validation_data", "test_data", "sample_weight", "class_weight")  # arguments of `fit` that its data depend on
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class FitTrial:
     engine   name of its engine
     x, y     training data
     options  arguments of `fit`
+    sweep    name of the sweep, different from all others
     """
 
     about: Mapping[str, Any]
@@ -33,13 +38,16 @@ class FitTrial:
     x: Any
     y: Any
     options: Mapping[str, Any]
+    sweep: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
         """Fit the model with the settings of a trial in a run folder, from the start or from its checkpoint."""
         model = Model.from_about({**self.about, "seed": trial.seed}, engine=self.engine, threads=1)
         given = {**self.options, **dict(trial.settings)}
         kept = (folder / CONFIG).is_file()
-        model.fit(self.x, self.y, **given, run=folder, resume=kept, progress=False, plots=False)
+        data = tuple((name, str(value)) for name, value in trial.settings if name in DATA)
+        with same_data((self.sweep, data)):
+            model.fit(self.x, self.y, **given, run=folder, resume=kept, progress=False, plots=False)
 
 
 def sweep(

@@ -126,12 +126,13 @@ class History:
     def rows(self, start: int = 0) -> Iterator[str]:
         """Yield the lines of history.csv from a step on, without the heading."""
         ends = {epoch.step: epoch for epoch in self.epochs}
-        for step in range(start, len(self)):
-            numbers = (self.rates[step], self.losses[step], self.measures[step])
-            line = f"{step + 1},{self.numbers[step]},{','.join(repr(number) for number in numbers)}"
-            end = ends.get(step + 1)
-            rest = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else (None,) * 3
-            yield f"{line},{','.join('' if number is None else repr(number) for number in rest)}\n"
+        columns = (self.numbers, self.rates, self.losses, self.measures)
+        for step, row in enumerate(zip(*(column[start:] for column in columns), strict=True), start + 1):
+            end = ends.get(step)
+            rest = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else ()
+            checked = ",".join("" if number is None else repr(number) for number in rest) or ",,"
+            number, rate, loss, measured = row
+            yield f"{step},{number},{rate!r},{loss!r},{measured!r},{checked}\n"
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
         """Return the epochs as dictionaries, for plots and JSON, without measures of other tasks."""

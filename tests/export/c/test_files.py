@@ -1,5 +1,6 @@
 """The files of an exported network: they compile without a warning anywhere, and the example classifies an image."""
 
+import platform
 import re
 import shutil
 import subprocess
@@ -37,9 +38,11 @@ def of_everything(**options: Any) -> Model:
 def test_no_compiler_warns(tmp_path: Path, compiler: str, flags: tuple[str, ...]) -> None:
     if not shutil.which(compiler):
         pytest.skip(f"needs {compiler}")
-    write_c(of_everything(), tmp_path)
-    done = subprocess.run([compiler, *STRICT, *flags, "-c", "network.c"], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    for model, more in ((of_everything(), ()), (wide(), ("-O0",))):
+        write_c(model, tmp_path)
+        command = [compiler, *STRICT, *flags, *more, "-c", "network.c"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_only_math_h_is_needed_and_no_memory_is_allocated(tmp_path: Path) -> None:
@@ -50,14 +53,33 @@ def test_only_math_h_is_needed_and_no_memory_is_allocated(tmp_path: Path) -> Non
     assert not re.search(r"\b(malloc|calloc|alloca|memcpy|memset)\b", source)
 
 
+def wide() -> Model:
+    """Return a network with a convolution for which Winograd's algorithm pays where there are vectors."""
+    layers = (cr.Conv2D(32, 3, padding="same"), cr.GlobalAveragePool2D(), cr.Flatten(), cr.Dense(2))
+    return cr.Sequential(layers, (32, 16, 16), engine="numpy")
+
+
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
-def test_sizes_are_those_of_the_object_file(tmp_path: Path) -> None:
-    written = write_c(zoo.find("vanilla-cnn").build(engine="numpy"), tmp_path)
-    subprocess.run(["gcc", *STRICT, "-Os", "-c", "network.c"], cwd=tmp_path, check=True)
-    symbols = subprocess.run(["nm", "-S", "network.o"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    sizes = {name: int(size, 16) for size, name in re.findall(r"^\w+ (\w+) \w (\w+)$", symbols, re.M)}
-    assert sizes["arena"] == written.arena
-    assert sum(size for name, size in sizes.items() if re.search(r"_[wb]\d*$", name)) == written.constants
+@pytest.mark.parametrize("model", [zoo.find("vanilla-cnn").build(engine="numpy"), wide()], ids=["narrow", "wide"])
+def test_sizes_are_those_of_the_object_file(tmp_path: Path, model: Model) -> None:
+    """With vectors and without: then the file holds no kernels that only vectors need."""
+    written = write_c(model, tmp_path)
+    header = (tmp_path / "network.h").read_text()
+    for sizes, flags in ((written.plain, ("-DNETWORK_PLAIN",)), ((written.constants, written.arena), ())):
+        if flags or platform.machine() in ("x86_64", "aarch64"):  # which always have vectors
+            held = symbols(tmp_path, *flags)
+            assert held["arena"] == sizes[1]
+            assert sum(size for name, size in held.items() if re.search(r"_[wb]\d*$", name)) == sizes[0]
+        assert all(f"_BYTES {size}\n" in header for size in sizes)
+    larger = [one - other for one, other in zip((written.constants, written.arena), written.plain, strict=True)]
+    assert all(larger) == any(larger) == ("winograd" in (tmp_path / "network.c").read_text())
+
+
+def symbols(folder: Path, *flags: str) -> dict[str, int]:
+    """Return the bytes of each symbol of a compiled network."""
+    subprocess.run(["gcc", *STRICT, "-O0", *flags, "-c", "network.c"], cwd=folder, check=True)
+    found = subprocess.run(["nm", "-S", "network.o"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return {name: int(size, 16) for size, name in re.findall(r"^\w+ (\w+) \w (\w+)$", found, re.M)}
 
 
 @pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from export.c.compiled import NATIVE, SANITIZED, covering, outputs
 from graph_drawing import draw_graph
+from numerical import exact
 from numpy.typing import NDArray
 from parity.drawing import graph_configuration
 
@@ -41,17 +42,9 @@ def drawn(number: int) -> tuple[Model, NDArray[Any]]:
     return model, found.x[:2]
 
 
-def exact(model: Model, x: NDArray[Any]) -> NDArray[Any]:
-    """Return the outputs of a model in float64 for images in float32."""
-    weights = {name: values.astype("f8") for name, values in model.weights.items()}
-    options: Any = {"dtype": "float64", "engine": "numpy", "weights": weights}
-    twin = connect(model.layers, model.input_shape, model.wiring, **options)
-    return twin.apply(x.astype("f4")).reshape(len(x), -1)
-
-
 def check(models: list[Model], images: list[NDArray[Any]], found: list[NDArray[Any]]) -> None:
     for model, x, y in zip(models, images, found, strict=True):
-        expected = exact(model, x)
+        expected = exact(model, x).reshape(len(x), -1)
         rounding = np.abs(model.apply(x.astype("f4")).reshape(len(x), -1) - expected).max()
         scale = np.abs(expected).max() + 1e-3
         assert np.abs(y - expected).max() <= LOST * rounding + 2e-6 * scale, repr(model.layers)
@@ -146,4 +139,5 @@ def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> Non
     fast, compact = write_c(broad, tmp_path / "fast"), write_c(broad, tmp_path / "compact", compact=True)
     assert compact.constants * 1.7 < fast.constants < compact.constants * 1.8
     assert compact.arena < fast.arena
+    assert fast.plain == compact.plain == (compact.constants, compact.arena)
     assert "winograd" not in (tmp_path / "compact" / "network.c").read_text()

@@ -78,9 +78,12 @@ def test_accuracy_is_kept_within_half_a_point() -> None:
     layers = (cr.Conv2D(6, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(5), cr.Softmax())
     model = cr.Sequential(layers, (1, 10, 10), engine="numpy")
     model.fit(x[:400], labels[:400], epochs=6, batch_size=16, rate=0.01, progress=False)
-    before = float((model.predict(x[400:]).argmax(1) == labels[400:]).mean())
-    assert before > 0.7
-    assert abs(Quantised(model, x[:200]).accuracy(x[400:], labels[400:]) - before) <= 0.005
+    before = model.evaluate(x[400:], labels[400:])
+    assert before.accuracy > 0.7
+    integers = Quantised(model, x[:200])
+    after = integers.evaluate(before, x[400:]).accuracy
+    assert after == (integers.predict(x[400:]).argmax(1) == labels[400:]).mean()
+    assert abs(after - before.accuracy) <= 0.005
 
 
 def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class CProgram:
         """Return the statements of the function."""
         return source.body(self.calls, self.place, structs)
 
-    def constants(self) -> str:
+    def constants(self) -> list[str]:
         """Return the definitions of the parameters that are constants."""
         return source.constants(self.calls, self.values, self.outside)
 

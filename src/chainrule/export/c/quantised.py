@@ -20,6 +20,7 @@ from chainrule.export.c.scales import SUM_BITS, IntegerScale, factors, measured,
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.model import Model
 from chainrule.plan import Operation, Tensor
+from chainrule.training.evaluation import Evaluation
 
 Known = dict[str, NDArray[Any]]
 Compute = Callable[[Known], NDArray[Any]]
@@ -64,9 +65,9 @@ class Quantised:
         outside = source.unique(self.values) | {IMAGE: IMAGE, OUTPUTS: OUTPUTS}
         return CProgram(found, layout.arrange(found, set(outside)), outside, self.values)
 
-    def accuracy(self, x: NDArray[Any], labels: NDArray[Any]) -> float:
-        """Return the share of images whose largest output is that of their label."""
-        return float((self.predict(x).argmax(1) == labels).mean())
+    def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
+        """Return the measures in integers for the images of an evaluation in floats, whose loss is kept."""
+        return replace(floats, outputs=self.predict(x))
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return the outputs for images, as the C program computes them."""

@@ -29,14 +29,13 @@ class Structs:
         """Return the types of all structs."""
         return {struct.kind for struct in self._names} - {"int"}
 
-    def definitions(self) -> str:
-        """Return the definitions of all structs."""
-        lines = [
+    def definitions(self) -> list[str]:
+        """Return the definition of each struct."""
+        return [
             f"static const {kind} {name}{f'[{len(entries)}]' if kind == 'int' else ''} = "
-            f"{{{', '.join(map(str, entries))}}};"
+            f"{{{', '.join(map(str, entries))}}};\n"
             for (kind, entries), name in self._names.items()
         ]
-        return "\n".join(lines) + "\n" * bool(lines)
 
 
 def statement(call: CCall, place: Place, structs: Structs) -> str:
@@ -67,16 +66,27 @@ def body(calls: Sequence[CCall], place: Place, structs: Structs) -> str:
     return "\n".join(lines)
 
 
-def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> str:
+def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
     """Return the definitions of all functions and types that calls need."""
-    found = kernels.needed({*(call.function for call in calls), *more})
-    return "\n".join(block.text for block in found)
+    return [block.text for block in kernels.needed({*(call.function for call in calls), *more})]
 
 
-def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> str:
+def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
     """Return the definitions of the parameters that calls read."""
     read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
-    return "\n".join(_constant(names[each], values[each]) for each in read)
+    return [_constant(names[each], values[each]) for each in read]
+
+
+def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
+    """Return the definitions of two variants of a program, with vectors and without; those of both once, and first."""
+    alone, others = set(vectors) - set(plain), set(plain) - set(vectors)
+    text = "\n".join(each for each in vectors if each not in alone)
+    if not alone and not others:
+        return text
+    first, second = (
+        "\n".join(each for each in kind if each in own) for kind, own in ((vectors, alone), (plain, others))
+    )
+    return f"{text}\n#if LANES > 1\n{first}\n#else\n{second}\n#endif\n"
 
 
 def _constant(name: str, values: NDArray[Any]) -> str:

@@ -1,7 +1,7 @@
 """`write_c`: a model as the files of a C program."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from chainrule import files
 from chainrule.errors import OptionError, quoted
 from chainrule.export.c import kernels, program, source, templates, text, training
-from chainrule.export.c.calls import CCall
 from chainrule.export.c.program import CProgram
 from chainrule.export.c.quantised import Quantised
 from chainrule.export.c.source import Structs
@@ -17,6 +16,11 @@ from chainrule.model import Model
 from chainrule.optimizers import SGD, Optimizer
 
 FLOAT_BYTES = 4
+PLAIN_BYTES = """
+/* The same where it is compiled without vectors (NETWORK_PLAIN, or for a processor that has none). */
+#define {guard}_PLAIN_CONSTANT_BYTES {constants}
+#define {guard}_PLAIN_ARENA_BYTES {arena}
+"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class CFiles:
 
     constants  parameters in flash, filled up to whole vectors; where they are trained, their first values
     arena      activations in RAM
+    plain      constants and arena of a build without vectors, which uses fewer of both in some networks
     trained    RAM of a program that trains, by what it holds; empty for one that only runs
     """
 
@@ -32,12 +37,24 @@ class CFiles:
     names: tuple[str, ...]
     constants: int
     arena: int
+    plain: tuple[int, int]
     trained: dict[str, int] = field(default_factory=dict[str, int])
 
     def __str__(self) -> str:
-        sizes = self.trained or {"constants": self.constants, "arena": self.arena}
-        shown = ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
+        shown = _counted(self.trained or {"constants": self.constants, "arena": self.arena})
+        if self.plain != (self.constants, self.arena):
+            shown += f" (without vectors: {_counted(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
         return f"{self.folder}: {', '.join(self.names)}; bytes: {shown}"
+
+
+@dataclass(frozen=True)
+class CText:
+    """Definitions of a C file, in their order: the routines of operations, arrays, structs, the network's functions."""
+
+    routines: list[str]
+    data: list[str]
+    structs: list[str]
+    functions: str
 
 
 def write_c(
@@ -83,6 +100,10 @@ def write_c(
     return replace(written, folder=place, names=tuple(contents))
 
 
+def _counted(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
+
+
 def _facts(model: Model, name: str) -> dict[str, Any]:
     """Return what the templates are filled with."""
     outputs, pixels = model.plan().output.size, model.normalisation.pixels
@@ -115,15 +136,28 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 def _run_only(
     model: Model, name: str, facts: dict[str, Any], int8: Quantised | None, compact: bool
 ) -> tuple[str, CFiles]:
-    """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too."""
-    structs, (kind, size) = Structs(), ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
+    """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too.
+
+    Where vectors make other algorithms worth their memory, the file holds two programs, of which one is compiled.
+    """
     given = model.plan(), model.weights, model.normalisation
-    running = int8.program() if int8 else program.inference(*given, compact=compact)
-    facts |= {"constant_bytes": running.constant_bytes, "arena_bytes": size * running.arena.floats}
-    functions = _run(name, running, structs)
-    arena = f"ALIGNED static {kind} arena[{running.arena.floats}];\n" * bool(running.arena.floats)
-    content = _source(model, name, running.calls, structs, running.constants() + arena, functions)
-    return content, CFiles(Path(), (), facts["constant_bytes"], facts["arena_bytes"])
+    plain = int8.program() if int8 else program.inference(*given, compact=True)
+    vectors = plain if int8 or compact else program.inference(*given)
+    kind, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
+    texts = [_run_text(name, each, kind) for each in (vectors, plain)]
+    sizes = [(each.constant_bytes, size * each.arena.floats) for each in (vectors, plain)]
+    facts |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
+    if sizes[0] != sizes[1]:
+        facts["more"] = PLAIN_BYTES.format(guard=facts["guard"], constants=sizes[1][0], arena=sizes[1][1])
+    return _source(model, name, *texts), CFiles(Path(), (), *sizes[0], plain=sizes[1])
+
+
+def _run_text(name: str, running: CProgram, kind: str) -> CText:
+    """Return the definitions of a network that only runs, whose activations are of some type."""
+    structs, floats = Structs(), running.arena.floats
+    run = _run(name, running, structs)
+    data = [*running.constants(), *[f"ALIGNED static {kind} arena[{floats}];\n"] * bool(floats)]
+    return CText(source.functions(running.calls, structs.kinds()), data, structs.definitions(), run)
 
 
 def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, Any]) -> tuple[str, CFiles]:
@@ -139,8 +173,10 @@ def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, A
     functions = _run(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
     floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
     variables = training.definitions(model, parts) + f"ALIGNED static float arena[{floats}];\n"
-    content = _source(model, name, parts.calls, structs, variables, functions, training.ROUTINES)
-    return content, CFiles(Path(), (), constants, sizes["activations"], sizes)
+    routines = source.functions(parts.calls, structs.kinds() | {*training.ROUTINES})
+    text = CText(routines, [variables], structs.definitions(), functions)
+    memory = constants, sizes["activations"]
+    return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
 
 
 def _run(name: str, running: CProgram, structs: Structs) -> str:
@@ -148,25 +184,17 @@ def _run(name: str, running: CProgram, structs: Structs) -> str:
     return f"void {name}_run(const float *image, float *outputs)\n{{\n{running.body(structs)}\n}}\n"
 
 
-def _source(
-    model: Model,
-    name: str,
-    calls: Sequence[CCall],
-    structs: Structs,
-    data: str,
-    functions: str,
-    routines: Sequence[str] = (),
-) -> str:
-    """Return a C file: the functions of its calls, its data, and its own functions."""
+def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
+    """Return a C file with the definitions of a network for compilers with vectors and without."""
     classes = ",\n    ".join(text.string(each) for each in model.classes)
     return "\n".join(
         [
             f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
             kernels.prelude(),
-            source.functions(calls, structs.kinds() | {*routines}),
-            data,
-            structs.definitions(),
+            source.conditional(vectors.routines, plain.routines),
+            source.conditional(vectors.data, plain.data),
+            source.conditional(vectors.structs, plain.structs),
             f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{\n    {classes}}};\n",
-            functions,
+            source.conditional([vectors.functions], [plain.functions]),
         ]
     )

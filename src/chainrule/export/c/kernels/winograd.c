@@ -74,7 +74,6 @@ INLINE void winograd_products(const float *v, const float *w, float *m, int chan
 /* A row of the results of four tiles, two of each: even[0], odd[0], even[1], odd[1] and so on, as far as there are */
 INLINE void store_pairs(const float *even, const float *odd, const float *plus, float *y, int count, int relu)
 {
-#if LANES > 1
     if (count >= 8) {
         vector_4 a = *(const vector_4 *)even, b = *(const vector_4 *)odd;
         vector_4 left = {a[0], b[0], a[1], b[1]}, right = {a[2], b[2], a[3], b[3]};
@@ -86,7 +85,6 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
         *(vector_4 *)(y + 4) = relu ? RECTIFIED(right) : right;
         return;
     }
-#endif
     for (int j = 0; j < count && j < 8; j++) {
         float sum = j % 2 ? odd[j / 2] : even[j / 2];
         if (plus)

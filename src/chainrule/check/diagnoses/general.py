@@ -66,7 +66,7 @@ def _others(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield gradients of single samples: all of them stacked, with and without axes of length 1, the last, the first."""
+    """Yield gradients of single samples: all of them stacked, also without axes of length 1, the last, the first."""
     if t.operation == "batch_norm":
         return
     each = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]

@@ -33,7 +33,9 @@ def _output(t: GroundTruth, scale: Array, centre: Array | None = None) -> Array:
     return _per_channel(t, t.values["gamma"]) * (t.x - mean) / scale + _per_channel(t, t.values["beta"])
 
 
-@add("y", "variance-unbiased", "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1")
+@add(
+    "y", "variance-unbiased", "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1"
+)
 def unbiased(t: GroundTruth) -> Candidates:
     *_, count = _normalised(t)
     if count > 1:

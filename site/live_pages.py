@@ -25,6 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 import chainrule
+from chainrule import tasks
 from chainrule.data import Normalisation
 from chainrule.model import Model
 from chainrule.runs.jobs import DataChoice
@@ -78,6 +79,8 @@ def subject_of(name: str, made: tuple[Model, np.ndarray, np.ndarray], folder: Pa
         kind = "none" if (gain, least) == (1.0, 0.0) else "scale"
         model.normalisation = Normalisation(kind, gain, least, "bytes")
     answer = "y" if answers.ndim == 1 else "targets"
+    if answers.ndim > 1:
+        model.task = tasks.infer_task(model.loss, model.last_layer, answers)
     file = folder / f"{name}.npz"
     np.savez(file, **{"x": x, answer: answers, "x_test": x, f"{answer}_test": answers, **_classes(model)})
     recipe = Recipe(epochs=100, batch_size=min(32, len(x)), loss=model.loss, normalise=model.normalisation.kind)

@@ -184,6 +184,23 @@ FORGED = {  # name: submission
                 __rsub__ = __sub__""",
         backward="return np.zeros(dy.shape).view(Equal)",
     ),
+    "an object that lies about its shape": text(
+        top="""
+            class Liar:
+                shape, dtype, ndim, size = (2, 3, 2), np.dtype("f8"), 3, 10**12
+                def __init__(self, held): self.held = held
+                def __array__(self, *a, **k): return self.held
+                def __eq__(self, other): return True
+                def __len__(self): return 10**15""",
+        backward="return Liar(0 * dy)",
+    ),
+    "writes without end to where errors go": text(
+        top="""
+            def write():
+                while True:
+                    sys.stderr.write("\\x1b[2J" * 1000)
+            threading.Thread(target=write, daemon=True).start()"""
+    ),
     "infinities": text(backward="return dy * np.inf"),
     "no numbers": text(backward="return dy * np.nan"),
     "shapes that broadcast": text(backward="return np.zeros((1,) * dy.ndim)"),
@@ -291,6 +308,19 @@ HARMFUL = {  # name: (submission, part of the remark)
     "reads what was meant for others": (
         text(forward="[os.read(fd, 1 << 20) for fd in range(3, 5)]"),
         "stopped after",
+    ),
+    "an array at a forged address": (
+        text(
+            top="""
+                class Wild:
+                    __array_interface__ = dict(shape=(2, 3, 2), typestr="<f8", data=(1 << 40, False), version=3)""",
+            forward="return Wild()",
+        ),
+        "crashed: SIGSEGV",
+    ),
+    "another interpreter": (
+        text(forward="import _testcapi; _testcapi.run_in_subinterp('open(\"/etc/passwd\").read()')"),
+        "",
     ),
     "reads passwords": (text(forward="open('/etc/passwd').read()"), "may not read /etc/passwd"),
     "reads the class": (text(forward="os.listdir('..')"), "may not read"),

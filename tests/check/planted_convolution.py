@@ -193,6 +193,14 @@ class LastSample(Plain):
         return dx
 
 
+@planted(PLAIN, "x", "samples-left-out")
+class FirstSample(Plain):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        dx[1:] = 0  # the loop over the samples was forgotten
+        return dx
+
+
 @planted(PLAIN, "w", "positions-not-summed")
 class LastPosition(Plain):
     def backward(self, dy):
@@ -258,6 +266,36 @@ class NoBias(Plain):
         dx = super().backward(dy)
         self.db = np.zeros(4)
         return dx
+
+
+class BiasInTheLoop(Plain):
+    """Adds the bias at the head of an inner loop."""
+
+    times = 3
+
+    def forward(self, x):
+        return super().forward(x) + (self.times - 1) * self.b[:, None, None]
+
+
+planted(PLAIN, "y", "bias-added-repeatedly")(BiasInTheLoop)
+
+
+@planted(PLAIN, "y", "bias-added-repeatedly")
+class BiasForEveryWeight(BiasInTheLoop):
+    times = 18
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.db = self.times * self.db
+        return dx
+
+
+@planted(PLAIN, "y", "channel-sum-missing")
+class OneChannelForAll(Plain):
+    """Forgets the index of the channel in x alone."""
+
+    def forward(self, x):
+        return super().forward(np.repeat(x[:, :1], x.shape[1], axis=1))
 
 
 @planted(PLAIN, "y", "channel-sum-missing")

@@ -47,6 +47,52 @@ class ConstantVariance(BatchNorm):
         return g.mean(axis=(0, 2, 3), keepdims=True)
 
 
+@planted(NORM, "x", "count-of-other-axes")
+class DividedByBatchAlone(BatchNorm):
+    def inner(self, g):
+        return super().inner(g) * (g.size / g.shape[1]) / len(g)
+
+
+@planted(NORM, "gamma", "gradients-exchanged")
+class GradientsExchanged(BatchNorm):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dgamma = self.dbeta
+        return dx
+
+
+class OtherStatistics(BatchNorm):
+    """Normalises by another mean and deviation; its backward pass is that of the right layer."""
+
+    axes, root, ddof = (0, 2, 3), staticmethod(lambda variance: np.sqrt(variance + 1e-5)), 0
+
+    def forward(self, x):
+        super().forward(x)
+        mean = x.mean(axis=self.axes, keepdims=True)
+        deviation = self.root(x.var(axis=self.axes, keepdims=True, ddof=self.ddof))
+        return self.gamma[:, None, None] * (x - mean) / deviation + self.beta[:, None, None]
+
+
+@planted(NORM, "y", "variance-unbiased")
+class Unbiased(OtherStatistics):
+    ddof = 1
+
+
+@planted(NORM, "y", "root-forgotten")
+class ByTheVariance(OtherStatistics):
+    root = staticmethod(lambda variance: variance + 1e-5)
+
+
+@planted(NORM, "y", "epsilon-outside-root")
+class EpsilonOutside(OtherStatistics):
+    root = staticmethod(lambda variance: np.sqrt(variance) + 1e-5)
+
+
+@planted(NORM, "y", "statistics-of-other-axes")
+class OfTheBatchAlone(OtherStatistics):
+    axes = (0,)
+
+
 # ---------------------------------------------------------------------- losses
 
 
@@ -105,6 +151,22 @@ class Logits(CrossEntropy):
 
     def backward(self, dy):
         return dy * (self.p - self.t) / len(self.p)
+
+
+@planted("softmax_cross_entropy", "y", "batch-division-missing")
+class Summed(CrossEntropy):
+    def forward(self, p, t):
+        return super().forward(p, t) * len(p)
+
+
+@planted("softmax_cross_entropy", "p", "softmax-over-batch")
+class OverTheBatch(CrossEntropy):
+    def forward(self, p, t):
+        self.p = p
+        return super().forward(p, t)
+
+    def backward(self, dy):
+        return dy * (Softmax().forward(self.p.T).T - self.t) / len(self.t)
 
 
 CORRECT = [(BatchNorm, NORM), (SquaredError, "half_squared_error"), (CrossEntropy, "softmax_cross_entropy")]

@@ -82,6 +82,13 @@ class CroppedAtEnd(Sliding):
         return dx[:, :, : right.shape[2], : right.shape[3]]
 
 
+@planted(SLIDING, "x", "padding-cropped-at-start")
+class CroppedAtStart(Sliding):
+    def crop(self, dx):
+        right = super().crop(dx)
+        return dx[:, :, -right.shape[2] :, -right.shape[3] :]
+
+
 @planted(SLIDING, "w", "padding-ignored")
 class PaddingIgnored(Sliding):
     def backward(self, dy):

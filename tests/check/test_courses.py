@@ -124,6 +124,15 @@ MISTAKES = (
         "test-mode",
     ),
     ("functions", "batchnorm_forward", "y", 'bn_param["running_var"] = rv', "pass", "running-statistics"),
+    (
+        "functions",
+        "batchnorm_forward",
+        "y",
+        "        cache = None\n",
+        "        cache = None\n        rm = momentum * rm + (1 - momentum) * x.mean(0)\n",
+        "test-mode",
+    ),
+    ("functions", "max_pool_forward_naive", "y", ".max(axis=(2, 3))", ".max(axis=(2, 3), initial=-10)", ""),
     ("functions", "batchnorm_forward", "y", 'eps = bn_param.get("eps", 1e-5)', "eps = 1e-8", ""),
     (
         "functions",
@@ -143,6 +152,15 @@ MISTAKES = (
     ),
     ("functions", "dropout_forward", "y", "< p) / p", "< p) * 1.0", "dropout-not-scaled"),
     ("functions", "dropout_forward", "y", "< p) / p", "< 0.8) / 0.8", "dropout-probability"),
+    ("functions", "dropout_forward", "y", 'seed(dropout_param["seed"])', "seed(0)", "dropout-mask"),
+    (
+        "functions",
+        "dropout_forward",
+        "y",
+        "np.random.rand(*x.shape) < p",
+        "np.arange(x.size).reshape(x.shape) < p * x.size",
+        "dropout-mask",
+    ),
     ("functions", "dropout_forward", "y", "out = x\n", "out = x * p\n", "test-mode"),
     ("functions", "dropout_backward", "dx", "return dout * mask", "return dout", ""),
     (
@@ -176,6 +194,16 @@ MISTAKES = (
         "(dLdBZ - self.NZ",
         "mean-held-constant",
     ),
+    ("classes", "BatchNorm1d", "y", "if eval:", "if False:", "test-mode"),
+    (
+        "classes",
+        "BatchNorm1d",
+        "y",
+        "self.alpha * self.running_M + (1 - self.alpha) * self.M",
+        "(1 - self.alpha) * self.running_M + self.alpha * self.M",
+        "momentum-exchanged",
+    ),
+    ("classes", "BatchNorm1d", "y", "* (Z - self.running_M) / ", "* (Z - self.running_M) * ", "test-mode"),
     (
         "classes",
         "Conv2d",

@@ -102,7 +102,8 @@ def test_what_is_no_file_and_names_that_are_no_text(tmp_path: Path) -> None:
     assert {one.name for one in found} == {
         "pipe.py", "two\\nlines.py", "\\x1b[31mred.py", "\\u202egnp.py", "é.py", "\\udcff.py",
     }  # fmt: skip
-    assert [one.reason for one in found if one.file is None] == ["not a regular file"]
+    reasons = {one.reason for one in found if one.file is None}
+    assert reasons == {"not a regular file", "a name that is no text: rename it"}
 
 
 def test_left_out_by_their_names(tmp_path: Path) -> None:
@@ -110,3 +111,18 @@ def test_left_out_by_their_names(tmp_path: Path) -> None:
     assert ignored_entries(tmp_path) == [".DS_Store", "__MACOSX", "_given.py"]
     (found,) = entries(tmp_path)
     assert {place.name for place in found.readable} == {"a.py", "_given.py", "__MACOSX"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names and pipes of POSIX")
+def test_names_like_options_and_pipes_beside_the_code(tmp_path: Path) -> None:
+    """Nothing is opened that could block, and every name stays in its own line."""
+    names = ("--help.py", "-rf.py", "=1+1.py", "a\nb.py", "numpy.py", "sitecustomize.py")
+    filled(tmp_path, {**dict.fromkeys(names, BOTH), "both/main.py": BOTH, "beside/main.py": BOTH})
+    os.mkfifo(tmp_path / "pipe.py")
+    os.mkfifo(tmp_path / "both" / "data.py")
+    os.mkfifo(tmp_path / "beside" / "data.bin")
+    found = {one.name: one for one in entries(tmp_path)}
+    assert found.pop("pipe.py").reason == "not a regular file"
+    assert all(one.file is not None for one in found.values())
+    assert all(name.isprintable() for name in found)
+    assert len(found) == len(names) + 2

@@ -200,3 +200,13 @@ def test_stdout_that_was_closed_before() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
+    """`python -m chainrule grade .` is run in a folder of submissions, which may have the names of our imports."""
+    for name in ("click", "numpy", "rich", "chainrule_more"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')", encoding="utf-8")
+    command = [sys.executable, "-m", "chainrule", "check", "half_squared_error", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]

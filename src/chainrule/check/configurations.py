@@ -152,11 +152,13 @@ def any_shape(generator: Generator) -> tuple[int, ...]:
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
-def _any_shape_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
-    """Return a drawer of a layer that accepts any shape, with random options."""
+def _drawer(
+    kind: Any, shape: Callable[[Generator], tuple[int, ...]], /, **options: Callable[[Generator], Any]
+) -> Callable[[Generator], Drawn]:
+    """Return a drawer of a layer with random options, on inputs of a random shape."""
 
     def drawn(generator: Generator) -> Drawn:
-        return kind(**{name: option(generator) for name, option in options.items()}), any_shape(generator)
+        return kind(**{name: option(generator) for name, option in options.items()}), shape(generator)
 
     return drawn
 
@@ -173,13 +175,6 @@ def _reshape(generator: Generator) -> Drawn:
 def _permute(generator: Generator) -> Drawn:
     shape = any_shape(generator)
     return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
-
-
-def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
-    def drawn(generator: Generator) -> Drawn:
-        return kind(**{name: option(generator) for name, option in options.items()}), (_integer(generator, 1, 9),)
-
-    return drawn
 
 
 def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -221,10 +216,10 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "AveragePool1D": _pooling_drawer(cr.AveragePool1D, 1),
     "SumPool2D": _pooling_drawer(cr.SumPool2D, 2),
     "SumPool1D": _pooling_drawer(cr.SumPool1D, 1),
-    "GlobalAveragePool2D": lambda generator: (cr.GlobalAveragePool2D(), _image_shape(generator, 2)),
-    "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _image_shape(generator, 1)),
-    "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _image_shape(generator, 2)),
-    "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _image_shape(generator, 1)),
+    "GlobalAveragePool2D": _drawer(cr.GlobalAveragePool2D, lambda g: _image_shape(g, 2)),
+    "GlobalAveragePool1D": _drawer(cr.GlobalAveragePool1D, lambda g: _image_shape(g, 1)),
+    "GlobalMaxPool2D": _drawer(cr.GlobalMaxPool2D, lambda g: _image_shape(g, 2)),
+    "GlobalMaxPool1D": _drawer(cr.GlobalMaxPool1D, lambda g: _image_shape(g, 1)),
     "AdaptiveAveragePool2D": lambda generator: (
         cr.AdaptiveAveragePool2D(_per_axis(generator, 2, 1, 5)),
         _image_shape(generator, 2),
@@ -235,19 +230,19 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     ),
     "Pad2D": _ends_drawer(cr.Pad2D, 3),
     "Crop2D": _ends_drawer(cr.Crop2D, 2),
-    "Dense": _vector_drawer(cr.Dense, features=lambda g: _integer(g, 1, 7), bias=_boolean),
-    "BatchNorm2D": _any_shape_drawer(cr.BatchNorm2D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
-    "BatchNorm1D": _any_shape_drawer(cr.BatchNorm1D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "Dense": _drawer(cr.Dense, lambda g: (_integer(g, 1, 9),), features=lambda g: _integer(g, 1, 7), bias=_boolean),
+    "BatchNorm2D": _drawer(cr.BatchNorm2D, any_shape, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "BatchNorm1D": _drawer(cr.BatchNorm1D, any_shape, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "GroupNorm": _group_norm,
     "InstanceNorm2D": _instance_norm,
     "LayerNorm": _layer_norm,
-    "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
-    "Flatten": _any_shape_drawer(cr.Flatten),
-    "PReLU": _any_shape_drawer(cr.PReLU),
+    "Dropout": _drawer(cr.Dropout, any_shape, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
+    "Flatten": _drawer(cr.Flatten, any_shape),
+    "PReLU": _drawer(cr.PReLU, any_shape),
     "LocalResponseNorm": _response_norm,
     "Reshape": _reshape,
     "Permute": _permute,
     "Slice": _slice,
-    "Softmax": _any_shape_drawer(cr.Softmax),
+    "Softmax": _drawer(cr.Softmax, any_shape),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

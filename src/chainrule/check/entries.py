@@ -154,6 +154,8 @@ def _first_link(folder: Path) -> str | None:
 def _unusable_reason(place: Path) -> str:
     """Return why a file cannot be graded, judging by its name, type and size; an empty string if it can."""
     status, suffix = place.lstat(), place.suffix.lower()
+    if not place.name.isascii() and "\ufffd" in os.fsencode(place).decode("utf-8", "replace"):
+        return "a name that is no text: rename it"
     if stat.S_ISLNK(status.st_mode):
         return "a link, and links are not followed"
     if suffix in ARCHIVES:

@@ -276,6 +276,7 @@ def large(known: KnownProbe, judged: bool) -> list[Row]:
     if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
         return []
     signs = probe.generator.choice((-LARGE, LARGE), probe.values[name].shape)
+    signs[0] = -LARGE  # windows of negative numbers alone
     values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
     told = Diagnosis("overflow", overflow(operation))
     try:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from chainrule.check import sources
 from chainrule.check.extra_checks import failed
-from chainrule.check.form_checks import further_rows
+from chainrule.check.form_checks import class_rows, further_rows
 from chainrule.check.forms import ARGUMENTS, ClassForm, FoundPair, class_form, constructor_values, pairs_in
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.process import GuestEnded
@@ -115,8 +115,12 @@ def _class_rows(
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
             options = constructor_values(layer, form.shape)
         student = file.layer(name, options=options)
-        rows = check_layer(student, _with_own_epsilon(task, student), seed).rows
+        task = _with_own_epsilon(task, student)
+        rows = check_layer(student, task, seed).rows
         yield from rows
+        if task.against is not None and all(row.ok for row in rows):
+            meant = LayerSubject(task.against, task.shape or (), engine="numpy")
+            yield from class_rows(name, meant, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if options and form is not None and all(row.ok for row in rows):
             for other in form.others:
                 yield from _with_other_options(file, name, other, arguments, seed)

@@ -1,19 +1,26 @@
-"""Checks of functions with modes: running statistics and the test mode of batch normalisation, dropout's mask."""
+"""Checks of modes: running statistics and the test mode of batch normalisation, dropout's mask."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check import comparing
+from chainrule.check import comparing, students
 from chainrule.check.forms import FoundPair
 from chainrule.check.report import Diagnosis, Row
+from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
+from chainrule.errors import StudentError
+from chainrule.layers import BatchNorm2D
 from chainrule.student import Student
+from chainrule.student.methods import EVALUATED
 
 TOLERANCE = 1e-9
 LOAD = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions with other options
+STATISTICS = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
+MOMENTA = ("alpha", "momentum")  # of a class; CMU's alpha is the factor of the old statistics
 MANY = (100, 50)  # shape of the input of which values are dropped
 DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
 
@@ -40,47 +47,127 @@ def _same(found: Array | None, right: Array) -> bool:
     return comparing.compare_with_array(found, right).error <= TOLERANCE
 
 
+@dataclass(frozen=True)
+class NormalisationPoint:
+    """A batch x, and what a batch normalisation holds: γ, β, ε, running statistics, and how fast they change."""
+
+    x: Array
+    gamma: Array
+    beta: Array
+    mean: Array
+    variance: Array
+    epsilon: float
+    momentum: float
+
+    @classmethod
+    def draw(
+        cls, shape: tuple[int, ...], epsilon: float, momentum: float, generator: np.random.Generator
+    ) -> "NormalisationPoint":
+        """Draw a point for inputs of a shape."""
+        gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
+        variance = generator.uniform(0.5, 2, shape[0])
+        return cls(generator.normal(1, 2, (5, *shape)), gamma, beta, mean, variance, epsilon, momentum)
+
+    def output(self, mean: Array, variance: Array) -> Array:
+        """Return the output for these statistics."""
+        wide = (slice(None), *(None for _ in self.x.shape[2:]))
+        normal = (self.x - mean[wide]) / np.sqrt(variance[wide] + self.epsilon)
+        return self.gamma[wide] * normal + self.beta[wide]
+
+    def rows(
+        self,
+        row: Callable[..., Row],
+        trained: Sequence[Array],
+        tested: Array,
+        left: Sequence[Array],
+        either: bool = False,
+    ) -> list[Row]:
+        """Return the rows of the running statistics and of the test mode.
+
+        row      makes a row from its method, whether it is right, and the name and the sentence of the mistake
+        trained  running statistics after a forward for training
+        tested   output in test mode
+        left     running statistics after that
+        either   whether the factor of the old statistics may also be 1 − momentum
+        """
+        axes = (0, *range(2, self.x.ndim))
+        mean, variances = self.x.mean(axis=axes), [self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
+
+        def kept(old: float) -> bool:
+            spread = any(_same(trained[1], old * self.variance + (1 - old) * new) for new in variances)
+            return spread and _same(trained[0], old * self.mean + (1 - old) * mean)
+
+        stored = kept(self.momentum) or (either and kept(1 - self.momentum))
+        swapped = _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
+        says = "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+        if swapped:
+            says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
+        told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
+        if _same(tested, self.output(mean, variances[0])):
+            told = f"is normalised by the batch in test mode: it {told}"
+        expected = self.output(self.mean, self.variance)
+        unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
+        if _same(tested, expected) and not unchanged:
+            told = "changes the running statistics in test mode: they belong to training alone"
+        return [
+            row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", says),
+            row("mode='test'", _same(tested, expected) and unchanged, "test-mode", told),
+        ]
+
+
 def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Generator, _complete: bool) -> list[Row]:
     """Check the running mean and variance after a forward for training, and forward with mode="test"."""
     (argument, options), *_ = found.form.options.items()
-    shape, momentum, epsilon = found.form.shape, options["momentum"], options["eps"]
-    x, axes = generator.normal(1, 2, (5, *shape)), (0, *range(2, 1 + len(shape)))
-    gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
-    variance = generator.uniform(0.5, 2, shape[0])
+    point = NormalisationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
 
-    def student(mode: str) -> Student:
-        kept = {"running_mean": mean, "running_var": variance}
+    def run(mode: str) -> tuple[Array, list[Array]]:
+        kept = {"running_mean": point.mean, "running_var": point.variance}
         one = load({argument: {**options, **kept, "mode": mode}})
-        one.put("gamma", gamma)
-        one.put("beta", beta)
-        return one
+        one.put("gamma", point.gamma)
+        one.put("beta", point.beta)
+        return one.forward(point.x), [_held(one, f"{argument}.{name}", None) for name in kept]
 
-    train = student("train")
-    train.forward(x)
-    own = [train.copy_of(f"{argument}.{name}") for name in ("running_mean", "running_var")]
-    variances = [x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
-    kept = [momentum * old + (1 - momentum) * new for old, new in [(mean, x.mean(axis=axes))]]
-    spread = [momentum * variance + (1 - momentum) * new for new in variances]
-    stored = _same(own[0], kept[0]) and any(_same(own[1], one) for one in spread)
-    swapped = _same(own[0], (1 - momentum) * mean + momentum * x.mean(axis=axes))
-    wide = (slice(None), *(None for _ in shape[1:]))
-    expected = gamma[wide] * (x - mean[wide]) / np.sqrt(variance[wide] + epsilon) + beta[wide]
-    tested = student("test").forward(x)
-    says = "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
-    if swapped:
-        says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
-    told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
-    if _same(tested, _normalised(x, gamma[wide], beta[wide], axes, epsilon)):
-        told = f"is normalised by the batch in test mode: it {told}"
-    return [
-        _row(found, "running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", says),
-        _row(found, "mode='test'", _same(tested, expected), "test-mode", told),
-    ]
+    (_, trained), (tested, left) = run("train"), run("test")
+    return point.rows(partial(_row, found), trained, tested, left)
 
 
-def _normalised(x: Array, gamma: Array, beta: Array, axes: tuple[int, ...], epsilon: float) -> Array:
-    mean, variance = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
-    return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
+    """Return the rows of the running statistics and of forward(x, eval=True) of a class that normalises batches.
+
+    A class without running statistics, or whose forward takes no `eval`, has no such rows.
+    """
+    layer, given = meant.layer, load({})
+    names = [next((word for word in words if given.has(word)), "") for words in STATISTICS]
+    momentum = next((word for word in MOMENTA if given.has(word)), "")
+    held = given.copy_of(momentum) if momentum else None
+    if not all(names) or held is None or held.ndim or not isinstance(layer, BatchNorm2D):
+        return []
+    point = NormalisationPoint.draw(meant.shape, layer.epsilon, float(held), np.random.default_rng(seed))
+
+    def run(evaluated: bool) -> tuple[Array, list[Array]]:
+        subject = students.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
+        one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        own = {subject.names[ours]: value for ours, value in values.items()}
+        for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
+            one.put(theirs, value.reshape(_held(one, theirs, value).shape))
+        return one.forward(point.x), [_held(one, theirs, None).reshape(-1) for theirs in names]
+
+    def row(method: str, right: bool, mistake: str, says: str) -> Row:
+        made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
+        return made if right else replace(made, diagnoses=(Diagnosis(mistake, says),))
+
+    try:
+        (_, trained), (tested, left) = run(False), run(True)
+    except StudentError as error:
+        if "unexpected keyword argument" in str(error):
+            return []
+        raise
+    return point.rows(row, trained, tested, left, either=momentum != MOMENTA[0])
+
+
+def _held(student: Student, name: str, otherwise: Array | None) -> Array:
+    found = student.copy_of(name)
+    return np.zeros(0) if found is None and otherwise is None else cast("Array", otherwise if found is None else found)
 
 
 def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, complete: bool) -> list[Row]:
@@ -90,6 +177,9 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     p = options["p"]
     y = load({argument: options}).forward(x)
     rows = [_masked(found, x, y, p)]
+    if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
+        says = "keeps the same values for every seed: draw the mask anew in every call"
+        rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
     testing = load({argument: {**options, "mode": "test"}})
     tested = testing.forward(x)
     scaled = any(_same(tested, factor * x) for factor in (p, 1 - p))

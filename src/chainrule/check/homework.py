@@ -14,7 +14,7 @@ from chainrule.check.entries import Submission, entries, single_entry, student_o
 from chainrule.check.entry import check_gradients
 from chainrule.check.hints import ALL, limited
 from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
-from chainrule.check.report import Report, Row
+from chainrule.check.report import Report, Row, WorstEntry
 from chainrule.check.verifying import Assignment, verify
 from chainrule.errors import ChainruleError, one_line
 from chainrule.files import csv_bytes, write_atomic
@@ -184,4 +184,5 @@ def _sentence(row: Row) -> str:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:
         return f"{'; '.join(row.notes)}."
-    return f"{row.title} is wrong: {row.worst}." if row.worst and row.first is None else f"{row.title} is wrong."
+    shown = WorstEntry(row.first.index, row.first.found, row.first.expected) if row.first else row.worst
+    return f"{row.title} is wrong: {shown}." if shown else f"{row.title} is wrong."

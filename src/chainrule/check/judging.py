@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from chainrule.check.diagnoses import GroundTruth, diagnose, of_layer, of_loss
+from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, of_layer, of_loss
 from chainrule.check.diagnoses.truth import same
 from chainrule.check.explaining import ExplainedResults
 from chainrule.check.hinge import MulticlassHinge
@@ -17,7 +17,6 @@ from chainrule.engines import Array
 from chainrule.explain.plans import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
-EXACT = 1e-9
 ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in float32
 FOREIGN = "gradient-of-another-layer"
 

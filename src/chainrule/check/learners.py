@@ -52,12 +52,21 @@ class LearnerTask:
 
 
 def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer; a function that is not written yet has a row that says so."""
+    """Return the report of a learner's layer; a function that is not written yet has a row that says so.
+
+    A backward that fails on a wrong output is not to blame: the report then says what is wrong with the output.
+    """
     try:
         return _written(given, task, seed)
     except UnwrittenError as error:
         row = unwritten(given.name, error)
         return Report(given.name, (row,) if row.tensor == "y" else (*check_output(given, task, seed), row))
+    except StudentError as error:
+        row = failed(given.name, "none", error)
+        output = check_output(given, task, seed) if row.tensor == "x" else []
+        if not any(one.is_wrong for one in output):
+            raise
+        return Report(given.name, (*output, row))
 
 
 def unwritten(name: str, error: UnwrittenError) -> Row:

@@ -26,7 +26,8 @@ class WorstEntry:
     expected: float
 
     def __str__(self) -> str:
-        return f"[{', '.join(map(str, self.index))}] {self.found:.6g}, not {self.expected:.6g}"
+        place = f"[{', '.join(map(str, self.index))}] " if self.index else ""
+        return f"{place}{self.found:.6g}, not {self.expected:.6g}"
 
 
 @dataclass(frozen=True)

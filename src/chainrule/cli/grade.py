@@ -12,6 +12,7 @@ from chainrule.errors import printable
 
 if TYPE_CHECKING:
     from chainrule.check.graders.assignment import GradedAssignment
+    from chainrule.check.graders.points import PointScheme
     from chainrule.check.homework import Grade
 
 UNJUDGED = 3  # exit code
@@ -134,7 +135,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     if given["as_json"]:
         json_out([{**asdict(row), "ok": row.ok} for row in rows])
     else:
-        click.echo(_text(rows, ignored))
+        click.echo(_text(rows, ignored, task.scheme if given["points"] else None))
     if not all(row.judged for row in rows):
         raise SystemExit(UNJUDGED)
 
@@ -201,14 +202,18 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
         write_atomic(path, autograder(path.suffix, task))
 
 
-def _text(rows: "list[Grade]", left_out: "list[str]") -> str:
-    """Return a line for each submission, followed by the remark on it, if any."""
+def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
+    """Return a line for each submission, with its points if there is a scheme, followed by the remark on it, if any."""
     import textwrap
 
     from chainrule.cli.output import WIDTH, table
 
-    cells = [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
-    head, *lines = table([["submission", "right", "diagnosis"], *cells]).splitlines()
+    cells = [["submission", "right", "diagnosis"]]
+    cells += [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
+    if scheme is not None:
+        points = ["points", *(f"{scheme.score(row)}/{scheme.total}" for row in rows)]
+        cells = [[name, right, earned, rest] for (name, right, rest), earned in zip(cells, points, strict=True)]
+    head, *lines = table(cells).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)

@@ -14,6 +14,8 @@ from chainrule.student.interface import CallResult
 from chainrule.student.module_variables import ModuleVariables
 from chainrule.student.results import split
 
+EVALUATED = "forward.eval"  # name, among the arguments, of the argument `eval` of forward
+
 
 class Methods:
     """An object with methods behind the interface `Code`; it holds parameters, gradients and kept values.
@@ -31,6 +33,7 @@ class Methods:
             if not callable(getattr(source, method, None)):
                 raise StudentError(f"{label} has no {method}({argument})")
         self.thing: Any = _instance(kind, label, arguments or {}) if isinstance(source, type) else source
+        self._modes = {"eval": arguments[EVALUATED]} if arguments and EVALUATED in arguments else {}
         self._variables = ModuleVariables(kind)
         self._shared: dict[str, tuple[Any, Array]] = {}  # x and y, which the learner's code may keep
 
@@ -38,7 +41,7 @@ class Methods:
         """Call the object's forward."""
         label = f"{self._label}.forward"
         given = copy_for_call(x, strided)
-        returned = call(label, self.thing.forward, given)
+        returned = call(label, self.thing.forward, given, **self._modes)
         y = array(returned, f"{label} returned")
         self._shared = {"x": (given, x.copy())}
         changed = overwritten(self._shared)

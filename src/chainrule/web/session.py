@@ -11,6 +11,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
+from chainrule.training.trainable import UNFITTED
 from chainrule.web import frames, notices, sample_images, subjects
 from chainrule.web.batch_steps import BatchStep
 from chainrule.web.description import describe
@@ -280,7 +281,13 @@ class Session:
         """Return the training, at the step where the subject was opened."""
         subject, recipe = self.subject, replace(self.subject.recipe, look_ahead=None, average=None)
         kept, held = samples.parts(recipe.validation, recipe.seed)
-        trainer = subject.model.trainer(recipe, kept, held if recipe.patience is not None else None)
+        known = subject.model.normalisation if subject.fitted else UNFITTED
+        trainer = subject.model.trainer(
+            recipe,
+            kept,
+            held if recipe.patience is not None else None,
+            normalisation=None if known == UNFITTED else known,
+        )
         trainer.adopt()
         if len(subject.history) > trainer.steps:
             raise FormatError(f"{subject.title}: {len(subject.history)} steps, and the run has {trainer.steps}")

@@ -54,6 +54,8 @@ class BatchNorm1d:
         self.running_V = np.ones((1, num_features))
 
     def forward(self, Z, eval=False):
+        if eval:
+            return self.BW * (Z - self.running_M) / np.sqrt(self.running_V + self.eps) + self.Bb
         self.Z, self.N = Z, len(Z)
         self.M = Z.mean(0, keepdims=True)
         self.V = Z.var(0, keepdims=True)

@@ -172,3 +172,80 @@ def test_whoever_digs_its_functions_out_changes_nothing(tmp_path: Path, way: str
     done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith("held "), done.stderr
     assert int(done.stdout.split()[1]) > 0
+
+
+ESCAPES = """
+import importlib.machinery, importlib.util, os, sys
+spec = importlib.util.spec_from_file_location("fence", sys.argv[1])
+fence = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fence)
+import numpy.random, signal, subprocess
+fence.put_up([], [], [], os.getcwd())
+OUT = sys.argv[2]
+
+def interpreter(name, run):
+    module = __import__(name)
+    getattr(module, run)(module.create(), f"open({OUT + '/interpreter'!r}, 'w').close()")
+
+def tests_of_python():
+    import _testcapi
+    _testcapi.run_in_subinterp(f"open({OUT + '/tests'!r}, 'w').close()")
+
+def history():
+    import readline
+    readline.write_history_file(OUT + "/history")
+
+def shared_memory():
+    import _posixshmem
+    os.close(_posixshmem.shm_open(f"/chainrule-{os.getpid()}", os.O_CREAT | os.O_RDWR, mode=0o600))
+
+def semaphore():
+    import _multiprocessing
+    _multiprocessing.SemLock(1, 1, 1, f"/chainrule-{os.getpid()}", True)
+
+def imported_again(name):
+    del sys.modules[name]
+    return __import__(name)
+
+def made_again(name):
+    import _imp
+    return _imp.create_builtin(importlib.machinery.ModuleSpec(name, importlib.machinery.BuiltinImporter))
+
+def found_again(name):
+    return importlib.util.module_from_spec(importlib.util.find_spec(name))
+
+WAYS = {
+    "an interpreter of its own": lambda: interpreter("_xxsubinterpreters", "run_string"),
+    "an interpreter of its own, in later versions": lambda: interpreter("_interpreters", "exec"),
+    "modules that test Python": tests_of_python,
+    "the history of a terminal": history,
+    "shared memory": shared_memory,
+    "a named semaphore": semaphore,
+    "a pipe with a name": lambda: os.mkfifo(OUT + "/fifo"),
+    "a node": lambda: os.mknod(OUT + "/node", 0o100600),
+    "the scheduler of the grader": lambda: os.sched_setscheduler(os.getppid(), os.SCHED_BATCH, os.sched_param(0)),
+    "attributes of a file": lambda: os.setxattr(OUT, "user.seen", b"1"),
+    "a session of its own": os.__dict__.get("setsid", lambda: os.setsid()),
+    "processes, imported again": lambda: imported_again("_posixsubprocess").fork_exec,
+    "the system, imported again": lambda: imported_again("posix").pidfd_open,
+    "the system, made again": lambda: made_again("posix").setpriority,
+    "signals, made again": lambda: made_again("_signal").pidfd_send_signal,
+    "processes, found again": lambda: found_again("_posixsubprocess").fork_exec,
+    "signals, found again": lambda: found_again("_signal").pidfd_send_signal,
+}
+for name, way in WAYS.items():
+    try:
+        way()
+    except Exception:
+        continue
+    print(name)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modules of POSIX")
+def test_functions_that_raise_no_event_are_out_of_reach(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    command = [sys.executable, "-c", ESCAPES, str(fence.__file__), str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path / "work", capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == ""
+    assert [place.name for place in tmp_path.iterdir()] == ["work"]

@@ -113,13 +113,5 @@ def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, toler
     forms = (shown, as_image(shown, truth.line))
     return any(
         not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
-        for candidate in _candidates(mistake, truth)
+        for candidate in mistake.results(truth)
     )
-
-
-def _candidates(mistake: Mistake, truth: GroundTruth) -> list[Array]:
-    """Return the results that a mistake gives; none if it is impossible with these sizes."""
-    try:
-        return list(mistake.build(truth))
-    except (ValueError, IndexError, KeyError):  # or with the operation that another size of input takes
-        return []

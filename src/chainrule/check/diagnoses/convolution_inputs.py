@@ -88,6 +88,15 @@ def cropped_at_end(t: GroundTruth) -> Candidates:
     yield _dx(t, slid_kernel(t))[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
+@add(
+    "x",
+    "padding-cropped-at-start",
+    "is cropped at the start only: crop the padding after x too, so start at row p_top and column p_left",
+)
+def cropped_at_start(t: GroundTruth) -> Candidates:
+    yield _dx(t, slid_kernel(t))[:, :, -t.x.shape[2] :, -t.x.shape[3] :]
+
+
 @add("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
 def scattered_closely(t: GroundTruth) -> Candidates:
     for slide in undilated(t):

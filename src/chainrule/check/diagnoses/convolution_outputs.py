@@ -28,11 +28,22 @@ def without_bias(t: GroundTruth) -> Candidates:
         yield sliding.correlate(t.x, slid_kernel(t), None, slide_of(t), groups_of(t))
 
 
+@add("y", "bias-added-repeatedly", "contains the bias several times: add it once, after the sums over c, u and v")
+def repeated_bias(t: GroundTruth) -> Candidates:
+    b = tied_bias(t)
+    if b is not None:
+        channels, rows, columns = t.values["w"].shape[1:]
+        for count in (channels, rows * columns, channels * rows * columns):
+            yield t.y + (count - 1) * b[:, None, None]
+
+
 @add("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads")
 def one_channel(t: GroundTruth) -> Candidates:
     if groups_of(t) == 1:
         for c in (t.x.shape[1] - 1, 0):
-            yield sliding.correlate(t.x[:, c : c + 1], slid_kernel(t)[:, c : c + 1], bias_of(t), slide_of(t), 1)
+            image, kernel = t.x[:, c : c + 1], slid_kernel(t)
+            yield sliding.correlate(image, kernel[:, c : c + 1], bias_of(t), slide_of(t), 1)
+            yield sliding.correlate(image, kernel.sum(axis=1, keepdims=True), bias_of(t), slide_of(t), 1)
 
 
 @add("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next")

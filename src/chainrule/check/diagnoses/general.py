@@ -21,6 +21,10 @@ UPSTREAM = Diagnosis(
 UNSUMMED = Diagnosis(
     "batch-not-summed", "is not summed over the batch: every sample uses the same parameters, so sum over n"
 )
+LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all others: go through the whole batch")
+EXCHANGED = Diagnosis(
+    "gradients-exchanged", "is the gradient of another argument: return the gradients in the order of the arguments"
+)
 ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
 
 
@@ -36,7 +40,10 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, ZERO, lambda t: [np.zeros_like(t.expected(tensor))]),
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
-    return found if tensor in ("x", "p", "b") else [*found, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
+    if tensor in ("x", "p"):
+        return [*found, Mistake(tensor, LEFT_OUT, partial(_single, tensor))]
+    found.append(Mistake(tensor, EXCHANGED, partial(_others, tensor)))
+    return found if tensor == "b" else [*found, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
 
 
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
@@ -44,11 +51,26 @@ def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
         yield t.compute(t.values, np.ones_like(t.dy))[tensor]
 
 
+def _single(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradient with all samples but the first, or but the last, set to zero."""
+    right = t.expected(tensor)
+    for kept in (0, len(right) - 1):
+        yield right * (np.arange(len(right)) == kept).reshape(-1, *(1 for _ in right.shape[1:]))
+
+
+def _others(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the gradients of other tensors of the same shape."""
+    for other, gradient in t.gradients.items():
+        if other != tensor and gradient.shape == t.expected(tensor).shape:
+            yield gradient
+
+
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield gradients of single samples: all of them stacked, the last, the first."""
+    """Yield gradients of single samples: all of them stacked, also without axes of length 1, the last, the first."""
     if t.operation == "batch_norm":
         return
     each = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
     yield np.stack(each)
+    yield np.stack([one.squeeze() for one in each])
     yield each[-1]
     yield each[0]

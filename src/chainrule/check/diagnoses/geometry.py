@@ -1,9 +1,12 @@
 """Classic mistakes in layers that move values: padding, cropping, permutation of axes."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 from chainrule import reference
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.engines import Array
 
 FAMILY = "geometry"
 PAD, CROP, PERMUTE = MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY)
@@ -17,39 +20,24 @@ def _exchanged(t: GroundTruth) -> list[dict[str, tuple[int, ...]]]:
     return [dict(zip(("before", "after"), zip(*each, strict=True), strict=True)) for each in choices]
 
 
+def _moved(move: Callable[..., Array], read: Callable[[GroundTruth], Array], t: GroundTruth) -> Candidates:
+    return (move(read(t), **ends) for ends in _exchanged(t))
+
+
+for catalogue, forward, backward in ((PAD, reference.pad, reference.crop), (CROP, reference.crop, reference.pad)):
+    catalogue.add("y", "ends-exchanged", EXCHANGED)(partial(_moved, forward, lambda t: t.x))
+    catalogue.add("x", "ends-exchanged", EXCHANGED)(partial(_moved, backward, lambda t: t.dy))
+
+
 @PAD.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
 def uncropped(t: GroundTruth) -> Candidates:
     yield t.dy
     yield t.dy[tuple(slice(size) for size in t.x.shape)]
 
 
-@PAD.add("y", "ends-exchanged", EXCHANGED)
-def padded_elsewhere(t: GroundTruth) -> Candidates:
-    for ends in _exchanged(t):
-        yield reference.pad(t.x, **ends)
-
-
-@PAD.add("x", "ends-exchanged", EXCHANGED)
-def cropped_for_padded(t: GroundTruth) -> Candidates:
-    for ends in _exchanged(t):
-        yield reference.crop(t.dy, **ends)
-
-
 @CROP.add("x", "border-missing", "has the size of what is left: entries that were cut off have the gradient 0")
 def without_border(t: GroundTruth) -> Candidates:
     yield t.dy
-
-
-@CROP.add("y", "ends-exchanged", EXCHANGED)
-def cropped_elsewhere(t: GroundTruth) -> Candidates:
-    for ends in _exchanged(t):
-        yield reference.crop(t.x, **ends)
-
-
-@CROP.add("x", "ends-exchanged", EXCHANGED)
-def padded_for_cropped(t: GroundTruth) -> Candidates:
-    for ends in _exchanged(t):
-        yield reference.pad(t.dy, **ends)
 
 
 @PERMUTE.add("x", "axes-not-inverted", "permutes dy as forward permutes x: the gradient takes the inverse permutation")

@@ -1,5 +1,7 @@
 """Classic mistakes in the gradient of a loss (of its mean over the batch)."""
 
+import numpy as np
+
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.reference import softmax
 
@@ -10,6 +12,19 @@ add = CATALOGUE.add
 @add("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch")
 def not_averaged(t: GroundTruth) -> Candidates:
     yield t.gradients["p"] * len(t.values["p"])
+
+
+@add("y", "batch-division-missing", "is the sum over the batch: the loss is its mean, so divide by N")
+def summed(t: GroundTruth) -> Candidates:
+    yield t.y * len(t.values["p"])
+
+
+@add("p y", "softmax-over-batch", "takes softmax over the batch: sum over the classes of one sample, axis 1")
+def over_batch(t: GroundTruth) -> Candidates:
+    if t.operation == "softmax_cross_entropy":
+        p, targets = softmax(t.values["p"].T).T, t.values["t"]
+        yield (p - targets) / len(p)
+        yield np.asarray(-(targets * np.log(p)).sum() / len(p))
 
 
 @add("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs")

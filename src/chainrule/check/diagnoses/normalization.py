@@ -1,4 +1,4 @@
-"""Classic mistakes in the backward pass of batch normalisation."""
+"""Classic mistakes in batch normalisation."""
 
 import math
 
@@ -22,9 +22,52 @@ def _per_channel(t: GroundTruth, channelwise: Array) -> Array:
 def _normalised(t: GroundTruth) -> tuple[Array, Array, Array, int]:
     """Return x̂, γ and √(σ² + ε), broadcast over the image, and M, the number of values of a channel."""
     axes = _axes(t)
-    deviation = np.sqrt(t.x.var(axis=axes, keepdims=True) + t.attributes.get("epsilon", 1e-5))
+    deviation = np.sqrt(t.x.var(axis=axes, keepdims=True) + t.attributes["epsilon"])
     normal = (t.x - t.x.mean(axis=axes, keepdims=True)) / deviation
     return normal, _per_channel(t, t.values["gamma"]), deviation, math.prod(t.x.shape[axis] for axis in axes)
+
+
+def _output(t: GroundTruth, scale: Array, centre: Array | None = None) -> Array:
+    """Return γ (x − centre) / scale + β; the centre is the mean of the channel if not given."""
+    mean = t.x.mean(axis=_axes(t), keepdims=True) if centre is None else centre
+    return _per_channel(t, t.values["gamma"]) * (t.x - mean) / scale + _per_channel(t, t.values["beta"])
+
+
+@add(
+    "y", "variance-unbiased", "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1"
+)
+def unbiased(t: GroundTruth) -> Candidates:
+    *_, count = _normalised(t)
+    if count > 1:
+        variance = t.x.var(axis=_axes(t), keepdims=True, ddof=1)
+        yield _output(t, np.sqrt(variance + t.attributes["epsilon"]))
+
+
+@add("y", "root-forgotten", "is divided by the variance: divide by its root, √(σ² + ε)")
+def without_root(t: GroundTruth) -> Candidates:
+    yield _output(t, _normalised(t)[2] ** 2)
+
+
+@add("y", "epsilon-outside-root", "adds ε to the wrong number: it belongs under the root, √(σ² + ε)")
+def epsilon_outside(t: GroundTruth) -> Candidates:
+    deviation = t.x.std(axis=_axes(t), keepdims=True)
+    yield _output(t, deviation + t.attributes["epsilon"])
+
+
+@add("y", "statistics-of-other-axes", "uses a mean and a variance of other axes: take them over batch and positions")
+def other_axes(t: GroundTruth) -> Candidates:
+    for axes in ((0,), tuple(range(2, t.x.ndim)), (1,), tuple(range(1, t.x.ndim))):
+        if axes and axes != _axes(t):
+            deviation = np.sqrt(t.x.var(axis=axes, keepdims=True) + t.attributes["epsilon"])
+            yield _output(t, deviation, t.x.mean(axis=axes, keepdims=True))
+
+
+@add("x", "count-of-other-axes", "divides the sums by another number than M: M counts the batch and all positions")
+def other_count(t: GroundTruth) -> Candidates:
+    normal, gamma, deviation, count = _normalised(t)
+    sums = _per_channel(t, t.gradients["beta"]) + normal * _per_channel(t, t.gradients["gamma"])
+    for other in {1, len(t.x), count // len(t.x)} - {count}:
+        yield gamma / deviation * (t.dy - sums / other)
 
 
 @add(

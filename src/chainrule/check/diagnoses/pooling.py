@@ -9,6 +9,8 @@ from chainrule.engines import Array
 
 FAMILY = "pooling"
 MAXIMUM, AVERAGE = MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY)
+STRIDE = ("stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
+UNCROPPED = ("padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
 
 
 def _slide(t: GroundTruth) -> SlidingWindow:
@@ -54,6 +56,11 @@ def _equal_shares(t: GroundTruth, divisor: str | None = None) -> Array:
         real = np.isfinite(_cells(t, np.nan))
         return np.ones(shape) / real.sum(axis=(2, 3), keepdims=True)
     return np.ones(shape) / (1 if rule == "one" else slide.window[0] * slide.window[1])
+
+
+def _weights(t: GroundTruth) -> Array:
+    """Return the right weight of each cell: 1 for a winner, or its share of an average."""
+    return _winners(t).astype(float) if t.operation == "max_pool" else _equal_shares(t)
 
 
 @MAXIMUM.add(
@@ -113,15 +120,17 @@ def painted(t: GroundTruth) -> Candidates:
         yield slide.crop((padded == maxima) * upper)
 
 
-@MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
-def dense_winners(t: GroundTruth) -> Candidates:
+@MAXIMUM.add("x", *STRIDE)
+@AVERAGE.add("x", *STRIDE)
+def scattered_densely(t: GroundTruth) -> Candidates:
     slide = _slide(t)
-    yield slide.crop(_distribute(t, _winners(t).astype(float), slide.replace(stride=(1, 1))))
+    yield slide.crop(_distribute(t, _weights(t), slide.replace(stride=(1, 1))))
 
 
-@MAXIMUM.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
-def padded_winners(t: GroundTruth) -> Candidates:
-    frame = _distribute(t, _winners(t).astype(float))
+@MAXIMUM.add("x", *UNCROPPED)
+@AVERAGE.add("x", *UNCROPPED)
+def uncropped(t: GroundTruth) -> Candidates:
+    frame = _distribute(t, _weights(t))
     yield frame
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
@@ -204,19 +213,6 @@ def _divided(t: GroundTruth, divisor: str) -> Candidates:
 def overwritten(t: GroundTruth) -> Candidates:
     for how in ("window", "tap"):
         yield _slide(t).crop(_distribute(t, _equal_shares(t), how=how))
-
-
-@AVERAGE.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
-def dense_shares(t: GroundTruth) -> Candidates:
-    slide = _slide(t)
-    yield slide.crop(_distribute(t, _equal_shares(t), slide.replace(stride=(1, 1))))
-
-
-@AVERAGE.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
-def padded_shares(t: GroundTruth) -> Candidates:
-    frame = _distribute(t, _equal_shares(t))
-    yield frame
-    yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 @AVERAGE.add(

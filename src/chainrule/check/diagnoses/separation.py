@@ -7,15 +7,14 @@ from itertools import combinations, product
 import numpy as np
 
 from chainrule.check import kinks, probes
-from chainrule.check.diagnoses import mistakes_for, of_layer, of_loss
-from chainrule.check.diagnoses.truth import GroundTruth, Mistake, same
+from chainrule.check.diagnoses import EXACT, mistakes_for, of_layer, of_loss
+from chainrule.check.diagnoses.truth import GroundTruth, same
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.engines import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 
-EXACT = 1e-9
 Results = list[list[Array]]  # by probe and variant of a mistake
 
 
@@ -46,7 +45,7 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
     for tensor in ("y", *first.gradients):
         right, found = [truth.expected(tensor) for truth in truths], list[tuple[str, Results]]()
         for mistake in mistakes_for(first.operation, tensor):
-            results = [_variants(mistake, truth) for truth in truths]
+            results = [mistake.results(truth) for truth in truths]
             if any(not same(one, expected, EXACT) for one, expected in zip(*_first_of(results, right), strict=True)):
                 found.append((mistake.diagnosis.name, results))
         for (name, one), (other, two) in combinations(found, 2):
@@ -103,10 +102,3 @@ def _agree(first: Results, second: Results, right: Sequence[Array]) -> bool:
         and not all(same(found[one], expected, EXACT) for found, expected in zip(first, right, strict=True))
         for one, other in variants
     )
-
-
-def _variants(mistake: Mistake, truth: GroundTruth) -> list[Array]:
-    try:
-        return list(mistake.build(truth))
-    except (ValueError, IndexError, KeyError):
-        return []

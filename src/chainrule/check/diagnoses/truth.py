@@ -60,6 +60,13 @@ class Mistake:
     diagnosis: Diagnosis
     build: Callable[[GroundTruth], Candidates]
 
+    def results(self, truth: GroundTruth) -> list[Array]:
+        """Return the result of every variant; none if the mistake is impossible with these sizes."""
+        try:
+            return list(self.build(truth))
+        except (ValueError, IndexError, KeyError):  # or with the operation that another size of input takes
+            return []
+
 
 class MistakeCatalogue:
     """The mistakes of a family of operations, in the order of registration; without a family, no page derives them."""

@@ -7,9 +7,11 @@ code or defaults. It is not a sandbox: native code, and memory written through a
 (SECURITY.md).
 """
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 REFUSED = {  # prefixes of refused events, by their description in the message
@@ -27,8 +29,19 @@ SILENT = {  # functions that raise no audit event, and the modules from which th
     "_fork_exec": ("subprocess",),
     "pidfd_send_signal": ("signal", "_signal"),
     **dict.fromkeys(("pidfd_open", "setpriority", "sched_setaffinity", "chroot", "unshare", "setns"), ("os", "posix")),
+    **dict.fromkeys(("sched_setscheduler", "sched_setparam", "setsid", "setpgid", "setpgrp"), ("os", "posix")),
+    **dict.fromkeys(("mkfifo", "mknod"), ("os", "posix")),
+    "create_builtin": ("_imp",),  # makes new copies of modules, with the functions that were removed
 }
-WRITES = frozenset(("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"))
+NATIVE = frozenset((  # compiled modules of the standard library that do any of this without an audit event
+    *("_interpreters", "_xxsubinterpreters", "_posixsubprocess", "_posixshmem", "_multiprocessing"),
+    *("readline", "_dbm", "_gdbm", "_tkinter", "_curses", "_ctypes_test"),
+))  # fmt: skip
+TESTS = "_test"  # beginning of the names of modules that test Python itself
+WRITES = frozenset((
+    *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"),
+    *("os.setxattr", "os.removexattr", "os.chflags"),
+))  # fmt: skip
 LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
 DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -52,6 +65,10 @@ def put_up(readable: Sequence[str], packages: Sequence[str], listed: Sequence[st
     listed    folders whose entries may be listed
     writable  the folder in which files may be written
     """
+    for name in sys.builtin_module_names:
+        if name not in NATIVE and not name.startswith(TESTS):
+            with suppress(ImportError):
+                importlib.import_module(name)  # which is impossible later
     for module, name in ((module, name) for name, modules in SILENT.items() for module in modules):
         if hasattr(sys.modules.get(module), name):
             delattr(sys.modules[module], name)
@@ -184,10 +201,19 @@ def _looker(
 def _loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
     """Return the check of a compiled module that is loaded."""
 
-    def load(path: Any, checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed)) -> None:
+    def load(
+        path: Any,
+        checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
+        names: tuple[frozenset[str], str] = (NATIVE, TESTS),
+    ) -> None:
         refuse, resolved, installed = checks
-        if not installed(f"{resolved(path)}/"):
+        native, tests = names
+        place = resolved(path)
+        if not installed(f"{place}/"):
             refuse("run native code")
+        name = place.rpartition("/")[2].partition(".")[0]
+        if name in native or name.startswith(tests):
+            refuse(f"import {name}")
 
     return load
 

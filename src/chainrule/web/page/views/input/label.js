@@ -1,6 +1,7 @@
 /** The image's label: a sample has one; for a drawing the reader may choose one. The gradient needs a label. */
 
 import { createElement } from "../../elements.js";
+import { fittedNumber } from "../../numbers_brief.js";
 import { sampleNumber } from "../../source/samples.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -31,7 +32,8 @@ export class Label {
     this.words.textContent = isSample ? capital(picture.from) : other;
     this.ask.hidden = isSample;
     this.note.hidden = !isSample;
-    this.note.textContent = `label: ${name}`;
+    const numbers = description.measure === "mean_absolute_error" && picture.target;
+    this.note.textContent = numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`;
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
     if (picture.label !== null || own === null) return;

@@ -9,6 +9,13 @@ export function hasUpdate(trace) {
   return trace.batch !== null || knowsUpdate(trace.description, trace.frame);
 }
 
+export const AWAITED = "Computing the step of training …";
+
+/** Returns whether the step of training is still being computed. @param {import("./types.js").App} app */
+export function awaitsStep({ place, trace, alone }) {
+  return place.phase === "update" && !place.alone && !alone && !trace?.batch;
+}
+
 /** Returns the step that training took last, where it has ended; null where it may go on. @param {import("./types.js").App} app */
 export function lastStep({ training }) {
   const ended = training && !training.sparse && training.newest > 0 && training.newest === training.steps;

@@ -4,7 +4,7 @@ import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { createElement } from "../../elements.js";
 import { wordsOf } from "../../trouble.js";
-import { lastStep } from "../../update_availability.js";
+import { AWAITED, awaitsStep, lastStep } from "../../update_availability.js";
 import { keysOf } from "./keys.js";
 import { lightLetters } from "./letters.js";
 import { Panel } from "./panel.js";
@@ -82,6 +82,7 @@ class View {
     const { cell, view } = this.app.place;
     const { trace } = this.app;
     if (!cell || !trace || view !== "network") return this.#clear();
+    if (this.panel?.cell !== cell && awaitsStep(this.app)) return this.#wait();
     if (this.panel?.cell === cell && (this.panel.trace === trace || this.#nudging(trace, cell))) return undefined;
     const moved = this.panel?.cell !== cell;
     const opens = this.panel === null;
@@ -166,13 +167,19 @@ class View {
     this.app.go({ cell: null });
   }
 
+  #wait() {
+    this.live.textContent = AWAITED;
+    if (!this.panel) this.element.replaceChildren(createElement("p", { class: "made-trouble" }, AWAITED));
+  }
+
   #clear() {
-    if (!this.panel) return;
+    this.path = [];
+    if (!this.panel) return this.element.replaceChildren();
     this.panel.end();
     this.panel = null;
-    this.path = [];
     this.element.replaceChildren();
     scrollTo({ top: this.before, behavior: "instant" });
+    return undefined;
   }
 
   /** @param {string} cell @param {unknown} problem */

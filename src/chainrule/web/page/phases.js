@@ -2,6 +2,7 @@
 
 import { button, createElement } from "./elements.js";
 import { mountStart } from "./start_here.js";
+import { whole } from "./numbers_brief.js";
 import { mountHardest } from "./hardest_digit.js";
 import { AWAITED, awaitsStep, hasUpdate, lackingWords, lastStep } from "./update_availability.js";
 import { PHASES } from "./state.js";
@@ -45,7 +46,7 @@ export function mountPhases(app) {
 function updateWords(app, trace) {
   const { batch } = trace;
   if (batch) {
-    const [step, images] = [batch.step + 1, batch.numbers.length].map((each) => each.toLocaleString("en"));
+    const [step, images] = [batch.step + 1, batch.numbers.length].map(whole);
     return `Step ${step} of training, on its batch of ${images} images: each parameter before and after it, and its change.`;
   }
   if (awaitsStep(app)) return AWAITED;

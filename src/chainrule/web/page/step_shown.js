@@ -1,6 +1,7 @@
 /** The step of training that the page shows, and the way to the newest one: in the head, where every view has it. */
 
 import { button, createElement } from "./elements.js";
+import { whole } from "./numbers_brief.js";
 
 /** @typedef {import("./types.js").App} App */
 
@@ -26,9 +27,4 @@ export function mountStep(app, element) {
   };
   for (const what of /** @type {const} */ (["place", "trace", "training"])) app.listen(what, update);
   update();
-}
-
-/** @param {number} value */
-function whole(value) {
-  return value.toLocaleString("en");
 }

@@ -1,6 +1,7 @@
 /** Some frames are stored without the optimizer's moments; the update after such a frame cannot be computed. */
 
 import { knowsUpdate } from "./engine/trace.js";
+import { whole } from "./numbers_brief.js";
 
 /** @typedef {import("./types.js").Trace} Trace */
 
@@ -24,8 +25,8 @@ export function lastStep({ training }) {
 
 /** Returns why the update cannot be shown. @param {Trace} trace */
 export function lackingWords(trace) {
-  const step = trace.frame.step.toLocaleString("en");
-  return `The optimizer's moments were not stored at step ${step}, so the next update cannot be shown.`;
+  const step = whole(trace.frame.step);
+  return `The optimizer’s moments were not stored at step ${step}, so the next update cannot be shown.`;
 }
 
 /** Returns whether a cell is missing only because the moments are. @param {Trace} trace @param {string} cell */

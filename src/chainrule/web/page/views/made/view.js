@@ -46,6 +46,9 @@ class View {
     this.nudged = false; // whether the cell of the panel has been given another value
     this.strip = new Strip(app.description);
     lightLetters(element);
+    this.byKey = false; // whether the reader used the keyboard last
+    addEventListener("keydown", () => (this.byKey = true), true);
+    addEventListener("pointerdown", () => (this.byKey = false), true);
     this.before = 0; // where the page was scrolled to when the panel was opened
     keysOf(
       element,
@@ -87,14 +90,13 @@ class View {
     const moved = this.panel?.cell !== cell;
     const opens = this.panel === null;
     if (opens) this.before = scrollY;
-    const byKey = document.activeElement instanceof HTMLCanvasElement && document.activeElement.matches(":focus-visible");
     try {
       const explanation = explain(trace, cell);
       this.path = walked(this.path, explanation.cell, this.followed);
       const making = this.#making(explanation, trace, !moved);
       this.#replace(cell, new Panel(making, this.path, this.#acts(), (text) => this.#say(text)));
       this.strip.show(making, this.path);
-      if (moved && (this.followed || byKey)) this.panel?.focus();
+      if (moved && (this.followed || this.byKey)) this.panel?.focus();
       if (moved) this.panel?.reveal();
     } catch (problem) {
       this.#complain(cell, problem);

@@ -4,7 +4,8 @@
  * @import {Training, TrainingState} from "../../types.js"
  */
 import { sure } from "./confirming.js";
-import { brief, epochWords, measured, measureWords, Speed, stepWords, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
 
 export class Controls {
   /**
@@ -68,7 +69,7 @@ export class Controls {
   async begun(act) {
     if (this.state?.sparse) {
       const step = this.shown();
-      const words = "Earlier training on this page is discarded. The run's history is kept.";
+      const words = "Earlier training on this page is discarded. The run’s history is kept.";
       if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
       await this.training.begin?.(step);
     }
@@ -78,7 +79,7 @@ export class Controls {
 
   async restart() {
     const words = this.state?.history
-      ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run's " +
+      ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run’s " +
         "history is kept."
       : "Training starts again from step 0, and its results so far are discarded. With the same seed, the history " +
         "repeats itself step by step.";

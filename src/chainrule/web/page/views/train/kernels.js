@@ -9,7 +9,8 @@
 import { formatNumber } from "../../explain/numbers.js";
 import { diverging } from "../../style/scale.js";
 import { KernelMap } from "./kernel_map.js";
-import { brief, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief } from "./words.js";
 
 const CHANGED = "the change of this step";
 const MODES = /** @type {const} */ ([

@@ -6,7 +6,8 @@
  * @import {Scale} from "./scales.js"
  */
 import { Plot } from "./plot.js";
-import { brief, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief } from "./words.js";
 
 export class Panel {
   /**

@@ -1,6 +1,6 @@
 /** The notice that an earlier step is shown, with a button back to the newest. It keeps its space in the layout. */
 
-import { whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
 
 const HINT = "Drag on the time line or click in a curve to see everything above as it was at an earlier step.";
 

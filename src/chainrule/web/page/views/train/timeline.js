@@ -7,7 +7,7 @@
  *   origin: number, newest: number, shown: number | null, marks: Mark[], sparse: boolean, words(step: number): string,
  * }} Times  shown: the selected step, null for the newest; sparse: only marked steps can be shown
  */
-import { whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
 
 const PATIENCE = 400; // milliseconds that a drag waits for the previous step to be shown
 

@@ -5,8 +5,10 @@ import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
 import { pictureCanvas } from "../../../figures/picture.js";
 import { wordsOf } from "../../../trouble.js";
+import { counted, whole } from "../../../numbers_brief.js";
 import { numberLink } from "../links.js";
-import { pathsOfImage, still } from "./why.js";
+import { still } from "./stage.js";
+import { pathsOfImage } from "./why.js";
 
 /**
  * The images of a step's batch, each with its own gradient of a weight, and their mean.
@@ -149,14 +151,4 @@ function number(value) {
 /** The digits that tell a float32 from its neighbours. @param {number} value */
 function exact(value) {
   return String(Number(value.toPrecision(9))).replace("-", "−");
-}
-
-/** @param {number} value */
-function whole(value) {
-  return value.toLocaleString("en");
-}
-
-/** @param {number} many @param {string} what */
-function counted(many, what) {
-  return `${whole(many)} ${what}${many === 1 ? "" : "s"}`;
 }

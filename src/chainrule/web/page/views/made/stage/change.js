@@ -3,6 +3,7 @@ import { valueOf } from "../../../explain/naming.js";
 import { createSvg, createElement } from "../../../elements.js";
 import { markCell } from "../letters.js";
 import { numberLink } from "../links.js";
+import { still } from "./stage.js";
 
 /**
  * A parameter before and after the optimizer's step, on a number line scaled to the step.
@@ -29,12 +30,7 @@ export function changeStage(making) {
     createElement("span", { class: step < 0 ? "made-down" : "made-up" }, `${step < 0 ? "" : "+"}${formatNumber(step)}`),
     createElement("span", {}, "after ", createElement("b", {}, distinct(value, before))),
   );
-  return {
-    element: createElement("figure", { class: "made-factor change" }, lineOf(before, value), caption),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return still(createElement("figure", { class: "made-factor change" }, lineOf(before, value), caption));
 }
 
 /** @param {number} before @param {number} after */

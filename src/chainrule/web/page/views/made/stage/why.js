@@ -5,6 +5,7 @@ import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
 import { pathsOf } from "./paths.js";
+import { still } from "./stage.js";
 
 /**
  * Why a weight changed: the parts of its change, and the paths of the image that moved it most.
@@ -92,9 +93,4 @@ function signed(value) {
 function percent(share) {
   const rounded = Math.round(100 * share);
   return rounded ? `${rounded} %`.replace("-", "−") : "≈ 0 %";
-}
-
-/** @param {HTMLElement} element @returns {Stage} */
-export function still(element) {
-  return { element, count: 0, show() {}, say: () => "" };
 }

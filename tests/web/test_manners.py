@@ -105,6 +105,22 @@ def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page"
     assert opened.locator(".start-here").is_hidden()
 
 
+def test_keys_alone_lead_from_the_start_to_a_weights_step_and_back(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    opened.locator(".start-here").focus()
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("document.activeElement.matches('.made-name')")
+    tabs = 0
+    while not opened.evaluate("document.activeElement.matches('.made-why-link:focus-visible')"):
+        opened.keyboard.press("Tab")
+        tabs += 1
+        assert tabs < 12
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("document.activeElement.matches('.made-name') && /update/.test(location.hash)")
+    opened.keyboard.press("Escape")
+    opened.wait_for_function("document.activeElement.matches('canvas:focus-visible')")
+
+
 @pytest.mark.parametrize("width", [320, 390])
 def test_nothing_moves_sideways_on_a_phone(opened: "Page", width: int) -> None:
     opened.set_viewport_size({"width": width, "height": 700})

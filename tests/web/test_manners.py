@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from web.journey import waited
 from web.watching import watched
 
 if TYPE_CHECKING:
@@ -109,16 +110,17 @@ def test_keys_alone_lead_from_the_start_to_a_weights_step_and_back(opened: "Page
     went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
     opened.locator(".start-here").focus()
     opened.keyboard.press("Enter")
-    opened.wait_for_function("document.activeElement.matches('.made-name')")
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.made-name')"))
     tabs = 0
     while not opened.evaluate("document.activeElement.matches('.made-why-link:focus-visible')"):
         opened.keyboard.press("Tab")
         tabs += 1
         assert tabs < 12
     opened.keyboard.press("Enter")
-    opened.wait_for_function("document.activeElement.matches('.made-name') && /update/.test(location.hash)")
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.made-name')"))
+    assert ".update[" in opened.locator(".made-name").inner_text()
     opened.keyboard.press("Escape")
-    opened.wait_for_function("document.activeElement.matches('canvas:focus-visible')")
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('canvas:focus-visible')"))
 
 
 @pytest.mark.parametrize("width", [320, 390])

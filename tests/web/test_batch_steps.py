@@ -185,6 +185,10 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         assert images.count() == 7 if (STEPS - 2) % 9 != 8 else 4
         assert f"Step {STEPS - 1} of training" in page.locator("#phases .phase-words").first.inner_text()
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        mean = number(page.locator(".made-batch-mean a").inner_text())
+        gradients = [number(text) for text in images.locator(".number").all_inner_texts()]
+        leading = page.locator(".made-batch-paths h3").inner_text()
+        assert number(leading.split()[-1]) == (max(gradients) if mean > 0 else min(gradients))
         gradient = images.first.locator(".number").inner_text()
         images.first.click()
         waited(page, lambda: "/backward/conv2.dw[1,0,0,1]" in page.url)
@@ -193,3 +197,8 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         page.get_by_role("button", name="This image alone").click()
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
         assert page.locator(".made-batch").count() == 0
+
+
+def number(text: str) -> float:
+    """Read a number of the page."""
+    return float(text.replace("−", "-"))

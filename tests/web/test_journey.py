@@ -130,7 +130,7 @@ def test_the_page_opens_early_on_an_image_that_is_wrong_and_leads_to_the_newest_
     assert found
     sample, step = int(found[1]), int(found[2])
     assert 0 < step < newest
-    assert page.locator(".step").inner_text().startswith(f"Step {step} of {newest:,}")
+    assert page.locator(".step").inner_text().startswith(f"After step {step} of {newest:,}")
     frame, images = network.session.frame(step, threading.Event()), network.session.sample_images()
     answer = network.model(frame).predict(images.x[sample : sample + 1])[0]
     assert answer.argmax() != images.labels[sample]

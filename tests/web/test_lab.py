@@ -165,7 +165,7 @@ def test_what_cannot_be_is_said_in_words_and_the_last_result_stays(lab: "Page") 
     kernel = lab.locator("[data-block=w]")
     kernel.get_by_label("Size, rows").fill("4")
     trouble = lab.locator("#lab .lab-trouble")
-    assert "The kernel's 4 rows do not fit into the input's 3." in trouble.inner_text()
+    assert "The kernel’s 4 rows do not fit into the input’s 3." in trouble.inner_text()
     assert block(lab, "y") == [["8", "7", "4", "5"]]
     assert lab.locator(".bench-rows.stale").count() == 1
     kernel.get_by_label("Size, rows").fill("2")
@@ -304,7 +304,7 @@ def test_a_picture_and_a_known_filter(lab: "Page") -> None:
 
 def test_from_sample_to_sample_and_the_middle_as_numbers(lab: "Page") -> None:
     lab.wait_for_timeout(300)
-    lab.get_by_label("Example").select_option(label="the page's image and a Sobel kernel")
+    lab.get_by_label("Example").select_option(label="the page’s image and a Sobel kernel")
     images = plain().images.astype(float)
     assert block(lab, "x") == printed(images[0])
     lab.locator("#lab").get_by_role("button", name="Previous sample").click()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from web.journey import waited
 from web.watching import watched
 
 if TYPE_CHECKING:
@@ -103,6 +104,23 @@ def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page"
     assert label
     assert answer[1] != label[1]
     assert opened.locator(".start-here").is_hidden()
+
+
+def test_keys_alone_lead_from_the_start_to_a_weights_step_and_back(opened: "Page") -> None:
+    went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
+    opened.locator(".start-here").focus()
+    opened.keyboard.press("Enter")
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.made-name')"))
+    tabs = 0
+    while not opened.evaluate("document.activeElement.matches('.made-why-link:focus-visible')"):
+        opened.keyboard.press("Tab")
+        tabs += 1
+        assert tabs < 12
+    opened.keyboard.press("Enter")
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('.made-name')"))
+    assert ".update[" in opened.locator(".made-name").inner_text()
+    opened.keyboard.press("Escape")
+    waited(opened, lambda: opened.evaluate("document.activeElement.matches('canvas:focus-visible')"))
 
 
 @pytest.mark.parametrize("width", [320, 390])

@@ -110,6 +110,21 @@ def test_a_letter_lights_its_operand_and_an_operand_its_letter(page: "Page", net
         waited(page, lambda lit=lit, dull=dull: lit.evaluate(ground) != dull)
 
 
+def test_the_letters_of_an_update_are_those_of_its_operands(page: "Page", network: Journey) -> None:
+    entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1&step=3")
+    page.wait_for_selector(".made-batch")
+    operands = {"w": "before the step", "g": "gradient of the batch", "m": "m", "v": "v"}  # Adam's
+    slots = {}
+    for letter, words in operands.items():
+        slots[letter] = page.locator(".made-like", has_text=re.compile(f"^{words}$")).get_attribute("data-slot")
+        found = page.locator(f'.made-steps [data-name="{letter}"]').evaluate_all(
+            "(all) => all.map((each) => each.dataset.slot)"
+        )
+        assert set(found) == {slots[letter]}
+    assert None not in slots.values()
+    assert len(set(slots.values())) == len(operands)
+
+
 def contrast(one: list[int], other: list[int]) -> float:
     """Return the contrast of two colours as WCAG defines it."""
     high, low = sorted((luminance(one), luminance(other)), reverse=True)

@@ -2,6 +2,7 @@
 
 import { createElement } from "./elements.js";
 import { keysDialog } from "./keys.js";
+import { counted } from "./numbers_brief.js";
 import { VIEWS } from "./state.js";
 import { mountStep } from "./step_shown.js";
 import { isDark, onTheme, toggleTheme } from "./theme.js";
@@ -58,7 +59,7 @@ function showView(app, tabs) {
 /** @param {App} app */
 function modelLine(app) {
   const count = app.description.layers.reduce((sum, layer) => sum + layer.parameters, 0);
-  return `${app.description.name} · ${count.toLocaleString("en")} parameters`;
+  return `${app.description.name} · ${counted(count, "parameter")}`;
 }
 
 function mountTheme() {

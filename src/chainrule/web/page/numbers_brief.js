@@ -3,6 +3,7 @@
 import { formatNumber } from "./explain/numbers.js";
 
 const ROOM = 6;
+const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Formats a number with two or three digits, for a small cell. @param {number} value @returns {string} */
 export function briefNumber(value) {
@@ -20,6 +21,16 @@ export function fittedNumber(value) {
     if (short.length <= ROOM) return short;
   }
   return formatNumber(Number(value.toPrecision(2)));
+}
+
+/** Formats an integer with thousands separators. @param {number} value */
+export function whole(value) {
+  return WHOLE.format(value);
+}
+
+/** Formats a count and what is counted: 1 image, 2,000 images. @param {number} count @param {string} noun */
+export function counted(count, noun) {
+  return `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** Formats a share in per cent; 0 % and 100 % are said only where they are exact. @param {number} share */

@@ -2,8 +2,9 @@
 
 import { button, createElement } from "./elements.js";
 import { mountStart } from "./start_here.js";
+import { whole } from "./numbers_brief.js";
 import { mountHardest } from "./hardest_digit.js";
-import { hasUpdate, lackingWords, lastStep } from "./update_availability.js";
+import { AWAITED, awaitsStep, hasUpdate, lackingWords, lastStep } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -45,10 +46,10 @@ export function mountPhases(app) {
 function updateWords(app, trace) {
   const { batch } = trace;
   if (batch) {
-    const [step, images] = [batch.step + 1, batch.numbers.length].map((each) => each.toLocaleString("en"));
+    const [step, images] = [batch.step + 1, batch.numbers.length].map(whole);
     return `Step ${step} of training, on its batch of ${images} images: each parameter before and after it, and its change.`;
   }
-  if (!app.place.alone && !app.alone) return "Computing the step of training …";
+  if (awaitsStep(app)) return AWAITED;
   const why = app.place.alone || !app.alone ? "" : ` The step of training cannot be shown: ${app.alone}.`;
   return (hasUpdate(trace) ? WORDS.update : lackingWords(trace)) + why;
 }

@@ -16,11 +16,15 @@ import { wordsOf } from "./trouble.js";
 /** @typedef {import("./types.js").Source} Source */
 /** @typedef {import("./types.js").Trace} Trace */
 
+const START = "Start here";
 const PATIENCE = 2500; // milliseconds for an early step to be computed; after that, it is the first one
+
+/** Where the page of a network opened. @type {WeakMap<Description, {sample: number, step: number | null}>} */
+const openings = new WeakMap();
 
 /** @param {App} app @param {HTMLElement} row */
 export function mountStart(app, row) {
-  const go = button("Start here", () => void start(app, go), { class: "start-here" });
+  const go = button(START, () => void start(app, go), { class: "start-here" });
   go.title = "An image that the network gets wrong, early in training, and a weight that it changes much";
   const words = createElement("span", { class: "start-words" }, "or click any number");
   row.append(go, words);
@@ -41,7 +45,9 @@ export async function openingPlace(source, description) {
   const found = await earlyFrame(source).catch(() => null);
   const frame = found ?? (await source.frame(null));
   const sample = await tellingImage(description, frame, samples, worthALook(description));
-  return { sample, step: found && found.step };
+  const place = { sample, step: found && found.step };
+  if (place.step !== 0) openings.set(description, place); // an early step may be there later
+  return place;
 }
 
 /** Returns the frame of an early step, or of the first; null where training has not come so far. @param {Source} source */
@@ -68,8 +74,11 @@ async function earlyFrame(source) {
 /** @param {App} app @param {HTMLButtonElement} pressed */
 async function start(app, pressed) {
   pressed.disabled = true;
+  pressed.textContent = "Looking for a weight …";
   try {
-    const { sample, step } = await openingPlace(app.source, app.description);
+    const known = openings.get(app.description);
+    const there = known && (known.step ?? 0) <= (app.training?.newest ?? 0);
+    const { sample, step } = there ? known : await openingPlace(app.source, app.description);
     const from = `sample ${sample}`;
     const shown = () => app.place.step === step && (step === null || app.trace?.frame.step === step) && app.trace?.picture.from === from;
     let waiting = true;
@@ -85,6 +94,7 @@ async function start(app, pressed) {
     pressed.title = wordsOf(error);
   } finally {
     pressed.disabled = false;
+    pressed.textContent = START;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The step of training that the page shows, and the way to the newest one: in the head, where every view has it. */
 
 import { button, createElement } from "./elements.js";
+import { whole } from "./numbers_brief.js";
 
 /** @typedef {import("./types.js").App} App */
 
@@ -19,15 +20,11 @@ export function mountStep(app, element) {
     const of = Math.max(training.newest, past ? 0 : training.steps);
     element.classList.toggle("step-past", past);
     newest.hidden = !past;
-    const rest = createElement("span", { class: "step-of" }, step === 0 ? ", before training" : ` of ${whole(of)}`);
-    words.replaceChildren(`Step ${whole(step)}`, rest);
+    const rest = createElement("span", { class: "step-of" }, ` of ${whole(of)}`);
+    const after = createElement("span", { class: "step-after" }, "after ");
+    words.replaceChildren(...(step ? [after, `step ${whole(step)}`, rest] : ["before training"]));
     element.title = past ? `The network as it was after step ${whole(step)} of training; the newest is step ${whole(training.newest)}` : "";
   };
   for (const what of /** @type {const} */ (["place", "trace", "training"])) app.listen(what, update);
   update();
-}
-
-/** @param {number} value */
-function whole(value) {
-  return value.toLocaleString("en");
 }

@@ -1,12 +1,20 @@
 /** Some frames are stored without the optimizer's moments; the update after such a frame cannot be computed. */
 
 import { knowsUpdate } from "./engine/trace.js";
+import { whole } from "./numbers_brief.js";
 
 /** @typedef {import("./types.js").Trace} Trace */
 
 /** Returns whether a trace contains the update. @param {Trace} trace */
 export function hasUpdate(trace) {
   return trace.batch !== null || knowsUpdate(trace.description, trace.frame);
+}
+
+export const AWAITED = "Computing the step of training …";
+
+/** Returns whether the step of training is still being computed. @param {import("./types.js").App} app */
+export function awaitsStep({ place, trace, alone }) {
+  return place.phase === "update" && !place.alone && !alone && !trace?.batch;
 }
 
 /** Returns the step that training took last, where it has ended; null where it may go on. @param {import("./types.js").App} app */
@@ -17,8 +25,8 @@ export function lastStep({ training }) {
 
 /** Returns why the update cannot be shown. @param {Trace} trace */
 export function lackingWords(trace) {
-  const step = trace.frame.step.toLocaleString("en");
-  return `The optimizer's moments were not stored at step ${step}, so the next update cannot be shown.`;
+  const step = whole(trace.frame.step);
+  return `The optimizer’s moments were not stored at step ${step}, so the next update cannot be shown.`;
 }
 
 /** Returns whether a cell is missing only because the moments are. @param {Trace} trace @param {string} cell */

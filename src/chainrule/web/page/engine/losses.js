@@ -5,6 +5,7 @@
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{batch?: number | null}} Batch
+ * @typedef {(p: number, t: number, K: number) => number} Entry
  */
 
 import { softmax } from "./activations.js";
@@ -12,40 +13,36 @@ import { checkAxes, checkSame, zeros } from "./tensor.js";
 
 const EPSILON = Number.EPSILON;
 
-/** loss[n] = ½ Σ_k (p[n,k] − t[n,k])² @param {NDArray} p @param {NDArray} t */
-export function half_squared_error(p, t) {
-  return summed("half_squared_error", p, t, (a, b) => 0.5 * (a - b) * (a - b));
-}
+/**
+ * For the losses that sum over the entries of a row: the loss of an entry, and its derivative with respect to p.
+ *
+ * @type {Record<string, [value: Entry, derivative: Entry]>}
+ */
+const OF_ENTRIES = {
+  // ½ Σ_k (p − t)²
+  half_squared_error: [(p, t) => 0.5 * (p - t) * (p - t), (p, t) => p - t],
+  // 1/K Σ_k (p − t)²
+  mean_squared_error: [(p, t, K) => ((p - t) * (p - t)) / K, (p, t, K) => (2 * (p - t)) / K],
+  // 1/K Σ_k abs(p − t)
+  mean_absolute_error: [(p, t, K) => Math.abs(p - t) / K, (p, t, K) => Math.sign(p - t) / K],
+  // 1/K Σ_k h(p − t), whose derivative is p − t clipped to [−1, 1]
+  huber: [(p, t, K) => huberOf(p - t) / K, (p, t, K) => clipped(p - t, -1, 1) / K],
+  // −1/K Σ_k t log p̂ + (1 − t) log(1 − p̂)        p̂: p clipped to [ε, 1 − ε]
+  binary_cross_entropy: [
+    (p, t, K) => -(t * Math.log(inside(p)) + (1 - t) * Math.log(1 - inside(p))) / K,
+    (p, t, K) => ((1 - t) / (1 - inside(p)) - t / inside(p)) / K,
+  ],
+  // −Σ_k t log p̂        p̂: p clipped to [ε, 1]
+  categorical_cross_entropy: [(p, t) => -t * Math.log(clipped(p, EPSILON, 1)), (p, t) => -t / clipped(p, EPSILON, 1)],
+};
 
-/** dp[n,k] = (p[n,k] − t[n,k]) / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
-export function half_squared_error_dp(p, t, { batch }) {
-  return gradient("half_squared_error_dp", p, t, batch, (a, b) => a - b);
-}
-
-/** loss[n] = 1/K Σ_k (p[n,k] − t[n,k])² @param {NDArray} p @param {NDArray} t */
-export function mean_squared_error(p, t) {
-  return summed("mean_squared_error", p, t, (a, b, K) => ((a - b) * (a - b)) / K);
-}
-
-/** dp[n,k] = 2/K (p[n,k] − t[n,k]) / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
-export function mean_squared_error_dp(p, t, { batch }) {
-  return gradient("mean_squared_error_dp", p, t, batch, (a, b, K) => (2 * (a - b)) / K);
-}
-
-/** loss[n] = 1/K Σ_k abs(p[n,k] − t[n,k]) @param {NDArray} p @param {NDArray} t */
-export function mean_absolute_error(p, t) {
-  return summed("mean_absolute_error", p, t, (a, b, K) => Math.abs(a - b) / K);
-}
-
-/** dp[n,k] = sgn(p[n,k] − t[n,k]) / K / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
-export function mean_absolute_error_dp(p, t, { batch }) {
-  return gradient("mean_absolute_error_dp", p, t, batch, (a, b, K) => Math.sign(a - b) / K);
-}
-
-/** loss[n] = 1/K Σ_k h(p[n,k] − t[n,k]) @param {NDArray} p @param {NDArray} t */
-export function huber(p, t) {
-  return summed("huber", p, t, (a, b, K) => huberOf(a - b) / K);
-}
+/** Each of these losses, one value per sample, and under its name with _dp its gradient. @type {Record<string, (p: NDArray, t: NDArray, options: Batch) => NDArray>} */
+export const LOSSES = Object.fromEntries(
+  Object.entries(OF_ENTRIES).flatMap(([name, [value, derivative]]) => [
+    [name, (/** @type {NDArray} */ p, /** @type {NDArray} */ t) => summed(name, p, t, value)],
+    [`${name}_dp`, (/** @type {NDArray} */ p, /** @type {NDArray} */ t, /** @type {Batch} */ { batch }) => gradient(`${name}_dp`, p, t, batch, derivative)],
+  ]),
+);
 
 /** h(d) = ½ d² where |d| ≤ 1, else |d| − ½ @param {number} difference */
 export function huberOf(difference) {
@@ -53,43 +50,9 @@ export function huberOf(difference) {
   return size <= 1 ? (size * size) / 2 : size - 0.5;
 }
 
-/** dp[n,k] = max(−1, min(p[n,k] − t[n,k], 1)) / K / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
-export function huber_dp(p, t, { batch }) {
-  return gradient("huber_dp", p, t, batch, (a, b, K) => clipped(a - b, -1, 1) / K);
-}
-
-/**
- * loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
- *
- * @param {NDArray} p @param {NDArray} t
- */
-export function binary_cross_entropy(p, t) {
-  return summed("binary_cross_entropy", p, t, (a, b, K) => {
-    const q = clipped(a, EPSILON, 1 - EPSILON);
-    return -(b * Math.log(q) + (1 - b) * Math.log(1 - q)) / K;
-  });
-}
-
-/**
- * dp[n,k] = 1/K ((1 − t[n,k])/(1 − p̂[n,k]) − t[n,k]/p̂[n,k]) / batch
- *
- * @param {NDArray} p @param {NDArray} t @param {Batch} options
- */
-export function binary_cross_entropy_dp(p, t, { batch }) {
-  return gradient("binary_cross_entropy_dp", p, t, batch, (a, b, K) => {
-    const q = clipped(a, EPSILON, 1 - EPSILON);
-    return ((1 - b) / (1 - q) - b / q) / K;
-  });
-}
-
-/** loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1] @param {NDArray} p @param {NDArray} t */
-export function categorical_cross_entropy(p, t) {
-  return summed("categorical_cross_entropy", p, t, (a, b) => -b * Math.log(clipped(a, EPSILON, 1)));
-}
-
-/** dp[n,k] = −t[n,k] / p̂[n,k] / batch @param {NDArray} p @param {NDArray} t @param {Batch} options */
-export function categorical_cross_entropy_dp(p, t, { batch }) {
-  return gradient("categorical_cross_entropy_dp", p, t, batch, (a, b) => -b / clipped(a, EPSILON, 1));
+/** Returns p clipped to [ε, 1 − ε]. @param {number} p */
+function inside(p) {
+  return clipped(p, EPSILON, 1 - EPSILON);
 }
 
 /**
@@ -111,7 +74,7 @@ export function softmax_cross_entropy(p, t) {
 }
 
 /** L = m + log Σ_k e^(p_k − m),  m = max_k p_k @param {ArrayLike<number> & Iterable<number>} row */
-export function logSum(row) {
+function logSum(row) {
   const m = Math.max(...row);
   let total = 0;
   for (let k = 0; k < row.length; k += 1) total += Math.exp(row[k] - m);
@@ -190,7 +153,7 @@ function oneASample(name, p, t) {
 /**
  * Sums a function of prediction and target over the classes.
  *
- * @param {string} name @param {NDArray} p @param {NDArray} t @param {(a: number, b: number, K: number) => number} f
+ * @param {string} name @param {NDArray} p @param {NDArray} t @param {Entry} f
  */
 function summed(name, p, t, f) {
   const loss = oneASample(name, p, t);
@@ -203,7 +166,7 @@ function summed(name, p, t, f) {
  * Returns the gradient of the mean loss: the function divided by the batch size.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {number | null | undefined} batch
- * @param {(a: number, b: number, K: number) => number} f
+ * @param {Entry} f
  */
 function gradient(name, p, t, batch, f) {
   oneASample(name, p, t);

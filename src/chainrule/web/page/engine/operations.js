@@ -10,6 +10,7 @@ import * as bias from "./bias.js";
 import * as convolution from "./convolution.js";
 import * as dense from "./dense.js";
 import * as dropout from "./dropout.js";
+import { ELEMENTWISE } from "./elementwise.js";
 import * as geometry from "./geometry.js";
 import * as group_normalization from "./group_normalization.js";
 import * as losses from "./losses.js";
@@ -22,8 +23,8 @@ import * as response_normalization from "./response_normalization.js";
 import * as updates from "./updates.js";
 
 const NORMS = [normalization, group_normalization, response_normalization];
-const REST = [losses, merging, pooling, prelu, resampling, updates];
-const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
+const REST = [losses, losses.LOSSES, merging, pooling, prelu, resampling, updates];
+const FAMILIES = [activations, ELEMENTWISE, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));

@@ -13,7 +13,7 @@
 
 import { softmax } from "./activations.js";
 import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
-import { categorical_cross_entropy_dp, placeOfLargest } from "./losses.js";
+import { LOSSES, placeOfLargest } from "./losses.js";
 import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
@@ -191,7 +191,7 @@ function probabilities(description, walk, values) {
   if (last.type !== "Softmax" || values.has(`${last.name}.y`)) return;
   const y = softmax(walk.read(walk.plan.output));
   const target = /** @type {Tensor} */ (walk.plan.target);
-  const dy = categorical_cross_entropy_dp(y, walk.read(target), { batch: 1 });
+  const dy = LOSSES.categorical_cross_entropy_dp(y, walk.read(target), { batch: 1 });
   values.set(`${last.name}.y`, { shape: last.output, data: y.data });
   values.set(gradientName(`${last.name}.y`), { shape: last.output, data: dy.data });
 }

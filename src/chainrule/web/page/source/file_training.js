@@ -10,12 +10,12 @@
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,
  * }} Contents  of the file; frames: in the order of their steps, the newest last
  */
+import { whole } from "../numbers_brief.js";
 import { batchSize } from "./batches.js";
 import { pastOf } from "./keyframes.js";
 import { PageCourse } from "./page_course.js";
 
 const ELSEWHERE = "this file does not hold the images that the steps of the run were taken on";
-const whole = new Intl.NumberFormat("en-US");
 
 /** @implements {Training} */
 export class FileTraining {
@@ -89,11 +89,11 @@ export class FileTraining {
 
   /** Starts training on this page from a step of the run. @param {number} step */
   async begin(step) {
-    const usable = this.contents.frames.filter((frame) => this.canBegin(frame)).map((frame) => whole.format(frame.step));
+    const usable = this.contents.frames.filter((frame) => this.canBegin(frame)).map((frame) => whole(frame.step));
     const frame = this.contents.frames.find((each) => each.step === step);
     if (!frame || !this.canBegin(frame)) {
       throw new Error(
-        `Training cannot continue from step ${whole.format(step)}: the file has no optimizer moments there. ` +
+        `Training cannot continue from step ${whole(step)}: the file has no optimizer moments there. ` +
           `It can from step ${usable.join(" or ")}.`,
       );
     }
@@ -102,8 +102,8 @@ export class FileTraining {
 
   /** @returns {Mark[]} */
   marks() {
-    if (this.opened) return this.opened.kept.map((step) => ({ step, words: `step ${whole.format(step)}: stored` }));
-    return this.contents.frames.map(({ step }) => ({ step, words: `step ${whole.format(step)}: in this file` }));
+    if (this.opened) return this.opened.kept.map((step) => ({ step, words: `step ${whole(step)}: stored` }));
+    return this.contents.frames.map(({ step }) => ({ step, words: `step ${whole(step)}: in this file` }));
   }
 
   /** Describes what the open history was trained on. */
@@ -115,7 +115,7 @@ export class FileTraining {
         `${samples.count} images in this file.`;
     }
     const { origin, size } = this.opened;
-    return `Trained on this page from step ${whole.format(origin)} of the run, on only the ${samples.count} images in ` +
+    return `Trained on this page from step ${whole(origin)} of the run, on only the ${samples.count} images in ` +
       `this file, in batches of ${size}, at a constant learning rate of ${rateOf(description, size)}. The network will ` +
       `soon memorise them, so its accuracy on them says little about other images.`;
   }
@@ -126,7 +126,7 @@ export class FileTraining {
     const { frames } = this.contents;
     const frame = step === null ? frames[frames.length - 1] : frames.find((each) => each.step === step);
     if (frame) return frame;
-    const known = frames.map((each) => whole.format(each.step)).join(", ");
+    const known = frames.map((each) => whole(each.step)).join(", ");
     throw new Error(`this file does not hold step ${step} of the run; it holds steps ${known}`);
   }
 

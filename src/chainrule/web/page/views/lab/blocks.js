@@ -87,7 +87,7 @@ function editing(which, { change, now, say, restore }) {
 /** @param {Actions} actions */
 function toolsOfX(actions) {
   const picture = button("image", actions.picture, {
-    title: "use the page's image: a sample, a drawn digit or a loaded file",
+    title: "use the page’s image: a sample, a drawn digit or a loaded file",
   });
   return [copy("x", actions), picture];
 }
@@ -147,7 +147,7 @@ function copy(which, { now, say }) {
         await navigator.clipboard.writeText(asBlock(array.data, columns));
         say("Copied; paste it into a spreadsheet.");
       } catch {
-        say("This browser does not allow copying. The lab's address contains all values.");
+        say("This browser does not allow copying. The lab’s address contains all values.");
       }
     },
     { title: "copy the values for a spreadsheet" },

@@ -37,7 +37,7 @@ export const EXAMPLES = [
       ),
   },
   { name: "an edge and a Sobel kernel", setting: () => setting(STEP, kernelOf(filterNamed("Sobel x"), 1)) },
-  { name: "the page's image and a Sobel kernel", setting: worked, filter: "Sobel x" },
+  { name: "the page’s image and a Sobel kernel", setting: worked, filter: "Sobel x" },
   { name: "padding and stride", setting: () => ({ ...small(), padding: "full", stride: [2, 2] }) },
   {
     name: "a dilated kernel",

@@ -9,8 +9,8 @@ const TYPED = [
     "In a network it comes from the next layer: how the loss changes with this output. In the lab it is typed in.",
   ],
   [/^x$/, "one input value", "In the lab it is typed in."],
-  [/\.w$/, "one weight", "In the lab it is typed in. In a network it would be learned."],
-  [/\.b$/, "one bias", "In the lab it is typed in. In a network it would be learned."],
+  [/\.w$/, "one weight", "In the lab it is typed in. In a network it would be learnt."],
+  [/\.b$/, "one bias", "In the lab it is typed in. In a network it would be learnt."],
 ];
 
 /**

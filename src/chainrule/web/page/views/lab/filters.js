@@ -5,86 +5,14 @@ import { array } from "./setting.js";
 
 /** @type {Filter[]} */
 export const FILTERS = [
-  {
-    name: "identity",
-    words: "every pixel unchanged",
-    rows: [
-      [0, 0, 0],
-      [0, 1, 0],
-      [0, 0, 0],
-    ],
-    divisor: 1,
-  },
-  {
-    name: "box blur",
-    words: "the mean of the 3 × 3 neighbourhood",
-    rows: [
-      [1, 1, 1],
-      [1, 1, 1],
-      [1, 1, 1],
-    ],
-    divisor: 9,
-  },
-  {
-    name: "Gaussian blur",
-    words: "a mean weighted towards the centre",
-    rows: [
-      [1, 2, 1],
-      [2, 4, 2],
-      [1, 2, 1],
-    ],
-    divisor: 16,
-  },
-  {
-    name: "sharpen",
-    words: "the pixel plus its differences from its four neighbours",
-    rows: [
-      [0, -1, 0],
-      [-1, 5, -1],
-      [0, -1, 0],
-    ],
-    divisor: 1,
-  },
-  {
-    name: "Sobel x",
-    words: "right minus left: large at vertical edges",
-    rows: [
-      [-1, 0, 1],
-      [-2, 0, 2],
-      [-1, 0, 1],
-    ],
-    divisor: 1,
-  },
-  {
-    name: "Sobel y",
-    words: "below minus above: large at horizontal edges",
-    rows: [
-      [-1, -2, -1],
-      [0, 0, 0],
-      [1, 2, 1],
-    ],
-    divisor: 1,
-  },
-  {
-    name: "edges (Laplacian)",
-    words: "neighbours minus centre: 0 wherever nothing changes",
-    rows: [
-      [0, 1, 0],
-      [1, -4, 1],
-      [0, 1, 0],
-    ],
-    divisor: 1,
-  },
-  {
-    name: "emboss",
-    words: "lit from the upper left",
-    rows: [
-      [-2, -1, 0],
-      [-1, 1, 1],
-      [0, 1, 2],
-    ],
-    divisor: 1,
-  },
+  { name: "identity", words: "every pixel unchanged", divisor: 1, rows: [[0, 0, 0], [0, 1, 0], [0, 0, 0]] },
+  { name: "box blur", words: "the mean of the 3 × 3 neighbourhood", divisor: 9, rows: [[1, 1, 1], [1, 1, 1], [1, 1, 1]] },
+  { name: "Gaussian blur", words: "a mean weighted towards the centre", divisor: 16, rows: [[1, 2, 1], [2, 4, 2], [1, 2, 1]] },
+  { name: "sharpen", words: "the pixel plus its differences from its four neighbours", divisor: 1, rows: [[0, -1, 0], [-1, 5, -1], [0, -1, 0]] },
+  { name: "Sobel x", words: "right minus left: large at vertical edges", divisor: 1, rows: [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]] },
+  { name: "Sobel y", words: "below minus above: large at horizontal edges", divisor: 1, rows: [[-1, -2, -1], [0, 0, 0], [1, 2, 1]] },
+  { name: "edges (Laplacian)", words: "neighbours minus centre: 0 wherever nothing changes", divisor: 1, rows: [[0, 1, 0], [1, -4, 1], [0, 1, 0]] },
+  { name: "emboss", words: "lit from the upper left", divisor: 1, rows: [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]] },
 ];
 
 /** @param {string} name @returns {Filter} */

@@ -124,7 +124,7 @@ export class Bench {
       picture && !Array.from(values).some((each) => each < 0) ? grey(values) : signed(values);
     const value = (/** @type {Trace} */ of, /** @type {string} */ name) => {
       const array = of.values.get(name);
-      if (!array) throw new Error(`the lab's trace has no ${name}`);
+      if (!array) throw new Error(`the lab’s trace has no ${name}`);
       return array;
     };
     const result = value(shown, `${layer}.y`);

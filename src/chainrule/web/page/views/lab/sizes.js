@@ -74,7 +74,7 @@ export function problem(setting) {
       const spread = dilation[axis] > 1 ? `, dilated by ${dilation[axis]} to ${reach},` : "";
       const padded = before + after ? `${size} + ${before} + ${after} = ${size + before + after}` : `${size}`;
       return (
-        `The ${what}'s ${window[axis]} ${many}${spread} do not fit into the ${before + after ? "padded " : ""}input's ` +
+        `The ${what}’s ${window[axis]} ${many}${spread} do not fit into the ${before + after ? "padded " : ""}input’s ` +
         `${padded}. Add padding, make the input larger, or make the ${what}${spread ? " or the dilation" : ""} smaller.`
       );
     }

@@ -1,5 +1,6 @@
 import { parted } from "../../explain/naming.js";
 import { button, createElement } from "../../elements.js";
+import { markCell } from "./letters.js";
 import { cellLink } from "./links.js";
 import { pastOf } from "./past.js";
 import { onward, relatives } from "./relatives.js";
@@ -92,6 +93,7 @@ function likeSwitch(making, like) {
   const links = like.map(({ cell, words }) => {
     const link = cellLink(making, cell, words, "made-like");
     if (cell === making.explanation.cell) link.setAttribute("aria-current", "true");
+    else markCell(link, cell, making.explanation);
     return link;
   });
   const made = createElement("nav", { class: "made-likes" }, ...links);

@@ -3,6 +3,7 @@ import { gradientName } from "../../engine/interpreter.js";
 import { layered, parted } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { createElement, createSvg } from "../../elements.js";
+import { whole } from "../../numbers_brief.js";
 import { baseOf } from "./relatives.js";
 
 /**
@@ -156,9 +157,4 @@ class Small {
     event.preventDefault();
     event.stopPropagation();
   }
-}
-
-/** @param {number} value */
-function whole(value) {
-  return value.toLocaleString("en");
 }

@@ -4,7 +4,7 @@ import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { createElement } from "../../elements.js";
 import { wordsOf } from "../../trouble.js";
-import { lastStep } from "../../update_availability.js";
+import { AWAITED, awaitsStep, lastStep } from "../../update_availability.js";
 import { keysOf } from "./keys.js";
 import { lightLetters } from "./letters.js";
 import { Panel } from "./panel.js";
@@ -46,6 +46,9 @@ class View {
     this.nudged = false; // whether the cell of the panel has been given another value
     this.strip = new Strip(app.description);
     lightLetters(element);
+    this.byKey = false; // whether the reader used the keyboard last
+    addEventListener("keydown", () => (this.byKey = true), true);
+    addEventListener("pointerdown", () => (this.byKey = false), true);
     this.before = 0; // where the page was scrolled to when the panel was opened
     keysOf(
       element,
@@ -82,18 +85,18 @@ class View {
     const { cell, view } = this.app.place;
     const { trace } = this.app;
     if (!cell || !trace || view !== "network") return this.#clear();
+    if (this.panel?.cell !== cell && awaitsStep(this.app)) return this.#wait();
     if (this.panel?.cell === cell && (this.panel.trace === trace || this.#nudging(trace, cell))) return undefined;
     const moved = this.panel?.cell !== cell;
     const opens = this.panel === null;
     if (opens) this.before = scrollY;
-    const byKey = document.activeElement instanceof HTMLCanvasElement && document.activeElement.matches(":focus-visible");
     try {
       const explanation = explain(trace, cell);
       this.path = walked(this.path, explanation.cell, this.followed);
       const making = this.#making(explanation, trace, !moved);
       this.#replace(cell, new Panel(making, this.path, this.#acts(), (text) => this.#say(text)));
       this.strip.show(making, this.path);
-      if (moved && (this.followed || byKey)) this.panel?.focus();
+      if (moved && (this.followed || this.byKey)) this.panel?.focus();
       if (moved) this.panel?.reveal();
     } catch (problem) {
       this.#complain(cell, problem);
@@ -166,13 +169,19 @@ class View {
     this.app.go({ cell: null });
   }
 
+  #wait() {
+    this.live.textContent = AWAITED;
+    if (!this.panel) this.element.replaceChildren(createElement("p", { class: "made-trouble" }, AWAITED));
+  }
+
   #clear() {
-    if (!this.panel) return;
+    this.path = [];
+    if (!this.panel) return this.element.replaceChildren();
     this.panel.end();
     this.panel = null;
-    this.path = [];
     this.element.replaceChildren();
     scrollTo({ top: this.before, behavior: "instant" });
+    return undefined;
   }
 
   /** @param {string} cell @param {unknown} problem */

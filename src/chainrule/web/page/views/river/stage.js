@@ -2,6 +2,7 @@
 
 import { button, createElement } from "../../elements.js";
 import { text } from "../../engine/tensor.js";
+import { counted } from "../../numbers_brief.js";
 import { Block } from "./block.js";
 
 /** @typedef {import("./stages.js").Stage} Stage */
@@ -51,7 +52,7 @@ export class StageView {
     const head = createElement("header", {}, createElement("h2", {}, this.button), this.note, size);
     if (reads) head.append(createElement("p", { class: "reads" }, reads));
     if (shares) head.append(createElement("p", { class: "shares" }, `weights of ${shares}`));
-    const count = `${parameters.toLocaleString("en")} parameters`;
+    const count = counted(parameters, "parameter");
     if (parameters) head.append(createElement("p", { class: parameters > 99999 ? "number count" : "number" }, count));
     return head;
   }

@@ -2,7 +2,7 @@
 
 import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
-import { placeOf } from "../../explain/naming.js";
+import { layered, placeOf } from "../../explain/naming.js";
 import { hasUpdate } from "../../update_availability.js";
 import { inHall } from "../../hall.js";
 import { onTheme } from "../../theme.js";
@@ -96,7 +96,10 @@ class River {
     const was = trace && left ? placeOf(trace, left) : null;
     if (!was || place.view !== "network") return;
     const come = () => {
-      if (document.activeElement === document.body) this.#first(was.tensor)?.comeBack(was.flat);
+      if (document.activeElement !== document.body) return;
+      const block = this.#first(was.tensor);
+      if (block) block.comeBack(was.flat);
+      else this.#focusLike(was.tensor); // a moment has no map
     };
     requestAnimationFrame(() => requestAnimationFrame(come)); // the panel is removed in the next frame
   }
@@ -148,14 +151,13 @@ class River {
     this.#fit();
     this.#enlarge();
     this.paint();
-    if (focused) this.#focusLike(focused);
+    if (focused) this.#focusLike(focused.spec.tensor, focused.spec.role);
   }
 
-  /** Keeps the keyboard focus in the same layer. @param {Block} gone */
-  #focusLike({ spec }) {
-    const layer = (/** @type {string} */ tensor) => tensor.split(".", 1)[0];
-    const own = this.blocks.filter((each) => layer(each.spec.tensor) === layer(spec.tensor));
-    const block = own.find((each) => each.spec.role === spec.role) ?? own[0] ?? this.blocks[0];
+  /** Moves the keyboard focus to a map of a tensor's layer. @param {string} tensor @param {string} [role] */
+  #focusLike(tensor, role) {
+    const own = this.blocks.filter((each) => layered(each.spec.tensor).layer === layered(tensor).layer);
+    const block = own.find((each) => each.spec.role === role) ?? own[0] ?? this.blocks[0];
     block?.canvas.focus({ preventScroll: true });
   }
 

@@ -36,7 +36,7 @@ export class Wiring {
     this.drawn = phase === "update" ? [] : wiresOf(layers).map((wire) => this.#make(wire));
     const lanes = Math.max(0, ...this.drawn.map(({ wire }) => wire.lane + 1));
     const coarse = matchMedia("(pointer: coarse)").matches;
-    const pitch = Math.max(THIN, Math.min(coarse ? 28 : 20, Math.floor(MOST / Math.max(1, lanes))));
+    const pitch = Math.max(THIN, Math.min(coarse ? 28 : 24, Math.floor(MOST / Math.max(1, lanes))));
     this.track.style.setProperty("--lane", `${pitch}px`);
     this.track.style.setProperty("--lanes", String(lanes));
     this.track.classList.toggle("crowded", pitch < LABELLED);

@@ -3,8 +3,10 @@
  *
  * @import {Training, TrainingState} from "../../types.js"
  */
+import { button, createElement } from "../../elements.js";
 import { sure } from "./confirming.js";
-import { brief, epochWords, measured, measureWords, Speed, stepWords, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
 
 export class Controls {
   /**
@@ -21,12 +23,7 @@ export class Controls {
     this.speed = new Speed();
     /** @type {TrainingState | null} */
     this.state = null;
-    this.element = document.createElement("div");
-    this.element.className = "train-controls";
-    this.buttons = document.createElement("div");
-    this.buttons.className = "train-buttons";
-    this.buttons.setAttribute("role", "group");
-    this.buttons.setAttribute("aria-label", "Training");
+    this.buttons = createElement("div", { class: "train-buttons", role: "group", "aria-label": "Training" });
     this.go = this.button("Train", "train-go", () => this.startOrPause());
     this.ways = [
       this.button("1 step", "train-one", () => this.begun(() => training.advance(1))),
@@ -34,30 +31,17 @@ export class Controls {
       this.button("1 epoch", "train-epoch", () => this.begun(() => training.epoch())),
     ];
     this.again = this.button("Restart …", "train-again", () => this.restart());
-    this.words = document.createElement("dl");
-    this.words.className = "train-words";
-    this.message = document.createElement("p");
-    this.message.className = "train-message";
-    this.message.setAttribute("role", "status");
-    this.element.append(this.buttons, this.words);
+    this.words = createElement("dl", { class: "train-words" });
+    this.message = createElement("p", { class: "train-message", role: "status" });
+    this.element = createElement("div", { class: "train-controls" }, this.buttons, this.words);
   }
 
   /** @param {string} text @param {string} name @param {() => unknown} act */
   button(text, name, act) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = `train-button ${name}`;
-    button.textContent = text;
-    button.disabled = true;
-    button.addEventListener("click", async () => {
-      try {
-        await act();
-      } catch (error) {
-        this.failed(error);
-      }
-    });
-    this.buttons.append(button);
-    return button;
+    const run = async () => act();
+    const made = button(text, () => void run().catch(this.failed), { class: `train-button ${name}`, disabled: true });
+    this.buttons.append(made);
+    return made;
   }
 
   startOrPause() {
@@ -68,7 +52,7 @@ export class Controls {
   async begun(act) {
     if (this.state?.sparse) {
       const step = this.shown();
-      const words = "Earlier training on this page is discarded. The run's history is kept.";
+      const words = "Earlier training on this page is discarded. The run’s history is kept.";
       if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
       await this.training.begin?.(step);
     }
@@ -78,7 +62,7 @@ export class Controls {
 
   async restart() {
     const words = this.state?.history
-      ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run's " +
+      ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run’s " +
         "history is kept."
       : "Training starts again from step 0, and its results so far are discarded. With the same seed, the history " +
         "repeats itself step by step.";
@@ -118,7 +102,7 @@ export class Controls {
       [measureWords(this.measure), numbers ? measured(this.measure, numbers.accuracy) : "–"],
     ];
     if (this.words.children.length !== pairs.length) {
-      this.words.replaceChildren(...pairs.map(() => pair()));
+      this.words.replaceChildren(...pairs.map(() => createElement("div", {}, createElement("dt"), createElement("dd"))));
     }
     pairs.forEach(([name, value], k) => {
       const [term, number] = this.words.children[k]?.children ?? [];
@@ -135,10 +119,4 @@ function nameOf(state, ended) {
   if (state.sparse) return "Train from here";
   if (ended) return "Trained";
   return state.step > (state.origin ?? 0) ? "Continue" : "Train";
-}
-
-function pair() {
-  const element = document.createElement("div");
-  element.append(document.createElement("dt"), document.createElement("dd"));
-  return element;
 }

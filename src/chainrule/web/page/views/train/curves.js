@@ -14,7 +14,8 @@ import { lineDash, lineName } from "./palette.js";
 import { Panel } from "./panel.js";
 import { FEW, sampled } from "./plot.js";
 import { accuracyScale, amountScale } from "./scales.js";
-import { brief, isShare, measured, measureWords, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief, isShare, measured, measureWords } from "./words.js";
 
 export class Curves {
   /** @param {Palette} palette @param {(step: number) => void} pick @param {string} measure */

@@ -5,20 +5,16 @@
  * @import {Training, TrainingState} from "../../types.js"
  */
 
+import { button, createElement } from "../../elements.js";
+
 export class Histories {
   /** @param {Training} training @param {(error: unknown) => void} failed */
   constructor(training, failed) {
     this.training = training;
     this.failed = failed;
-    this.element = document.createElement("div");
-    this.element.className = "train-histories";
-    this.choices = document.createElement("div");
-    this.choices.className = "switch train-choices";
-    this.choices.setAttribute("role", "group");
-    this.choices.setAttribute("aria-label", "Training shown");
-    this.about = document.createElement("p");
-    this.about.className = "train-about";
-    this.element.append(this.choices, this.about);
+    this.choices = createElement("div", { class: "switch train-choices", role: "group", "aria-label": "Training shown" });
+    this.about = createElement("p", { class: "train-about" });
+    this.element = createElement("div", { class: "train-histories" }, this.choices, this.about);
     this.known = "";
   }
 
@@ -33,18 +29,8 @@ export class Histories {
     this.known = text;
     this.choices.replaceChildren(
       ...histories.map(({ name, words }) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.textContent = words;
-        button.setAttribute("aria-pressed", String(name === state.history));
-        button.addEventListener("click", async () => {
-          try {
-            await this.training.open?.(name);
-          } catch (error) {
-            this.failed(error);
-          }
-        });
-        return button;
+        const open = async () => this.training.open?.(name);
+        return button(words, () => void open().catch(this.failed), { "aria-pressed": String(name === state.history) });
       }),
     );
   }

@@ -6,10 +6,12 @@
  * @import {Weights} from "./kernel_map.js"
  * @typedef {"weights" | "step" | "start"} Mode
  */
+import { button, createElement } from "../../elements.js";
 import { formatNumber } from "../../explain/numbers.js";
 import { diverging } from "../../style/scale.js";
 import { KernelMap } from "./kernel_map.js";
-import { brief, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief } from "./words.js";
 
 const CHANGED = "the change of this step";
 const MODES = /** @type {const} */ ([
@@ -27,17 +29,12 @@ export class Kernels {
     /** @type {HTMLButtonElement[]} */
     this.choices = [];
     this.sparse = false;
-    this.legend = document.createElement("canvas");
-    this.element = document.createElement("section");
-    this.element.className = "train-kernels";
-    this.note = document.createElement("p");
-    this.note.className = "train-note";
-    this.note.setAttribute("aria-live", "polite");
+    const name = "Blue: below zero, orange: above";
+    this.legend = createElement("canvas", { class: "train-scale", width: 65, height: 1, role: "img", "aria-label": name });
+    this.note = createElement("p", { class: "train-note", "aria-live": "polite" });
     this.rows = convolutions(app.description).map((weights) => this.row(weights));
-    const all = document.createElement("div");
-    all.className = "train-kernel-rows";
-    all.append(...this.rows.map((row) => row.element));
-    this.element.append(this.head(), all, this.note);
+    const all = createElement("div", { class: "train-kernel-rows" }, ...this.rows.map((row) => row.element));
+    this.element = createElement("section", { class: "train-kernels" }, this.head(), all, this.note);
     this.element.hidden = this.rows.length === 0;
     this.drawLegend();
     /** @type {{frame: Frame | null, other: Frame | null}} */
@@ -52,39 +49,22 @@ export class Kernels {
   }
 
   head() {
-    const head = document.createElement("div");
-    head.className = "train-head";
-    const title = document.createElement("h3");
-    title.textContent = "Kernels";
-    title.id = "train-kernels";
-    const modes = document.createElement("div");
-    modes.className = "switch";
-    modes.setAttribute("role", "group");
-    modes.setAttribute("aria-labelledby", title.id);
-    modes.append(...MODES.map(([mode, text, words]) => this.choice(mode, text, words)));
-    this.legend.className = "train-scale";
-    this.legend.width = 65;
-    this.legend.height = 1;
-    this.legend.setAttribute("role", "img");
-    this.legend.setAttribute("aria-label", "Blue: below zero, orange: above");
-    head.append(title, this.legend, modes);
-    return head;
+    const title = createElement("h3", { id: "train-kernels" }, "Kernels");
+    const choices = MODES.map(([mode, text, words]) => this.choice(mode, text, words));
+    const modes = createElement("div", { class: "switch", role: "group", "aria-labelledby": title.id }, ...choices);
+    return createElement("div", { class: "train-head" }, title, this.legend, modes);
   }
 
   /** @param {Mode} mode @param {string} text @param {string} words */
   choice(mode, text, words) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = text;
-    button.title = words;
-    button.value = mode;
-    button.addEventListener("click", () => {
+    const choose = () => {
       this.mode = mode;
       this.choose();
       void this.refresh();
-    });
-    this.choices.push(button);
-    return button;
+    };
+    const made = button(text, choose, { title: words, value: mode });
+    this.choices.push(made);
+    return made;
   }
 
   choose() {
@@ -98,13 +78,8 @@ export class Kernels {
 
   /** @param {Weights} weights */
   row(weights) {
-    const element = document.createElement("figure");
-    const caption = document.createElement("figcaption");
-    const [title, top] = [document.createElement("span"), document.createElement("span")];
-    title.className = "train-name";
-    title.textContent = weights.name;
-    top.className = "train-number";
-    caption.append(title, top);
+    const top = createElement("span", { class: "train-number" });
+    const caption = createElement("figcaption", {}, createElement("span", { class: "train-name" }, weights.name), top);
     const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
     const [filters, inputs, height, width] = weights.shape;
     map.canvas.setAttribute("role", "application"); // it takes the arrow keys
@@ -113,13 +88,8 @@ export class Kernels {
       `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
         `${height} by ${width} weights each. Arrow keys move between weights, Enter shows how a weight is computed.`,
     );
-    element.append(caption, map.canvas);
-    if (map.left) {
-      const left = document.createElement("p");
-      left.className = "train-note";
-      left.textContent = map.left;
-      element.append(left);
-    }
+    const left = map.left ? [createElement("p", { class: "train-note" }, map.left)] : [];
+    const element = createElement("figure", {}, caption, map.canvas, ...left);
     return { element, map, top, weights };
   }
 

@@ -5,8 +5,10 @@
  * @import {Content, Line} from "./plot.js"
  * @import {Scale} from "./scales.js"
  */
+import { createElement } from "../../elements.js";
 import { Plot } from "./plot.js";
-import { brief, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief } from "./words.js";
 
 export class Panel {
   /**
@@ -16,19 +18,10 @@ export class Panel {
   constructor(palette, title, name, pointed) {
     this.title = title;
     this.plot = new Plot(palette, title, pointed);
-    this.element = document.createElement("figure");
-    this.element.className = `train-plot ${name}`;
-    const caption = document.createElement("figcaption");
-    const heading = document.createElement("span");
-    heading.className = "train-title";
-    heading.textContent = title;
-    this.number = document.createElement("span");
-    this.number.className = "train-number";
-    caption.append(heading, this.number);
-    this.keys = document.createElement("ul");
-    this.keys.className = "train-legend";
-    this.keys.hidden = true;
-    this.element.append(caption, this.plot.element, this.keys);
+    this.number = createElement("span", { class: "train-number" });
+    const caption = createElement("figcaption", {}, createElement("span", { class: "train-title" }, title), this.number);
+    this.keys = createElement("ul", { class: "train-legend", hidden: true });
+    this.element = createElement("figure", { class: `train-plot ${name}` }, caption, this.plot.element, this.keys);
   }
 
   /**
@@ -63,13 +56,8 @@ export class Panel {
   }
 
   addKey() {
-    const item = document.createElement("li");
-    const parts = ["train-swatch", "train-name", "train-number"].map((name) => {
-      const part = document.createElement("span");
-      part.className = name;
-      return part;
-    });
-    item.append(...parts);
+    const parts = ["train-swatch", "train-name", "train-number"].map((name) => createElement("span", { class: name }));
+    const item = createElement("li", {}, ...parts);
     this.keys.append(item);
     return item;
   }

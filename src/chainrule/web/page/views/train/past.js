@@ -1,22 +1,16 @@
 /** The notice that an earlier step is shown, with a button back to the newest. It keeps its space in the layout. */
 
-import { whole } from "./words.js";
+import { button, createElement } from "../../elements.js";
+import { whole } from "../../numbers_brief.js";
 
 const HINT = "Drag on the time line or click in a curve to see everything above as it was at an earlier step.";
 
 export class Past {
   /** @param {() => void} back */
   constructor(back) {
-    this.element = document.createElement("p");
-    this.element.className = "train-past";
-    this.words = document.createElement("span");
-    this.words.setAttribute("role", "status");
-    this.button = document.createElement("button");
-    this.button.type = "button";
-    this.button.className = "train-back";
-    this.button.textContent = "Back to the newest step";
-    this.button.addEventListener("click", back);
-    this.element.append(this.words, this.button);
+    this.words = createElement("span", { role: "status" });
+    this.button = button("Back to the newest step", back, { class: "train-back" });
+    this.element = createElement("p", { class: "train-past" }, this.words, this.button);
   }
 
   /**

@@ -14,7 +14,7 @@
  * }} Content  shown: the selected step, null for the newest
  */
 import { round } from "./scales.js";
-import { whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
 
 const LEFT = 46;
 const RIGHT = 12;

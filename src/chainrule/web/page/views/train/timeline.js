@@ -7,7 +7,8 @@
  *   origin: number, newest: number, shown: number | null, marks: Mark[], sparse: boolean, words(step: number): string,
  * }} Times  shown: the selected step, null for the newest; sparse: only marked steps can be shown
  */
-import { whole } from "./words.js";
+import { createElement } from "../../elements.js";
+import { whole } from "../../numbers_brief.js";
 
 const PATIENCE = 400; // milliseconds that a drag waits for the previous step to be shown
 
@@ -15,22 +16,13 @@ export class Timeline {
   /** @param {(step: number | null) => void} go */
   constructor(go) {
     this.go = go;
-    this.element = document.createElement("div");
-    this.element.className = "train-time";
-    this.slider = document.createElement("input");
-    this.slider.type = "range";
-    this.slider.step = "1";
-    this.slider.className = "train-slider";
-    this.slider.setAttribute("aria-label", "Time line: the training step shown");
-    this.marks = document.createElement("div");
-    this.marks.className = "train-marks";
-    this.marks.setAttribute("aria-hidden", "true");
-    this.first = label();
-    this.last = label();
-    const track = document.createElement("div");
-    track.className = "train-track";
-    track.append(this.marks, this.slider);
-    this.element.append(this.first, track, this.last);
+    const name = "Time line: the training step shown";
+    this.slider = createElement("input", { type: "range", step: 1, class: "train-slider", "aria-label": name });
+    this.marks = createElement("div", { class: "train-marks", "aria-hidden": "true" });
+    this.first = createElement("span", { class: "train-end", "aria-hidden": "true" });
+    this.last = createElement("span", { class: "train-end", "aria-hidden": "true" });
+    const track = createElement("div", { class: "train-track" }, this.marks, this.slider);
+    this.element = createElement("div", { class: "train-time" }, this.first, track, this.last);
     /** @type {Times} */
     this.times = { origin: 0, newest: 0, shown: null, marks: [], sparse: false, words: String };
     this.marked = "";
@@ -87,8 +79,7 @@ export class Timeline {
     this.marked = text;
     this.marks.replaceChildren(
       ...within.map(({ step, words }) => {
-        const mark = document.createElement("span");
-        mark.title = words;
+        const mark = createElement("span", { title: words });
         mark.style.setProperty("--share", String((step - origin) / Math.max(1, newest - origin)));
         return mark;
       }),
@@ -142,11 +133,4 @@ export class Timeline {
 function nearest(marks, step) {
   const steps = marks.map((mark) => mark.step);
   return steps.reduce((best, each) => (Math.abs(each - step) < Math.abs(best - step) ? each : best), steps[0] ?? step);
-}
-
-function label() {
-  const element = document.createElement("span");
-  element.className = "train-end";
-  element.setAttribute("aria-hidden", "true");
-  return element;
 }

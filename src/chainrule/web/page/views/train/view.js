@@ -12,7 +12,8 @@ import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
 import { Past } from "./past.js";
 import { Timeline } from "./timeline.js";
-import { brief, epochWords, measured, measureWords, stepWords, whole } from "./words.js";
+import { whole } from "../../numbers_brief.js";
+import { brief, epochWords, measured, measureWords, stepWords } from "./words.js";
 
 const FEW = 2; // with at most this many layers, the kernels are beside the curves
 

@@ -4,14 +4,7 @@
  * @import {TrainingState} from "../../types.js"
  */
 
-import { percent as exact } from "../../numbers_brief.js";
-
-const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-
-/** Formats an integer with thousands separators. @param {number} value */
-export function whole(value) {
-  return WHOLE.format(value);
-}
+import { percent as exact, whole } from "../../numbers_brief.js";
 
 /** @param {number} share */
 export function percent(share) {

@@ -141,6 +141,3 @@ export class Look {
 
 /** Formats a share in per cent. @param {number} value */
 export const percent = (value) => (value < 1 && value >= 0.9995 ? ">99.9 %" : `${roughNumber(100 * value)} %`);
-
-/** Formats a count with its noun. @param {number} count @param {string} noun */
-export const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,4 +1,5 @@
 /** The guided walk: a dozen stops on the real network with the page's image. Predict first, then reveal. */
+import { counted } from "../../numbers_brief.js";
 import { showBanner } from "../../banner.js";
 import { button, createElement } from "../../elements.js";
 import { sampleName, sampleNumber } from "../../source/samples.js";
@@ -139,7 +140,7 @@ class Walk {
       ? "with the weights of its file"
       : step === 0
         ? "not trained yet: its weights are random, so the values mean little, but they are computed in the same way"
-        : `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"} of training`;
+        : `after ${counted(step, "step")} of training`;
     return `${this.app.description.name}, ${trained}; ${picture}`;
   }
 

@@ -2,6 +2,7 @@ import { formatNumber } from "../../../explain/numbers.js";
 import { named } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
+import { still } from "./stage.js";
 
 /**
  * The probabilities and the targets by class.
@@ -35,12 +36,7 @@ export function barStage(making) {
     return row;
   });
   const caption = createElement("figcaption", {}, "predicted probabilities and targets");
-  return {
-    element: createElement("figure", { class: "made-factor made-place" }, caption, createElement("ol", { class: "made-bars" }, ...rows)),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return still(createElement("figure", { class: "made-factor made-place" }, caption, createElement("ol", { class: "made-bars" }, ...rows)));
 }
 
 /** @param {Making} making */

@@ -5,8 +5,10 @@ import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
 import { pictureCanvas } from "../../../figures/picture.js";
 import { wordsOf } from "../../../trouble.js";
+import { counted, whole } from "../../../numbers_brief.js";
 import { numberLink } from "../links.js";
-import { pathsOfImage, still } from "./why.js";
+import { still } from "./stage.js";
+import { pathsOfImage } from "./why.js";
 
 /**
  * The images of a step's batch, each with its own gradient of a weight, and their mean.
@@ -16,17 +18,22 @@ import { pathsOfImage, still } from "./why.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-const MOST = 24;
+const MOST = 15; // images, the largest gradients first; with the rest they make two rows
 const PAUSE = 50; // milliseconds in which the images are painted before their paths are computed
 
-/** @param {Making} making @returns {Stage | null} null where the update is not that of training */
-export function batchStage(making) {
+/**
+ * Shows the images, and the strongest paths of one of them; nothing where the update is not that of training.
+ *
+ * @param {Making} making @returns {Stage[]}
+ */
+export function batchStages(making) {
   const { batch } = making.trace;
   const parameter = parameterOf(making);
-  if (!batch || !parameter || !making.contributions) return null;
+  if (!batch || !parameter || !making.contributions) return [];
   const count = batch.numbers.length;
   const waiting = createElement("p", { class: "made-caption" }, "computing the gradients of its images …");
-  const body = createElement("div", { class: "made-batch-body" }, waiting);
+  const body = createElement("div", {}, waiting);
+  const paths = createElement("div", { class: "made-batch-paths" });
   const head = createElement(
     "h3",
     {},
@@ -36,11 +43,12 @@ export function batchStage(making) {
   making.contributions(batch.step, name, ravel(index, making.trace.description.shapes[name])).then(
     (found) => {
       body.replaceChildren(...imagesOf(making, batch, found, parameter));
-      setTimeout(() => body.isConnected && body.append(pathsOfImage(making, batch, largest(found), cellOf(parameter))), PAUSE);
+      const show = () => paths.append(pathsOfImage(making, batch, leading(found), cellOf(parameter)));
+      setTimeout(() => paths.isConnected && show(), PAUSE);
     },
     (error) => waiting.replaceChildren(`Their gradients cannot be shown: ${wordsOf(error)}.`),
   );
-  return still(createElement("section", { class: "made-batch" }, head, body));
+  return [createElement("section", { class: "made-batch" }, head, body), paths].map(still);
 }
 
 /** Shows the weight to the last bit, as training stores it. @param {Making} making @returns {Stage | null} */
@@ -129,9 +137,10 @@ function cellOf({ name, brackets }) {
   return gradientName(name) + brackets;
 }
 
-/** Returns the index of the largest magnitude. @param {number[]} values */
-function largest(values) {
-  return values.reduce((best, value, n) => (Math.abs(value) > Math.abs(values[best]) ? n : best), 0);
+/** Returns the index of the value that contributes most to the sum. @param {number[]} values */
+function leading(values) {
+  const sign = Math.sign(values.reduce((sum, value) => sum + value, 0)) || 1;
+  return values.reduce((best, value, n) => (sign * value > sign * values[best] ? n : best), 0);
 }
 
 /** @param {number} value */
@@ -142,14 +151,4 @@ function number(value) {
 /** The digits that tell a float32 from its neighbours. @param {number} value */
 function exact(value) {
   return String(Number(value.toPrecision(9))).replace("-", "−");
-}
-
-/** @param {number} value */
-function whole(value) {
-  return value.toLocaleString("en");
-}
-
-/** @param {number} many @param {string} what */
-function counted(many, what) {
-  return `${whole(many)} ${what}${many === 1 ? "" : "s"}`;
 }

@@ -1,7 +1,9 @@
 import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { valueOf } from "../../../explain/naming.js";
 import { createSvg, createElement } from "../../../elements.js";
+import { markCell } from "../letters.js";
 import { numberLink } from "../links.js";
+import { still } from "./stage.js";
 
 /**
  * A parameter before and after the optimizer's step, on a number line scaled to the step.
@@ -19,19 +21,16 @@ export function changeStage(making) {
   const before = valueOf(making.trace, earlier);
   if (before === null || earlier === cell) return null;
   const step = value - before;
+  const old = createElement("span", {}, "before ", numberLink(making, earlier, before, distinct(before, value)));
+  markCell(old, earlier, making.explanation);
   const caption = createElement(
     "figcaption",
     { class: "made-change-numbers" },
-    createElement("span", {}, "before ", numberLink(making, earlier, before, distinct(before, value))),
+    old,
     createElement("span", { class: step < 0 ? "made-down" : "made-up" }, `${step < 0 ? "" : "+"}${formatNumber(step)}`),
     createElement("span", {}, "after ", createElement("b", {}, distinct(value, before))),
   );
-  return {
-    element: createElement("figure", { class: "made-factor change" }, lineOf(before, value), caption),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return still(createElement("figure", { class: "made-factor change" }, lineOf(before, value), caption));
 }
 
 /** @param {number} before @param {number} after */

@@ -1,7 +1,7 @@
 import { parted } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { barStage } from "./bars.js";
-import { batchStage, storedStage } from "./batch.js";
+import { batchStages, storedStage } from "./batch.js";
 import { changeStage } from "./change.js";
 import { curveStage } from "./curve.js";
 import { jacobianStage } from "./jacobian.js";
@@ -36,8 +36,8 @@ function parts(making, chosen) {
   if (explanation.curve) return [curveStage(making), steps ?? termStage(making, chosen), pathStage(making)];
   if (explanation.terms.length) return [...sumParts(making, chosen), steps, pathStage(making)];
   if (explanation.operation === "max_pool_dx") return [routedStage(making)];
-  if (explanation.operation.endsWith("_update")) return [changeStage(making), endedStage(making), whyStage(making), batchStage(making), steps, storedStage(making)];
-  if (explanation.tensor.endsWith(".g")) return [batchStage(making)];
+  if (explanation.operation.endsWith("_update")) return [changeStage(making), endedStage(making), whyStage(making), ...batchStages(making), steps, storedStage(making)];
+  if (explanation.tensor.endsWith(".g")) return batchStages(making);
   if (isProbability(making)) return [barStage(making), steps];
   return [placeStage(making), steps ?? originStage(making)];
 }

@@ -4,7 +4,7 @@ import { placeOf, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement, createSvg } from "../../../elements.js";
 import { numberLink } from "../links.js";
-import { still } from "./why.js";
+import { still } from "./stage.js";
 
 /**
  * A slider on a number: the network follows, and the loss is drawn over it with the gradient as its tangent.

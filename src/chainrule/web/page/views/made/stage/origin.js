@@ -6,6 +6,7 @@ import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
+import { still } from "./stage.js";
 
 /**
  * Values that no operation computes: a pixel and its normalisation; a parameter and its update in this step.
@@ -57,15 +58,10 @@ function parameterStage(making) {
     `After ${trace.frame.step} training steps. ` +
       (trace.batch ? "The next step of training changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
-  return {
-    element: createElement(
-      "div",
-      { class: "made-origin made-steps-like" },
-      caption,
-      createElement("div", { class: "made-term-line" }, ...numbers),
-    ),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return still(createElement(
+    "div",
+    { class: "made-origin made-steps-like" },
+    caption,
+    createElement("div", { class: "made-term-line" }, ...numbers),
+  ));
 }

@@ -22,8 +22,8 @@ export function pathsOf(trace, cell, act) {
   const whole = valueOf(trace, cell) ?? 0;
   const sum = paths.reduce((total, { value }) => total + value, 0);
   const words =
-    `${paths.length} of its strongest paths, from ${startOf(paths)}, give ${formatNumber(sum)}; ` +
-    `all others together ${formatNumber(whole - sum)}.`;
+    `Each path begins with ${startOf(paths)} and is multiplied by what it passes on the way back. ` +
+    `The ${paths.length} strongest give ${formatNumber(sum)} together, all others ${formatNumber(whole - sum)}.`;
   return createElement(
     "figure",
     { class: "made-paths" },
@@ -36,7 +36,7 @@ export function pathsOf(trace, cell, act) {
 /** @param {Path[]} paths */
 function startOf(paths) {
   const layers = [...new Set(paths.map(({ links }) => layered(parted(links[0].cell).tensor).layer))];
-  return `the error at ${layers.join(", ")}`;
+  return `the error at the output of ${layers.join(", ")}`;
 }
 
 /** @param {Path[]} paths @param {Act} act */
@@ -90,12 +90,23 @@ function nodeOf({ cell, x, y }, act) {
   return node;
 }
 
-/** Writes each path as a product. @param {Path[]} paths */
+/** Writes each path as a product, with the names of its factors where they are not those of the path above. @param {Path[]} paths */
 function listOf(paths) {
-  const items = paths.map(({ value, start, links }) => {
-    const factors = links.slice(0, -1).map(({ factor }) => bracketed(factor));
-    const product = [formatNumber(start), ...factors].join(" · ");
-    return createElement("li", { class: "number" }, `${product} = ${formatNumber(value)}`);
+  const named = paths.map(({ links }) => ["error", ...links.slice(0, -1).map(factorName)]);
+  const items = paths.map(({ value, start, links }, n) => {
+    const factors = [start, ...links.slice(0, -1).map(({ factor }) => factor)];
+    const told = named[n].join() === named[n - 1]?.join();
+    const product = factors.flatMap((factor, at) => {
+      const text = at ? bracketed(factor) : formatNumber(factor);
+      const shown = told ? text : createElement("ruby", {}, text, createElement("rt", {}, named[n][at]));
+      return at ? [" · ", shown] : [shown];
+    });
+    return createElement("li", { class: "number" }, ...product, ` = ${formatNumber(value)}`);
   });
   return createElement("ol", { class: "made-path-products" }, ...items);
+}
+
+/** Returns what a gradient is multiplied by: dense2.w, or the layer it passes. @param {import("../../../explain/paths.js").Link} link */
+function factorName({ cell, by }) {
+  return by ? parted(by).tensor : layered(parted(cell).tensor).layer;
 }

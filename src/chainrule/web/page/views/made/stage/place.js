@@ -4,6 +4,7 @@ import { scaleOfTensor } from "../colours.js";
 import { createElement } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";
+import { still } from "./stage.js";
 
 /**
  * The position of a value in its tensor: the image, the kernel or the row of weights that contains it.
@@ -36,12 +37,7 @@ export function placeStage(making) {
     columns <= MOST_DIGITS && rows <= MOST_DIGITS
       ? digits(making, { tensor, rows, columns, cellAt, at, label })
       : picture(making, { tensor, rows, columns, cellAt, at, label });
-  return {
-    element: createElement("figure", { class: "made-factor made-place" }, createElement("figcaption", {}, label), element),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return still(createElement("figure", { class: "made-factor made-place" }, createElement("figcaption", {}, label), element));
 }
 
 /**

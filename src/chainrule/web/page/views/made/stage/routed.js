@@ -5,6 +5,7 @@ import { named, parted } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
+import { still } from "./stage.js";
 
 /**
  * The gradient of max pooling's input: the windows that cover the cell, and which of them it won.
@@ -21,16 +22,11 @@ export function routedStage(making) {
   const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
   const none = createElement("p", { class: "made-pick-words" }, "No window covers this cell.");
-  return {
-    element: createElement(
-      "div",
-      { class: "made-products" },
-      createElement("div", { class: "made-factors" }, ...(figures.length ? figures : [none])),
-    ),
-    count: 0,
-    show() {},
-    say: () => "",
-  };
+  return still(createElement(
+    "div",
+    { class: "made-products" },
+    createElement("div", { class: "made-factors" }, ...(figures.length ? figures : [none])),
+  ));
 }
 
 /** @param {Making} making @param {string} input */

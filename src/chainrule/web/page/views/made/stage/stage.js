@@ -21,4 +21,7 @@
  *   last, quick: too quickly to turn to its page; say: the same in words
  */
 
-export {};
+/** Creates a stage without parts. @param {HTMLElement} element @returns {Stage} */
+export function still(element) {
+  return { element, count: 0, show() {}, say: () => "" };
+}

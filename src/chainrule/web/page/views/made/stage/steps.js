@@ -2,6 +2,7 @@ import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { createElement } from "../../../elements.js";
+import { lettersOf, markLetters } from "../letters.js";
 
 /**
  * A calculation line by line: a name, its formula, the formula with values, the result.
@@ -44,8 +45,10 @@ export function stepStage(making) {
       createElement("span", { class: "made-step-value" }, "= ", createElement("b", {}, formatNumber(value))),
     ),
   );
+  const element = createElement("ol", { class: "made-steps" }, ...rows);
+  markLetters(element, lettersOf(making.explanation), making.hover);
   return {
-    element: createElement("ol", { class: "made-steps" }, ...rows),
+    element,
     count: steps.length,
     show(done, stepping) {
       rows.forEach((row, at) => {

@@ -5,6 +5,7 @@ import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
 import { pathsOf } from "./paths.js";
+import { still } from "./stage.js";
 
 /**
  * Why a weight changed: the parts of its change, and the paths of the image that moved it most.
@@ -15,8 +16,8 @@ import { pathsOf } from "./paths.js";
  */
 
 const NAMES = /** @type {const} */ ([
-  ["memory", "what the optimizer remembers of earlier steps"],
-  ["batch", "what this batch says"],
+  ["memory", "gradients of earlier steps, which the optimizer remembers"],
+  ["batch", "the gradient of this step’s batch"],
   ["decay", "weight decay"],
   ["rounding", "rounding to float32"],
 ]);
@@ -30,10 +31,11 @@ export function whyStage({ explanation: { tensor, cell }, trace }) {
   const rows = NAMES.filter(([name]) => change[name] !== 0).map(([name, words]) => {
     const bar = createElement("span", { class: `made-batch-bar ${change[name] < 0 ? "made-down" : "made-up"}` });
     bar.style.setProperty("--share", String(Math.abs(change[name]) / most));
-    return createElement("li", {}, createElement("span", {}, words), bar, createElement("b", { class: "number" }, formatNumber(change[name])));
+    const numbers = [signed(change[name]), percent(change[name] / change.total)].map((text) => createElement("b", { class: "number" }, text));
+    return createElement("li", {}, createElement("span", {}, words), bar, ...numbers);
   });
-  const head = createElement("h3", {}, `Why did it change by ${formatNumber(change.total)}?`);
-  return still(createElement("section", { class: "made-why" }, head, createElement("ol", {}, ...rows)));
+  const head = createElement("h3", {}, `Why did it change by ${signed(change.total)}?`);
+  return still(createElement("section", { class: "made-why" }, head, createElement("ol", { class: "made-shares" }, ...rows)));
 }
 
 /** Says that training has ended, and leads to the last step that it took. @param {Making} making @returns {Stage | null} */
@@ -62,7 +64,8 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
   const name = picture.label === null ? "" : `, class ${description.classes[picture.label] ?? picture.label}`;
   const mixed = description.plan.forward.some(({ scope }) => scope === "batch");
   const words =
-    `The image that moves it most (${picture.from}${name}) has the gradient ${formatNumber(valueOf(trace, cell) ?? 0)}` +
+    `Where the gradient of one image comes from: ${picture.from}${name}, which contributes most. Its gradient is ` +
+    formatNumber(valueOf(trace, cell) ?? 0) +
     (mixed ? " when it is normalised alone, not with its batch" : "");
   const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
   return createElement("section", { class: "made-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
@@ -81,7 +84,13 @@ export function pathStage(making) {
   return still(element);
 }
 
-/** @param {HTMLElement} element @returns {Stage} */
-export function still(element) {
-  return { element, count: 0, show() {}, say: () => "" };
+/** @param {number} value */
+function signed(value) {
+  return `${value > 0 ? "+" : ""}${formatNumber(value)}`;
+}
+
+/** @param {number} share */
+function percent(share) {
+  const rounded = Math.round(100 * share);
+  return rounded ? `${rounded} %`.replace("-", "−") : "≈ 0 %";
 }

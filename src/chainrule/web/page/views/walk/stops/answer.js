@@ -1,10 +1,10 @@
 /** Stops from the dense layer to the first gradient. */
-import { roughNumber } from "../../../numbers_brief.js";
+import { counted, roughNumber } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { sampleNumber } from "../../../source/samples.js";
 import { signed } from "../../../style/scale.js";
-import { many, percent } from "../look.js";
+import { percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**
@@ -49,13 +49,13 @@ export function dense(look) {
       ),
     ],
     words: [
-      `Every output of ${site.layer} has one weight for each of its ${many(products.length, "input")}, whatever ` +
+      `Every output of ${site.layer} has one weight for each of its ${counted(products.length, "input")}, whatever ` +
         "its position in the image, and sums all products. The kernel no longer slides, and neighbours play no role.",
       `Take ${cell}, its largest output, and sort its products by magnitude, ignoring the signs.`,
     ],
-    question: `How many of the ${many(products.length, "product")} make up half of the sum of their magnitudes?`,
+    question: `How many of the ${counted(products.length, "product")} make up half of the sum of their magnitudes?`,
     reveal: [
-      `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The largest is ${one.cell} · ` +
+      `${needed}. ${counted(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The largest is ${one.cell} · ` +
         `${other.cell} = ${formatNumber(one.value)} · ${formatNumber(other.value)} = ${formatNumber(loudest[0].value)}, ` +
         `in a sum of ${formatNumber(value)}.`,
     ],
@@ -206,6 +206,6 @@ const className = (look, k) => `“${look.description.classes[k] ?? k}”`;
 function labelled(look, k) {
   const drawn = sampleNumber(look.trace.picture.from) === null;
   if (drawn)
-    return `This image has no label, so the network's prediction, ${className(look, k)}, is taken as correct.`;
+    return `This image has no label, so the network’s prediction, ${className(look, k)}, is taken as correct.`;
   return `The correct class of this image is ${className(look, k)}.`;
 }

@@ -1,10 +1,10 @@
 /** Stops on ReLU and max pooling. */
-import { roughNumber } from "../../../numbers_brief.js";
+import { counted, roughNumber, whole } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
 import { gradientName } from "../../../engine/interpreter.js";
 import { unravel } from "../../../engine/tensor.js";
 import { formatNumber } from "../../../explain/numbers.js";
-import { many, percent } from "../look.js";
+import { percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**
@@ -48,9 +48,9 @@ export function relu(look) {
         "between them, two layers of weights would be no more powerful than one.",
       "A 0 adds nothing to the next layer, and in the backward pass no gradient flows through it: the slope is 0.",
     ],
-    question: `How many of the ${many(data.length, "value")} of ${site.layer} are 0 for this image?`,
+    question: `How many of the ${counted(data.length, "value")} of ${site.layer} are 0 for this image?`,
     reveal: [
-      `${dead.toLocaleString("en")} of ${data.length.toLocaleString("en")}, or ${percent(dead / data.length)}. ` +
+      `${whole(dead)} of ${whole(data.length)}, or ${percent(dead / data.length)}. ` +
         `The most negative input is ${named(site.x, index)} = ${formatNumber(look.value(site.x, index))}.`,
     ],
   };
@@ -81,7 +81,7 @@ export function pooling(look) {
     choices: found,
     words: [
       `${site.layer} places windows on each map and keeps only the largest value of each: ` +
-        `${many(data.length, "value")} become ${kept.toLocaleString("en")}. The position of the maximum is ` +
+        `${counted(data.length, "value")} become ${whole(kept)}. The position of the maximum is ` +
         "not passed on, so a stroke may shift slightly without changing the result.",
       `In the window of ${cell}, the maximum (marked) is ${formatNumber(first)} and the second largest is ${formatNumber(second)}.`,
     ],

@@ -1,9 +1,9 @@
 /** Stops on convolutions: one output, edge detection, and sums over channels. */
-import { roughNumber } from "../../../numbers_brief.js";
+import { counted, roughNumber } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
 import { sizeOf } from "../../../engine/tensor.js";
 import { formatNumber } from "../../../explain/numbers.js";
-import { many, percent } from "../look.js";
+import { percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**
@@ -25,7 +25,7 @@ export function patch(look) {
   const { terms } = look.explain(cell);
   const products = terms.filter((term) => term.factors.length === 2).length;
   const biased = terms.length > products;
-  const parts = `the ${many(products, "product")}${biased ? " and the bias" : ""}`;
+  const parts = `the ${counted(products, "product")}${biased ? " and the bias" : ""}`;
   const channel = busiest(terms, look.array(site.x).shape[0]);
   const w = look.array(site.w).shape;
   const place = placeOf(site.operation, [i, j], look.array(site.x).shape, w);
@@ -100,7 +100,7 @@ export function edges(look) {
       "How does a kernel respond to a uniform patch? Let all its values be 1: every product is then a weight, " +
         "and the output is the sum of the weights.",
       `This is kernel ${o} of ${site.layer}, whose positive and negative weights are the best balanced. The ` +
-        `magnitudes of its ${many(w.data.length / w.shape[0], "weight")} sum to ${roughNumber(sizes)}.`,
+        `magnitudes of its ${counted(w.data.length / w.shape[0], "weight")} sum to ${roughNumber(sizes)}.`,
     ],
     figures: Array.from({ length: w.shape[1] }, (_, c) =>
       look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, site.w, [o, c]),
@@ -131,8 +131,8 @@ export function channels(look) {
     choices: [],
     number: products,
     words: [
-      `${site.layer} does not read the image: it reads the ${many(maps, "map")} of ${site.x.split(".")[0]}. Each of ` +
-        `its ${many(shape[0], "kernel")} has ${shape[2]} × ${shape[3]} weights for every map it reads ` +
+      `${site.layer} does not read the image: it reads the ${counted(maps, "map")} of ${site.x.split(".")[0]}. Each of ` +
+        `its ${counted(shape[0], "kernel")} has ${shape[2]} × ${shape[3]} weights for every map it reads ` +
         `(${shape[1] === maps ? "all of them" : `${shape[1]} of them`}), and sums all products.`,
       "A kernel here can therefore respond to a combination: a vertical edge beside a horizontal one is a corner.",
     ],

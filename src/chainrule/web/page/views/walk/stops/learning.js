@@ -1,9 +1,8 @@
 /** Stops on the gradient and the update of one weight. */
-import { roughNumber } from "../../../numbers_brief.js";
+import { counted, roughNumber } from "../../../numbers_brief.js";
 import { gradientName } from "../../../engine/interpreter.js";
 import { named } from "../../../explain/naming.js";
 import { distinct, formatNumber } from "../../../explain/numbers.js";
-import { many } from "../look.js";
 import { choices } from "../stop.js";
 
 /**
@@ -58,9 +57,9 @@ export function gradient(look) {
     number: null,
     choices: answers,
     words: [
-      `${w} is one weight of a sliding kernel, so it was used at ${many(terms.length, "position")} of map ${c}. Each ` +
+      `${w} is one weight of a sliding kernel, so it was used at ${counted(terms.length, "position")} of map ${c}. Each ` +
         "position contributes the gradient of its output (dy) times the input under the weight (x). The gradient of " +
-        `the weight is the sum of these ${many(terms.length, "product")}.`,
+        `the weight is the sum of these ${counted(terms.length, "product")}.`,
       `${up.length} of them are positive and sum to ${total(up)}; ${down.length} are negative and ` +
         `sum to ${total(down)}; the others are 0, because dy or x is 0.`,
     ],

@@ -1,5 +1,5 @@
 /** The stop on the network's input. */
-import { roughNumber } from "../../../numbers_brief.js";
+import { roughNumber, whole } from "../../../numbers_brief.js";
 import { byteGain } from "../../../engine/trace.js";
 import { named } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
@@ -18,7 +18,7 @@ export function picture(look) {
   if (!found) return null;
   const [C, H, W] = shape;
   const ends = [offset, 255 * times + offset].sort((one, other) => one - other);
-  const numbers = `${C > 1 ? `${C} × ` : ""}${H} × ${W} = ${(C * H * W).toLocaleString("en")}`;
+  const numbers = `${C > 1 ? `${C} × ` : ""}${H} × ${W} = ${whole(C * H * W)}`;
   return {
     id: "picture",
     title: "What the network sees",

@@ -51,15 +51,18 @@ def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None
 
 TILES = {  # besides all called "tile"
     *(("add_row_products", "g"), ("store_pairs", "even"), ("store_pairs", "odd")),
-    *(("multiply_add", "times"), ("multiply_add", "plus")),
+    *(("multiply_add", "times"), ("multiply_add", "plus"), ("larger", "other")),
 }
 
 
 def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     """Return the type, and LLVM's, of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile" or (function, name) in TILES:
-        tile = vectors.Tile(FLOAT32, 2, 4 if name == "tile" or function == "multiply_add" else 1)
+        tile = vectors.Tile(FLOAT32, 2, 4 if name == "tile" or function in ("multiply_add", "larger") else 1)
         return tile, vectors.machine_type(tile)
+    if (function, name) == ("add_picked", "offsets"):
+        places = vectors.Places(4)
+        return places, vectors.machine_type(places)
     if kind is int:
         return INT64, ir.IntType(64)
     if kind is float:

@@ -1,6 +1,5 @@
 """Configuration of all tests."""
 
-import os
 import signal
 from collections.abc import Generator
 
@@ -13,12 +12,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _stand_in = engines.stand_in
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one more than there are processors, as many tests wait for a browser or for processes they started."""
-    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

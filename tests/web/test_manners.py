@@ -140,6 +140,9 @@ def test_nothing_moves_sideways_on_a_phone(opened: "Page", width: int) -> None:
     assert len(set(tops)) == len(tops)
 
 
+WHERE = "words => document.querySelector('.made-where-now').textContent.startsWith(words)"
+
+
 def test_the_lecture_hall(opened: "Page") -> None:
     opened.set_viewport_size({"width": 1920, "height": 1080})
     went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
@@ -153,9 +156,9 @@ def test_the_lecture_hall(opened: "Page") -> None:
     assert opened.evaluate(SMALLEST) >= 18
     for done in (1, 2):
         opened.keyboard.press("PageDown")
-        assert opened.locator(".made-where-now").inner_text().startswith(f"{done} of ")
+        opened.wait_for_function(WHERE, arg=f"{done} of ")
     opened.keyboard.press("PageUp")
-    assert opened.locator(".made-where-now").inner_text().startswith("1 of ")
+    opened.wait_for_function(WHERE, arg="1 of ")
     went(opened, "#/walk/2?hall", ".stop")
     opened.keyboard.press("PageDown")
     opened.wait_for_function("location.hash.startsWith('#/walk/3')")

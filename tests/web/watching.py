@@ -1,4 +1,4 @@
-"""Unreported errors of a page: exceptions in its scripts, and console messages."""
+"""Pages in tests: how long they may take, and their unreported errors: exceptions in scripts, and console messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Error, Page
 
 
+PATIENCE = 120_000  # milliseconds: a busy machine may take many seconds to open a page
+
+
 @contextmanager
 def watched(page: "Page") -> Iterator["Page"]:
-    """Yield the page; at the end, fail if an error was unreported."""
+    """Yield the page, patient with a busy machine; at the end, fail if an error was unreported."""
+    page.set_default_timeout(PATIENCE)
     wrong: list[str] = []
 
     def threw(error: "Error") -> None:

@@ -59,6 +59,8 @@ def compare(case: Case, found: list[Array]) -> None:
     arrays: Any = case.arrays
     if case.kernel == "batch_norm_backward":
         expected = _norm_gradients(case)
+    elif case.kernel == "place":
+        expected = [_placed(case, found[0])]
     elif KERNELS[case.kernel].part_of:
         expected = norm_parts.expected(case.kernel, arrays, case.attributes)
     elif case.joined.get("scaled"):
@@ -82,6 +84,22 @@ def compare(case: Case, found: list[Array]) -> None:
         scale = max(1.0, float(np.abs(wanted).max(initial=0)))
         atol = 0 if result.dtype.kind == "i" else TOLERANCE * np.finfo(result.dtype).eps * scale
         np.testing.assert_allclose(result, wanted, rtol=0, atol=atol, err_msg=str(case))
+
+
+def _placed(case: Case, result: Array) -> Array:
+    """Return a result of which the part that is written, and nothing else, is no longer what fresh memory holds."""
+    (x,) = (np.asarray(array) for array in case.arrays)
+    expected, axis, offset = np.full_like(result, np.nan), case.attributes["axis"] + 1, case.attributes["offset"]
+    part = np.moveaxis(expected, axis, 0)[offset : offset + x.shape[axis]]
+    rows, channels = (
+        slice(case.attributes.get(first, 0), None if (end := case.attributes.get(last, -1)) < 0 else end)
+        for first, last in (("first", "last"), ("lowest", "highest"))
+    )
+    if "last" in case.attributes:  # rows and channels of images
+        part[channels, :, rows] = np.moveaxis(x, axis, 0)[channels, :, rows]
+    else:
+        part[...] = np.moveaxis(x, axis, 0)
+    return expected
 
 
 def _norm_gradients(case: Case) -> list[Array]:

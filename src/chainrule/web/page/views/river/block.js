@@ -4,6 +4,7 @@ import { button, createElement } from "../../elements.js";
 import { text, unravel } from "../../engine/tensor.js";
 import { named } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
+import { inHall } from "../../hall.js";
 import { scaleOf } from "../../style/scale.js";
 import { move } from "./keyboard.js";
 import { NUMBERS_FROM, paint, powerOf } from "./paint.js";
@@ -200,8 +201,10 @@ export class Block {
     if (!this.tiling) return false;
     const here = this.#cursorHere();
     if (key === "Enter" || key === " ") this.river.choose(this, here);
-    else if (key === "PageUp" || key === "PageDown") this.#turnKey(key === "PageUp" ? -1 : 1);
-    else {
+    else if (key === "PageUp" || key === "PageDown") {
+      if (inHall()) return false; // a presenter's clicker turns the page
+      this.#turnKey(key === "PageUp" ? -1 : 1);
+    } else {
       const next = move(this.tiling, here, key, this.planes?.gap ?? 0);
       if (next === null) return false;
       this.#go(next);

@@ -149,7 +149,8 @@ def test_the_lecture_hall(opened: "Page") -> None:
     opened.keyboard.press("l")
     opened.wait_for_selector("html[data-hall]")
     assert opened.evaluate(SMALLEST) >= 18
-    opened.locator("#river canvas[data-tensor='conv1.y']").first.focus()  # a map with the focus leaves these keys to the hall
+    # A map with the focus leaves these keys to the hall.
+    opened.locator("#river canvas[data-tensor='conv1.y']").first.focus()
     opened.keyboard.press("PageDown")
     opened.wait_for_selector(".river-track[data-phase=backward]")
     assert "hall" in opened.url

@@ -7,27 +7,48 @@ from networks.test_networks import plans_of
 
 import chainrule as cr
 from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.engines.numba.memory import place_of
 from chainrule.engines.numba.segments import tensors_of
+
+MOST = 1 << 20  # entries of the largest array
 
 
 @pytest.mark.parametrize("number", range(30))
 def test_no_operation_overwrites_what_is_read_later(number: int) -> None:
-    """Follow a program with one sample: what each operation reads was last written under the same name."""
+    """Follow a program with one sample: each operation reads what it would if every array had memory of its own."""
     for writer in plans_of(draw_network(7, number)):
-        own: dict[str, np.ndarray] = {}
-        names: list[str] = []
+        shared: dict[str, np.ndarray] = {}
+        apart: dict[str, np.ndarray] = {}
+        written = 0
         later = tensors_of(writer.plan.deferred) + tensors_of(writer.deferred_gradients)
         for reads, writes in [(o.reads, o.writes) for o in writer.plan.operations] + [(tuple(later), ())]:
             for tensor in (*reads, *writes):
                 if tensor is None or tensor.storage not in writer.memory.offsets:
                     continue
                 room, first = writer.memory.offsets[tensor.storage]
-                held = own.setdefault(room, np.full(writer.memory.sizes[room], -1))[first : first + tensor.size]
+                held = shared.setdefault(room, np.full(writer.memory.sizes[room], -1))[first : first + tensor.size]
+                whole, before = place_of(tensor.storage, writer.parts)
+                own = apart.setdefault(whole, np.full(MOST, -1))[before : before + tensor.size]
                 if tensor in writes:
-                    names.append(tensor.storage)
-                    held[:] = len(names) - 1
+                    held[:] = own[:] = np.arange(written, written + tensor.size)
+                    written += tensor.size
                 else:
-                    assert {names[k] for k in set(held.tolist())} == {tensor.storage}
+                    assert own.min() >= 0
+                    assert (held == own).all()
+
+
+def test_parts_of_a_concatenation_are_written_where_they_belong() -> None:
+    """Concatenate within concatenations, an array twice, and one that another layer reads too."""
+    x = cr.Input((3, 8, 8))
+    a, b = cr.Conv2D(4, 3, padding="same")(x), cr.Conv2D(5, 1)(x)
+    inner = cr.Concatenate()(a, b)
+    outer = cr.Concatenate()(inner, cr.Conv2D(2, 1)(inner), x, a)
+    model = cr.Graph(x, cr.Conv2D(3, 1)(outer), engine="numba", seed=3)
+    writer = ProgramWriter(model.plan(), model.layout, "float32", intra_sample=True)
+    assert len(writer.parts) == 4  # a and b in inner; inner and the new one in outer
+    assert [each.name for each in writer.plan.operations].count("place") == 2  # x, and a for the second time
+    plain = ProgramWriter(model.plan(), model.layout, "float32")
+    assert [each.name for each in plain.plan.operations].count("place") == 6
 
 
 def test_inference_needs_two_neighbouring_arrays_at_a_time() -> None:

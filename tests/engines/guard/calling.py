@@ -91,14 +91,7 @@ def _placed(case: Case, result: Array) -> Array:
     (x,) = (np.asarray(array) for array in case.arrays)
     expected, axis, offset = np.full_like(result, np.nan), case.attributes["axis"] + 1, case.attributes["offset"]
     part = np.moveaxis(expected, axis, 0)[offset : offset + x.shape[axis]]
-    rows, channels = (
-        slice(case.attributes.get(first, 0), None if (end := case.attributes.get(last, -1)) < 0 else end)
-        for first, last in (("first", "last"), ("lowest", "highest"))
-    )
-    if "last" in case.attributes:  # rows and channels of images
-        part[channels, :, rows] = np.moveaxis(x, axis, 0)[channels, :, rows]
-    else:
-        part[...] = np.moveaxis(x, axis, 0)
+    part[...] = np.moveaxis(x, axis, 0)
     return expected
 
 

@@ -192,10 +192,6 @@ def repeats(draw: Draw, some: Any) -> dict[str, tuple[tuple[Array, ...], dict[st
     axis = whole(draw, 0, 2)
     part, offset, rest = [count, channels, *size], whole(draw, 0, 3), whole(draw, 0, 3)
     spot = {"axis": axis, "offset": offset, "whole": offset + part[axis + 1] + rest}
-    if axis == 0 and len(part) == 4 and draw.integers(2):  # what one of several threads writes
-        first, lowest = whole(draw, 0, part[2]), whole(draw, 0, part[1])
-        spot |= {"first": first, "last": whole(draw, first, part[2])}
-        spot |= {"lowest": lowest, "highest": whole(draw, lowest, part[1])}
     return {
         "expand_positions": ((some(count, channels),), {"size": (size[0], size[1])}),
         "expand_positions_dx": ((some(count, channels, *size),), {}),

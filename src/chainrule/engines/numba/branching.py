@@ -1,28 +1,29 @@
 """Branches in a compiled plan: kernels of a fixed number of arrays, and no passes over memory that only copy."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
+from typing import NamedTuple
 
 from chainrule.engines.numba.registry import KERNELS, PARTWISE
+from chainrule.engines.numba.segments import tensors_of
 from chainrule.plan import Operation, Plan, Tensor
 
 
 def follow_branches(plan: Plan) -> Plan:
     """Return the plan of the same results by kernels of a fixed number of arrays.
 
-    - An operation of any number of arrays becomes one for each of them, which writes its part of the result: just
-      after the part was made, if nothing else reads it, so that a thread goes on to it with what it has in its cache.
+    - An operation of any number of arrays becomes one for each of them, which writes its part of the result.
     - What reads a result that is another array unchanged reads that array.
     - The parts of a parameter's gradient, where layers share it, are one array, to which each kernel adds its own.
     """
-    forward = _early_parts([each for operation in plan.forward for each in _partwise(operation)], plan)
+    forward = tuple(each for operation in plan.forward for each in _partwise(operation))
     operations = [each for operation in plan.backward for each in _partwise(operation)]
     names = _storages(operations)
     backward = tuple(
         _renamed(each, names) for each in operations if each.writes[0].storage not in names or not _passes(each)
     )
-    return replace(plan, forward=tuple(forward), backward=backward)
+    return replace(plan, forward=forward, backward=backward)
 
 
 def _partwise(operation: Operation) -> Iterator[Operation]:
@@ -37,20 +38,42 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
         yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
 
 
-def _early_parts(operations: list[Operation], plan: Plan) -> list[Operation]:
-    """Return operations in an order in which parts that nothing else reads are written as soon as they are made."""
-    others = Counter(tensor.storage for each in (*plan.backward, *plan.deferred) for tensor in each.reads if tensor)
-    read = others + Counter(tensor.storage for each in operations for tensor in each.reads if tensor is not None)
-    found, after = list[Operation](), dict[str, int]()
-    for operation in operations:
-        source = operation.reads[0]
-        is_part = source is not None and not operation.call and KERNELS[operation.name].by_part
-        made = after.get(source.storage) if source is not None and is_part and read[source.storage] == 1 else None
-        place = len(found) if made is None else made + 1
-        found.insert(place, operation)
-        after = {name: number + (number >= place) for name, number in after.items()}
-        after |= {tensor.storage: place for tensor in operation.writes}
-    return found
+class Part(NamedTuple):
+    """Where an array lies that is a part of a larger one: the storage of that, and the entries before."""
+
+    whole: str
+    before: int
+
+
+def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, Part]]:
+    """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
+
+    Channels of one sample lie one after the other, so what makes a part can write it where it belongs. `given` storages
+    are arguments of the program: a copy from or to one of them stays, and the second copy of an array.
+    """
+    sizes: dict[str, set[int]] = {}
+    makers: dict[str, list[str]] = {}
+    for operation in plan.operations:
+        for tensor in tensors_of([operation]):
+            sizes.setdefault(tensor.storage, set()).add(tensor.size)
+        for tensor in operation.writes:
+            makers.setdefault(tensor.storage, []).append(operation.name)
+
+    def lies_in(part: Tensor, whole: Tensor) -> bool:
+        made = makers.get(part.storage, [])
+        once = len(made) == 1 or {*made} == {"place"}
+        whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
+        return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & given
+
+    forward, parts = list[Operation](), dict[str, Part]()
+    for operation in plan.forward:
+        part, whole = next(iter(operation.reads), None), operation.writes[0]
+        if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):
+            channel = whole.size // operation.attributes["whole"]
+            parts[part.storage] = Part(whole.storage, operation.attributes["offset"] * channel)
+        else:
+            forward.append(operation)
+    return replace(plan, forward=tuple(forward)), parts
 
 
 def _passes(operation: Operation) -> bool:

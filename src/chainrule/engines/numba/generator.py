@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines.numba.branching import Part, write_parts
 from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
@@ -44,7 +45,9 @@ class ProgramWriter:
 
     layout        name of a parameter or running statistic → its range in its flat buffer
     dtype         float32 or float64
-    intra_sample  for fewer samples than threads: the threads share large layers, and one does the rest
+    intra_sample  for one sample: the threads share its large layers, and one does the rest
+
+    `parts`: arrays of one sample that lie in a concatenation, and where.
     """
 
     def __init__(
@@ -52,22 +55,24 @@ class ProgramWriter:
     ) -> None:
         plan = divide_norms(rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample))
         check_plan(plan, np.dtype(dtype).itemsize)
-        self.plan = plan = flatten(plan)
+        plan = flatten(plan)
+        ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
+        self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
+        if plan.weights is not None:
+            self._given[plan.weights.storage] = "weights"
+        plan, self.parts = write_parts(plan, self._given.keys()) if intra_sample else (plan, dict[str, Part]())
+        self.plan = plan
         self._intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
         self.dtype = dtype
         self.segments = segments(plan.operations, np.dtype(dtype).itemsize)
         self.stages = stages_of(plan, self.segments)
         self._layout = layout
-        ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if self.training else [("y", plan.output)]
-        self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
-        if plan.weights is not None:
-            self._given[plan.weights.storage] = "weights"
         self.memory = self._assign()
 
     def _assign(self) -> MemoryPlan:
         later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
-        return plan_memory(self.segments, self._given, {tensor.storage for tensor in later})
+        return plan_memory(self.segments, self._given, {tensor.storage for tensor in later}, self.parts)
 
     @property
     def data(self) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ the cache, and the more often is a result written where the cache still holds wh
 no more than two arrays are needed at any time; in training a gradient lives from one operation to the next.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from chainrule.engines.numba.branching import Part
 from chainrule.engines.numba.segments import Segment, tensors_of
 from chainrule.placement import Placed, place
 
@@ -33,41 +35,66 @@ class _Array(Placed):
     workspace: str = ""
 
 
-def plan_memory(segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str]) -> MemoryPlan:
+def plan_memory(
+    segments: Sequence[Segment],
+    given: Iterable[str],
+    kept: Iterable[str],
+    parts: Mapping[str, Part] = MappingProxyType({}),
+) -> MemoryPlan:
     """Return where the tensors of a program lie.
 
     given  storages that are arguments of the program
     kept   storages that are read after it
+    parts  storages that lie in others
 
     A tensor that one segment of scope "sample" touches lies in the workspace of a thread, for one block, and its time
     is counted in operations. Any other holds the whole batch, and its time is counted in segments: threads go through
     one at their own pace.
     """
     kept, memory = set(kept), MemoryPlan()
-    arrays, end = _arrays(segments, set(given)), sum(len(segment.operations) for segment in segments)
+    arrays, end = _arrays(segments, set(given), parts), sum(len(segment.operations) for segment in segments)
     for name in WORKSPACES:
         found = [array for array in arrays if array.workspace == name]
         for array in found:
             array.last = end if array.storage in kept else array.last
         memory.sizes[name] = place(found)
         memory.offsets |= {array.storage: (name, array.offset) for array in found}
+    for storage in parts:
+        whole, before = place_of(storage, parts)
+        name, offset = memory.offsets[whole]
+        memory.offsets[storage] = (name, offset + before)
     return memory
 
 
-def _arrays(segments: Sequence[Segment], given: set[str]) -> list[_Array]:
-    """Return the arrays of all tensors that are not given, with their workspaces and times."""
+def place_of(storage: str, parts: Mapping[str, Part]) -> Part:
+    """Return the array that a storage lies in which lies in no other, and the entries before it there."""
+    before = 0
+    while storage in parts:
+        before += parts[storage].before
+        storage = parts[storage].whole
+    return Part(storage, before)
+
+
+def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Part]) -> list[_Array]:
+    """Return the arrays of all tensors that are not given and lie in no other, with their workspaces and times.
+
+    One that has parts is needed as long as any of them, and holds the whole batch.
+    """
     users, arrays, time = _users(segments), dict[str, _Array](), 0
+    joined = {place_of(storage, parts).whole for storage in parts}
     for number, segment in enumerate(segments):
         for operation in segment.operations:
             time += 1
             for tensor in tensors_of([operation]):
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in given:
                     continue
-                alone = len(users[tensor.storage]) == 1 and segment.scope == "sample" and not segment.wide
+                storage = place_of(tensor.storage, parts).whole
+                alone = len(users[storage]) == 1 and segment.scope == "sample" and not segment.wide
+                alone = alone and storage not in joined
                 name = ("" if alone else "batch_") + ("indices" if tensor.integer else "work")
                 now = time if alone else number
-                new = _Array(tensor.storage, tensor.size, now, now, workspace=name)
-                arrays.setdefault(tensor.storage, new).last = now
+                array = arrays.setdefault(storage, _Array(storage, tensor.size, now, now, workspace=name))
+                array.size, array.last = max(array.size, tensor.size), now
     return list(arrays.values())
 
 

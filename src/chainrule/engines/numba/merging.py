@@ -98,41 +98,29 @@ def expand_channels_dx(dy, dx):
             target[p] += source[p]
 
 
-def _is_by_channel(given: Attributes) -> bool:
-    """Return whether channels are put side by side."""
-    return given["axis"] == 0
-
-
 def _whole(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return the shape of the concatenation, of which one part is read."""
     x, axis = arrays[0].shape, given["axis"] + 1
     return [(*x[:axis], given["whole"], *x[axis + 1 :])]
 
 
-@operation(
-    _whole, joins=("concatenate",), by_row=("first", "last"), by_channel=("lowest", "highest"), by_part=_is_by_channel
-)
+@operation(_whole, joins=("concatenate",))
 @kernel
-def place(x, y, axis=0, offset=0, whole=0, first=0, last=-1, lowest=0, highest=-1):
-    """Write x into y from an offset on, along an axis of a sample; `whole`: the size of y there.
-
-    first, last      rows of x that are written, if its samples are images; −1: all
-    lowest, highest  channels that are
-    """
+def place(x, y, axis=0, offset=0, whole=0):
+    """Write x into y from an offset on, along an axis of a sample; `whole`: the size of y there."""
     outer, inner = x.shape[0], 1
     for each in range(axis):
         outer *= x.shape[each + 1]
     for each in range(axis + 2, x.ndim):
         inner *= x.shape[each]
-    source, result, size = x.reshape(x.size), y.reshape(y.size), x.shape[axis + 1]
-    across = x.shape[x.ndim - 1]
-    low, high = (first * across, last * across) if last >= 0 else (0, inner)
+    length = inner * x.shape[axis + 1]
+    source, result = x.reshape(x.size), y.reshape(y.size)
     for row in range(outer):
-        for c in range(lowest, size if highest < 0 else highest):
-            found, given = (row * whole + offset + c) * inner, (row * size + c) * inner
-            target, part = result[found + low : found + high], source[given + low : given + high]
-            for p in range(high - low):
-                target[p] = part[p]
+        begin = (row * whole + offset) * inner
+        target = result[begin : begin + length]
+        part = source[row * length : (row + 1) * length]
+        for p in range(length):
+            target[p] = part[p]
 
 
 @partwise("place")

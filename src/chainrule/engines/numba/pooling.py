@@ -16,6 +16,7 @@ from chainrule.shapes import Padding, Pair, output_size
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
+TOGETHER = 8  # rows of windows whose largest cells are found together
 
 
 def pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
@@ -123,60 +124,70 @@ def largest_cells(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (
     """Find the largest cell of each window, without its offset: of the cells below one another first, then of those.
 
     Whole vectors are read and written where arrays are long enough: what is beyond the end of a row is overwritten.
+    Some rows take each step together: a vector that is read across two that were just written waits for them.
     """
     vector, channels = WIDTH // x.itemsize, x.shape[0] * x.shape[1]
     (height, width), (rows, cells), before = x.shape[2:], y.shape[2:], padding[1][0]
     size = max(before + width, (cells - 1) * stride[1] + window[1]) + 3 * vector
-    below, halves = np.empty(size, x.dtype), np.empty(2 * size, x.dtype)
+    below, halves = np.empty(TOGETHER * size, x.dtype), np.empty(2 * TOGETHER * size, x.dtype)
     below[:] = -np.inf
+    least = load(below, 0, 0, 1, 1)
     flat, results = x.reshape(x.size), y.reshape(y.size)
     for c in range(channels):
-        for i in range(rows):
-            top = i * stride[0] - padding[0][0]
-            first, last = (c * height + max(top, 0)) * width, (c * height + min(top + window[0], height)) * width
-            if last + vector <= flat.size:
-                for k in range(0, width, vector):
-                    tile = load(flat, first + k, 0, 1, 1)
-                    for place in range(first + width + k, last, width):
-                        tile = larger(tile, load(flat, place, 0, 1, 1))
-                    store(tile, below, before + k, 0)
-                for k in range(before + width, size):
-                    below[k] = -np.inf
-            else:
-                for k in range(0, width, vector):
-                    tile = load_part(flat, first + k, width - k)
-                    for place in range(first + width + k, last, width):
-                        tile = larger(tile, load_part(flat, place, width - k))
-                    store_part(tile, below, before + k, width - k)
-            _largest_side_by_side(below, size, halves, results, (c * rows + i) * cells, cells, window[1], stride[1])
+        for begin in range(0, rows, TOGETHER):
+            some = min(TOGETHER, rows - begin)
+            for i in range(some):
+                top, row = (begin + i) * stride[0] - padding[0][0], i * size + before
+                first, last = (c * height + max(top, 0)) * width, (c * height + min(top + window[0], height)) * width
+                if last + vector <= flat.size:
+                    for k in range(0, width, vector):
+                        tile = load(flat, first + k, 0, 1, 1)
+                        for place in range(first + width + k, last, width):
+                            tile = larger(tile, load(flat, place, 0, 1, 1))
+                        store(tile, below, row + k, 0)
+                    store(least, below, row + width, 0)
+                else:
+                    for k in range(0, width, vector):
+                        tile = load_part(flat, first + k, width - k)
+                        for place in range(first + width + k, last, width):
+                            tile = larger(tile, load_part(flat, place, width - k))
+                        store_part(tile, below, row + k, width - k)
+            found = (c * rows + begin) * cells
+            _largest_side_by_side(below, size, halves, results, found, (some, cells), window[1], stride[1])
 
 
 @inlined
-def _largest_side_by_side(below, size, halves, results, found, cells, window, step):
-    """Write the largest of the values that each of a row of windows holds, `step` entries from one to the next."""
-    vector = WIDTH // below.itemsize
+def _largest_side_by_side(below, size, halves, results, found, shape, window, step):
+    """Write the largest of the values that each window of some rows holds, `step` entries from one to the next."""
+    vector, (rows, cells) = WIDTH // below.itemsize, shape
     if step > 2:
-        for j in range(cells):
-            most = below[j * step]
-            for k in range(j * step + 1, j * step + window):
-                value = below[k]
-                most = value if value > most or value != value else most
-            results[found + j] = most
+        for i in range(rows):
+            for j in range(cells):
+                first = i * size + j * step
+                most = below[first]
+                for k in range(first + 1, first + window):
+                    value = below[k]
+                    most = value if value > most or value != value else most
+                results[found + i * cells + j] = most
         return
+    odd = rows * size
     if step == 2:
-        for j in range(0, cells + window // 2, vector):
-            split_pairs(below, 2 * j, 2 * vector, halves, j, size + j)
-    for j in range(0, cells, vector):
-        tile = load(halves if step == 2 else below, j, 0, 1, 1)
-        for u in range(1, window):
-            if step == 1:
-                tile = larger(tile, load(below, j + u, 0, 1, 1))
+        for i in range(rows):
+            for j in range(i * size, i * size + cells + window // 2, vector):
+                split_pairs(below, 2 * j - i * size, 2 * vector, halves, j, odd + j)
+    for i in range(rows):
+        for j in range(0, cells, vector):
+            begin, place = i * size + j, found + i * cells + j
+            tile = load(halves if step == 2 else below, begin, 0, 1, 1)
+            for u in range(1, window):
+                if step == 1:
+                    tile = larger(tile, load(below, begin + u, 0, 1, 1))
+                else:
+                    tile = larger(tile, load(halves, u % 2 * odd + begin + u // 2, 0, 1, 1))
+            if place + vector <= results.size:
+                store(tile, results, place, 0)
             else:
-                tile = larger(tile, load(halves, u % 2 * size + j + u // 2, 0, 1, 1))
-        if found + j + vector <= results.size:
-            store(tile, results, found + j, 0)
-        else:
-            store_part(tile, results, found + j, cells - j)
+                store_part(tile, results, place, cells - j)
 
 
 @operation(spread, integers=("winner",))

@@ -64,7 +64,7 @@ class Program:
         self._buffers = buffers
         self._threads = threads
         self._intra_sample = intra_sample
-        self._small_batch: Program | None = None  # for fewer samples than threads, if they are worth sharing
+        self._small_batch: Program | None = None  # for one sample after the other, if there are fewer than threads
         self._shared = not intra_sample and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
@@ -96,7 +96,9 @@ class Program:
             self._small_batch = self._small_batch or Program(
                 self._plan, self._layout, self._buffers, self._threads, intra_sample=True
             )
-            return self._small_batch.forward(x)
+            if len(x) == 1:
+                return self._small_batch.forward(x)
+            return np.concatenate([self._small_batch.forward(x[s : s + 1]).copy() for s in range(len(x))])
         self._run((x,), 0, 0)
         return self._results["y"]
 

@@ -103,8 +103,6 @@ class KernelEntry:
     by_channel     a channel of the result depends on the same channel of the first array read only (one group each):
                    the names of the arguments that take the first channel, and the one after the last
     by_row         the same of rows
-    by_part        whether, with these attributes, the result is a larger array, of whose part that the first array
-                   read becomes the arguments of by_channel and by_row tell the channels and rows
     shared_from    work for one sample from which on threads share it (see rewriting.py); None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
@@ -134,7 +132,6 @@ class KernelEntry:
     picks: bool = False
     by_channel: tuple[str, ...] = ()
     by_row: tuple[str, ...] = ()
-    by_part: Callable[[Attributes], bool] | None = None
     shared_from: int | None = None
     replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True

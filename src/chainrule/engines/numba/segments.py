@@ -61,7 +61,7 @@ def shared_runs(
         on = before is not None and may_follow(operation) and _goes_on(before, operation, rows=rows)
         yield operation, on
         if on:
-            before = None if KERNELS[operation.name].by_part else operation
+            before = operation
         elif is_shared(operation) and KERNELS[operation.name].piece is None:
             before, rows = operation, sharing(operation, itemsize).axis == 1
         else:
@@ -72,8 +72,6 @@ def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:
     """Return whether a thread can go on to an operation with those channels, or rows, of the result before it."""
     facts, channels = KERNELS[operation.name], before.writes[0].shape[0]
     x, y = operation.reads[0], operation.writes[0]
-    if facts.by_part and x is not None and x == before.writes[0]:
-        return len(x.shape) == 3 and facts.by_part(operation.attributes)
     if x != before.writes[0] or y.shape[0] != channels:
         return False
     if rows:

@@ -77,10 +77,10 @@ def transpose_matrix(given, rows, columns, transposed):
             for c in range(columns):
                 y[begin + c * along + r] = x[start + r * step + c]
     elif rows >= lanes and columns >= lanes:
-        for i in range(0, rows, lanes):
-            r = min(i, rows - lanes)
-            for j in range(0, columns, lanes):
-                c = min(j, columns - lanes)
+        for j in range(0, columns, lanes):
+            c = min(j, columns - lanes)
+            for i in range(0, rows, lanes):
+                r = min(i, rows - lanes)
                 transpose(x, start + r * step + c, step, y, begin + c * along + r, along)
     else:
         block, other = np.zeros(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
 
-from chainrule.engines.numba import layout, toolchain
+from chainrule.engines.numba import toolchain
 from chainrule.engines.numba.toolchain import emitting, linking, loading, machine
 
 MARK = """
@@ -115,7 +115,7 @@ CLEAR = "updates.clear float64"
 @toolchain.kernel
 def allocating(found: np.ndarray, size: int) -> None:
     """Copy what was allocated to the result."""
-    made = layout.aligned_zeros(size, found)
+    made = np.zeros(size)
     for k in range(found.size):
         found[k] = made[k]
 
@@ -168,23 +168,6 @@ def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
     run(room, rows, *numbers)
     assert rows[0, 0] == 0
     assert rows.sum() == 7
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_aligned_zeros_begin_with_a_line_of_the_cache(dtype: str) -> None:
-    @toolchain.kernel
-    def made(size: int, like: np.ndarray, found: np.ndarray) -> None:
-        room = layout.aligned_zeros(size, like)
-        found[0] = room.size
-        found[1] = room.ctypes.data % layout.CACHE_LINE
-        for number in room:
-            found[2] += abs(number)
-
-    for size in (1, 17, 1000):
-        found = np.zeros(3)
-        made(size, np.zeros(1, dtype), found)
-        assert found[0] >= size
-        assert not found[1:].any()
 
 
 def test_machine_code_is_that_of_this_processor() -> None:

@@ -21,7 +21,6 @@ from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, 
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
-    aligned_zeros,
     backward_taps,
     buffer_size,
     conflict_free_stride,
@@ -236,7 +235,7 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     samples_per_block = max(1, min(x.shape[0], PRODUCTS_IN_REGISTERS // length))
     last = (samples_per_block - 1) * image + (groups - 1) * dw.shape[1] * phases
     rows = np.zeros(buffer_size(samples_per_block * image, last, offsets, size), x.dtype)
-    upstream = aligned_zeros((samples_per_block - 1) * upstream_stride + (dy.shape[1] + BROAD) * size, x)
+    upstream = np.zeros((samples_per_block - 1) * upstream_stride + (dy.shape[1] + BROAD) * size, x.dtype)
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - first)

@@ -18,7 +18,6 @@ from chainrule.engines.numba.filling import filters_fit_dw, taps_fit_dw
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
-    aligned_zeros,
     buffer_size,
     copy_rows,
     correlate_dw_shape,
@@ -67,7 +66,7 @@ def _gradient_by_taps(x, dy, dw, groups, slide):
     size, cells = (length + lanes - 1) // lanes * lanes, ins * laid.plane * stride[0] * stride[1]
     block = groups_per_block(groups, cells + outs * size, x.itemsize)
     rows = np.zeros(buffer_size(block * cells, (block - 1) * cells, found, size), x.dtype)
-    upstream = aligned_zeros(block * outs * size, x)
+    upstream = np.zeros(block * outs * size, x.dtype)
     vectors = np.empty(block * outs * offsets.size * lanes, x.dtype)
     gradient, sums = dw.reshape(dw.size), np.empty((TAPS + lanes - 1) // lanes * lanes, x.dtype)
     for g in range(0, groups, block):

@@ -103,14 +103,6 @@ def buffer_size(cells, start, taps, length):
     return max(cells, start + furthest + length)
 
 
-@inlined
-def aligned_zeros(size, like):
-    """Return zeros that begin with a line of the cache: a vector that lies in two lines takes as long as two."""
-    zeros = np.zeros(size + CACHE_LINE // like.itemsize, like.dtype)
-    first = -zeros.ctypes.data % CACHE_LINE // like.itemsize
-    return zeros[first : first + size]
-
-
 @kernel
 def forward_taps(shape, frame, slide):
     """Return how far ahead of its output the cell under each weight (c, u, v) of a filter lies in the rows."""

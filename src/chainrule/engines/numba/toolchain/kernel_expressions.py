@@ -13,7 +13,6 @@ from chainrule.engines.numba.toolchain import by_hand
 from chainrule.engines.numba.toolchain.kernel_functions import KernelFunctions, Method
 from chainrule.engines.numba.toolchain.kernel_values import (
     BOOL,
-    INT64,
     WHOLE,
     KernelArray,
     KernelNumber,
@@ -184,13 +183,9 @@ class KernelExpressions(KernelFunctions):
             }.get(name)
             if name == "size":
                 return self.product(value.shape)
-            if name in ("ctypes", "data"):
-                return _Data(value) if name == "ctypes" else None
             if found is None:
                 return Method(value, name)
             return found
-        if isinstance(value, _Data) and name == "data":
-            return KernelNumber(INT64, self.builder.ptrtoint(value.array.pointer, WHOLE))
         if isinstance(value, Kind):
             return {"type": value, "itemsize": value.bitwidth // 8}[name]
         if isinstance(value, KernelNumber | TileValue):
@@ -255,10 +250,3 @@ class KernelExpressions(KernelFunctions):
         if found is NotImplemented:
             raise Unsupported(ast.unparse(node))
         return found
-
-
-class _Data:
-    """The attribute `ctypes` of an array."""
-
-    def __init__(self, array: KernelArray) -> None:
-        self.array = array

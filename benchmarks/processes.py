@@ -74,12 +74,14 @@ class Process:
 def environment(threads: int, **more: str) -> dict[str, str]:
     """Return the environment of a timed process, with the number of threads for every library that reads `THREADS`.
 
-    It lets the process import this package from any folder, makes the progress bar draw as in a terminal, and keeps
-    PyTorch's compiler from starting idle worker processes.
+    It lets the process import this package from any folder, makes the progress bar draw as in a terminal, keeps
+    PyTorch's compiler from starting idle worker processes, and has Python keep its bytecode, as pip does on installing:
+    otherwise every process would compile our sources anew.
     """
     own = {name: str(threads) for name in THREADS}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     own |= {"FORCE_COLOR": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUTF8": "1"}
+    own["PYTHONDONTWRITEBYTECODE"] = ""
     return {**os.environ, **own, **more}
 
 

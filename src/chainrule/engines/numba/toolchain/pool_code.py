@@ -27,6 +27,8 @@ THREADS = TURN + LINE  # the words of each thread begin here: its range of turns
 ASLEEP, OWN_LOCK, OF_THREAD = LINE, LINE + 1, 2 * LINE
 LEFT = 20
 OUTSIDE = ("PyThread_acquire_lock", "PyThread_release_lock")
+YIELD = "chainrule_yield"  # by which a thread lets others run that have no processor, if there are any
+YIELDS = 10_000  # how often a waiting thread does, some milliseconds, before it sleeps
 PAUSES = {"x86_64": "llvm.x86.sse2.pause", "i686": "llvm.x86.sse2.pause"}  # what a waiting thread tells its processor
 
 
@@ -38,6 +40,7 @@ def emit_pool(processor: str) -> str:
     nothing, address = ir.VoidType(), pointer_to(ir.IntType(8))
     ir.Function(module, ir.FunctionType(HALF, [address, HALF]), "PyThread_acquire_lock")
     ir.Function(module, ir.FunctionType(nothing, [address]), "PyThread_release_lock")
+    ir.Function(module, ir.FunctionType(HALF, []), YIELD)
     if processor in PAUSES:
         ir.Function(module, ir.FunctionType(nothing, []), PAUSES[processor])
     emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 4, _share_out), ("work", 1, _work))
@@ -89,7 +92,7 @@ class _Emitter:
                 self.lock("PyThread_release_lock", pool, lock)
 
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
-        """Wait until a word compares so with a value: awake for a time, then asleep until `wake`."""
+        """Wait until a word compares so with a value: awake, then letting others run, then asleep until `wake`."""
         again, asleep, end = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
         spins = self.load(pool, SPINS)
@@ -100,10 +103,14 @@ class _Emitter:
         count.add_incoming(WHOLE(0), entry)
         with b.if_then(self.is_(reached[0], self.load(pool, word), reached[1])):
             b.branch(end)
-        self.pause()
+        with b.if_else(self.is_("<", count, spins)) as (awake, generous):
+            with awake:
+                self.pause()
+            with generous:
+                b.call(self._function.module.globals[YIELD], [])
         more = b.add(count, WHOLE(1))
         count.add_incoming(more, b.block)
-        b.cbranch(self.is_("<", more, spins), again, asleep)
+        b.cbranch(self.is_("<", more, b.add(spins, WHOLE(YIELDS))), again, asleep)
         b.position_at_end(asleep)
         self.change("xchg", pool, flag, 1)
         # Who changes the word reads the flag afterwards: either it is seen here, or the flag is seen there.

@@ -1,8 +1,10 @@
 """Worker threads that share a program's loops (`pool_code`), and the locks that a fork must not copy while held.
 
 Threads are started, and sleep, by functions of CPython that need no interpreter. A waiting thread spins for `SPIN`
-microseconds first: waking it takes longer than most loops of a program. Where no thread can be started, the one that
-runs a program does all turns itself, with the same results. Threads do not survive a fork: the child starts its own.
+seconds first: waking it takes longer than most loops of a program. Then it lets other threads run for some
+milliseconds, and only then it sleeps: a virtual machine gives a processor away that sleeps, and may wait long to get it
+back. Where no thread can be started, the one that runs a program does all turns itself, with the same results. Threads
+do not survive a fork: the child starts its own.
 
 Tried with llvmlite 0.44 and 0.50; private to them:
 - `llvmlite.binding.ffi.lib._lock`: held by the thread that is inside LLVM; left out where llvmlite has none.
@@ -47,6 +49,7 @@ class Pool:
         self._python.PyThread_acquire_lock.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._start_thread: Any = self._python.PyThread_start_new_thread
         self._start_thread.argtypes, self._start_thread.restype = [ctypes.c_void_p] * 2, ctypes.c_ulong
+        machine.name_address(pool_code.YIELD, ctypes.cast(_yield_of_system(), ctypes.c_void_p).value or 0)
         self._addresses = _addresses()
         machine.name_address("chainrule_share_out", self._addresses["share_out"])
         machine.name_address("chainrule_pool", ctypes.addressof(self._words))
@@ -94,6 +97,14 @@ class Pool:
         ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
         self._started = self._words[pool_code.LIMIT] = 1
         self._most = most_threads()
+
+
+def _yield_of_system() -> Any:
+    """Return the function by which a thread lets another have its processor, if one waits for it."""
+    if os.name == "nt":
+        windows: Any = ctypes
+        return windows.windll.kernel32.SwitchToThread
+    return ctypes.CDLL(None).sched_yield
 
 
 @cache

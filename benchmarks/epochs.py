@@ -15,7 +15,7 @@ from benchmarks.subjects import Subject
 
 
 def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Train all contenders in turn for an epoch, each round from other initial weights; yield rows of medians of time.
+    """Train all contenders in turn for an epoch, each round from other initial weights; yield rows of least times.
 
     pairs   networks, each with its batch size
     """
@@ -66,8 +66,8 @@ def _compared(
         for side, who in (("ours", setting.engine), ("theirs", name)):
             results = found.get(who)
             timing = Timing(tuple(one["seconds"] for one in results)) if results else None
-            times.append(timing and timing.median)
-            more[f"{side}_spread"] = timing and timing.spread
+            times.append(timing and timing.least)
+            more[f"{side}_excess"] = timing and timing.excess
             more[f"{side}_accuracy"] = statistics.fmean(one["accuracy"] for one in results) if results else None
         reason = reasons.get(name) or (f"ours: {reasons[setting.engine]}" if setting.engine in reasons else None)
         yield Row("epoch", subject.name, batch, name, times[0], times[1], reason, more)

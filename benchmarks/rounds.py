@@ -20,17 +20,14 @@ class Timing:
     seconds: tuple[float, ...]
 
     @property
-    def median(self) -> float:
-        """Median over the rounds."""
-        return statistics.median(self.seconds)
+    def least(self) -> float:
+        """Least over the rounds: whatever else a machine does only adds to it."""
+        return min(self.seconds)
 
     @property
-    def spread(self) -> float:
-        """Half of the interquartile range, relative to the median."""
-        if len(self.seconds) < 2:
-            return 0.0
-        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return (high - low) / 2 / self.median
+    def excess(self) -> float:
+        """How much longer the median round took, relative to the least."""
+        return statistics.median(self.seconds) / self.least - 1
 
 
 def timed(

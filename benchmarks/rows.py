@@ -10,7 +10,7 @@ class Row:
 
     work     train, infer, epoch, …
     missing  reason why a result for the peer, or for us, is missing
-    more     further results: rounds, spreads, speeds
+    more     further results: rounds, excesses, speeds
     """
 
     work: str

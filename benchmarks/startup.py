@@ -34,8 +34,8 @@ def imports(names: Sequence[str], setting: Setting) -> Iterator[Row]:
         setting.watch("imports", number / setting.rounds)
         for name, line in code.items():
             seconds[name].append(_lasts([sys.executable, "-c", line], setting))
-    nothing = Timing(tuple(seconds[""])).median
-    found = {name: max(Timing(tuple(each)).median - nothing, 1e-6) for name, each in seconds.items()}
+    nothing = Timing(tuple(seconds[""])).least
+    found = {name: max(Timing(tuple(each)).least - nothing, 1e-6) for name, each in seconds.items()}
     for what in IMPORTS:
         for name in peers:
             theirs = found.get(name)
@@ -65,7 +65,7 @@ def first_steps(subject: Subject, batch: int, names: Sequence[str], setting: Set
 def _steps(
     names: Sequence[str], subject: Subject, batch: int, rounds: int, more: Mapping[str, str], setting: Setting
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the median seconds of first steps, and the reasons of failures."""
+    """Return the least seconds of first steps, and the reasons of failures."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
     reasons: dict[str, str] = {}
     for _ in range(rounds):
@@ -75,7 +75,7 @@ def _steps(
                 seconds[name].append(_first(task, more, setting))
             except WorkerError as error:
                 reasons[name] = str(error)
-    return {name: Timing(tuple(each)).median for name, each in seconds.items() if name not in reasons}, reasons
+    return {name: Timing(tuple(each)).least for name, each in seconds.items() if name not in reasons}, reasons
 
 
 def _first(task: Task, more: Mapping[str, str], setting: Setting) -> float:

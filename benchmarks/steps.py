@@ -91,10 +91,10 @@ class _Compared:
             reason = reasons.get(name) or (f"ours: {reasons[engine]}" if engine in reasons else None)
             more = {**self._setting.facts(), **self._speeds("ours", ours), **self._speeds("theirs", theirs)}
             more |= {"machine_fma_gflops": self._best["fma"], "machine_gemm_gflops": self._best["gemm"]}
-            times = ours and ours.median, theirs and theirs.median
+            times = ours and ours.least, theirs and theirs.least
             yield Row(self._kind, self._subject.name, self._batch, name, *times, reason, more)
 
     def _speeds(self, side: str, timing: Timing | None) -> dict[str, float | None]:
-        speed = timing and self._operations / timing.median / 1e9
+        speed = timing and self._operations / timing.least / 1e9
         share = speed / self._best["fma"] if speed and self._best["fma"] else None
-        return {f"{side}_spread": timing and timing.spread, f"{side}_gflops": speed, f"{side}_share": share}
+        return {f"{side}_excess": timing and timing.excess, f"{side}_gflops": speed, f"{side}_share": share}

@@ -14,13 +14,13 @@ UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 Column = tuple[str, "Callable[[Row], str]"]
 
 
-def time(seconds: float | None, spread: float | None = None) -> str:
-    """Format 0.00123 as "1.23 ms", with "±2 %" if the spread is known."""
+def time(seconds: float | None, excess: float | None = None) -> str:
+    """Format 0.00123 as "1.23 ms", with "+2 %" if it is known how much longer the median took."""
     if seconds is None:
         return NONE
     size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
     text = f"{seconds / size:.3g} {unit}"
-    return text if spread is None else f"{text} ±{100 * spread:.0f} %"
+    return text if excess is None else f"{text} +{100 * excess:.0f} %"
 
 
 def _number(value: float | None) -> str:
@@ -30,8 +30,8 @@ def _number(value: float | None) -> str:
 MODEL: Column = ("model", lambda row: row.model or "")
 BATCH: Column = ("batch", lambda row: str(row.batch or ""))
 PEER: Column = ("peer", lambda row: row.peer or "")
-OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_spread")))
-THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_spread")))
+OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_excess")))
+THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_excess")))
 RATIO: Column = ("ratio", lambda row: NONE if row.ratio is None else f"{row.ratio:.2f}×")
 SPEEDS: tuple[Column, ...] = (
     ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),

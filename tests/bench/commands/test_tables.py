@@ -14,8 +14,8 @@ def test_time(seconds, text):
     assert tables.time(seconds) == text
 
 
-def test_spread():
-    assert tables.time(0.002, 0.034) == "2 ms ±3 %"
+def test_how_much_longer_the_median_is():
+    assert tables.time(0.002, 0.034) == "2 ms +3 %"
 
 
 def row(peer, theirs, missing=None):

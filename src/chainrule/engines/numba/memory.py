@@ -7,7 +7,6 @@ no more than two arrays are needed at any time; in training a gradient lives fro
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from chainrule.engines.numba.branching import Part
 from chainrule.engines.numba.segments import Segment, tensors_of
@@ -36,10 +35,7 @@ class _Array(Placed):
 
 
 def plan_memory(
-    segments: Sequence[Segment],
-    given: Iterable[str],
-    kept: Iterable[str],
-    parts: Mapping[str, Part] = MappingProxyType({}),
+    segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str], parts: Mapping[str, Part]
 ) -> MemoryPlan:
     """Return where the tensors of a program lie.
 

@@ -34,7 +34,7 @@ def test_the_file_through_all_its_places(
     cells = page.locator("[data-block=y] [role=gridcell]")
     assert [cells.nth(k).inner_text() for k in range(4)] == ["8", "7", "4", "5"]
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    page.evaluate("location.hash = '#/walk/1'")
+    page.evaluate(f"location.hash = '#/walk/1?sample={SAMPLE}'")  # of another image a guess would be forgotten
     page.wait_for_selector(".stop")
     page.locator(".guesses button").first.click()
     page.wait_for_selector(".reveal")

@@ -38,14 +38,14 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
         yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
 
 
-class Part(NamedTuple):
+class ArrayPart(NamedTuple):
     """Where an array lies that is a part of a larger one: the storage of that, and the entries before."""
 
     whole: str
     before: int
 
 
-def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, Part]]:
+def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, ArrayPart]]:
     """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
 
     Channels of one sample lie one after the other, so what makes a part can write it where it belongs. `given` storages
@@ -65,12 +65,12 @@ def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, Part]]:
         whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
         return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & given
 
-    forward, parts = list[Operation](), dict[str, Part]()
+    forward, parts = list[Operation](), dict[str, ArrayPart]()
     for operation in plan.forward:
         part, whole = next(iter(operation.reads), None), operation.writes[0]
         if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):
             channel = whole.size // operation.attributes["whole"]
-            parts[part.storage] = Part(whole.storage, operation.attributes["offset"] * channel)
+            parts[part.storage] = ArrayPart(whole.storage, operation.attributes["offset"] * channel)
         else:
             forward.append(operation)
     return replace(plan, forward=tuple(forward)), parts

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.branching import Part, write_parts
+from chainrule.engines.numba.branching import ArrayPart, write_parts
 from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
@@ -60,7 +60,7 @@ class ProgramWriter:
         self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
         if plan.weights is not None:
             self._given[plan.weights.storage] = "weights"
-        plan, self.parts = write_parts(plan, self._given.keys()) if intra_sample else (plan, dict[str, Part]())
+        plan, self.parts = write_parts(plan, self._given.keys()) if intra_sample else (plan, dict[str, ArrayPart]())
         self.plan = plan
         self._intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())

@@ -8,7 +8,7 @@ no more than two arrays are needed at any time; in training a gradient lives fro
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.engines.numba.branching import Part
+from chainrule.engines.numba.branching import ArrayPart
 from chainrule.engines.numba.segments import Segment, tensors_of
 from chainrule.placement import Placed, place
 
@@ -35,7 +35,7 @@ class _Array(Placed):
 
 
 def plan_memory(
-    segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str], parts: Mapping[str, Part]
+    segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str], parts: Mapping[str, ArrayPart]
 ) -> MemoryPlan:
     """Return where the tensors of a program lie.
 
@@ -62,16 +62,16 @@ def plan_memory(
     return memory
 
 
-def place_of(storage: str, parts: Mapping[str, Part]) -> Part:
+def place_of(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
     """Return the array that a storage lies in which lies in no other, and the entries before it there."""
     before = 0
     while storage in parts:
         before += parts[storage].before
         storage = parts[storage].whole
-    return Part(storage, before)
+    return ArrayPart(storage, before)
 
 
-def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Part]) -> list[_Array]:
+def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, ArrayPart]) -> list[_Array]:
     """Return the arrays of all tensors that are not given and lie in no other, with their workspaces and times.
 
     One that has parts is needed as long as any of them, and holds the whole batch.

@@ -12,7 +12,6 @@ from typing import Any
 
 from benchmarks.contenders import Task
 from benchmarks.processes import WorkerError, environment
-from benchmarks.rounds import Timing
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
@@ -34,8 +33,8 @@ def imports(names: Sequence[str], setting: Setting) -> Iterator[Row]:
         setting.watch("imports", number / setting.rounds)
         for name, line in code.items():
             seconds[name].append(_lasts([sys.executable, "-c", line], setting))
-    nothing = Timing(tuple(seconds[""])).least
-    found = {name: max(Timing(tuple(each)).least - nothing, 1e-6) for name, each in seconds.items()}
+    nothing = min(seconds[""])
+    found = {name: max(min(each) - nothing, 1e-6) for name, each in seconds.items()}
     for what in IMPORTS:
         for name in peers:
             theirs = found.get(name)
@@ -75,7 +74,7 @@ def _steps(
                 seconds[name].append(_first(task, more, setting))
             except WorkerError as error:
                 reasons[name] = str(error)
-    return {name: Timing(tuple(each)).least for name, each in seconds.items() if name not in reasons}, reasons
+    return {name: min(each) for name, each in seconds.items() if name not in reasons}, reasons
 
 
 def _first(task: Task, more: Mapping[str, str], setting: Setting) -> float:

@@ -85,8 +85,8 @@ def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Ar
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in given:
                     continue
                 storage = place_of(tensor.storage, parts).whole
-                alone = len(users[storage]) == 1 and segment.scope == "sample" and not segment.wide
-                alone = alone and storage not in joined
+                of_block = segment.scope == "sample" and not segment.wide
+                alone = of_block and storage not in joined and len(users[storage]) == 1
                 name = ("" if alone else "batch_") + ("indices" if tensor.integer else "work")
                 now = time if alone else number
                 array = arrays.setdefault(storage, _Array(storage, tensor.size, now, now, workspace=name))

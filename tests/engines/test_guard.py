@@ -78,7 +78,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-CONVOLUTIONS = ("cross_correlate", "correlate_filters", "correlate_taps", "correlate_few", "correlate_points")
+CONVOLUTIONS = (
+    *("cross_correlate", "correlate_filters", "correlate_taps", "correlate_few", "correlate_points"),
+    "correlate_winograd",
+)
 
 
 def test_every_kernel_is_called_in_every_way() -> None:

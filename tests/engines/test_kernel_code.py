@@ -282,6 +282,7 @@ def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -
         toolchain.kernel(run)(1, 2, 3, *arguments())
 
 
+@settings(deadline=None)
 @given(numbers=st.tuples(*[st.floats(-1e300, 1e300)] * 3))
 def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple[float, float, float]) -> None:
     x, a, b = numbers

@@ -109,6 +109,11 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         groups = one(draw, 1, 1, 1, 2, 3)
         if not draw.integers(6):  # those of 1×1, which have a kernel of their own
             window, stride, padding, dilation, outputs, groups = (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), size, 1
+        elif not draw.integers(4):  # those of 3×3, which have another
+            window, stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
+            padding = tuple((whole(draw, 0, 2), whole(draw, 0, 2)) for _ in range(2))
+            size = tuple(whole(draw, 3, 20) for _ in range(2))
+            outputs = tuple(cells + sum(pair) - 2 for cells, pair in zip(size, padding, strict=True))
         full = lanes(np.dtype(dtype).itemsize)
         ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2))
         count = one(draw, 1, 1, 2, whole(draw, 1, 20))
@@ -127,10 +132,11 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     arrays, more = given[name]
     attributes |= more
     fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
-    kernel = one(draw, name, fitted, fitted)
+    untied = name == "cross_correlate" and b is not None and b.ndim > 1
+    square = window == (3, 3) and stride == dilation == (1, 1) and groups == 1 and np.max(padding) <= 2 and not untied
+    kernel = one(draw, name, fitted, name.replace("cross_correlate", "correlate_winograd") if square else fitted)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
-    untied = b is not None and b.ndim > 1
     scaled = not untied and bool(draw.integers(2))
     if scaled:
         arrays = (x, w, normal(draw, dtype, 2, groups * outs))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, scales_of
-from chainrule.engines.numba.filling import taps_fit_dx
+from chainrule.engines.numba.filling import input_gradient_fit
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -63,7 +63,7 @@ def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> 
 
 def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
     """Return whether an input gradient has few channels in a group, which are its filters, and fills no vectors."""
-    return arrays[1].shape[1] <= FEW and not taps_fit_dx(arrays, given, itemsize)
+    return arrays[1].shape[1] <= FEW and input_gradient_fit("convolution")(arrays, given, itemsize)
 
 
 class TapRuns(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.depthwise import FEW, ROWS, groups_per_block
-from chainrule.engines.numba.filling import filters_fit_dw, taps_fit_dw
+from chainrule.engines.numba.filling import kernel_gradient_fit
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -38,8 +38,7 @@ def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     groups = given.get("groups", 1)
     channels = arrays[0].shape[-3] // groups
     most = FEW if channels == 1 else FEW - 1 if channels < FEW else 0
-    others = filters_fit_dw, taps_fit_dw
-    return arrays[1].shape[-3] <= most * groups and not any(fit(arrays, given, itemsize) for fit in others)
+    return arrays[1].shape[-3] <= most * groups and kernel_gradient_fit("convolution")(arrays, given, itemsize)
 
 
 @operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=gradients_are_few)

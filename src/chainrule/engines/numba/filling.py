@@ -3,11 +3,11 @@
 `convolution.py` has neighbouring outputs side by side in vectors, for eight or six filters at a time, and so has
 `one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
 for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
-but stores the sums after each.
+but stores the sums after each. `winograd.py` computes four products instead of nine or sixteen, between transforms.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.engines.numba.layout import correlate_shape
@@ -23,83 +23,108 @@ IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others c
 MANY = 1 << 20  # weights that no cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
 ODD = 0.1  # how much longer a tile of one vector of filters takes than half a tile of two
+# Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
+CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
+KERNEL_TRANSFORMED, TRANSFORMED_FOR = 48, 12  # for one sample, and the samples of a block, which share it
+IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filters.COLUMNS`
 
 
-def filters_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `filters.correlate_filters` computes least for a cross-correlation."""
-    rows, points, filters, taps = _forward(arrays, given, itemsize)
-    return filters <= min(rows, taps) and filters < points
+def forward_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+    """Return a function that tells whether a kernel computes least for a cross-correlation."""
+    return lambda arrays, given, itemsize: _least(_forward(arrays, given, itemsize)) == name
 
 
-def taps_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `taps.correlate_taps` computes least for a cross-correlation."""
-    rows, points, filters, taps = _forward(arrays, given, itemsize)
-    return taps < min(rows, points, filters)
+def input_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+    """Return a function that tells whether a kernel computes least for an input gradient."""
+    return lambda arrays, given, itemsize: _least(_input_gradient(arrays, given, itemsize)) == name
 
 
-def points_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `one_by_one.correlate_points` computes least for a cross-correlation."""
-    rows, points, filters, taps = _forward(arrays, given, itemsize)
-    return points <= min(filters, taps) and points < rows
+def kernel_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+    """Return a function that tells whether a kernel computes least for a kernel gradient."""
+    return lambda arrays, given, itemsize: _least(_kernel_gradient(arrays, given, itemsize)) == name
 
 
-def points_fit_dx(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `one_by_one.correlate_points_dx` can compute an input gradient: no other computes less."""
-    dy, w = arrays[0].shape, arrays[1].shape
-    return _points(w[1], dy[-2:], w[2:], w[0], given, itemsize) < math.inf
+def _least(estimates: Mapping[str, float]) -> str:
+    """Return the name of the least estimate; of several, the first."""
+    return min(estimates, key=lambda name: estimates[name])
 
 
-def taps_fit_dx(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `taps.correlate_taps_dx` computes less than `convolution.cross_correlate_dx`."""
-    dy, w = arrays[0].shape[-2:], arrays[1].shape
-    stride = given.get("stride", (1, 1))
-    phase = [-(-cells // step) for cells, step in zip(given["size"], stride, strict=True)]
-    weights = w[0] * math.prod(w[2:])
-    rows = _rows(w[1], phase, w[2:], w[0], given, itemsize, SPREAD)
-    pairs = _pairs(given["size"], w[2:], dy, given) * (1 + STORED / w[0])
-    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(given["size"]) * TRANSPOSED / weights)
-    return given.get("groups", 1) == 1 and taps < rows and not points_fit_dx(arrays, given, itemsize)
-
-
-def filters_fit_dw(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `filters.correlate_filters_dw` computes least for a kernel gradient."""
-    rows, filters, taps = _gradient(arrays, given, itemsize)
-    return filters <= min(rows, taps)
-
-
-def taps_fit_dw(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether `taps.correlate_taps_dw` computes least for a kernel gradient."""
-    rows, filters, taps = _gradient(arrays, given, itemsize)
-    return taps < min(rows, filters)
-
-
-def _forward(arrays: Sequence[Any], given: Attributes, itemsize: int) -> tuple[float, float, float, float]:
-    """Return the estimates of the four kernels of a cross-correlation; infinite where one cannot compute it."""
+def _forward(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's cross-correlation; infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
-    weights, outputs = math.prod(w[1:]), math.prod(y)
+    weights, outputs, single = math.prod(w[1:]), math.prod(y), given.get("single", False)
     filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
     transposed = outputs * TRANSPOSED / weights
-    if given.get("single"):
+    if single:
         transposed += PACKED_FAR if w[0] * weights >= MANY else PACKED
     taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + STORED / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
-    points *= IN_PLACE if given.get("single") else 1
-    return _rows(w[0], y, w[2:], w[1], given, itemsize), points, filters * (outputs + transposed), taps
+    return {
+        "one_by_one": points * (IN_PLACE if single else 1),
+        "filters": filters * (outputs + transposed),
+        "convolution": _rows(w[0], y, w[2:], w[1], given, itemsize),
+        "taps": taps,
+        "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize, single=single) if tied else math.inf,
+    }
 
 
-def _gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> tuple[float, float, float]:
-    """Return the estimates of the three kernels of a kernel gradient; infinite where one cannot compute it."""
+def _input_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's input gradient; infinite where it cannot compute it."""
+    dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
+    stride = given.get("stride", (1, 1))
+    phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
+    weights = w[0] * math.prod(w[2:])
+    pairs = _pairs(size, w[2:], dy, given) * (1 + STORED / w[0])
+    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * TRANSPOSED / weights)
+    within = max(map(max, given.get("padding", ((0, 0), (0, 0))))) <= 2  # zeros are put around dy, never left out
+    points = _points(w[1], dy, w[2:], w[0], given, itemsize)
+    return {
+        "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
+        "convolution": _rows(w[1], phase, w[2:], w[0], given, itemsize, SPREAD),
+        "taps": taps if given.get("groups", 1) == 1 else math.inf,
+        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else math.inf,
+    }
+
+
+def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
     filters = _side_by_side(dy[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
     weights, outputs = x[0] * math.prod(kernel), math.prod(dy[1:])
     transposed = outputs * TRANSPOSED / weights
     taps = filters * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
-    filters *= outputs * _round_up(weights, GRADIENTS) / weights + transposed
-    return _rows(dy[0], dy[1:], kernel, x[0], given, itemsize), filters, taps
+    return {
+        "filters": filters * (outputs * _round_up(weights, GRADIENTS) / weights + transposed),
+        "convolution": _rows(dy[0], dy[1:], kernel, x[0], given, itemsize),
+        "taps": taps,
+        "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+    }
+
+
+def _winograd(
+    channels: tuple[int, int],
+    size: Sequence[int],
+    kernel: Sequence[int],
+    given: Attributes,
+    itemsize: int,
+    *,
+    single: bool = False,
+) -> float:
+    """Return the products of vectors at the points of all tiles, and the transforms; infinite for other windows.
+
+    channels  those that lie side by side in the products, and those that are summed
+    """
+    plain = tuple(kernel) == (3, 3) and max(given.get("stride", (1, 1))) == max(given.get("dilation", (1, 1))) == 1
+    if not plain or given.get("groups", 1) != 1:
+        return math.inf
+    (across, along), tiles = channels, math.prod(-(-cells // 4) for cells in size)
+    shared = CELLS_TRANSFORMED * _round_up(along, lanes(itemsize)) / along / across + RESULTS_TRANSFORMED / along
+    kernels = KERNEL_TRANSFORMED * min(max(across * along / IN_CACHE, 1), FARTHEST)
+    return _side_by_side(across, itemsize) * (tiles * (4 + shared) + kernels / (1 if single else TRANSFORMED_FOR))
 
 
 def _rows(

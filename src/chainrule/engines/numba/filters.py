@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.bounds import bounds_of, has_no_factors, has_tied_bias, is_untied
-from chainrule.engines.numba.filling import filters_fit, filters_fit_dw
+from chainrule.engines.numba.filling import forward_fit, kernel_gradient_fit
 from chainrule.engines.numba.layout import (
     Sliding,
     buffer_size,
@@ -109,7 +109,7 @@ def _in_tiles(outputs: int) -> int:
     flat=("b",),
     replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=filters_fit,
+    fits=forward_fit("filters"),
     share=share_filters,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "pooled": has_no_factors},
     slide=Slide("y", tiled=False),
@@ -200,7 +200,7 @@ def worth_listing(samples, cells):
     correlate_dw_shape,
     accumulates=True,
     replaces="cross_correlate_dw",
-    fits=filters_fit_dw,
+    fits=kernel_gradient_fit("filters"),
     slide=Slide("dw", tiled=False),
 )
 @kernel

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, scales_of
-from chainrule.engines.numba.filling import POINTS, points_fit, points_fit_dx
+from chainrule.engines.numba.filling import POINTS, forward_fit, input_gradient_fit
 from chainrule.engines.numba.layout import correlate_dx_shape, correlate_shape
 from chainrule.engines.numba.registry import SHARED_FROM, Share, always, operation, rows_or_filters
 from chainrule.engines.numba.tiles import add_picked, load, multiply_add, places, store, within, zeros
@@ -64,7 +64,7 @@ def _in_tiles(filters: int) -> int:
     flat=("b",),
     replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=points_fit,
+    fits=forward_fit("one_by_one"),
     share=share_points,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
 )
@@ -89,7 +89,7 @@ def correlate_points(x, w, b, y, scaled=False, rectify=False, capped=0.0, first=
         _multiply(weights, seen, ins, found, length, ends)
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=points_fit_dx)
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("one_by_one"))
 @kernel
 def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""

@@ -33,6 +33,7 @@ from chainrule.engines.numba import resampling as resampling
 from chainrule.engines.numba import response_normalization as response_normalization
 from chainrule.engines.numba import taps as taps
 from chainrule.engines.numba import updates as updates
+from chainrule.engines.numba import winograd as winograd
 from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share
 from chainrule.plan import Operation
 

@@ -71,16 +71,20 @@ def by_first_axis(shape: tuple[int, ...], itemsize: int) -> Share:
     return Share(("first", "last"), shape[0])
 
 
-def rows_or_filters(shape: tuple[int, ...], size: int, half: float, half_of_rows: float | None = None) -> Share:
+def rows_or_filters(
+    shape: tuple[int, ...], size: int, half: float, half_of_rows: float | None = None, tall: int = 1
+) -> Share:
     """Share rows of a tall image; of any other rows or filters, whichever leaves less to each of two threads.
 
     shape         (filters, H', W') of the result
     size          filters of the parts that are given to threads
     half          part of the work that is left to each of two threads with filters
-    half_of_rows  the same with rows; None: as many rows as it has
+    half_of_rows  the same with rows; None: as many parts as it has
+    tall          rows of the parts that are given to threads
     """
     height = shape[-2]
-    rows = Share(("first", "last"), height, 1, half_of_rows or -(-height // 2) / height, axis=1)
+    parts = -(-height // tall)
+    rows = Share(("first", "last"), height, tall, half_of_rows or -(-parts // 2) / parts, axis=1)
     return rows if height >= TALL_IMAGE or rows.half < half else Share(("lowest", "highest"), shape[0], size, half)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.bounds import bounds_of, has_tied_bias, is_untied, scales_of
-from chainrule.engines.numba.filling import taps_fit, taps_fit_dw, taps_fit_dx
+from chainrule.engines.numba.filling import forward_fit, input_gradient_fit, kernel_gradient_fit
 from chainrule.engines.numba.filters import (
     COLUMNS,
     FEW,
@@ -91,7 +91,7 @@ class TapProducts(NamedTuple):
     flat=("b",),
     replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=taps_fit,
+    fits=forward_fit("taps"),
     share=share_filters,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
 )
@@ -171,7 +171,7 @@ def _finish(y, plus, times, untied, rows, filters, bounds):
                     row[p] = least if value <= least else most if value >= most else value
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=taps_fit_dx)
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("taps"))
 @kernel
 def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
@@ -201,7 +201,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
 
 
-@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=taps_fit_dw)
+@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=kernel_gradient_fit("taps"))
 @kernel
 def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""

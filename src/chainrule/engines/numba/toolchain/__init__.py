@@ -14,6 +14,7 @@ by_hand         functions whose code is emitted by hand, as that compiler calls 
 registers       code of `tiles`, emitted by hand
 elementary_code code of eˣ, eˣ − 1, log(1 + x), tanh, arctan and Mills' ratio in vectors, emitted by hand
 windows_code    code of cells of neighbouring windows in vectors, emitted by hand
+transforms_code code of the transforms of Winograd's algorithm, emitted by hand
 linking         kernels in memory, called by their symbols
 emitting        machine code of programs
 loading         programs from their source
@@ -29,12 +30,16 @@ from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
 from chainrule.engines.numba.toolchain.storing import compiled_folder, fingerprint
 from chainrule.engines.numba.toolchain.threads import most_threads, use_threads
+from chainrule.engines.numba.toolchain.transforms import CELLS, RESULTS, WEIGHTS, from_points, to_points
 from chainrule.engines.numba.toolchain.windows import add_cells, keep_larger, no_cells, store_larger
 
 __all__ = [
+    "CELLS",
     "COUNT",
     "DISABLED",
     "NAME",
+    "RESULTS",
+    "WEIGHTS",
     "WIDTH",
     "add_cells",
     "arctan",
@@ -43,6 +48,7 @@ __all__ = [
     "expm1",
     "exponential",
     "fingerprint",
+    "from_points",
     "inlined",
     "keep_larger",
     "kernel",
@@ -54,5 +60,6 @@ __all__ = [
     "no_cells",
     "store_larger",
     "tanh",
+    "to_points",
     "use_threads",
 ]

@@ -65,10 +65,10 @@ class Context:
 
 @cache
 def _emitters() -> dict[Any, Any]:
-    from chainrule.engines.numba.toolchain import elementary_code, registers, windows_code
+    from chainrule.engines.numba.toolchain import elementary_code, registers, transforms_code, windows_code
 
     found = {each: registers.CODE[each.__name__] for each in kernels.written_by_hand}
-    return found | elementary_code.CODE | windows_code.CODE
+    return found | elementary_code.CODE | windows_code.CODE | transforms_code.CODE
 
 
 def found(function: Any) -> Any:

@@ -129,7 +129,7 @@ def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -
     draw = np.random.default_rng(6)
     x, w = draw.standard_normal((2, lanes(8), 12, 12)), draw.standard_normal((lanes(8), lanes(8), 3, 3))
     found = operations.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
-    x[1, 2, 5, 5] = np.inf
+    x[1, 0, 5, 5] = np.inf
     spoilt = operations.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
     assert np.isnan(spoilt[1, :, 4:8, 4:8]).all()
     spoilt[1, :, 4:8, 4:8] = found[1, :, 4:8, 4:8]

@@ -40,6 +40,7 @@ from chainrule.engines.numba.transposing import (
 from chainrule.engines.numba.winograd_points import (
     BLOCK,
     BROAD,
+    FEW,
     POINTS,
     AtPoints,
     Results,
@@ -53,7 +54,6 @@ from chainrule.engines.numba.winograd_points import (
 )
 
 TILES = 64  # tiles whose cells are laid out at once
-FEW = 6  # tiles, or channels, whose sums are in registers at once where filters fill four vectors
 
 
 class TiledImages(NamedTuple):

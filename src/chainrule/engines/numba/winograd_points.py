@@ -23,8 +23,8 @@ from chainrule.engines.numba.toolchain import (
 from chainrule.engines.numba.transposing import panel_ends, whole_vectors
 
 POINTS = 36
-BLOCK = 16  # tiles transformed and multiplied at once
-BROAD = 8 if COUNT == 32 else 6  # tiles, or channels, whose sums are in registers at once
+FEW, BROAD = 6, 8 if COUNT == 32 else 6  # tiles, or channels, whose sums are in registers at once
+BLOCK = 24  # tiles transformed and multiplied at once, a multiple of both
 
 
 class Work(NamedTuple):
@@ -61,7 +61,7 @@ def new_points(x, channels):
     """Return space for the values of a block at the points, and for a tile of sums that reaches beyond the last."""
     across = whole_vectors(channels, x.itemsize)
     step = BLOCK * across + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
-    return AtPoints(np.zeros(POINTS * step + BROAD * across, x.dtype), step, across)
+    return AtPoints(np.zeros(POINTS * step + BROAD, x.dtype), step, across)
 
 
 @kernel

@@ -33,7 +33,7 @@ GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel g
 
 def forward_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
     """Return a function that tells whether a kernel computes least for a cross-correlation."""
-    return lambda arrays, given, itemsize: _least(_forward(arrays, given, itemsize)) == name
+    return lambda arrays, given, itemsize: _least(forward_estimates(arrays, given, itemsize)) == name
 
 
 def input_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
@@ -51,8 +51,8 @@ def _least(estimates: Mapping[str, float]) -> str:
     return min(estimates, key=lambda name: estimates[name])
 
 
-def _forward(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's cross-correlation; infinite where it cannot compute it."""
+def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's cross-correlation of (x, w, b); infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
     weights, outputs, single = math.prod(w[1:]), math.prod(y), given.get("single", False)

@@ -225,7 +225,7 @@ def module(name: str, text: str) -> ModuleType:
 
 def checked(name: str, text: str, only: str = "", seed: int = 0) -> Report:
     found = module(name, text)
-    report = check_file(LocalFile(found), name, seed, name=only)
+    report = check_file(LocalFile(found), name, seed, names=[only] * bool(only))
     return cr.check_gradients(getattr(found, only), seed=seed) if report is None else report
 
 

@@ -51,7 +51,7 @@ REASONS = {
     "no Python file and no notebook, but a.txt, b/": {"ada/a.txt": "", "ada/b/c.py": ""},
     "an archive, which is not opened": {"ada.zip": ""},
     "neither a Python file (.py) nor a notebook": {"ada.pdf": ""},
-    "2 Python files, none of which defines both forward and backward: a.py, b.py": {"ada/a.py": "", "ada/b.py": ""},
+    "2 Python files, none of which defines what was to be written: a.py, b.py": {"ada/a.py": "", "ada/b.py": ""},
     "2 Python files, more than one of which": {"ada/a.py": BOTH, "ada/b.py": BOTH},
     "2 notebooks: a.ipynb, b.ipynb; leave one": {"ada/a.ipynb": "", "ada/b.ipynb": ""},
     "2 MB; at most 1 MB are read": {"ada.py": "#" * (2 << 20)},

@@ -148,7 +148,7 @@ def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
     text = FUNCTIONS.read_text(encoding="utf-8").replace("dx = (dout @ w.T)", "dx = (2 * dout @ w.T)")
     names = ModuleType("layers")
     exec(text, vars(names))
-    report = check_file(LocalFile(names), "layers", 0, name="affine_backward")
+    report = check_file(LocalFile(names), "layers", 0, names=["affine_backward"])
     assert report is not None
     (first,) = (row.first for row in report.rows if row.first is not None)
     n, *cell = first.index

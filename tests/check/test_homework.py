@@ -16,6 +16,7 @@ from chainrule.errors import DataError, OptionError
 
 pytestmark = pytest.mark.long
 
+FUNCTIONS = (Path(__file__).parent / "courses" / "functions.py").read_text(encoding="utf-8")
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
 
@@ -213,3 +214,33 @@ def test_the_table_holds_no_formulas(tmp_path: Path, begin: str) -> None:
         "remark": f"'{begin}remark", "seconds": "0.5", "seed": "3", "draw": "",
         "unisolated": "",
     }  # fmt: skip
+
+
+def test_functions_and_classes_of_one_file_are_parts(tmp_path: Path) -> None:
+    wrong = FUNCTIONS.replace("db = dout.sum(axis=0)\n", "db = dout.mean(axis=0)\n", 1)
+    wrong = wrong.replace("return dout * (cache > 0)", "raise NotImplementedError").replace("svm_loss", "svm_los")
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "layers.py").write_text(FUNCTIONS, encoding="utf-8")
+    (tmp_path / "ada" / "net.py").write_text("class Net:\n    pass\n", encoding="utf-8")
+    (tmp_path / "bela.py").write_text(wrong, encoding="utf-8")
+    rows = [*homework.grade(tmp_path, "affine_backward, relu_forward, svm_loss", seed=1, seconds=600)]
+    parts = ("affine_forward", "affine_backward", "relu_forward", "relu_backward", "svm_loss")
+    right = [[part for part in parts if part in {one.part for one in row.results if one.ok}] for row in rows]
+    assert [row.submission for row in rows] == ["ada/layers.py", "bela.py"]
+    assert right == [[*parts], ["affine_forward", "relu_forward"]]
+    assert [row.passed for row in rows] == [5, 2]
+    assert "svm_loss is not in the file" in rows[1].remark
+
+
+def test_a_backward_of_a_wrong_forward_is_not_a_right_part(tmp_path: Path) -> None:
+    text = FUNCTIONS.replace("@ w + b\n", "@ w * 0.5 + b\n").replace(
+        "dx = (dout @ w.T)", "dout = np.array(dout)\n    dx = 0.5 * (dout @ w.T)"
+    )
+    (tmp_path / "ada.py").write_text(text.replace(".T @ dout\n", ".T @ dout * 0.5\n", 1), encoding="utf-8")
+    (row,) = homework.grade(tmp_path, "affine_forward", seed=1, seconds=600)
+    assert row.passed == 0, row
+
+
+def test_an_input_shape_is_for_one_layer(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="input shape"):
+        homework.grade(tmp_path, "affine_forward", shape=(7,))

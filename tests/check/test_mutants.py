@@ -21,7 +21,7 @@ BEHAVIOUR = [(DRAWN.choice([*PAIRS]), conduct, DRAWN.randrange(1, 4)) for conduc
 
 
 def exit_code(text: str, pair: str) -> int:
-    report = check_file(LocalFile(module(text)), "layers", 0, name=names_of(pair)[0])
+    report = check_file(LocalFile(module(text)), "layers", 0, names=names_of(pair))
     assert report is not None
     return report.exit_code
 

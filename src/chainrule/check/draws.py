@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from chainrule.check.file_assignments import FileAssignment
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.check.verifying import Assignment
 from chainrule.errors import ShapeError
@@ -26,12 +27,12 @@ class Draw:
     record  the draw in words, for the report; empty if everyone gets the same
     """
 
-    task: Assignment
+    task: Assignment | FileAssignment
     seed: int
     record: str = ""
 
 
-def draw(task: Assignment, seed: int, name: str) -> Draw:
+def draw(task: Assignment | FileAssignment, seed: int, name: str) -> Draw:
     """Return the task of a student; the same for equal seeds and names, whatever their case and spaces.
 
     A shape that the teacher has given stays the same; then only the values differ.
@@ -39,7 +40,7 @@ def draw(task: Assignment, seed: int, name: str) -> Draw:
     known = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     digest = hashlib.sha256(f"{seed}\n{known}".encode(errors="backslashreplace")).digest()
     own = int.from_bytes(digest[:4], "little")
-    if task.shape is not None or isinstance(task.meant, LossSubject):
+    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.meant, LossSubject):
         return Draw(task, own, f"{known}: seed {own}")
     shape = next(_fitting(task.meant, np.random.default_rng(list(digest[4:]))), task.meant.shape)
     meant = LayerSubject(task.meant.layer, shape, engine="numpy")

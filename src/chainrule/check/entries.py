@@ -8,6 +8,7 @@ with _ or . are not submissions; submissions may import them (`_given.py`).
 import os
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -19,7 +20,10 @@ SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file, at most
 NESTED = 3  # levels of folders that hold nothing but a folder
 MOST = 1000  # files and folders in a submission
 SHOWN = 5  # names listed in a sentence
-DEFINITIONS = [re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re.M) for name in ("forward", "backward")]
+Definitions = Sequence[re.Pattern[str]]
+DEFINITIONS = tuple(
+    re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re.M) for name in ("forward", "backward")
+)
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,26 @@ class Submission:
     reason: str = ""
 
 
-def entries(folder: Path) -> list[Submission]:
-    """Return all entries of a folder, in the order of their names; DataError when there are none."""
+def entries(folder: Path, wanted: Definitions = DEFINITIONS) -> list[Submission]:
+    """Return all entries of a folder, in the order of their names; DataError when there are none.
+
+    wanted   what the text of the file to grade contains, where there are several Python files: every one of these
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     places = sorted(place for place in folder.iterdir() if not _is_ignored(place))
     if not places:
         raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
     shared = _shared(folder)
-    return [_entry(place, shared) for place in places]
+    return [_entry(place, shared, wanted) for place in places]
 
 
-def single_entry(place: Path) -> Submission:
+def single_entry(place: Path, wanted: Definitions = DEFINITIONS) -> Submission:
     """Return the only entry of a grading: a file, or a folder that one student has handed in; DataError for neither."""
     if not place.exists():
         raise DataError(f"{place}: no such file or folder")
     place = place.resolve()
-    return _entry(place, _shared(place.parent) if place.is_file() else ())
+    return _entry(place, _shared(place.parent) if place.is_file() else (), wanted)
 
 
 def ignored_entries(folder: Path) -> list[str]:
@@ -78,12 +85,12 @@ def _is_ignored(place: Path) -> bool:
     return place.name.startswith(("_", "."))
 
 
-def _entry(place: Path, shared: tuple[Path, ...]) -> Submission:
+def _entry(place: Path, shared: tuple[Path, ...], wanted: Definitions) -> Submission:
     name = printable(place.name)
     try:
         mode = place.lstat().st_mode
         if stat.S_ISDIR(mode):
-            return _folder(place, name, shared)
+            return _folder(place, name, shared, wanted)
         reason = _unusable_reason(place)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -92,7 +99,7 @@ def _entry(place: Path, shared: tuple[Path, ...]) -> Submission:
     return Submission(name, place, (place, *shared))
 
 
-def _folder(place: Path, name: str, shared: tuple[Path, ...]) -> Submission:
+def _folder(place: Path, name: str, shared: tuple[Path, ...], wanted: Definitions) -> Submission:
     """Return the entry of a folder: its only candidate, below folders that hold nothing but a folder."""
     inside = place
     for _ in range(NESTED):
@@ -108,7 +115,7 @@ def _folder(place: Path, name: str, shared: tuple[Path, ...]) -> Submission:
     notebooks = [one for one in held if one.suffix.lower() == NOTEBOOK]
     chosen = code or notebooks
     if len(code) > 1:
-        chosen = [one for one in code if not _unusable_reason(one) and _defines(one)]
+        chosen = [one for one in code if not _unusable_reason(one) and _defines(one, wanted)]
     if len(chosen) != 1:
         return Submission(name, reason=_ambiguous(held, code, notebooks, len(chosen)))
     reason = _unusable_reason(chosen[0])
@@ -123,7 +130,7 @@ def _ambiguous(held: list[Path], code: list[Path], notebooks: list[Path], fittin
         return "an empty folder"
     if code:
         which = "more than one of which defines" if fitting else "none of which defines"
-        return f"{len(code)} Python files, {which} both forward and backward: {_list_names(code)}"
+        return f"{len(code)} Python files, {which} what was to be written: {_list_names(code)}"
     if notebooks:
         return f"{len(notebooks)} notebooks: {_list_names(notebooks)}; leave one"
     return f"no Python file and no notebook, but {_list_names(held)}"
@@ -171,7 +178,7 @@ def _unusable_reason(place: Path) -> str:
     return ""
 
 
-def _defines(file: Path) -> bool:
-    """Return whether the text of a file defines both functions, without parsing or running it."""
+def _defines(file: Path, wanted: Definitions) -> bool:
+    """Return whether the text of a file contains every definition, without parsing or running it."""
     text = file.read_text(encoding="utf-8", errors="replace")
-    return all(definition.search(text) for definition in DEFINITIONS)
+    return all(definition.search(text) for definition in wanted)

@@ -4,7 +4,7 @@ Each check compares with results known to be right: those at the probe, those of
 derivatives at another point. It returns rows only where something is wrong.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
+from chainrule.student.calls import EARLIER
 
 ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
 LARGE = 1000.0
@@ -35,6 +36,11 @@ STALE = Diagnosis(
     "stale-forward",
     "belongs to an earlier call of forward: backward must use the values that the last forward stored",
 )
+SHARED = Diagnosis(
+    "shared-between-layers",
+    "uses what another layer of the same code has stored: keep it in the cache or in attributes of the object "
+    "(self.…), not in global variables or in attributes of the class or the function",
+)
 STATE = Diagnosis(
     "state-between-calls", "depends on earlier calls: forward must not keep state that changes its later results"
 )
@@ -43,7 +49,11 @@ STRIDED = Diagnosis(
     "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
 )
 ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size")
-MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from x.shape[0]")
+MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from the shape of the input")
+CLASSES = Diagnosis(
+    "number-of-classes", "is right for one number of classes but wrong for another: take K from p.shape[1]"
+)
+OTHER_VALUES = Diagnosis("other-values", "is right for some values but wrong for others")
 SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
 NONLINEAR = Diagnosis(
     "not-linear-in-dy", "is right for one dy but wrong for its multiples or parts: a gradient is linear in dy"
@@ -112,7 +122,11 @@ def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
     other   another point, with tensors of the same shapes
     judged  whether the output is that of the judge's layer, whose results are then right everywhere
     """
-    looks: list[Callable[[], list[Row]]] = [lambda: untouched(known), lambda: another_forward(known, other)]
+    looks: list[Callable[[], list[Row]]] = [
+        lambda: untouched(known, other),
+        lambda: another_forward(known, other),
+        lambda: another_layer(known, other),
+    ]
     if known.probe.dy.ndim:
         looks.append(lambda: linear(known))
     if isinstance(known.subject, SubmittedLayer):
@@ -144,16 +158,23 @@ def failed(name: str, method: str, error: StudentError) -> Row:
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(told,))
 
 
-def untouched(known: KnownProbe) -> list[Row]:
-    """Check that calls leave the caller's arrays and the parameters unchanged."""
+def untouched(known: KnownProbe, other: Values) -> list[Row]:
+    """Check that calls leave the caller's arrays, also those of earlier calls, and the parameters unchanged."""
     subject, rows = known.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
     subject.output(known.probe.values)
-    calls = {"forward": subject.changed}
+    forward = subject.changed
     subject.gradients(known.probe.values, known.probe.dy)
     backward = subject.changed
-    calls["backward"] = tuple(name for name in backward if name not in calls["forward"])
+    subject.output(other)
+    forward += subject.changed
+    subject.gradients(other, known.probe.dy / 2)
+    backward += subject.changed
+    calls = {
+        "forward": dict.fromkeys(forward),
+        "backward": dict.fromkeys(one for one in backward if one not in forward),
+    }
     for call, names in calls.items():
         if names:
             tensor = "y" if call == "forward" else subject.tests[0]
@@ -162,10 +183,13 @@ def untouched(known: KnownProbe) -> list[Row]:
     return rows
 
 
-def _overwritten(call: str, names: tuple[str, ...]) -> str:
+def _overwritten(call: str, names: Collection[str]) -> str:
     lent = [name for name in names if name in ("x", "dy", "y", "p", "t")]
-    own = [name for name in names if name not in lent]
+    earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
+    own = [name for name in names if name not in lent and not name.startswith(EARLIER)]
     parts: list[str] = []
+    if earlier:
+        parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
     if lent:
         parts.append(f"overwrites {' and '.join(lent)}: work on a copy, since the caller still needs the original")
     if own:
@@ -183,6 +207,18 @@ def another_forward(known: KnownProbe, other: Values) -> list[Row]:
     return rows + known.compare(
         "after another forward", subject.gradients(probe.values, probe.dy), known.claimed, STALE
     )
+
+
+def another_layer(known: KnownProbe, other: Values) -> list[Row]:
+    """Check that a forward of another layer of the same code, called in between, does not change the gradients."""
+    probe, subject = known.probe, known.subject
+    if not isinstance(subject, SubmittedLayer) or not subject.student.independent:
+        return []
+    another = subject.copy()
+    subject.output(probe.values)
+    another.output(other)
+    found = subject.pulled_back(probe.values, probe.dy)
+    return known.compare("another layer in between", found, known.claimed, SHARED)
 
 
 def linear(known: KnownProbe) -> list[Row]:

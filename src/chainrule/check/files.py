@@ -1,6 +1,6 @@
 """The check of a whole file: every pair of functions of a known form, and every layer and loss, each on its own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -63,21 +63,22 @@ class LocalFile:
 
 
 def check_file(
-    file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), name: str = ""
+    file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
 ) -> Report | None:
     """Return the report of all functions and classes of a file; None for a single one that has no known form.
 
-    name   name of the only function or class to be checked; empty for all
+    names   of the functions and classes to be checked; empty for all
     """
     layers, functions = file.contents()
     pairs, missing = pairs_in(functions)
-    pairs = [pair for pair in pairs if name in ("", pair.forward, pair.backward)]
-    classes = {key: arguments for key, arguments in layers.items() if name in ("", key)}
+    if names:
+        pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
+    classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
     if not pairs and not _several(classes):
         return None
     subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
-    notes = [f"not in the file: {', '.join(missing)}"] if missing and not name else []
+    notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     return Report(title, tuple(dict.fromkeys(_rows(subjects))), tuple(notes), brief=True)
 
 

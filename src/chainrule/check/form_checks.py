@@ -22,6 +22,8 @@ LOAD = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions wit
 STATISTICS = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
 MOMENTA = ("alpha", "momentum")  # of a class; CMU's alpha is the factor of the old statistics
 MANY = (100, 50)  # shape of the input of which values are dropped
+MASK = "must be dout times the mask and the scale of forward"
+LEFT_ALONE = "changes the running statistics in test mode: they belong to training alone"
 DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
 
 
@@ -80,6 +82,7 @@ class NormalisationPoint:
         trained: Sequence[Array],
         tested: Array,
         left: Sequence[Array],
+        alone: Array,
         either: bool = False,
     ) -> list[Row]:
         """Return the rows of the running statistics and of the test mode.
@@ -88,6 +91,7 @@ class NormalisationPoint:
         trained  running statistics after a forward for training
         tested   output in test mode
         left     running statistics after that
+        alone    output in test mode for the first sample alone
         either   whether the factor of the old statistics may also be 1 − momentum
         """
         axes = (0, *range(2, self.x.ndim))
@@ -107,11 +111,11 @@ class NormalisationPoint:
             told = f"is normalised by the batch in test mode: it {told}"
         expected = self.output(self.mean, self.variance)
         unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
-        if _same(tested, expected) and not unchanged:
-            told = "changes the running statistics in test mode: they belong to training alone"
+        if _same(tested, expected):
+            told = "is wrong for a batch of one in test mode" if unchanged else LEFT_ALONE
         return [
             row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", says),
-            row("mode='test'", _same(tested, expected) and unchanged, "test-mode", told),
+            row("mode='test'", _same(tested, expected) and _same(alone, expected[:1]) and unchanged, "test-mode", told),
         ]
 
 
@@ -120,15 +124,15 @@ def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Gener
     (argument, options), *_ = found.form.options.items()
     point = NormalisationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
 
-    def run(mode: str) -> tuple[Array, list[Array]]:
+    def run(mode: str, x: Array = point.x) -> tuple[Array, list[Array]]:
         kept = {"running_mean": point.mean, "running_var": point.variance}
         one = load({argument: {**options, **kept, "mode": mode}})
         one.put("gamma", point.gamma)
         one.put("beta", point.beta)
-        return one.forward(point.x), [_held(one, f"{argument}.{name}", None) for name in kept]
+        return one.forward(x), [_held(one, f"{argument}.{name}", None) for name in kept]
 
-    (_, trained), (tested, left) = run("train"), run("test")
-    return point.rows(partial(_row, found), trained, tested, left)
+    (_, trained), (tested, left), (alone, _) = run("train"), run("test"), run("test", point.x[:1])
+    return point.rows(partial(_row, found), trained, tested, left, alone)
 
 
 def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
@@ -144,25 +148,25 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
         return []
     point = NormalisationPoint.draw(meant.shape, layer.epsilon, float(held), np.random.default_rng(seed))
 
-    def run(evaluated: bool) -> tuple[Array, list[Array]]:
+    def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
         subject = students.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
         one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         own = {subject.names[ours]: value for ours, value in values.items()}
         for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
             one.put(theirs, value.reshape(_held(one, theirs, value).shape))
-        return one.forward(point.x), [_held(one, theirs, None).reshape(-1) for theirs in names]
+        return one.forward(x), [_held(one, theirs, None).reshape(-1) for theirs in names]
 
     def row(method: str, right: bool, mistake: str, says: str) -> Row:
         made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
         return made if right else replace(made, diagnoses=(Diagnosis(mistake, says),))
 
     try:
-        (_, trained), (tested, left) = run(False), run(True)
+        (_, trained), (tested, left), (alone, _) = run(False), run(True), run(True, point.x[:1])
     except StudentError as error:
         if "unexpected keyword argument" in str(error):
             return []
         raise
-    return point.rows(row, trained, tested, left, either=momentum != MOMENTA[0])
+    return point.rows(row, trained, tested, left, alone, either=momentum != MOMENTA[0])
 
 
 def _held(student: Student, name: str, otherwise: Array | None) -> Array:
@@ -190,6 +194,10 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     if not complete:
         return rows
     dy = generator.normal(size=x.shape)
+    training = load({argument: options})
+    masked = training.forward(x) / x
+    kept = training.backward(dy, strict=False)[0]
+    rows.append(_row(found, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
     dx = testing.backward(dy, strict=False)[0]
     return [*rows, _row(found, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 

@@ -82,7 +82,7 @@ FUNCTIONS = (
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
-        others=(OtherOptions(cr.Dense(3), (5,), layouts={"w": TRANSPOSED}),),
+        others=tuple(OtherOptions(cr.Dense(outputs), (5,), layouts={"w": TRANSPOSED}) for outputs in (3, 1)),
     ),
     FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
     FunctionForm(
@@ -92,7 +92,11 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"conv_param": {"stride": 2, "pad": 1}},
-        others=(_conv(2, (2, 3), 1, 2, (3, 4, 5)), _conv(3, (1, 2), 3, 0, (2, 4, 5))),
+        others=(
+            _conv(2, (2, 3), 1, 2, (3, 4, 5)),
+            _conv(3, (1, 2), 3, 0, (2, 4, 5)),
+            _conv(1, (1, 1), 4, 0, (1, 5, 9)),
+        ),
     ),
     FunctionForm(
         "max_pool_forward",
@@ -209,9 +213,15 @@ class ClassForm:
     @property
     def others(self) -> "list[ClassForm]":
         """The same class with other values of its arguments, on inputs that these strides divide."""
-        base = {name: OTHERS.get(name, value) for name, value in self.base.items()}
-        options = ({name: values.get(name, value) for name, value in self.options.items()} for values in SLIDES)
-        return [replace(self, base=base, options=one, shape=OTHER_SHAPES[len(self.shape)]) for one in options]
+        return [
+            replace(
+                self,
+                base={name: values.get(name, value) for name, value in self.base.items()},
+                options={name: values.get(name, value) for name, value in self.options.items()},
+                shape=shapes[len(self.shape)],
+            )
+            for values, shapes in OTHERS
+        ]
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
@@ -238,9 +248,16 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
 }
-OTHERS = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
-SLIDES = ({"stride": 1, "padding": 2}, {"stride": 3, "padding": 0})
+SMALL = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
+OTHERS = (  # values of our options, and the shapes of one input by its number of axes
+    (SMALL | {"stride": 1, "padding": 2}, OTHER_SHAPES),
+    (SMALL | {"stride": 3, "padding": 0}, OTHER_SHAPES),
+    (
+        {"features": 1, "filters": 1, "kernel": 1, "window": 1, "stride": 4, "padding": 0},
+        {1: (2,), 2: (1, 9), 3: (1, 5, 9)},
+    ),
+)
 SQUARES = (3, 7, 9), (3, 9, 13)
 CLASSES = (
     ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),

@@ -12,11 +12,12 @@ from pathlib import Path
 from chainrule.check.draws import Draw, draw
 from chainrule.check.entries import Submission, entries, single_entry, student_of
 from chainrule.check.entry import check_gradients
+from chainrule.check.file_assignments import FileAssignment
 from chainrule.check.hints import ALL, limited
-from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
+from chainrule.check.host import HostedFile, Limits, Permissions, Protection, open_file, package_folders
 from chainrule.check.report import Report, Row, WorstEntry
 from chainrule.check.verifying import Assignment, verify
-from chainrule.errors import ChainruleError, one_line
+from chainrule.errors import ChainruleError, OptionError, one_line
 from chainrule.files import csv_bytes, write_atomic
 
 SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
@@ -92,7 +93,7 @@ def grade(
 ) -> Iterator[Grade]:
     """Yield the row of every entry of a folder, one after the other, in the order of `entries`.
 
-    against   the layer to be written, as an expression, or the name of a loss
+    against   the layer to be written, as an expression, the name of a loss, or names of functions and classes
     shape     shape of one input, without the batch axis; chosen when not given
     seed      seed of the values that submissions are given; random when not given, so that they are unpredictable
     seconds   limit on the time that the process of a submission takes over its answers
@@ -103,15 +104,26 @@ def grade(
     student   name of the student of a single submission; by default that of its file or folder
     hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
     """
-    task = Assignment.of(against, None if shape is None else tuple(shape))
+    task = assignment(against, None if shape is None else tuple(shape))
     number = secrets.randbelow(SEEDS) if seed is None else seed
-    folders, found = package_folders(packages), [single_entry(folder)] if single else entries(folder)
+    folders, found = (
+        package_folders(packages),
+        [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
+    )
 
     def row(entry: Submission) -> Grade:
         drawn = draw(task, number, student or student_of(entry.name)) if by_name else Draw(task, number)
         return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20), hints)
 
     return map(row, found)
+
+
+def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | FileAssignment:
+    """Return the task of a layer's expression, a loss's name, or names of functions and classes of known forms."""
+    found = FileAssignment.of(against)
+    if found is not None and shape is not None:
+        raise OptionError("the input shape is for one layer: the forms of functions and classes have their own")
+    return found or Assignment.of(against, shape)
 
 
 def write_csv(rows: Sequence[Grade], path: Path) -> None:
@@ -137,12 +149,8 @@ def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Perm
         with open_file(
             entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
         ) as file:
-            guest = file.subject(loss=task.is_loss, options=task.constructor_values)
-            report = check_gradients(
-                guest, against=task.against, input_shape=task.shape, seed=drawn.seed, name=guest.name
-            )
-            wrong = verify(guest, task, report, drawn.seed)
-        return row(*_summary(limited(report, hints), task.parts, wrong))
+            report, wrong = _judged(file, task, drawn.seed)
+        return row(*_summary(limited(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
     except Exception as error:  # a mistake of the grader: the other submissions are still graded
@@ -150,24 +158,33 @@ def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Perm
         return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
 
 
+def _judged(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
+    """Return the report of a submission, and a sentence for each part that does not count whatever the report says."""
+    if isinstance(task, FileAssignment):
+        return task.report(file, seed)
+    guest = file.subject(loss=task.is_loss, options=task.constructor_values)
+    report = check_gradients(guest, against=task.against, input_shape=task.shape, seed=seed, name=guest.name)
+    return report, verify(guest, task, report, seed)
+
+
 def _summary(
-    report: Report, parts: Sequence[str], unverified: Mapping[str, str]
+    report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
 ) -> tuple[int, str, str, tuple[PartResult, ...]]:
     """Return the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
 
     unverified  sentences about parts that do not count, whatever the report says
     """
-    results = tuple(_part_result(part, report, unverified.get(part)) for part in parts)
-    others = [row for row in report.rows if row.title not in parts and not row.ok]
+    rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
+    results = tuple(_part_result(part, found, unverified.get(part)) for part, found in rows.items())
+    others = [row for row in report.rows if task.part(row) not in rows and not row.ok]
     told = [*(one.remark for one in results if not one.ok), *(_sentence(row) for row in others)]
     names = [f"{one.part}: {one.diagnosis}" for one in results if not one.ok]
-    right = min(len(parts) - len(names), len(parts) - bool(others))  # no full marks where something was not checked
+    right = len(rows) - max(len(names), bool(others))  # no full marks where something was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(told)), results
 
 
-def _part_result(part: str, report: Report, unverified: str | None) -> PartResult:
+def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
     """Return the verdict on a part: right if it has rows, all of them are right, and the comparison confirms it."""
-    rows = [row for row in report.rows if row.title == part]
     wrong = next((row for row in rows if row.ok is not True), None)
     if wrong is not None:
         names = ", ".join(one.name for one in wrong.diagnoses) or "wrong"

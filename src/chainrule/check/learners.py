@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.check import probes, students
 from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
-from chainrule.check.extra_checks import ONE, OVERWRITTEN, KnownProbe, extra_checks, failed
+from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERWRITTEN, KnownProbe, extra_checks, failed
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.guessing import guess
 from chainrule.check.hinge import MulticlassHinge
@@ -162,7 +162,26 @@ def _written_loss(
     found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
     rows = with_diagnoses([found])
     rows = [with_first_wrong(row, found.probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
+    if not any(row.is_wrong for row in rows):
+        rows += _other_predictions(subject, found, labels, seed)
     return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions 5×4",))
+
+
+def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
+    """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
+    rows, tolerances = list[Row](), _tolerances(first)
+    for shape, told in (((5, 4), OTHER_VALUES), ((7, 4), MANY), ((5, 6), CLASSES), ((1, 4), ONE)):
+        method = f"predictions {text(shape)}"
+        try:
+            values = probes.predictions(subject.meant.name, seed + 1, labels, shape)
+            found = quick_check(prepare(subject, values, seed, first.probe.judge), tolerances)
+        except StudentError as error:
+            said = replace(told, says=f"{told.says} ({error})")
+            rows.append(replace(failed(subject.name, method, error), tensor="y", diagnoses=(said,)))
+            continue
+        wrong = [row for row in found.rows if row.is_wrong and row.tensor not in {one.tensor for one in rows}]
+        rows += [replace(row, method=method, diagnoses=(told,)) for row in wrong]
+    return rows
 
 
 def _matched_layer(
@@ -188,11 +207,16 @@ def _has_remark(row: Row, rows: Sequence[Row]) -> bool:
     return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
 
 
+def _tolerances(found: Examination) -> dict[str, float]:
+    """Return the tolerance of each tensor on further probes, y included, from the code's rounding on the first."""
+    return {row.tensor: max(SECOND, 4 * row.tolerance) for row in found.rows}
+
+
 def extra_rows(found: Examination, other: Values) -> list[Row]:
     """Return the rows of mistakes that do not show at the probe."""
     rows = {row.tensor: row for row in found.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
-    tolerances = {tensor: max(SECOND, 4 * row.tolerance) for tensor, row in rows.items()}
+    tolerances = _tolerances(found)
     tolerances.setdefault("y", max(tolerances.values()))
     known = KnownProbe(found.probe, found.claimed, tolerances, frozenset(right))
     return extra_checks(known, other, judged=found.probe.judge is not None and "y" in right)
@@ -209,10 +233,10 @@ def _batches(
     judge = first.probe.judge
     if not isinstance(judge, LayerJudge):
         return [], []
-    tolerances = {row.tensor: max(SECOND, 4 * row.tolerance) for row in first.rows}
+    tolerances = _tolerances(first)
     count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
     found = list[Examination]()
-    for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, 1)):
+    for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, count), (subject.shape, 1)):
         if shape != subject.shape and not _accepts(judge, shape):
             continue
         if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):

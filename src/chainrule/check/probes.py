@@ -132,17 +132,18 @@ def far(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
-def predictions(loss: str, seed: int, labels: bool = False) -> dict[str, Array]:
-    """Draw predictions p and targets t, both (5, 4).
+def predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
+    """Draw predictions p and targets t, (N, K).
 
     p are probabilities for a loss of probabilities; t are not one-hot, and sum to 1 for a loss of distributions.
 
-    labels  whether t is one-hot, of classes that are drawn evenly
+    labels  whether t is one-hot, of every class if there are samples enough
     """
     generator = np.random.default_rng([seed, 5])
-    p, t = generator.normal(size=(5, 4)), generator.random((5, 4)) + 0.1
+    p, t = generator.normal(size=shape), generator.random(shape) + 0.1
     if loss in ("binary_cross_entropy", "categorical_cross_entropy"):
-        p = 0.05 + 0.9 * generator.random((5, 4))
+        p = 0.05 + 0.9 * generator.random(shape)
     if labels:
-        return {"p": p, "t": np.eye(4)[t.argmax(axis=1)]}
+        samples, classes = shape
+        return {"p": p, "t": np.eye(classes)[generator.permutation(samples) % classes]}
     return {"p": p, "t": t / t.sum(axis=1, keepdims=True) if loss in DISTRIBUTIONS else t}

@@ -152,7 +152,7 @@ def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None
 
 def elsewhere(probe: Probe) -> str:
     """Return the method's name on a later probe, with the shape of its input."""
-    return f"{LOOPS} on {text(probe.values['x'].shape)}"
+    return f"{LOOPS} on {text(probe.values[probe.subject.tests[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:

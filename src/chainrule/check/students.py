@@ -64,12 +64,20 @@ class SubmittedLayer:
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""
         self.forward(values)
+        return self.pulled_back(values, dy)
+
+    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the gradients that the learner's backward claims after a forward of these values."""
         before = self.changed
         dx, found = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
         ours = {theirs: name for name, theirs in self.names.items()}
         named = {"x": dx, **{ours[name]: gradient for name, gradient in found.items() if name in ours}}
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
+
+    def copy(self) -> "SubmittedLayer":
+        """Return another layer of the same code."""
+        return SubmittedLayer(copy.deepcopy(self.student), self.shape, self.names, self.layouts)
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call has overwritten."""

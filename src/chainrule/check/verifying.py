@@ -5,6 +5,7 @@ a submission could adapt its forward pass to wrong gradients. So a part counts o
 """
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ import numpy as np
 
 from chainrule import losses
 from chainrule.check import comparing, expressions, probes, students
+from chainrule.check.entries import DEFINITIONS
 from chainrule.check.forms import constructor_values
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
-from chainrule.check.report import Report
+from chainrule.check.report import Report, Row
 from chainrule.check.student_losses import SubmittedLoss
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.engines import Array
@@ -67,6 +69,15 @@ class Assignment:
         samples = probes.samples(self.meant.shape) + 1
         shapes = [(samples, *self.meant.shape), (samples, *self.meant.output_shape), *self.meant.parameters.values()]
         return (1 << 20) + SPARE * COMPLEX * sum(map(math.prod, shapes))
+
+    @property
+    def definitions(self) -> tuple[re.Pattern[str], ...]:
+        """What the text of a submission contains."""
+        return DEFINITIONS
+
+    def part(self, row: Row) -> str:
+        """Return the part that a row of a report belongs to."""
+        return row.title
 
     @property
     def is_loss(self) -> bool:

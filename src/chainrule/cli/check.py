@@ -124,7 +124,11 @@ def _report_of_file(
 
     path, name = sources.split(text)
     with open_file(path, Limits(seconds), printed=_echo) as file:
-        report = check_file(file, path.name, seed, constants, name) if against is None and shape is None else None
+        report = (
+            check_file(file, path.name, seed, constants, [name] * bool(name))
+            if against is None and shape is None
+            else None
+        )
         if report is not None:
             return report
         task = None if against is None else Assignment.of(against, shape)

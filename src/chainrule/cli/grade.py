@@ -26,7 +26,8 @@ assignment_options = options.combine(
     click.option(
         "--against",
         metavar="LAYER",
-        help='The layer that was to be written, such as "Conv2D(4, (3, 2))", or the name of a loss.',
+        help='The layer that was to be written, such as "Conv2D(4, (3, 2))", the name of a loss, or names of functions '
+        'and classes in the forms of courses, such as "conv_forward, svm_loss, Linear".',
     ),
     input_shape,
     click.option(
@@ -145,10 +146,10 @@ def _assignment(given: dict[str, Any]) -> "GradedAssignment":
     from chainrule.check import expressions
     from chainrule.check.graders import points
     from chainrule.check.graders.assignment import GradedAssignment
-    from chainrule.check.verifying import Assignment
+    from chainrule.check.homework import assignment
 
     shape = given["input_shape"]
-    parts = Assignment.of(given["against"], None if shape is None else expressions.shape(shape)).parts
+    parts = assignment(given["against"], None if shape is None else expressions.shape(shape)).parts
     scheme = points.one_point_each(parts) if given["points"] is None else points.read(given["points"], parts)
     names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints")
     return GradedAssignment(scheme=scheme, **{name: given[name] for name in names})

@@ -61,6 +61,11 @@ class Student:
         self.changed: tuple[str, ...] = ()
 
     @property
+    def independent(self) -> bool:
+        """Whether a copy shares nothing with it."""
+        return self._code.independent
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, as far as they are known."""
         return self._names or ()

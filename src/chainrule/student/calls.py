@@ -15,6 +15,7 @@ from chainrule.errors import StudentError, UnwrittenError
 Array: TypeAlias = NDArray[Any]
 
 UNWRITTEN = "{} is not written yet"
+EARLIER = "earlier "  # before the names of arrays that belong to earlier calls
 NOTHING = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # of the body `pass`
 
 
@@ -93,6 +94,46 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
         for name, (now, was) in handed.items()
         if isinstance(now, np.ndarray) and not np.array_equal(cast("Array", now), was, equal_nan=was.dtype.kind in "fc")
     )
+
+
+class Loans:
+    """The arrays that the caller still needs: passed to a learner's code by the last calls, or returned by them.
+
+    Each is held with a copy from before, under its name; a change is reported once.
+    """
+
+    def __init__(self) -> None:
+        self._lent: dict[str, tuple[Any, Array]] = {}
+
+    def forward(self, lent: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
+        """Return the names of the arrays that a call of forward has overwritten, its own or of earlier calls.
+
+        lent       the arrays passed to it
+        returned   y as it came
+        """
+        old = overwritten(self._lent)
+        changed = overwritten(lent)
+        y = _held("y", returned, lent)
+        dx = {name: one for name, one in self._lent.items() if name == "dx" and name not in old}
+        self._lent = {**{name: one for name, one in lent.items() if name not in changed}, **y, **dx}
+        return (*changed, *(f"{EARLIER}{name}" for name in old))
+
+    def backward(self, lent: Mapping[str, tuple[Any, Array]], returned: Any) -> tuple[str, ...]:
+        """Return the names of the arrays that a call of backward has overwritten; its arguments are those of forward.
+
+        returned   dx as it came
+        """
+        changed = overwritten({**self._lent, **lent})
+        self._lent = {name: one for name, one in self._lent.items() if name not in (*changed, "dx")}
+        self._lent |= _held("dx", returned, lent)
+        return tuple(f"{EARLIER}dx" if name == "dx" else name for name in changed)
+
+
+def _held(name: str, returned: Any, lent: Mapping[str, tuple[Any, Array]]) -> dict[str, tuple[Any, Array]]:
+    """Return a result with a copy, under its name; nothing if it is no array, or one of those passed in."""
+    if not isinstance(returned, np.ndarray) or any(returned is now for now, _ in lent.values()):
+        return {}
+    return {name: (returned, np.array(cast("Array", returned)))}
 
 
 def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:

@@ -13,12 +13,12 @@ from chainrule.student.calls import (
     NO_DEFAULT,
     UNWRITTEN,
     Array,
+    Loans,
     array,
     call,
     copy_for_call,
     defaults,
     is_numeric,
-    overwritten,
 )
 from chainrule.student.interface import CallResult
 from chainrule.student.module_variables import ModuleVariables
@@ -36,6 +36,8 @@ class Functions:
     bn_param.running_mean.
     """
 
+    independent = True
+
     def __init__(self, source: Any, name: str | None, options: Mapping[str, Any] | None = None) -> None:
         self._forward, self._backward = _pair(source, name)
         self.kind = _kind(source, self._forward)
@@ -52,6 +54,7 @@ class Functions:
         self._variables = ModuleVariables(self._forward, self._backward)
         self._last: tuple[Array, Array] | None = None
         self._cache: list[Any] = []  # what the last forward returned beside y; empty if there was nothing
+        self._loans = Loans()
         self._left: dict[str, Any] = {}  # the options as the last forward left them
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
@@ -66,7 +69,7 @@ class Functions:
             raise UnwrittenError(UNWRITTEN.format(self._label))
         y = array(result, f"{self._label} returned")
         self._last = (x, y)
-        return CallResult({"y": y}, overwritten({"x": (given, x), **self._beside(parameters)}))
+        return CallResult({"y": y}, self._loans.forward({"x": (given, x), **self._beside(parameters)}, result))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward(dy, cache), or backward(dy, x, …) with x and y of the last forward and the parameters."""
@@ -82,7 +85,8 @@ class Functions:
         found, others = split(result, label, self.arguments or ())
         arrays = {"dx": array(found, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
-        return CallResult(arrays, overwritten({"dy": (given, dy), **lent, **self._beside(parameters)}))
+        passed = {} if self._cache else {**lent, **self._beside(parameters)}
+        return CallResult(arrays, self._loans.backward({"dy": (given, dy), **passed}, found))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters, and of the variables of their module that the functions read."""
@@ -116,7 +120,7 @@ class Functions:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
         """Return the same functions with independent parameters."""
         twin = copy.copy(self)
-        twin._values = dict(self._values)
+        twin._values, twin._loans = dict(self._values), Loans()
         return twin
 
     def _wanted(self, known: dict[str, Any], x: Array) -> list[Any]:

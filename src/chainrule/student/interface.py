@@ -41,6 +41,11 @@ class Code(Protocol):
         """Names of the parameters of plain functions, in order; None for an object, whose parameters are detected."""
         ...
 
+    @property
+    def independent(self) -> bool:
+        """Whether a copy shares nothing with it; False for an object of functions, whose variables are not copied."""
+        ...
+
     def names(self) -> tuple[str, ...]:
         """Return the names of all numbers and arrays that it holds, gradients and kept inputs included."""
         ...

@@ -43,7 +43,7 @@ class LossFunctions:
         """Call forward(p, t)."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         if self._both is not None:
-            return CallResult({"y": self._results(lent["p"][0], t)[0]}, overwritten(lent))
+            return self._result("y", 0, p, t)
         given = [now for now, _ in lent.values()]
         result = call(f"{self.name}.forward", self._forward, *given)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
@@ -52,7 +52,7 @@ class LossFunctions:
         """Call backward with the arguments that it takes: none; dy; p and t; or dy, p and t."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         if self._both is not None:
-            return CallResult({"dp": self._results(lent["p"][0], t)[1]}, overwritten(lent))
+            return self._result("dp", 1, p, t)
         own = [now for now, _ in lent.values()]
         taken = defaults(self._backward)
         given: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(own)}.get(3 if taken is None else len(taken), (1.0, *own))
@@ -60,15 +60,18 @@ class LossFunctions:
         result = call(label, self._backward, *given)
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(lent))
 
-    def _results(self, p: Array, t: Array) -> tuple[Array, Array]:
-        """Return the loss and its gradient by a function that computes both."""
-        result = call(self.name, self._both or _name, p, t.argmax(axis=1))
+    def _result(self, name: str, which: int, p: Array, t: Array) -> CallResult:
+        """Return the loss or its gradient by a function that computes both."""
+        labels = t.argmax(axis=1)
+        lent = {"p": (p.copy(), p), "t": (labels.copy(), labels)}
+        result = call(self.name, self._both or _name, *(now for now, _ in lent.values()))
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
         if all(part is None for part in parts):
             raise UnwrittenError(UNWRITTEN.format(self.name))
         if len(parts) != 2:
             raise StudentError(self.name + NO_LOSS)
-        return array(parts[0], f"{self.name}: the loss is"), array(parts[1], f"{self.name}: dx is")
+        said = ("the loss", "dx")[which]
+        return CallResult({name: array(parts[which], f"{self.name}: {said} is")}, overwritten(lent))
 
 
 class TrainableLoss:

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.errors import StudentError
 from chainrule.student import attributes
-from chainrule.student.calls import Array, array, call, copy_for_call, is_numeric, overwritten
+from chainrule.student.calls import Array, Loans, array, call, copy_for_call, defaults, is_numeric
 from chainrule.student.interface import CallResult
 from chainrule.student.module_variables import ModuleVariables
 from chainrule.student.results import split
@@ -32,10 +32,15 @@ class Methods:
         for method, argument in (("forward", "x"), ("backward", "dy")):
             if not callable(getattr(source, method, None)):
                 raise StudentError(f"{label} has no {method}({argument})")
+        forward, backward = (getattr(source, method) for method in ("forward", "backward"))
+        for argument, value in defaults(forward) or ():
+            if isinstance(value, np.ndarray):
+                raise StudentError(f"{label}.forward has an array as its default of {argument}: make it an attribute")
         self.thing: Any = _instance(kind, label, arguments or {}) if isinstance(source, type) else source
+        self.independent = hasattr(cast("type[Any]", type(self.thing)), "forward")
         self._modes = {"eval": arguments[EVALUATED]} if arguments and EVALUATED in arguments else {}
-        self._variables = ModuleVariables(kind)
-        self._shared: dict[str, tuple[Any, Array]] = {}  # x and y, which the learner's code may keep
+        self._variables = ModuleVariables(kind, forward, backward)
+        self._loans = Loans()
 
     def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
@@ -43,22 +48,18 @@ class Methods:
         given = copy_for_call(x, strided)
         returned = call(label, self.thing.forward, given, **self._modes)
         y = array(returned, f"{label} returned")
-        self._shared = {"x": (given, x.copy())}
-        changed = overwritten(self._shared)
-        if returned is not given:
-            self._shared["y"] = (returned, y.copy())
-        return CallResult({"y": y}, changed)
+        return CallResult({"y": y}, self._loans.forward({"x": (given, x.copy())}, returned))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call the object's backward, which must have kept x and y itself."""
         label = f"{self._label}.backward"
         given = copy_for_call(dy, strided)
-        before = overwritten(self._shared)
+        if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code whose gradients add up over calls
+            call(f"{self._label}.zero_grad", reset)
         dx, others = split(call(label, self.thing.backward, given), label, ())
         arrays = {"dx": array(dx, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
-        changed = overwritten({"dy": (given, dy), **self._shared})
-        return CallResult(arrays, tuple(name for name in changed if name not in before))
+        return CallResult(arrays, self._loans.backward({"dy": (given, dy)}, dx))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the numbers and arrays that the object holds, and of its module's that it reads."""
@@ -90,7 +91,7 @@ class Methods:
         """Return an independent copy; objects copied together share the copy of what they share."""
         twin = copy.copy(self)
         twin.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
-        twin._shared = {}
+        twin._loans = Loans()
         return twin
 
 

@@ -118,7 +118,8 @@ def _load(codes: _Codes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
     code, name = sources.bind(module, Path(path), {**chosen, "options": _plain(chosen["options"])})
     codes.append(code)
     told = {"name": name, "kind": name} if chosen["loss"] else {"name": name, "kind": code.kind}
-    return {**told, "number": len(codes) - 1, "arguments": getattr(code, "arguments", None)}
+    told |= {"arguments": getattr(code, "arguments", None), "independent": getattr(code, "independent", True)}
+    return {**told, "number": len(codes) - 1}
 
 
 def _plain(value: Any) -> Any:

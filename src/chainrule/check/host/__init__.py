@@ -58,7 +58,8 @@ class HostedFile:
         arguments = told.get("arguments")
         taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
         kind = text_line(told.get("kind"), LETTERS)
-        return Student.around(RemoteCode(self._connection, number, kind, taken), name)
+        independent = told.get("independent") is not False
+        return Student.around(RemoteCode(self._connection, number, kind, taken, independent), name)
 
     def loss(self, name: str = "") -> RemoteLoss:
         """Load a loss by name; the only object in the file without one."""

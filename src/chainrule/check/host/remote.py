@@ -47,8 +47,15 @@ class RemoteCode:
     arguments  names of the parameters of plain functions; None for an object
     """
 
-    def __init__(self, connection: Connection, number: int, kind: str, arguments: tuple[str, ...] | None) -> None:
-        self.kind, self.arguments = kind, arguments
+    def __init__(
+        self,
+        connection: Connection,
+        number: int,
+        kind: str,
+        arguments: tuple[str, ...] | None,
+        independent: bool = True,
+    ) -> None:
+        self.kind, self.arguments, self.independent = kind, arguments, independent
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
         self._wanted: dict[str, None] = {}  # names read so far, in order
@@ -94,7 +101,7 @@ class RemoteCode:
         number = self._request("copy")
         if not isinstance(number, int):
             raise GuestEnded(NO_ANSWER)
-        return RemoteCode(self._connection, number, self.kind, self.arguments)
+        return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent)
 
     def _fetch(self, name: str, known: dict[str, Any]) -> None:
         self._wanted[name] = None

@@ -21,6 +21,7 @@ SAMPLE = 18  # a 3 that the network is uncertain of, so that its gradients are v
 CELL = "conv2.dw[3,1,0,2]"
 ROTATED = "relu1.dy[3,8,9]"
 TALL: ViewportSize = {"width": 1440, "height": 1150}  # shows the whole computation at once
+PATIENCE = 120_000  # milliseconds, on a machine that others use
 TURNING, TERMS = 12, 4  # frames of the kernel's rotation; terms between two frames
 PAUSE, LAST = 140, 2500  # milliseconds
 SCENE_WIDTH = 900
@@ -51,6 +52,7 @@ def chromium() -> Iterator[Browser]:
 def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) -> Page:
     """Open the page at a place and wait until it is ready."""
     page = browser.new_context(viewport=size, device_scale_factor=1.5, color_scheme="light").new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(file.as_uri() + place)
     page.wait_for_selector("html[data-ready]")
     page.wait_for_timeout(1500)

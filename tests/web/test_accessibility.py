@@ -9,6 +9,7 @@ import pytest
 from web import train_served
 from web.branching import drawn
 from web.fixed_page import served
+from web.watching import PATIENCE
 
 from chainrule.web import single_file
 from chainrule.web.session import Session
@@ -109,6 +110,7 @@ def troubles(
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     trouble: dict[str, list[str]] = {}
     try:
         page.goto(address)

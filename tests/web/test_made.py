@@ -10,6 +10,7 @@ from web.fixed_page import Subject, served
 from web.watching import watched
 
 from chainrule.explain import Explanation
+from chainrule.explain.numbers import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize
@@ -113,6 +114,14 @@ def test_a_sum_grows_term_by_term(opened: "Page", plain: str, order: str) -> Non
 
 def number(page: "Page", selector: str) -> float:
     return float(page.locator(selector).first.inner_text().replace("−", "-"))
+
+
+def test_a_single_product_shows_its_factors(opened: "Page", plain: str) -> None:
+    record = NETWORKS["plain"].trace(SAMPLE).explain("dense1.dw[2,7]")
+    (product,) = record.derived.terms
+    show(opened, plain, "dense1.dw[2,7]")
+    digits = opened.locator(".made-term-line .made-digits").all_inner_texts()
+    assert digits == [format_number(each) for each in (*(factor.value for factor in product.factors), record.value)]
 
 
 def test_playing_ends_at_the_sum(opened: "Page", plain: str) -> None:

@@ -65,6 +65,14 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: "Page", networ
     waited(page, lambda: "step=" not in page.url)  # the newest step
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_the_head_of_an_earlier_step_fits_a_phone(page: "Page", network: Journey, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 640})
+    entered(page, network.address, "#/network/forward?sample=1&step=2")
+    page.locator(".step-newest").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_where_training_has_ended_update_leads_to_its_last_step(page: "Page", network: Journey) -> None:
     last = network.session.state()["step"] - 1
     entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1")

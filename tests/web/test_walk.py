@@ -13,7 +13,6 @@ from web.fixed_page import Subject, served
 from web.watching import watched
 
 from chainrule import layers, optimizers
-from chainrule.explain import Trace
 from chainrule.explain.numbers import format_number
 from chainrule.training.recipe import Recipe
 from chainrule.web.guard import Key
@@ -24,9 +23,15 @@ if TYPE_CHECKING:
 
 SAMPLE = 1
 IDS = [
-    *("picture", "patch", "edges", "relu", "channels", "pooling", "dense", "softmax", "loss", "first", "route"),
-    *("gradient", "step"),
+    *("picture", "patch", "edges", "relu", "channels", "pooling", "dense", "softmax", "loss"),
+    *("first", "errors", "gate", "route", "gradient", "rotation", "step", "again"),
 ]
+
+
+NEITHER_MAPS_NOR_CROSS_ENTROPY = {
+    *("patch", "edges", "relu", "channels", "pooling", "loss"),
+    *("first", "gate", "route", "gradient", "rotation"),
+}
 
 
 def network() -> Subject:
@@ -51,8 +56,8 @@ def percent(value: float) -> str:
 class Answers:
     """The answer of each stop from the arrays of Python's trace."""
 
-    def __init__(self, subject: Subject, trace: Trace) -> None:
-        self.subject, self.trace = subject, trace
+    def __init__(self, subject: Subject, sample: int) -> None:
+        self.subject, self.sample, self.trace = subject, sample, subject.trace(sample)
         self.scores = self["dense2.y"]
         powers = np.exp(self.scores - self.scores.max())
         self.shares = powers / powers.sum()
@@ -93,6 +98,37 @@ class Answers:
 
     def first(self) -> str:
         return rough(self.shares[self.label] - 1)
+
+    def errors(self) -> str:
+        target = np.arange(len(self.shares)) == self.label
+        dx = self["dense2.w"].T @ (self.shares - target)
+        return rough(dx[np.abs(dx).argmax()])
+
+    def gate(self) -> str:
+        return "0"
+
+    def rotation(self) -> str:
+        """Push the gradients of conv2's outputs back, and find the largest product at the largest gradient."""
+        dy, w = self["conv2.dy"], self["conv2.w"]
+        C_out, C_in, KH, KW = w.shape
+        products = np.zeros((*self["relu1.y"].shape, C_out, KH, KW))
+        for c, o, u, v in np.ndindex(C_in, C_out, KH, KW):
+            products[c, u : u + dy.shape[1], v : v + dy.shape[2], o, u, v] = dy[o] * w[o, c, u, v]
+        dx = products.sum((3, 4, 5))
+        place = np.unravel_index(np.abs(dx).argmax(), dx.shape)
+        o, u, v = np.unravel_index(np.abs(products[place]).argmax(), (C_out, KH, KW))
+        return f"conv2.w[{o},{place[0]},{u},{v}]"
+
+    def again(self) -> str:
+        """Trace the image once more, with the parameters after the step."""
+        parameters = self.subject.model.parameters
+        before = parameters.copy()
+        try:
+            for name, weights in self.subject.model.weights.items():
+                weights[:] = self[f"{name}.update"]
+            return rough(float(self.subject.trace(self.sample)["loss"]))
+        finally:
+            parameters[:] = before
 
     def route(self) -> str:
         maps, dy = self["relu2.y"], self["pool1.dy"]
@@ -173,7 +209,7 @@ def right(page: "Page") -> str:
 def test_every_right_answer_is_what_numpy_computes(walk: "Page", subject: Subject) -> None:
     places = []
     for sample in (SAMPLE, 2):
-        answers = Answers(subject, subject.trace(sample))
+        answers = Answers(subject, sample)
         for number, name in enumerate(IDS, 1):
             went(walk, number, sample)
             assert walk.locator(".stop").get_attribute("data-stop") == name
@@ -202,24 +238,41 @@ def test_all_stops_are_reached_by_next_and_again_by_back(walk: "Page") -> None:
 
 
 def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Subject) -> None:
-    for number in (2, 10, 12, 13):
+    for number in (2, 10, 14, 16):
         went(walk, number)
         if walk.locator(".reveal").count() == 0:  # another test may have answered
             right(walk)
         link = walk.locator(".see")
-        cell = re.fullmatch(r"See how (.*) is computed →", link.inner_text())
+        cell = re.fullmatch(r"Open (.*) in the network →", link.inner_text())
         assert cell
         link.click()
         walk.wait_for_selector("#made .made-name")
         assert walk.locator("#made .made-name").inner_text() == cell[1]
         trace = subject.trace(SAMPLE)
         assert walk.locator("#made .made-value").inner_text() == format_number(trace.explain(cell[1]).value)
-        phase = {2: "forward", 10: "backward", 12: "backward", 13: "update"}[number]
+        phase = {2: "forward", 10: "backward", 14: "backward", 16: "update"}[number]
         assert f"#/network/{phase}/" in walk.url
         walk.go_back()
         walk.wait_for_selector(".stop")
         assert walk.locator(".stop").get_attribute("data-stop") == IDS[number - 1]
         assert walk.locator(".reveal").count() == 1  # the answer was kept
+
+
+def test_a_stop_plays_its_computation_below_the_network(walk: "Page", subject: Subject) -> None:
+    went(walk, IDS.index("errors") + 1)
+    lit = walk.locator(".made-strip .walked .strip-name").all_inner_texts()
+    assert lit == ["relu3", "dense2"]  # the way back so far
+    if walk.locator(".reveal").count() == 0:  # another test may have answered
+        assert walk.locator(".walk-computation").count() == 0
+        right(walk)
+    cell = walk.locator(".walk-computation .made-name").inner_text()
+    explanation = subject.trace(SAMPLE).explain(cell)
+    assert walk.locator(".walk-computation .made-value").inner_text() == format_number(explanation.value)
+    walk.locator(".walk-computation .made-play").focus()
+    walk.keyboard.press("Home")
+    walk.keyboard.press("ArrowRight")
+    walk.wait_for_function("document.querySelector('.made-where-now').textContent.startsWith('1 of 5')")
+    assert walk.locator(".stop").get_attribute("data-stop") == "errors"
 
 
 def test_a_number_that_is_none_is_asked_for_again(walk: "Page") -> None:
@@ -236,7 +289,7 @@ def test_a_number_that_is_none_is_asked_for_again(walk: "Page") -> None:
 def test_a_stop_that_is_not_there_is_said(walk: "Page") -> None:
     walk.evaluate("location.hash = '#/walk/99?sample=1'")
     walk.wait_for_selector("#banners .banner")
-    assert "the stops are 1 to 13" in walk.locator("#banners").inner_text()
+    assert f"the stops are 1 to {len(IDS)}" in walk.locator("#banners").inner_text()
     assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
     went(walk, 2)
     assert walk.locator("#banners .banner").count() == 0
@@ -251,7 +304,7 @@ def test_by_keyboard_alone(walk: "Page") -> None:
     walk.keyboard.press("Enter")
     assert walk.locator(".reveal").is_visible()
     walk.keyboard.press("Tab")
-    assert "is computed" in walk.evaluate("document.activeElement.textContent")
+    assert "in the network" in walk.evaluate("document.activeElement.textContent")
     walk.keyboard.press("ArrowLeft")
     assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
 
@@ -272,9 +325,9 @@ def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) ->
     assert seen == [stop for stop in IDS if stop in seen]
     left_out = {
         "plain": set(),
-        "rich": {"relu"},
-        "yes_or_no": {"patch", "edges", "relu", "channels", "pooling", "softmax", "loss", "first", "route", "gradient"},
-        "squares": {"patch", "edges", "relu", "channels", "pooling", "loss", "first", "route", "gradient"},
+        "rich": {"relu", "gate"},
+        "yes_or_no": NEITHER_MAPS_NOR_CROSS_ENTROPY | {"softmax"},
+        "squares": NEITHER_MAPS_NOR_CROSS_ENTROPY,
     }[name]
     assert set(IDS) - set(seen) == left_out
 
@@ -293,7 +346,7 @@ def test_nothing_is_said_of_the_training_of_a_file(page: "Page", subject: Subjec
     """Adam's first step is the rate itself, against the gradient: docs/derivations/updates.md."""
     new = replace(subject, step=0, moments=tuple(np.zeros_like(moment) for moment in subject.moments))
     with served(new) as address:
-        page.goto(f"{address}#/walk/{len(IDS)}?sample=0")
+        page.goto(f"{address}#/walk/{IDS.index('step') + 1}?sample=0")
         page.wait_for_selector(".stop")
         assert "with the weights of its file" in page.locator(".walk-meta").inner_text()
         gradient = new.trace(0)["conv2.dw"]

@@ -175,7 +175,7 @@ export class Application {
     this.#listeners.tell("place");
     const unmoved = same(place, before, "sample") && same(place, before, "step");
     const kept = !this.#nudged || same(place, before, "cell");
-    if (this.trace && unmoved && kept && wantsBatch(place) === wantsBatch(before)) this.#checkCell();
+    if (this.trace && unmoved && kept && wantsBatch(place, this.description) === wantsBatch(before, this.description)) this.#checkCell();
     else await this.#retrace();
   }
 
@@ -199,7 +199,7 @@ export class Application {
     const { place, training } = this;
     this.alone = null;
     this.#deferred = false;
-    if (!wantsBatch(place)) return null;
+    if (!wantsBatch(place, this.description)) return null;
     if (this.#batch?.step === frame.step) return this.#batch;
     if (!training || (training.running && place.step === null)) {
       this.#deferred = true;
@@ -338,8 +338,10 @@ function bindSource(source) {
   };
 }
 
-/** Returns whether a place shows the step of training. @param {Place} place */
-function wantsBatch({ view, phase, alone }) {
+/** Returns whether a place shows the step of training: also a teacher's stop does; the page's own walk follows one image.
+ * @param {Place} place @param {Description} description */
+function wantsBatch({ view, phase, alone, rest }, { walk }) {
+  if (view === "walk") return /\.(?:update|g)\b/u.test(walk?.[Number(rest || 1) - 1]?.cell ?? "");
   return view === "network" && phase === "update" && !alone;
 }
 

@@ -6,7 +6,7 @@
  * @typedef {import("../types.js").Trace} Trace
  */
 
-import { Interpreter } from "./interpreter.js";
+import { Interpreter, gradientName } from "./interpreter.js";
 
 /** Returns whether a tensor can be nudged: a parameter, the input, or what an operation forward computes. @param {Trace} trace @param {string} tensor */
 export function canNudge({ description: { plan, layout } }, tensor) {
@@ -17,22 +17,44 @@ export function canNudge({ description: { plan, layout } }, tensor) {
   return Boolean(read && !read.integer && ((read.kind === "parameter" && tensor in layout) || read.kind === "activation"));
 }
 
+/** Returns the loss of the same image with the parameters after the step of the trace. @param {Trace} trace */
+export function lossAfter(trace) {
+  const { description, frame, values } = trace;
+  const parameters = new Float64Array(frame.parameters);
+  for (const name of Object.keys(description.shapes)) {
+    const next = values.has(gradientName(name)) && values.get(`${name}.update`);
+    if (next) parameters.set(next.data, description.layout[name][0]);
+  }
+  return lossOf(forward(trace, parameters));
+}
+
+/** Runs forward on the image of a trace, with some parameters. @param {Trace} trace @param {Float64Array} parameters */
+function forward({ description: { plan, layout, recipe }, frame, picture, values }, parameters) {
+  const copy = (/** @type {string} */ name) => {
+    const { shape, data } = /** @type {NDArray} */ (values.get(name));
+    return { shape: [1, ...shape], data: new Float64Array(data) };
+  };
+  const walk = new Interpreter({ ...plan, backward: [] }, layout, { parameters, statistics: new Float64Array(frame.statistics) });
+  walk.run(copy("x"), copy("t"), { seed: recipe.seed, step: frame.step + 1, first: picture.place ?? 0 });
+  return walk;
+}
+
+/** @param {Interpreter} walk */
+function lossOf(walk) {
+  return walk.read(/** @type {import("../types.js").Tensor} */ (walk.plan.loss)).data[0];
+}
+
 export class LossOf {
   /** @param {Trace} trace @param {string} tensor @param {number} flat  the number's index in it */
   constructor(trace, tensor, flat) {
-    const { description, frame, picture, values } = trace;
-    const { plan, layout, recipe } = description;
-    const copy = (/** @type {string} */ name) =>
-      ({ shape: [1, .../** @type {NDArray} */ (values.get(name)).shape], data: new Float64Array(/** @type {NDArray} */ (values.get(name)).data) });
-    const buffers = { parameters: new Float64Array(frame.parameters), statistics: new Float64Array(frame.statistics) };
-    this.walk = new Interpreter({ ...plan, backward: [] }, layout, buffers);
-    const x = copy("x");
-    this.walk.run(x, copy("t"), { seed: recipe.seed, step: frame.step + 1, first: picture.place ?? 0 });
+    const { plan, layout } = trace.description;
+    const parameters = new Float64Array(trace.frame.parameters);
+    this.walk = forward(trace, parameters);
     const written = plan.forward.findIndex(({ writes }) => writes.some(({ storage }) => storage === tensor));
     const parameter = tensor in layout;
     const first = plan.forward.findIndex(({ reads }) => reads.some((read) => read?.storage === tensor));
     this.following = plan.forward.slice(parameter ? first : written + 1);
-    const whole = parameter ? buffers.parameters : /** @type {NDArray} */ (this.walk.values.get(tensor)).data;
+    const whole = parameter ? parameters : /** @type {NDArray} */ (this.walk.values.get(tensor)).data;
     this.place = { data: whole, at: parameter ? layout[tensor][0] + flat : flat };
     this.value = whole[this.place.at];
   }
@@ -42,7 +64,7 @@ export class LossOf {
     const { data, at } = this.place;
     data[at] = value;
     this.walk.walk(this.following);
-    const loss = this.walk.read(/** @type {import("../types.js").Tensor} */ (this.walk.plan.loss)).data[0];
+    const loss = lossOf(this.walk);
     data[at] = this.value;
     return loss;
   }

@@ -28,6 +28,18 @@ export function page(stop, around) {
   return article;
 }
 
+/** Returns a stop of a teacher's walk. @param {import("../../types.js").OwnStop} stop @param {number} number @param {number} count */
+export function ownPage({ title, words }, number, count) {
+  const text = createElement(
+    "div",
+    { class: "walk-words" },
+    createElement("p", { class: "walk-meta" }, `Stop ${number + 1} of ${count}`),
+    createElement("h2", { tabindex: -1 }, title),
+    ...words.map((each) => createElement("p", {}, each)),
+  );
+  return createElement("article", { class: "stop own", "data-stop": String(number + 1) }, text);
+}
+
 /** @param {(Figure | string)[]} parts */
 function figures(parts) {
   const row = parts.map((part) => {
@@ -110,7 +122,7 @@ function reveal(stop, { href, follow }, answered) {
       : numberOf(answered) === stop.number;
   const correct = stop.number === null ? stop.choices.find((choice) => choice.right)?.text : formatNumber(stop.number);
   const verdict = right ? "Yes." : `No: ${correct}.`;
-  const link = createElement("a", { href, class: "see" }, `See how ${stop.cell} is computed →`);
+  const link = createElement("a", { href, class: "see" }, `Open ${stop.cell} in the network →`);
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();

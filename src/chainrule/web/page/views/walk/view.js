@@ -1,12 +1,13 @@
-/** The guided walk: a dozen stops on the real network with the page's image. Predict first, then reveal. */
+/** The guided walk through the live network, on the page's image and step. Predict first, then reveal. */
 import { counted } from "../../numbers_brief.js";
 import { showBanner } from "../../banner.js";
 import { button, createElement } from "../../elements.js";
+import { inHall } from "../../hall.js";
 import { sampleName, sampleNumber } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
-import { OwnStops } from "./own.js";
-import { page } from "./page.js";
+import { Live } from "./live.js";
+import { ownPage, page } from "./page.js";
 import { stopsOf } from "./stops/index.js";
 
 /**
@@ -39,16 +40,18 @@ class Walk {
     element.classList.add("walk");
     /** The stops of a teacher's walk, where there is one. */
     this.own = app.description.walk ?? [];
-    this.ownStops = new OwnStops(element, app, (cell) => ({
-      href: address({ ...app.place, ...towards({ phase: phaseOf(cell), cell }), rest: "" }),
-      follow: () => app.go(towards({ phase: phaseOf(cell), cell })),
-    }));
+    const leads = {
+      href: (/** @type {string} */ cell) => address({ ...app.place, ...towards({ phase: phaseOf(cell), cell }), rest: "" }),
+      follow: (/** @type {string} */ cell) => app.go(towards({ phase: phaseOf(cell), cell })),
+    };
+    // Outside a computation, arrows lead from stop to stop of the page's own walk; a teacher's stops are played with them.
+    this.live = new Live(app, leads, (target) => this.own.length > 0 || inHall() || target.closest(".walk-computation") !== null);
     document.addEventListener("keydown", (event) => this.#key(event));
   }
 
   update() {
     const { place, trace } = this.app;
-    if (place.view !== "walk") return this.ownStops.end();
+    if (place.view !== "walk") return this.live.end();
     if (!trace) return undefined;
     if (trace !== this.#trace) {
       if (!this.#same(trace)) this.#answers.clear();
@@ -111,9 +114,15 @@ class Walk {
       href: address({ ...this.app.place, ...towards(stop), rest: "" }),
       follow: () => this.app.go(towards(stop)),
     });
-    this.element.replaceChildren(content, this.#navigation(number));
-    if (focus) /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus();
+    this.#place(content, this.live.show(this.#path(number), this.#answers.has(stop.id)), number, focus);
     return undefined;
+  }
+
+  /** Returns the cells of the stops so far: of the way forward, or of the way back. @param {number} number */
+  #path(number) {
+    const turn = this.#stops.findIndex(({ phase }) => phase !== "forward");
+    const from = turn >= 0 && number >= turn ? turn : 0;
+    return this.#stops.slice(from, number + 1).map(({ cell }) => cell);
   }
 
   /** Number of stops. */
@@ -125,10 +134,16 @@ class Walk {
   #renderOwn(number, focus) {
     const stop = this.own[number];
     const { sample, step } = this.app.place;
-    const wanted = { sample: stop.sample ?? sample, step: stop.step ?? step };
-    if (wanted.sample !== sample || wanted.step !== step) this.app.go(wanted); // the new trace renders it again
-    this.element.replaceChildren(this.ownStops.page(stop, number, this.own.length), this.#navigation(number));
-    if (focus) /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus({ preventScroll: true });
+    this.app.go({ sample: stop.sample ?? sample, step: stop.step ?? step }); // the new trace renders it again
+    this.#place(ownPage(stop, number, this.own.length), this.live.show(stop.cell ? [stop.cell] : [], true), number, focus);
+  }
+
+  /** Places a stop and its live part. @param {HTMLElement} content @param {ReturnType<Live["show"]>} live @param {number} number @param {boolean} focus */
+  #place(content, { above, below }, number, focus) {
+    this.element.replaceChildren(...above, content, ...below, this.#navigation(number));
+    if (!focus) return;
+    scrollTo({ top: 0, behavior: "instant" });
+    /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus({ preventScroll: true });
   }
 
   /** Describes the walk's network and image. */
@@ -224,6 +239,6 @@ function towards({ phase, cell }) {
 /** Returns the phase to which a cell belongs. @param {string} cell @returns {import("../../types.js").Phase} */
 function phaseOf(cell) {
   const rest = cell.replace(/\[.*$/u, "").split(".").slice(1).join(".") || cell;
-  if (/(?:update|^m|^v|\.m|\.v)$/u.test(rest)) return "update";
+  if (/(?:update|^m|^v|\.m|\.v|\.g)$/u.test(rest)) return "update";
   return rest.startsWith("d") ? "backward" : "forward";
 }

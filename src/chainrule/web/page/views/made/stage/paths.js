@@ -2,6 +2,7 @@ import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { bracketed, formatNumber } from "../../../explain/numbers.js";
 import { strongestPaths } from "../../../explain/paths.js";
 import { createElement, createSvg } from "../../../elements.js";
+import { inHall } from "../../../hall.js";
 
 /**
  * The strongest paths of a gradient, drawn from the error at the output to the weight, as wide as their shares.
@@ -14,6 +15,7 @@ import { createElement, createSvg } from "../../../elements.js";
 
 const MANY = 5;
 const [COLUMN, ROW, TOP, EDGE] = [168, 58, 28, 84];
+const WIDER = 1.4; // in a lecture hall, where letters are larger
 const [WIDEST, THINNEST] = [14, 1.5];
 
 /** @param {Trace} trace @param {string} cell  the gradient of a weight @param {Act} act @returns {HTMLElement} */
@@ -42,15 +44,16 @@ function startOf(paths) {
 /** @param {Path[]} paths @param {Act} act */
 function drawing(paths, act) {
   const longest = Math.max(1, ...paths.map(({ links }) => links.length));
+  const [column, edge] = [COLUMN, EDGE].map((width) => width * (inHall() ? WIDER : 1));
   /** @type {Map<string, Spot>} */
   const spots = new Map();
   const rows = new Array(longest).fill(0);
   for (const { links } of paths) {
     links.forEach(({ cell }, at) => {
-      const column = at + longest - links.length;
+      const place = at + longest - links.length;
       if (spots.has(cell)) return;
-      spots.set(cell, { cell, x: EDGE + column * COLUMN, y: TOP + rows[column] * ROW });
-      rows[column] += 1;
+      spots.set(cell, { cell, x: edge + place * column, y: TOP + rows[place] * ROW });
+      rows[place] += 1;
     });
   }
   const most = Math.max(...paths.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
@@ -58,7 +61,7 @@ function drawing(paths, act) {
     links.slice(1).map(({ cell }, at) => lineOf(spots, links[at].cell, cell, value, Math.abs(value) / most)),
   );
   const nodes = [...spots.values()].map((spot) => nodeOf(spot, act));
-  const [width, height] = [2 * EDGE + (longest - 1) * COLUMN, TOP + Math.max(1, ...rows) * ROW];
+  const [width, height] = [2 * edge + (longest - 1) * column, TOP + Math.max(1, ...rows) * ROW];
   return createSvg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "made-paths-drawing" }, ...lines, ...nodes);
 }
 

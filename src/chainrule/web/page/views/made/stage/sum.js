@@ -4,7 +4,7 @@ import { numberLink } from "../links.js";
 import { Waterfall } from "./waterfall.js";
 
 /**
- * The term added last, in large digits, and the partial sum.
+ * The term added last, in large digits, and the partial sum; of a single product its factors.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -14,6 +14,7 @@ import { Waterfall } from "./waterfall.js";
 export function sumStage(making, chosen) {
   const { terms, scale, value } = making.explanation;
   const { sequence } = making;
+  const single = terms.length === 1 && terms[0].factors.length > 1 && !scale;
   const waterfall = new Waterfall(sequence, chosen);
   const line = createElement("div", { class: "made-term-line" });
   return {
@@ -23,7 +24,8 @@ export function sumStage(making, chosen) {
       waterfall.show(done, stepping);
       const whole = done === sequence.count;
       const total = whole && !scale ? value : sequence.sums[done];
-      const parts = stepping && done ? termParts(making, done) : [];
+      if (single && done) return line.replaceChildren(...termParts(making, done));
+      const parts = stepping && done ? [...termParts(making, done), sign("→")] : [];
       const name = whole ? summed(sequence) : done ? "sum so far" : "no term added yet";
       parts.push(large(document.createTextNode(formatNumber(total)), name, "made-so-far"));
       if (scale && whole) {
@@ -34,7 +36,7 @@ export function sumStage(making, chosen) {
           large(document.createTextNode(formatNumber(value)), making.explanation.cell, "made-so-far"),
         );
       }
-      line.replaceChildren(...parts);
+      return line.replaceChildren(...parts);
     },
     say: (done) => `sum so far ${formatNumber(sequence.sums[done])}`,
   };
@@ -58,9 +60,9 @@ function termParts(making, done) {
     return at ? [sign("·"), shownAs] : [shownAs];
   });
   if (term.factors.length > 1)
-    parts.push(sign("="), large(document.createTextNode(formatNumber(term.value)), `term ${done} of ${many}`, ""));
+    parts.push(sign("="), large(document.createTextNode(formatNumber(term.value)), many === 1 ? making.explanation.cell : `term ${done} of ${many}`, ""));
   else parts[0].lastChild?.appendChild(document.createTextNode(`, term ${done} of ${many}`));
-  return [...parts, sign("→")];
+  return parts;
 }
 
 /** @param {Node} number @param {string} name @param {string} kind */

@@ -1,6 +1,7 @@
-/** Stops on the gradient and the update of one weight. */
+/** Stops on the gradient and the update of one weight, and on what the step does to the loss. */
 import { counted, roughNumber } from "../../../numbers_brief.js";
 import { gradientName } from "../../../engine/interpreter.js";
+import { lossAfter } from "../../../engine/nudge.js";
 import { named } from "../../../explain/naming.js";
 import { distinct, formatNumber } from "../../../explain/numbers.js";
 import { choices } from "../stop.js";
@@ -136,6 +137,46 @@ export function step(look) {
       `From ${distinct(before, after)} to ${distinct(after, before)}: by ${formatNumber(change)}. ` +
         remark(look, { name, index, g, change, rate }),
       "This step uses one image; in training, the gradient is the mean over a batch.",
+    ],
+  };
+}
+
+/** Builds the stop on the same image after the step. @param {Look} look @returns {Stop | null} */
+export function again(look) {
+  const { trace, description } = look;
+  if (!look.has("loss.y")) return null;
+  const moved = Object.keys(description.shapes).filter((name) => look.has(`${name}.update`) && look.has(gradientName(name)));
+  if (!moved.length) return null;
+  const before = look.array("loss.y").data[0];
+  const after = lossAfter(trace);
+  const predicted = moved.reduce((total, name) => {
+    const [w, next, g] = [name, `${name}.update`, gradientName(name)].map((each) => look.array(each).data);
+    return Array.from(w).reduce((sum, value, k) => sum + g[k] * (next[k] - value), total);
+  }, 0);
+  const answers = choices("again", roughNumber(after), [before, 2 * before - after, before + (after - before) / 10].map(roughNumber));
+  if (!answers) return null;
+  const parameters = moved.reduce((sum, name) => sum + look.array(name).data.length, 0);
+  const less = after < before ? "less" : "more";
+  return {
+    id: "again",
+    title: "The same image again",
+    phase: "forward",
+    cell: "loss.y",
+    number: null,
+    choices: answers,
+    figures: [],
+    words: [
+      `The loss of this image was ${formatNumber(before)}. Now the step is taken, for all ${counted(parameters, "parameter")} at ` +
+        "once, and the same image goes through the network again.",
+      `To first order, the loss changes by the sum of gradient times change over all parameters: ${formatNumber(predicted)}.`,
+    ],
+    question: "What is its loss after the step?",
+    reveal: [
+      `${formatNumber(after)}: ${formatNumber(Math.abs(after - before))} ${less} than before, where the gradients predicted ` +
+        `${formatNumber(Math.abs(predicted))} ${predicted < 0 ? "less" : "more"}. The difference is the curvature of the loss, which gradients do not know.`,
+      after < before
+        ? "This is one step on one image. Training repeats it thousands of times, for a batch of images each time."
+        : "The loss has grown: the optimizer remembers earlier images, or the step was longer than the slope is straight.",
     ],
   };
 }

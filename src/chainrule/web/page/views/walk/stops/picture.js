@@ -26,7 +26,7 @@ export function picture(look) {
     cell: named("x", index),
     number: null,
     words: [
-      `An image is ${numbers} values from 0 (background) to 255 (full ink), and nothing else. The network does not ` +
+      `An image is ${numbers} values from 0 ${C > 1 ? "(dark) to 255 (bright)" : "(background) to 255 (full ink)"}, and nothing else. The network does not ` +
         "know which of them are neighbours; the structure of its layers accounts for that.",
       `The bytes are normalised first: each is multiplied by ${roughNumber(times)}, and ${roughNumber(offset)} is added, ` +
         `so that the values lie between ${ends.map((end) => roughNumber(end)).join(" and ")}.`,
@@ -37,11 +37,11 @@ export function picture(look) {
         marks: new Map([[index[1] * W + index[2], "chosen"]]),
       },
     ],
-    question: `The pixel with the most ink (marked) is ${byte} in the file. What value does the network read there?`,
+    question: `The pixel ${C > 1 ? "that is brightest" : "with the most ink"} (marked) is ${byte} in the file. What value does the network read there?`,
     choices: found,
     reveal: [
       `${formatNumber(times)} · ${byte} + (${formatNumber(offset)}) = ${formatNumber(value)}. ` +
-        `Where there is no ink, the value is ${formatNumber(offset)}.`,
+        `Where the file has 0, the value is ${formatNumber(offset)}.`,
     ],
   };
 }

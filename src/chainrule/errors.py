@@ -33,6 +33,17 @@ class FormatError(ChainruleError):
     """A file that is not what it should be: a truncated IDX file, a checkpoint with a wrong checksum."""
 
 
+class ChangedError(FormatError):
+    """Files of a run folder that are no longer what the run wrote.
+
+    what   the files, and what happened to them
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; --accept-changes uses it anyway")
+        self.what = what
+
+
 class RunError(ChainruleError):
     """A run folder that cannot be used: not writable, already in use, or of another model."""
 

@@ -69,9 +69,12 @@ class CustomNetwork(Entry):
         options.pop("task", None)  # its last layer is its own
         layers, wiring = (made.layers, made.wiring) if isinstance(made, Model) else (made, None)
         try:
-            outputs = connect(layers, shape, wiring, engine="numpy").output_shape[-1]
-            if outputs != len(names):
-                raise ShapeError(f"it has {outputs} outputs, but the data have {len(names)} classes or targets")
+            built = connect(layers, shape, wiring, engine="numpy")
+            outputs = built.output_shape[-1]
+            yes_or_no = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
+            if outputs != len(names) and not yes_or_no:
+                found = f"{outputs} output{'s' * (outputs != 1)}"
+                raise ShapeError(f"it has {found}, but the data have {len(names)} classes or targets")
             return connect(layers, shape, wiring, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None

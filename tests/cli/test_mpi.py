@@ -132,6 +132,13 @@ def test_any_number_of_workers_gives_the_same_bits_also_when_one_was_killed(
     assert losses(folder / "killed") == losses(alone[0])
 
 
+def test_one_worker_cuts_batches_as_several_do(folder: Path) -> None:
+    for line in ("mpiexec -n 1 chainrule train --out one", "chainrule train --shards 8 --out none"):
+        code, _, error = run(folder, f"{line} {QUICK} --epochs 1")
+        assert code == 0, error
+    assert weights(folder / "one") == weights(folder / "none")
+
+
 def test_an_error_is_said_once_and_ends_all(folder: Path) -> None:
     code, out, error = run(folder, f"mpiexec -n 2 chainrule train {QUICK} --shards 1 --out never")
     assert code == 2

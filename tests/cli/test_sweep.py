@@ -68,6 +68,23 @@ def test_the_checksum_of_the_data_is_computed_once(
     assert len(computed) == 1
 
 
+def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
+    """The table is printed where its files cannot be written; what sweeps advise is what they can do."""
+    words = ("sweep", "--data", digits, *QUICK, "--validation", "0.2", "--out", "all", "--grid", "rate=0.01")
+    (tmp_path / "all" / "sweep.png").mkdir(parents=True)
+    full = invoke(*words, "--seeds", 2)
+    assert full.exit_code == 2
+    assert full.stderr.count("\n") == 1
+    assert "sweep.png" in full.stderr
+    assert full.stdout.splitlines()[1].split()[:2] == ["0.01", "2"]
+    (tmp_path / "all" / "sweep.png").rmdir()
+    (tmp_path / "all" / "rate=0.01,seed=0" / "evaluation.json").write_text("{}")
+    changed = invoke(*words)
+    assert changed.exit_code == 1
+    assert "evaluation.json was changed since the run wrote it; remove the folder" in changed.stdout
+    assert "hold some back" not in changed.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

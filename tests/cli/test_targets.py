@@ -94,6 +94,45 @@ def test_one_yes_or_no(invoke: Invoke, tmp_path: Path) -> None:
     assert json.loads(result.stdout)["accuracy"] > 0.9
 
 
+def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
+    """The weights are those that `fit` gives for the names of the classes; the rate search takes the same network."""
+    x, y = np.random.default_rng(7).integers(0, 90, (60, 6, 6)).astype(np.uint8), np.arange(60) % 2
+    x[y == 1] += 100
+    np.savez(tmp_path / "two.npz", x=x, y=y, classes=["dark", "bright"])
+    (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
+    words = ["--data", "two.npz", "--model", "net.toml", *MLP[2:], "--validation", 0, "--normalise", "scale"]
+    words += ["--schedule", "constant", "--augment", "none", "--lr", 0.03]
+    result = invoke("train", *words, "--epochs", 20, "--json", "--out", "run")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["task"] == "binary"
+    assert found["accuracy"] > 0.8
+    run = cr.load(tmp_path / "run", engine="numpy")
+    assert (run.classes, run.loss) == (("dark", "bright"), "binary_cross_entropy")
+    training, _ = load(tmp_path / "two.npz")
+    recipe = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
+    again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, classes=run.classes)
+    again.fit(
+        training.x, [run.classes[label] for label in training.y], epochs=20, batch_size=recipe["batch_size"],
+        optimizer=recipe["optimizer"]["name"], rate=recipe["optimizer"]["rate"], normalise="scale", progress=False,
+    )  # fmt: skip
+    np.testing.assert_array_equal(again.parameters, run.parameters)
+    assert invoke("rates", *words[:9]).exit_code == 0
+    (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
+    refused(invoke("train", *words, "--out", "never"), "it has 1 output, but the data have 2 classes")
+
+
+def test_the_rate_search_takes_targets(invoke: Invoke, spots: Path) -> None:
+    """With the network's end, loss and weights of `chainrule train`: the first loss is that of its first step."""
+    words = ["--data", spots, *MLP, "--validation", 0, "--seed", 2]
+    found = invoke("rates", *words, "--low", 1e-9, "--high", 1e-8, "--steps", 10, "--json")
+    assert found.exit_code == 0, found.output
+    trained = invoke("train", *words, "--epochs", 1, "--lr", 1e-9, "--out", "run")
+    assert trained.exit_code == 0, trained.output
+    first = np.genfromtxt("run/history.csv", delimiter=",", names=True)[0]["loss"]
+    assert json.loads(found.stdout)["losses"][0] == pytest.approx(first, rel=1e-5)
+
+
 def test_what_is_refused(invoke: Invoke, spots: Path) -> None:
     words = ["train", "--data", spots, *MLP, "--epochs", 1, "--out", "never"]
     refused(invoke(*words, "--class-weight", "balanced"), "class weights are for classes")

@@ -164,6 +164,11 @@ def test_class_weights_that_are_none(given: Any) -> None:
         fitted(x, t.argmax(1), class_weight=given)
 
 
+def test_a_weight_below_zero_is_named() -> None:
+    with pytest.raises(OptionError, match=r"class cat -1\.0: expected a number of at least 0"):
+        ClassWeights.of({"cat": -1, "dog": 2})
+
+
 def test_numbers_have_no_classes() -> None:
     x, _, _ = drawn(1)
     made = cr.Sequential([cr.Dense(1)], (5,), engine="numpy")

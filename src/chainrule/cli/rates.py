@@ -55,17 +55,10 @@ def rates(**given: Any) -> None:
 
 def _trainer(given: dict[str, Any]) -> tuple[Any, str]:
     """Return a trainer of the network and data that the options name, and the name of the network."""
-    from chainrule.cli import custom_data, jobs
+    from chainrule.cli.requests import Request
     from chainrule.training.samples import Samples
 
-    wanted: dict[str, Any] = dict.fromkeys(train_options.COURSE) | given
-    entry = jobs.entry(wanted)
-    choice = jobs.choice(entry, wanted)
-    recipe = jobs.recipe(entry, choice.name, wanted)
-    words = jobs.words(entry, recipe, given)
-    where: dict[str, Any] = {"folder": given["data_folder"], "offline": given["offline"]}
-    training, _ = choice.load(recipe.seed, progress=not given["quiet"], **where)
-    said = jobs.with_recipe_options(entry, wanted)
-    recipe = custom_data.adapt_recipe(recipe, training, said, own=custom_data.is_custom(choice.name))
-    model = entry.build(training.shape, training.classes, **words)
-    return model.trainer(recipe, Samples.of_dataset(training, model.output_shape[-1])), entry.name
+    request = Request.of(dict.fromkeys(train_options.COURSE) | given)
+    training, test = request.load()
+    job, model = request.job(training, test, ())
+    return model.trainer(job.recipe, Samples.of_dataset(training, model.output_shape[-1])), request.entry.name

@@ -77,11 +77,12 @@ def sweep(context: click.Context, **given: Any) -> None:
     except KeyboardInterrupt:
         say("interrupted; go on with the same command")
         sys.exit(INTERRUPTED)
-    found.write()
     if given["as_json"]:
         json_out({"folder": str(folder), "best": found.best, "trials": [result.row() for result in found.results]})
     else:
         click.echo(_text(found, list(grid)))
+    found.write()  # at the end: where the disk is full, the table has been printed
+    if not given["as_json"]:
         line(folder)
     if any(result.state == STOPPED for result in found.results):
         say("interrupted; go on with the same command")
@@ -99,7 +100,7 @@ def _text(found: "Sweep", names: Sequence[str]) -> str:
     heads = [*names, "trials", *([f"validation {measure}"] if validated else []), f"test {measure}", "loss", "time"]
     rows = [heads, *(_row(each, found.measure, validated, several) for each in found.combinations)]
     lines = [table(rows, right=range(len(names), len(heads)))]
-    if not validated:
+    if not validated and found.best:
         lines.append("sorted by the test data, which then no longer judge the best one: hold some back (--validation)")
     lines += [f"failed: {result.trial.name}: {result.error}" for result in found.failed]
     return "\n".join(lines)

@@ -75,7 +75,7 @@ def _shard(given: dict[str, Any], workers: Any) -> None:
     """Choose the shards of several workers and, where there are shards, one thread each: threads change the bits."""
     from chainrule.engines import THREADS_VARIABLE
 
-    if workers.size > 1 and given["shards"] is None:
+    if workers.default_shards > 1 and given["shards"] is None:
         given["shards"] = workers.default_shards
     if (given["shards"] or 1) > 1 and given["threads"] is None and THREADS_VARIABLE not in os.environ:
         given["threads"] = 1

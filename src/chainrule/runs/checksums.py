@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from chainrule import files
-from chainrule.errors import FormatError, RunError
+from chainrule.errors import ChangedError, FormatError, RunError
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, CONFIG, HISTORY
 
 FORMAT = 1
@@ -43,7 +43,7 @@ def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = 
     """Compare files of a run with its checksums, and return remarks on accepted changes or missing checksums.
 
     accept   whether changed files may be used
-    Errors   FormatError naming the changed files, unless ``accept``
+    Errors   ChangedError naming the changed files, unless ``accept``
     """
     for _ in range(TRIES):
         stamp = _stamp(folder)
@@ -138,7 +138,7 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     parts = [f"{name} was {'changed' if (folder / name).exists() else 'removed'}" for name in names]
     what = f"{folder}: {', '.join(parts)} since the run wrote it"
     if not accept:
-        raise FormatError(f"{what}; --accept-changes uses it anyway")
+        raise ChangedError(what)
     return [f"{what}, and is used as it is"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule import engines
-from chainrule.errors import ChainruleError, OptionError, RunError, one_line
+from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line
 from chainrule.runs.folder import MODEL
 from chainrule.sweeps.grid import SweepTrial
 from chainrule.sweeps.results import FAILED, INTERRUPTED, Sweep, TrialResult
@@ -75,6 +75,8 @@ def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
         if not (place / MODEL).is_file():
             return replace(failed, state=INTERRUPTED)
         return TrialResult.of_folder(trial, place)
+    except ChangedError as error:  # a sweep has no --accept-changes: results of other files are not those of its trials
+        return replace(failed, error=f"{error.what}; remove the folder to train it again")
     except MemoryError:
         return replace(failed, error="out of memory")
     except Exception as error:  # also of a user's own code

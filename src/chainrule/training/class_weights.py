@@ -43,9 +43,10 @@ class ClassWeights:
             )
         pairs = cast("Mapping[Any, Any]", given)
         try:
-            return ClassWeights(tuple((str(name), float(weight)) for name, weight in pairs.items()))
+            numbers = tuple((str(name), float(weight)) for name, weight in pairs.items())
         except (TypeError, ValueError):
             raise OptionError(f"class weights {quoted(pairs)}: expected numbers") from None
+        return ClassWeights(numbers)
 
     @staticmethod
     def parse(text: str) -> "ClassWeights | None":

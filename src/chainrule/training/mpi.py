@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.engines import Array
 from chainrule.errors import OptionError, one_line
-from chainrule.training.workers import ALONE, Arrays, Workers
+from chainrule.training.workers import ALONE, SHARDS, Arrays, Workers
 
 LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # variables that mpiexec sets: Open MPI, MPICH, others
 TEXT = 400  # bytes of a message about an error
@@ -21,7 +21,9 @@ FAILED = 2
 
 
 class MpiWorkers(Workers):
-    """The processes that mpiexec started."""
+    """The processes that mpiexec started; a single one cuts batches as several do, for the same bits."""
+
+    default_shards: int = SHARDS
 
     def __init__(self, communicator: Any) -> None:
         self._communicator = communicator
@@ -77,7 +79,7 @@ def find() -> Workers:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise OptionError(f"started by mpiexec, but without mpi4py ({error}); pip install 'chainrule[mpi]'") from None
-    return MpiWorkers(MPI.COMM_WORLD) if MPI.COMM_WORLD.size > 1 else ALONE
+    return MpiWorkers(MPI.COMM_WORLD)
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def session() -> Generator[Workers]:
     Worker 0 alone answers Ctrl-C, since the others follow it.
     """
     workers = find()
-    if not isinstance(workers, MpiWorkers):
+    if not isinstance(workers, MpiWorkers) or workers.size == 1:
         yield workers
         return
     if workers.rank:

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.engines import Array
 
-SHARDS = 8  # of a batch, by default, where several workers train
+SHARDS = 8  # of a batch, by default, where mpiexec starts the workers
 
 Arrays: TypeAlias = tuple[Array, ...]
 
@@ -16,17 +16,14 @@ Arrays: TypeAlias = tuple[Array, ...]
 class Workers:
     """The workers of a training, as one of them sees them; this class: a single process, which sends nothing.
 
-    rank   number of this worker, from 0; worker 0 writes the run folder
-    size   number of workers
+    rank             number of this worker, from 0; worker 0 writes the run folder
+    size             number of workers
+    default_shards   number of shards of a batch where none is chosen
     """
 
     rank: int = 0
     size: int = 1
-
-    @property
-    def default_shards(self) -> int:
-        """Number of shards of a batch where none is chosen."""
-        return SHARDS if self.size > 1 else 1
+    default_shards: int = 1
 
     def send(self, arrays: Arrays, to: int) -> None:
         """Send arrays to another worker, which `receive`s them."""

@@ -104,6 +104,33 @@ def test_the_example_prints_the_class_of_an_image(tmp_path: Path, channels: int)
     assert len(found) > 1
 
 
+@pytest.mark.skipif(not shutil.which("make") or not shutil.which("gcc"), reason="needs make and gcc")
+@pytest.mark.parametrize("task", ["binary", "multi-label", "regression"])
+def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str) -> None:
+    """One output is decided at a half; numbers and several labels are printed one by one."""
+    draw, outputs = np.random.default_rng(3), 1 if task == "binary" else 3
+    x = draw.integers(0, 256, (40, 1, 4, 5)).astype(np.uint8)
+    y = {"binary": x[:, 0, 0, 0] > 128, "multi-label": x[:, 0, 0, :3] > 128, "regression": x[:, 0, 0, :3] / 99}[task]
+    ending = () if task == "regression" else (cr.Sigmoid(),)
+    layers = (cr.Flatten(), cr.Dense(outputs), *ending)
+    classes = ["no", "yes"] if task == "binary" else ["a", "b", "c"]
+    loss = "mean_squared_error" if task == "regression" else None
+    model = cr.Sequential(layers, (1, 4, 5), classes=classes, loss=loss, engine="numpy")
+    model.fit(x, y.astype(float), epochs=40, rate=0.02, progress=False)
+    assert model.task is not None
+    assert model.task.name == task
+    write_c(model, tmp_path)
+    subprocess.run(["make", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
+    found = set[str]()
+    for image, expected in zip(x[:10], model.predict(x[:10]), strict=True):
+        lines = [line.rpartition(" ") for line in classify(tmp_path, image).splitlines()]
+        np.testing.assert_allclose([float(line[2]) for line in lines], expected.reshape(-1), rtol=1e-4, atol=1e-6)
+        wanted = [classes[int(expected.item() >= 0.5)]] if task == "binary" else classes
+        assert [line[0] for line in lines] == wanted
+        found |= {*wanted}
+    assert found == {*classes}
+
+
 def classify(folder: Path, image: NDArray[np.uint8]) -> str:
     kind = {1: "P5", 3: "P6"}[len(image)]
     header = f"{kind}\n# a comment\n{image.shape[2]} {image.shape[1]}\n255\n"

@@ -29,7 +29,7 @@ $functions
 )
 
 EXAMPLE = Template(
-    r"""/* Read an image (PGM or PPM, bytes) of the network's size and print its class. */
+    r"""/* Read an image (PGM or PPM, bytes) of the network's size and print $printed. */
 #include <stdio.h>
 
 #include "${name}.h"
@@ -78,7 +78,6 @@ static int read_image(FILE *file)
 int main(int count, char **arguments)
 {
     float outputs[${guard}_OUTPUTS];
-    int best = 0;
     FILE *file = count == 2 ? fopen(arguments[1], "rb") : NULL;
     if (!file || !read_image(file)) {
         fprintf(stderr, "expected a PGM or PPM file of %d x %d x %d bytes\n", ${guard}_CHANNELS, ${guard}_HEIGHT,
@@ -87,13 +86,28 @@ int main(int count, char **arguments)
     }
     fclose(file);
     ${name}_run(image, outputs);
-    for (int k = 1; k < ${guard}_OUTPUTS; k++)
-        best = outputs[k] > outputs[best] ? k : best;
-    printf("%s %g\n", $shown, (double)outputs[best]);
+$report
     return 0;
 }
 """
 )
+
+# What the example prints, by the task: its comment, and its statements.
+REPORTS = {
+    "class": (
+        "its class",
+        r"""    int best = 0;
+    for (int k = 1; k < ${guard}_OUTPUTS; k++)
+        best = outputs[k] > outputs[best] ? k : best;
+    printf("%s %g\n", ${name}_classes[best], (double)outputs[best]);""",
+    ),
+    "yes or no": ("its class", r"""    printf("%s %g\n", ${name}_classes[outputs[0] >= 0.5f], (double)outputs[0]);"""),
+    "all": (
+        "all outputs",
+        r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
+        printf("%s %g\n", $output_name, (double)outputs[k]);""",
+    ),
+}
 
 MAKEFILE = Template(
     """# `make` builds the example, with CFLAGS for this machine. With -ffp-contract=fast a product and a sum

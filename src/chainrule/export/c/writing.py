@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from string import Template
 from typing import Any
 
-from chainrule import files
+from chainrule import files, tasks
 from chainrule.errors import OptionError, quoted
 from chainrule.export.c import kernels, program, source, templates, text, training
 from chainrule.export.c.program import CProgram
@@ -89,7 +90,7 @@ def write_c(
     contents = {
         f"{name}.c": source_text,
         f"{name}.h": templates.HEADER.substitute(facts),
-        "example.c": templates.EXAMPLE.substitute(facts),
+        "example.c": _example(model, facts),
         "Makefile": templates.MAKEFILE.substitute(facts),
         "CMakeLists.txt": templates.CMAKE.substitute(facts),
     }
@@ -120,10 +121,19 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
         "inputs": channels * height * width,
         "outputs": outputs,
         "classes": len(model.classes),
-        "shown": f"{name}_classes[best]" if len(model.classes) == outputs else '"output"',
         "more": "",
         "functions": "",
     }
+
+
+def _example(model: Model, facts: dict[str, Any]) -> str:
+    """Return the example: it prints the class where outputs stand for classes, and else all outputs."""
+    task = model.task or tasks.default_for(str(model.loss), facts["outputs"])
+    kinds = {(tasks.CLASSIFICATION, facts["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
+    printed, report = templates.REPORTS[kinds.get((task, facts["classes"]), "all")]
+    names = f"{facts['name']}_classes[k]" if facts["classes"] == facts["outputs"] else '"output"'
+    report = Template(report).substitute(facts, output_name=names)
+    return templates.EXAMPLE.substitute(facts, printed=printed, report=report)
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

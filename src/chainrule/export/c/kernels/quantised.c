@@ -11,12 +11,12 @@ static int8_t rescaled(int32_t sum, int32_t multiplier, int shift, int zero)
     return limited_int8((product >> shift) + zero);
 }
 
-/* q = (image gain + offset) / step + zero, rounded; scale = gain / step, shift = offset / step + zero */
+/* q = (image gain + offset) / step + zero, rounded; scale = gain / step, shift = offset / step + zero; NaN is -128 */
 static void quantise(const float *image, int8_t *x, int count, float scale, float shift)
 {
     for (int e = 0; e < count; e++) {
         float v = floorf(image[e] * scale + shift + 0.5f);
-        x[e] = (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+        x[e] = (int8_t)(v >= -128 ? (v > 127 ? 127 : v) : -128);
     }
 }
 

@@ -52,7 +52,7 @@ class FileAssignment:
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """What the text of a submission defines: one of the parts."""
+        """Pattern of the definition of one of the parts, in the text of a submission."""
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:

@@ -72,7 +72,7 @@ class Assignment:
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """What the text of a submission contains."""
+        """Patterns of the definitions in the text of a submission."""
         return DEFINITIONS
 
     def part(self, row: Row) -> str:

@@ -54,7 +54,7 @@ def new_panels(rows, columns, like):
 
 
 @inlined
-def _place(panels, r):
+def panel_place(panels, r):
     """Return where the vector of rows from r on begins, and how far apart its columns are."""
     lanes = WIDTH // panels.values.itemsize
     fours, pairs = panel_ends(panels.across, panels.values.itemsize)
@@ -104,7 +104,7 @@ def pack_rows(x, start, rows, columns, panels, begin):
     lanes = WIDTH // x.itemsize
     block, other = np.empty(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
     for r in range(0, rows, lanes):
-        place, wide = _place(panels, r)
+        place, wide = panel_place(panels, r)
         for first in range(0, columns, lanes):
             c = max(min(first, columns - lanes), 0)
             source, found = start + r * columns + c, place + (begin + c) * wide
@@ -127,7 +127,7 @@ def pack_each(x, matrices, rows, columns, panels):
     """
     lanes = WIDTH // x.itemsize
     for r in range(0, rows, lanes):
-        place, wide = _place(panels, r)
+        place, wide = panel_place(panels, r)
         for m in range(matrices):
             for j in range(0, columns, lanes):
                 source, found = (m * rows + r) * columns + j, place + (m * columns + j) * wide

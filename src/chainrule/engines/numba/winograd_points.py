@@ -20,7 +20,7 @@ from chainrule.engines.numba.toolchain import (
     kernel,
     to_points,
 )
-from chainrule.engines.numba.transposing import panel_ends, whole_vectors
+from chainrule.engines.numba.transposing import Panels, panel_place, whole_vectors
 
 POINTS = 36
 FEW, BROAD = 6, 8 if COUNT == 32 else 6  # tiles, or channels, whose sums are in registers at once
@@ -67,15 +67,15 @@ def new_points(x, channels):
 @kernel
 def weights_to_points(panels, ins, flip):
     """Return G w Gᵀ of kernels in panels of filters: entry (point, o, c) in panels of filters again."""
-    w, columns, across = panels
+    w, _, across = panels
     vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * across)
     points, between = np.empty(POINTS * step, w.dtype), np.empty(18 * vector, w.dtype)
-    fours, pairs = panel_ends(across, w.itemsize)
+    transformed = Panels(points, ins, across)
     for f in range(0, across, vector):
-        wide = 4 * vector if f < fours else 2 * vector if f < pairs else vector
-        begin = f // wide * wide if f < fours else fours + (f - fours) // wide * wide
+        place, wide = panel_place(panels, f)
+        found, _ = panel_place(transformed, f)
         for c in range(ins):
-            tap, along = begin * columns + c * 9 * wide + f - begin, wide
+            tap, along = place + c * 9 * wide, wide
             if flip:
                 tap, along = tap + 8 * wide, -wide
             for v in range(3):
@@ -83,7 +83,7 @@ def weights_to_points(panels, ins, flip):
                 store(tile, between, v * vector, 3 * vector)
             for k in range(6):
                 tile = to_points(load(between, k * 3 * vector, vector, 1, 3), WEIGHTS)
-                store(tile, points, 6 * k * step + begin * ins + c * wide + f - begin, step)
+                store(tile, points, 6 * k * step + found + c * wide, step)
     return AtPoints(points, step, across)
 
 

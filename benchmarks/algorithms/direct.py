@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 from chainrule.engines.numba.filling import forward_estimates
-from chainrule.engines.numba.operations import ALTERNATIVES, KERNELS
+from chainrule.engines.numba.operations import ALTERNATIVES, KERNELS, run_kernel
 
 
 class Direct(Algorithm):
@@ -27,15 +27,12 @@ class Direct(Algorithm):
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
         """Run the engine's fastest kernel of plain sums, on a single thread."""
-        given, attributes = (np.ascontiguousarray(x), np.ascontiguousarray(prepared)), {"padding": layer.padding}
+        given, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
         estimates = forward_estimates(given, attributes, x.itemsize)
         del estimates["winograd"]
         family = min(estimates, key=lambda name: estimates[name])
-        name = next((e.name for e in ALTERNATIVES["cross_correlate"] if e.family == family), "cross_correlate")
-        entry = KERNELS[name]
-        y = np.empty(entry.shapes(given, attributes)[0], x.dtype)
-        entry.kernel(*given, None, y, *entry.arguments(4, attributes))
-        return y
+        kernels = [*ALTERNATIVES["cross_correlate"], KERNELS["cross_correlate"]]
+        return run_kernel(next(each for each in kernels if each.family == family), given, attributes, x.dtype)[0]
 
     def multiplications(self, layer: Layer) -> int:
         """Return O·H'·W'·C·KH·KW."""

@@ -52,6 +52,7 @@ from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, lit
 from chainrule.engines.numba.transposing import (
     TALLEST,
     Matrix,
+    add_transposed,
     new_panels,
     pack_rows,
     panel_ends,
@@ -231,10 +232,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
             _weight_gradient(upstream, 0, fours, seen, count * cells, taps, sums, tall=4, broad=FEW)
         _weight_gradient(upstream, fours, pairs, seen, count * cells, taps, sums, tall=2, broad=COLUMNS)
         _weight_gradient(upstream, pairs, across, seen, count * cells, taps, sums, tall=1, broad=COLUMNS)
-    transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
-    transpose_matrix(Matrix(sums, 0, across), taps, outs, Matrix(transposed, 0, taps))
-    for k in range(dw.size):
-        gradient[k] += transposed[k]
+    add_transposed(sums, across, taps, dw)
 
 
 class Images(NamedTuple):

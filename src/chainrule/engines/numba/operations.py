@@ -69,18 +69,23 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     if name in PARTWISE:
         return (_run_partwise(name, [array for array in given if array is not None], known),)
     entry = KERNELS[select_kernel(name, given, known, dtype.itemsize)]
-    if entry.in_place:
-        return _run_update(entry, given, known)
+    return _run_update(entry, given, known) if entry.in_place else run_kernel(entry, given, known, dtype)
+
+
+def run_kernel(
+    entry: KernelEntry, given: Sequence[Array | None], attributes: Mapping[str, Any], dtype: np.dtype[Any]
+) -> tuple[Array, ...]:
+    """Run a kernel on contiguous arrays of one dtype, and return the arrays that it writes."""
     names = entry.arrays[len(given) :]
     results = [
         np.zeros(shape, np.int32 if own in entry.integers else dtype)
-        for own, shape in zip(names, entry.shapes(given, known), strict=True)
+        for own, shape in zip(names, entry.shapes(given, attributes), strict=True)
     ]
     passed = [
         array.reshape(-1) if own in entry.flat and array is not None else array
         for own, array in zip(entry.arrays, [*given, *results], strict=True)
     ]
-    entry.kernel(*passed, *entry.arguments(len(passed), known))
+    entry.kernel(*passed, *entry.arguments(len(passed), attributes))
     return tuple(results)
 
 

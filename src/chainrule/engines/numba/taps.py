@@ -39,6 +39,7 @@ from chainrule.engines.numba.transposing import (
     TALLEST,
     Matrix,
     Panels,
+    add_transposed,
     new_panels,
     pack_each,
     pack_rows,
@@ -228,10 +229,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
                 _add_gradient(given, pairs.cells, met, own, size, 0, fours, tall=4, broad=FEW)
             _add_gradient(given, pairs.cells, met, own, size, fours, twos, tall=2, broad=COLUMNS)
             _add_gradient(given, pairs.cells, met, own, size, twos, across, tall=1, broad=COLUMNS)
-    transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
-    transpose_matrix(Matrix(sums, 0, across), ins * taps, outs, Matrix(transposed, 0, ins * taps))
-    for k in range(dw.size):
-        gradient[k] += transposed[k]
+    add_transposed(sums, across, ins * taps, dw)
 
 
 # ---------------------------------------------------------------------- planes of cells

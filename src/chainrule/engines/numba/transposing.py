@@ -99,6 +99,15 @@ def _copy_block(x, start, step, y, begin, along, rows, columns):
 
 
 @kernel
+def add_transposed(sums, across, taps, dw):
+    """Add sums of filters side by side, a row of `across` of them for each of so many taps, to a kernel gradient."""
+    transposed, gradient = np.empty(dw.size, dw.dtype), dw.reshape(dw.size)
+    transpose_matrix(Matrix(sums, 0, across), taps, dw.shape[0], Matrix(transposed, 0, taps))
+    for k in range(dw.size):
+        gradient[k] += transposed[k]
+
+
+@kernel
 def pack_rows(x, start, rows, columns, panels, begin):
     """Pack the rows of a matrix, entry (r, c) in x[start + r·columns + c], into columns of panels from `begin` on."""
     lanes = WIDTH // x.itemsize

@@ -30,6 +30,7 @@ from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import (
     TALLEST,
     Matrix,
+    add_transposed,
     new_panels,
     pack_each,
     pack_rows,
@@ -172,10 +173,7 @@ def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), flip=False):
                 _add_all_products(cells, upstream, sums, ins, some)
     found = np.empty(9 * ins * across, x.dtype)
     weights_from_points(sums, ins, flip, found)
-    transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
-    transpose_matrix(Matrix(found, 0, across), ins * 9, outs, Matrix(transposed, 0, ins * 9))
-    for k in range(dw.size):
-        gradient[k] += transposed[k]
+    add_transposed(found, across, ins * 9, dw)
 
 
 @kernel

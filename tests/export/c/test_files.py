@@ -53,6 +53,16 @@ def test_only_math_h_is_needed_and_no_memory_is_allocated(tmp_path: Path) -> Non
     assert not re.search(r"\b(malloc|calloc|alloca|memcpy|memset)\b", source)
 
 
+@pytest.mark.parametrize("name", ["Makefile", "CMakeLists.txt", "example.c", "network.h", "network.c"])
+def test_a_file_from_elsewhere_is_not_replaced(tmp_path: Path, name: str) -> None:
+    written = write_c(of_everything(), tmp_path).names
+    assert write_c(of_everything(seed=4), tmp_path).names == written
+    (tmp_path / name).write_bytes(b"all:\xff\n")
+    with pytest.raises(OptionError, match=name):
+        write_c(of_everything(), tmp_path)
+    assert (tmp_path / name).read_bytes() == b"all:\xff\n"
+
+
 def wide() -> Model:
     """Return a network with a convolution for which Winograd's algorithm pays where there are vectors."""
     layers = (cr.Conv2D(32, 3, padding="same"), cr.GlobalAveragePool2D(), cr.Flatten(), cr.Dense(2))

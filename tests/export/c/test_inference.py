@@ -90,7 +90,7 @@ def test_networks_of_hardly_any_operation(tmp_path: Path, layers: tuple[Layer, .
     check([model], [x], outputs(tmp_path, [model], [x], VECTORS))
 
 
-@pytest.mark.parametrize(
+EACH_WIDTH = pytest.mark.parametrize(
     "flags",
     [
         pytest.param(VECTORS, id="4 lanes"),
@@ -101,6 +101,35 @@ def test_networks_of_hardly_any_operation(tmp_path: Path, layers: tuple[Layer, .
         pytest.param(NATIVE, id="native"),
     ],
 )
+
+
+@EACH_WIDTH
+def test_a_kernel_for_each_channel_computes_the_same(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    models = [depthwise(np.random.default_rng([9, number])) for number in range(12)]
+    draw = np.random.default_rng(10)
+    images = [draw.normal(size=(2, *model.input_shape)) for model in models]
+    check(models, images, outputs(tmp_path, models, images, flags))
+
+
+def depthwise(draw: np.random.Generator) -> Model:
+    """Draw a convolution with a kernel for each channel, whose windows may lie on zeros alone, and what it takes in."""
+    channels, (tall, broad), dilation = int(draw.integers(2, 7)), draw.integers(1, 5, 2), draw.integers(1, 3, 2)
+    padding = [[int(end) for end in draw.integers(0, 5, 2)] for _ in range(2)] if draw.random() < 0.7 else "valid"
+    own = cr.Conv2D(
+        channels,
+        (int(tall), int(broad)),
+        stride=tuple(int(step) for step in draw.integers(1, 4, 2)),
+        dilation=tuple(map(int, dilation)),
+        padding=padding,
+        groups=channels,
+        bias=bool(draw.integers(2)),
+    )
+    least = (np.array([tall, broad]) - 1) * dilation + 1
+    size = least + draw.integers(0, 30, 2)
+    return cr.Sequential((own, cr.BatchNorm2D(), cr.ReLU()), (channels, *map(int, size)), engine="numpy")
+
+
+@EACH_WIDTH
 def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes whose last tiles and blocks are incomplete, with what a convolution takes in, whether it pays or not."""
     monkeypatch.setattr(winograd, "cost", free)

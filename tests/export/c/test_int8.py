@@ -110,3 +110,19 @@ def test_what_integers_cannot_express_is_refused_by_name() -> None:
     model = cr.Sequential((cr.GroupNorm(2), cr.Flatten(), cr.Dense(2)), (2, 3, 3), engine="numpy")
     with pytest.raises(OptionError, match=r"'norm1' computes group_norm, which cannot be exported to C with --int8"):
         Quantised(model, np.zeros((2, 2, 3, 3)))
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
+def test_sums_of_many_equal_weights_stay_within_32_bits(tmp_path: Path) -> None:
+    """70,000 products of the largest weights and inputs are 2.3e9, and the bias makes the most of what is left."""
+    model = cr.Sequential((cr.Dense(2), cr.ReLU(), cr.Dense(1)), (70_000,), engine="numpy")
+    model.weights["dense1.w"][:] = np.array([[1], [-1]])
+    model.weights["dense1.b"][:] = np.array([1e9, -1e9])
+    x = np.full((2, 70_000), 4, np.float32)
+    x[1, ::2] = -1
+    integers = Quantised(model, x)
+    write_c(model, tmp_path, int8=integers)
+    (tmp_path / "main.c").write_text(MAIN)
+    program = build(tmp_path, ["main.c", "network.c"], SANITIZED)
+    done = subprocess.run([program], input=x.tobytes(), capture_output=True, check=True)
+    np.testing.assert_allclose(np.frombuffer(done.stdout, "f4").reshape(2, -1), integers.predict(x), rtol=1e-5)

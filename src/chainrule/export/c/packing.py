@@ -111,12 +111,15 @@ def _convolution(operation: Operation, values: Values, compact: bool) -> list[CC
     added = plus if plus is not None else b if untied else None
     if not compact and _winograd_pays(x, w, y, known):
         return [*begun, *_winograd(operation, (x, added), weight, tied, values)]
-    alone = w.shape[2:] == (1, 1) and not any(map(any, known["padding"]))
-    source, padded, window = _in_one_row(x, y, known) if alone else _padded(x, w, y, known)
-    reads = (source, added)
     if depthwise:
-        return [*begun, *padded, _depthwise(operation, reads, window, weight, tied, values)]
-    return [*begun, *padded, *_blocks(operation, reads, window, weight, tied, values)]
+        return [*begun, *_depthwise(operation, (x, added), weight, tied, values)]
+    source, before, window = _in_one_row(x, y, known) if _alone(weight, known) else _padded(x, w.shape[2:], y, known)
+    return [*begun, *before, *_blocks(operation, (source, added), window, weight, tied, values)]
+
+
+def _alone(weight: NDArray[Any], known: Any) -> bool:
+    """Return whether each position is read alone."""
+    return weight.shape[2:] == (1, 1) and not any(map(any, known["padding"]))
 
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, known: Any) -> bool:
@@ -141,7 +144,7 @@ def _winograd(
     tiling, filters, channels = Tiling.of(*y.shape[1:]), y.shape[0], x.shape[0]
     source = Tensor(f"{y.name}.padded", (channels, *tiling.padded))
     padded = CCall("zero_padded", (x, source, *x.shape, top, left, *tiling.padded, 2))
-    window = calls.sliding(source, (3, 3), y, {**known, "padding": ((0, 0), (0, 0))})
+    window = _without_padding(source, (3, 3), y, known)
     kernels = winograd.transformed(weight)
     blocks = len(kernels)
     biases = np.zeros(blocks * BLOCK)
@@ -166,20 +169,27 @@ def _in_one_row(x: Tensor, y: Tensor, known: Any) -> tuple[Tensor, list[CCall], 
 def _depthwise(
     operation: Operation,
     reads: tuple[Tensor, Tensor | None],
-    window: Struct,
     weight: NDArray[Any],
     bias: NDArray[Any],
     values: Values,
-) -> CCall:
-    """Return the call of a convolution with a kernel for each channel."""
-    y = operation.writes[0]
+) -> list[CCall]:
+    """Return the calls of a convolution with a kernel for each channel, which pads one channel at a time."""
+    (x, plus), y, known = reads, operation.writes[0], operation.attributes
     made = _constants(f"{y.name}.w", weight, f"{y.name}.b", bias, values)
+    before, space, places = list[CCall](), None, (0, 0, 0, 0)
+    if _alone(weight, known):
+        x, before, window = _in_one_row(x, y, known)
+    else:
+        size, (top, _), (left, _) = _padded_size(weight.shape[2:], y, known), *known["padding"]
+        if size:
+            space, places = Tensor(f"{y.name}.padded", size), (*x.shape[1:], top, left)
+        window = _without_padding(Tensor("", (x.shape[0], *(size or x.shape[1:]))), weight.shape[2:], y, known)
     rows, columns = window.entries[4:6]
-    arguments, flag = (reads[0], *made, reads[1], y, window), _flag(operation.attributes)
+    arguments, flag = (x, *made, plus, space, y, window, *places), _flag(known)
     for size in (16, 8, 4):
         if columns >= size:
-            return CCall(f"cross_correlate_depthwise_{size}", (*arguments, min(rows, 4), flag))
-    return CCall("cross_correlate_depthwise", (*arguments, flag))
+            return [*before, CCall(f"cross_correlate_depthwise_{size}", (*arguments, min(rows, 4), flag))]
+    return [*before, CCall("cross_correlate_depthwise", (*arguments, flag))]
 
 
 def _flag(attributes: Any) -> int:
@@ -199,21 +209,30 @@ def _grouped(operation: Operation) -> list[CCall]:
     return found
 
 
-def _padded(x: Tensor, w: Tensor, y: Tensor, known: Any) -> tuple[Tensor, list[CCall], Struct]:
+def _padded(x: Tensor, kernel: tuple[int, ...], y: Tensor, known: Any) -> tuple[Tensor, list[CCall], Struct]:
     """Return the image whose cells all windows find side by side, the calls that make it, and how the kernel slides."""
     (top, _), (left, _) = known["padding"]
-    along = known["stride"][1]
+    size = _padded_size(kernel, y, known)
     source, before = x, list[CCall]()
-    if along > 1 or any(map(any, known["padding"])):
-        reach = [
-            (outputs - 1) * stride + dilation * (taps - 1) + 1
-            for outputs, stride, dilation, taps in zip(
-                y.shape[1:], known["stride"], known["dilation"], w.shape[2:], strict=True
-            )
-        ]
-        source = Tensor(f"{y.name}.padded", (x.shape[0], reach[0], math.ceil(reach[1] / along) * along))
-        before = [CCall("zero_padded", (x, source, *x.shape, top, left, *source.shape[1:], along))]
-    return source, before, calls.sliding(source, w.shape[2:], y, {**known, "padding": ((0, 0), (0, 0))})
+    if size:
+        source = Tensor(f"{y.name}.padded", (x.shape[0], *size))
+        before = [CCall("zero_padded", (x, source, *x.shape, top, left, *size, known["stride"][1]))]
+    return source, before, _without_padding(source, kernel, y, known)
+
+
+def _padded_size(kernel: tuple[int, ...], y: Tensor, known: Any) -> tuple[int, int] | None:
+    """Return the rows and columns that windows see, zeros and all; None where they can read the image as it is."""
+    along = known["stride"][1]
+    if along == 1 and not any(map(any, known["padding"])):
+        return None
+    axes = zip(y.shape[1:], known["stride"], known["dilation"], kernel, strict=True)
+    reach = [(outputs - 1) * stride + dilation * (taps - 1) + 1 for outputs, stride, dilation, taps in axes]
+    return reach[0], math.ceil(reach[1] / along) * along
+
+
+def _without_padding(source: Tensor, kernel: tuple[int, ...], y: Tensor, known: Any) -> Struct:
+    """Return how the kernel slides over an image that has all cells of its windows."""
+    return calls.sliding(source, kernel, y, {**known, "padding": ((0, 0), (0, 0))})
 
 
 def _constants(name: str, w: NDArray[Any], bias: str, b: NDArray[Any], values: Values) -> tuple[Tensor, Tensor]:

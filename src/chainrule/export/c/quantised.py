@@ -16,7 +16,7 @@ from chainrule import engines
 from chainrule.export.c import calls, fusing, layout, source
 from chainrule.export.c.calls import CCall
 from chainrule.export.c.program import IMAGE, OUTPUTS, CProgram
-from chainrule.export.c.scales import SUM_BITS, IntegerScale, factors, measured, per_filter
+from chainrule.export.c.scales import LARGEST_SUM, SUM_BITS, IntegerScale, factors, measured, per_filter
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.model import Model
 from chainrule.plan import Operation, Tensor
@@ -25,7 +25,6 @@ from chainrule.training.evaluation import Evaluation
 Known = dict[str, NDArray[Any]]
 Compute = Callable[[Known], NDArray[Any]]
 ALL = np.arange(-128, 128)
-LARGEST_BIAS = 2**30
 
 
 @dataclass(frozen=True)
@@ -130,9 +129,9 @@ class Quantised:
         """Return x and its scale, weights and bias as integers, and the step of the sums of each filter."""
         x, w, b = self._operands(operation)
         scale = self._scales[x.storage]
-        numbers, steps = per_filter(w)
+        numbers, steps = per_filter(w, scale.farthest)
         steps = steps * scale.step
-        whole = np.rint(b / steps.reshape(-1, *(1,) * (b.ndim - 1))).clip(-LARGEST_BIAS, LARGEST_BIAS)
+        whole = np.rint(b / steps.reshape(-1, *(1,) * (b.ndim - 1))).clip(-LARGEST_SUM, LARGEST_SUM)
         return x, scale, numbers, whole.astype(np.int32), steps
 
     def _convolution(self, operation: Operation) -> IntegerStep:

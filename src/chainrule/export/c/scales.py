@@ -14,6 +14,7 @@ from chainrule.model import Model
 LOWEST, HIGHEST = -128, 127
 BATCH = 64
 MULTIPLIER_BITS, SUM_BITS = 30, 20
+LARGEST_SUM = 2**30  # of products, and of a bias: int32 holds both together
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class IntegerScale:
         low, high = min(low, 0.0), max(high, 0.0)
         step = (high - low) / (HIGHEST - LOWEST) or 1.0
         return IntegerScale(step, LOWEST - round(low / step))
+
+    @property
+    def farthest(self) -> int:
+        """The largest distance of an int8 from zero's."""
+        return max(HIGHEST - self.zero, self.zero - LOWEST)
 
     def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
         """Return the nearest int8 of real values."""
@@ -52,12 +58,19 @@ def measured(model: Model, x: NDArray[Any]) -> dict[str, IntegerScale]:
     return {storage: IntegerScale.of(*ends) for storage, ends in ranges.items()}
 
 
-def per_filter(weights: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Return the weights of each filter as int8 from −127 to 127, and its step."""
-    flat = weights.reshape(len(weights), -1).astype(np.float64)
-    steps = np.abs(flat).max(1) / HIGHEST
+def per_filter(weights: NDArray[Any], farthest: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Return the weights of each filter as int8 from −127 to 127, and its step.
+
+    The step is so large that no sum over the inputs leaves LARGEST_SUM, whatever they are.
+
+    farthest  the largest distance of an input from its zero
+    """
+    flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
+    rounded = flat.shape[1] * farthest / 2
+    steps = np.maximum(flat.max(1) / HIGHEST, flat.sum(1) * farthest / (LARGEST_SUM - rounded))
     steps[steps == 0] = 1.0
-    return np.rint(flat / steps[:, None]).astype(np.int8).reshape(weights.shape), steps
+    axes = (-1, *(1,) * (weights.ndim - 1))
+    return np.rint(weights / steps.reshape(axes)).astype(np.int8), steps
 
 
 def factors(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:

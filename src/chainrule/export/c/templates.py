@@ -29,7 +29,7 @@ $functions
 )
 
 EXAMPLE = Template(
-    r"""/* Read an image (PGM or PPM, bytes) of the network's size and print $printed. */
+    r"""/* Read an image (PGM or PPM, bytes) of the network's size and print $printed; $mark. */
 #include <stdio.h>
 
 #include "${name}.h"
@@ -110,8 +110,8 @@ REPORTS = {
 }
 
 MAKEFILE = Template(
-    """# `make` builds the example, with CFLAGS for this machine. With -ffp-contract=fast a product and a sum
-# are one instruction, as they are without -std=c99.
+    """# `make` builds the example, with CFLAGS for this machine; $mark.
+# With -ffp-contract=fast a product and a sum are one instruction, as they are without -std=c99.
 CFLAGS ?= -O3 -march=native
 CFLAGS += -std=c99 -Wall -Wextra -pedantic -ffp-contract=fast
 
@@ -126,7 +126,8 @@ clean:
 )
 
 CMAKE = Template(
-    """cmake_minimum_required(VERSION 3.10)
+    """# The network as a library, and the example; $mark.
+cmake_minimum_required(VERSION 3.10)
 project(${name} C)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)

@@ -17,6 +17,7 @@ from chainrule.model import Model
 from chainrule.optimizers import SGD, Optimizer
 
 FLOAT_BYTES = 4
+MARK = "written by chainrule"  # in every file, so that the next export may replace it
 PLAIN_BYTES = """
 /* The same where it is compiled without vectors (NETWORK_PLAIN, or for a processor that has none). */
 #define {guard}_PLAIN_CONSTANT_BYTES {constants}
@@ -76,7 +77,8 @@ def write_c(
 
     The images are those that the model was trained on, before normalisation; numbers are float32.
 
-    Errors   OptionError for a layer that C has no functions for, or a name that is not one in C
+    Errors   OptionError for a layer that C has no functions for, a name that is not one in C, or a folder that holds a
+             file of one of those names from elsewhere
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as for a function of C")
@@ -96,9 +98,19 @@ def write_c(
     }
     place = files.as_path(folder)
     place.mkdir(parents=True, exist_ok=True)
+    for file in contents:
+        _refuse_to_replace(place / file)
     for file, content in contents.items():
         files.write_atomic(place / file, content.encode())
     return replace(written, folder=place, names=tuple(contents))
+
+
+def _refuse_to_replace(file: Path) -> None:
+    """Raise OptionError if there is a file that no export has written."""
+    if file.exists() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
+        raise OptionError(
+            f"the folder holds a {file.name} that is not from chainrule and would be lost: choose another"
+        )
 
 
 def _counted(sizes: Mapping[str, int]) -> str:
@@ -110,7 +122,8 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
     outputs, pixels = model.plan().output.size, model.normalisation.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
-        "title": f"{text.identifier(model.name)}: a network of {len(model.layers)} layers, written by chainrule",
+        "title": f"{text.identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
+        "mark": MARK,
         "name": name,
         "guard": name.upper(),
         "units": {"bytes": ": bytes from 0 to 255", "shares": ": shares from 0 to 1"}.get(pixels, ""),
@@ -199,7 +212,7 @@ def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
     classes = ",\n    ".join(text.string(each) for each in model.classes)
     return "\n".join(
         [
-            f'#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
+            f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
             kernels.prelude(),
             source.conditional(vectors.routines, plain.routines),
             source.conditional(vectors.data, plain.data),

@@ -6,27 +6,34 @@ typedef struct {
     int top, left, groups, flip;
 } sliding;
 
-/* The image with zeros around it: the cells that windows read, rows x columns from (-top, -left) on. Each row holds its
+/* Lay a channel out in zeros: its cells where windows find them, rows x columns from (-top, -left) on. Each row holds its
    cells 0, stride, 2 stride ..., then 1, stride + 1 ... and so on: neighbouring windows read neighbouring cells. */
+INLINE void laid_out(const float *x, float *y, int height, int width, int top, int left, int rows, int columns, int stride)
+{
+    int cells = columns / stride;
+    for (int i = 0; i < height && i + top < rows; i++)
+        UNROLL
+        for (int phase = 0; phase < stride; phase++) {
+            int before = phase < left ? (left - phase + stride - 1) / stride : 0, first = before * stride + phase - left;
+            int count = first < width ? (width - 1 - first) / stride + 1 : 0;
+            const float *from = x + i * width + first;
+            float *to = y + (i + top) * columns + phase * cells + before;
+            count = count < cells - before ? count : cells - before;
+            INDEPENDENT
+            for (int j = 0; j < count; j++)
+                to[j] = from[j * stride];
+        }
+}
+
+/* The image with zeros around it, channel by channel. */
 INLINE void zero_padded(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
                         int columns, int stride)
 {
-    int cells = columns / stride;
     for (int c = 0; c < channels; c++) {
+        float *own = y + c * rows * columns;
         for (int e = 0; e < rows * columns; e++)
-            y[c * rows * columns + e] = 0;
-        for (int i = 0; i < height && i + top < rows; i++)
-            UNROLL
-            for (int phase = 0; phase < stride; phase++) {
-                int before = phase < left ? (left - phase + stride - 1) / stride : 0, first = before * stride + phase - left;
-                int count = first < width ? (width - 1 - first) / stride + 1 : 0;
-                const float *from = x + (c * height + i) * width + first;
-                float *to = y + (c * rows + i + top) * columns + phase * cells + before;
-                count = count < cells - before ? count : cells - before;
-                INDEPENDENT
-                for (int j = 0; j < count; j++)
-                    to[j] = from[j * stride];
-            }
+            own[e] = 0;
+        laid_out(x + c * height * width, own, height, width, top, left, rows, columns, stride);
     }
 }
 
@@ -161,18 +168,25 @@ INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float 
 }
 
 /* A kernel for each channel: y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], in
-   tiles of tall rows of FILTERS positions, the last of which may overlap the one before */
-INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
-                                              const sliding *s, int tall, int relu)
+   tiles of tall rows of FILTERS positions, the last of which may overlap the one before.
+   padded: space for a channel of height x width cells with zeros around it, top and left of them before; 0: x has them */
+INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus,
+                                              float *padded, float *y, const sliding *s, int height, int width, int top,
+                                              int left, int tall, int relu)
 {
     enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MOST = 4 };
     int taps = s->kernel_height * s->kernel_width, step = s->stride_y * s->width;
-    for (int c = 0; c < s->channels; c++)
-        for (int top = 0; top < s->rows; top += tall)
-            for (int left = 0; left < s->columns; left += LENGTH) {
-                int i = top + tall > s->rows ? s->rows - tall : top;
-                int j = left + LENGTH > s->columns ? s->columns - LENGTH : left;
-                const float *cells = x + c * s->height * s->width + i * step + j;
+    for (int e = 0; padded && e < s->height * s->width; e++)
+        padded[e] = 0;
+    for (int c = 0; c < s->channels; c++) {
+        const float *image = padded ? padded : x + c * s->height * s->width;
+        if (padded)
+            laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+        for (int row = 0; row < s->rows; row += tall)
+            for (int column = 0; column < s->columns; column += LENGTH) {
+                int i = row + tall > s->rows ? s->rows - tall : row;
+                int j = column + LENGTH > s->columns ? s->columns - LENGTH : column;
+                const float *cells = image + i * step + j;
                 vector_FILTERS sum[MOST];
                 UNROLL
                 for (int t = 0; t < tall; t++)
@@ -192,23 +206,31 @@ INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, co
                     *(vector_FILTERS *)(y + at) = relu ? RECTIFIED(sum[t]) : sum[t];
                 }
             }
+    }
 }
 
 /* The same, position by position */
-INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *y,
-                                      const sliding *s, int relu)
+INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *padded,
+                                      float *y, const sliding *s, int height, int width, int top, int left, int relu)
 {
     int taps = s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
-    for (int e = 0; e < s->channels * plane; e++) {
-        int c = e / plane, i = e % plane / s->columns, j = e % s->columns;
-        float value = b[c];
-        for (int t = 0; t < taps; t++) {
-            int u = t / s->kernel_width * s->dilation_y, v = column_of(s, t % s->kernel_width * s->dilation_x);
-            value += x[(c * s->height + i * s->stride_y + u) * s->width + v + j] * w[c * taps + t];
+    for (int e = 0; padded && e < s->height * s->width; e++)
+        padded[e] = 0;
+    for (int c = 0; c < s->channels; c++) {
+        const float *image = padded ? padded : x + c * s->height * s->width;
+        if (padded)
+            laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+        for (int e = 0; e < plane; e++) {
+            int i = e / s->columns, j = e % s->columns, at = c * plane + e;
+            float value = b[c];
+            for (int t = 0; t < taps; t++) {
+                int u = t / s->kernel_width * s->dilation_y, v = column_of(s, t % s->kernel_width * s->dilation_x);
+                value += image[(i * s->stride_y + u) * s->width + v + j] * w[c * taps + t];
+            }
+            if (plus)
+                value += plus[at];
+            y[at] = relu && value <= 0 ? 0 : value;
         }
-        if (plus)
-            value += plus[e];
-        y[e] = relu && value <= 0 ? 0 : value;
     }
 }
 

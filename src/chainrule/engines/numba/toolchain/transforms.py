@@ -41,7 +41,7 @@ def _matrices() -> list[Array]:
 MATRICES = _matrices()
 
 
-def with_pairs(values: Any) -> list[Any]:
+def _with_pairs(values: Any) -> list[Any]:
     """Return six values, of which 1 and 2, and 3 and 4, become their sum and their difference."""
     a, b, c, d, e, f = values
     return [a, b + c, b - c, d + e, d - e, f]
@@ -50,10 +50,10 @@ def with_pairs(values: Any) -> list[Any]:
 def to_points(tile: Array, matrix: int) -> Array:
     """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A; `matrix` is a constant."""
     sums = np.einsum("kb,abl->kal", MATRICES[matrix].astype(tile.dtype), tile)
-    return np.stack(with_pairs(sums), axis=1)
+    return np.stack(_with_pairs(sums), axis=1)
 
 
 def from_points(tile: Array, matrix: int) -> Array:
     """Compute found[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for M = G, Bᵀ or A; `matrix` is a constant."""
-    points = np.stack(with_pairs(tile.transpose(1, 0, 2)))
+    points = np.stack(_with_pairs(tile.transpose(1, 0, 2)))
     return np.einsum("kb,kal->abl", MATRICES[matrix].astype(tile.dtype), points)

@@ -25,6 +25,22 @@ ALONE = {
         ("self.A = A\n        self.N", "Linear.A = A\n        self.N"),
         ("dLdZ.T @ self.A\n", "dLdZ.T @ Linear.A\n"),
     ),
+    "a loss that keeps its values in the class": (
+        ("classes", "MSELoss", "dp", "shared-between-layers"),
+        ("self.A, self.Y = A, Y", "MSELoss.A, MSELoss.Y = A, Y"),
+    ),
+    "a loss that keeps its values in a global variable": (
+        ("classes", "MSELoss", "dp", "shared-between-layers"),
+        ("import numpy as np\n", "import numpy as np\n\nKEPT = {}\n"),
+        ("self.A, self.Y = A, Y", "KEPT['A'] = self.A = A\n        self.Y = Y"),
+        ("2 * (self.A - self.Y) / (", "2 * (KEPT['A'] - self.Y) / ("),
+    ),
+    "values in the default of an argument, which all objects share": (
+        ("classes", "Linear", "dw", "shared-between-layers"),
+        ("out_features, debug=False):", "out_features, debug=False, kept={}):\n        self.kept = kept"),
+        ("self.A = A\n        self.N", "self.kept['A'] = A\n        self.N"),
+        ("dLdZ.T @ self.A\n", "dLdZ.T @ self.kept['A']\n"),
+    ),
     "backward overwrites the x in the cache": (
         ("functions", "relu_backward", "dx", "arrays-overwritten"),
         ("return dout * (cache > 0)", "cache[...] = cache > 0\n    return dout * cache"),

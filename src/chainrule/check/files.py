@@ -9,7 +9,15 @@ from typing import Any, Protocol
 from chainrule.check import sources
 from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import class_rows, further_rows
-from chainrule.check.forms import ARGUMENTS, ClassForm, FoundPair, class_form, constructor_values, pairs_in
+from chainrule.check.forms import (
+    ARGUMENTS,
+    ClassForm,
+    FoundPair,
+    OtherOptions,
+    class_form,
+    constructor_values,
+    pairs_in,
+)
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
@@ -137,7 +145,7 @@ def _with_other_options(
     if layer is None or isinstance(layer, BatchNorm2D):  # whose only argument is the number of features
         return []
     student = file.layer(name, options=constructor_values(layer, form.shape))
-    return check_options(student, LayerSubject(layer, form.shape, engine="numpy"), {}, layer.describe(), True, seed)
+    return check_options(student, OtherOptions(layer, form.shape), True, seed)
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
@@ -191,5 +199,4 @@ def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int
         except StudentError as error:
             yield failed(pair.forward, "other modes", error)
     for other in form.others if all(row.ok for row in rows) else ():
-        meant = LayerSubject(other.against, other.shape, engine="numpy")
-        yield from check_options(load(other.options), meant, other.layouts, other.told, complete, seed)
+        yield from check_options(load(other.options), other, complete, seed)

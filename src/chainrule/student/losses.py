@@ -1,5 +1,6 @@
 """A learner's loss: forward(p, t), and backward() that returns dp."""
 
+import copy
 from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -28,6 +29,7 @@ class LossFunctions:
 
     def __init__(self, source: Any, name: str | None) -> None:
         self.name = name or _name(source)
+        self._source, self.independent = source, True
         self._both: Callable[..., Any] | None = source if isinstance(source, FunctionType) else None
         if self._both is not None:
             return
@@ -38,6 +40,16 @@ class LossFunctions:
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
+        if isinstance(source, tuple | list):
+            self.independent = not any(hasattr(function, "__self__") for function in pair)
+        elif not isinstance(source, type | ModuleType):
+            self.independent = hasattr(cast("type[Any]", type(source)), "forward")
+
+    def another(self) -> "LossFunctions":
+        """Return another loss of the same class, a copy of an object, or the same functions."""
+        shared = isinstance(self._source, type | ModuleType | FunctionType | tuple | list)
+        copied = self._source if shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
+        return LossFunctions(copied, self.name)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""

@@ -58,13 +58,12 @@ class HostedFile:
         arguments = told.get("arguments")
         taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
         kind = text_line(told.get("kind"), LETTERS)
-        independent = told.get("independent") is not False
-        return Student.around(RemoteCode(self._connection, number, kind, taken, independent), name)
+        return Student.around(RemoteCode(self._connection, number, kind, taken, _independent(told)), name)
 
     def loss(self, name: str = "") -> RemoteLoss:
         """Load a loss by name; the only object in the file without one."""
-        number, name, _ = self._load(name, "", True, {})
-        return RemoteLoss(self._connection, number, name)
+        number, name, told = self._load(name, "", True, {})
+        return RemoteLoss(self._connection, number, name, _independent(told))
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
         """Load a loss, or a layer with values of its constructor's arguments."""
@@ -81,6 +80,10 @@ class HostedFile:
                 return number, text_line(name, LETTERS), cast("dict[str, Any]", told)
             case _:
                 raise GuestEnded(NO_ANSWER)
+
+
+def _independent(told: Mapping[str, Any]) -> bool:
+    return told.get("independent") is not False
 
 
 def _names(told: Any) -> tuple[str, ...]:

@@ -157,7 +157,10 @@ MISTAKES = (
         "",
     ),
     ("functions", "dropout_forward", "y", "< p) / p", "< p) * 1.0", "dropout-not-scaled"),
-    ("functions", "dropout_forward", "y", "< p) / p", "< 0.8) / 0.8", "dropout-probability"),
+    *(
+        ("functions", "dropout_forward", "y", "< p) / p", f"< {p}) / {p}", "dropout-probability")
+        for p in (0.3, 0.7, 0.8)
+    ),
     ("functions", "dropout_forward", "y", 'seed(dropout_param["seed"])', "seed(0)", "dropout-mask"),
     (
         "functions",
@@ -199,6 +202,23 @@ MISTAKES = (
         "2 * (self.A - self.Y) / (self.N * self.C)",
         "2 * (self.A - self.Y) / self.N",
         "class-division-missing",
+    ),
+    ("classes", "CrossEntropyLoss", "dp", "return g / len(g)", "return g", "batch-division-missing"),
+    (
+        "classes",
+        "MaxPool2d_stride1",
+        "dx",
+        "dA[n, c, i + u, j + v] += dLdZ",
+        "dA[n, c, i + u, j + v] = dLdZ",
+        "overwritten-in-windows",
+    ),
+    (
+        "classes",
+        "Sigmoid",
+        "y",
+        "e = np.exp(-np.abs(Z))\n        self.A = np.where(Z >= 0, 1 / (1 + e), e / (1 + e))",
+        "e = np.exp(-0.5 * np.abs(Z))\n        self.A = np.where(Z >= 0, 1 / (1 + e), e / (1 + e))",
+        "",
     ),
     (
         "classes",

@@ -1,10 +1,14 @@
 """Code that is right as long as it is alone: what shows only beside other layers, other callers and other sizes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from check.test_courses import TEXTS, checked, module
 
 import chainrule as cr
+from chainrule.check.files import check_file
+from chainrule.check.host import Limits, open_file, process
 from chainrule.check.report import Report
 
 # file, function or class, title and name of the diagnosis, or "", and pairs of texts and what replaces them
@@ -171,3 +175,54 @@ def test_an_array_as_a_default_of_forward_is_refused() -> None:
 
     with pytest.raises(cr.StudentError, match="default of w"):
         cr.check_gradients(Hidden, input_shape=(7,))
+
+
+HALVED = """
+class Linear:
+    def __init__(self):
+        self.W, self.b = np.ones((4, 7)), np.zeros(4)
+
+    def forward(self, x):
+        self.x = x
+        return 2 * x @ self.W.T + self.b
+
+    def backward(self, dy):
+        self.dW, self.db = 2 * dy.T @ self.x, dy.sum(axis=0)
+        return 2 * dy @ self.W
+"""
+
+
+@pytest.mark.parametrize(("instead", "code"), [("2 * ", 3), ("", 0)])
+def test_gradients_of_another_output_than_the_name_promises_are_no_pass(instead: str, code: int) -> None:
+    found = module("named", "import numpy as np\n" + HALVED.replace("2 * ", instead))
+    report = cr.check_gradients(found.Linear)
+    assert report.exit_code == code, str(report)
+    assert [row.title for row in report.rows if not row.ok] == ["y"] * bool(code)
+
+
+RELU = """
+def relu_forward{0}(x):
+    return x * (x > 0), x
+
+
+def relu_backward{0}(dout, cache):
+    return dout * (cache > 0)
+"""
+
+
+def test_a_function_has_time_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [0]
+
+    def clock() -> float:
+        calls[0] += 1
+        return float(calls[0])
+
+    monkeypatch.setattr(process.time, "monotonic", clock)  # time is counted in looks at the clock
+
+    def checked_with(seconds: int, *suffixes: str) -> bool:
+        (tmp_path / "layers.py").write_text("".join(map(RELU.format, suffixes)), encoding="utf-8")
+        with open_file(tmp_path / "layers.py", Limits(seconds)) as file:
+            return bool(check_file(file, "layers", 0, names=[f"relu_forward{one}" for one in suffixes]))
+
+    assert checked_with(100_000, "")
+    assert checked_with(2 * calls[0], "", "_naive", "_fast", "_im2col")

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check import comparing, students
-from chainrule.check.forms import DEFAULTS, FoundPair
+from chainrule.check.forms import DEFAULTS, KEEP_MORE, FoundPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
@@ -200,6 +200,8 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     p = options["p"]
     y = load({argument: options}).forward(x)
     rows = [_masked(found, x, y, p)]
+    if rows[0].ok:
+        rows = [_masked(found, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
         says = "keeps the same values for every seed: draw the mask anew in every call"
         rows = [_row(found, "mask and scale", False, "dropout-mask", says)]

@@ -11,7 +11,7 @@ from chainrule.check import probes, students
 from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
 from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERWRITTEN, KnownProbe, extra_checks, failed
 from chainrule.check.first_wrong import with_first_wrong
-from chainrule.check.forms import OtherOptions
+from chainrule.check.forms import OtherOptions, class_form
 from chainrule.check.guessing import guess
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.remote import RemoteLoss
@@ -129,7 +129,14 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
     rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
+    rows += [] if meant is not None or class_form(given.kind) is None else [_not_compared(given.name)]
     return Report(given.name, (*rows, *unchecked), tuple(notes))
+
+
+def _not_compared(name: str) -> Row:
+    """Return the row of the output of a class that has the name of a layer, and computes none that is known."""
+    told = Diagnosis("not-compared", "equals the output of no known layer: give the intended one with --against")
+    return Row(name, "y", "none", None, 0.0, False, checked=False, diagnoses=(told,))
 
 
 def _first_wrong(row: Row, rows: Sequence[Row]) -> bool:
@@ -169,7 +176,7 @@ def _written_loss(
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
-    for shape, told in (((5, 4), OTHER_VALUES), ((7, 4), MANY), ((5, 6), CLASSES), ((1, 4), ONE)):
+    for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((1, 4), ONE)):
         method = f"predictions {text(shape)}"
         try:
             values = probes.predictions(subject.meant.name, seed + 1, labels, shape)
@@ -194,10 +201,12 @@ def _matched_layer(
     else:
         subject = students.alone(student, shape)
         values = students.values(subject, 2, seed)
-        meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
+        far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
+        named = form.only_layer if (form := class_form(given.kind)) else None
+        meant = LayerSubject(named, subject.shape, engine="numpy") if named else guess(subject, [values, far])
         if meant is not None:
             subject = students.matched_to(student, meant)
-            notes.append(f"forward computes {meant.name}")
+            notes.append(f"compared with {meant.name}, by its name" if named else f"forward computes {meant.name}")
     return students.unused(given, subject), meant, notes
 
 

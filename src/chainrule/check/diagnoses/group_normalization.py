@@ -38,6 +38,11 @@ def _normalised(t: GroundTruth) -> tuple[Array, Array]:
     return (rows - rows.mean(axis=2, keepdims=True)) / deviation, deviation
 
 
+def _output(t: GroundTruth, normal: Array) -> Array:
+    """Return γ x̂ + β, for x̂ in rows."""
+    return (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
+
+
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
     """Return the gradient for γ dy in rows."""
     normal, deviation = _normalised(t)
@@ -69,9 +74,14 @@ def raw(t: GroundTruth) -> Candidates:
     yield from (_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y))
 
 
+@add("y", "epsilon-forgotten", "lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm")
+def without_epsilon(t: GroundTruth) -> Candidates:
+    rows = _rows(t, t.x)
+    yield _output(t, (rows - rows.mean(axis=2, keepdims=True)) / rows.std(axis=2, keepdims=True))
+
+
 @add("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone")
 def over_batch(t: GroundTruth) -> Candidates:
     rows = _rows(t, t.x)
     centered = rows - rows.mean(axis=(0, 2), keepdims=True)
-    normal = centered / np.sqrt(rows.var(axis=(0, 2), keepdims=True) + t.attributes["epsilon"])
-    yield (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
+    yield _output(t, centered / np.sqrt(rows.var(axis=(0, 2), keepdims=True) + t.attributes["epsilon"]))

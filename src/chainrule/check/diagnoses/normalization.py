@@ -54,6 +54,11 @@ def epsilon_outside(t: GroundTruth) -> Candidates:
     yield _output(t, deviation + t.attributes["epsilon"])
 
 
+@add("y", "epsilon-forgotten", "lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm")
+def without_epsilon(t: GroundTruth) -> Candidates:
+    yield _output(t, t.x.std(axis=_axes(t), keepdims=True))
+
+
 @add("y", "statistics-of-other-axes", "uses a mean and a variance of other axes: take them over batch and positions")
 def other_axes(t: GroundTruth) -> Candidates:
     for axes in ((0,), tuple(range(2, t.x.ndim)), (1,), tuple(range(1, t.x.ndim))):

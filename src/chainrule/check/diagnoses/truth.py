@@ -63,7 +63,8 @@ class Mistake:
     def results(self, truth: GroundTruth) -> list[Array]:
         """Return the result of every variant; none if the mistake is impossible with these sizes."""
         try:
-            return list(self.build(truth))
+            with np.errstate(all="ignore"):
+                return list(self.build(truth))
         except (ValueError, IndexError, KeyError):  # or with the operation that another size of input takes
             return []
 

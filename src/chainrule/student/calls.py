@@ -42,7 +42,7 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
     """Return the shapes of the arrays in a call by the names of its arguments: "; shapes: x 5×7, w 1×7"."""
     names = [name for name, _ in defaults(function) or ()]
     given = {**dict(zip(names, arguments, strict=False)), **named}
-    shown = {name: text(value.shape) for name, value in given.items() if isinstance(value, np.ndarray)}
+    shown = {name: text(cast("Array", value).shape) for name, value in given.items() if isinstance(value, np.ndarray)}
     return "; shapes: " + ", ".join(f"{name} {shape or '()'}" for name, shape in shown.items()) if shown else ""
 
 

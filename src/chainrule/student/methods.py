@@ -90,9 +90,11 @@ class Methods:
 
     def another(self) -> "Methods":
         """Return another object of the same class, constructed alike; a copy of an object that was given."""
-        twin = copy.copy(self) if self._constructed is not None else self.copy()
-        if self._constructed is not None:
-            twin.thing, twin._loans = _instance(type(self.thing), self._label, self._constructed), Loans()
+        if self._constructed is None:
+            return self.copy()
+        twin = copy.copy(self)
+        twin.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
+        twin._loans = Loans()
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":

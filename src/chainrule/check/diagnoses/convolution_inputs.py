@@ -25,7 +25,7 @@ add = CATALOGUE.add
 def unrotated(t: GroundTruth) -> Candidates:
     """Equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation."""
     if not t.attributes.get("flip"):
-        yield slide_of(t).crop(_dx(t, slid_kernel(t)[:, :, ::-1, ::-1]))
+        yield _cropped(t, slid_kernel(t)[:, :, ::-1, ::-1])
 
 
 @add("x", "kernel-rotated")
@@ -33,7 +33,7 @@ def rotated(t: GroundTruth) -> Candidates:
     """Equals the right answer for a kernel rotated by 180°: forward is a true convolution, which rotates K already, so
     use K unrotated in the full correlation."""
     if t.attributes.get("flip"):
-        yield slide_of(t).crop(_dx(t, slid_kernel(t)[:, :, ::-1, ::-1]))
+        yield _cropped(t, slid_kernel(t)[:, :, ::-1, ::-1])
 
 
 @add("x", "valid-for-full")
@@ -62,7 +62,7 @@ def scattered_densely(t: GroundTruth) -> Candidates:
     slide = slide_of(t)
     if slide.stride == (1, 1):
         return
-    frame = _dx(t, slid_kernel(t), slide.replace(stride=(1, 1)))
+    frame = _dx(t, slide=slide.replace(stride=(1, 1)))
     yield slide.crop(frame)
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
@@ -70,26 +70,26 @@ def scattered_densely(t: GroundTruth) -> Candidates:
 @add("x", "padding-not-cropped")
 def uncropped(t: GroundTruth) -> Candidates:
     """Still includes the padding: crop the rows and columns of the padding."""
-    yield _dx(t, slid_kernel(t))
+    yield _dx(t)
 
 
 @add("x", "padding-cropped-at-end")
 def cropped_at_end(t: GroundTruth) -> Candidates:
     """Is cropped at the end only: crop the padding before x too, so start at row p_top and column p_left."""
-    yield _dx(t, slid_kernel(t))[:, :, : t.x.shape[2], : t.x.shape[3]]
+    yield _dx(t)[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 @add("x", "padding-cropped-at-start")
 def cropped_at_start(t: GroundTruth) -> Candidates:
     """Is cropped at the start only: crop the padding after x too, so start at row p_top and column p_left."""
-    yield _dx(t, slid_kernel(t))[:, :, -t.x.shape[2] :, -t.x.shape[3] :]
+    yield _dx(t)[:, :, -t.x.shape[2] :, -t.x.shape[3] :]
 
 
 @add("x", "dilation-ignored")
 def scattered_closely(t: GroundTruth) -> Candidates:
     """Is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)."""
     for slide in undilated(t):
-        yield slide_of(t).crop(_dx(t, slid_kernel(t), slide))
+        yield _cropped(t, slide=slide)
 
 
 @add("x", "channels-transposed")
@@ -98,22 +98,22 @@ def reshaped_channels(t: GroundTruth) -> Candidates:
     w = slid_kernel(t)
     if groups_of(t) == 1:
         C_out, C, KH, KW = w.shape
-        yield slide_of(t).crop(_dx(t, np.ascontiguousarray(w).reshape(C, C_out, KH, KW).transpose(1, 0, 2, 3)))
-        yield slide_of(t).crop(_dx(t, w.transpose(1, 0, 2, 3).reshape(C_out, C, KH, KW)))
+        yield _cropped(t, np.ascontiguousarray(w).reshape(C, C_out, KH, KW).transpose(1, 0, 2, 3))
+        yield _cropped(t, w.transpose(1, 0, 2, 3).reshape(C_out, C, KH, KW))
 
 
 @add("x", "kernel-axes-transposed")
 def sideways(t: GroundTruth) -> Candidates:
     """Uses the kernel with rows and columns swapped: K[u, v], not K[v, u]."""
     for w in exchanged_axes(slid_kernel(t)):
-        yield slide_of(t).crop(_dx(t, w))
+        yield _cropped(t, w)
 
 
 @add("x", "filter-sum-missing")
 def one_filter(t: GroundTruth) -> Candidates:
     """Includes one filter only: sum over all filters that read the channel."""
     for w in single_filters(t):
-        yield slide_of(t).crop(_dx(t, w))
+        yield _cropped(t, w)
 
 
 @add("x", "overwritten-in-windows")
@@ -125,12 +125,18 @@ def overwritten(t: GroundTruth) -> Candidates:
         return  # no two windows overlap
     for w in (slid_kernel(t), *single_filters(t)):
         for how in ("window", "tap"):
-            yield slide_of(t).crop(_dx(t, w, how=how))
+            yield _cropped(t, w, how=how)
 
 
-def _dx(t: GroundTruth, w: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
-    """Return dx on the padded image, for a kernel in the orientation in which it is slid."""
-    return sliding.scatter(sliding.products(t.dy, w, groups_of(t)), slide or slide_of(t), how)
+def _dx(t: GroundTruth, w: Array | None = None, slide: SlidingWindow | None = None, how: str = "add") -> Array:
+    """Return dx on the padded image, for a kernel in the orientation in which it is slid; by default the right one."""
+    kernel = slid_kernel(t) if w is None else w
+    return sliding.scatter(sliding.products(t.dy, kernel, groups_of(t)), slide or slide_of(t), how)
+
+
+def _cropped(t: GroundTruth, w: Array | None = None, slide: SlidingWindow | None = None, how: str = "add") -> Array:
+    """Return dx without the padding."""
+    return slide_of(t).crop(_dx(t, w, slide, how))
 
 
 def _pasted(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:

@@ -55,36 +55,36 @@ def one_channel(t: GroundTruth) -> Candidates:
 def every_position(t: GroundTruth) -> Candidates:
     """Equals the output for stride 1: move the window by s from one output to the next."""
     if slide_of(t).stride != (1, 1):
-        yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(stride=(1, 1)), groups_of(t))
+        yield _moved(t, slide_of(t).replace(stride=(1, 1)))
 
 
 @add("y", "dilation-ignored")
 def close_output(t: GroundTruth) -> Candidates:
     """Equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)."""
     for slide in undilated(t):
-        yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
+        yield _moved(t, slide)
 
 
 @add("y", "padding-ignored")
 def unpadded(t: GroundTruth) -> Candidates:
     """Equals the output without padding: pad x with zeros first."""
-    yield sliding.correlate(
-        t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(padding=((0, 0), (0, 0))), groups_of(t)
-    )
+    yield _moved(t, slide_of(t).replace(padding=((0, 0), (0, 0))))
 
 
 @add("y", "padding-at-wrong-end")
 def exchanged_padding(t: GroundTruth) -> Candidates:
     """Equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))."""
     slide = slide_of(t)
-    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide.replace(padding=_exchanged(slide)), groups_of(t))
-
-
-def _exchanged(slide: SlidingWindow) -> tuple[tuple[int, int], tuple[int, int]]:
     (top, bottom), (left, right) = slide.padding
-    return ((bottom, top), (right, left))
+    yield _moved(t, slide.replace(padding=((bottom, top), (right, left))))
+
+
+def _moved(t: GroundTruth, slide: SlidingWindow) -> Array:
+    """Return the output for another geometry; an untied bias, which does not fit it, is left out."""
+    return sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
 
 
 def _turned(t: GroundTruth) -> Array:
+    """Return the output for the kernel rotated by 180°."""
     kernel = slid_kernel(t)[:, :, ::-1, ::-1]
     return sliding.correlate(t.x, kernel, bias_of(t), slide_of(t), groups_of(t))

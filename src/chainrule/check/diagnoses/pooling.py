@@ -45,6 +45,16 @@ def _distribute(t: GroundTruth, weights: Array, slide: SlidingWindow | None = No
     return sliding.scatter(given, slide or _slide(t), how)
 
 
+def _cropped(t: GroundTruth, weights: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
+    """Distribute dy over the cells of every window by weights, on the image without its padding."""
+    return _slide(t).crop(_distribute(t, weights, slide, how))
+
+
+def _pooled(t: GroundTruth, weights: Array | float) -> Array:
+    """Return the sum of each window by weights; padding has no part in it."""
+    return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
+
+
 def _equal_shares(t: GroundTruth, divisor: str | None = None) -> Array:
     """Return the weight of each cell in average pooling, 1/D."""
     slide = _slide(t)
@@ -65,14 +75,14 @@ def _weights(t: GroundTruth) -> Array:
 def all_ties(t: GroundTruth) -> Candidates:
     """Passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order."""
     cells = _cells(t, -np.inf)
-    yield _slide(t).crop(_distribute(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float)))
+    yield _cropped(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float))
 
 
 @MAXIMUM.add("x", "maximum-as-average")
 def shared_out(t: GroundTruth) -> Candidates:
     """Spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum."""
     for divisor in ("cells", "window", "one"):
-        yield _slide(t).crop(_distribute(t, _equal_shares(t, divisor)))
+        yield _cropped(t, _equal_shares(t, divisor))
 
 
 @MAXIMUM.add("x", "overwritten-in-windows")
@@ -85,8 +95,8 @@ def last_window(t: GroundTruth) -> Candidates:
             cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
             cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
     yield slide.crop(frame)
-    yield slide.crop(_distribute(t, won.astype(float), how="window"))
-    yield slide.crop(_distribute(t, won.astype(float), how="tap"))
+    yield _cropped(t, won.astype(float), how="window")
+    yield _cropped(t, won.astype(float), how="tap")
 
 
 @MAXIMUM.add("x", "compared-with-spread-maximum")
@@ -113,7 +123,7 @@ def painted(t: GroundTruth) -> Candidates:
 def scattered_densely(t: GroundTruth) -> Candidates:
     """Is scattered with stride 1: window (i, j) starts at row s·i and column s·j."""
     slide = _slide(t)
-    yield slide.crop(_distribute(t, _weights(t), slide.replace(stride=(1, 1))))
+    yield _cropped(t, _weights(t), slide.replace(stride=(1, 1)))
 
 
 @MAXIMUM.add("x", "padding-not-cropped")
@@ -134,13 +144,13 @@ def zeros_win(t: GroundTruth) -> Candidates:
 @MAXIMUM.add("y", "average-for-maximum")
 def averaged(t: GroundTruth) -> Candidates:
     """Is the mean of each window: take the maximum."""
-    yield np.nansum(_cells(t, np.nan) * _equal_shares(t, "cells"), axis=(2, 3))
+    yield _pooled(t, _equal_shares(t, "cells"))
 
 
 @AVERAGE.add("x", "average-not-divided")
 def undivided(t: GroundTruth) -> Candidates:
     """Lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window."""
-    yield _slide(t).crop(_distribute(t, _equal_shares(t, "one")))
+    yield _cropped(t, _equal_shares(t, "one"))
 
 
 @AVERAGE.add("x y", "average-divided-by-side")
@@ -151,21 +161,21 @@ def divided_by_side(t: GroundTruth) -> Candidates:
         shape = (*t.x.shape[:2], *window, *_slide(t).outputs)
         for side in {*window}:
             share = np.ones(shape) / side
-            yield np.nansum(_cells(t, np.nan) * share, axis=(2, 3))
-            yield _slide(t).crop(_distribute(t, share))
+            yield _pooled(t, share)
+            yield _cropped(t, share)
 
 
 @AVERAGE.add("x", "average-divided-twice")
 def divided_twice(t: GroundTruth) -> Candidates:
     """Has the factor 1/k² twice: divide dy by the number of cells once."""
     share = _equal_shares(t)
-    yield _slide(t).crop(_distribute(t, share * share))
+    yield _cropped(t, share * share)
 
 
 @AVERAGE.add("x y", "padding-counted")
 def counted(t: GroundTruth) -> Candidates:
-    """Divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside
-    x."""
+    """Divides by the size of the whole window where part of it lies on padding: divide by the number of cells
+    inside x."""
     if t.attributes.get("divisor") == "cells":
         yield from _divided(t, "window")
 
@@ -180,23 +190,23 @@ def not_counted(t: GroundTruth) -> Candidates:
 @AVERAGE.add("y", "average-not-divided")
 def summed(t: GroundTruth) -> Candidates:
     """Is the sum of each window: divide it by the number of cells."""
-    yield np.nansum(_cells(t, np.nan), axis=(2, 3))
+    yield _pooled(t, 1.0)
 
 
 def _divided(t: GroundTruth, divisor: str) -> Candidates:
-    yield np.nansum(_cells(t, np.nan) * _equal_shares(t, divisor), axis=(2, 3))
-    yield _slide(t).crop(_distribute(t, _equal_shares(t, divisor)))
+    yield _pooled(t, _equal_shares(t, divisor))
+    yield _cropped(t, _equal_shares(t, divisor))
 
 
 @AVERAGE.add("x", "overwritten-in-windows")
 def overwritten(t: GroundTruth) -> Candidates:
     """Keeps only the last window that covers a cell: windows overlap, so accumulate with +=."""
     for how in ("window", "tap"):
-        yield _slide(t).crop(_distribute(t, _equal_shares(t), how=how))
+        yield _cropped(t, _equal_shares(t), how=how)
 
 
 @AVERAGE.add("x", "shared-to-one")
 def to_one(t: GroundTruth) -> Candidates:
     """Passes dy to one cell of each window, as max pooling does: divide it among all cells."""
     for weights in (_winners(t).astype(float), _winners(t) * _equal_shares(t)):
-        yield _slide(t).crop(_distribute(t, weights))
+        yield _cropped(t, weights)

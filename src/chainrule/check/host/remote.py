@@ -128,7 +128,7 @@ class RemoteCode:
 class RemoteLoss:
     """A learner's loss in another process."""
 
-    def __init__(self, connection: Connection, number: int, name: str, independent: bool) -> None:
+    def __init__(self, connection: Connection, number: int, name: str, independent: bool = True) -> None:
         self._connection, self._number, self.name, self.independent = connection, number, name, independent
 
     def forward(self, p: Array, t: Array) -> CallResult:

@@ -137,7 +137,14 @@ MISTAKES = (
     ("functions", "batchnorm_forward", "y", 'bn_param.get("eps", 1e-5)', 'bn_param.get("eps", 1e-8)', "options"),
     ("functions", "batchnorm_forward", "y", 'bn_param.get("eps", 1e-5)', 'bn_param["eps"]', ""),
     ("functions", "layernorm_forward", "y", 'ln_param.get("eps", 1e-5)', 'ln_param.get("eps", 1e-6)', "options"),
-    ("functions", "spatial_groupnorm_forward", "y", 'gn_param.get("eps", 1e-5)', 'gn_param.get("eps", 0)', "options"),
+    (
+        "functions",
+        "spatial_groupnorm_forward",
+        "y",
+        'gn_param.get("eps", 1e-5)',
+        'gn_param.get("eps", 1e-6)',
+        "options",
+    ),
     ("functions", "batchnorm_forward", "y", '"momentum", 0.9', '"momentum", 0.99', "defaults"),
     ("functions", "batchnorm_forward", "y", '_mean", np.zeros(D', '_mean", np.ones(D', "defaults"),
     (

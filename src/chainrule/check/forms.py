@@ -40,7 +40,7 @@ class OtherOptions:
 
     @property
     def remedy(self) -> str:
-        """What to do where the functions are wrong with these options."""
+        """Advice where the functions are wrong with these options."""
         if self.lacking:
             return f"{self.lacking} is {DEFAULTS[self.lacking]:g} where the dictionary lacks it"
         return "use the options that are passed, not constants"

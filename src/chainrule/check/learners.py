@@ -129,14 +129,7 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
     rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
-    rows += [] if meant is not None or class_form(given.kind) is None else [_not_compared(given.name)]
     return Report(given.name, (*rows, *unchecked), tuple(notes))
-
-
-def _not_compared(name: str) -> Row:
-    """Return the row of the output of a class that has the name of a layer, and computes none that is known."""
-    told = Diagnosis("not-compared", "equals the output of no known layer: give the intended one with --against")
-    return Row(name, "y", "none", None, 0.0, False, checked=False, diagnoses=(told,))
 
 
 def _first_wrong(row: Row, rows: Sequence[Row]) -> bool:

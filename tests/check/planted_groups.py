@@ -7,7 +7,7 @@ from check.planting import planted
 class GroupNorm:
     """Correct, with two groups of three channels."""
 
-    axes = 2
+    axes, epsilon = 2, 1e-5
 
     def __init__(self):
         self.gamma, self.beta = np.ones(6), np.zeros(6)
@@ -20,7 +20,7 @@ class GroupNorm:
 
     def forward(self, x):
         mean, variance = self.statistics(self.rows(x))
-        self.deviation = np.sqrt(variance + 1e-5)
+        self.deviation = np.sqrt(variance + self.epsilon)
         self.normal = ((self.rows(x) - mean) / self.deviation).reshape(x.shape)
         return self.gamma[:, None, None] * self.normal + self.beta[:, None, None]
 
@@ -78,6 +78,11 @@ class BatchStatistics(GroupNorm):
         axes = (0, 2)
         means = g.mean(axis=axes, keepdims=True) + normal * (g * normal).mean(axis=axes, keepdims=True)
         return ((g - means) / self.deviation).reshape(self.normal.shape)
+
+
+@planted(NORM, "y", "epsilon-forgotten")
+class NoEpsilon(GroupNorm):
+    epsilon = 0
 
 
 CORRECT = [(GroupNorm, NORM)]

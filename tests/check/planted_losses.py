@@ -88,6 +88,11 @@ class EpsilonOutside(OtherStatistics):
     root = staticmethod(lambda variance: np.sqrt(variance) + 1e-5)
 
 
+@planted(NORM, "y", "epsilon-forgotten")
+class NoEpsilon(OtherStatistics):
+    root = staticmethod(np.sqrt)
+
+
 @planted(NORM, "y", "statistics-of-other-axes")
 class OfTheBatchAlone(OtherStatistics):
     axes = (0,)

@@ -134,6 +134,19 @@ MISTAKES = (
     ),
     ("functions", "max_pool_forward_naive", "y", ".max(axis=(2, 3))", ".max(axis=(2, 3), initial=-10)", ""),
     ("functions", "batchnorm_forward", "y", 'eps = bn_param.get("eps", 1e-5)', "eps = 1e-8", ""),
+    ("functions", "batchnorm_forward", "y", 'bn_param.get("eps", 1e-5)', 'bn_param.get("eps", 1e-8)', "options"),
+    ("functions", "batchnorm_forward", "y", 'bn_param.get("eps", 1e-5)', 'bn_param["eps"]', ""),
+    ("functions", "layernorm_forward", "y", 'ln_param.get("eps", 1e-5)', 'ln_param.get("eps", 1e-6)', "options"),
+    (
+        "functions",
+        "spatial_groupnorm_forward",
+        "y",
+        'gn_param.get("eps", 1e-5)',
+        'gn_param.get("eps", 1e-6)',
+        "options",
+    ),
+    ("functions", "batchnorm_forward", "y", '"momentum", 0.9', '"momentum", 0.99', "defaults"),
+    ("functions", "batchnorm_forward", "y", '_mean", np.zeros(D', '_mean", np.ones(D', "defaults"),
     (
         "functions",
         "layernorm_forward",
@@ -151,8 +164,19 @@ MISTAKES = (
         "",
     ),
     ("functions", "dropout_forward", "y", "< p) / p", "< p) * 1.0", "dropout-not-scaled"),
-    ("functions", "dropout_forward", "y", "< p) / p", "< 0.8) / 0.8", "dropout-probability"),
+    *(
+        ("functions", "dropout_forward", "y", "< p) / p", f"< {p}) / {p}", "dropout-probability")
+        for p in (0.3, 0.7, 0.8)
+    ),
     ("functions", "dropout_forward", "y", 'seed(dropout_param["seed"])', "seed(0)", "dropout-mask"),
+    (
+        "functions",
+        "dropout_forward",
+        "y",
+        'if "seed" in dropout_param:\n        np.random.seed(dropout_param["seed"])',
+        'np.random.seed(dropout_param.get("seed", 0))',
+        "dropout-mask",
+    ),
     (
         "functions",
         "dropout_forward",
@@ -185,6 +209,23 @@ MISTAKES = (
         "2 * (self.A - self.Y) / (self.N * self.C)",
         "2 * (self.A - self.Y) / self.N",
         "class-division-missing",
+    ),
+    ("classes", "CrossEntropyLoss", "dp", "return g / len(g)", "return g", "batch-division-missing"),
+    (
+        "classes",
+        "MaxPool2d_stride1",
+        "dx",
+        "dA[n, c, i + u, j + v] += dLdZ",
+        "dA[n, c, i + u, j + v] = dLdZ",
+        "overwritten-in-windows",
+    ),
+    (
+        "classes",
+        "Sigmoid",
+        "y",
+        "e = np.exp(-np.abs(Z))\n        self.A = np.where(Z >= 0, 1 / (1 + e), e / (1 + e))",
+        "e = np.exp(-0.5 * np.abs(Z))\n        self.A = np.where(Z >= 0, 1 / (1 + e), e / (1 + e))",
+        "",
     ),
     (
         "classes",

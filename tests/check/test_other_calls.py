@@ -1,10 +1,15 @@
 """Code that is right as long as it is alone: what shows only beside other layers, other callers and other sizes."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from check.test_courses import TEXTS, checked, module
 
 import chainrule as cr
+from chainrule.check.files import check_file
+from chainrule.check.host import Limits, open_file, process
 from chainrule.check.report import Report
 
 # file, function or class, title and name of the diagnosis, or "", and pairs of texts and what replaces them
@@ -24,6 +29,22 @@ ALONE = {
         ("classes", "Linear", "dw", "shared-between-layers"),
         ("self.A = A\n        self.N", "Linear.A = A\n        self.N"),
         ("dLdZ.T @ self.A\n", "dLdZ.T @ Linear.A\n"),
+    ),
+    "a loss that keeps its values in the class": (
+        ("classes", "MSELoss", "dp", "shared-between-layers"),
+        ("self.A, self.Y = A, Y", "MSELoss.A, MSELoss.Y = A, Y"),
+    ),
+    "a loss that keeps its values in a global variable": (
+        ("classes", "MSELoss", "dp", "shared-between-layers"),
+        ("import numpy as np\n", "import numpy as np\n\nKEPT = {}\n"),
+        ("self.A, self.Y = A, Y", "KEPT['A'] = self.A = A\n        self.Y = Y"),
+        ("2 * (self.A - self.Y) / (", "2 * (KEPT['A'] - self.Y) / ("),
+    ),
+    "values in the default of an argument, which all objects share": (
+        ("classes", "Linear", "dw", "shared-between-layers"),
+        ("out_features, debug=False):", "out_features, debug=False, kept={}):\n        self.kept = kept"),
+        ("self.A = A\n        self.N", "self.kept['A'] = A\n        self.N"),
+        ("dLdZ.T @ self.A\n", "dLdZ.T @ self.kept['A']\n"),
     ),
     "backward overwrites the x in the cache": (
         ("functions", "relu_backward", "dx", "arrays-overwritten"),
@@ -155,3 +176,31 @@ def test_an_array_as_a_default_of_forward_is_refused() -> None:
 
     with pytest.raises(cr.StudentError, match="default of w"):
         cr.check_gradients(Hidden, input_shape=(7,))
+
+
+RELU = """
+def relu_forward{0}(x):
+    return x * (x > 0), x
+
+
+def relu_backward{0}(dout, cache):
+    return dout * (cache > 0)
+"""
+
+
+def test_a_function_has_time_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [0]
+
+    def clock() -> float:
+        calls[0] += 1
+        return float(calls[0])
+
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=clock))  # time is counted in looks at the clock
+
+    def checked_with(seconds: int, *suffixes: str) -> bool:
+        (tmp_path / "layers.py").write_text("".join(map(RELU.format, suffixes)), encoding="utf-8")
+        with open_file(tmp_path / "layers.py", Limits(seconds)) as file:
+            return bool(check_file(file, "layers", 0, names=[f"relu_forward{one}" for one in suffixes]))
+
+    assert checked_with(100_000, "")
+    assert checked_with(2 * calls[0], "", "_naive", "_fast", "_im2col")

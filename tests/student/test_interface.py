@@ -53,6 +53,9 @@ class Piped:
     def copy(self) -> "Piped":
         return Piped(self.code.copy())
 
+    def another(self) -> "Piped":
+        return Piped(self.code.another())
+
 
 class PipedLoss(LossFunctions):
     """A loss at the other end of a pipe."""

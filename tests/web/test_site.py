@@ -3,6 +3,7 @@
 The sections are read from their sources, so that a page that no section lists is found without building anything.
 """
 
+import html
 import os
 import re
 from collections.abc import Iterator
@@ -104,14 +105,17 @@ def test_no_page_loads_anything_from_elsewhere() -> None:
 
 
 @needs_site
-def test_every_link_leads_to_a_file() -> None:
+def test_every_link_leads_to_a_file_and_to_a_place_in_it() -> None:
     missing: set[tuple[str, str]] = set()
-    for file in SITE.rglob("*.html"):
-        if "live" in file.parts:
-            continue
-        for place in re.findall(r'<(?:a|img|iframe)\b[^>]*?(?:href|src)="([^"#?:]+)[^":]*"', file.read_text("utf-8")):
-            if not (file.parent / place).exists():
-                missing.add((file.relative_to(SITE).as_posix(), place))
+    texts = {file.resolve(): file.read_text("utf-8") for file in SITE.rglob("*.html") if "live" not in file.parts}
+    places = {file: {*re.findall(r'\bid="([^"]+)"', text)} for file, text in texts.items()}
+    for file, text in texts.items():
+        for link in re.findall(r'<(?:a|img|iframe)\b[^>]*?(?:href|src)="([^":]+)"', text):
+            path, _, place = html.unescape(link).partition("#")
+            target = (file.parent / path.partition("?")[0]).resolve() if path else file
+            known = places.get(target)  # None for images, and live pages, whose places are no anchors
+            if not target.exists() or (place and known is not None and place not in known):
+                missing.add((file.relative_to(SITE).as_posix(), link))
     assert missing == set()
 
 

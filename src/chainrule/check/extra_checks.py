@@ -38,7 +38,7 @@ STALE = Diagnosis(
 )
 SHARED = Diagnosis(
     "shared-between-layers",
-    "uses what another layer of the same code has stored: keep it in the cache or in attributes of the object "
+    "uses what another layer or loss of the same code has stored: keep it in the cache or in attributes of the object "
     "(self.…), not in global variables or in attributes of the class or the function",
 )
 STATE = Diagnosis(
@@ -125,7 +125,7 @@ def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
     looks: list[Callable[[], list[Row]]] = [
         lambda: untouched(known, other),
         lambda: another_forward(known, other),
-        lambda: another_layer(known, other),
+        lambda: another_instance(known, other),
     ]
     if known.probe.dy.ndim:
         looks.append(lambda: linear(known))
@@ -209,16 +209,18 @@ def another_forward(known: KnownProbe, other: Values) -> list[Row]:
     )
 
 
-def another_layer(known: KnownProbe, other: Values) -> list[Row]:
-    """Check that a forward of another layer of the same code, called in between, does not change the gradients."""
+def another_instance(known: KnownProbe, other: Values) -> list[Row]:
+    """Check that a forward of another layer or loss of the same code, called in between, changes no gradient."""
     probe, subject = known.probe, known.subject
-    if not isinstance(subject, SubmittedLayer) or not subject.student.independent:
+    if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
-    another = subject.copy()
-    subject.output(probe.values)
+    kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
+    one, another = subject.another(), subject.another()
+    alone = one.gradients(probe.values, probe.dy)
+    one.output(probe.values)
     another.output(other)
-    found = subject.pulled_back(probe.values, probe.dy)
-    return known.compare("another layer in between", found, known.claimed, SHARED)
+    found = one.pulled_back(probe.values, probe.dy)
+    return known.compare(f"another {kind} in between", found, alone, SHARED)
 
 
 def linear(known: KnownProbe) -> list[Row]:

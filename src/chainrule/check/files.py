@@ -6,10 +6,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from chainrule.check import sources
+from chainrule.check import probes, sources
 from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import class_rows, further_rows
-from chainrule.check.forms import ARGUMENTS, ClassForm, FoundPair, class_form, constructor_values, pairs_in
+from chainrule.check.forms import (
+    ARGUMENTS,
+    ClassForm,
+    FoundPair,
+    OtherOptions,
+    class_form,
+    constructor_values,
+    pairs_in,
+)
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
@@ -29,12 +37,16 @@ class CheckedFile(Protocol):
         """Return the layers in the file, with the arguments of their constructors, and its functions."""
         ...
 
+    def begin_part(self) -> None:
+        """Begin with another function or class, whose code has time of its own."""
+        ...
+
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Return a layer, or a pair of functions."""
         ...
 
-    def loss(self, name: str) -> RemoteLoss | LossFunctions:
-        """Return a loss."""
+    def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
+        """Return a loss of targets, or of labels."""
         ...
 
 
@@ -49,13 +61,16 @@ class LocalFile:
         found = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in found["layers"].items()}, tuple(found["functions"])
 
+    def begin_part(self) -> None:
+        """Do nothing: code in this process has no limit."""
+
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
         """Return a layer, or a pair of functions, with values of some arguments."""
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
-    def loss(self, name: str) -> LossFunctions:
-        """Return a loss."""
-        return self._bind(name, "", True, {})
+    def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
+        """Return a loss of targets, or of labels."""
+        return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
         chosen = {"name": name, "backward": backward, "loss": loss, "options": options}
@@ -79,15 +94,16 @@ def check_file(
     subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
-    return Report(title, tuple(dict.fromkeys(_rows(subjects))), tuple(notes), brief=True)
+    return Report(title, tuple(dict.fromkeys(_rows(file, subjects))), tuple(notes), brief=True)
 
 
-def _rows(subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
+def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
     """Yield the rows of all subjects; after the process of the file has ended, one of each that was not reached."""
     ended = ""
     for name, rows in subjects.items():
         try:
             if not ended:
+                file.begin_part()
                 yield from rows
                 continue
         except GuestEnded as end:
@@ -110,7 +126,8 @@ def _class_rows(
     form, task, options = class_form(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
     try:
         if form is not None and isinstance(form.against, str):
-            yield from check_loss(file.loss(name), LossSubject(form.against), seed, name).rows
+            labels = _takes_labels(file.loss(name), form.against)
+            yield from check_loss(file.loss(name, labels=labels), LossSubject(form.against), seed, name, labels).rows
             return
         if form is not None and arguments and (layer := form.layer(arguments)) is not None:
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
@@ -129,6 +146,17 @@ def _class_rows(
         yield replace(failed(name, "none", error), checked=False)
 
 
+def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
+    """Return whether a loss of classes fails on one-hot targets: it then takes labels."""
+    if against not in probes.DISTRIBUTIONS:
+        return False
+    try:
+        loss.forward(**probes.predictions(against, 0, labels=True))
+    except StudentError as error:
+        return not isinstance(error, UnwrittenError)
+    return False
+
+
 def _with_other_options(
     file: CheckedFile, name: str, form: ClassForm, arguments: tuple[str, ...], seed: int
 ) -> list[Row]:
@@ -137,7 +165,7 @@ def _with_other_options(
     if layer is None or isinstance(layer, BatchNorm2D):  # whose only argument is the number of features
         return []
     student = file.layer(name, options=constructor_values(layer, form.shape))
-    return check_options(student, LayerSubject(layer, form.shape, engine="numpy"), {}, layer.describe(), True, seed)
+    return check_options(student, OtherOptions(layer, form.shape), True, seed)
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
@@ -191,5 +219,4 @@ def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int
         except StudentError as error:
             yield failed(pair.forward, "other modes", error)
     for other in form.others if all(row.ok for row in rows) else ():
-        meant = LayerSubject(other.against, other.shape, engine="numpy")
-        yield from check_options(load(other.options), meant, other.layouts, other.told, complete, seed)
+        yield from check_options(load(other.options), other, complete, seed)

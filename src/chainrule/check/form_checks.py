@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check import comparing, students
-from chainrule.check.forms import FoundPair
+from chainrule.check.forms import DEFAULTS, KEEP_MORE, FoundPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
@@ -76,6 +76,13 @@ class NormalisationPoint:
         normal = (self.x - mean[wide]) / np.sqrt(variance[wide] + self.epsilon)
         return self.gamma[wide] * normal + self.beta[wide]
 
+    def kept(self, trained: Sequence[Array], old: float | None = None) -> bool:
+        """Return whether these are the running statistics after this batch; old is their factor, not the batch's."""
+        axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
+        changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
+        mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
+        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + one) for one in changes)
+
     def rows(
         self,
         row: Callable[..., Row],
@@ -95,19 +102,15 @@ class NormalisationPoint:
         either   whether the factor of the old statistics may also be 1 − momentum
         """
         axes = (0, *range(2, self.x.ndim))
-        mean, variances = self.x.mean(axis=axes), [self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
+        mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
-        def kept(old: float) -> bool:
-            spread = any(_same(trained[1], old * self.variance + (1 - old) * new) for new in variances)
-            return spread and _same(trained[0], old * self.mean + (1 - old) * mean)
-
-        stored = kept(self.momentum) or (either and kept(1 - self.momentum))
+        stored = self.kept(trained) or (either and self.kept(trained, 1 - self.momentum))
         swapped = _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
         says = "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         if swapped:
             says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
         told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
-        if _same(tested, self.output(mean, variances[0])):
+        if _same(tested, self.output(mean, variance)):
             told = f"is normalised by the batch in test mode: it {told}"
         expected = self.output(self.mean, self.variance)
         unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
@@ -120,19 +123,35 @@ class NormalisationPoint:
 
 
 def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Generator, _complete: bool) -> list[Row]:
-    """Check the running mean and variance after a forward for training, and forward with mode="test"."""
+    """Check the running mean and variance after a forward for training, and forward with mode="test".
+
+    If they are right, ε, the momentum and the statistics are left to their defaults.
+    """
     (argument, options), *_ = found.form.options.items()
     point = NormalisationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
 
-    def run(mode: str, x: Array = point.x) -> tuple[Array, list[Array]]:
-        kept = {"running_mean": point.mean, "running_var": point.variance}
-        one = load({argument: {**options, **kept, "mode": mode}})
+    def run(mode: str, given: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
+        one = load({argument: {**given, "mode": mode}})
         one.put("gamma", point.gamma)
         one.put("beta", point.beta)
-        return one.forward(x), [_held(one, f"{argument}.{name}", None) for name in kept]
+        return one.forward(x), [_held(one, f"{argument}.{name}", None) for name in ("running_mean", "running_var")]
 
-    (_, trained), (tested, left), (alone, _) = run("train"), run("test"), run("test", point.x[:1])
-    return point.rows(partial(_row, found), trained, tested, left, alone)
+    def rows_of(point: NormalisationPoint, given: Mapping[str, Any]) -> list[Row]:
+        full = {**given, "running_mean": point.mean, "running_var": point.variance}
+        (_, trained), (tested, left), (alone, _) = run("train", full), run("test", full), run("test", full, point.x[:1])
+        return point.rows(partial(_row, found), trained, tested, left, alone)
+
+    rows = rows_of(point, options)
+    if not all(row.ok for row in rows):
+        return rows
+    usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
+    first, nothing = run("train", {})[1], np.zeros_like(point.mean)
+    begun = any(replace(usual, mean=nothing, variance=nothing + start).kept(first) for start in (0, 1))
+    if begun and all(row.ok for row in rows_of(usual, {})):
+        return rows
+    said = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
+    says = f"is wrong where {argument} holds the mode alone: by default {said}, and running statistics begin at 0"
+    return [*rows, _row(found, f"{argument} of the mode alone", False, "defaults", says)]
 
 
 def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
@@ -181,8 +200,14 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     p = options["p"]
     y = load({argument: options}).forward(x)
     rows = [_masked(found, x, y, p)]
+    if rows[0].ok:
+        rows = [_masked(found, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
         says = "keeps the same values for every seed: draw the mask anew in every call"
+        rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
+    unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
+    if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
+        says = "keeps the same values in every call without a seed: draw the mask anew in every call"
         rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
     testing = load({argument: {**options, "mode": "test"}})
     tested = testing.forward(x)

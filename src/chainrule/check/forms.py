@@ -13,23 +13,43 @@ from chainrule.layers import Layer
 from chainrule.shapes import text
 
 EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
-KEEP = 0.3  # not ½, so that the probabilities of keeping and of dropping differ
+KEEP, KEEP_MORE = 0.3, 0.8  # not ½, so that the probabilities of keeping and of dropping differ
+DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may lack
+SMALL_VALUES = 3e-3  # of inputs whose variance is about the usual ε
 VARIANTS = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
 ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
 
 
 @dataclass(frozen=True)
 class OtherOptions:
-    """Other values of options, the layer that they make, and the shape of one input."""
+    """Other values of options, the layer that they make, and the shape of one input.
+
+    lacking  name of an option that is left out, so that its default applies
+    """
 
     against: Layer
     shape: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
+    lacking: str = ""
+
+    @property
+    def scale(self) -> float:
+        """Factor of the inputs: small where ε is left out, so that its default shows."""
+        return SMALL_VALUES if self.lacking else 1.0
+
+    @property
+    def remedy(self) -> str:
+        """Advice where the functions are wrong with these options."""
+        if self.lacking:
+            return f"{self.lacking} is {DEFAULTS[self.lacking]:g} where the dictionary lacks it"
+        return "use the options that are passed, not constants"
 
     @property
     def told(self) -> str:
         """The shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
+        if self.lacking:
+            return f"inputs {text(self.shape)} without {self.lacking}"
         flat = dict[str, Any]()
         for name, value in self.options.items():
             flat |= cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {name: value}
@@ -71,6 +91,11 @@ class FunctionForm:
     others: tuple[OtherOptions, ...] = ()
 
 
+def _image_weights(channels: int) -> dict[str, ArrayLayout]:
+    """Return the layouts of γ and β with the axes of images, 1×C×1×1."""
+    return dict.fromkeys(("gamma", "beta"), ArrayLayout(shape=(1, channels, 1, 1)))
+
+
 def _mode(epsilon: float = EPSILON) -> dict[str, Any]:
     return {"bn_param": {"mode": "train", "eps": epsilon, "momentum": 0.8}}
 
@@ -82,7 +107,7 @@ FUNCTIONS = (
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
-        others=tuple(OtherOptions(cr.Dense(outputs), (5,), layouts={"w": TRANSPOSED}) for outputs in (3, 1)),
+        others=tuple(OtherOptions(cr.Dense(outputs), (15,), layouts={"w": TRANSPOSED}) for outputs in (11, 1)),
     ),
     FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
     FunctionForm(
@@ -93,8 +118,8 @@ FUNCTIONS = (
         (3, 9, 10),
         {"conv_param": {"stride": 2, "pad": 1}},
         others=(
-            _conv(2, (2, 3), 1, 2, (3, 4, 5)),
-            _conv(3, (1, 2), 3, 0, (2, 4, 5)),
+            _conv(2, (2, 3), 1, 3, (3, 4, 5)),
+            _conv(3, (1, 2), 3, 2, (2, 3, 4)),
             _conv(1, (1, 1), 4, 0, (1, 5, 9)),
         ),
     ),
@@ -105,7 +130,7 @@ FUNCTIONS = (
         (3, 7, 6),
         (3, 9, 10),
         {"pool_param": {"pool_height": 3, "pool_width": 2, "stride": 2}},
-        others=(_pool((2, 2), 2, (3, 4, 6)), _pool((2, 3), 1, (2, 4, 5)), _pool((2, 1), 3, (2, 5, 7))),
+        others=(_pool((2, 2), 2, (3, 4, 6)), _pool((2, 4), 1, (2, 4, 5)), _pool((2, 1), 3, (2, 5, 7))),
     ),
     FunctionForm(
         "batchnorm_forward",
@@ -114,7 +139,10 @@ FUNCTIONS = (
         (6,),
         options=_mode(),
         extra="running statistics",
-        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (5,), _mode(0.1)),),
+        others=(
+            OtherOptions(cr.BatchNorm2D(epsilon=0.1), (9,), _mode(0.1)),
+            OtherOptions(cr.BatchNorm2D(epsilon=DEFAULTS["eps"]), (5,), {"bn_param": {"mode": "train"}}, lacking="eps"),
+        ),
     ),
     FunctionForm(
         "spatial_batchnorm_forward",
@@ -123,7 +151,12 @@ FUNCTIONS = (
         (3, 4, 5),
         options=_mode(),
         extra="running statistics",
-        others=(OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 4), _mode(0.1)),),
+        others=(
+            OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 4), _mode(0.1)),
+            OtherOptions(
+                cr.BatchNorm2D(epsilon=DEFAULTS["eps"]), (2, 3, 4), {"bn_param": {"mode": "train"}}, lacking="eps"
+            ),
+        ),
     ),
     FunctionForm(
         "layernorm_forward",
@@ -131,7 +164,10 @@ FUNCTIONS = (
         cr.LayerNorm(EPSILON),
         (6,),
         options={"ln_param": {"eps": EPSILON}},
-        others=(OtherOptions(cr.LayerNorm(0.1), (5,), {"ln_param": {"eps": 0.1}}),),
+        others=(
+            OtherOptions(cr.LayerNorm(0.1), (9,), {"ln_param": {"eps": 0.1}}),
+            OtherOptions(cr.LayerNorm(DEFAULTS["eps"]), (5,), {"ln_param": {}}, lacking="eps"),
+        ),
     ),
     FunctionForm(
         "spatial_groupnorm_forward",
@@ -139,13 +175,11 @@ FUNCTIONS = (
         cr.GroupNorm(2, EPSILON),
         (6, 3, 4),
         options={"G": 2, "gn_param": {"eps": EPSILON}},
-        layouts={"gamma": ArrayLayout(shape=(1, 6, 1, 1)), "beta": ArrayLayout(shape=(1, 6, 1, 1))},
+        layouts=_image_weights(6),
         others=(
+            OtherOptions(cr.GroupNorm(3, 0.1), (9, 2, 3), {"G": 3, "gn_param": {"eps": 0.1}}, _image_weights(9)),
             OtherOptions(
-                cr.GroupNorm(3, 0.1),
-                (9, 2, 3),
-                {"G": 3, "gn_param": {"eps": 0.1}},
-                dict.fromkeys(("gamma", "beta"), ArrayLayout(shape=(1, 9, 1, 1))),
+                cr.GroupNorm(2, DEFAULTS["eps"]), (4, 2, 3), {"G": 2, "gn_param": {}}, _image_weights(4), lacking="eps"
             ),
         ),
     ),
@@ -216,12 +250,17 @@ class ClassForm:
         return [
             replace(
                 self,
-                base={name: values.get(name, value) for name, value in self.base.items()},
+                base={name: values[name] if name in SMALL else value for name, value in self.base.items()},
                 options={name: values.get(name, value) for name, value in self.options.items()},
                 shape=shapes[len(self.shape)],
             )
             for values, shapes in OTHERS
         ]
+
+    @property
+    def only_layer(self) -> Layer | None:
+        """The layer that its name alone determines; None if the layer has options, or it is a loss."""
+        return None if isinstance(self.against, str) or self.base or self.options else self.against()
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
@@ -288,6 +327,11 @@ CLASSES = (
     ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
     ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
+    ClassForm(("relu",), cr.ReLU, shape=(6,)),
+    ClassForm(("sigmoid",), cr.Sigmoid, shape=(6,)),
+    ClassForm(("tanh",), cr.Tanh, shape=(6,)),
+    ClassForm(("softmax",), cr.Softmax, shape=(6,)),
+    ClassForm(("flatten",), cr.Flatten, shape=(3, 4, 5)),
     ClassForm(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
     ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss"), "softmax_cross_entropy"),
 )

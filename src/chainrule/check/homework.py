@@ -96,7 +96,7 @@ def grade(
     against   the layer to be written, as an expression, the name of a loss, or names of functions and classes
     shape     shape of one input, without the batch axis; chosen when not given
     seed      seed of the values that submissions are given; random when not given, so that they are unpredictable
-    seconds   limit on the time that the process of a submission takes over its answers
+    seconds   limit on the time that a submission takes over its answers, or over each of several functions and classes
     memory    limit on its memory, in MB
     packages  packages that submissions may import besides NumPy and the standard library
     single    whether the folder, or a file, is one submission
@@ -145,7 +145,7 @@ def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Perm
     if entry.file is None:
         return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
-        limits = Limits(seconds, task.reply)
+        limits = Limits(seconds, task.reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(
             entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
         ) as file:

@@ -11,6 +11,7 @@ from chainrule.check import probes, students
 from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
 from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERWRITTEN, KnownProbe, extra_checks, failed
 from chainrule.check.first_wrong import with_first_wrong
+from chainrule.check.forms import OtherOptions, class_form
 from chainrule.check.guessing import guess
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.remote import RemoteLoss
@@ -87,18 +88,16 @@ def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
     return with_diagnoses([Examination(probe, {}, (output_row(probe, 0.0),))])
 
 
-def check_options(
-    given: Student, meant: LayerSubject, layouts: Mapping[str, ArrayLayout], told: str, complete: bool, seed: int
-) -> list[Row]:
+def check_options(given: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a learner's layer with other options than those it was checked with.
 
-    told      the options, as text
     complete  whether there is a backward
     """
-    method = f"other options: {told}"
+    method, meant = f"other options: {other.told}", LayerSubject(other.against, other.shape, engine="numpy")
     try:
-        subject = students.matched_to(copy.deepcopy(given), meant, layouts)
+        subject = students.matched_to(copy.deepcopy(given), meant, other.layouts)
         values = students.values(subject, probes.samples(meant.shape), seed, meant)
+        values["x"] = other.scale * values["x"]
         judge = LayerJudge(meant, subject.layouts)
         there = prepare(subject, values, seed, judge)
         if complete:
@@ -107,7 +106,7 @@ def check_options(
             found = Examination(there, {}, (output_row(replace(there, tolerance=OPTIONS), 0.0),))
     except StudentError as error:
         return [failed(given.name, method, error)]
-    diagnosis = Diagnosis("options", f"is wrong for {told}: use the options that are passed, not constants")
+    diagnosis = Diagnosis("options", f"is wrong for {other.told}: {other.remedy}")
     rows = [row for row in with_diagnoses([found]) if row.is_wrong]
     return [replace(row, method=method, diagnoses=row.diagnoses or (diagnosis,)) for row in rows]
 
@@ -170,7 +169,7 @@ def _written_loss(
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
-    for shape, told in (((5, 4), OTHER_VALUES), ((7, 4), MANY), ((5, 6), CLASSES), ((1, 4), ONE)):
+    for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((1, 4), ONE)):
         method = f"predictions {text(shape)}"
         try:
             values = probes.predictions(subject.meant.name, seed + 1, labels, shape)
@@ -195,10 +194,12 @@ def _matched_layer(
     else:
         subject = students.alone(student, shape)
         values = students.values(subject, 2, seed)
-        meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
+        far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
+        named = form.only_layer if (form := class_form(given.kind)) else None
+        meant = LayerSubject(named, subject.shape, engine="numpy") if named else guess(subject, [values, far])
         if meant is not None:
             subject = students.matched_to(student, meant)
-            notes.append(f"forward computes {meant.name}")
+            notes.append(f"compared with {meant.name}, by its name" if named else f"forward computes {meant.name}")
     return students.unused(given, subject), meant, notes
 
 

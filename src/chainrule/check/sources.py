@@ -53,11 +53,11 @@ def bind(module: ModuleType, path: Path, chosen: Mapping[str, Any]) -> tuple[Any
     """Return the code of a selection in a loaded file, behind its interface, and its name.
 
     chosen  {"name": of an object, "backward": name of the second function of a pair or "", "loss": whether it is a
-            loss, "options": values of arguments by name}
+            loss, "options": values of arguments by name; of a loss, "labels" if its targets are classes}
     """
     source, name = pick(module, path, chosen["name"])
     if chosen["loss"]:
-        return LossFunctions(source, name), name
+        return LossFunctions(source, name, "labels" in chosen["options"]), name
     if chosen["backward"]:
         source = (source, pick(module, path, chosen["backward"])[0])
     kind = Functions if isinstance(source, ModuleType | tuple) else Methods

@@ -37,6 +37,21 @@ class SubmittedLoss:
         """Return the claimed gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
+        found = self.pulled_back(values, dy)
+        self.changed = (*before, *self.changed)
+        return found
+
+    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the claimed gradient after a forward of these values, times dy."""
         result = self._code.backward(values["p"], values["t"])
-        self.changed = (*before, *result.changed)
+        self.changed = result.changed
         return {"p": dy * result.arrays["dp"]}
+
+    @property
+    def independent(self) -> bool:
+        """Whether another loss of the same code shares nothing with it."""
+        return self._code.independent
+
+    def another(self) -> "SubmittedLoss":
+        """Return another loss of the same code."""
+        return SubmittedLoss(self._code.another(), self.name, self.meant)

@@ -75,9 +75,17 @@ class SubmittedLayer:
         named = {"x": dx, **{ours[name]: gradient for name, gradient in found.items() if name in ours}}
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
 
-    def copy(self) -> "SubmittedLayer":
-        """Return another layer of the same code."""
-        return SubmittedLayer(copy.deepcopy(self.student), self.shape, self.names, self.layouts)
+    @property
+    def independent(self) -> bool:
+        """Whether another layer of the same code shares nothing with it."""
+        return self.student.independent
+
+    def another(self) -> "SubmittedLayer":
+        """Return another layer of the same code: one newly constructed if that has all parameters, else a copy."""
+        fresh = self.student.another()
+        complete = all(fresh.has(name) for name in self.names.values())
+        student = fresh if complete else copy.deepcopy(self.student)
+        return SubmittedLayer(student, self.shape, self.names, self.layouts)
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call has overwritten."""

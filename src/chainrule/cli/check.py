@@ -47,7 +47,7 @@ SECONDS, LONGEST = 60, 86_400
     type=options.BoundedInteger(1, LONGEST),
     default=SECONDS,
     metavar="N",
-    help=f"Time limit for the code in FILE.py in all; {SECONDS} by default.",
+    help=f"Time limit for the code in FILE.py, or for each of its functions and classes; {SECONDS} by default.",
 )
 @seed
 @hints

@@ -40,7 +40,7 @@ assignment_options = options.combine(
         "--seconds",
         type=options.BoundedInteger(1, LONGEST),
         metavar="N",
-        help="Time limit for each submission; 30 by default.",
+        help="Time limit for each submission, or for each of its functions and classes; 30 by default.",
     ),
     click.option(
         "--memory",

@@ -163,6 +163,12 @@ class Student:
         twin._adopted = dict(self._adopted)
         return twin
 
+    def another(self) -> "Student":
+        """Return a student around another object of the same class."""
+        twin = copy.copy(self)
+        twin._code = self._code.another()
+        return twin
+
     def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
         """Return the gradients by parameter: returned ones, and those left under a usual name."""
         held = self._code.names()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import StudentError, UnwrittenError
+from chainrule.shapes import text
 
 Array: TypeAlias = NDArray[Any]
 
@@ -31,10 +32,18 @@ def call(label: str, function: Callable[..., Any], *arguments: Any, **named: Any
     except NotImplementedError as error:
         raise UnwrittenError(f"{UNWRITTEN.format(label)}: {_describe_error(label, error)}") from error
     except (Exception, SystemExit) as error:
-        raise StudentError(_describe_error(label, error)) from error
+        raise StudentError(f"{_describe_error(label, error)}{_shapes(function, arguments, named)}") from error
     if result is None and _is_empty(function):
         raise UnwrittenError(f"{label} returned None: it is not written yet")
     return result
+
+
+def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
+    """Return the shapes of the arrays in a call by the names of its arguments: "; shapes: x 5×7, w 1×7"."""
+    names = [name for name, _ in defaults(function) or ()]
+    given = {**dict(zip(names, arguments, strict=False)), **named}
+    shown = {name: text(cast("Array", value).shape) for name, value in given.items() if isinstance(value, np.ndarray)}
+    return "; shapes: " + ", ".join(f"{name} {shape or '()'}" for name, shape in shown.items()) if shown else ""
 
 
 def _is_empty(function: Callable[..., Any]) -> bool:

@@ -117,6 +117,10 @@ class Functions:
         """Return the same functions with independent parameters."""
         return copy.deepcopy(self)
 
+    def another(self) -> "Functions":
+        """Return the same functions with independent parameters."""
+        return self.copy()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
         """Return the same functions with independent parameters."""
         twin = copy.copy(self)

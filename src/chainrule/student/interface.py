@@ -77,9 +77,22 @@ class Code(Protocol):
         """Return an independent copy."""
         ...
 
+    def another(self) -> "Code":
+        """Return another object of the same class, constructed alike; a copy of an object or of functions."""
+        ...
+
 
 class LossCode(Protocol):
     """A learner's loss of predictions p (N, K) and targets t (N, K)."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether `another` shares nothing with it by right; False for methods and variables that cannot be copied."""
+        ...
+
+    def another(self) -> "LossCode":
+        """Return another loss of the same code."""
+        ...
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Return {"y": the mean loss, or the loss of each sample (N,)}."""

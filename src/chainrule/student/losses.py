@@ -1,5 +1,6 @@
 """A learner's loss: forward(p, t), and backward() that returns dp."""
 
+import copy
 from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -24,10 +25,12 @@ class LossFunctions:
     source   a class or an object with forward(p, t) and backward() or backward(dy); functions forward(p, t) and
              backward(p, t) or backward(dy, p, t), in a module or as a pair; or one function of p and labels (N,), the
              largest entries of t, that returns (loss, dp)
+    labels   whether it takes labels (N,), the largest entries of t, instead of t
     """
 
-    def __init__(self, source: Any, name: str | None) -> None:
-        self.name = name or _name(source)
+    def __init__(self, source: Any, name: str | None, labels: bool = False) -> None:
+        self.name, self._labels = name or _name(source), labels
+        self._source, self.independent = source, True
         self._both: Callable[..., Any] | None = source if isinstance(source, FunctionType) else None
         if self._both is not None:
             return
@@ -38,21 +41,31 @@ class LossFunctions:
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(self.name + NO_LOSS)
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
+        if isinstance(source, tuple | list):
+            self.independent = not any(hasattr(function, "__self__") for function in pair)
+        elif not isinstance(source, type | ModuleType):
+            self.independent = hasattr(cast("type[Any]", type(source)), "forward")
+
+    def another(self) -> "LossFunctions":
+        """Return another loss of the same class, a copy of an object, or the same functions."""
+        shared = isinstance(self._source, type | ModuleType | FunctionType | tuple | list)
+        copied = self._source if shared else call(f"{self.name}: a copy", copy.deepcopy, self._source)
+        return LossFunctions(copied, self.name, self._labels)
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""
-        lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         if self._both is not None:
             return self._result("y", 0, p, t)
+        lent = self._lent(p, t)
         given = [now for now, _ in lent.values()]
         result = call(f"{self.name}.forward", self._forward, *given)
         return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments that it takes: none; dy; p and t; or dy, p and t."""
-        lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         if self._both is not None:
             return self._result("dp", 1, p, t)
+        lent = self._lent(p, t)
         own = [now for now, _ in lent.values()]
         taken = defaults(self._backward)
         given: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(own)}.get(3 if taken is None else len(taken), (1.0, *own))
@@ -60,10 +73,14 @@ class LossFunctions:
         result = call(label, self._backward, *given)
         return CallResult({"dp": array(result, f"{label} returned")}, overwritten(lent))
 
+    def _lent(self, p: Array, t: Array) -> dict[str, tuple[Array, Array]]:
+        """Return the arguments of a call by name, each with a copy from before."""
+        targets = t.argmax(axis=1) if self._labels or self._both is not None else t
+        return {"p": (p.copy(), p), "t": (targets.copy(), targets)}
+
     def _result(self, name: str, which: int, p: Array, t: Array) -> CallResult:
         """Return the loss or its gradient by a function that computes both."""
-        labels = t.argmax(axis=1)
-        lent = {"p": (p.copy(), p), "t": (labels.copy(), labels)}
+        lent = self._lent(p, t)
         result = call(self.name, self._both or _name, *(now for now, _ in lent.values()))
         parts = cast("tuple[Any, ...]", result) if isinstance(result, tuple | list) else (result,)
         if all(part is None for part in parts):

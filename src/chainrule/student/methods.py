@@ -36,7 +36,8 @@ class Methods:
         for argument, value in defaults(forward) or ():
             if isinstance(value, np.ndarray):
                 raise StudentError(f"{label}.forward has an array as its default of {argument}: make it an attribute")
-        self.thing: Any = _instance(kind, label, arguments or {}) if isinstance(source, type) else source
+        self._constructed = {**(arguments or {})} if isinstance(source, type) else None
+        self.thing: Any = source if self._constructed is None else _instance(kind, label, self._constructed)
         self.independent = hasattr(cast("type[Any]", type(self.thing)), "forward")
         self._modes = {"eval": arguments[EVALUATED]} if arguments and EVALUATED in arguments else {}
         self._variables = ModuleVariables(kind, forward, backward)
@@ -86,6 +87,15 @@ class Methods:
     def copy(self) -> "Methods":
         """Return an independent copy, around a copy of the object."""
         return copy.deepcopy(self)
+
+    def another(self) -> "Methods":
+        """Return another object of the same class, constructed alike; a copy of an object that was given."""
+        if self._constructed is None:
+            return self.copy()
+        twin = copy.copy(self)
+        twin.thing = _instance(cast("type[Any]", type(self.thing)), self._label, self._constructed)
+        twin._loans = Loans()
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
         """Return an independent copy; objects copied together share the copy of what they share."""

@@ -44,6 +44,19 @@ class MSELoss:
         return 2 * (self.A - self.Y) / (self.N * self.C)
 
 
+class CrossEntropyLoss:
+    def forward(self, logits, target):
+        self.target = target
+        s = logits - logits.max(axis=1, keepdims=True)
+        self.logp = s - np.log(np.exp(s).sum(axis=1, keepdims=True))
+        return -self.logp[np.arange(len(target)), target].mean()
+
+    def backward(self):
+        g = np.exp(self.logp)
+        g[np.arange(len(g)), self.target] -= 1
+        return g / len(g)
+
+
 class BatchNorm1d:
     def __init__(self, num_features, alpha=0.9):
         self.alpha = alpha
@@ -95,6 +108,23 @@ class Conv2d_stride1:
             for j in range(dLdZ.shape[3]):
                 self.dLdW += np.tensordot(dLdZ[:, :, i, j], self.A[:, :, i : i + k, j : j + k], (0, 0))
                 dA[:, :, i : i + k, j : j + k] += np.tensordot(dLdZ[:, :, i, j], self.W, (1, 0))
+        return dA
+
+
+class MaxPool2d_stride1:
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def forward(self, A):
+        self.A = A
+        return np.lib.stride_tricks.sliding_window_view(A, (self.kernel, self.kernel), axis=(2, 3)).max(axis=(4, 5))
+
+    def backward(self, dLdZ):
+        dA = np.zeros(self.A.shape)
+        for n, c, i, j in np.ndindex(dLdZ.shape):
+            window = self.A[n, c, i : i + self.kernel, j : j + self.kernel]
+            u, v = divmod(window.argmax(), self.kernel)
+            dA[n, c, i + u, j + v] += dLdZ[n, c, i, j]
         return dA
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -76,6 +77,24 @@ def test_github_classroom() -> None:
     assert written("github-classroom", right)["status"] == "pass"
 
 
+def refused_by_classroom50(found: dict) -> None:
+    """Fail where classroom50 refuses a result: its schemas/result-v1.schema.json, and sums that do not agree.
+
+    Its runner adds assignment_type and owner before it validates; entries of tests may have further keys.
+    """
+    texts = {"classroom", "assignment", "submission", "commit", "release", "review", "datetime"}
+    assert {*found} == {"schema", "score", "max-score", "tests", *texts}
+    assert all(isinstance(found[key], str) and found[key] for key in texts)
+    assert found["submission"].startswith("submit/")
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", found["datetime"])
+    for one in (found, *found["tests"]):
+        assert (type(one["score"]), type(one["max-score"])) == (int, int)
+        assert 0 <= one["score"] <= one["max-score"]
+    for key in ("score", "max-score"):
+        assert found[key] == sum(one[key] for one in found["tests"])
+    assert all(isinstance(one["passed"], bool) and one["test-name"] for one in found["tests"])
+
+
 def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = one_point_each(("y", "dx", "db"))
     with pytest.raises(OptionError, match="CLASSROOM, which is not set"):
@@ -84,6 +103,8 @@ def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     with pytest.raises(OptionError, match="whole numbers of points"):
         written("classroom50", ADA)
+    for row in (ADA, BELA):
+        refused_by_classroom50(written("classroom50", row, scheme=whole))
     found = written("classroom50", ADA, scheme=whole)
     assert (found["schema"], found["score"], found["max-score"]) == ("classroom50/result/v1", 2, 3)
     assert {found[key] for key in ("classroom", "assignment", "submission", "commit", "release")} == {*RUNNER.values()}

@@ -10,26 +10,30 @@ CATALOGUE = MistakeCatalogue("convolution")
 add = CATALOGUE.add
 
 
-@add("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel")
+@add("y", "correlation-convolution-mixed-up")
 def rotated_output(t: GroundTruth) -> Candidates:
+    """Is the output of a true convolution: do not rotate the kernel."""
     if not t.attributes.get("flip"):
         yield _turned(t)
 
 
-@add("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first")
+@add("y", "correlation-convolution-mixed-up")
 def unrotated_output(t: GroundTruth) -> Candidates:
+    """Is the output of a cross-correlation: rotate the kernel by 180° first."""
     if t.attributes.get("flip"):
         yield _turned(t)
 
 
-@add("y", "bias-not-added", "equals the output without the bias: add b[o] to every entry of output channel o")
+@add("y", "bias-not-added")
 def without_bias(t: GroundTruth) -> Candidates:
+    """Equals the output without the bias: add b[o] to every entry of output channel o."""
     if "b" in t.values:
         yield sliding.correlate(t.x, slid_kernel(t), None, slide_of(t), groups_of(t))
 
 
-@add("y", "bias-added-repeatedly", "contains the bias several times: add it once, after the sums over c, u and v")
+@add("y", "bias-added-repeatedly")
 def repeated_bias(t: GroundTruth) -> Candidates:
+    """Contains the bias several times: add it once, after the sums over c, u and v."""
     b = tied_bias(t)
     if b is not None:
         channels, rows, columns = t.values["w"].shape[1:]
@@ -37,8 +41,9 @@ def repeated_bias(t: GroundTruth) -> Candidates:
             yield t.y + (count - 1) * b[:, None, None]
 
 
-@add("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads")
+@add("y", "channel-sum-missing")
 def one_channel(t: GroundTruth) -> Candidates:
+    """Includes one input channel only: sum over all channels that a filter reads."""
     if groups_of(t) == 1:
         for c in (t.x.shape[1] - 1, 0):
             image, kernel = t.x[:, c : c + 1], slid_kernel(t)
@@ -46,40 +51,40 @@ def one_channel(t: GroundTruth) -> Candidates:
             yield sliding.correlate(image, kernel.sum(axis=1, keepdims=True), bias_of(t), slide_of(t), 1)
 
 
-@add("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next")
+@add("y", "stride-forgotten")
 def every_position(t: GroundTruth) -> Candidates:
+    """Equals the output for stride 1: move the window by s from one output to the next."""
     if slide_of(t).stride != (1, 1):
-        yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(stride=(1, 1)), groups_of(t))
+        yield _moved(t, slide_of(t).replace(stride=(1, 1)))
 
 
-@add("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
+@add("y", "dilation-ignored")
 def close_output(t: GroundTruth) -> Candidates:
+    """Equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)."""
     for slide in undilated(t):
-        yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
+        yield _moved(t, slide)
 
 
-@add("y", "padding-ignored", "equals the output without padding: pad x with zeros first")
+@add("y", "padding-ignored")
 def unpadded(t: GroundTruth) -> Candidates:
-    yield sliding.correlate(
-        t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(padding=((0, 0), (0, 0))), groups_of(t)
-    )
+    """Equals the output without padding: pad x with zeros first."""
+    yield _moved(t, slide_of(t).replace(padding=((0, 0), (0, 0))))
 
 
-@add(
-    "y",
-    "padding-at-wrong-end",
-    "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
-)
+@add("y", "padding-at-wrong-end")
 def exchanged_padding(t: GroundTruth) -> Candidates:
+    """Equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))."""
     slide = slide_of(t)
-    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide.replace(padding=_exchanged(slide)), groups_of(t))
-
-
-def _exchanged(slide: SlidingWindow) -> tuple[tuple[int, int], tuple[int, int]]:
     (top, bottom), (left, right) = slide.padding
-    return ((bottom, top), (right, left))
+    yield _moved(t, slide.replace(padding=((bottom, top), (right, left))))
+
+
+def _moved(t: GroundTruth, slide: SlidingWindow) -> Array:
+    """Return the output for another geometry; an untied bias, which does not fit it, is left out."""
+    return sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
 
 
 def _turned(t: GroundTruth) -> Array:
+    """Return the output for the kernel rotated by 180°."""
     kernel = slid_kernel(t)[:, :, ::-1, ::-1]
     return sliding.correlate(t.x, kernel, bias_of(t), slide_of(t), groups_of(t))

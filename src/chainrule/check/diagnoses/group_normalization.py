@@ -38,6 +38,11 @@ def _normalised(t: GroundTruth) -> tuple[Array, Array]:
     return (rows - rows.mean(axis=2, keepdims=True)) / deviation, deviation
 
 
+def _output(t: GroundTruth, normal: Array) -> Array:
+    """Return γ x̂ + β, for x̂ in rows."""
+    return (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
+
+
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
     """Return the gradient for γ dy in rows."""
     normal, deviation = _normalised(t)
@@ -45,33 +50,41 @@ def _gradient(t: GroundTruth, weighted: Array) -> Array:
     return (weighted - means) / deviation
 
 
-@add(
-    "x",
-    "statistics-held-constant",
-    "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
-)
+@add("x", "statistics-held-constant")
 def constants(t: GroundTruth) -> Candidates:
+    """Treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times
+    x̂."""
     yield (_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalised(t)[1]).reshape(t.x.shape)
 
 
-@add("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy")
+@add("x", "gamma-outside-the-sums")
 def outside(t: GroundTruth) -> Candidates:
+    """Multiplies by γ at the end: the means over the group are of γ dy, not of dy."""
     yield (_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)
 
 
-@add("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy")
+@add("x", "gamma-forgotten")
 def without_gamma(t: GroundTruth) -> Candidates:
+    """Lacks the factor γ: begin with γ dy."""
     yield _gradient(t, _rows(t, t.dy)).reshape(t.x.shape)
 
 
-@add("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂")
+@add("gamma", "input-for-normalised")
 def raw(t: GroundTruth) -> Candidates:
+    """Uses x or y in place of x̂: dγ = Σ dy · x̂."""
     yield from (_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y))
 
 
-@add("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone")
+@add("y", "epsilon-forgotten")
+def without_epsilon(t: GroundTruth) -> Candidates:
+    """Lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm."""
+    rows = _rows(t, t.x)
+    yield _output(t, (rows - rows.mean(axis=2, keepdims=True)) / rows.std(axis=2, keepdims=True))
+
+
+@add("y", "statistics-over-batch")
 def over_batch(t: GroundTruth) -> Candidates:
+    """Is normalised over the batch: mean and variance are those of each sample alone."""
     rows = _rows(t, t.x)
     centered = rows - rows.mean(axis=(0, 2), keepdims=True)
-    normal = centered / np.sqrt(rows.var(axis=(0, 2), keepdims=True) + t.attributes["epsilon"])
-    yield (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
+    yield _output(t, centered / np.sqrt(rows.var(axis=(0, 2), keepdims=True) + t.attributes["epsilon"]))

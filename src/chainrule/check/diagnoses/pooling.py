@@ -9,8 +9,6 @@ from chainrule.engines import Array
 
 FAMILY = "pooling"
 MAXIMUM, AVERAGE = MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY)
-STRIDE = ("stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
-UNCROPPED = ("padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
 
 
 def _slide(t: GroundTruth) -> SlidingWindow:
@@ -47,6 +45,16 @@ def _distribute(t: GroundTruth, weights: Array, slide: SlidingWindow | None = No
     return sliding.scatter(given, slide or _slide(t), how)
 
 
+def _cropped(t: GroundTruth, weights: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
+    """Distribute dy over the cells of every window by weights, on the image without its padding."""
+    return _slide(t).crop(_distribute(t, weights, slide, how))
+
+
+def _pooled(t: GroundTruth, weights: Array | float) -> Array:
+    """Return the sum of each window by weights; padding has no part in it."""
+    return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
+
+
 def _equal_shares(t: GroundTruth, divisor: str | None = None) -> Array:
     """Return the weight of each cell in average pooling, 1/D."""
     slide = _slide(t)
@@ -63,30 +71,23 @@ def _weights(t: GroundTruth) -> Array:
     return _winners(t).astype(float) if t.operation == "max_pool" else _equal_shares(t)
 
 
-@MAXIMUM.add(
-    "x",
-    "ties-all-credited",
-    "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
-)
+@MAXIMUM.add("x", "ties-all-credited")
 def all_ties(t: GroundTruth) -> Candidates:
+    """Passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order."""
     cells = _cells(t, -np.inf)
-    yield _slide(t).crop(_distribute(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float)))
+    yield _cropped(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float))
 
 
-@MAXIMUM.add(
-    "x",
-    "maximum-as-average",
-    "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
-)
+@MAXIMUM.add("x", "maximum-as-average")
 def shared_out(t: GroundTruth) -> Candidates:
+    """Spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum."""
     for divisor in ("cells", "window", "one"):
-        yield _slide(t).crop(_distribute(t, _equal_shares(t, divisor)))
+        yield _cropped(t, _equal_shares(t, divisor))
 
 
-@MAXIMUM.add(
-    "x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so accumulate with +="
-)
+@MAXIMUM.add("x", "overwritten-in-windows")
 def last_window(t: GroundTruth) -> Candidates:
+    """Keeps only the last window that a cell won: windows overlap, so accumulate with +=."""
     won, slide = _winners(t), _slide(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
     for i, j in np.ndindex(slide.outputs):
@@ -94,17 +95,14 @@ def last_window(t: GroundTruth) -> Candidates:
             cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
             cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
     yield slide.crop(frame)
-    yield slide.crop(_distribute(t, won.astype(float), how="window"))
-    yield slide.crop(_distribute(t, won.astype(float), how="tap"))
+    yield _cropped(t, won.astype(float), how="window")
+    yield _cropped(t, won.astype(float), how="tap")
 
 
-@MAXIMUM.add(
-    "x",
-    "compared-with-spread-maximum",
-    "compares x with the maxima spread over the image, so that only one window counts for each cell: windows overlap, "
-    "so find the maximum of each window and accumulate with +=",
-)
+@MAXIMUM.add("x", "compared-with-spread-maximum")
 def painted(t: GroundTruth) -> Candidates:
+    """Compares x with the maxima spread over the image, so that only one window counts for each cell: windows overlap,
+    so find the maximum of each window and accumulate with +=."""
     slide = _slide(t)
     if slide.stride[0] >= slide.window[0] and slide.stride[1] >= slide.window[1]:
         return
@@ -120,104 +118,95 @@ def painted(t: GroundTruth) -> Candidates:
         yield slide.crop((padded == maxima) * upper)
 
 
-@MAXIMUM.add("x", *STRIDE)
-@AVERAGE.add("x", *STRIDE)
+@MAXIMUM.add("x", "stride-forgotten")
+@AVERAGE.add("x", "stride-forgotten")
 def scattered_densely(t: GroundTruth) -> Candidates:
+    """Is scattered with stride 1: window (i, j) starts at row s·i and column s·j."""
     slide = _slide(t)
-    yield slide.crop(_distribute(t, _weights(t), slide.replace(stride=(1, 1))))
+    yield _cropped(t, _weights(t), slide.replace(stride=(1, 1)))
 
 
-@MAXIMUM.add("x", *UNCROPPED)
-@AVERAGE.add("x", *UNCROPPED)
+@MAXIMUM.add("x", "padding-not-cropped")
+@AVERAGE.add("x", "padding-not-cropped")
 def uncropped(t: GroundTruth) -> Candidates:
+    """Still includes the padding: crop the rows and columns of the padding."""
     frame = _distribute(t, _weights(t))
     yield frame
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-@MAXIMUM.add("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins")
+@MAXIMUM.add("y", "padding-wins")
 def zeros_win(t: GroundTruth) -> Candidates:
+    """Lets zeros of the padding win: pad with −∞, so that padding never wins."""
     yield _cells(t, 0.0).max(axis=(2, 3))
 
 
-@MAXIMUM.add("y", "average-for-maximum", "is the mean of each window: take the maximum")
+@MAXIMUM.add("y", "average-for-maximum")
 def averaged(t: GroundTruth) -> Candidates:
-    yield np.nansum(_cells(t, np.nan) * _equal_shares(t, "cells"), axis=(2, 3))
+    """Is the mean of each window: take the maximum."""
+    yield _pooled(t, _equal_shares(t, "cells"))
 
 
-@AVERAGE.add(
-    "x",
-    "average-not-divided",
-    "lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window",
-)
+@AVERAGE.add("x", "average-not-divided")
 def undivided(t: GroundTruth) -> Candidates:
-    yield _slide(t).crop(_distribute(t, _equal_shares(t, "one")))
+    """Lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window."""
+    yield _cropped(t, _equal_shares(t, "one"))
 
 
-@AVERAGE.add(
-    "x y",
-    "average-divided-by-side",
-    "is divided by one side k of the window: divide by the number of cells in the window, k²",
-)
+@AVERAGE.add("x y", "average-divided-by-side")
 def divided_by_side(t: GroundTruth) -> Candidates:
+    """Is divided by one side k of the window: divide by the number of cells in the window, k²."""
     window = _slide(t).window
     if t.attributes.get("divisor", "cells") != "one" and min(window) > 1:
         shape = (*t.x.shape[:2], *window, *_slide(t).outputs)
         for side in {*window}:
             share = np.ones(shape) / side
-            yield np.nansum(_cells(t, np.nan) * share, axis=(2, 3))
-            yield _slide(t).crop(_distribute(t, share))
+            yield _pooled(t, share)
+            yield _cropped(t, share)
 
 
-@AVERAGE.add("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once")
+@AVERAGE.add("x", "average-divided-twice")
 def divided_twice(t: GroundTruth) -> Candidates:
+    """Has the factor 1/k² twice: divide dy by the number of cells once."""
     share = _equal_shares(t)
-    yield _slide(t).crop(_distribute(t, share * share))
+    yield _cropped(t, share * share)
 
 
-@AVERAGE.add(
-    "x y",
-    "padding-counted",
-    "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
-)
+@AVERAGE.add("x y", "padding-counted")
 def counted(t: GroundTruth) -> Candidates:
+    """Divides by the size of the whole window where part of it lies on padding: divide by the number of cells
+    inside x."""
     if t.attributes.get("divisor") == "cells":
         yield from _divided(t, "window")
 
 
-@AVERAGE.add(
-    "x y",
-    "padding-not-counted",
-    "divides by the number of cells inside x: divide by the size of the whole window, padding included",
-)
+@AVERAGE.add("x y", "padding-not-counted")
 def not_counted(t: GroundTruth) -> Candidates:
+    """Divides by the number of cells inside x: divide by the size of the whole window, padding included."""
     if t.attributes.get("divisor") == "window":
         yield from _divided(t, "cells")
 
 
-@AVERAGE.add("y", "average-not-divided", "is the sum of each window: divide it by the number of cells")
+@AVERAGE.add("y", "average-not-divided")
 def summed(t: GroundTruth) -> Candidates:
-    yield np.nansum(_cells(t, np.nan), axis=(2, 3))
+    """Is the sum of each window: divide it by the number of cells."""
+    yield _pooled(t, 1.0)
 
 
 def _divided(t: GroundTruth, divisor: str) -> Candidates:
-    yield np.nansum(_cells(t, np.nan) * _equal_shares(t, divisor), axis=(2, 3))
-    yield _slide(t).crop(_distribute(t, _equal_shares(t, divisor)))
+    yield _pooled(t, _equal_shares(t, divisor))
+    yield _cropped(t, _equal_shares(t, divisor))
 
 
-@AVERAGE.add(
-    "x",
-    "overwritten-in-windows",
-    "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
-)
+@AVERAGE.add("x", "overwritten-in-windows")
 def overwritten(t: GroundTruth) -> Candidates:
+    """Keeps only the last window that covers a cell: windows overlap, so accumulate with +=."""
     for how in ("window", "tap"):
-        yield _slide(t).crop(_distribute(t, _equal_shares(t), how=how))
+        yield _cropped(t, _equal_shares(t), how=how)
 
 
-@AVERAGE.add(
-    "x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells"
-)
+@AVERAGE.add("x", "shared-to-one")
 def to_one(t: GroundTruth) -> Candidates:
+    """Passes dy to one cell of each window, as max pooling does: divide it among all cells."""
     for weights in (_winners(t).astype(float), _winners(t) * _equal_shares(t)):
-        yield _slide(t).crop(_distribute(t, weights))
+        yield _cropped(t, weights)

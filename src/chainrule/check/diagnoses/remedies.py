@@ -2,7 +2,8 @@
 
 REMEDIES = {
     "softmax": "subtract the largest entry of each row before taking eˣ, which does not change the result",
-    "softmax_cross_entropy": "subtract the largest entry m of each row before taking eˣ: log Σ eˣ = m + log Σ eˣ⁻ᵐ",
+    "softmax_cross_entropy": "subtract the largest entry m of each row before taking eˣ, and take no logarithm of a "
+    "probability, which may be 0: log p = x − m − log Σ eˣ⁻ᵐ",
     "sigmoid": "use 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) where x < 0",
     "tanh": "use np.tanh, or write it with e⁻²|ˣ|",
     "gelu": "use np.tanh",

@@ -25,26 +25,30 @@ def _pulled_back(t: GroundTruth, rows: Array, columns: Array) -> Array:
     return np.einsum("ih,jk,ncij->nchk", rows, columns, t.dy)
 
 
-@CATALOGUE.add("x", "copies-not-summed", "takes the gradient of one output for a cell: sum over all that read it")
+@CATALOGUE.add("x", "copies-not-summed")
 def one_copy(t: GroundTruth) -> Candidates:
+    """Takes the gradient of one output for a cell: sum over all that read it."""
     rows, columns = (matrix.argmax(axis=0) for matrix in _matrices(t))
     yield t.dy[:, :, rows][:, :, :, columns]
 
 
-@CATALOGUE.add("x", "copies-averaged", "is the mean over the outputs that read a cell: sum them")
+@CATALOGUE.add("x", "copies-averaged")
 def mean_of_copies(t: GroundTruth) -> Candidates:
+    """Is the mean over the outputs that read a cell: sum them."""
     if t.attributes["mode"] == "nearest":
         yield _pulled_back(t, *(matrix / matrix.sum(axis=0) for matrix in _matrices(t)))
 
 
-@CATALOGUE.add("x", "average-not-divided", "lacks the factor 1/D: divide each dy by the number of cells in its window")
+@CATALOGUE.add("x", "average-not-divided")
 def undivided(t: GroundTruth) -> Candidates:
+    """Lacks the factor 1/D: divide each dy by the number of cells in its window."""
     if t.attributes["mode"] == "average":
         yield _pulled_back(t, *((matrix > 0).astype(float) for matrix in _matrices(t)))
 
 
-@CATALOGUE.add("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the centres")
+@CATALOGUE.add("y", "corners-aligned")
 def aligned(t: GroundTruth) -> Candidates:
+    """Aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the centres."""
     if t.attributes["mode"] == "bilinear":
         rows, columns = map(_aligned_weights, t.x.shape[2:], t.y.shape[2:])
         yield np.einsum("ih,jk,nchk->ncij", rows, columns, t.x)

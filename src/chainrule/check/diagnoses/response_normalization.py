@@ -16,13 +16,15 @@ def _scales(t: GroundTruth) -> Array:
     return t.attributes["k"] + t.attributes["alpha"] / t.attributes["size"] * np.stack(squares, axis=1)
 
 
-@add("x", "scale-held-constant", "treats s as a constant: it depends on x, in this channel and in its neighbours")
+@add("x", "scale-held-constant")
 def constant(t: GroundTruth) -> Candidates:
+    """Treats s as a constant: it depends on x, in this channel and in its neighbours."""
     yield t.dy * _scales(t) ** -t.attributes["beta"]
 
 
-@add("x", "neighbours-forgotten", "lacks what x changes in neighbouring channels: the sum runs over the whole window")
+@add("x", "neighbours-forgotten")
 def own_channel(t: GroundTruth) -> Candidates:
+    """Lacks what x changes in neighbouring channels: the sum runs over the whole window."""
     s, beta = _scales(t), t.attributes["beta"]
     share = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
     yield t.dy * s**-beta - share * t.x * t.dy * t.x * s ** (-beta - 1)

@@ -47,6 +47,7 @@ class GroundTruth:
 
 
 Candidates: TypeAlias = Iterable[Array]
+Build: TypeAlias = Callable[[GroundTruth], Candidates]
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,13 @@ class Mistake:
 
     tensor: str
     diagnosis: Diagnosis
-    build: Callable[[GroundTruth], Candidates]
+    build: Build
 
     def results(self, truth: GroundTruth) -> list[Array]:
         """Return the result of every variant; none if the mistake is impossible with these sizes."""
         try:
-            return list(self.build(truth))
+            with np.errstate(all="ignore"):
+                return list(self.build(truth))
         except (ValueError, IndexError, KeyError):  # or with the operation that another size of input takes
             return []
 
@@ -75,15 +77,23 @@ class MistakeCatalogue:
         self.page = f"docs/derivations/{family}.md#traps" if family else ""
         self.mistakes: list[Mistake] = []
 
-    def add(self, tensors: str, name: str, says: str) -> Callable[[Callable[[GroundTruth], Candidates]], Any]:
-        """Register a function that builds the results of a mistake in these tensors (names separated by spaces)."""
+    def add(self, tensors: str, name: str) -> Callable[[Build], Build]:
+        """Register a function that builds the results of a mistake in these tensors (names separated by spaces).
 
-        def register(build: Callable[[GroundTruth], Candidates]) -> Any:
-            for tensor in tensors.split():
-                self.mistakes.append(Mistake(tensor, Diagnosis(name, says, self.page), build))
+        Its docstring is what a learner is told: "dx " comes before it, without its capital letter and its full stop.
+        """
+
+        def register(build: Build) -> Build:
+            """Register the function, and return it unchanged."""
+            words = " ".join((build.__doc__ or name).split()).removesuffix(".")
+            self.add_built(tensors, Diagnosis(name, words[0].lower() + words[1:], self.page), build)
             return build
 
         return register
+
+    def add_built(self, tensors: str, diagnosis: Diagnosis, build: Build) -> None:
+        """Register a mistake in these tensors."""
+        self.mistakes += [Mistake(tensor, diagnosis, build) for tensor in tensors.split()]
 
 
 SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool", "local_response_norm")

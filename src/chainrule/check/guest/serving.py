@@ -12,6 +12,7 @@ set       name, array                     → None
 forward   its arguments by name           → arrays by name, and which arguments were overwritten
 backward  the same                        → the same
 copy                                      → the number of a deep copy
+another                                   → the number of another object of the same class
 look                                      → None: only to get the wanted names
 """
 
@@ -100,8 +101,8 @@ def _step(codes: _Codes, what: str, which: int, *arguments: Any) -> Any:
             return sources.contents(module)
         case "load":
             return _load(codes, *arguments)
-        case "copy":
-            codes.append(codes[which].copy())
+        case "copy" | "another":
+            codes.append(getattr(codes[which], what)())
             return len(codes) - 1
         case "set":
             return codes[which].set(*arguments)
@@ -118,7 +119,7 @@ def _load(codes: _Codes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
     code, name = sources.bind(module, Path(path), {**chosen, "options": _plain(chosen["options"])})
     codes.append(code)
     told = {"name": name, "kind": name} if chosen["loss"] else {"name": name, "kind": code.kind}
-    told |= {"arguments": getattr(code, "arguments", None), "independent": getattr(code, "independent", True)}
+    told |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
     return {**told, "number": len(codes) - 1}
 
 

@@ -35,7 +35,11 @@ class HostedFile:
     """
 
     def __init__(self, process: GuestProcess, path: Path) -> None:
-        self._connection, self._path = Connection(process), str(path.resolve())
+        self._process, self._connection, self._path = process, Connection(process), str(path.resolve())
+
+    def begin_part(self) -> None:
+        """Count the time of the file's code from now on."""
+        self._process.begin_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Return the layers in the file, classes with the arguments of their constructors or objects; its functions."""
@@ -58,13 +62,12 @@ class HostedFile:
         arguments = told.get("arguments")
         taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
         kind = text_line(told.get("kind"), LETTERS)
-        independent = told.get("independent") is not False
-        return Student.around(RemoteCode(self._connection, number, kind, taken, independent), name)
+        return Student.around(RemoteCode(self._connection, number, kind, taken, _independent(told)), name)
 
-    def loss(self, name: str = "") -> RemoteLoss:
-        """Load a loss by name; the only object in the file without one."""
-        number, name, _ = self._load(name, "", True, {})
-        return RemoteLoss(self._connection, number, name)
+    def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
+        """Load a loss by name, of targets or of labels; the only object in the file without a name."""
+        number, name, told = self._load(name, "", True, {"labels": True} if labels else {})
+        return RemoteLoss(self._connection, number, name, _independent(told))
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
         """Load a loss, or a layer with values of its constructor's arguments."""
@@ -81,6 +84,10 @@ class HostedFile:
                 return number, text_line(name, LETTERS), cast("dict[str, Any]", told)
             case _:
                 raise GuestEnded(NO_ANSWER)
+
+
+def _independent(told: Mapping[str, Any]) -> bool:
+    return told.get("independent") is not False
 
 
 def _names(told: Any) -> tuple[str, ...]:
@@ -191,7 +198,7 @@ def _start(
             "readable": [str(place.resolve()) for place in stranger.readable],
             "libraries": libraries,
             "listed": [str(path.resolve().parent), *stranger.packages.values()],
-            "seconds": limits.seconds,
+            "seconds": limits.seconds * limits.parts,
             "memory": stranger.memory,
             "fence": stranger.fence,
             "namespaces": stranger.namespaces,

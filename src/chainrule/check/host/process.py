@@ -34,12 +34,14 @@ class GuestEnded(BaseException):
 class Limits:
     """The limits of a process.
 
-    seconds  time for all replies together, transport included
+    seconds  time for all replies together, transport included; for those about one part where there are several
     reply    largest reply, in bytes
+    parts    largest number of parts
     """
 
     seconds: int
     reply: int = LARGEST
+    parts: int = 1
 
 
 class GuestProcess:
@@ -56,7 +58,7 @@ class GuestProcess:
         self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, alone: bool
     ) -> None:
         command = [sys.executable, *(ALONE if alone else OWN), str(BOOT), json.dumps(dict(options))]
-        self._limits, self._spent = limits, 0.0
+        self._limits = limits
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -71,12 +73,19 @@ class GuestProcess:
         self._requests, self._replies, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
         self.output = Output(errors)
         self._timer: threading.Timer | None = None
-        if WINDOWS:  # pipes cannot be waited for with a timeout there
-            self._timer = threading.Timer(limits.seconds, self._process.kill)
-            self._timer.start()
-        else:
+        if not WINDOWS:
             os.set_blocking(self._requests.fileno(), False)
             os.set_blocking(self._replies.fileno(), False)
+        self.begin_part()
+
+    def begin_part(self) -> None:
+        """Count the time from now on, for another part."""
+        self._spent = 0.0
+        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes cannot be waited for with a timeout
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(self._limits.seconds, self._process.kill)
+            self._timer.start()
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; Ended if there is none, or none in time, or an invalid one."""

@@ -96,11 +96,16 @@ class RemoteCode:
         """Return an independent copy."""
         return copy.deepcopy(self)
 
+    def another(self) -> "RemoteCode":
+        """Return another object of the same class."""
+        return self._twin("another")
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
         """Return an independent copy."""
-        number = self._request("copy")
-        if not isinstance(number, int):
-            raise GuestEnded(NO_ANSWER)
+        return self._twin("copy")
+
+    def _twin(self, how: str) -> "RemoteCode":
+        number = _number(self._request(how))
         return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent)
 
     def _fetch(self, name: str, known: dict[str, Any]) -> None:
@@ -123,8 +128,8 @@ class RemoteCode:
 class RemoteLoss:
     """A learner's loss in another process."""
 
-    def __init__(self, connection: Connection, number: int, name: str) -> None:
-        self._connection, self._number, self.name = connection, number, name
+    def __init__(self, connection: Connection, number: int, name: str, independent: bool = True) -> None:
+        self._connection, self._number, self.name, self.independent = connection, number, name, independent
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""
@@ -133,6 +138,18 @@ class RemoteLoss:
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward."""
         return _result(self._connection.ask("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
+
+    def another(self) -> "RemoteLoss":
+        """Return another loss of the same code."""
+        number = _number(self._connection.ask("another", self._number).get("value"))
+        return RemoteLoss(self._connection, number, self.name, self.independent)
+
+
+def _number(told: Any) -> int:
+    """Return the number of a new code."""
+    if not isinstance(told, int):
+        raise GuestEnded(NO_ANSWER)
+    return told
 
 
 def _presence(told: Any) -> tuple[bool, Array | None]:

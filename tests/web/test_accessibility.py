@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-# Finish all animations, and draw the frame after the next.
+# From the top, so that nothing lies half below the head: finish all animations, and draw the frame after the next.
 STILL = """async () => {
+  scrollTo(0, 0);
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   await frame();
   await Promise.allSettled(document.getAnimations().map((each) => each.finished));
@@ -106,7 +107,8 @@ def troubles(
 ) -> dict[str, list[str]]:
     """Return what axe finds at each of these places of a page, where it finds anything; targets: too small ones too."""
     width, height = SIZES[size]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    touch = size == "phone"  # where controls are larger
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     trouble: dict[str, list[str]] = {}

@@ -4,12 +4,11 @@ The browser is Chromium, run by Playwright. Where there is none, these tests are
 CHAINRULE_BROWSER=required, fail.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from web.fixed_page import Subject
@@ -17,7 +16,7 @@ from web.fixed_page import served as served_page
 from web.looked_at import opened, small, stripes
 from web.site import served
 from web.views.subjects import digits
-from web.watching import watched
+from web.watching import absent, watched
 
 from chainrule.data import load
 from chainrule.errors import DataError
@@ -60,11 +59,11 @@ def browser() -> "Iterator[Browser]":
     """Start one browser for all tests of the session."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        _without("no chromium on this machine")
+        absent("no chromium on this machine")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _without("playwright is not installed")
+        absent("playwright is not installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=[*ARGUMENTS])
         yield browser
@@ -112,9 +111,3 @@ def _page(browser: "Browser") -> "Iterator[Page]":
     with watched(context.new_page()) as page:
         yield page
         context.close()
-
-
-def _without(reason: str) -> Any:
-    if os.environ.get("CHAINRULE_BROWSER") == "required":
-        pytest.fail(f"{reason}, and CHAINRULE_BROWSER=required")
-    pytest.skip(f"{reason}: the tests of the page need one")

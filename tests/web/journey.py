@@ -57,14 +57,14 @@ class Journey:
     session: Session
     address: str
 
-    def trace(self, sample: int = SAMPLE) -> Trace:
-        """Trace the next step for one sample in Python."""
+    def trace(self, sample: int = SAMPLE, step: int | None = None) -> Trace:
+        """Trace the step after `step` steps for one sample in Python; None: the next."""
         pictures = self.session.sample_images()
-        return self.trace_of(pictures.x[sample], int(pictures.labels[sample]))
+        return self.trace_of(pictures.x[sample], int(pictures.labels[sample]), step)
 
-    def trace_of(self, picture: np.ndarray, label: int) -> Trace:
-        """Trace the next step for any image (C, H, W) of bytes."""
-        frame, subject = self.session.frame(None, threading.Event()), self.session.subject
+    def trace_of(self, picture: np.ndarray, label: int, step: int | None = None) -> Trace:
+        """Trace a step for any image (C, H, W) of bytes."""
+        frame, subject = self.session.frame(step, threading.Event()), self.session.subject
         x = subject.model.normalisation.apply(picture[None], np.dtype("float64"))
         t = np.eye(subject.model.output_shape[-1])[[label]]
         assert frame.moments is not None

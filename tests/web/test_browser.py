@@ -18,7 +18,7 @@ def test_a_machine_without_chromium(tmp_path: Path) -> None:
     ]
     (reader, _), (machine, _) = (each.communicate(timeout=120) for each in running)
     assert "1 skipped" in reader
-    assert "no chromium on this machine: the tests of the page need one" in reader
+    assert "no chromium on this machine: the tests of the page need it" in reader
     assert "1 error" in machine
     assert "no chromium on this machine, and CHAINRULE_BROWSER=required" in machine
     assert [each.returncode for each in running] == [0, 1]

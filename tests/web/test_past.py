@@ -13,7 +13,7 @@ from web.journey import Journey, entered, journey, smooth, waited
 from chainrule.explain.numbers import format_number
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.long
 
@@ -66,11 +66,13 @@ def test_a_step_of_a_weights_past_is_pointed_at_and_gone_to(page: "Page", networ
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_the_head_of_an_earlier_step_fits_a_phone(page: "Page", network: Journey, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 640})
+def test_the_head_of_an_earlier_step_fits_a_phone(browser: "Browser", network: Journey, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 640}, has_touch=True, is_mobile=True)
     entered(page, network.address, "#/network/forward?sample=1&step=2")
     page.locator(".step-newest").wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    widest = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
+    assert widest == width
 
 
 def test_where_training_has_ended_update_leads_to_its_last_step(page: "Page", network: Journey) -> None:

@@ -1,8 +1,11 @@
-"""Pages in tests: how long they may take, and their unreported errors: exceptions in scripts, and console messages."""
+"""Pages in tests: how long they may take, unreported errors (exceptions, console messages), and what they need."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Error, Page
@@ -30,3 +33,10 @@ def watched(page: "Page") -> Iterator["Page"]:
     page.remove_listener("pageerror", threw)
     page.remove_listener("console", said)
     assert not wrong, wrong
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip a test of the page where what it needs is absent, or, with CHAINRULE_BROWSER=required, fail."""
+    if os.environ.get("CHAINRULE_BROWSER") == "required":
+        pytest.fail(f"{reason}, and CHAINRULE_BROWSER=required")
+    pytest.skip(f"{reason}: the tests of the page need it")

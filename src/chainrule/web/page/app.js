@@ -138,9 +138,10 @@ export class Application {
     this.tracing.ask(this.frame, this.picture, this.trace?.batch ?? null, change);
   }
 
-  /** Returns the network's output without a trace; null before the first frame. @param {Picture} picture */
+  /** Returns the network's output, also before a trace of the image; null before the first frame. @param {Picture} picture */
   answer(picture) {
-    return this.frame ? answer(this.description, this.frame, picture).probabilities : null;
+    const nudge = this.#nudged ? (this.trace?.nudge ?? null) : null;
+    return this.frame ? answer(this.description, this.frame, picture, nudge).probabilities : null;
   }
 
   /** @param {string} kind @param {unknown} error */

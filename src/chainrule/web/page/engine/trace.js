@@ -37,11 +37,14 @@ export function byteGain({ gain, pixels }) {
  * Computes the network's output by inference.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
+ * @param {Nudge | null} nudge  a number with another value than it has
  * @returns {{probabilities: number[]}}  for one yes/no output those of no and yes; for regression the outputs
  */
-export function answer(description, frame, picture) {
+export function answer(description, frame, picture, nudge = null) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
-  walk.run(input(description, picture), null);
+  const x = input(description, picture);
+  applyNudge(nudge, walk, x, description);
+  walk.run(x, null);
   const output = walk.read(description.inference.output);
   const logits = description.recipe.loss === "softmax_cross_entropy";
   const p = Array.from((logits ? softmax(output) : output).data);
@@ -68,9 +71,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   const { seed } = description.recipe;
   const { nudge = null } = options;
   const x = input(description, picture);
-  if (nudge?.tensor === plan.input.storage) x.data[nudge.flat] = nudge.value;
-  else if (nudge && nudge.tensor in layout) buffers.parameters[layout[nudge.tensor][0] + nudge.flat] = nudge.value;
-  else walk.nudge = nudge;
+  applyNudge(nudge, walk, x, description);
   walk.run(x, t, { seed, step: frame.step + 1, first: picture.place ?? 0 });
 
   /** @type {Map<string, NDArray>} */
@@ -156,6 +157,16 @@ export function knowsUpdate({ optimizer }, frame) {
 /** @param {Description} description @param {Picture} picture @returns {NDArray} */
 function input(description, picture) {
   return { shape: [1, ...description.input_shape], data: normalised(description, picture) };
+}
+
+/**
+ * Gives a number of the input or of a parameter another value, or of an activation as soon as it is computed.
+ * @param {Nudge | null} nudge @param {Interpreter} walk @param {NDArray} x @param {Description} description
+ */
+function applyNudge(nudge, walk, x, { plan, layout }) {
+  if (nudge?.tensor === plan.input.storage) x.data[nudge.flat] = nudge.value;
+  else if (nudge && nudge.tensor in layout) walk.buffers.parameters[layout[nudge.tensor][0] + nudge.flat] = nudge.value;
+  else walk.nudge = nudge;
 }
 
 /** @param {Description} description @param {Frame} frame @param {Picture} picture */

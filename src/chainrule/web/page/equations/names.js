@@ -29,7 +29,7 @@ const GREEK = /** @type {Record<string, string>} */ ({
  */
 export function name(text) {
   const gradient = /^d(?<rest>(?:\p{L}\p{M}*)|alpha|beta|gamma)$/u.exec(text);
-  if (gradient?.groups) return element("mrow", [upright("d"), name(gradient.groups.rest)]);
+  if (gradient?.groups) return element("mrow", [element("mtext", ["d"]), name(gradient.groups.rest)]); // Firefox spaces <mi> out
   if (GREEK[text]) return element("mi", [GREEK[text]]);
   const marked = /^(?<letter>\p{L})(?<mark>\p{M})$/u.exec(text);
   if (marked?.groups) return accented(marked.groups.letter, marked.groups.mark);

@@ -2,6 +2,7 @@ import { codeOf } from "./code.js";
 import { controlsOf } from "./controls.js";
 import { createElement } from "../../elements.js";
 import { equationOf } from "./equation.js";
+import { fold } from "./fold.js";
 import { pathBar, titleOf, waysOf } from "./head.js";
 import { lettersOf } from "./letters.js";
 import { Player } from "./player.js";
@@ -17,15 +18,10 @@ import { TermTable } from "./terms.js";
 
 const HEADER = 48; // pixels of the page's head, which stays
 
-/** What the reader has unfolded stays so from one value to the next. @type {Set<string>} */
-const unfolded = new Set();
-
 /** @param {string} title @param {HTMLElement} content */
 function folded(title, content) {
-  const made = createElement("details", { class: "made-fold" }, createElement("summary", {}, title), content);
-  const kind = title.replace(/\d+/u, "");
-  made.open = unfolded.has(kind);
-  made.addEventListener("toggle", () => (made.open ? unfolded.add(kind) : unfolded.delete(kind)));
+  const made = fold(title, "made-fold", () => []);
+  made.append(content);
   made.hidden = content.hidden;
   return made;
 }

@@ -110,14 +110,15 @@ class View {
   #replace(cell, panel) {
     const before = this.panel?.cell === cell ? this.panel.player : null;
     const playing = before?.playing ?? false;
-    const focus = before ? focusable(this.element).indexOf(/** @type {HTMLElement} */ (document.activeElement)) : -1;
+    const focus = /** @type {HTMLElement} */ (document.activeElement);
+    const at = before ? focusable(this.element).indexOf(focus) : -1;
     this.panel?.end();
     this.nudged = false;
     this.panel = panel;
     panel.cell = cell;
     this.element.replaceChildren(this.strip.element, panel.element, this.live);
     panel.begin(before?.position ?? null, before?.seconds, playing);
-    if (focus >= 0) focusable(this.element)[focus]?.focus({ preventScroll: true });
+    if (at >= 0) successor(focusable(this.element), focus, at)?.focus({ preventScroll: true });
   }
 
   /** @param {string} text */
@@ -196,9 +197,20 @@ class View {
 
 /** @param {HTMLElement} element @returns {HTMLElement[]} */
 function focusable(element) {
-  return [...element.querySelectorAll("a[href], button, input, [tabindex]")].filter(
+  return [...element.querySelectorAll("a[href], button, input, summary, [tabindex]")].filter(
     (each) => each instanceof HTMLElement,
   );
+}
+
+/**
+ * Returns what takes the place of a control: the nearest with the same words, or else the one at its index.
+ * @param {HTMLElement[]} controls @param {HTMLElement} before @param {number} at  its index
+ */
+function successor(controls, before, at) {
+  const same = controls.flatMap(({ className, textContent }, n) =>
+    className === before.className && textContent === before.textContent ? [n] : [],
+  );
+  return controls[same.sort((one, other) => Math.abs(one - at) - Math.abs(other - at))[0] ?? at];
 }
 
 /** Returns a cell and the phase to which it belongs. @param {string} cell @returns {Partial<Place>} */

@@ -3,6 +3,7 @@ import { LossOf, canNudge } from "../../../engine/nudge.js";
 import { placeOf, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement, createSvg } from "../../../elements.js";
+import { fold } from "../fold.js";
 import { numberLink } from "../links.js";
 import { still } from "./stage.js";
 
@@ -24,9 +25,7 @@ export function nudgeStage(making) {
   const gradient = cell.replace(tensor, gradientName(tensor));
   const slope = valueOf(making.trace, gradient);
   if (!making.nudge || making.trace.nudge || !place || slope === null || !canNudge(making.trace, tensor)) return null;
-  const element = createElement("details", { class: "made-why made-nudge" }, createElement("summary", {}, "Nudge it: what does the gradient mean?"));
-  element.addEventListener("toggle", () => element.append(...opened(making, place, gradient, slope)), { once: true });
-  return still(element);
+  return still(fold("Nudge it: what does the gradient mean?", "made-why made-nudge", () => opened(making, place, gradient, slope)));
 }
 
 /** @param {Making} making @param {{tensor: string, flat: number, array: {data: ArrayLike<number>}}} place @param {string} gradient @param {number} slope */

@@ -24,7 +24,8 @@ export function pathsOf(trace, cell, act) {
   const whole = valueOf(trace, cell) ?? 0;
   const sum = paths.reduce((total, { value }) => total + value, 0);
   const words =
-    `Each path begins with ${startOf(paths)} and is multiplied by what it passes on the way back. ` +
+    `Each path begins with ${startOf(paths)} and is multiplied by what it passes on the way back; ` +
+    `a layer’s dy is the gradient of the loss with respect to its output. ` +
     `The ${paths.length} strongest give ${formatNumber(sum)} together, all others ${formatNumber(whole - sum)}.`;
   return createElement(
     "figure",

@@ -4,6 +4,7 @@ import { changeOf } from "../../../explain/change.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { button, createElement } from "../../../elements.js";
+import { fold } from "../fold.js";
 import { pathsOf } from "./paths.js";
 import { still } from "./stage.js";
 
@@ -75,13 +76,8 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
 export function pathStage(making) {
   const { tensor, cell } = making.explanation;
   if (!/^d/u.test(layered(tensor).rest)) return null;
-  const element = createElement("details", { class: "made-why" }, createElement("summary", {}, "The strongest paths to this gradient"));
-  element.addEventListener(
-    "toggle",
-    () => element.append(pathsOf(making.trace, cell, { open: making.follow, hover: making.hover })),
-    { once: true },
-  );
-  return still(element);
+  const act = { open: making.follow, hover: making.hover };
+  return still(fold("The strongest paths to this gradient", "made-why", () => [pathsOf(making.trace, cell, act)]));
 }
 
 /** @param {number} value */

@@ -1,0 +1,143 @@
+/** Visits the page in Firefox by WebDriver BiDi, with keys where there are keys, and prints as JSON what was seen. */
+
+import puppeteer from "puppeteer-core";
+
+const PATIENCE = 120_000; // milliseconds, as in watching.py
+const TABS = 80;
+const [executablePath, address, pictures] = process.argv.slice(2);
+const wrong = [];
+
+const browser = await puppeteer.launch({ browser: "firefox", executablePath, protocolTimeout: PATIENCE, timeout: PATIENCE });
+try {
+  const page = await browser.newPage(); // which has the focus
+  page.setDefaultTimeout(PATIENCE);
+  page.on("pageerror", (error) => wrong.push(String(error)));
+  page.on("console", (message) => ["error", "warn"].includes(message.type()) && wrong.push(message.text()));
+  await page.setViewport({ width: 1280, height: 720 });
+  await page.goto(address);
+  await page.waitForSelector("html[data-ready]");
+  const start = await page.evaluate(() => location.hash);
+  const gradient = await tabbed(page, ".start-here", "dw[");
+  const stop = await playing(page);
+  const update = await tabbed(page, ".made-why-link", ".update[");
+  await page.waitForSelector(".made-batch-images li");
+  const shares = await texts(page, ".made-shares li");
+  const images = await texts(page, ".made-batch-images li");
+  await seen(page, "why");
+  const nudged = await nudging(page, "conv1.w[0,0,2,2]");
+  const hall = await inTheHall(page);
+  await page.reload(); // the address is a link to what is shown
+  const link = { ...(await shown(page)), hall: await page.evaluate(() => document.documentElement.hasAttribute("data-hall")) };
+  const walk = await walking(page);
+  process.stdout.write(JSON.stringify({ start, gradient, stop, update, shares, images, nudged, hall, link, walk, wrong }));
+} finally {
+  await browser.close();
+}
+
+/** Takes a picture, where pictures are wanted. */
+async function seen(page, name) {
+  if (pictures) await page.screenshot({ path: `${pictures}/${name}.png` });
+}
+
+function texts(page, selector) {
+  return page.$$eval(selector, (all) => all.map((each) => each.innerText));
+}
+
+/** Returns the name and the value of the cell shown. */
+async function shown(page) {
+  await page.waitForSelector(".made-value");
+  const [[name], [value]] = [await texts(page, ".made-name"), await texts(page, ".made-value")];
+  return { name, value };
+}
+
+/** Presses a key until a condition holds in the page; returns how often. */
+async function pressed(page, key, holds, ...given) {
+  for (let count = 0; count < TABS; count += 1) {
+    if (await page.evaluate(holds, ...given)) return count;
+    await page.keyboard.press(key);
+  }
+  throw new Error(`${key} does not lead to ${given.join(" ") || holds}`);
+}
+
+/** Reaches a control by Tab, presses Enter, and waits for a cell whose name contains a text. */
+async function tabbed(page, selector, part) {
+  const tabs = await pressed(page, "Tab", (wanted) => document.activeElement.matches(`${wanted}:focus-visible`), selector);
+  await page.keyboard.press("Enter");
+  await page.waitForFunction((text) => document.querySelector(".made-name")?.textContent.includes(text), {}, part);
+  await page.waitForFunction(() => document.activeElement.matches(".made-name"));
+  return { ...(await shown(page)), tabs };
+}
+
+/** Plays a computation by its keys: the first term, the second, the first again, all. */
+async function playing(page) {
+  const stops = [];
+  for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowLeft", "End"]) {
+    await page.keyboard.press(key);
+    stops.push((await texts(page, ".made-where-now"))[0]);
+  }
+  return stops;
+}
+
+/** Moves the slider of a weight. */
+async function nudging(page, weight) {
+  await goTo(page, weight, "forward");
+  await page.focus(".made-nudge summary");
+  await page.keyboard.press("Enter");
+  const slider = await page.waitForSelector(".made-nudge input[type=range]");
+  const [before] = await texts(page, ".bars");
+  await slider.focus();
+  await page.keyboard.press("End");
+  await page.waitForFunction((old) => document.querySelector(".bars").innerText !== old, {}, before);
+  const [words] = await texts(page, ".made-nudge-words");
+  const probabilities = await texts(page, ".bars .number");
+  await seen(page, "nudge");
+  await page.focus(".made-name");
+  return { words, probabilities };
+}
+
+/** Goes to a cell of the image and step shown. */
+async function goTo(page, cell, phase) {
+  await page.evaluate((place) => {
+    location.hash = location.hash.replace(/#\/network\/?[^?]*/u, place);
+  }, `#/network/${phase}/${cell}`);
+  await page.waitForFunction((name) => document.querySelector(".made-name")?.textContent === name, {}, cell);
+}
+
+/** Turns on the mode for the lecture hall; returns the size of the title's letters before and after. */
+async function inTheHall(page) {
+  const size = () => page.$eval(".made-what", (title) => parseFloat(getComputedStyle(title).fontSize));
+  const before = await size();
+  await page.keyboard.press("l");
+  await page.waitForSelector("html[data-hall]");
+  await seen(page, "hall");
+  return [before, await size()];
+}
+
+/** Answers a stop of the walk, plays its computation, and goes on and back; returns the titles of the stops. */
+async function walking(page) {
+  await page.keyboard.press("l");
+  await page.waitForSelector("html:not([data-hall])");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector(".made-panel", { hidden: true });
+  await page.evaluate(() => (location.hash = "#/walk/2"));
+  await page.waitForSelector(".stop .guesses");
+  const titles = await texts(page, ".stop h2");
+  for (let tries = 0; tries < TABS && !(await page.$(".reveal")); tries += 1) {
+    await page.focus(".guesses input, .guesses button"); // a new trace may clear what was typed
+    await page.keyboard.type("1");
+    await page.keyboard.press("Enter");
+  }
+  await page.waitForSelector(".walk-computation .made-play");
+  await page.focus(".walk-computation .made-play");
+  await page.keyboard.press("Home");
+  await page.keyboard.press(" ");
+  await page.waitForFunction(() => /^[1-9]/u.test(document.querySelector(".made-where-now").innerText));
+  await seen(page, "walk");
+  for (const name of [".walk-navigation .next", ".walk-navigation button"]) {
+    await page.focus(name);
+    await page.keyboard.press("Enter");
+    await page.waitForFunction((last) => document.querySelector(".stop h2").innerText !== last, {}, titles.at(-1));
+    titles.push(...(await texts(page, ".stop h2")));
+  }
+  return titles;
+}

@@ -120,6 +120,21 @@ def test_a_letter_lights_its_operand_and_an_operand_its_letter(page: "Page", net
         waited(page, lambda lit=lit, dull=dull: lit.evaluate(ground) != dull)
 
 
+@pytest.mark.parametrize(
+    ("cell", "of"), [("conv1.dw[2,0,1,1]", "conv1.w"), ("conv1.db[1]", "conv1.b"), ("conv1.dy[1,2,3]", "conv1.y")]
+)
+def test_a_gradient_is_written_as_the_derivative_by_the_tensor_that_it_is_of(
+    page: "Page", network: Journey, cell: str, of: str
+) -> None:
+    entered(page, network.address, f"#/network/backward/{cell}?sample=1")
+    results = page.locator(
+        ".made-equation math > :first-child > :first-child, .made-step:last-child .made-step-name math"
+    )
+    results.first.wait_for(state="attached")
+    written = [re.sub(r"[^\w∂.]", "", text) for text in results.all_text_contents()]
+    assert all(text.startswith(f"∂L∂{of}") for text in written), written
+
+
 def test_the_letters_of_an_update_are_those_of_its_operands(page: "Page", network: Journey) -> None:
     entered(page, network.address, f"#/network/update/{CELL.replace('.w', '.w.update')}?sample=1&step=3")
     page.wait_for_selector(".made-batch")

@@ -18,6 +18,7 @@ STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000
+PIXELS = 1 << 14  # of the images that are transformed together, so that what is computed for them stays in a cache
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,19 @@ class Augmentation:
         """
         if not self or not len(x):
             return x
-        height, width = x.shape[2:]
         matrix, move = self._inverse_maps(seed, step, samples)
+        result = np.empty_like(x)
+        together = max(1, PIXELS // math.prod(x.shape[1:]))
+        for start in range(0, len(x), together):
+            part = slice(start, start + together)
+            result[part] = self._transformed(x[part], matrix[part], move[part], fill)
+        return result
+
+    def _transformed(
+        self, x: NDArray[Any], matrix: NDArray[np.float64], move: NDArray[np.float64], fill: float
+    ) -> NDArray[Any]:
+        """Return images transformed by the maps of `_inverse_maps`."""
+        height, width = x.shape[2:]
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
         columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
         a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))

@@ -2,6 +2,7 @@ import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { createElement } from "../../../elements.js";
+import { writeResult } from "../gradients.js";
 import { lettersOf, markLetters } from "../letters.js";
 
 /**
@@ -46,6 +47,7 @@ export function stepStage(making) {
     ),
   );
   const element = createElement("ol", { class: "made-steps" }, ...rows);
+  writeResult(element, making.explanation);
   markLetters(element, lettersOf(making.explanation), making.hover);
   return {
     element,

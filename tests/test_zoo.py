@@ -43,6 +43,7 @@ PARAMETERS = {  # counted by hand
     "resnet-20": residual(3),
     "mobilenet-small": mobilenet(),
     "fast-mnist": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
+    "mnist-995": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
 }
 
 

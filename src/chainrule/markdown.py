@@ -17,10 +17,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, f"|{' --- |' * len(rows[0])}", *rest])
 
 
-def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) -> None:
-    """Write a table with engine, machine and versions to a page; see `insert`."""
+def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int, more: str = "") -> None:
+    """Write a table with engine, machine and versions, and more words, to a page; see `insert`."""
     used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
-    insert(path, f"{table(rows)}\n\n{used}; {machine()}")
+    insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (used, machine(), more)))}")
 
 
 def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
@@ -29,7 +29,7 @@ def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
     files.write_atomic(path, _replace_between(page, f"{generated}\n", marks).encode())
 
 
-def rows(path: Path, marks: tuple[str, str]) -> list[list[str]]:
+def rows(path: Path, marks: tuple[str, str] = MARKS) -> list[list[str]]:
     """Return the rows of the table between marks of a page, without its heading; none where there is no table."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     lines = [line for line in page.partition(marks[0])[2].partition(marks[1])[0].splitlines() if line.startswith("|")]

@@ -57,6 +57,12 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
     assert "Python 3" in page
     assert all(options["offline"] and not options["progress"] for _, options in known)
     assert list(tmp_path.iterdir()) == [tmp_path / "zoo.md"]
+    (tmp_path / "zoo.md").write_text(f"<!-- table -->\n{page.replace(' zayan ', ' gone ')}<!-- end of table -->\n")
+    invoke("zoo", "mlp", "--quick", *ENGINE, "--markdown", "zoo.md", "--quiet")
+    again = (tmp_path / "zoo.md").read_text(encoding="utf-8")
+    names = [line.split(" ")[1] for line in again.splitlines() if line.startswith("| ")][2:]
+    assert names == [row["name"] for row in rows if row["name"] != "zayan"] + ["gone"]
+    assert "rows of other networks are from earlier" in again
 
 
 def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):

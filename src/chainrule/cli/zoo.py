@@ -77,9 +77,20 @@ def zoo(
         rows = [row if quiet else _told(row) for row in found]
     cells = [HEADS, *(_cells(row) for row in rows)]
     if markdown is not None:
-        from chainrule.markdown import write
+        from chainrule import markdown as page
 
-        write(markdown, cells, used, many)
+        kept = [row for row in page.rows(markdown) if names and row[0] not in names]
+        order = [entry.name for entry in networks.ENTRIES]
+        sorted_rows = sorted(
+            [*cells[1:], *kept], key=lambda row: order.index(row[0]) if row[0] in order else len(order)
+        )
+        page.write(
+            markdown,
+            [HEADS, *sorted_rows],
+            used,
+            many,
+            "rows of other networks are from earlier runs, maybe on another machine" * bool(kept),
+        )
     if as_json:
         json_out([row.to_json() for row in rows])
     else:

@@ -29,7 +29,7 @@ HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 6
 
 UNBOUNDED = (  # losses of any predictions
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
-    "softmax_cross_entropy",
+    *("softmax_cross_entropy", "multiclass_hinge"),
 )
 
 STALE = Diagnosis(

@@ -17,6 +17,7 @@ from chainrule.check.forms import (
     class_form,
     constructor_values,
     pairs_in,
+    unknown_pairs,
 )
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.process import GuestEnded
@@ -24,7 +25,7 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
-from chainrule.errors import StudentError, UnwrittenError
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
@@ -89,10 +90,12 @@ def check_file(
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
-    if not pairs and not _several(classes):
+    unknown = [] if names else unknown_pairs(functions, pairs)
+    if not pairs and not unknown and not _several(classes):
         return None
     subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
+    subjects |= {" / ".join(pair): _unknown_pair_rows(file, *pair, seed) for pair in unknown}
     notes = [f"not in the file: {', '.join(missing)}"] if missing and not names else []
     return Report(title, tuple(dict.fromkeys(_rows(file, subjects))), tuple(notes), brief=True)
 
@@ -142,8 +145,8 @@ def _class_rows(
         if options and form is not None and all(row.ok for row in rows):
             for other in form.others:
                 yield from _with_other_options(file, name, other, arguments, seed)
-    except StudentError as error:
-        yield replace(failed(name, "none", error), checked=False)
+    except (StudentError, ShapeError) as error:
+        yield replace(failed(name, "none", StudentError(str(error))), checked=False)
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
@@ -197,6 +200,17 @@ def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) ->
         yield unwritten(pair.forward, error)
     except StudentError as error:
         yield failed(pair.forward, "none", error)
+
+
+def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair of no known form: those of its gradients if x is all that it takes, else unchecked."""
+    try:
+        for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
+            yield replace(row, subject=forward if row.tensor == "y" else backward)
+    except (StudentError, ShapeError) as error:
+        says = f"is not checked: the pair has no known form ({error})"
+        row = failed(forward, "none", StudentError(str(error)))
+        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], says=says),))
 
 
 def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:

@@ -76,6 +76,12 @@ class NormalisationPoint:
         normal = (self.x - mean[wide]) / np.sqrt(variance[wide] + self.epsilon)
         return self.gamma[wide] * normal + self.beta[wide]
 
+    def factor(self, trained: Sequence[Array]) -> float:
+        """Return the factor of the old mean that gives the mean after this batch; NaN if it is not between 0 and 1."""
+        mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
+        found = float(np.median((trained[0] - mean) / (self.mean - mean)))
+        return found if TOLERANCE < found < 1 - TOLERANCE else np.nan
+
     def kept(self, trained: Sequence[Array], old: float | None = None) -> bool:
         """Return whether these are the running statistics after this batch; old is their factor, not the batch's."""
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
@@ -155,17 +161,19 @@ def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Gener
 
 
 def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
-    """Return the rows of the running statistics and of forward(x, eval=True) of a class that normalises batches.
+    """Return the rows of the running statistics and of the evaluation of a class that normalises batches.
 
-    A class without running statistics, or whose forward takes no `eval`, has no such rows.
+    A class without running statistics, or without a known way to evaluate, has no such rows. Where the momentum has no
+    usual name, any one between 0 and 1 is right that is the same for all features.
     """
     layer, given = meant.layer, load({})
     names = [next((word for word in words if given.has(word)), "") for words in STATISTICS]
     momentum = next((word for word in MOMENTA if given.has(word)), "")
     held = given.copy_of(momentum) if momentum else None
-    if not all(names) or held is None or held.ndim or not isinstance(layer, BatchNorm2D):
+    if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
-    point = NormalisationPoint.draw(meant.shape, layer.epsilon, float(held), np.random.default_rng(seed))
+    factor = np.nan if held is None else float(held)
+    point = NormalisationPoint.draw(meant.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
         subject = students.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
@@ -185,6 +193,8 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
         if "unexpected keyword argument" in str(error):
             return []
         raise
+    if held is None:
+        point = replace(point, momentum=point.factor(trained))
     return point.rows(row, trained, tested, left, alone, either=momentum != MOMENTA[0])
 
 
@@ -233,6 +243,9 @@ def _masked(found: FoundPair, x: Array, y: Array, p: float) -> Row:
     if y.shape != x.shape:
         return _row(found, method, False, "dropout-mask", comparing.shapes_differ("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
+    if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
+        says = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"
+        return _row(found, method, False, "dropout-mask", says)
     scale, share = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
         says = "does not multiply all values that it keeps by the same number, 1 / probability of keeping"

@@ -121,6 +121,7 @@ FUNCTIONS = (
             _conv(2, (2, 3), 1, 3, (3, 4, 5)),
             _conv(3, (1, 2), 3, 2, (2, 3, 4)),
             _conv(1, (1, 1), 4, 0, (1, 5, 9)),
+            _conv(5, (4, 5), 2, 1, (4, 4, 5)),
         ),
     ),
     FunctionForm(
@@ -223,6 +224,13 @@ def pairs_in(functions: Sequence[str]) -> tuple[list[FoundPair], list[str]]:
         if not suffixes:
             missing.append(form.forward)
     return found, missing if found else []
+
+
+def unknown_pairs(functions: Sequence[str], known: Sequence[FoundPair]) -> list[tuple[str, str]]:
+    """Return the pairs of a forward and a backward function in a file that have none of these forms."""
+    mine = {name for pair in known for name in (pair.forward, pair.backward)}
+    pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
+    return [pair for pair in pairs if pair[1] in functions and not mine & {*pair}]
 
 
 @dataclass(frozen=True)
@@ -339,8 +347,12 @@ CLASSES = (
 
 def class_form(name: str) -> ClassForm | None:
     """Return the form of a class by its name; None if the name is none of the usual ones."""
-    plain = name.rpartition(".")[2].replace("_", "").lower().removesuffix("layer").removesuffix("naive")
-    return next((form for form in CLASSES if plain in form.words), None)
+    return next((form for form in CLASSES if plain_name(name) in form.words), None)
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a class in lower case, without underscores and usual endings."""
+    return name.rpartition(".")[2].replace("_", "").lower().removesuffix("layer").removesuffix("naive")
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:

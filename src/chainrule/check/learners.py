@@ -17,6 +17,7 @@ from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import LayerJudge, LossJudge
 from chainrule.check.layouts import ArrayLayout
+from chainrule.check.promises import broken_promise, promised_layer
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import output_row
 from chainrule.check.student_losses import SubmittedLoss
@@ -129,6 +130,8 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
     rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
+    if task.against is None and not any(row.is_wrong for row in rows):
+        rows += broken_promise(given.kind, subject, meant, first)
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
@@ -196,11 +199,27 @@ def _matched_layer(
         values = students.values(subject, 2, seed)
         far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
         named = form.only_layer if (form := class_form(given.kind)) else None
-        meant = LayerSubject(named, subject.shape, engine="numpy") if named else guess(subject, [values, far])
+        meant = None if named else guess(subject, [values, far])
         if meant is not None:
             subject = students.matched_to(student, meant)
-            notes.append(f"compared with {meant.name}, by its name" if named else f"forward computes {meant.name}")
+            notes.append(f"forward computes {meant.name}")
+        elif (layer := named or promised_layer(given.kind, subject, values)) is not None:
+            subject, meant = _by_name(given, subject, layer, certain=named is not None)
+            notes += [f"compared with {meant.name}, by its name"] if meant else []
     return students.unused(given, subject), meant, notes
+
+
+def _by_name(
+    given: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
+) -> tuple[SubmittedLayer, LayerSubject | None]:
+    """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
+    try:
+        meant = LayerSubject(layer, subject.shape, engine="numpy")
+        return students.matched_to(copy.deepcopy(given), meant), meant
+    except (ShapeError, StudentError):
+        if certain:
+            raise
+        return subject, None
 
 
 def _has_remark(row: Row, rows: Sequence[Row]) -> bool:

@@ -67,7 +67,7 @@ def bind(module: ModuleType, path: Path, chosen: Mapping[str, Any]) -> tuple[Any
 def contents(module: ModuleType) -> dict[str, Any]:
     """Return {"layers": arguments of the constructor by name of a class or an object, "functions": names}."""
     return {
-        "layers": {name: _constructor_arguments(module, name) for name in layers(module)},
+        "layers": {name: _constructor_arguments(module, name) for name in [*layers(module), *_halves(module)]},
         "functions": functions(module),
     }
 
@@ -160,6 +160,19 @@ def layers(module: ModuleType) -> list[str]:
         if not name.startswith("_") and own and _complete(value):
             found.append(name)
     return found
+
+
+def _halves(module: ModuleType) -> list[str]:
+    """Return the names of classes in the file with one of the methods alone, beside whole ones; not of base classes."""
+    whole = layers(module)
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    bases = {base for one in classes for base in one.__mro__[1:]}
+    return [
+        name
+        for name, value in list(vars(module).items())
+        if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
+        if whole and name not in whole and any(callable(getattr(value, method, None)) for method in METHODS)
+    ]
 
 
 def _only(module: ModuleType, path: Path) -> tuple[Any, str]:

@@ -14,7 +14,18 @@ from chainrule.student.interface import CallResult
 from chainrule.student.module_variables import ModuleVariables
 from chainrule.student.results import split
 
-EVALUATED = "forward.eval"  # name, among the arguments, of the argument `eval` of forward
+EVALUATED = "forward.eval"  # name, among the arguments, of the mode of evaluation
+MODES = {"eval": True, "training": False, "train": False, "is_training": False}  # arguments of forward that choose it
+
+
+def _evaluating(thing: Any) -> dict[str, bool]:
+    """Return the argument with which forward evaluates; none after eval() where the object has that instead."""
+    taken = inspect.signature(thing.forward).parameters
+    named = next(({word: value} for word, value in MODES.items() if word in taken), None)
+    if named is None and callable(getattr(thing, "eval", None)):
+        thing.eval()
+        return {}
+    return named or {"eval": True}
 
 
 class Methods:
@@ -39,7 +50,7 @@ class Methods:
         self._constructed = {**(arguments or {})} if isinstance(source, type) else None
         self.thing: Any = source if self._constructed is None else _instance(kind, label, self._constructed)
         self.independent = hasattr(cast("type[Any]", type(self.thing)), "forward")
-        self._modes = {"eval": arguments[EVALUATED]} if arguments and EVALUATED in arguments else {}
+        self._modes = _evaluating(self.thing) if arguments and arguments.get(EVALUATED) else dict[str, bool]()
         self._variables = ModuleVariables(kind, forward, backward)
         self._loans = Loans()
 

@@ -127,6 +127,16 @@ def test_tables() -> None:
     assert {row["assignment"] for row in tables["nbgrader"]} == {"Homework 3"}
 
 
+def test_the_columns_of_nbgrader() -> None:
+    """Give the columns of nbgrader's CsvExportPlugin in its order; score is raw_score less the penalty."""
+    head, *rows = csv.reader(io.StringIO(results.results("nbgrader", (ADA, BELA), SCHEME).decode()))
+    assert head == [
+        *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
+        *("raw_score", "late_submission_penalty", "score", "max_score"),
+    ]
+    assert all(float(row[9]) == max(0.0, float(row[7]) - float(row[8])) for row in rows)
+
+
 @pytest.mark.parametrize("name", results.ONE)
 def test_one_submission_a_file(name: str) -> None:
     with pytest.raises(OptionError, match="give --single"):

@@ -1,0 +1,70 @@
+"""What the name of a class promises: a class that is called Linear computes a linear layer, whatever its arguments."""
+
+import math
+
+import numpy as np
+
+from chainrule import layers as cr
+from chainrule.check import comparing
+from chainrule.check.forms import class_form, plain_name
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.students import SubmittedLayer
+from chainrule.check.subjects import LayerSubject, Values
+from chainrule.errors import ChainruleError
+from chainrule.layers import Layer
+
+TOLERANCE = 1e-4  # of code in float32 too
+FIXED: dict[str, Layer] = {"silu": cr.SiLU(), "softplus": cr.Softplus(), "gelu": cr.GELU()}
+POOLS = (cr.MaxPool2D, cr.AveragePool2D)
+
+
+def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
+    """Return the layer that a class of this name should compute; None if its name and its output do not tell.
+
+    Options follow from the output: the number of features, or the slope at −1.
+    """
+    name, form = plain_name(kind), class_form(kind)
+    if form is not None and form.against is cr.Dense and len(subject.shape) == 1:
+        y = subject.output(values)
+        square = subject.shape[0] == y.shape[-1]  # where W and its transpose have the same shape
+        return cr.Dense(y.shape[1], bias=len(values) > 2) if y.ndim == 2 and not square else None
+    if len(values) > 1:
+        return None
+    try:
+        if name in ("leakyrelu", "elu"):
+            at = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
+            return cr.LeakyReLU(at) if name == "leakyrelu" else cr.ELU(at / (1 - math.exp(-1)))
+    except ChainruleError:
+        return cr.LeakyReLU() if name == "leakyrelu" else cr.ELU()
+    return FIXED.get(name)
+
+
+def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | None, values: Values) -> list[Row]:
+    """Return the row of y of a class that computes another layer than its name says; none where that is not certain."""
+    form = class_form(kind)
+    if form is None or isinstance(form.against, str):
+        return []
+    says = ""
+    if meant is not None and _stem(type(meant.layer).__name__) not in _stem(getattr(form.against, "__name__", "")):
+        says = f"is that of {meant.name}, not what the name {kind} says"
+    elif meant is None and form.against in POOLS:
+        says = _no_pool(subject, values, form.against is cr.MaxPool2D)
+    row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", says),))
+    return [row] if says else []
+
+
+def _stem(name: str) -> str:
+    """Return the name of a layer without the number of axes."""
+    return name.removesuffix("1D").removesuffix("2D").removeprefix("Global")
+
+
+def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
+    """Return what no pooling does: an output that is none of the inputs, or is not 1 where all inputs are."""
+    if maximum:
+        x = np.abs(values["x"]) + 1
+        allowed = np.append(x.reshape(-1), 0.0)  # 0 where padding is all that a window sees
+        gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
+        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is none of the inputs: a maximum is one of them"
+    y = subject.output({**values, "x": np.ones_like(values["x"])})
+    one = comparing.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
+    return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"

@@ -1,0 +1,194 @@
+"""What a file holds beside the usual forms, and what the names of its classes promise."""
+
+import pytest
+from check.test_courses import TEXTS, checked, module
+
+import chainrule as cr
+from chainrule.check.files import LocalFile, check_file
+
+MISTAKES = {  # file, function or class, title and name of the diagnosis or "", and pairs of texts and replacements
+    "one mask for all samples": (
+        ("functions", "dropout_forward", "y", "dropout-mask"),
+        ("np.random.rand(*x.shape) < p", "np.random.rand(*x.shape[1:]) < p"),
+    ),
+    "a hinge loss with a bound": (
+        ("functions", "svm_loss", "y", ""),
+        ("loss = m.sum() / N\n", "m = np.minimum(m, 50)\n    loss = m.sum() / N\n"),
+    ),
+    "a kernel of at most three rows and columns": (
+        ("functions", "conv_backward_naive", "dw", "options"),
+        ("return dxp[:, :, p : p + H, p : p + W]", "dw[:, :, 3:] = 0\n    return dxp[:, :, p : p + H, p : p + W]"),
+    ),
+    "running statistics with a momentum of another name": (
+        ("classes", "BatchNorm1d", "y", "running-statistics"),
+        ("alpha=0.9", "mom=0.9"),
+        ("self.alpha", "self.mom"),
+        ("= alpha", "= mom"),
+        ("(1 - self.mom) * self.V\n", "self.V\n"),
+    ),
+    "evaluation with training=False": (
+        ("classes", "BatchNorm1d", "y", "test-mode"),
+        ("Z, eval=False", "Z, training=True"),
+        ("if eval:", "if not training:"),
+        ("np.sqrt(self.running_V + self.eps)", "(self.running_V + self.eps)"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(name: str) -> None:
+    (file, subject, title, diagnosis), *changes = MISTAKES[name]
+    text = TEXTS[file]
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    report = checked(file, text, subject)
+    found = [row for row in report.rows if row.is_wrong and row.title == title]
+    assert found, str(report)
+    assert diagnosis in ("", *(one.name for row in found for one in row.diagnoses)), str(report)
+
+
+EVALUATIONS = (
+    (("Z, eval=False", "Z, training=True"), ("if eval:", "if not training:")),
+    (("alpha=0.9", "mom=0.9"), ("self.alpha", "self.mom"), ("= alpha", "= mom")),
+    (
+        ("Z, eval=False", "Z"),
+        ("if eval:", "if not self.training:"),
+        (
+            "class BatchNorm1d:\n",
+            "class BatchNorm1d:\n    training = True\n    def eval(self):\n        self.training = False\n\n",
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("changes", EVALUATIONS)
+def test_ways_to_evaluate(changes: tuple[tuple[str, str], ...]) -> None:
+    text = TEXTS["classes"]
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    report = checked("classes", text, "BatchNorm1d")
+    assert report.ok
+    assert any("eval" in row.method for row in report.rows)  # the test mode has a row of its own
+
+
+PAIR = """
+import numpy as np
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+
+def {0}_forward({1}):
+    return np.tanh(x), np.tanh(x)
+
+def {0}_backward(dout, cache):
+    return {2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "gradient", "code"),
+    [
+        ("tanh", "x", "dout * (1 - cache**2)", 0),
+        ("tanh", "x", "dout * cache", 1),
+        ("rnn_step", "x, h, Wx, Wh, b", "dout * (1 - cache**2)", 3),
+    ],
+)
+def test_a_pair_of_no_known_form_is_checked_or_said_not_to_be(
+    name: str, arguments: str, gradient: str, code: int
+) -> None:
+    report = check_file(LocalFile(module("pair", PAIR.format(name, arguments, gradient))), "layers", 0)
+    assert report is not None
+    assert report.exit_code == code, str(report)
+    assert any(row.subject.startswith(name) for row in report.rows)
+
+
+def test_a_class_without_backward_is_not_checked() -> None:
+    text = "class Half:\n    def forward(self, x):\n        return x\n"
+    found = module("half", f"{PAIR.format('tanh', 'x', 'dout * (1 - cache**2)')}\n{text}\n{WHOLE}")
+    report = check_file(LocalFile(found), "layers", 0)
+    assert report is not None
+    assert [row.subject for row in report.rows if not row.ok] == ["Half"]
+    assert report.exit_code == 3
+
+
+WHOLE = """
+class Identity:
+    def forward(self, x):
+        return 1 * x
+
+    def backward(self, dy):
+        return 1 * dy
+"""
+DENSE = """
+import numpy as np
+
+class Linear:
+    def __init__(self):
+        self.W, self.b = np.ones({shape}), np.zeros(4)
+
+    def forward(self, x):
+        self.x = x
+        return {factor} * x @ self.{W} + self.b
+
+    def backward(self, dy):
+        dW = {factor} * dy.T @ self.x
+        self.dW, self.db = dW if "{W}" == "W.T" else dW.T, dy.sum(axis=0)
+        return {factor} * dy @ (self.W if "{W}" == "W.T" else self.W.T)
+"""
+FUNCTION = """
+import numpy as np
+
+class {name}:
+    def forward(self, x):
+        self.x = x
+        return {y}
+
+    def backward(self, dy):
+        x = self.x
+        return dy * ({slope})
+"""
+POOL = """
+import numpy as np
+
+class {name}:
+    def forward(self, x):
+        self.shape = N, C, H, W = x.shape
+        return {factor} * x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2).mean(axis=(3, 5))
+
+    def backward(self, dy):
+        dx = np.zeros(self.shape)
+        wide = np.repeat(np.repeat(dy, 2, axis=2), 2, axis=3)
+        dx[:, :, : wide.shape[2], : wide.shape[3]] = {factor} / 4 * wide
+        return dx
+"""
+NAMED = {
+    "a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=1), 0),
+    "a dense layer, transposed": ("Linear", DENSE.format(shape=(7, 4), W="W", factor=1), 0),
+    "a square dense layer, transposed": ("Linear", DENSE.format(shape=(4, 4), W="W", factor=1), 0),
+    "twice a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=2), 1),
+    "a slope of its own": (
+        "LeakyReLU",
+        FUNCTION.format(name="LeakyReLU", y="np.where(x > 0, x, 0.2 * x)", slope="np.where(x > 0, 1, 0.2)"),
+        0,
+    ),
+    "a cubed leaky ReLU": ("LeakyReLU", FUNCTION.format(name="LeakyReLU", y="x**3", slope="3 * x**2"), 1),
+    "a cubed GELU": ("GELU", FUNCTION.format(name="GELU", y="x**3", slope="3 * x**2"), 1),
+    "a cubed ELU": ("ELU", FUNCTION.format(name="ELU", y="x**3", slope="3 * x**2"), 1),
+    "a mean": ("MeanPool2d", POOL.format(name="MeanPool2d", factor=1), 0),
+    "a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=1), 1),
+    "twice a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=2), 1),
+    "twice a mean": ("MeanPool2d", POOL.format(name="MeanPool2d", factor=2), 1),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_class_computes_what_its_name_says(name: str) -> None:
+    kind, text, code = NAMED[name]
+    report = cr.check_gradients(getattr(module("named", text), kind))
+    assert report.exit_code == code, str(report)
+    assert [row.title for row in report.rows if row.is_wrong][:1] == ["y"] * bool(code)

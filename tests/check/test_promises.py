@@ -170,7 +170,6 @@ NAMED = {
     "a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=1), 0),
     "a dense layer, transposed": ("Linear", DENSE.format(shape=(7, 4), W="W", factor=1), 0),
     "a square dense layer, transposed": ("Linear", DENSE.format(shape=(4, 4), W="W", factor=1), 0),
-    "twice a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=2), 1),
     "a slope of its own": (
         "LeakyReLU",
         FUNCTION.format(name="LeakyReLU", y="np.where(x > 0, x, 0.2 * x)", slope="np.where(x > 0, 1, 0.2)"),

@@ -2,7 +2,6 @@ import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { createElement } from "../../../elements.js";
-import { writeResult } from "../gradients.js";
 import { lettersOf, markLetters } from "../letters.js";
 
 /**
@@ -47,7 +46,6 @@ export function stepStage(making) {
     ),
   );
   const element = createElement("ol", { class: "made-steps" }, ...rows);
-  writeResult(element, making.explanation);
   markLetters(element, lettersOf(making.explanation), making.hover);
   return {
     element,

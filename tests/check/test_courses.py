@@ -1,7 +1,7 @@
 """Whole files of homework, as courses set it: right answers pass, and each mistake is caught in its own function."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -270,10 +270,26 @@ def checked(name: str, text: str, only: str = "", seed: int = 0) -> Report:
     return cr.check_gradients(getattr(found, only), seed=seed) if report is None else report
 
 
+def changed(name: str, changes: Iterable[tuple[str, str]]) -> str:
+    """Return the text of a file in which other texts have taken the place of some."""
+    text = TEXTS[name]
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
 def spoiled(mistake: tuple[str, ...]) -> str:
     name, _, _, old, new, _ = mistake
-    assert old in TEXTS[name], old
-    return TEXTS[name].replace(old, new)
+    return changed(name, [(old, new)])
+
+
+def require_caught(file: str, subject: str, title: str, diagnosis: str, changes: Iterable[tuple[str, str]]) -> None:
+    """Fail unless a function or class is wrong in this result, with this diagnosis if one is given, after changes."""
+    report = checked(file, changed(file, changes), subject)
+    found = [row for row in report.rows if row.is_wrong and row.title == title]
+    assert found, str(report)
+    assert diagnosis in ("", *(one.name for row in found for one in row.diagnoses)), str(report)
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from check.test_courses import TEXTS, checked, module
+from check.test_courses import TEXTS, module, require_caught
 
 import chainrule as cr
 from chainrule.check.files import check_file
@@ -99,15 +99,8 @@ ALONE = {
 
 @pytest.mark.parametrize("name", ALONE)
 def test_code_that_is_right_only_alone_is_wrong(name: str) -> None:
-    (file, subject, title, diagnosis), *changes = ALONE[name]
-    text = TEXTS[file]
-    for old, new in changes:
-        assert old in text, old
-        text = text.replace(old, new)
-    report = checked(file, text, subject)
-    found = [row for row in report.rows if row.is_wrong and row.title == title]
-    assert found, str(report)
-    assert diagnosis in ("", *(one.name for row in found for one in row.diagnoses)), str(report)
+    told, *changes = ALONE[name]
+    require_caught(*told, changes)
 
 
 ENCLOSED = """

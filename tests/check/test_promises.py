@@ -1,7 +1,7 @@
 """What a file holds beside the usual forms, and what the names of its classes promise."""
 
 import pytest
-from check.test_courses import TEXTS, checked, module
+from check.test_courses import changed, checked, module, require_caught
 
 import chainrule as cr
 from chainrule.check.files import LocalFile, check_file
@@ -37,15 +37,8 @@ MISTAKES = {  # file, function or class, title and name of the diagnosis or "", 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes(name: str) -> None:
-    (file, subject, title, diagnosis), *changes = MISTAKES[name]
-    text = TEXTS[file]
-    for old, new in changes:
-        assert old in text, old
-        text = text.replace(old, new)
-    report = checked(file, text, subject)
-    found = [row for row in report.rows if row.is_wrong and row.title == title]
-    assert found, str(report)
-    assert diagnosis in ("", *(one.name for row in found for one in row.diagnoses)), str(report)
+    told, *changes = MISTAKES[name]
+    require_caught(*told, changes)
 
 
 EVALUATIONS = (
@@ -64,11 +57,7 @@ EVALUATIONS = (
 
 @pytest.mark.parametrize("changes", EVALUATIONS)
 def test_ways_to_evaluate(changes: tuple[tuple[str, str], ...]) -> None:
-    text = TEXTS["classes"]
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    report = checked("classes", text, "BatchNorm1d")
+    report = checked("classes", changed("classes", changes), "BatchNorm1d")
     assert report.ok
     assert any("eval" in row.method for row in report.rows)  # the test mode has a row of its own
 

@@ -167,21 +167,29 @@ INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float 
             }
 }
 
+/* Channel c of the image as windows see it; `padded` has space for its height x width cells with zeros around them, top
+   and left of them before, and holds the channel before it; 0: x has the zeros */
+INLINE const float *channel_of(const float *x, float *padded, const sliding *s, int c, int height, int width, int top,
+                               int left)
+{
+    if (!padded)
+        return x + c * s->height * s->width;
+    for (int e = 0; c == 0 && e < s->height * s->width; e++)
+        padded[e] = 0;
+    laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+    return padded;
+}
+
 /* A kernel for each channel: y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], in
-   tiles of tall rows of FILTERS positions, the last of which may overlap the one before.
-   padded: space for a channel of height x width cells with zeros around it, top and left of them before; 0: x has them */
+   tiles of tall rows of FILTERS positions, the last of which may overlap the one before; channels as of `channel_of` */
 INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus,
                                               float *padded, float *y, const sliding *s, int height, int width, int top,
                                               int left, int tall, int relu)
 {
     enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MOST = 4 };
     int taps = s->kernel_height * s->kernel_width, step = s->stride_y * s->width;
-    for (int e = 0; padded && e < s->height * s->width; e++)
-        padded[e] = 0;
     for (int c = 0; c < s->channels; c++) {
-        const float *image = padded ? padded : x + c * s->height * s->width;
-        if (padded)
-            laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+        const float *image = channel_of(x, padded, s, c, height, width, top, left);
         for (int row = 0; row < s->rows; row += tall)
             for (int column = 0; column < s->columns; column += LENGTH) {
                 int i = row + tall > s->rows ? s->rows - tall : row;
@@ -214,12 +222,8 @@ INLINE void cross_correlate_depthwise(const float *x, const float *w, const floa
                                       float *y, const sliding *s, int height, int width, int top, int left, int relu)
 {
     int taps = s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
-    for (int e = 0; padded && e < s->height * s->width; e++)
-        padded[e] = 0;
     for (int c = 0; c < s->channels; c++) {
-        const float *image = padded ? padded : x + c * s->height * s->width;
-        if (padded)
-            laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+        const float *image = channel_of(x, padded, s, c, height, width, top, left);
         for (int e = 0; e < plane; e++) {
             int i = e / s->columns, j = e % s->columns, at = c * plane + e;
             float value = b[c];

@@ -167,6 +167,17 @@ NAMED = {
     "a cubed leaky ReLU": ("LeakyReLU", FUNCTION.format(name="LeakyReLU", y="x**3", slope="3 * x**2"), 1),
     "a cubed GELU": ("GELU", FUNCTION.format(name="GELU", y="x**3", slope="3 * x**2"), 1),
     "a cubed ELU": ("ELU", FUNCTION.format(name="ELU", y="x**3", slope="3 * x**2"), 1),
+    "a cubed Swish": ("Swish", FUNCTION.format(name="Swish", y="x**3", slope="3 * x**2"), 1),
+    "a Swish of another β": (
+        "Swish",
+        FUNCTION.format(
+            name="Swish",
+            y="x / (1 + np.exp(-1.5 * x))",
+            slope="(1 + 1.5 * x * (1 - 1 / (1 + np.exp(-1.5 * x)))) / (1 + np.exp(-1.5 * x))",
+        ),
+        0,
+    ),
+    "a ReLU6 without its 6": ("ReLU6", FUNCTION.format(name="ReLU6", y="np.maximum(x, 0)", slope="(x > 0)"), 1),
     "a mean": ("MeanPool2d", POOL.format(name="MeanPool2d", factor=1), 0),
     "a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=1), 1),
     "twice a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=2), 1),

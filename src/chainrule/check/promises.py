@@ -1,6 +1,7 @@
 """What the name of a class promises: one that is called GELU computes that activation, whatever its arguments."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,18 +11,29 @@ from chainrule.check.forms import class_form, plain_name
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject, Values
+from chainrule.engines import Array
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
 
 TOLERANCE = 1e-4  # of code in float32 too
-FIXED: dict[str, Layer] = {"silu": cr.SiLU(), "softplus": cr.Softplus(), "gelu": cr.GELU()}
+FIXED: dict[str, Layer] = {  # an activation of each name; what computes another form of it is recognised before
+    "silu": cr.SiLU(),
+    "swish": cr.SiLU(),
+    "hardswish": cr.HardSwish(),
+    "hswish": cr.HardSwish(),
+    "softplus": cr.Softplus(),
+    "gelu": cr.GELU(),
+    "relu6": cr.Clip(0, 6),
+    "arctan": cr.Arctan(),
+    "atan": cr.Arctan(),
+}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 
 
 def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
     """Return the layer that a class of this name should compute; None if its name and its output do not tell.
 
-    Options follow from the output: the slope at −1.
+    Options follow from the output at −1: a slope, or the β of Swish.
     """
     name = plain_name(kind)
     if len(values) > 1:
@@ -30,28 +42,48 @@ def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer 
         if name in ("leakyrelu", "elu"):
             at = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
             return cr.LeakyReLU(at) if name == "leakyrelu" else cr.ELU(at / (1 - math.exp(-1)))
+        if name == "swish" and _is_swish(subject, values["x"]):
+            return None
     except ChainruleError:
         return cr.LeakyReLU() if name == "leakyrelu" else cr.ELU()
     return FIXED.get(name)
 
 
+def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
+    """Return whether an output is x · sigmoid(β x) for the β that follows from the output at −1."""
+    at = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
+    if not 0 < at < 1:
+        return False
+    return comparing.compare_with_array(subject.output({"x": x}), x / (1 + (1 / at - 1) ** -x)).error <= TOLERANCE
+
+
 def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | None, values: Values) -> list[Row]:
     """Return the row of y of a class that computes another layer than its name says; none where that is not certain."""
-    form = class_form(kind)
-    if form is None or isinstance(form.against, str):
+    promised = _promised_type(kind)
+    if promised is None:
         return []
     says = ""
-    if meant is not None and _stem(type(meant.layer).__name__) not in _stem(getattr(form.against, "__name__", "")):
+    if meant is not None and _stem(type(meant.layer)) not in _stem(promised):
         says = f"is that of {meant.name}, not what the name {kind} says"
-    elif meant is None and form.against in POOLS:
-        says = _no_pool(subject, values, form.against is cr.MaxPool2D)
+    elif meant is None and promised in POOLS:
+        says = _no_pool(subject, values, promised is cr.MaxPool2D)
     row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", says),))
     return [row] if says else []
 
 
-def _stem(name: str) -> str:
-    """Return the name of a layer without the number of axes."""
-    return name.removesuffix("1D").removesuffix("2D").removeprefix("Global")
+def _promised_type(kind: str) -> Callable[..., Layer] | None:
+    """Return what makes the layer that a class of this name should compute; None for losses and unknown names."""
+    form = class_form(kind)
+    if form is not None:
+        return None if isinstance(form.against, str) else form.against
+    layer = FIXED.get(plain_name(kind))
+    return None if layer is None else type(layer)
+
+
+def _stem(kind: Callable[..., Layer]) -> str:
+    """Return the name of a layer without the number of axes, and without what tells two forms of it apart."""
+    name = getattr(kind, "__name__", "").removeprefix("Global").removeprefix("Exact")
+    return name.removesuffix("1D").removesuffix("2D")
 
 
 def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:

@@ -9,14 +9,15 @@ OLDEST_LLVMLITE ?= 0.44.0
 SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
+.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
 	@echo "make zoo          train every named network with its recipe, without those made for CIFAR-10, and print the table"
 	@echo "make zoo-cifar10  train resnet-8, resnet-20 and mobilenet-small, and write docs/zoo-cifar10.md (hours; goes on if stopped)"
-	@echo "make test         run all tests"
+	@echo "make test         run the tests"
+	@echo "make thorough     those that make test leaves out, as each takes twenty seconds or more"
 	@echo "make llvmlite-range  the engine's tests with the oldest llvmlite that is allowed and the newest there is"
 	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
@@ -99,6 +100,10 @@ zoo-cifar10: $(VENV)/.installed
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+# What `make test` leaves out for the time that it takes.
+thorough: $(VENV)/.test
+	$(BIN)/python -m pytest -m thorough $(SPREAD) $(ARGS)
 
 # Environments with the oldest llvmlite that pyproject.toml allows, and the newest that pip offers, allowed or not.
 FORCE:

@@ -100,8 +100,8 @@ def listening(session: Session, key: Key) -> Iterator[None]:
 class Served:
     """A real server in a process of its own, stopped by `end`."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        environment = {**os.environ, "CHAINRULE_ENGINE": "numpy", "CHAINRULE_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    def __init__(self, folder: Path, *words: str, engine: str = "numpy") -> None:
+        environment = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "chainrule", "explain", *words, "--no-browser"]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

@@ -21,7 +21,7 @@ KINDS = {"x", "y", "dy", "w", "b", "dw", "db", "m", "v", "update", "t", "winner"
 MAPS = "#river canvas[data-tensor]:not(.loupe canvas)"
 
 
-@pytest.fixture(scope="module", params=["numpy_cnn", "smooth"])
+@pytest.fixture(scope="module", params=["numpy_cnn", pytest.param("smooth", marks=pytest.mark.thorough)])
 def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     subject = getattr(journey, request.param)(tmp_path_factory.mktemp("data"))
     with journey.journey(subject, steps=3) as found:

@@ -66,7 +66,7 @@ def test_a_good_answer() -> None:
     assert remote.get("w").tolist() == ARRAY.tolist()  # pyright: ignore
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
 def test_any_answer(replies: list[dict[str, Any]]) -> None:
     remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss")  # pyright: ignore

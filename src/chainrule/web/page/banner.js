@@ -1,6 +1,6 @@
 /** Notices at the top of the page: what went wrong and what to do. One notice for each kind of trouble. */
 
-import { button, createElement } from "./elements.js";
+import { button, createElement, setText } from "./elements.js";
 
 /** @type {Map<string, HTMLElement>} */
 const lines = new Map();
@@ -13,7 +13,7 @@ const lines = new Map();
 export function showBanner(kind, words) {
   const line = lines.get(kind) ?? newLine(kind);
   const text = line.querySelector("p");
-  if (text && text.textContent !== words) text.textContent = words;
+  setText(text, words);
 }
 
 /** @param {string} kind */

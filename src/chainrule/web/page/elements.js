@@ -1,4 +1,4 @@
-/** Creation of HTML and SVG elements in one expression. */
+/** Creation of HTML and SVG elements in one expression, and their texts. */
 
 /** @typedef {Record<string, string | number | boolean | null>} Attributes  false and null are left out */
 
@@ -35,6 +35,14 @@ export function button(text, act, attributes = {}) {
  */
 export function createSvg(tag, attributes = {}, ...children) {
   return replaceContent(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+/**
+ * Gives an element another text; the same text again would have the browser lay out the page anew.
+ * @param {Element | null | undefined} element @param {string} text
+ */
+export function setText(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
 }
 
 /**

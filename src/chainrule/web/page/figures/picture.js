@@ -1,7 +1,7 @@
 /** An image in bytes on a canvas of its own size: one channel in the ink of the theme, three channels in colour. */
 
 import { createElement } from "../elements.js";
-import { table } from "../style/scale.js";
+import { pack, packedTable } from "../style/packed.js";
 
 /**
  * @param {Uint8Array} x @param {number[]} shape  of the input
@@ -13,11 +13,11 @@ export function pictureCanvas(x, shape) {
   const context = canvas.getContext("2d");
   if (!context) return canvas;
   const image = context.createImageData(width, height);
-  const inks = table("sequential");
+  const inks = packedTable("sequential");
+  const pixels = new Uint32Array(image.data.buffer);
   const size = width * height;
   for (let i = 0; i < size; i += 1) {
-    const grey = inks.subarray(3 * x[i], 3 * x[i] + 3);
-    image.data.set([...(channels === 3 ? [x[i], x[size + i], x[2 * size + i]] : grey), 255], 4 * i);
+    pixels[i] = channels === 3 ? pack([x[i], x[size + i], x[2 * size + i]]) : inks[x[i]];
   }
   context.putImageData(image, 0, 0);
   return canvas;

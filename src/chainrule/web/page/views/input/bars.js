@@ -1,7 +1,7 @@
 /** The network's output: a bar for each class, and the most likely class by name. */
 
 import { fittedNumber, percent } from "../../numbers_brief.js";
-import { createElement } from "../../elements.js";
+import { createElement, setText } from "../../elements.js";
 
 const MOST = 12; // classes shown; of more, the most likely
 
@@ -25,15 +25,15 @@ export class Bars {
     const isNumbers = this.measure === "mean_absolute_error";
     const shown = isNumbers ? fittedNumber : percent;
     const words = this.words(probabilities, best);
-    if (this.winner.textContent !== words) this.winner.textContent = words;
+    setText(this.winner, words);
     const order = this.classes.map((_, k) => k);
     if (order.length > MOST) order.sort((a, b) => probabilities[b] - probabilities[a]);
     this.#rows.forEach(({ row, name, bar, share: number }, place) => {
       const k = order[place];
       const probability = probabilities[k];
-      name.textContent = this.classes[k];
+      setText(name, this.classes[k]);
       bar.style.transform = `scaleX(${isNumbers ? 0 : Math.min(1, Math.max(0, probability)) || 0})`;
-      number.textContent = shown(probability);
+      setText(number, shown(probability));
       row.classList.toggle("best", k === best && !isNumbers);
       row.classList.toggle("right", k === label && !isNumbers);
     });

@@ -1,6 +1,6 @@
 /** The image's label: a sample has one; for a drawing the reader may choose one. The gradient needs a label. */
 
-import { createElement } from "../../elements.js";
+import { createElement, setText } from "../../elements.js";
 import { fittedNumber } from "../../numbers_brief.js";
 import { sampleNumber } from "../../source/samples.js";
 
@@ -29,15 +29,15 @@ export class Label {
     const isSample = sampleNumber(picture.from) !== null;
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
     const other = picture.from === "drawn" ? "Prepared as in MNIST" : picture.from;
-    this.words.textContent = isSample ? capital(picture.from) : other;
+    setText(this.words, isSample ? capital(picture.from) : other);
     this.ask.hidden = isSample;
     this.note.hidden = !isSample;
     const numbers = description.measure === "mean_absolute_error" && picture.target;
-    this.note.textContent = numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`;
+    setText(this.note, numbers ? `target: ${numbers.map(fittedNumber).join(", ")}` : `label: ${name}`);
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
     if (picture.label !== null || own === null) return;
-    this.select.options[0].textContent = `${OWN}: ${description.classes[own]}`;
+    setText(this.select.options[0], `${OWN}: ${description.classes[own]}`);
   }
 
   #choose() {

@@ -54,16 +54,21 @@ class InputView {
   }
 
   repaint() {
+    this.#see();
+    this.pad?.paint();
+  }
+
+  /** Shows the image as the network sees it. */
+  #see() {
     const { picture } = this.app;
     if (picture) this.seen.replaceChildren(pictureCanvas(picture.x, this.app.description.input_shape));
-    this.pad?.paint();
   }
 
   /** @param {Picture} picture */
   #show(picture) {
     const isOurs = this.#drawing !== null && picture.x === this.#drawing.x;
     this.#picture = picture;
-    this.repaint();
+    this.#see();
     this.seen.hidden = this.pad !== null && !isOurs; // the pad shows it
     if (!isOurs) this.pad?.show(picture, this.app.description.input_shape);
     this.hint?.toggleAttribute("hidden", isOurs && this.pad?.strokes.length !== 0);

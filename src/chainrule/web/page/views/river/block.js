@@ -1,6 +1,6 @@
 /** One tensor of the network diagram: a caption, a canvas of its cells, and pages where not all fit. */
 
-import { button, createElement } from "../../elements.js";
+import { button, createElement, setText } from "../../elements.js";
 import { text, unravel } from "../../engine/tensor.js";
 import { named } from "../../explain/naming.js";
 import { formatNumber } from "../../explain/numbers.js";
@@ -62,8 +62,8 @@ export class Block {
     const { fixed } = this.spec;
     this.scale = fixed ? { kind: "sequential", low: fixed[0], high: fixed[1] } : scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
-    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? text(array.shape) : "";
-    if (!array.shape.length) this.size.textContent = formatNumber(this.data[0]);
+    const sized = this.spec.role === "parameters" && this.spec.trio === null;
+    setText(this.size, array.shape.length ? (sized ? text(array.shape) : "") : formatNumber(this.data[0]));
     this.size.classList.toggle("one", !array.shape.length);
   }
 
@@ -106,7 +106,7 @@ export class Block {
     paint(this.canvas, this.tiling, this.data, this.scale);
     if (this.tiling.cell < NUMBERS_FROM) return;
     const power = powerOf(this.scale);
-    this.unit.textContent = power ? ` in 10${superscript(power)}` : "";
+    setText(this.unit, power ? ` in 10${superscript(power)}` : "");
   }
 
   /** Returns the name of a cell. @param {number} flat */
@@ -135,7 +135,7 @@ export class Block {
   #describe(words, pages) {
     const size = text(this.shape ?? []) || "one value";
     this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
-    if (this.words) this.words.textContent = words;
+    setText(this.words, words);
     if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
   }
 

@@ -1,7 +1,7 @@
 /** Painting of the cells of a tiling on a canvas. */
 
-import { NOT_A_NUMBER, luminance, table } from "../../style/scale.js";
-import { onTheme } from "../../theme.js";
+import { pack, packedTable } from "../../style/packed.js";
+import { NOT_A_NUMBER, luminance } from "../../style/scale.js";
 
 /** @typedef {import("./tiling.js").Tiling} Tiling */
 /** @typedef {import("../../style/scale.js").Scale} Scale */
@@ -10,25 +10,6 @@ import { onTheme } from "../../theme.js";
 const GRID_FROM = 6; // pixels per cell from which cells are separated
 export const NUMBERS_FROM = 32; // pixels per cell from which values are written in the cells
 const EVEN = 0.19; // the luminance at which dark and light ink have equal contrast
-
-/** @type {Map<string, Uint32Array>} */
-const palettes = new Map();
-onTheme(() => palettes.clear());
-
-/** Returns the colours of a scale packed for ImageData. @param {Scale["kind"]} kind */
-function palette(kind) {
-  const kept = palettes.get(kind);
-  if (kept) return kept;
-  const colours = table(kind);
-  const packed = Uint32Array.from({ length: 256 }, (_, i) => pack(colours.subarray(3 * i, 3 * i + 3)));
-  palettes.set(kind, packed);
-  return packed;
-}
-
-/** @param {Iterable<number>} colour */
-function pack([red, green, blue]) {
-  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-}
 
 /**
  * @param {HTMLCanvasElement} canvas @param {Tiling} tiling  in pixels of the page
@@ -41,7 +22,7 @@ export function paint(canvas, tiling, data, scale) {
   const density = width / tiling.width;
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  const colours = palette(scale.kind);
+  const colours = packedTable(scale.kind);
   const unknown = pack(NOT_A_NUMBER);
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
   const start = factor ? -scale.low * factor : scale.kind === "diverging" ? 127.5 : 0;
@@ -71,7 +52,7 @@ function write(context, tiling, data, scale, density) {
   context.font = `${tiling.cell >= 40 ? 10.5 : 9.5}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const colours = palette(scale.kind);
+  const colours = packedTable(scale.kind);
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
   const power = powerOf(scale);
   for (const tile of tiling.tiles) {

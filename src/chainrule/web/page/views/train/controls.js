@@ -3,7 +3,7 @@
  *
  * @import {Training, TrainingState} from "../../types.js"
  */
-import { button, createElement } from "../../elements.js";
+import { button, createElement, setText } from "../../elements.js";
 import { sure } from "./confirming.js";
 import { whole } from "../../numbers_brief.js";
 import { brief, epochWords, measured, measureWords, Speed, stepWords } from "./words.js";
@@ -106,9 +106,9 @@ export class Controls {
     }
     pairs.forEach(([name, value], k) => {
       const [term, number] = this.words.children[k]?.children ?? [];
-      if (term && term.textContent !== name) term.textContent = name ?? "";
+      setText(term, name ?? "");
       this.words.children[k]?.classList.toggle("train-silent", !value);
-      if (number && number.textContent !== value) number.textContent = value ?? "";
+      setText(number, value ?? "");
     });
   }
 }

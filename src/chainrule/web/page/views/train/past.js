@@ -1,6 +1,6 @@
 /** The notice that an earlier step is shown, with a button back to the newest. It keeps its space in the layout. */
 
-import { button, createElement } from "../../elements.js";
+import { button, createElement, setText } from "../../elements.js";
 import { whole } from "../../numbers_brief.js";
 
 const HINT = "Drag on the time line or click in a curve to see everything above as it was at an earlier step.";
@@ -23,6 +23,6 @@ export class Past {
     this.element.classList.toggle("train-is-past", past);
     this.button.hidden = !past;
     const text = past ? `Showing step ${whole(shown)}${seen === shown ? "" : ", loading …"}` : HINT;
-    if (this.words.textContent !== text) this.words.textContent = text;
+    setText(this.words, text);
   }
 }

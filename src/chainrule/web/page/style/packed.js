@@ -1,0 +1,23 @@
+/** Colours as ImageData holds them: four bytes in one number. */
+
+import { onTheme } from "../theme.js";
+import { table } from "./scale.js";
+
+/** @type {Map<string, Uint32Array>} */
+const kept = new Map();
+onTheme(() => kept.clear());
+
+/** Returns the 256 colours of a scale. @param {import("./scale.js").Kind} kind */
+export function packedTable(kind) {
+  const known = kept.get(kind);
+  if (known) return known;
+  const colours = table(kind);
+  const packed = Uint32Array.from({ length: 256 }, (_, i) => pack(colours.subarray(3 * i, 3 * i + 3)));
+  kept.set(kind, packed);
+  return packed;
+}
+
+/** @param {Iterable<number>} colour  red, green and blue, from 0 to 255 */
+export function pack([red, green, blue]) {
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}

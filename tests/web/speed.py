@@ -179,6 +179,7 @@ def nudge(page: Page) -> None:
     """Drag the slider of a weight of the second convolution to and fro."""
     page.evaluate("location.hash = '#/network/forward/conv2.w[3,1,0,2]?sample=0'")
     page.wait_for_selector(".made-nudge summary")
+    page.wait_for_timeout(500)  # a new trace draws the panel again
     if not page.locator(".made-nudge input").is_visible():
         page.locator(".made-nudge summary").click()
     slider = page.locator(".made-nudge input")

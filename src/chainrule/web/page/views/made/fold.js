@@ -8,16 +8,19 @@ const unfolded = new Set();
  * @param {string} title @param {string} name  its class @param {() => Node[]} content
  */
 export function fold(title, name, content) {
-  const made = createElement("details", { class: name }, createElement("summary", {}, title));
+  const summary = createElement("summary", {}, title);
+  const made = createElement("details", { class: name }, summary);
   const kind = title.replace(/\d+/u, "");
   let empty = true;
   const update = () => {
     if (made.open && empty) made.append(...content());
     empty = empty && !made.open;
   };
+  const keep = (/** @type {boolean} */ open) => void (open ? unfolded.add(kind) : unfolded.delete(kind));
   made.open = unfolded.has(kind);
+  summary.addEventListener("click", () => keep(!made.open)); // the panel may be drawn again before it is toggled
   made.addEventListener("toggle", () => {
-    made.open ? unfolded.add(kind) : unfolded.delete(kind);
+    keep(made.open);
     update();
   });
   update();

@@ -83,13 +83,22 @@ export class Block {
     const density = globalThis.devicePixelRatio || 1;
     const whole = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * density)) / density;
     this.tiling = new Tiling(content, this.shape ?? [], whole(this.planes.gap), whole(content.cell));
-    this.canvas.width = Math.round(this.tiling.width * density);
-    this.canvas.height = Math.round(this.tiling.height * density);
-    this.canvas.style.width = `${this.tiling.width}px`;
-    this.canvas.style.height = `${this.tiling.height}px`;
+    this.#resize(this.tiling, density);
     this.element.dataset.cell = String(this.tiling.cell);
     this.#describe(content.words, content.pages);
     this.#mark();
+  }
+
+  /**
+   * Gives the canvas its size, unless it has it: setting it again would lay out the page anew.
+   * @param {Tiling} tiling @param {number} density
+   */
+  #resize({ width, height }, density) {
+    const { canvas } = this;
+    const [across, down] = [Math.round(width * density), Math.round(height * density)];
+    if (canvas.width === across && canvas.height === down && canvas.style.width === `${width}px`) return;
+    [canvas.width, canvas.height] = [across, down];
+    [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   }
 
   /** Turns to the page that contains an element. @param {number} flat @returns {boolean} whether it turned */

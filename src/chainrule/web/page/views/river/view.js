@@ -270,13 +270,11 @@ class River {
     const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
     const centre = hovered ?? (chosen ? place.cell : null);
     const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
-    this.trail.follow(trace, place.cell, place.phase);
-    this.wiring.light([...this.trail.pairs(), ...pairsAround(centre, boxes)]);
     this.#turnTo(boxes.from);
     const middle = shown ?? chosen;
     const at = middle ? this.#nearest(middle.tensor) : null;
     const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
-    this.highlight.draw({
+    const marks = {
       here,
       from: this.highlight.place(boxes.from, all),
       to: this.highlight.place(boxes.to, all),
@@ -286,7 +284,10 @@ class River {
             .filter((each) => each.spec.tensor === chosen.tensor)
             .flatMap((each) => this.highlight.placeOne(each, chosen.flat))
         : [],
-    });
+    };
+    this.trail.follow(trace, place.cell, place.phase);
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(centre, boxes)]); // after all that measures where maps are
+    this.highlight.draw(marks);
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();

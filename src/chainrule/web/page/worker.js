@@ -3,6 +3,7 @@
 import { TraceLoop } from "./engine/trace_loop.js";
 import { TrainingLoop } from "./source/training_loop.js";
 
-const answer = (/** @type {unknown} */ message) => self.postMessage(message);
+/** @param {unknown} message @param {Transferable[]} [given]  what the page takes over without a copy */
+const answer = (message, given = []) => self.postMessage(message, { transfer: given });
 const loop = self.name === "training" ? new TrainingLoop(answer) : new TraceLoop(answer);
 self.addEventListener("message", (event) => loop.receive(event.data));

@@ -14,7 +14,7 @@ export class TraceLoop {
   /** @type {Partial<Traced>} */
   #known = {};
 
-  /** @param {(answer: Answer) => void} heard */
+  /** @param {(answer: Answer, given?: Transferable[]) => void} heard  given: the memory of its arrays, used by nothing else */
   constructor(heard) {
     this.heard = heard;
   }
@@ -26,7 +26,8 @@ export class TraceLoop {
     try {
       const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
       const { probabilities } = answer(description, frame, picture, nudge);
-      this.heard({ values, label: /** @type {number} */ (traced.label), answer: probabilities });
+      const given = new Set([...values.values()].map(({ data }) => data.buffer));
+      this.heard({ values, label: /** @type {number} */ (traced.label), answer: probabilities }, [...given]);
     } catch (error) {
       this.heard({ error: wordsOf(error) });
     }

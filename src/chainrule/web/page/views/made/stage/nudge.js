@@ -38,11 +38,11 @@ function opened(making, { tensor, flat, array }, gradient, slope) {
   const words = createElement("output", { class: "made-nudge-words" });
   const tell = () => {
     const now = value + Number(slider.value) * reach;
-    const [at, before] = [loss.at(now), loss.at(value)];
+    const at = loss.at(now);
     drawing.point(now, at);
     words.textContent =
       `${cell} = ${formatNumber(now)}: loss ${formatNumber(at)}` +
-      (now === value ? "" : `, changed by ${formatNumber(at - before)}; the gradient predicts ${formatNumber(slope * (now - value))}`);
+      (now === value ? "" : `, changed by ${formatNumber(at - drawing.start)}; the gradient predicts ${formatNumber(slope * (now - value))}`);
     slider.setAttribute("aria-valuetext", words.textContent);
   };
   slider.addEventListener("input", () => {

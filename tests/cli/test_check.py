@@ -36,7 +36,7 @@ def test_wrong(invoke):
         "dx equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation "
         "(docs/derivations/convolution.md#traps)." in result.stdout
     )
-    assert "on inputs 3×8×5" in result.stdout
+    assert "on inputs of shape 3×8×5" in result.stdout
 
 
 def test_a_skeleton_is_not_written_yet(invoke):
@@ -55,6 +55,33 @@ def test_json(invoke):
         "y": (False, "correlation-convolution-mixed-up"),
         **dict.fromkeys(("dx", "dw", "db"), (True, None)),
     }
+
+
+POOLING = """
+import numpy as np
+
+
+def forward(x):
+    y = np.zeros((*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2))
+    for i, j in np.ndindex(*y.shape[2:]):
+        y[:, :, i, j] = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max(axis=(2, 3))
+    return y
+
+
+def backward(dy, x):
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(*dy.shape):
+        u, v = divmod(int(x[n, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].argmax()), 2)
+        dx[n, c, 2 * i + u, 2 * j + v] += dy[n, c, i, j]
+    return dx
+"""
+
+
+def test_no_warnings_about_complex_steps(invoke, tmp_path):
+    """A right file that writes its output into an array of zeros, which drops imaginary parts."""
+    (tmp_path / "pooling.py").write_text(POOLING, encoding="utf-8")
+    result = invoke("check", tmp_path / "pooling.py", "--against", "MaxPool2D(2)")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):

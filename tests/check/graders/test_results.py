@@ -127,6 +127,28 @@ def test_tables() -> None:
     assert {row["assignment"] for row in tables["nbgrader"]} == {"Homework 3"}
 
 
+OTTER = """\
+file,db,dx,y,total_points_earned,percent_correct,grading_status
+points-per-question,1.5,4,2,7.5,1.0,--
+ada.py,1.5,0,2,3.5,0.4667,Completed
+bela/layer.py,0.0,0,0,0.0,0.0,not judged: an empty folder
+"""
+
+
+def as_table(text: str) -> list[list[object]]:
+    """Return the rows of a table, its numbers as numbers."""
+    number = re.compile(r"\d+(\.\d+)?")
+    return [[float(cell) if number.fullmatch(cell) else cell for cell in row] for row in csv.reader(io.StringIO(text))]
+
+
+def test_the_table_of_otter() -> None:
+    """Give what otter-grader 7.0.0 printed for these grades: `merge_scores_to_df([bela, ada]).to_csv(index=False)`.
+
+    There ada is a GradingResults of three OKTestFiles, and bela GradingResults.without_results(error).
+    """
+    assert as_table(results.results("otter", (BELA, ADA), SCHEME).decode()) == as_table(OTTER)
+
+
 def test_the_columns_of_nbgrader() -> None:
     """Give the columns of nbgrader's CsvExportPlugin in its order; score is raw_score less the penalty."""
     head, *rows = csv.reader(io.StringIO(results.results("nbgrader", (ADA, BELA), SCHEME).decode()))

@@ -298,11 +298,13 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     """Give points by part, the results of one submission, and autograders without a folder to grade."""
     (tmp_path / "points.toml").write_text("[points]\ny = 1\ndx = 5\ndw = 2\ndb = 2\n")
     options = ["--against", LAYER, "--points", "points.toml"]
-    written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv"]
+    written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv", "--csv", "table.csv"]
     result = invoke("grade", EXAMPLES / "carl.py", "--single", *options, *written, "--quiet")
     assert (result.exit_code, progress(result)) == (0, "")
     assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
+        assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
     result = invoke("grade", *options, "--autograder", "a.zip", "--autograder", "a.yml", "--autograder", "a.py")
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))

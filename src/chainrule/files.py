@@ -137,7 +137,10 @@ def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _without_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) else cell
+    """Return a cell with an apostrophe before a formula; marks alone, such as --, are none."""
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) and any(map(str.isalnum, cell)):
+        return f"'{cell}"
+    return cell
 
 
 def read_json(path: Path) -> Any:

@@ -311,6 +311,15 @@ class LastChannel(Plain):
         return np.stack(maps, axis=1) + self.b[:, None, None]
 
 
+@planted(PLAIN, "y", "samples-added-up")
+class AllSamples(Plain):
+    """Forgets the axis of the sum over a window."""
+
+    def forward(self, x):
+        y = super().forward(x) - self.b[:, None, None]
+        return np.zeros_like(y) + y.sum(axis=0) + self.b[:, None, None]
+
+
 class TrueConvolution(Plain):
     """A true convolution in forward and backward."""
 

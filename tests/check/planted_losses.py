@@ -164,6 +164,36 @@ class Summed(CrossEntropy):
         return super().forward(p, t) * len(p)
 
 
+@planted("softmax_cross_entropy", "y", "one-hot-assumed")
+class OfTheLabel(CrossEntropy):
+    def forward(self, p, t):
+        super().forward(p, t)
+        return -np.log(self.y[np.arange(len(p)), t.argmax(axis=1)])
+
+
+@planted("softmax_cross_entropy", "y", "class-division-doubled")
+class MeanOfAll(CrossEntropy):
+    def forward(self, p, t):
+        super().forward(p, t)
+        return -(t * np.log(self.y)).mean()
+
+
+@planted("half_squared_error", "p", "class-division-doubled")
+class DividedByAll(SquaredError):
+    def backward(self):
+        return (self.p - self.t) / self.p.size
+
+
+@planted("softmax_cross_entropy", "y", "softmax-over-batch")
+class OverEverything(CrossEntropy):
+    """Forgets the axis in both sums."""
+
+    def forward(self, p, t):
+        super().forward(p, t)
+        e = np.exp(p - p.max())
+        return -(t * np.log(e / e.sum())).sum(axis=1)
+
+
 @planted("softmax_cross_entropy", "p", "softmax-over-batch")
 class OverTheBatch(CrossEntropy):
     def forward(self, p, t):

@@ -135,6 +135,25 @@ def test_the_terms_of_a_gradient_name_the_weights(seed: int) -> None:
     assert sum(one.value * one.found for one in first.terms) == pytest.approx(first.found, rel=1e-9)
 
 
+def test_the_layers_own_input_is_named_in_its_gradient() -> None:
+    """A learner confuses x with w, in a neuron."""
+
+    def forward(x, w, b):
+        return x @ w.T + b
+
+    def backward(dy, x, w, b):
+        return dy * x, dy.T @ x, dy.sum(axis=0)
+
+    first = first_of((forward, backward), "Dense(1)", 0)
+    n, f = first.index
+    assert [(one.expected_as, one.found_as) for one in first.terms] == [(f"w[0,{f}]", f"x[{n},{f}]")]
+
+
+def test_a_gradient_that_forgets_dy_has_no_factors_of_it() -> None:
+    first = first_of(wrong_dense(dx="np.ones_like(dy) @ self.w"), "Dense(4)", 0)
+    assert [one.found for one in first.terms] == [0] * 4
+
+
 def test_the_terms_of_an_output_are_those_of_x() -> None:
     first = first_of(wrong_dense(y="2 * (x @ self.w.T) + self.b", dx="2 * dy @ self.w"), "Dense(4)", 1)
     n, o = first.index

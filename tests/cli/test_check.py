@@ -36,7 +36,7 @@ def test_wrong(invoke):
         "dx equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation "
         "(docs/derivations/convolution.md#traps)." in result.stdout
     )
-    assert "on inputs 3×8×5" in result.stdout
+    assert "on inputs of shape 3×8×5" in result.stdout
 
 
 def test_a_skeleton_is_not_written_yet(invoke):
@@ -55,6 +55,33 @@ def test_json(invoke):
         "y": (False, "correlation-convolution-mixed-up"),
         **dict.fromkeys(("dx", "dw", "db"), (True, None)),
     }
+
+
+POOLING = """
+import numpy as np
+
+
+def forward(x):
+    y = np.zeros((*x.shape[:2], x.shape[2] // 2, x.shape[3] // 2))
+    for i, j in np.ndindex(*y.shape[2:]):
+        y[:, :, i, j] = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max(axis=(2, 3))
+    return y
+
+
+def backward(dy, x):
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(*dy.shape):
+        u, v = divmod(int(x[n, c, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].argmax()), 2)
+        dx[n, c, 2 * i + u, 2 * j + v] += dy[n, c, i, j]
+    return dx
+"""
+
+
+def test_no_warnings_about_complex_steps(invoke, tmp_path):
+    """A right file that writes its output into an array of zeros, which drops imaginary parts."""
+    (tmp_path / "pooling.py").write_text(POOLING, encoding="utf-8")
+    result = invoke("check", tmp_path / "pooling.py", "--against", "MaxPool2D(2)")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
@@ -271,11 +298,13 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     """Give points by part, the results of one submission, and autograders without a folder to grade."""
     (tmp_path / "points.toml").write_text("[points]\ny = 1\ndx = 5\ndw = 2\ndb = 2\n")
     options = ["--against", LAYER, "--points", "points.toml"]
-    written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv"]
+    written = ["--results", "gradescope", "results.json", "--results", "nbgrader", "grades.csv", "--csv", "table.csv"]
     result = invoke("grade", EXAMPLES / "carl.py", "--single", *options, *written, "--quiet")
     assert (result.exit_code, progress(result)) == (0, "")
     assert json.loads((tmp_path / "results.json").read_text())["score"] == 5
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
+        assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
     result = invoke("grade", *options, "--autograder", "a.zip", "--autograder", "a.yml", "--autograder", "a.py")
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))

@@ -89,4 +89,8 @@ def not_finite(found: Array) -> str | None:
 
 def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:
     """Return the sentence about a result of the wrong shape."""
-    return f"{title} has the shape {text(found.shape) or '()'}, not {text(expected) or '()'}"
+    return f"{title} has the shape {_shape(found.shape)}, not {_shape(expected)}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return text(shape) if len(shape) > 1 else str(shape)

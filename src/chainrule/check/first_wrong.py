@@ -1,8 +1,8 @@
 """The first wrong entry of a result, and the terms of its sum: as they should be, and as they were found.
 
 The explainer knows the terms of the right sum. Those of the found one follow from the learner's code: a gradient is
-linear in dy, so the factor of an entry of dy is the gradient for a dy that is 1 there and 0 elsewhere; the factor of an
-entry of x in an output is how much the output changes with it.
+linear in dy, so the factor of an entry of dy is the gradient for a dy that is 1 there and 0 elsewhere, less that for
+zeros; the factor of an entry of x in an output is how much the output changes with it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,37 +74,52 @@ def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator
     driver = "x" if tensor == "y" else "dy"
     known = _named_entries(tensor, probe.values)
     places = set[tuple[str, Place]]()
+    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if driver == "dy" else 0.0
     for factors in account.terms[:MOST]:
         entry = next((one for one in factors if one.tensor == driver), factors[0])
         others = [one for one in factors if one is not entry]
         expected = float(np.prod([one.value for one in others])) * account.scale[1]
         name = " · ".join([one.label for one in others] + [account.scale[0]] * bool(account.scale[0]))
         places.add((entry.tensor, entry.place))
-        yield _term(probe, tensor, cell, entry, expected, name, known)
+        yield _term(probe, tensor, cell, entry, expected, name, known, base)
     if driver == "dy" and probe.dy.size <= MOST:
         for place in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
             entry = NamedFactor("dy", tuple(map(int, place)), "dy", float(probe.dy[place]))
             if ("dy", entry.place) not in places:
-                term = _term(probe, tensor, cell, entry, 0.0, "", known)
+                term = _term(probe, tensor, cell, entry, 0.0, "", known, base)
                 if abs(term.found) > NEGLIGIBLE:
                     yield term
 
 
 def _term(
-    probe: Probe, tensor: str, cell: Place, entry: NamedFactor, expected: float, name: str, known: Mapping[str, Array]
+    probe: Probe,
+    tensor: str,
+    cell: Place,
+    entry: NamedFactor,
+    expected: float,
+    name: str,
+    known: Mapping[str, Array],
+    base: float,
 ) -> SumTerm:
-    found = _factor(probe, tensor, cell, entry)
+    found = _factor(probe, tensor, cell, entry, base)
     same = abs(found - expected) <= SAME * max(abs(expected), abs(found))
     found_as = name if same else _name_of(found, known)
     return SumTerm(entry.tensor, entry.place, entry.value, expected, found, name, found_as)
 
 
-def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor) -> float:
-    """Return the factor of an entry in the sum that the learner's code computes."""
+def _gradient(probe: Probe, tensor: str, cell: Place, dy: Array) -> float:
+    return float(probe.subject.gradients(probe.values, dy)[tensor][cell])
+
+
+def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor, base: float) -> float:
+    """Return the factor of an entry in the sum that the learner's code computes.
+
+    base  the gradient for a dy of zeros, which is 0 unless the upstream gradient was forgotten
+    """
     if entry.tensor == "dy":
         alone = np.zeros_like(probe.dy)
         alone[entry.place] = 1.0
-        return float(probe.subject.gradients(probe.values, alone)[tensor][cell])
+        return _gradient(probe, tensor, cell, alone) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
         changed = np.array(probe.values[entry.tensor], np.float64)
@@ -114,8 +129,8 @@ def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor) -> float
 
 
 def _named_entries(tensor: str, values: Values) -> dict[str, Array]:
-    """Return the arrays whose entries factors may be: all that are given but the one that is differentiated."""
-    return {name: value for name, value in values.items() if name not in (tensor, "x" if tensor == "y" else "")}
+    """Return the arrays whose entries factors may be: all that are given, but not x itself in an output."""
+    return {name: value for name, value in values.items() if tensor != "y" or name != "x"}
 
 
 def _name_of(found: float, known: Mapping[str, Array]) -> str:

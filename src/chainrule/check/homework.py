@@ -126,9 +126,15 @@ def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | File
     return found or Assignment.of(against, shape)
 
 
-def write_csv(rows: Sequence[Grade], path: Path) -> None:
-    """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula."""
-    write_atomic(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
+def write_csv(rows: Sequence[Grade], path: Path, points: Sequence[tuple[float, float]] = ()) -> None:
+    """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula.
+
+    points  points and maximum of every row, which are two more columns; none by default
+    """
+    table = [[*COLUMNS], *([getattr(row, column) for column in COLUMNS] for row in rows)]
+    if points:
+        table = [[*line, *more] for line, more in zip(table, [("points", "max_points"), *points], strict=True)]
+    write_atomic(path, csv_bytes(table))
 
 
 def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Permissions, hints: int) -> Grade:

@@ -166,7 +166,7 @@ def _written_loss(
     rows = [with_first_wrong(row, found.probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
     if not any(row.is_wrong for row in rows):
         rows += _other_predictions(subject, found, labels, seed)
-    return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions 5×4",))
+    return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions of shape 5×4",))
 
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
@@ -286,4 +286,4 @@ def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
 
 def on_shape(shape: tuple[int, ...]) -> str:
     """Return the note about the shape of an input."""
-    return f"on inputs {text(shape)}"
+    return f"on inputs of shape {text(shape)}"

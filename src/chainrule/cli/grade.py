@@ -190,7 +190,8 @@ def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any])
     from chainrule.files import write_atomic
 
     if given["table"] is not None:
-        homework.write_csv(rows, given["table"])
+        points = [(task.scheme.score(row), task.scheme.total) for row in rows] if given["points"] else ()
+        homework.write_csv(rows, given["table"], points)
     for name, path in given["written"]:
         write_atomic(path, results(name, rows, task.scheme))
 

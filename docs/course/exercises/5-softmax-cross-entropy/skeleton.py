@@ -4,10 +4,10 @@ import numpy as np
 
 
 class SoftmaxCrossEntropy:
-    """The mean over the batch of −log p of the right class, where p is the softmax of the scores."""
+    """The mean over the batch of −Σ t log p, the sum over the classes, where p is the softmax of the scores."""
 
     def forward(self, z, t):
-        """Return the mean loss, one number, for scores z (N, K) and one-hot targets t (N, K)."""
+        """Return the mean loss, one number, for scores z (N, K) and targets t (N, K), whose rows add up to 1."""
         raise NotImplementedError("forward is yours to write")
 
     def backward(self):

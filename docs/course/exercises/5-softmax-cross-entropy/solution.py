@@ -4,7 +4,7 @@ import numpy as np
 
 
 class SoftmaxCrossEntropy:
-    """The mean over the batch of −log p of the right class, where p is the softmax of the scores."""
+    """The mean over the batch of −Σ t log p, the sum over the classes, where p is the softmax of the scores."""
 
     def forward(self, z, t):
         """Return the mean loss."""

@@ -1,5 +1,7 @@
 """Classic mistakes in the forward pass of a convolutional layer."""
 
+import numpy as np
+
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.kernels import bias_of, groups_of, slid_kernel, slide_of, tied_bias, undilated
 from chainrule.check.diagnoses.sliding import SlidingWindow
@@ -49,6 +51,15 @@ def one_channel(t: GroundTruth) -> Candidates:
             image, kernel = t.x[:, c : c + 1], slid_kernel(t)
             yield sliding.correlate(image, kernel[:, c : c + 1], bias_of(t), slide_of(t), 1)
             yield sliding.correlate(image, kernel.sum(axis=1, keepdims=True), bias_of(t), slide_of(t), 1)
+
+
+@add("y", "samples-added-up")
+def all_samples(t: GroundTruth) -> Candidates:
+    """Adds up the samples of the batch: each has an output of its own, so sum over c, u and v only."""
+    alone = sliding.correlate(t.x, slid_kernel(t), None, slide_of(t), groups_of(t))
+    b = bias_of(t)
+    bias = 0 if b is None else b.reshape(-1, 1, 1) if b.ndim == 1 else b
+    yield np.broadcast_to(alone.sum(axis=0, keepdims=True), alone.shape) + bias
 
 
 @add("y", "stride-forgotten")

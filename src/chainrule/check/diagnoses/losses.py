@@ -25,9 +25,26 @@ def summed(t: GroundTruth) -> Candidates:
 def over_batch(t: GroundTruth) -> Candidates:
     """Takes softmax over the batch: sum over the classes of one sample, axis 1."""
     if t.operation == "softmax_cross_entropy":
-        p, targets = softmax(t.values["p"].T).T, t.values["t"]
-        yield (p - targets) / len(p)
-        yield np.asarray(-(targets * np.log(p)).sum() / len(p))
+        z, targets = t.values["p"], t.values["t"]
+        for p in (softmax(z.T).T, softmax(z.reshape(1, -1)).reshape(z.shape)):
+            yield (p - targets) / len(p)
+            yield np.asarray(-(targets * np.log(p)).sum() / len(p))
+
+
+@add("y", "one-hot-assumed")
+def of_one_class(t: GroundTruth) -> Candidates:
+    """Is right for one-hot targets only: the targets here add up to 1, so sum −t · log p over all classes."""
+    if t.operation in ("softmax_cross_entropy", "categorical_cross_entropy"):
+        p = softmax(t.values["p"]) if t.operation == "softmax_cross_entropy" else t.values["p"]
+        yield np.asarray(-np.log(np.take_along_axis(p, t.values["t"].argmax(axis=1)[:, None], axis=1)).mean())
+
+
+@add("p y", "class-division-doubled")
+def averaged_over_classes(t: GroundTruth) -> Candidates:
+    """Has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only."""
+    if t.operation in ("softmax_cross_entropy", "categorical_cross_entropy", "half_squared_error"):
+        yield t.y / t.values["p"].shape[1]
+        yield t.gradients["p"] / t.values["p"].shape[1]
 
 
 @add("p", "class-division-missing")

@@ -1,7 +1,7 @@
 """The grades of a class as CSV files of other graders.
 
-Sources  Otter: github.com/ucbds-infra/otter-grader, otter/grade/utils.py, `merge_scores_to_df`, and pull requests 810
-         and 812: the columns of final_grades.csv, the points of each question in its first row
+Sources  Otter: otter-grader 7.0.0, otter/grade/utils.py, `merge_scores_to_df`: the columns of final_grades.csv, and the
+         points of each question in its first row
          nbgrader: github.com/jupyter/nbgrader, nbgrader/plugins/export.py, `CsvExportPlugin`
 """
 
@@ -22,13 +22,13 @@ NBGRADER = (
 def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the content of the final_grades.csv that `otter grade` writes."""
     parts = sorted(scheme.points)
-    head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status", "path"]
-    table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "", ""]]
+    head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status"]
+    table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "--"]]
     for row in sorted(rows, key=lambda row: row.submission):
         scores, score = scheme.scores(row), scheme.score(row)
         status = "Completed" if row.judged else row.remark
         earned = [scores[part] for part in parts]
-        table.append([row.submission, *earned, score, round(score / scheme.total, 4), status, row.submission])
+        table.append([row.submission, *earned, score, round(score / scheme.total, 4), status])
     return csv_bytes([head, *table])
 
 

@@ -18,6 +18,7 @@ look                                      → None: only to get the wanted names
 
 import os
 import struct
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -49,6 +50,7 @@ class _Codes(list[Any]):
 def serve(reads: int, writes: int) -> None:
     """Answer until the host closes its end."""
     codes = _Codes()
+    warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # complex steps are the checker's, not the learner's
     while head := _read(reads, 8):
         _write(writes, _answer(codes, decode(_read(reads, struct.unpack("<Q", head)[0]))))
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from chainrule.check.hinge import MulticlassHinge
-from chainrule.check.subjects import LossSubject, Values
+from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.student.interface import LossCode
 
 
-class SubmittedLoss:
+class SubmittedLoss(Subject):
     """A learner's loss of predictions p (N, K) and targets t (N, K).
 
     code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
@@ -16,11 +15,9 @@ class SubmittedLoss:
     """
 
     tests = ("p",)
-    analytic = False
 
-    def __init__(self, code: LossCode, name: str, meant: LossSubject | MulticlassHinge) -> None:
+    def __init__(self, code: LossCode, name: str, meant: Subject) -> None:
         self.name, self._code, self.meant = name, code, meant
-        self.values: dict[str, Array] = {}
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
@@ -28,10 +25,6 @@ class SubmittedLoss:
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
         return np.asarray(result.arrays["y"].mean())
-
-    def output(self, values: Values) -> Array:
-        """Return the mean loss."""
-        return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the claimed gradient of the mean loss, times dy."""

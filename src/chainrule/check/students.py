@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.check import probes
 from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
 from chainrule.check.parameters import influential
-from chainrule.check.subjects import LayerSubject, Values
+from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import ShapeError, StudentError
 from chainrule.shapes import text
@@ -20,14 +20,13 @@ NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
 SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given
 
 
-class SubmittedLayer:
+class SubmittedLayer(Subject):
     """A learner's layer on inputs of a shape; its tensors have the names used in this library.
 
     names     this library's name of a parameter → the learner's
     layouts   of x, y and the parameters where they are not this library's; values are always in the learner's layout
     """
 
-    analytic = False
     strided = False  # whether the code is given arrays that are not contiguous in memory
 
     def __init__(
@@ -39,7 +38,6 @@ class SubmittedLayer:
     ) -> None:
         self.layouts = dict(layouts or {})
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
-        self.values: dict[str, Array] = {}
         self.tests = ("x", *names)
         self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
 
@@ -56,10 +54,6 @@ class SubmittedLayer:
         y = self.student.forward(values["x"], strided=self.strided)
         self.changed = self._changed(values)
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
-
-    def output(self, values: Values) -> Array:
-        """Return the output of the learner's forward for these values."""
-        return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""

@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.report import Diagnosis
-from chainrule.check.subjects import LayerSubject, LossSubject, Values
+from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.engines import Array
 
 
@@ -106,7 +105,7 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
 
 
-def of_loss(right: LossSubject | MulticlassHinge, values: Values, dy: Array) -> GroundTruth:
+def of_loss(right: Subject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a loss, by the reference."""
     return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 

@@ -14,8 +14,7 @@ from chainrule.check.diagnoses.remedies import overflow
 from chainrule.check.judging import ROUNDED
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
-from chainrule.check.student_losses import SubmittedLoss
-from chainrule.check.students import SubmittedLayer
+from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError

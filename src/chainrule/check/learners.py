@@ -19,8 +19,7 @@ from chainrule.check.layouts import ArrayLayout
 from chainrule.check.promises import broken_promise, promised_layer
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
 from chainrule.check.rows import Probe, output_row
-from chainrule.check.student_losses import SubmittedLoss
-from chainrule.check.students import SubmittedLayer
+from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.check.unchecked import complete
 from chainrule.errors import ShapeError, StudentError, UnwrittenError

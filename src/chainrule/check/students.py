@@ -1,4 +1,4 @@
-"""A learner's layer as a subject: its parameters are found and set to random values, its results taken as they are."""
+"""A learner's layer or loss as a subject; a layer's parameters are found and set to random values."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from chainrule.engines import Array
 from chainrule.errors import ShapeError, StudentError
 from chainrule.shapes import text
 from chainrule.student import Student
+from chainrule.student.interface import LossCode
 from chainrule.student.recognition import FAMILIES, arrays_named
 
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
@@ -86,6 +87,49 @@ class SubmittedLayer(Subject):
         held = ((ours, self.student.copy_of(theirs)) for ours, theirs in self.names.items())
         own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
         return tuple(dict.fromkeys([*self.student.changed, *own]))
+
+
+class SubmittedLoss(Subject):
+    """A learner's loss of predictions p (N, K) and targets t (N, K).
+
+    code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
+    meant    the intended loss
+    """
+
+    tests = ("p",)
+
+    def __init__(self, code: LossCode, name: str, meant: Subject) -> None:
+        self.name, self._code, self.meant = name, code, meant
+        self.changed: tuple[str, ...] = ()
+
+    def forward(self, values: Values) -> Array:
+        """Return the mean loss."""
+        result = self._code.forward(values["p"], values["t"])
+        self.changed = result.changed
+        return np.asarray(result.arrays["y"].mean())
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the claimed gradient of the mean loss, times dy."""
+        self.forward(values)
+        before = self.changed
+        found = self.pulled_back(values, dy)
+        self.changed = (*before, *self.changed)
+        return found
+
+    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the claimed gradient after a forward of these values, times dy."""
+        result = self._code.backward(values["p"], values["t"])
+        self.changed = result.changed
+        return {"p": dy * result.arrays["dp"]}
+
+    @property
+    def independent(self) -> bool:
+        """Whether another loss of the same code shares nothing with it."""
+        return self._code.independent
+
+    def another(self) -> "SubmittedLoss":
+        """Return another loss of the same code."""
+        return SubmittedLoss(self._code.another(), self.name, self.meant)
 
 
 def matched_to(

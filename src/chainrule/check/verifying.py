@@ -20,7 +20,6 @@ from chainrule.check.forms import constructor_values
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
 from chainrule.check.report import Report, Row
-from chainrule.check.student_losses import SubmittedLoss
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.engines import Array
 from chainrule.layers import Layer
@@ -120,7 +119,7 @@ def _random_variants(
     for number in range(ROUNDS):
         drawn = seed + 1000 + number
         if isinstance(task.meant, LossSubject):
-            loss = SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
+            loss = students.SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
             yield loss, [LossJudge(task.meant)], probes.predictions(task.meant.name, drawn)
         else:
             subject = students.matched_to(cast("Student", code), task.meant)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check.diagnoses import sliding
-from chainrule.check.diagnoses.kernels import exchanged_axes, flipped, slid_kernel, slide_of, turned
+from chainrule.check.diagnoses.kernels import dilated, exchanged_axes, flipped, slid_kernel, slide_of, turned
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines import Array
 from chainrule.engines.numpy.convolution import cross_correlate_dx
@@ -110,7 +110,7 @@ CATALOGUE = catalogue(
      "is cropped at the start only: crop the padding after x too, so start at row p_top and column p_left",
      lambda t: [_frame(t)[:, :, -t.x.shape[2] :, -t.x.shape[3] :]]),
     ("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: [] if tuple(slide_of(t).dilation) == (1, 1) else [_dx(t, dilation=(1, 1))]),
+     lambda t: [_dx(t, dilation=(1, 1))] if dilated(t) else []),
     ("x", "channels-transposed",
      "swaps filters and channels of the kernel by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
      _reshaped_channels),

@@ -1,21 +1,20 @@
 """Classic mistakes in the kernel gradient of a convolutional layer."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from chainrule.check.diagnoses import sliding
-from chainrule.check.diagnoses.kernels import exchanged_axes, flipped, slide_of, turned, undilated
-from chainrule.check.diagnoses.sliding import SlidingWindow
+from chainrule.check.diagnoses.kernels import dilated, exchanged_axes, flipped, slide_of, turned
 from chainrule.check.diagnoses.truth import GroundTruth, catalogue
 from chainrule.engines import Array
+from chainrule.engines.numpy.convolution import cross_correlate_dw
 
 
-def _dw(t: GroundTruth, slide: SlidingWindow, frame: Array | None = None, dy: Array | None = None) -> Array:
-    padded = slide_of(t).pad(t.x) if frame is None else frame
-    dw = sliding.gather(padded, t.dy if dy is None else dy, slide, t.attributes["groups"])
-    return turned(dw) if flipped(t) else dw
+def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **changes: Any) -> Array:
+    """Return dw for another x or dy, or for other options."""
+    options: dict[str, Any] = {**t.attributes, "kernel": slide_of(t).window, **changes}
+    return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
 
 
 def _padded_at_end(t: GroundTruth) -> Array:
@@ -48,15 +47,15 @@ CATALOGUE = catalogue(
      "is not rotated: forward is a true convolution, so rotate the correlation of x and dy by 180°",
      lambda t: [turned(t.gradients["w"])] if flipped(t) else []),
     ("w", "stride-forgotten", "reads x with stride 1: window (i, j) starts at row s·i and column s·j",
-     lambda t: [_dw(t, replace(slide_of(t), stride=(1, 1)))]),
+     lambda t: [_dw(t, stride=(1, 1))]),
     ("w", "padding-ignored", "reads x without its padding: pad x with zeros as in forward",
-     lambda t: [_dw(t, slide_of(t), _padded_at_end(t))]),
+     lambda t: [_dw(t, _padded_at_end(t), padding=((0, 0), (0, 0)))]),
     ("w", "dilation-ignored", "reads x with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: (_dw(t, slide) for slide in undilated(t))),
+     lambda t: [_dw(t, dilation=(1, 1))] if dilated(t) else []),
     ("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)",
      exchanged_channels),
     ("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]",
      lambda t: [t.gradients["w"].swapaxes(2, 3), *exchanged_axes(t.gradients["w"])]),
     ("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)",
-     lambda t: (_dw(t, slide_of(t), dy=dy) for dy in _at_one_position(t))),
+     lambda t: (_dw(t, dy=dy) for dy in _at_one_position(t))),
 )  # fmt: skip

@@ -1,19 +1,17 @@
 """Classic mistakes in the forward pass of a convolutional layer."""
 
-from dataclasses import replace
+from typing import Any
 
-from chainrule.check.diagnoses.kernels import flipped, slid_kernel, slide_of, turned, undilated
-from chainrule.check.diagnoses.sliding import SlidingWindow
+from chainrule.check.diagnoses.kernels import dilated, flipped, slide_of, turned
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines import Array
 from chainrule.engines.numpy.convolution import cross_correlate
 
 
-def _moved(t: GroundTruth, slide: SlidingWindow) -> Array:
+def _moved(t: GroundTruth, **changes: Any) -> Array:
     """Return the output for another geometry; an untied bias, which does not fit it, is left out."""
     b = t.values.get("b")
-    tied = None if b is None or b.ndim > 1 else b
-    return cross_correlate(t.x, slid_kernel(t), tied, groups=t.attributes["groups"], **slide.options)
+    return cross_correlate(t.x, t.values["w"], None if b is None or b.ndim > 1 else b, **{**t.attributes, **changes})
 
 
 def _turned(t: GroundTruth) -> Array:
@@ -36,7 +34,7 @@ def _one_channel(t: GroundTruth) -> Candidates:
 
 def _exchanged_padding(t: GroundTruth) -> Candidates:
     (top, bottom), (left, right) = slide_of(t).padding
-    yield _moved(t, replace(slide_of(t), padding=((bottom, top), (right, left))))
+    yield _moved(t, padding=((bottom, top), (right, left)))
 
 
 CATALOGUE = catalogue(
@@ -52,11 +50,11 @@ CATALOGUE = catalogue(
     ("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads",
      _one_channel),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
-     lambda t: [_moved(t, replace(slide_of(t), stride=(1, 1)))] if slide_of(t).stride != (1, 1) else []),
+     lambda t: [_moved(t, stride=(1, 1))] if slide_of(t).stride != (1, 1) else []),
     ("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
-     lambda t: (_moved(t, slide) for slide in undilated(t))),
+     lambda t: [_moved(t, dilation=(1, 1))] if dilated(t) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
-     lambda t: [_moved(t, replace(slide_of(t), padding=((0, 0), (0, 0))))]),
+     lambda t: [_moved(t, padding=((0, 0), (0, 0)))]),
     ("y", "padding-at-wrong-end",
      "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
      _exchanged_padding),

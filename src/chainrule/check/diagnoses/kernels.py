@@ -1,7 +1,6 @@
 """Quantities of a convolutional layer from which its classic mistakes are built."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,10 +29,9 @@ def slid_kernel(t: GroundTruth) -> Array:
     return turned(t.values["w"]) if flipped(t) else t.values["w"]
 
 
-def undilated(t: GroundTruth) -> Iterator[SlidingWindow]:
-    """Yield the geometry with dilation 1, if the layer has another."""
-    if tuple(t.attributes.get("dilation", (1, 1))) != (1, 1):
-        yield replace(slide_of(t), dilation=(1, 1))
+def dilated(t: GroundTruth) -> bool:
+    """Return whether the layer has a dilation other than 1."""
+    return tuple(slide_of(t).dilation) != (1, 1)
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:

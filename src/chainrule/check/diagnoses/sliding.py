@@ -28,11 +28,6 @@ class SlidingWindow:
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The options of an operation with this geometry."""
-        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
-
-    @property
     def frame(self) -> Pair:
         """H and W of the padded image."""
         (top, bottom), (left, right) = self.padding
@@ -44,10 +39,6 @@ class SlidingWindow:
         axes = zip(self.size, self.window, self.stride, self.padding, self.dilation, strict=True)
         sizes = [output_size(*axis) for axis in axes]
         return (sizes[0], sizes[1])
-
-    def pad(self, x: Array) -> Array:
-        """Return x padded with zeros."""
-        return np.pad(x, ((0, 0), (0, 0), *self.padding))
 
     def crop(self, frame: Array) -> Array:
         """Return a padded image without its padding."""
@@ -96,15 +87,3 @@ def scatter(given: Array, slide: SlidingWindow, how: str = "add") -> Array:
         part = frame[:, :, rows, columns]
         part[...] = given[:, :, u, v] if how == "tap" else part + given[:, :, u, v]
     return frame
-
-
-def gather(padded: Array, dy: Array, slide: SlidingWindow, groups: int) -> Array:
-    """dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · padded[n,c, s·i + d·u, s·j + d·v]."""
-    N, C_out, *outputs = dy.shape
-    C = padded.shape[1]
-    upper = dy.reshape(N, groups, C_out // groups, *outputs)
-    dw = np.zeros((C_out, C // groups, *slide.window))
-    for (u, v), (rows, columns) in slide.taps((outputs[0], outputs[1])):
-        cells = padded[:, :, rows, columns].reshape(N, groups, C // groups, *outputs)
-        dw[:, :, u, v] = np.einsum("ngoij,ngcij->goc", upper, cells).reshape(C_out, -1)
-    return dw

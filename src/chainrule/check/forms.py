@@ -3,7 +3,7 @@
 A row names the functions or classes, the layer or loss that they compute, and the values of their options.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -255,7 +255,11 @@ class ClassForm:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
         if isinstance(self.against, str):
             return None
-        taken = {name: value for name, value in self.options.items() if set(ARGUMENTS[name]) & set(_lower(arguments))}
+        taken = {
+            name: value
+            for name, value in self.options.items()
+            if {*ARGUMENTS[name]} & {word.lower() for word in arguments}
+        }
         return self.against(**self.base, **taken)
 
 
@@ -322,15 +326,9 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
     A pair of equal numbers is given as one number, as most classes expect.
     """
-    return {name: value for ours, value in _facts(layer, shape) for name in ARGUMENTS[ours] if value is not None}
-
-
-def _facts(layer: Layer, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    yield "inputs", shape[-1]
-    yield "channels", shape[0]
-    for name in ARGUMENTS:
-        if name not in ("inputs", "channels") and hasattr(layer, name):
-            yield name, _one(getattr(layer, name))
+    sizes = {"inputs": shape[-1], "channels": shape[0]}
+    own = {ours: _one(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
+    return {name: value for ours, value in {**sizes, **own}.items() for name in ARGUMENTS[ours] if value is not None}
 
 
 def _one(value: Any) -> Any:
@@ -341,7 +339,3 @@ def _one(value: Any) -> Any:
             return parts
         value = parts[0]
     return None if isinstance(value, str) else value
-
-
-def _lower(names: Sequence[str]) -> list[str]:
-    return [name.lower() for name in names]

@@ -131,8 +131,7 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     probe = prepare(subject, values, seed, judge)
     found = examine(probe, earlier=other)
     others, alone = _batches(subject, found, task.larger, seed)
-    rows = with_diagnoses([found, *others])
-    rows = [with_first_wrong(row, probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
+    rows = _explained(with_diagnoses([found, *others]), found)
     if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
@@ -142,10 +141,12 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
-def _first_wrong(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a row is that of the first wrong result on the first probe."""
-    wrong = next((one for one in rows if one.is_wrong), None)
-    return wrong is not None and (row.tensor, row.method) == (wrong.tensor, wrong.method)
+def _explained(rows: Sequence[Row], found: Examination) -> list[Row]:
+    """Return rows, that of the first wrong result on the first probe with its first wrong entry."""
+    wrong = [(row.tensor, row.method) for row in found.rows if row.is_wrong][:1]
+    return [
+        with_first_wrong(row, found.probe, found.claimed) if (row.tensor, row.method) in wrong else row for row in rows
+    ]
 
 
 def check_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
@@ -165,8 +166,7 @@ def _written_loss(source: Any, meant: Subject, seed: int, name: str | None, labe
     values, other = (probes.predictions(meant.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
     found = examine(prepare(subject, values, seed, LossJudge(meant)), earlier=other)
-    rows = with_diagnoses([found])
-    rows = [with_first_wrong(row, found.probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
+    rows = _explained(with_diagnoses([found]), found)
     if not any(row.is_wrong for row in rows):
         rows += _other_predictions(subject, found, labels, seed)
     return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions 5×4",))

@@ -336,10 +336,8 @@ def _cells(row: Row) -> dict[str, str]:
 
 def _console_cells(row: Row) -> dict[str, str]:
     colour = "green" if row.ok else "bold red" if row.checked else "bold yellow"
-    return {
-        name: f"[{colour}]{cell}[/{colour}]" if name == "verdict" else escape(cell)
-        for name, cell in _cells(row).items()
-    }
+    cells = {title: escape(cell) for title, cell in _cells(row).items()}
+    return {**cells, "verdict": f"[{colour}]{row.verdict}[/{colour}]"}
 
 
 def _html_row(row: Row) -> Sequence[str | None]:

@@ -7,6 +7,7 @@ own code: the output and the gradients.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -79,6 +80,8 @@ class PlanSubject(Subject):
         self.dtype = np.dtype(dtype)
         learnt = [tensor for tensor in tensors if tensor.kind == "parameter"]
         self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in learnt}
+        ends = accumulate(map(math.prod, self.parameters.values()), initial=0)
+        self._layout = dict(zip(self.parameters, pairwise(ends), strict=True))
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
@@ -102,10 +105,7 @@ class PlanSubject(Subject):
 
     def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
         """Return an interpreter of the plan over these values, not yet run."""
-        layout, end = dict[str, tuple[int, int]](), 0
-        for name, shape in self.parameters.items():
-            layout[f"{self._prefix}{name}"] = (end, end + math.prod(shape))
-            end += math.prod(shape)
+        layout = {f"{self._prefix}{name}": place for name, place in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
         return Interpreter(engine, self.plan, layout, buffers)
@@ -136,12 +136,9 @@ class PlanSubject(Subject):
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         walk = self._walk(self.engine if engine is None else engines.find(engine), given)
         walk.forward(given["x"])
-        flat, end = walk.pull_back(dy.astype(self.dtype)), 0
-        found = {"x": walk.read(self.plan.input.gradient())}
-        for name, shape in self.parameters.items():
-            found[name] = flat[end : end + math.prod(shape)].reshape(shape)
-            end += math.prod(shape)
-        return found
+        flat = walk.pull_back(dy.astype(self.dtype))
+        own = {name: flat[slice(*place)].reshape(self.parameters[name]) for name, place in self._layout.items()}
+        return {"x": walk.read(self.plan.input.gradient()), **own}
 
 
 class LayerSubject(PlanSubject):
@@ -219,12 +216,10 @@ class ModelSubject(Subject):
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
         self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
-        trained = [name for name, (first, last) in network.layout.items() if self._trained(name) and last > first]
-        self.values = {name: network.weights[name].astype(np.float64) for name in trained}
+        held = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
+        trained = {name: value for name, value in held.items() if np.shares_memory(value, network.parameters)}
+        self.values = {name: value.astype(np.float64) for name, value in trained.items()}
         self.tests = tuple(self.values)
-
-    def _trained(self, name: str) -> bool:
-        return np.shares_memory(self._network.weights[name], self._network.parameters)
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""

@@ -16,6 +16,7 @@ import numpy as np
 from chainrule import losses
 from chainrule.check import comparing, expressions, probes, students
 from chainrule.check.entries import DEFINITIONS
+from chainrule.check.file_assignments import UNKNOWN_OUTPUT
 from chainrule.check.forms import constructor_values
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
@@ -104,8 +105,7 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
             if right:
                 wrong |= _compare(subject, right[0], values, dy, tolerances)
             elif not known:
-                says = "gradients count only if the output is right, or wrong by a known mistake."
-                wrong |= {part: says for part in task.parts if part != "y"}
+                wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
     return wrong
 
 
@@ -131,11 +131,10 @@ def _random_variants(
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
     found, right = subject.gradients(values, dy), judge.gradients(values, dy)
-    titles = {name: f"d{name}" for name in subject.tests}
     return {
-        title: f"{title} is not the right gradient for other values, although it agrees with forward."
-        for name, title in titles.items()
-        if name not in found or not _same(found[name], right[name], tolerances.get(title, LEAST))
+        f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
+        for name in subject.tests
+        if name not in found or not _same(found[name], right[name], tolerances.get(f"d{name}", LEAST))
     }
 
 

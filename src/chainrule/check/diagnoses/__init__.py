@@ -80,30 +80,14 @@ def diagnose(
     single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(one.diagnosis for one in single)
-    return (
-        *_pairs(tensor, cases, mistakes, tolerance, general.SIGN),
-        *_pairs(tensor, cases, mistakes, tolerance, general.BATCH),
-    )
-
-
-def _pairs(
-    tensor: str,
-    cases: Sequence[tuple[GroundTruth, Array]],
-    mistakes: Sequence[Mistake],
-    tolerance: float,
-    second: Diagnosis,
-) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results together with a wrong sign, or with a division by the batch size."""
-    mended = [(truth, -found if second is general.SIGN else found * len(truth.x)) for truth, found in cases]
-    return tuple(
-        Diagnosis(
-            f"{one.diagnosis.name}+{second.name}",
-            f"{second.says}; in addition, it {one.diagnosis.says}",
-            one.diagnosis.page,
-        )
-        for one in mistakes
-        if one.diagnosis not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended)
-    )
+    found: list[Diagnosis] = []
+    for second in (general.SIGN, general.BATCH):
+        mended = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
+        for told in (one.diagnosis for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in mended)):
+            if told not in general.ALONE:
+                says = f"{second.says}; in addition, it {told.says}"
+                found.append(Diagnosis(f"{told.name}+{second.name}", says, told.page))
+    return tuple(found)
 
 
 def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:

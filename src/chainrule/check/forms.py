@@ -255,11 +255,8 @@ class ClassForm:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
         if isinstance(self.against, str):
             return None
-        taken = {
-            name: value
-            for name, value in self.options.items()
-            if {*ARGUMENTS[name]} & {word.lower() for word in arguments}
-        }
+        words = {word.lower() for word in arguments}
+        taken = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
         return self.against(**self.base, **taken)
 
 

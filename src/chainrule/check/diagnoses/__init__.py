@@ -83,8 +83,9 @@ def diagnose(
     found: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
         mended = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
-        for told in (one.diagnosis for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in mended)):
-            if told not in general.ALONE:
+        for one in mistakes:
+            told = one.diagnosis
+            if told not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended):
                 says = f"{second.says}; in addition, it {told.says}"
                 found.append(Diagnosis(f"{told.name}+{second.name}", says, told.page))
     return tuple(found)

@@ -79,7 +79,7 @@ def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str)
 
 def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
     planted = {name for *_, name in (*PLANTED, *MISTAKES)}
-    written = {one.diagnosis.name for catalogues in CATALOGUES.values() for c in catalogues for one in c.mistakes}
+    written = {one.diagnosis.name for mistakes in CATALOGUES.values() for one in mistakes}
     written |= {one.diagnosis.name for one in general.mistakes("w")}
     assert sorted(written - planted) == []
 

@@ -5,11 +5,11 @@ import pytest
 
 import chainrule as cr
 from chainrule.check import configurations, probes
-from chainrule.check.diagnoses.separation import inseparable
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 from chainrule.losses import NAMES
+from experiments.separations import inseparable
 
 # for a window with a side of 2, a division by the other side is exactly twice the right answer, whatever the input
 DOUBLED = [("x", "average-divided-by-side", "gradient-doubled")]

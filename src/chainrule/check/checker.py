@@ -16,7 +16,7 @@ from chainrule.check.extra_checks import STALE
 from chainrule.check.judging import EXACT, Case, Judge, explain
 from chainrule.check.methods import LIMIT
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import SHARP, Probe, elsewhere, function_of, gradient_row, numbers_of, output_row, row_beside
+from chainrule.check.rows import SHARP, Probe, function_of, gradient_row, numbers_of, output_row, row_beside
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
@@ -77,17 +77,17 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
     return Examination(probe, claimed, tuple(rows), earlier)
 
 
-def quick_check(probe: Probe, tolerances: Mapping[str, float]) -> Examination:
+def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
     """Compare a second probe with the reference alone; gradients are left out where the output is wrong.
 
     tolerances   by tensor, y included, as the first probe found them from the code's rounding
+    complete     whether there is a backward
     """
     if probe.judge is None:
         return Examination(probe, {})
-    output = output_row(replace(probe, tolerance=tolerances["y"]), 0.0)
-    output = replace(output, method=elsewhere(probe))
-    claimed = probe.subject.gradients(probe.values, probe.dy)
-    if not output.ok:
+    output = row_beside(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
+    claimed = probe.subject.gradients(probe.values, probe.dy) if complete else {}
+    if not output.ok or not complete:
         return Examination(probe, claimed, (output,))
     right = probe.judge.gradients(probe.values, probe.dy)
     rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]

@@ -69,6 +69,14 @@ def _choice(generator: Generator, *choices: Any) -> Any:
     return choices[int(generator.integers(len(choices)))]
 
 
+def _boolean(generator: Generator) -> bool:
+    return bool(generator.integers(2))
+
+
+def _epsilon(generator: Generator) -> float:
+    return _choice(generator, 1e-5, 1e-3, 0.1)
+
+
 def _integer(generator: Generator, low: int, high: int) -> int:
     return int(generator.integers(low, high + 1))
 
@@ -106,7 +114,7 @@ def _image_shape(generator: Generator, axes: int, groups: int = 1) -> tuple[int,
 def _convolution_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
     def drawn(generator: Generator) -> Drawn:
         options = _convolution(generator, axes)
-        layer = kind(**options, convolution=bool(generator.integers(2)))
+        layer = kind(**options, convolution=_boolean(generator))
         return layer, _image_shape(generator, axes, options["groups"])
 
     return drawn
@@ -123,8 +131,8 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
     def drawn(generator: Generator) -> Drawn:
         window = _per_axis(generator, axes, 1, 4)
         stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
-        options = {"count_padding": bool(generator.integers(2))} if "Average" in kind.__name__ else {}
-        options["ceil_mode"] = bool(generator.integers(2))
+        options = {"count_padding": _boolean(generator)} if "Average" in kind.__name__ else {}
+        options["ceil_mode"] = _boolean(generator)
         return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
 
     return drawn
@@ -152,17 +160,6 @@ def any_shape(generator: Generator) -> tuple[int, ...]:
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
-def _drawer(
-    kind: Any, shape: Callable[[Generator], tuple[int, ...]], /, **options: Callable[[Generator], Any]
-) -> Callable[[Generator], Drawn]:
-    """Return a drawer of a layer with random options, on inputs of a random shape."""
-
-    def drawn(generator: Generator) -> Drawn:
-        return kind(**{name: option(generator) for name, option in options.items()}), shape(generator)
-
-    return drawn
-
-
 def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], Drawn]:
     return lambda generator: (_choice(generator, *layers), any_shape(generator))
 
@@ -182,17 +179,9 @@ def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-1], _integer(generator, 4, 9))
 
 
-def _layer_norm(generator: Generator) -> Drawn:
-    return cr.LayerNorm(_choice(generator, 1e-5, 1e-3, 0.1)), _long_rows(generator, any_shape(generator))
-
-
-def _instance_norm(generator: Generator) -> Drawn:
-    return cr.InstanceNorm2D(_choice(generator, 1e-5, 1e-3, 0.1)), _long_rows(generator, _image_shape(generator, 2))
-
-
 def _group_norm(generator: Generator) -> Drawn:
     groups = _integer(generator, 1, 3)
-    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _long_rows(generator, any_shape(generator))
+    epsilon, (channels, *size) = _epsilon(generator), _long_rows(generator, any_shape(generator))
     return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
 
 
@@ -200,10 +189,6 @@ def _response_norm(generator: Generator) -> Drawn:
     options = {"alpha": _choice(generator, 1e-4, 0.1, 1.0), "beta": _choice(generator, 0.75, 0.5, 1.5)}
     layer = cr.LocalResponseNorm(_choice(generator, 1, 3, 5), **options, k=_choice(generator, 1.0, 2.0))
     return layer, (_integer(generator, 1, 7), *_image_shape(generator, _choice(generator, 0, 1)))
-
-
-def _boolean(generator: Generator) -> bool:
-    return bool(generator.integers(2))
 
 
 DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
@@ -216,33 +201,30 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "AveragePool1D": _pooling_drawer(cr.AveragePool1D, 1),
     "SumPool2D": _pooling_drawer(cr.SumPool2D, 2),
     "SumPool1D": _pooling_drawer(cr.SumPool1D, 1),
-    "GlobalAveragePool2D": _drawer(cr.GlobalAveragePool2D, lambda g: _image_shape(g, 2)),
-    "GlobalAveragePool1D": _drawer(cr.GlobalAveragePool1D, lambda g: _image_shape(g, 1)),
-    "GlobalMaxPool2D": _drawer(cr.GlobalMaxPool2D, lambda g: _image_shape(g, 2)),
-    "GlobalMaxPool1D": _drawer(cr.GlobalMaxPool1D, lambda g: _image_shape(g, 1)),
-    "AdaptiveAveragePool2D": lambda generator: (
-        cr.AdaptiveAveragePool2D(_per_axis(generator, 2, 1, 5)),
-        _image_shape(generator, 2),
-    ),
-    "UpSample2D": lambda generator: (
-        cr.UpSample2D(_per_axis(generator, 2, 1, 3), _choice(generator, "nearest", "bilinear")),
-        _image_shape(generator, 2),
+    "GlobalAveragePool2D": lambda g: (cr.GlobalAveragePool2D(), _image_shape(g, 2)),
+    "GlobalAveragePool1D": lambda g: (cr.GlobalAveragePool1D(), _image_shape(g, 1)),
+    "GlobalMaxPool2D": lambda g: (cr.GlobalMaxPool2D(), _image_shape(g, 2)),
+    "GlobalMaxPool1D": lambda g: (cr.GlobalMaxPool1D(), _image_shape(g, 1)),
+    "AdaptiveAveragePool2D": lambda g: (cr.AdaptiveAveragePool2D(_per_axis(g, 2, 1, 5)), _image_shape(g, 2)),
+    "UpSample2D": lambda g: (
+        cr.UpSample2D(_per_axis(g, 2, 1, 3), _choice(g, "nearest", "bilinear")),
+        _image_shape(g, 2),
     ),
     "Pad2D": _ends_drawer(cr.Pad2D, 3),
     "Crop2D": _ends_drawer(cr.Crop2D, 2),
-    "Dense": _drawer(cr.Dense, lambda g: (_integer(g, 1, 9),), features=lambda g: _integer(g, 1, 7), bias=_boolean),
-    "BatchNorm2D": _drawer(cr.BatchNorm2D, any_shape, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
-    "BatchNorm1D": _drawer(cr.BatchNorm1D, any_shape, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), _boolean(g)), (_integer(g, 1, 9),)),
+    "BatchNorm2D": lambda g: (cr.BatchNorm2D(epsilon=_epsilon(g)), any_shape(g)),
+    "BatchNorm1D": lambda g: (cr.BatchNorm1D(epsilon=_epsilon(g)), any_shape(g)),
     "GroupNorm": _group_norm,
-    "InstanceNorm2D": _instance_norm,
-    "LayerNorm": _layer_norm,
-    "Dropout": _drawer(cr.Dropout, any_shape, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
-    "Flatten": _drawer(cr.Flatten, any_shape),
-    "PReLU": _drawer(cr.PReLU, any_shape),
+    "InstanceNorm2D": lambda g: (cr.InstanceNorm2D(_epsilon(g)), _long_rows(g, _image_shape(g, 2))),
+    "LayerNorm": lambda g: (cr.LayerNorm(_epsilon(g)), _long_rows(g, any_shape(g))),
+    "Dropout": lambda g: (cr.Dropout(_choice(g, 0.0, 0.2, 0.5, 0.9)), any_shape(g)),
+    "Flatten": lambda g: (cr.Flatten(), any_shape(g)),
+    "PReLU": lambda g: (cr.PReLU(), any_shape(g)),
     "LocalResponseNorm": _response_norm,
     "Reshape": _reshape,
     "Permute": _permute,
     "Slice": _slice,
-    "Softmax": _drawer(cr.Softmax, any_shape),
+    "Softmax": lambda g: (cr.Softmax(), any_shape(g)),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

@@ -114,8 +114,8 @@ def check_everything(engine: str | None, seed: int) -> Report:
 
 
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
-    subject.values = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed)
-    probe = prepare(subject, subject.values, seed, LayerJudge(subject))
+    values = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed)
+    probe = prepare(subject, values, seed, LayerJudge(subject))
     found = examine(probe)
     rows = with_diagnoses([found])
     if subject.plan.forward and subject.plan.forward[0].name in TIED:
@@ -126,8 +126,8 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
-    subject.values = probes.predictions(loss, seed)
-    return with_diagnoses([examine(prepare(subject, subject.values, seed, LossJudge(subject)))])
+    probe = prepare(subject, probes.predictions(loss, seed), seed, LossJudge(subject))
+    return with_diagnoses([examine(probe)])
 
 
 def _model(

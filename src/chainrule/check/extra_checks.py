@@ -14,8 +14,7 @@ from chainrule.check.diagnoses.remedies import overflow
 from chainrule.check.judging import ROUNDED
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
-from chainrule.check.student_losses import SubmittedLoss
-from chainrule.check.students import SubmittedLayer
+from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
@@ -91,6 +90,11 @@ class KnownProbe:
         dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
         return {"y": y, **self.subject.gradients(values, dy)}
 
+    def right_results(self, values: Values) -> dict[str, Array]:
+        """Return y and the gradients of the intended layer; nothing if it is unknown."""
+        judge = self.probe.judge
+        return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
+
     def compare(
         self, method: str, found: Values, right: Values, told: Diagnosis, tolerance: float = 0.0, x: Array | None = None
     ) -> list[Row]:
@@ -138,17 +142,13 @@ def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
     looks.append(lambda: large(known, judged))
     found: dict[tuple[str, bool], Row] = {}
     for look in looks:
-        for row in _attempt(known, look):
+        try:
+            rows = look()
+        except StudentError as error:  # code that raises fails the check
+            rows = [failed(known.subject.name, "another call", error)]
+        for row in rows:
             found.setdefault((row.tensor, look is looks[0]), row)
     return list(found.values())
-
-
-def _attempt(known: KnownProbe, look: Callable[[], list[Row]]) -> list[Row]:
-    """Return the rows of a check; code that raises fails it."""
-    try:
-        return look()
-    except StudentError as error:
-        return [failed(known.subject.name, "another call", error)]
 
 
 def failed(name: str, method: str, error: StudentError) -> Row:
@@ -275,9 +275,7 @@ def wide(known: KnownProbe, judged: bool) -> list[Row]:
     values = {**probe.values, "x": probes.far(probe.values["x"].shape, probe.generator)}
     method = f"inputs up to ±{probes.FAR:.0f}"
     if judged and probe.judge is not None:
-        found, dy = known.results(values, probe.dy), probe.dy
-        right = {"y": probe.judge.output(values), **probe.judge.gradients(values, dy)}
-        return known.compare(method, found, right, FAR, x=values["x"])
+        return known.compare(method, known.results(values, probe.dy), known.right_results(values), FAR, x=values["x"])
     return list(by_numbers(known, values, method, FAR))
 
 
@@ -323,7 +321,7 @@ def large(known: KnownProbe, judged: bool) -> list[Row]:
         row = failed(known.subject.name, "large inputs", error)
         return [replace(row, diagnoses=(replace(told, says=f"{told.says} ({error})"),))]
     if judged and probe.judge is not None:
-        right = {"y": probe.judge.output(values), **probe.judge.gradients(values, probe.dy)}
+        right = known.right_results(values)
         finite = all(np.isfinite(array).all() for array in found.values())
         rows = known.compare("large inputs", found, right, FAR if finite else told, x=values[name])
         return [row for row in rows if row.tensor == "y"] or rows  # a NaN in y explains NaN gradients

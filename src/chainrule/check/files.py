@@ -11,7 +11,6 @@ from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import class_rows, further_rows
 from chainrule.check.forms import (
     ARGUMENTS,
-    ClassForm,
     FoundPair,
     OtherOptions,
     class_form,
@@ -142,9 +141,12 @@ def _class_rows(
         if task.against is not None and all(row.ok for row in rows):
             meant = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, meant, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if options and form is not None and all(row.ok for row in rows):
-            for other in form.others:
-                yield from _with_other_options(file, name, other, arguments, seed)
+        if not options or form is None or isinstance(task.against, BatchNorm2D) or not all(row.ok for row in rows):
+            return  # a batch normalisation has no option but the number of its features
+        for other in form.others:
+            if (layer := other.layer(arguments)) is not None:
+                student = file.layer(name, options=constructor_values(layer, other.shape))
+                yield from check_options(student, OtherOptions(layer, other.shape), True, seed)
     except (StudentError, ShapeError) as error:
         yield replace(failed(name, "none", StudentError(str(error))), checked=False)
 
@@ -158,17 +160,6 @@ def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
     except StudentError as error:
         return not isinstance(error, UnwrittenError)
     return False
-
-
-def _with_other_options(
-    file: CheckedFile, name: str, form: ClassForm, arguments: tuple[str, ...], seed: int
-) -> list[Row]:
-    """Return the rows that are wrong of a class that is constructed with other arguments."""
-    layer = form.layer(arguments)
-    if layer is None or isinstance(layer, BatchNorm2D):  # whose only argument is the number of features
-        return []
-    student = file.layer(name, options=constructor_values(layer, form.shape))
-    return check_options(student, OtherOptions(layer, form.shape), True, seed)
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:

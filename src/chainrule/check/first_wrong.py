@@ -13,7 +13,6 @@ import numpy as np
 from chainrule.check.explaining import Account, NamedFactor, Place
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
-from chainrule.check.subjects import Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines
@@ -72,7 +71,9 @@ def _steps(account: Account) -> tuple[str, ...]:
 def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator[SumTerm]:
     """Yield the terms of the right sum, then those that only the found one has, `MOST` in all."""
     driver = "x" if tensor == "y" else "dy"
-    known = _named_entries(tensor, probe.values)
+    known = {
+        name: value for name, value in probe.values.items() if tensor != "y" or name != "x"
+    }  # what a factor may be
     places = set[tuple[str, Place]]()
     base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if driver == "dy" else 0.0
     for factors in account.terms[:MOST]:
@@ -126,11 +127,6 @@ def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor, base: fl
         changed[entry.place] += step
         outputs.append(float(probe.subject.output({**probe.values, entry.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
-
-
-def _named_entries(tensor: str, values: Values) -> dict[str, Array]:
-    """Return the arrays whose entries factors may be: all that are given, but not x itself in an output."""
-    return {name: value for name, value in values.items() if tensor != "y" or name != "x"}
 
 
 def _name_of(found: float, known: Mapping[str, Array]) -> str:

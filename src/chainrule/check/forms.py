@@ -3,7 +3,7 @@
 A row names the functions or classes, the layer or loss that they compute, and the values of their options.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -71,17 +71,16 @@ def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...]) -> Other
 class FunctionForm:
     """A pair of functions, forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …), or a loss.
 
-    forward, backward  names without suffix; a loss is one function, (x, y) → (loss, dx), with an empty backward
-    against            the layer, or the name of the loss; None where only the code itself can be differentiated
-    shape, larger      two shapes of one input, in this library's layout; the strides divide both
-    options            values of arguments of forward
-    layouts            of x, y and the parameters where they differ from this library's
-    extra              name of further checks, in `form_checks`
-    others             other options, of which each function must make the same use
+    name           what the names of both begin with; a loss is one function of that name, (x, y) → (loss, dx)
+    against        the layer, or the name of the loss; None where only the code itself can be differentiated
+    shape, larger  two shapes of one input, in this library's layout; the strides divide both
+    options        values of arguments of forward
+    layouts        of x, y and the parameters where they differ from this library's
+    extra          name of further checks, in `form_checks`
+    others         other options, of which each function must make the same use
     """
 
-    forward: str
-    backward: str
+    name: str
     against: Layer | str | None
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
@@ -90,32 +89,64 @@ class FunctionForm:
     extra: str = ""
     others: tuple[OtherOptions, ...] = ()
 
+    @property
+    def forward(self) -> str:
+        """Name of the forward function, without suffix, or of the loss."""
+        return self.name if isinstance(self.against, str) else f"{self.name}_forward"
 
-def _image_weights(channels: int) -> dict[str, ArrayLayout]:
-    """Return the layouts of γ and β with the axes of images, 1×C×1×1."""
-    return dict.fromkeys(("gamma", "beta"), ArrayLayout(shape=(1, channels, 1, 1)))
+    @property
+    def backward(self) -> str:
+        """Name of the backward function, without suffix; empty for a loss."""
+        return "" if isinstance(self.against, str) else f"{self.name}_backward"
 
 
-def _mode(epsilon: float = EPSILON) -> dict[str, Any]:
-    return {"bn_param": {"mode": "train", "eps": epsilon, "momentum": 0.8}}
+def _normalisation(
+    name: str,
+    layer: Callable[[float, int], Layer],
+    argument: str,
+    inputs: Sequence[tuple[tuple[int, ...], int]],
+    running: bool = False,
+) -> FunctionForm:
+    """Return the form of a normalisation: with ε, with a larger ε, and with its default, which is left out.
+
+    layer     makes the layer from ε and the number of groups
+    argument  name of the dictionary with ε
+    inputs    for each ε the shape of one input, and the number of groups; 0 where there are none
+    running   whether it has running statistics, and so a mode and a momentum
+    """
+
+    def made(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
+        lacking = "" if epsilon != DEFAULTS["eps"] else "eps"
+        mode, momentum = ({"mode": "train"}, {"momentum": 0.8}) if running else ({}, {})
+        held = mode if lacking else {**mode, "eps": epsilon, **momentum}
+        options: dict[str, Any] = {"G": groups, argument: held} if groups else {argument: held}
+        weights = {name: ArrayLayout(shape=(1, shape[0], 1, 1)) for name in ("gamma", "beta") if groups}
+        return OtherOptions(layer(epsilon, groups), shape, options, weights, lacking)
+
+    first, *others = (made(e, *one) for e, one in zip((EPSILON, 0.1, DEFAULTS["eps"]), inputs, strict=True))
+    extra = "running statistics" * running
+    return FunctionForm(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
+
+
+def _batch_norm(name: str, *shapes: tuple[int, ...]) -> FunctionForm:
+    return _normalisation(
+        name, lambda e, _: cr.BatchNorm2D(epsilon=e), "bn_param", [(shape, 0) for shape in shapes], running=True
+    )
 
 
 FUNCTIONS = (
     FunctionForm(
-        "affine_forward",
-        "affine_backward",
+        "affine",
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
         others=tuple(OtherOptions(cr.Dense(outputs), (15,), layouts={"w": TRANSPOSED}) for outputs in (11, 1)),
     ),
-    FunctionForm("relu_forward", "relu_backward", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
+    FunctionForm("relu", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
     FunctionForm(
-        "conv_forward",
-        "conv_backward",
+        "conv",
         cr.Conv2D(4, (3, 2), stride=2, padding=1),
-        (3, 7, 6),
-        (3, 9, 10),
+        *((3, 7, 6), (3, 9, 10)),
         {"conv_param": {"stride": 2, "pad": 1}},
         others=(
             _conv(2, (2, 3), 1, 3, (3, 4, 5)),
@@ -125,75 +156,25 @@ FUNCTIONS = (
         ),
     ),
     FunctionForm(
-        "max_pool_forward",
-        "max_pool_backward",
+        "max_pool",
         cr.MaxPool2D((3, 2), stride=2),
-        (3, 7, 6),
-        (3, 9, 10),
+        *((3, 7, 6), (3, 9, 10)),
         {"pool_param": {"pool_height": 3, "pool_width": 2, "stride": 2}},
         others=(_pool((2, 2), 2, (3, 4, 6)), _pool((2, 4), 1, (2, 4, 5)), _pool((2, 1), 3, (2, 5, 7))),
     ),
-    FunctionForm(
-        "batchnorm_forward",
-        "batchnorm_backward",
-        cr.BatchNorm2D(epsilon=EPSILON),
-        (6,),
-        options=_mode(),
-        extra="running statistics",
-        others=(
-            OtherOptions(cr.BatchNorm2D(epsilon=0.1), (9,), _mode(0.1)),
-            OtherOptions(cr.BatchNorm2D(epsilon=DEFAULTS["eps"]), (5,), {"bn_param": {"mode": "train"}}, lacking="eps"),
-        ),
+    _batch_norm("batchnorm", (6,), (9,), (5,)),
+    _batch_norm("spatial_batchnorm", (3, 4, 5), (2, 3, 4), (2, 3, 4)),
+    _normalisation("layernorm", lambda e, _: cr.LayerNorm(e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
+    _normalisation(
+        "spatial_groupnorm",
+        lambda e, groups: cr.GroupNorm(groups, e),
+        *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2)]),
     ),
     FunctionForm(
-        "spatial_batchnorm_forward",
-        "spatial_batchnorm_backward",
-        cr.BatchNorm2D(epsilon=EPSILON),
-        (3, 4, 5),
-        options=_mode(),
-        extra="running statistics",
-        others=(
-            OtherOptions(cr.BatchNorm2D(epsilon=0.1), (2, 3, 4), _mode(0.1)),
-            OtherOptions(
-                cr.BatchNorm2D(epsilon=DEFAULTS["eps"]), (2, 3, 4), {"bn_param": {"mode": "train"}}, lacking="eps"
-            ),
-        ),
+        "dropout", None, (6, 5), options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}}, extra="dropout"
     ),
-    FunctionForm(
-        "layernorm_forward",
-        "layernorm_backward",
-        cr.LayerNorm(EPSILON),
-        (6,),
-        options={"ln_param": {"eps": EPSILON}},
-        others=(
-            OtherOptions(cr.LayerNorm(0.1), (9,), {"ln_param": {"eps": 0.1}}),
-            OtherOptions(cr.LayerNorm(DEFAULTS["eps"]), (5,), {"ln_param": {}}, lacking="eps"),
-        ),
-    ),
-    FunctionForm(
-        "spatial_groupnorm_forward",
-        "spatial_groupnorm_backward",
-        cr.GroupNorm(2, EPSILON),
-        (6, 3, 4),
-        options={"G": 2, "gn_param": {"eps": EPSILON}},
-        layouts=_image_weights(6),
-        others=(
-            OtherOptions(cr.GroupNorm(3, 0.1), (9, 2, 3), {"G": 3, "gn_param": {"eps": 0.1}}, _image_weights(9)),
-            OtherOptions(
-                cr.GroupNorm(2, DEFAULTS["eps"]), (4, 2, 3), {"G": 2, "gn_param": {}}, _image_weights(4), lacking="eps"
-            ),
-        ),
-    ),
-    FunctionForm(
-        "dropout_forward",
-        "dropout_backward",
-        None,
-        (6, 5),
-        options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}},
-        extra="dropout",
-    ),
-    FunctionForm("softmax_loss", "", "softmax_cross_entropy"),
-    FunctionForm("svm_loss", "", "multiclass_hinge"),
+    FunctionForm("softmax_loss", "softmax_cross_entropy"),
+    FunctionForm("svm_loss", "multiclass_hinge"),
 )
 
 
@@ -274,7 +255,8 @@ class ClassForm:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
         if isinstance(self.against, str):
             return None
-        taken = {name: value for name, value in self.options.items() if set(ARGUMENTS[name]) & set(_lower(arguments))}
+        words = {word.lower() for word in arguments}
+        taken = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
         return self.against(**self.base, **taken)
 
 
@@ -308,41 +290,22 @@ OTHERS = (  # values of our options, and the shapes of one input by its number o
 SQUARES = (3, 7, 9), (3, 9, 13)
 CLASSES = (
     ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
-    ClassForm(
-        ("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
-        cr.Conv2D,
-        {"filters": 4, "kernel": 3},
-        {"stride": 2, "padding": 1},
-        *SQUARES,
-    ),
-    ClassForm(
-        ("conv1d", "conv1dstride1", "convolution1d"),
-        cr.Conv1D,
-        {"filters": 4, "kernel": 3},
-        {"stride": 2, "padding": 1},
-        (3, 9),
-        (3, 13),
-    ),
+    ClassForm(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
+              cr.Conv2D, {"filters": 4, "kernel": 3}, {"stride": 2, "padding": 1}, *SQUARES),
+    ClassForm(("conv1d", "conv1dstride1", "convolution1d"),
+              cr.Conv1D, {"filters": 4, "kernel": 3}, {"stride": 2, "padding": 1}, (3, 9), (3, 13)),
     ClassForm(("maxpool2d", "maxpool", "maxpooling"), cr.MaxPool2D, {"window": 3}, {"stride": 2}, *SQUARES),
     ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
-    ClassForm(
-        ("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
-        cr.AveragePool2D,
-        {"window": 3},
-        {"stride": 2},
-        *SQUARES,
-    ),
+    ClassForm(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
+              cr.AveragePool2D, {"window": 3}, {"stride": 2}, *SQUARES),
     ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
     ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
-    ClassForm(("relu",), cr.ReLU, shape=(6,)),
-    ClassForm(("sigmoid",), cr.Sigmoid, shape=(6,)),
-    ClassForm(("tanh",), cr.Tanh, shape=(6,)),
-    ClassForm(("softmax",), cr.Softmax, shape=(6,)),
+    *(ClassForm((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
     ClassForm(("flatten",), cr.Flatten, shape=(3, 4, 5)),
     ClassForm(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
     ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss"), "softmax_cross_entropy"),
-)
+)  # fmt: skip
 
 
 def class_form(name: str) -> ClassForm | None:
@@ -360,15 +323,9 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
     A pair of equal numbers is given as one number, as most classes expect.
     """
-    return {name: value for ours, value in _facts(layer, shape) for name in ARGUMENTS[ours] if value is not None}
-
-
-def _facts(layer: Layer, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
-    yield "inputs", shape[-1]
-    yield "channels", shape[0]
-    for name in ARGUMENTS:
-        if name not in ("inputs", "channels") and hasattr(layer, name):
-            yield name, _one(getattr(layer, name))
+    sizes = {"inputs": shape[-1], "channels": shape[0]}
+    own = {ours: _one(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
+    return {name: value for ours, value in {**sizes, **own}.items() for name in ARGUMENTS[ours] if value is not None}
 
 
 def _one(value: Any) -> Any:
@@ -379,7 +336,3 @@ def _one(value: Any) -> Any:
             return parts
         value = parts[0]
     return None if isinstance(value, str) else value
-
-
-def _lower(names: Sequence[str]) -> list[str]:
-    return [name.lower() for name in names]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from chainrule.check.subjects import Values
+from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 
 
-class MulticlassHinge:
+class MulticlassHinge(Subject):
     """The mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), where k is the sample's class.
 
     Its gradient for one sample is 1 at every j of a positive margin, and minus their number at k, all divided by N.
@@ -15,16 +15,9 @@ class MulticlassHinge:
     tests = ("p",)
     name = "multiclass_hinge"
 
-    def __init__(self) -> None:
-        self.values: dict[str, Array] = {}
-
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
         return np.asarray(self._margins(values).sum() / len(values["p"]))
-
-    def output(self, values: Values) -> Array:
-        """Return the mean loss."""
-        return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return dp times the upstream gradient."""

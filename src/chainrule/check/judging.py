@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
 
 from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, of_layer, of_loss
 from chainrule.check.diagnoses.truth import same
@@ -12,7 +9,7 @@ from chainrule.check.explaining import ExplainedResults
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.layouts import ArrayLayout, to_theirs
 from chainrule.check.report import Diagnosis
-from chainrule.check.subjects import LayerSubject, LossSubject, Values
+from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.engines import Array
 from chainrule.explain.plans import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
@@ -21,37 +18,38 @@ ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in
 FOREIGN = "gradient-of-another-layer"
 
 
-class Judge(Protocol):
+class Judge:
     """Source of right results: the reference loops in float64."""
 
-    name: str
+    def __init__(self, meant: Subject) -> None:
+        self.name, self._reference = meant.name, meant
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
-        ...
+        return self._reference.output(values)
 
     def gradients(self, values: Values, dy: Array) -> Values:
         """Return the right gradients."""
-        ...
+        return self._reference.gradients(values, dy)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities from which mistakes are built."""
-        ...
+        raise NotImplementedError
 
     def ours(self, tensor: str, found: Array, values: Values) -> Array:
         """Return y, or the gradient of a tensor, of a learner's code as an array of the ground truth."""
-        ...
+        return found
 
     def rotated(self) -> "Judge | None":
         """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
-        ...
+        return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
         """Return the explainer's account of the right results; None where it has none."""
-        ...
+        return None
 
 
-class LayerJudge:
+class LayerJudge(Judge):
     """Right results of the layer that a subject should be.
 
     layouts   of the learner's x, y and parameters, where they differ from this library's
@@ -59,7 +57,7 @@ class LayerJudge:
 
     def __init__(self, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
         self.meant, self.layouts = LayerSubject(meant.layer, meant.shape, engine="reference"), dict(layouts or {})
-        self.name = meant.name
+        super().__init__(self.meant)
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
@@ -99,36 +97,20 @@ class LayerJudge:
         return {name: self.ours(name, value, values) for name, value in values.items()}
 
 
-class LossJudge:
+class LossJudge(Judge):
     """Right results of the loss that a subject should be."""
 
-    def __init__(self, meant: LossSubject | MulticlassHinge) -> None:
-        self.meant = LossSubject(meant.name, engine="reference") if isinstance(meant, LossSubject) else meant
-        self.name = meant.name
-
-    def output(self, values: Values) -> Array:
-        """Return the right mean loss."""
-        return np.asarray(self.meant.output(values))
-
-    def gradients(self, values: Values, dy: Array) -> Values:
-        """Return the right gradient."""
-        return self.meant.gradients(values, dy)
+    def __init__(self, meant: Subject) -> None:
+        own = isinstance(meant, MulticlassHinge)
+        super().__init__(meant if own else LossSubject(meant.name, engine="reference"))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the loss."""
-        return of_loss(self.meant, values, dy)
-
-    def ours(self, tensor: str, found: Array, values: Values) -> Array:
-        """Return the array itself: losses have one layout."""
-        return found
-
-    def rotated(self) -> None:
-        """Return None: a loss has no kernel."""
-        return
+        return of_loss(self._reference, values, dy)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
         """Return the explainer's account of the gradient; None for a loss that it does not know."""
-        if isinstance(self.meant, MulticlassHinge):
+        if isinstance(self._reference, MulticlassHinge):
             return None
         dp = self.gradients(values, dy)["p"]
         return ExplainedResults(PlanTrace.of_loss(self.name, values["p"], values["t"], dp), {"p": "p", "t": "t"}, {})
@@ -175,8 +157,5 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether forward gave the outputs of these truths."""
     outputs = [case.ours("y", case.output) for case in cases]
-    return all(same(output, _own(truth, output), exact) for output, truth in zip(outputs, truths, strict=True))
-
-
-def _own(truth: GroundTruth, output: Array) -> Array:
-    return truth.y.reshape(output.shape) if truth.y.size == output.size else truth.y
+    pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
+    return len(pairs) == len(outputs) and all(same(output, y.reshape(output.shape), exact) for output, y in pairs)

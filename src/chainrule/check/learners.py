@@ -13,16 +13,14 @@ from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERW
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.forms import OtherOptions, class_form
 from chainrule.check.guessing import guess
-from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import LayerJudge, LossJudge
 from chainrule.check.layouts import ArrayLayout
 from chainrule.check.promises import broken_promise, promised_layer
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
-from chainrule.check.rows import output_row
-from chainrule.check.student_losses import SubmittedLoss
-from chainrule.check.students import SubmittedLayer
-from chainrule.check.subjects import LayerSubject, LossSubject, Values
+from chainrule.check.rows import Probe, output_row
+from chainrule.check.students import SubmittedLayer, SubmittedLoss
+from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.check.unchecked import complete
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer
@@ -82,11 +80,8 @@ def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
     """Return the row of y alone, for a layer without a backward; no row if the intended layer is not known."""
     if task.against is None:
         return []
-    meant = LayerSubject(task.against, task.shape or probes.shape_for(task.against), engine="numpy")
-    subject = students.matched_to(copy.deepcopy(given), meant, task.layouts)
-    values = students.values(subject, probes.samples(meant.shape), seed, meant)
-    probe = prepare(subject, values, seed, LayerJudge(meant, subject.layouts))
-    return with_diagnoses([Examination(probe, {}, (output_row(probe, 0.0),))])
+    probe = _probe_beside(given, task.against, task.shape, task.layouts, seed)
+    return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
 def check_options(given: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
@@ -94,22 +89,34 @@ def check_options(given: Student, other: OtherOptions, complete: bool, seed: int
 
     complete  whether there is a backward
     """
-    method, meant = f"other options: {other.told}", LayerSubject(other.against, other.shape, engine="numpy")
+    method = f"other options: {other.told}"
     try:
-        subject = students.matched_to(copy.deepcopy(given), meant, other.layouts)
-        values = students.values(subject, probes.samples(meant.shape), seed, meant)
-        values["x"] = other.scale * values["x"]
-        judge = LayerJudge(meant, subject.layouts)
-        there = prepare(subject, values, seed, judge)
-        if complete:
-            found = quick_check(there, dict.fromkeys(("y", *subject.tests), OPTIONS))
-        else:
-            found = Examination(there, {}, (output_row(replace(there, tolerance=OPTIONS), 0.0),))
+        probe = _probe_beside(given, other.against, other.shape, other.layouts, seed, other.scale)
+        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tests), OPTIONS), complete)
     except StudentError as error:
         return [failed(given.name, method, error)]
     diagnosis = Diagnosis("options", f"is wrong for {other.told}: {other.remedy}")
     rows = [row for row in with_diagnoses([found]) if row.is_wrong]
     return [replace(row, method=method, diagnoses=row.diagnoses or (diagnosis,)) for row in rows]
+
+
+def _probe_beside(
+    given: Student,
+    against: Layer,
+    shape: tuple[int, ...] | None,
+    layouts: Mapping[str, ArrayLayout],
+    seed: int,
+    scale: float = 1.0,
+) -> Probe:
+    """Return a probe of a copy of a learner's layer, beside the intended one.
+
+    scale  factor of the inputs
+    """
+    meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
+    subject = students.matched_to(copy.deepcopy(given), meant, layouts)
+    values = students.values(subject, probes.samples(meant.shape), seed, meant)
+    judge = LayerJudge(meant, subject.layouts)
+    return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
 
 def _written(given: Student, task: LearnerTask, seed: int) -> Report:
@@ -118,14 +125,13 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     constants, count = task.constants, probes.samples(subject.shape)
     first = students.values(subject, count, seed + 2, meant)
     unchecked = complete(subject, first, constants, meant is not None, seed)
-    subject.values, other = (students.values(subject, count, number, meant) for number in (seed, seed + 2))
+    values, other = (students.values(subject, count, number, meant) for number in (seed, seed + 2))
     notes.insert(0, on_shape(subject.shape))
     judge = LayerJudge(meant, subject.layouts) if meant is not None else None
-    probe = prepare(subject, subject.values, seed, judge)
+    probe = prepare(subject, values, seed, judge)
     found = examine(probe, earlier=other)
     others, alone = _batches(subject, found, task.larger, seed)
-    rows = with_diagnoses([found, *others])
-    rows = [with_first_wrong(row, probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
+    rows = _explained(with_diagnoses([found, *others]), found)
     if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
@@ -135,15 +141,15 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
-def _first_wrong(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a row is that of the first wrong result on the first probe."""
-    wrong = next((one for one in rows if one.is_wrong), None)
-    return wrong is not None and (row.tensor, row.method) == (wrong.tensor, wrong.method)
+def _explained(rows: Sequence[Row], found: Examination) -> list[Row]:
+    """Return rows, that of the first wrong result on the first probe with its first wrong entry."""
+    wrong = [(row.tensor, row.method) for row in found.rows if row.is_wrong][:1]
+    return [
+        with_first_wrong(row, found.probe, found.claimed) if (row.tensor, row.method) in wrong else row for row in rows
+    ]
 
 
-def check_loss(
-    source: Any, meant: LossSubject | MulticlassHinge, seed: int, name: str | None, labels: bool = False
-) -> Report:
+def check_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
     labels  whether the targets are classes, given one-hot
@@ -154,16 +160,13 @@ def check_loss(
         return Report(name or meant.name, (unwritten(name or meant.name, error),))
 
 
-def _written_loss(
-    source: Any, meant: LossSubject | MulticlassHinge, seed: int, name: str | None, labels: bool
-) -> Report:
+def _written_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool) -> Report:
     code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
     subject = SubmittedLoss(code, code.name, meant)
-    subject.values, other = (probes.predictions(meant.name, number, labels) for number in (seed, seed + 2))
+    values, other = (probes.predictions(meant.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
-    found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
-    rows = with_diagnoses([found])
-    rows = [with_first_wrong(row, found.probe, found.claimed) if _first_wrong(row, found.rows) else row for row in rows]
+    found = examine(prepare(subject, values, seed, LossJudge(meant)), earlier=other)
+    rows = _explained(with_diagnoses([found]), found)
     if not any(row.is_wrong for row in rows):
         rows += _other_predictions(subject, found, labels, seed)
     return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions of shape 5×4",))

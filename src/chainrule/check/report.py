@@ -12,6 +12,7 @@ from rich.table import Table
 PLAIN = 160
 WIDTH = 80  # columns of the terms of a sum
 DY = "dy is the upstream gradient, the first argument of backward"
+TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
 SHOWN = 6  # terms of a sum that are printed
 UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
@@ -253,11 +254,11 @@ class Report:
             "worst entry": any(row.is_wrong and row.worst for row in self.rows),
         }
         table = Table(box=None, pad_edge=False, header_style="bold")
-        titles = [title for title in _cells(None) if shown.get(title, True)]
+        titles = [title for title in TITLES if shown.get(title, True)]
         for title in titles:
             table.add_column(title, justify="right" if title == "error" else "left", overflow="fold")
         for row in self.rows:
-            cells = _cells(row)
+            cells = _console_cells(row)
             table.add_row(*(cells[title] for title in titles))
         return table
 
@@ -314,31 +315,30 @@ class Report:
 
         from chainrule.figures import notebook
 
-        heads = ["subject", "tensor", "method", "error", "verdict", "worst entry", "diagnosis"]
-        table = notebook.table(heads, [_html_row(row) for row in self.rows], f"{self.subject}: gradients")
+        table = notebook.table(
+            [*TITLES, "diagnosis"], [_html_row(row) for row in self.rows], f"{self.subject}: gradients"
+        )
         notes = "".join(f"<p>{quoted(line)}</p>" for line in self.notes)
         return table + notes
 
 
-def _cells(row: Row | None) -> dict[str, str]:
-    """Return the cells of a row in the console by column title; empty cells for None."""
-    if row is None:
-        return dict.fromkeys(("subject", "tensor", "method", "error", "verdict", "worst entry"), "")
+def _cells(row: Row) -> dict[str, str]:
+    """Return the cells of a row by column title."""
     return {
-        "subject": escape(row.subject),
-        "tensor": escape(row.title),
-        "method": escape(row.method),
+        "subject": row.subject,
+        "tensor": row.title,
+        "method": row.method,
         "error": "–" if row.error is None else f"{row.error:.1e}",
-        "verdict": f"[{_colour(row)}]{row.verdict}[/{_colour(row)}]",
-        "worst entry": "" if not row.is_wrong or row.worst is None else escape(str(row.worst)),
+        "verdict": row.verdict,
+        "worst entry": "" if not row.is_wrong or row.worst is None else str(row.worst),
     }
 
 
-def _colour(row: Row) -> str:
-    return "green" if row.ok else "bold red" if row.checked else "bold yellow"
+def _console_cells(row: Row) -> dict[str, str]:
+    colour = "green" if row.ok else "bold red" if row.checked else "bold yellow"
+    cells = {title: escape(cell) for title, cell in _cells(row).items()}
+    return {**cells, "verdict": f"[{colour}]{row.verdict}[/{colour}]"}
 
 
 def _html_row(row: Row) -> Sequence[str | None]:
-    error = None if row.error is None else f"{row.error:.1e}"
-    worst = "" if not row.is_wrong or row.worst is None else str(row.worst)
-    return [row.subject, row.title, row.method, error, row.verdict, worst, " Or: ".join(map(str, row.diagnoses))]
+    return [*(None if cell == "–" else cell for cell in _cells(row).values()), " Or: ".join(map(str, row.diagnoses))]

@@ -85,23 +85,18 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
     return subject.forward({**values, name: value})
 
 
-def output_row(probe: Probe, noise: float) -> Row:
+def output_row(probe: Probe, noise: float = 0.0) -> Row:
     """Return the row of y."""
-    judge = probe.judge
-    row = Row(probe.subject.name, "y", LOOPS, None, max(probe.tolerance, 200 * noise), False)
-    expected = np.asarray(probe.output if judge is None else judge.output(probe.values))
-    if told := _unlike(row, probe.output, expected.shape):
-        return told
-    result = comparing.compare_with_array(probe.output, expected)
-    return replace(row, error=result.error, ok=result.error <= row.tolerance, worst=result.worst)
+    right = probe.output if probe.judge is None else probe.judge.output(probe.values)
+    return row_beside(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), LOOPS)
 
 
-def row_beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, tolerance: float) -> Row:
-    """Return the row of a gradient compared with the right one."""
-    row = Row(probe.subject.name, tensor, elsewhere(probe), None, tolerance, False)
-    if (told := _unlike(row, claimed, right.shape)) or claimed is None:
+def row_beside(probe: Probe, tensor: str, found: Array | None, right: Array, tolerance: float, method: str = "") -> Row:
+    """Return the row of a result compared with the right one, by default on a later probe."""
+    row = Row(probe.subject.name, tensor, method or _elsewhere(probe), None, tolerance, False)
+    if (told := _unlike(row, found, right.shape)) or found is None:
         return told or row
-    result = comparing.compare_with_array(claimed, right)
+    result = comparing.compare_with_array(found, right)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
 
@@ -150,7 +145,7 @@ def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None
     return None
 
 
-def elsewhere(probe: Probe) -> str:
+def _elsewhere(probe: Probe) -> str:
     """Return the method's name on a later probe, with the shape of its input."""
     return f"{LOOPS} on {text(probe.values[probe.subject.tests[0]].shape)}"
 

@@ -1,4 +1,4 @@
-"""A learner's layer as a subject: its parameters are found and set to random values, its results taken as they are."""
+"""A learner's layer or loss as a subject; a layer's parameters are found and set to random values."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -9,25 +9,25 @@ import numpy as np
 from chainrule.check import probes
 from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
 from chainrule.check.parameters import influential
-from chainrule.check.subjects import LayerSubject, Values
+from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import ShapeError, StudentError
 from chainrule.shapes import text
 from chainrule.student import Student
+from chainrule.student.interface import LossCode
 from chainrule.student.recognition import FAMILIES, arrays_named
 
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
 SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given
 
 
-class SubmittedLayer:
+class SubmittedLayer(Subject):
     """A learner's layer on inputs of a shape; its tensors have the names used in this library.
 
     names     this library's name of a parameter → the learner's
     layouts   of x, y and the parameters where they are not this library's; values are always in the learner's layout
     """
 
-    analytic = False
     strided = False  # whether the code is given arrays that are not contiguous in memory
 
     def __init__(
@@ -39,7 +39,6 @@ class SubmittedLayer:
     ) -> None:
         self.layouts = dict(layouts or {})
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
-        self.values: dict[str, Array] = {}
         self.tests = ("x", *names)
         self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
 
@@ -56,10 +55,6 @@ class SubmittedLayer:
         y = self.student.forward(values["x"], strided=self.strided)
         self.changed = self._changed(values)
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
-
-    def output(self, values: Values) -> Array:
-        """Return the output of the learner's forward for these values."""
-        return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""
@@ -92,6 +87,49 @@ class SubmittedLayer:
         held = ((ours, self.student.copy_of(theirs)) for ours, theirs in self.names.items())
         own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
         return tuple(dict.fromkeys([*self.student.changed, *own]))
+
+
+class SubmittedLoss(Subject):
+    """A learner's loss of predictions p (N, K) and targets t (N, K).
+
+    code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
+    meant    the intended loss
+    """
+
+    tests = ("p",)
+
+    def __init__(self, code: LossCode, name: str, meant: Subject) -> None:
+        self.name, self._code, self.meant = name, code, meant
+        self.changed: tuple[str, ...] = ()
+
+    def forward(self, values: Values) -> Array:
+        """Return the mean loss."""
+        result = self._code.forward(values["p"], values["t"])
+        self.changed = result.changed
+        return np.asarray(result.arrays["y"].mean())
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the claimed gradient of the mean loss, times dy."""
+        self.forward(values)
+        before = self.changed
+        found = self.pulled_back(values, dy)
+        self.changed = (*before, *self.changed)
+        return found
+
+    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return the claimed gradient after a forward of these values, times dy."""
+        result = self._code.backward(values["p"], values["t"])
+        self.changed = result.changed
+        return {"p": dy * result.arrays["dp"]}
+
+    @property
+    def independent(self) -> bool:
+        """Whether another loss of the same code shares nothing with it."""
+        return self._code.independent
+
+    def another(self) -> "SubmittedLoss":
+        """Return another loss of the same code."""
+        return SubmittedLoss(self._code.another(), self.name, self.meant)
 
 
 def matched_to(

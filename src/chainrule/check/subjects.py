@@ -1,13 +1,13 @@
 """Subjects of a check behind one interface: a function of named tensors, and the gradients that it claims.
 
-A subject has the point at which it is checked, the exact function to differentiate (in float64, and complex128 where
-possible), and the results of its own code: the output and the gradients.
+A subject has the exact function to differentiate (in float64, and complex128 where possible), and the results of its
+own code: the output and the gradients.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -24,40 +24,29 @@ Values = Mapping[str, Array]
 SEED, STEP = 9, 4  # of dropout masks
 
 
-class Subject(Protocol):
-    """A function of named tensors with its claimed gradients."""
+class Subject:
+    """A function of named tensors with its claimed gradients.
 
-    @property
-    def name(self) -> str:
-        """Name for the heading."""
-        ...
+    name      for the heading
+    tests     names of the tensors whose gradients are checked, the input first
+    analytic  whether the function is known to compute in float64 and correctly for complex arguments
+    """
 
-    @property
-    def values(self) -> dict[str, Array]:
-        """The point of the check: every tensor by name, the input first."""
-        ...
-
-    @property
-    def analytic(self) -> bool:
-        """Whether its function is known to compute in float64 and correctly for complex arguments."""
-        ...
-
-    @property
-    def tests(self) -> tuple[str, ...]:
-        """Names of the tensors whose gradients are checked."""
-        ...
+    name: str
+    tests: tuple[str, ...]
+    analytic = False
 
     def forward(self, values: Values) -> Array:
         """Return the function to differentiate, at other values."""
-        ...
+        raise NotImplementedError
 
     def output(self, values: Values) -> Array:
         """Return the output of its own code."""
-        ...
+        return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the claimed gradients of ⟨dy, forward(values)⟩."""
-        ...
+        """Return the claimed gradients of ⟨dy, forward(values)⟩, in whatever shape; missing ones are left out."""
+        raise NotImplementedError
 
 
 @dataclass
@@ -68,7 +57,7 @@ class SubjectBuffers:
     statistics: Array
 
 
-class PlanSubject:
+class PlanSubject(Subject):
     """A plan without a loss, on an engine: its output as a function of its input and its parameters.
 
     shape       of one input, without the batch axis
@@ -91,11 +80,12 @@ class PlanSubject:
         self.dtype = np.dtype(dtype)
         learnt = [tensor for tensor in tensors if tensor.kind == "parameter"]
         self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in learnt}
+        ends = accumulate(map(math.prod, self.parameters.values()), initial=0)
+        self._layout = dict(zip(self.parameters, pairwise(ends), strict=True))
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
         self.analytic = not _opaque(self.plan)
-        self.values: dict[str, Array] = {}
         self.tests = ("x", *self.parameters)
 
     @property
@@ -115,10 +105,7 @@ class PlanSubject:
 
     def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
         """Return an interpreter of the plan over these values, not yet run."""
-        layout, end = dict[str, tuple[int, int]](), 0
-        for name, shape in self.parameters.items():
-            layout[f"{self._prefix}{name}"] = (end, end + math.prod(shape))
-            end += math.prod(shape)
+        layout = {f"{self._prefix}{name}": place for name, place in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
         return Interpreter(engine, self.plan, layout, buffers)
@@ -149,12 +136,9 @@ class PlanSubject:
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         walk = self._walk(self.engine if engine is None else engines.find(engine), given)
         walk.forward(given["x"])
-        flat, end = walk.pull_back(dy.astype(self.dtype)), 0
-        found = {"x": walk.read(self.plan.input.gradient())}
-        for name, shape in self.parameters.items():
-            found[name] = flat[end : end + math.prod(shape)].reshape(shape)
-            end += math.prod(shape)
-        return found
+        flat = walk.pull_back(dy.astype(self.dtype))
+        own = {name: flat[slice(*place)].reshape(self.parameters[name]) for name, place in self._layout.items()}
+        return {"x": walk.read(self.plan.input.gradient()), **own}
 
 
 class LayerSubject(PlanSubject):
@@ -194,7 +178,7 @@ class GraphSubject(PlanSubject):
         return results[-1]
 
 
-class LossSubject:
+class LossSubject(Subject):
     """A loss: the mean over the batch, as a function of the predictions p (N, K)."""
 
     tests = ("p",)
@@ -203,25 +187,26 @@ class LossSubject:
     def __init__(self, loss: str, *, engine: str | None = None) -> None:
         self.name = losses.find(loss)
         self.engine = engines.find(engine)
-        self.values: dict[str, Array] = {}
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
-        (each,) = ENGINE.run(self.name, (values["p"], values["t"]), {})
-        return np.asarray(each.mean())
+        return self._mean(ENGINE, values)
 
     def output(self, values: Values) -> Array:
         """Return the mean loss by its engine."""
-        (each,) = self.engine.run(self.name, (values["p"], values["t"]), {})
-        return np.asarray(each.mean())
+        return self._mean(self.engine, values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return dp times the upstream gradient."""
         (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
         return {"p": dp * dy}
 
+    def _mean(self, engine: engines.Engine, values: Values) -> Array:
+        (each,) = engine.run(self.name, (values["p"], values["t"]), {})
+        return np.asarray(each.mean())
 
-class ModelSubject:
+
+class ModelSubject(Subject):
     """A whole model with a loss: the mean loss of a batch, as a function of every parameter."""
 
     def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
@@ -231,22 +216,16 @@ class ModelSubject:
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
         self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
-        trained = [name for name, (first, last) in network.layout.items() if self._trained(name) and last > first]
-        self.values = {name: network.weights[name].astype(np.float64) for name in trained}
+        held = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
+        trained = {name: value for name, value in held.items() if np.shares_memory(value, network.parameters)}
+        self.values = {name: value.astype(np.float64) for name, value in trained.items()}
         self.tests = tuple(self.values)
-
-    def _trained(self, name: str) -> bool:
-        return np.shares_memory(self._network.weights[name], self._network.parameters)
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
         self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
         self._walk.forward(self._x, self._t, seed=SEED, step=STEP)
         return np.asarray(self._walk.read(self._plan.loss_tensors[1]).mean())
-
-    def output(self, values: Values) -> Array:
-        """Return the mean loss."""
-        return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients by the model's own engine, in its own dtype."""

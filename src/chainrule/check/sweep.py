@@ -107,9 +107,9 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )
     drawn = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
-    subject.values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
+    values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
-    found = examine(prepare(subject, subject.values, configuration.number, judge, tolerance), limit=ENTRIES)
+    found = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=ENTRIES)
     wrong = [row for row in with_diagnoses([found]) if not row.ok]
     if not wrong:
         other = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1)

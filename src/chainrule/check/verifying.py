@@ -16,11 +16,11 @@ import numpy as np
 from chainrule import losses
 from chainrule.check import comparing, expressions, probes, students
 from chainrule.check.entries import DEFINITIONS
+from chainrule.check.file_assignments import UNKNOWN_OUTPUT
 from chainrule.check.forms import constructor_values
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
 from chainrule.check.report import Report, Row
-from chainrule.check.student_losses import SubmittedLoss
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.engines import Array
 from chainrule.layers import Layer
@@ -105,8 +105,7 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
             if right:
                 wrong |= _compare(subject, right[0], values, dy, tolerances)
             elif not known:
-                says = "gradients count only if the output is right, or wrong by a known mistake."
-                wrong |= {part: says for part in task.parts if part != "y"}
+                wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
     return wrong
 
 
@@ -120,7 +119,7 @@ def _random_variants(
     for number in range(ROUNDS):
         drawn = seed + 1000 + number
         if isinstance(task.meant, LossSubject):
-            loss = SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
+            loss = students.SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
             yield loss, [LossJudge(task.meant)], probes.predictions(task.meant.name, drawn)
         else:
             subject = students.matched_to(cast("Student", code), task.meant)
@@ -132,11 +131,10 @@ def _random_variants(
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
     found, right = subject.gradients(values, dy), judge.gradients(values, dy)
-    titles = {name: f"d{name}" for name in subject.tests}
     return {
-        title: f"{title} is not the right gradient for other values, although it agrees with forward."
-        for name, title in titles.items()
-        if name not in found or not _same(found[name], right[name], tolerances.get(title, LEAST))
+        f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
+        for name in subject.tests
+        if name not in found or not _same(found[name], right[name], tolerances.get(f"d{name}", LEAST))
     }
 
 

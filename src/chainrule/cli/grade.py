@@ -11,7 +11,7 @@ from chainrule.cli.check import LONGEST, hints, input_shape
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
-    from chainrule.check.graders.assignment import GradedAssignment
+    from chainrule.check.graders.autograder import GradedAssignment
     from chainrule.check.graders.points import PointScheme
     from chainrule.check.homework import Grade
 
@@ -145,7 +145,7 @@ def _assignment(given: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment that the options describe."""
     from chainrule.check import expressions
     from chainrule.check.graders import points
-    from chainrule.check.graders.assignment import GradedAssignment
+    from chainrule.check.graders.autograder import GradedAssignment
     from chainrule.check.homework import assignment
 
     shape = given["input_shape"]

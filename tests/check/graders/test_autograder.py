@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from check.submissions import relu
 
-from chainrule.check.graders.assignment import GradedAssignment
-from chainrule.check.graders.autograder import autograder
+from chainrule.check.graders.autograder import GradedAssignment, autograder
 from chainrule.check.graders.points import PointScheme
 from chainrule.errors import OptionError
 

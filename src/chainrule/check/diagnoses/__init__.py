@@ -25,7 +25,7 @@ from chainrule.check.diagnoses import (
     response_normalization,
     transposed,
 )
-from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
+from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, of_layer, of_loss, same
 from chainrule.check.report import Diagnosis
 from chainrule.engines import Array
 from chainrule.layers.activations import ELEMENTWISE
@@ -35,35 +35,35 @@ __all__ = ["GroundTruth", "diagnose", "mistakes_for", "of_layer", "of_loss"]
 
 EXACT = 1e-9
 
-CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
+CATALOGUES: dict[str, tuple[Mistake, ...]] = {
     "cross_correlate": (
-        convolution_outputs.CATALOGUE,
-        convolution_inputs.CATALOGUE,
-        convolution_kernels.CATALOGUE,
-        bias.CATALOGUE,
+        *convolution_outputs.CATALOGUE,
+        *convolution_inputs.CATALOGUE,
+        *convolution_kernels.CATALOGUE,
+        *bias.CATALOGUE,
     ),
-    "cross_correlate_dx": (transposed.CATALOGUE, bias.CATALOGUE),
-    "dense": (dense.CATALOGUE, bias.CATALOGUE),
-    "max_pool": (pooling.MAXIMUM,),
-    "average_pool": (pooling.AVERAGE,),
-    "resample": (resampling.CATALOGUE,),
-    "pad": (geometry.PAD,),
-    "crop": (geometry.CROP,),
-    "permute": (geometry.PERMUTE,),
-    "softmax": (activations.SOFTMAX,),
-    "batch_norm": (normalization.CATALOGUE,),
-    "group_norm": (group_normalization.CATALOGUE,),
-    "prelu": (prelu.CATALOGUE,),
-    "local_response_norm": (response_normalization.CATALOGUE,),
-    "multiclass_hinge": (hinge.CATALOGUE,),
-    **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
-    **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
+    "cross_correlate_dx": (*transposed.CATALOGUE, *bias.CATALOGUE),
+    "dense": (*dense.CATALOGUE, *bias.CATALOGUE),
+    "max_pool": pooling.MAXIMUM,
+    "average_pool": pooling.AVERAGE,
+    "resample": resampling.CATALOGUE,
+    "pad": geometry.PAD,
+    "crop": geometry.CROP,
+    "permute": geometry.PERMUTE,
+    "softmax": activations.SOFTMAX,
+    "batch_norm": normalization.CATALOGUE,
+    "group_norm": group_normalization.CATALOGUE,
+    "prelu": prelu.CATALOGUE,
+    "local_response_norm": response_normalization.CATALOGUE,
+    "multiclass_hinge": hinge.CATALOGUE,
+    **dict.fromkeys(ELEMENTWISE, activations.CATALOGUE),
+    **dict.fromkeys(LOSSES, losses.CATALOGUE),
 }
 
 
 def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
     """Return the mistakes possible for a tensor of an operation: those of the operation, then the general ones."""
-    own = [one for catalogue in CATALOGUES.get(operation, ()) for one in catalogue.mistakes if one.tensor == tensor]
+    own = [one for one in CATALOGUES.get(operation, ()) if one.tensor == tensor]
     return [*own, *general.mistakes(tensor)]
 
 
@@ -80,30 +80,15 @@ def diagnose(
     single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(one.diagnosis for one in single)
-    return (
-        *_pairs(tensor, cases, mistakes, tolerance, general.SIGN),
-        *_pairs(tensor, cases, mistakes, tolerance, general.BATCH),
-    )
-
-
-def _pairs(
-    tensor: str,
-    cases: Sequence[tuple[GroundTruth, Array]],
-    mistakes: Sequence[Mistake],
-    tolerance: float,
-    second: Diagnosis,
-) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results together with a wrong sign, or with a division by the batch size."""
-    mended = [(truth, -found if second is general.SIGN else found * len(truth.x)) for truth, found in cases]
-    return tuple(
-        Diagnosis(
-            f"{one.diagnosis.name}+{second.name}",
-            f"{second.says}; in addition, it {one.diagnosis.says}",
-            one.diagnosis.page,
-        )
-        for one in mistakes
-        if one.diagnosis not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended)
-    )
+    found: list[Diagnosis] = []
+    for second in (general.SIGN, general.BATCH):
+        mended = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
+        for one in mistakes:
+            told = one.diagnosis
+            if told not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended):
+                says = f"{second.says}; in addition, it {told.says}"
+                found.append(Diagnosis(f"{told.name}+{second.name}", says, told.page))
+    return tuple(found)
 
 
 def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:

@@ -1,9 +1,6 @@
 """Classic mistakes in the gradient of a bias."""
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
-
-CATALOGUE = MistakeCatalogue("bias")
-add = CATALOGUE.add
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 
 
 def _positions(t: GroundTruth) -> tuple[int, ...]:
@@ -14,9 +11,7 @@ def _tied(t: GroundTruth) -> bool:
     return t.dy.ndim > 2 and t.gradients["b"].ndim == 1
 
 
-@add("b", "bias-not-summed-over-positions")
-def each_position(t: GroundTruth) -> Candidates:
-    """Is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them."""
+def _each_position(t: GroundTruth) -> Candidates:
     if _tied(t):
         yield t.dy.sum(axis=0)
         yield t.dy
@@ -28,27 +23,27 @@ def each_position(t: GroundTruth) -> Candidates:
             yield t.dy.sum(axis=(0, axis))
 
 
-@add("b", "bias-averaged-over-positions")
-def mean_position(t: GroundTruth) -> Candidates:
-    """Is the mean over the positions: take the sum."""
-    if _tied(t):
-        yield t.dy.mean(axis=_positions(t)).sum(axis=0)
-        yield t.dy.mean(axis=(0, *_positions(t)))
-
-
-@add("b", "bias-not-summed-over-batch")
-def each_sample(t: GroundTruth) -> Candidates:
-    """Is not summed over the batch: every sample uses the same bias, so sum over n."""
+def _each_sample(t: GroundTruth) -> Candidates:
     kept = t.dy.sum(axis=_positions(t)) if _tied(t) else t.dy
-    yield kept
-    yield kept[0]
-    yield kept[-1]
+    return [kept, kept[0], kept[-1]]
 
 
-@add("b", "bias-summed-over-positions")
-def over_positions(t: GroundTruth) -> Candidates:
-    """Is summed over the positions: an untied bias has one entry for each of them."""
+def _over_positions(t: GroundTruth) -> Candidates:
     if t.dy.ndim > 2 and t.gradients["b"].ndim > 1:
         summed = t.dy.sum(axis=(0, *_positions(t)))
         yield summed
         yield t.gradients["b"] * 0 + summed.reshape(-1, *(1 for _ in _positions(t)))
+
+
+CATALOGUE = catalogue(
+    "bias",
+    ("b", "bias-not-summed-over-positions",
+     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them",
+     _each_position),
+    ("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum",
+     lambda t: [t.dy.mean(axis=_positions(t)).sum(axis=0), t.dy.mean(axis=(0, *_positions(t)))] if _tied(t) else []),
+    ("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n",
+     _each_sample),
+    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one entry for each of them",
+     _over_positions),
+)  # fmt: skip

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import GroundTruth, catalogue
 from chainrule.engines import Array
-
-CATALOGUE = MistakeCatalogue("group_normalization")
-add = CATALOGUE.add
 
 
 def _rows(t: GroundTruth, array: Array) -> Array:
@@ -31,11 +28,11 @@ def _summed(t: GroundTruth, each: Array) -> Array:
     return each.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
 
 
-def _normalised(t: GroundTruth) -> tuple[Array, Array]:
+def _normalised(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
     """Return x̂ and √(σ² + ε) in rows."""
-    rows = _rows(t, t.x)
-    deviation = np.sqrt(rows.var(axis=2, keepdims=True) + t.attributes["epsilon"])
-    return (rows - rows.mean(axis=2, keepdims=True)) / deviation, deviation
+    rows, epsilon = _rows(t, t.x), t.attributes["epsilon"] if epsilon is None else epsilon
+    deviation = np.sqrt(rows.var(axis=axes, keepdims=True) + epsilon)
+    return (rows - rows.mean(axis=axes, keepdims=True)) / deviation, deviation
 
 
 def _output(t: GroundTruth, normal: Array) -> Array:
@@ -50,41 +47,19 @@ def _gradient(t: GroundTruth, weighted: Array) -> Array:
     return (weighted - means) / deviation
 
 
-@add("x", "statistics-held-constant")
-def constants(t: GroundTruth) -> Candidates:
-    """Treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times
-    x̂."""
-    yield (_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalised(t)[1]).reshape(t.x.shape)
-
-
-@add("x", "gamma-outside-the-sums")
-def outside(t: GroundTruth) -> Candidates:
-    """Multiplies by γ at the end: the means over the group are of γ dy, not of dy."""
-    yield (_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)
-
-
-@add("x", "gamma-forgotten")
-def without_gamma(t: GroundTruth) -> Candidates:
-    """Lacks the factor γ: begin with γ dy."""
-    yield _gradient(t, _rows(t, t.dy)).reshape(t.x.shape)
-
-
-@add("gamma", "input-for-normalised")
-def raw(t: GroundTruth) -> Candidates:
-    """Uses x or y in place of x̂: dγ = Σ dy · x̂."""
-    yield from (_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y))
-
-
-@add("y", "epsilon-forgotten")
-def without_epsilon(t: GroundTruth) -> Candidates:
-    """Lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm."""
-    rows = _rows(t, t.x)
-    yield _output(t, (rows - rows.mean(axis=2, keepdims=True)) / rows.std(axis=2, keepdims=True))
-
-
-@add("y", "statistics-over-batch")
-def over_batch(t: GroundTruth) -> Candidates:
-    """Is normalised over the batch: mean and variance are those of each sample alone."""
-    rows = _rows(t, t.x)
-    centered = rows - rows.mean(axis=(0, 2), keepdims=True)
-    yield _output(t, centered / np.sqrt(rows.var(axis=(0, 2), keepdims=True) + t.attributes["epsilon"]))
+CATALOGUE = catalogue(
+    "group_normalization",
+    ("x", "statistics-held-constant",
+     "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
+     lambda t: [(_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalised(t)[1]).reshape(t.x.shape)]),
+    ("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy",
+     lambda t: [(_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)]),
+    ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy",
+     lambda t: [_gradient(t, _rows(t, t.dy)).reshape(t.x.shape)]),
+    ("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+     lambda t: [_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y)]),
+    ("y", "epsilon-forgotten", "lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm",
+     lambda t: [_output(t, _normalised(t, epsilon=0)[0])]),
+    ("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone",
+     lambda t: [_output(t, _normalised(t, axes=(0, 2))[0])]),
+)  # fmt: skip

@@ -1,10 +1,7 @@
 """Classic mistakes in the loss of a support vector machine and its gradient."""
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import GroundTruth, catalogue
 from chainrule.engines import Array
-
-CATALOGUE = MistakeCatalogue("")
-add = CATALOGUE.add
 
 
 def _positive(t: GroundTruth) -> Array:
@@ -13,31 +10,15 @@ def _positive(t: GroundTruth) -> Array:
     return ((p - (p * target).sum(axis=1, keepdims=True) + 1 > 0) * (1 - target)).astype(float)
 
 
-@add("y", "right-class-included")
-def every_class(t: GroundTruth) -> Candidates:
-    """Includes the margin of the right class, which is always 1: sum over the others only."""
-    yield t.y + 1
-
-
-@add("y", "batch-division-missing")
-def summed(t: GroundTruth) -> Candidates:
-    """Is the sum over the batch: divide it by N."""
-    yield t.y * len(t.values["p"])
-
-
-@add("p", "right-class-forgotten")
-def without_right_class(t: GroundTruth) -> Candidates:
-    """Lacks the right class: subtract the number of positive margins there."""
-    yield _positive(t) / len(t.x)
-
-
-@add("p", "margins-not-counted")
-def one_for_all(t: GroundTruth) -> Candidates:
-    """Has −1 at the right class: subtract the number of positive margins of the sample."""
-    yield (_positive(t) - t.values["t"]) / len(t.x)
-
-
-@add("p", "batch-division-missing")
-def not_averaged(t: GroundTruth) -> Candidates:
-    """Lacks the factor 1/N: the loss is the mean over the batch."""
-    yield t.gradients["p"] * len(t.x)
+CATALOGUE = catalogue(
+    "",
+    ("y", "right-class-included",
+     "includes the margin of the right class, which is always 1: sum over the others only", lambda t: [t.y + 1]),
+    ("y", "batch-division-missing", "is the sum over the batch: divide it by N", lambda t: [t.y * len(t.values["p"])]),
+    ("p", "right-class-forgotten", "lacks the right class: subtract the number of positive margins there",
+     lambda t: [_positive(t) / len(t.x)]),
+    ("p", "margins-not-counted", "has −1 at the right class: subtract the number of positive margins of the sample",
+     lambda t: [(_positive(t) - t.values["t"]) / len(t.x)]),
+    ("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch",
+     lambda t: [t.gradients["p"] * len(t.x)]),
+)  # fmt: skip

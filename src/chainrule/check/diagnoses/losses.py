@@ -2,77 +2,56 @@
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.engines import Array
 from chainrule.reference import softmax
 
-CATALOGUE = MistakeCatalogue("losses")
-add = CATALOGUE.add
+AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # over the classes too
+BOUNDED = ("mean_absolute_error", "huber")
+CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
+ADDED_UP = (*CROSS_ENTROPIES, "half_squared_error")
+OF_PROBABILITIES = ("categorical_cross_entropy", "binary_cross_entropy")
 
 
-@add("p", "batch-division-missing")
-def not_averaged(t: GroundTruth) -> Candidates:
-    """Lacks the factor 1/N: the loss is the mean over the batch."""
-    yield t.gradients["p"] * len(t.values["p"])
+def _errors(t: GroundTruth, p: Array) -> Array:
+    return p - t.values["t"]
 
 
-@add("y", "batch-division-missing")
-def summed(t: GroundTruth) -> Candidates:
-    """Is the sum over the batch: the loss is its mean, so divide by N."""
-    yield t.y * len(t.values["p"])
-
-
-@add("p y", "softmax-over-batch")
-def over_batch(t: GroundTruth) -> Candidates:
-    """Takes softmax over the batch: sum over the classes of one sample, axis 1."""
+def _over_batch(t: GroundTruth) -> Candidates:
     if t.operation == "softmax_cross_entropy":
-        z, targets = t.values["p"], t.values["t"]
-        for p in (softmax(z.T).T, softmax(z.reshape(1, -1)).reshape(z.shape)):
-            yield (p - targets) / len(p)
-            yield np.asarray(-(targets * np.log(p)).sum() / len(p))
+        for p in (softmax(t.x.T).T, softmax(t.x.reshape(1, -1)).reshape(t.x.shape)):
+            yield _errors(t, p) / len(p)
+            yield np.asarray(-(t.values["t"] * np.log(p)).sum() / len(p))
 
 
-@add("y", "one-hot-assumed")
-def of_one_class(t: GroundTruth) -> Candidates:
-    """Is right for one-hot targets only: the targets here add up to 1, so sum −t · log p over all classes."""
-    if t.operation in ("softmax_cross_entropy", "categorical_cross_entropy"):
-        p = softmax(t.values["p"]) if t.operation == "softmax_cross_entropy" else t.values["p"]
+def _of_one_class(t: GroundTruth) -> Candidates:
+    if t.operation in CROSS_ENTROPIES:
+        p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
         yield np.asarray(-np.log(np.take_along_axis(p, t.values["t"].argmax(axis=1)[:, None], axis=1)).mean())
 
 
-@add("p y", "class-division-doubled")
-def averaged_over_classes(t: GroundTruth) -> Candidates:
-    """Has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only."""
-    if t.operation in ("softmax_cross_entropy", "categorical_cross_entropy", "half_squared_error"):
-        yield t.y / t.values["p"].shape[1]
-        yield t.gradients["p"] / t.values["p"].shape[1]
-
-
-@add("p", "class-division-missing")
-def not_averaged_over_classes(t: GroundTruth) -> Candidates:
-    """Lacks the factor 1/K: the loss of a sample is the mean over its outputs."""
-    if t.operation in ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy"):
-        yield t.gradients["p"] * t.values["p"].shape[1]
-        yield t.gradients["p"] * t.values["p"].shape[1] * len(t.values["p"])
-
-
-@add("p", "slope-unbounded")
-def not_clipped(t: GroundTruth) -> Candidates:
-    """Is proportional to the error, as for a squared error: this loss has a slope of at most 1."""
-    if t.operation in ("mean_absolute_error", "huber"):
-        yield (t.values["p"] - t.values["t"]) / t.values["p"].size
-        yield 2 * (t.values["p"] - t.values["t"]) / t.values["p"].size
-
-
-@add("p", "softmax-forgotten")
-def without_softmax(t: GroundTruth) -> Candidates:
-    """Uses logits as probabilities: the gradient is (softmax(p) − t)/N."""
-    if t.operation == "softmax_cross_entropy":
-        yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
-
-
-@add("p", "prediction-minus-target")
-def fused(t: GroundTruth) -> Candidates:
-    """Is p − t, the gradient by the logits: that is right only for a loss fused with softmax (or sigmoid)."""
-    if t.operation in ("categorical_cross_entropy", "binary_cross_entropy"):
-        yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
-        yield (softmax(t.values["p"]) - t.values["t"]) / len(t.values["p"])
+CATALOGUE = catalogue(
+    "losses",
+    ("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch",
+     lambda t: [t.gradients["p"] * len(t.x)]),
+    ("y", "batch-division-missing", "is the sum over the batch: the loss is its mean, so divide by N",
+     lambda t: [t.y * len(t.x)]),
+    ("p y", "softmax-over-batch", "takes softmax over the batch: sum over the classes of one sample, axis 1",
+     _over_batch),
+    ("y", "one-hot-assumed",
+     "is right for one-hot targets only: the targets here add up to 1, so sum −t · log p over all classes",
+     _of_one_class),
+    ("p y", "class-division-doubled",
+     "has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only",
+     lambda t: [each / t.x.shape[1] for each in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
+    ("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs",
+     lambda t: [t.gradients["p"] * count for count in (t.x.shape[1], t.x.size)] if t.operation in AVERAGED else []),
+    ("p", "slope-unbounded",
+     "is proportional to the error, as for a squared error: this loss has a slope of at most 1",
+     lambda t: [each * _errors(t, t.x) / t.x.size for each in (1, 2) if t.operation in BOUNDED]),
+    ("p", "softmax-forgotten", "uses logits as probabilities: the gradient is (softmax(p) − t)/N",
+     lambda t: [_errors(t, t.x) / len(t.x)] if t.operation == "softmax_cross_entropy" else []),
+    ("p", "prediction-minus-target",
+     "is p − t, the gradient by the logits: that is right only for a loss fused with softmax (or sigmoid)",
+     lambda t: [_errors(t, p) / len(p) for p in (t.x, softmax(t.x)) if t.operation in OF_PROBABILITIES]),
+)  # fmt: skip

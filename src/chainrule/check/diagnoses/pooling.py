@@ -1,14 +1,14 @@
 """Classic mistakes in the backward pass of pooling."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines import Array
-
-FAMILY = "pooling"
-MAXIMUM, AVERAGE = MistakeCatalogue(FAMILY), MistakeCatalogue(FAMILY)
 
 
 def _slide(t: GroundTruth) -> SlidingWindow:
@@ -26,28 +26,29 @@ def _cells(t: GroundTruth, fill: float) -> Array:
     return cells
 
 
-def _first(largest: Array) -> Array:
-    """Keep only the first marked cell of each window, in row-major order."""
-    flat = largest.reshape(*largest.shape[:2], -1, *largest.shape[4:])
-    kept = flat & (np.cumsum(flat, axis=2) == 1)
-    return kept.reshape(largest.shape)
+def _largest(t: GroundTruth) -> Array:
+    """Return a mask of the cells that are the maximum of their window."""
+    cells = _cells(t, -np.inf)
+    return cells == cells.max(axis=(2, 3), keepdims=True)
 
 
 def _winners(t: GroundTruth) -> Array:
-    """Return a mask of the cell that wins each window."""
-    cells = _cells(t, -np.inf)
-    return _first(cells == cells.max(axis=(2, 3), keepdims=True))
+    """Return a mask of the cell that wins each window, the first in row-major order."""
+    largest = _largest(t)
+    flat = largest.reshape(*largest.shape[:2], -1, *largest.shape[4:])
+    return (flat & (np.cumsum(flat, axis=2) == 1)).reshape(largest.shape)
 
 
-def _distribute(t: GroundTruth, weights: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
+def _distribute(t: GroundTruth, weights: Array | float, slide: SlidingWindow, how: str = "add") -> Array:
     """Distribute dy over the cells of every window by weights, on the padded image."""
-    given = weights * t.dy[:, :, None, None]
-    return sliding.scatter(given, slide or _slide(t), how)
+    given = np.empty((*t.x.shape[:2], *slide.window, *t.dy.shape[2:]))
+    given[...] = weights * t.dy[:, :, None, None]
+    return sliding.scatter(given, slide, how)
 
 
-def _cropped(t: GroundTruth, weights: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
+def _cropped(t: GroundTruth, weights: Array | float, how: str = "add") -> Array:
     """Distribute dy over the cells of every window by weights, on the image without its padding."""
-    return _slide(t).crop(_distribute(t, weights, slide, how))
+    return _slide(t).crop(_distribute(t, weights, _slide(t), how))
 
 
 def _pooled(t: GroundTruth, weights: Array | float) -> Array:
@@ -55,39 +56,29 @@ def _pooled(t: GroundTruth, weights: Array | float) -> Array:
     return np.nansum(_cells(t, np.nan) * weights, axis=(2, 3))
 
 
-def _equal_shares(t: GroundTruth, divisor: str | None = None) -> Array:
+def _both(t: GroundTruth, weights: Array | float) -> Candidates:
+    """Return the output and the gradient for these weights."""
+    return [_pooled(t, weights), _cropped(t, weights)]
+
+
+def _divisor(t: GroundTruth) -> str:
+    return t.attributes.get("divisor", "cells")
+
+
+def _share(t: GroundTruth, divisor: str | None = None) -> Array | float:
     """Return the weight of each cell in average pooling, 1/D."""
-    slide = _slide(t)
-    shape = (*t.x.shape[:2], *slide.window, *slide.outputs)
-    rule = divisor or t.attributes.get("divisor", "cells")
+    rule = divisor or _divisor(t)
     if rule == "cells":
-        real = np.isfinite(_cells(t, np.nan))
-        return np.ones(shape) / real.sum(axis=(2, 3), keepdims=True)
-    return np.ones(shape) / (1 if rule == "one" else slide.window[0] * slide.window[1])
+        return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)
+    return 1.0 if rule == "one" else 1 / math.prod(_slide(t).window)
 
 
-def _weights(t: GroundTruth) -> Array:
+def _weights(t: GroundTruth) -> Array | float:
     """Return the right weight of each cell: 1 for a winner, or its share of an average."""
-    return _winners(t).astype(float) if t.operation == "max_pool" else _equal_shares(t)
+    return _winners(t) if t.operation == "max_pool" else _share(t)
 
 
-@MAXIMUM.add("x", "ties-all-credited")
-def all_ties(t: GroundTruth) -> Candidates:
-    """Passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order."""
-    cells = _cells(t, -np.inf)
-    yield _cropped(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float))
-
-
-@MAXIMUM.add("x", "maximum-as-average")
-def shared_out(t: GroundTruth) -> Candidates:
-    """Spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum."""
-    for divisor in ("cells", "window", "one"):
-        yield _cropped(t, _equal_shares(t, divisor))
-
-
-@MAXIMUM.add("x", "overwritten-in-windows")
-def last_window(t: GroundTruth) -> Candidates:
-    """Keeps only the last window that a cell won: windows overlap, so accumulate with +=."""
+def _last_window(t: GroundTruth) -> Candidates:
     won, slide = _winners(t), _slide(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
     for i, j in np.ndindex(slide.outputs):
@@ -95,14 +86,11 @@ def last_window(t: GroundTruth) -> Candidates:
             cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
             cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
     yield slide.crop(frame)
-    yield _cropped(t, won.astype(float), how="window")
-    yield _cropped(t, won.astype(float), how="tap")
+    yield _cropped(t, won, how="window")
+    yield _cropped(t, won, how="tap")
 
 
-@MAXIMUM.add("x", "compared-with-spread-maximum")
-def painted(t: GroundTruth) -> Candidates:
-    """Compares x with the maxima spread over the image, so that only one window counts for each cell: windows overlap,
-    so find the maximum of each window and accumulate with +=."""
+def _painted(t: GroundTruth) -> Candidates:
     slide = _slide(t)
     if slide.stride[0] >= slide.window[0] and slide.stride[1] >= slide.window[1]:
         return
@@ -118,95 +106,74 @@ def painted(t: GroundTruth) -> Candidates:
         yield slide.crop((padded == maxima) * upper)
 
 
-@MAXIMUM.add("x", "stride-forgotten")
-@AVERAGE.add("x", "stride-forgotten")
-def scattered_densely(t: GroundTruth) -> Candidates:
-    """Is scattered with stride 1: window (i, j) starts at row s·i and column s·j."""
-    slide = _slide(t)
-    yield _cropped(t, _weights(t), slide.replace(stride=(1, 1)))
+def _scattered_densely(t: GroundTruth) -> Candidates:
+    yield _slide(t).crop(_distribute(t, _weights(t), replace(_slide(t), stride=(1, 1))))
 
 
-@MAXIMUM.add("x", "padding-not-cropped")
-@AVERAGE.add("x", "padding-not-cropped")
-def uncropped(t: GroundTruth) -> Candidates:
-    """Still includes the padding: crop the rows and columns of the padding."""
-    frame = _distribute(t, _weights(t))
+def _uncropped(t: GroundTruth) -> Candidates:
+    frame = _distribute(t, _weights(t), _slide(t))
     yield frame
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-@MAXIMUM.add("y", "padding-wins")
-def zeros_win(t: GroundTruth) -> Candidates:
-    """Lets zeros of the padding win: pad with −∞, so that padding never wins."""
-    yield _cells(t, 0.0).max(axis=(2, 3))
-
-
-@MAXIMUM.add("y", "average-for-maximum")
-def averaged(t: GroundTruth) -> Candidates:
-    """Is the mean of each window: take the maximum."""
-    yield _pooled(t, _equal_shares(t, "cells"))
-
-
-@AVERAGE.add("x", "average-not-divided")
-def undivided(t: GroundTruth) -> Candidates:
-    """Lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window."""
-    yield _cropped(t, _equal_shares(t, "one"))
-
-
-@AVERAGE.add("x y", "average-divided-by-side")
-def divided_by_side(t: GroundTruth) -> Candidates:
-    """Is divided by one side k of the window: divide by the number of cells in the window, k²."""
+def _divided_by_side(t: GroundTruth) -> Candidates:
     window = _slide(t).window
-    if t.attributes.get("divisor", "cells") != "one" and min(window) > 1:
-        shape = (*t.x.shape[:2], *window, *_slide(t).outputs)
+    if _divisor(t) != "one" and min(window) > 1:
         for side in {*window}:
-            share = np.ones(shape) / side
-            yield _pooled(t, share)
-            yield _cropped(t, share)
+            yield from _both(t, 1 / side)
 
 
-@AVERAGE.add("x", "average-divided-twice")
-def divided_twice(t: GroundTruth) -> Candidates:
-    """Has the factor 1/k² twice: divide dy by the number of cells once."""
-    share = _equal_shares(t)
-    yield _cropped(t, share * share)
+FAMILY = "pooling"
+DENSE = (
+    *("x", "stride-forgotten"), "is scattered with stride 1: window (i, j) starts at row s·i and column s·j",
+    _scattered_densely,
+)  # fmt: skip
+UNCROPPED = (
+    *("x", "padding-not-cropped"), "still includes the padding: crop the rows and columns of the padding", _uncropped,
+)  # fmt: skip
+MAXIMUM = catalogue(
+    FAMILY,
+    ("x", "ties-all-credited",
+     "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
+     lambda t: [_cropped(t, _largest(t))]),
+    ("x", "maximum-as-average",
+     "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
+     lambda t: (_cropped(t, _share(t, divisor)) for divisor in ("cells", "window", "one"))),
+    ("x", "overwritten-in-windows",
+     "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
+    ("x", "compared-with-spread-maximum",
+     "compares x with the maxima spread over the image, so that only one window counts for each cell: windows "
+     "overlap, so find the maximum of each window and accumulate with +=", _painted),
+    DENSE,
+    UNCROPPED,
+    ("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins",
+     lambda t: [_cells(t, 0.0).max(axis=(2, 3))]),
+    ("y", "average-for-maximum", "is the mean of each window: take the maximum",
+     lambda t: [_pooled(t, _share(t, "cells"))]),
+)  # fmt: skip
 
-
-@AVERAGE.add("x y", "padding-counted")
-def counted(t: GroundTruth) -> Candidates:
-    """Divides by the size of the whole window where part of it lies on padding: divide by the number of cells
-    inside x."""
-    if t.attributes.get("divisor") == "cells":
-        yield from _divided(t, "window")
-
-
-@AVERAGE.add("x y", "padding-not-counted")
-def not_counted(t: GroundTruth) -> Candidates:
-    """Divides by the number of cells inside x: divide by the size of the whole window, padding included."""
-    if t.attributes.get("divisor") == "window":
-        yield from _divided(t, "cells")
-
-
-@AVERAGE.add("y", "average-not-divided")
-def summed(t: GroundTruth) -> Candidates:
-    """Is the sum of each window: divide it by the number of cells."""
-    yield _pooled(t, 1.0)
-
-
-def _divided(t: GroundTruth, divisor: str) -> Candidates:
-    yield _pooled(t, _equal_shares(t, divisor))
-    yield _cropped(t, _equal_shares(t, divisor))
-
-
-@AVERAGE.add("x", "overwritten-in-windows")
-def overwritten(t: GroundTruth) -> Candidates:
-    """Keeps only the last window that covers a cell: windows overlap, so accumulate with +=."""
-    for how in ("window", "tap"):
-        yield _cropped(t, _equal_shares(t), how=how)
-
-
-@AVERAGE.add("x", "shared-to-one")
-def to_one(t: GroundTruth) -> Candidates:
-    """Passes dy to one cell of each window, as max pooling does: divide it among all cells."""
-    for weights in (_winners(t).astype(float), _winners(t) * _equal_shares(t)):
-        yield _cropped(t, weights)
+AVERAGE = catalogue(
+    FAMILY,
+    DENSE,
+    UNCROPPED,
+    ("x", "average-not-divided",
+     "lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window",
+     lambda t: [_cropped(t, _share(t, "one"))]),
+    ("x y", "average-divided-by-side",
+     "is divided by one side k of the window: divide by the number of cells in the window, k²", _divided_by_side),
+    ("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once",
+     lambda t: [_cropped(t, _share(t) * _share(t))]),
+    ("x y", "padding-counted",
+     "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
+     lambda t: _both(t, _share(t, "window")) if t.attributes.get("divisor") == "cells" else []),
+    ("x y", "padding-not-counted",
+     "divides by the number of cells inside x: divide by the size of the whole window, padding included",
+     lambda t: _both(t, _share(t, "cells")) if t.attributes.get("divisor") == "window" else []),
+    ("y", "average-not-divided", "is the sum of each window: divide it by the number of cells",
+     lambda t: [_pooled(t, 1.0)]),
+    ("x", "overwritten-in-windows",
+     "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
+     lambda t: (_cropped(t, _share(t), how=how) for how in ("window", "tap"))),
+    ("x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells",
+     lambda t: (_cropped(t, weights) for weights in (_winners(t), _winners(t) * _share(t)))),
+)  # fmt: skip

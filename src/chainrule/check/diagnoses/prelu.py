@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import catalogue
 from chainrule.engines import Array
-
-CATALOGUE = MistakeCatalogue("prelu")
-add = CATALOGUE.add
 
 
 def _summed(each: Array) -> Array:
@@ -14,32 +11,15 @@ def _summed(each: Array) -> Array:
     return each.sum(axis=(0, *range(2, each.ndim)))
 
 
-@add("x", "slope-forgotten")
-def without_slope(t: GroundTruth) -> Candidates:
-    """Is zero where x is below 0: there it must be slope · dy."""
-    yield np.where(t.x > 0, t.dy, 0.0)
-
-
-@add("x", "derivative-missing")
-def untouched(t: GroundTruth) -> Candidates:
-    """Equals dy: multiply dy by the slope where x is below 0."""
-    yield t.dy
-
-
-@add("slope", "mask-missing")
-def without_mask(t: GroundTruth) -> Candidates:
-    """Sums dy · x over all positions: only those where x ≤ 0 depend on the slope."""
-    yield _summed(t.dy * t.x)
-
-
-@add("slope", "input-forgotten")
-def without_input(t: GroundTruth) -> Candidates:
-    """Sums dy where x ≤ 0: multiply it by x."""
-    yield _summed(t.dy * (t.x <= 0))
-
-
-@add("slope", "positions-not-summed")
-def each_position(t: GroundTruth) -> Candidates:
-    """Is not summed over the positions: the slope of a channel is used at all of them."""
-    if t.x.ndim > 2:
-        yield (t.dy * np.minimum(t.x, 0)).sum(axis=0)
+CATALOGUE = catalogue(
+    "prelu",
+    ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
+     lambda t: [np.where(t.x > 0, t.dy, 0.0)]),
+    ("x", "derivative-missing", "equals dy: multiply dy by the slope where x is below 0", lambda t: [t.dy]),
+    ("slope", "mask-missing", "sums dy · x over all positions: only those where x ≤ 0 depend on the slope",
+     lambda t: [_summed(t.dy * t.x)]),
+    ("slope", "input-forgotten", "sums dy where x ≤ 0: multiply it by x", lambda t: [_summed(t.dy * (t.x <= 0))]),
+    ("slope", "positions-not-summed",
+     "is not summed over the positions: the slope of a channel is used at all of them",
+     lambda t: [(t.dy * np.minimum(t.x, 0)).sum(axis=0)] if t.x.ndim > 2 else []),
+)  # fmt: skip

@@ -1,12 +1,16 @@
 """Classic mistakes in resampling."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines import Array
 from chainrule.shapes import resampling_weights
 
-CATALOGUE = MistakeCatalogue("resampling")
+
+def _mode(t: GroundTruth) -> str:
+    return t.attributes["mode"]
 
 
 def _matrices(t: GroundTruth) -> list[Array]:
@@ -15,41 +19,23 @@ def _matrices(t: GroundTruth) -> list[Array]:
     for outputs, size in zip(t.dy.shape[2:], t.x.shape[2:], strict=True):
         matrix = np.zeros((outputs, size))
         for i in range(outputs):
-            for h, weight in resampling_weights(t.attributes["mode"], size, outputs, i):
+            for h, weight in resampling_weights(_mode(t), size, outputs, i):
                 matrix[i, h] = weight
         found.append(matrix)
     return found
 
 
-def _pulled_back(t: GroundTruth, rows: Array, columns: Array) -> Array:
-    return np.einsum("ih,jk,ncij->nchk", rows, columns, t.dy)
+def _pulled_back(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
+    return np.einsum("ih,jk,ncij->nchk", *map(changed, _matrices(t)), t.dy)
 
 
-@CATALOGUE.add("x", "copies-not-summed")
-def one_copy(t: GroundTruth) -> Candidates:
-    """Takes the gradient of one output for a cell: sum over all that read it."""
+def _one_copy(t: GroundTruth) -> Candidates:
     rows, columns = (matrix.argmax(axis=0) for matrix in _matrices(t))
     yield t.dy[:, :, rows][:, :, :, columns]
 
 
-@CATALOGUE.add("x", "copies-averaged")
-def mean_of_copies(t: GroundTruth) -> Candidates:
-    """Is the mean over the outputs that read a cell: sum them."""
-    if t.attributes["mode"] == "nearest":
-        yield _pulled_back(t, *(matrix / matrix.sum(axis=0) for matrix in _matrices(t)))
-
-
-@CATALOGUE.add("x", "average-not-divided")
-def undivided(t: GroundTruth) -> Candidates:
-    """Lacks the factor 1/D: divide each dy by the number of cells in its window."""
-    if t.attributes["mode"] == "average":
-        yield _pulled_back(t, *((matrix > 0).astype(float) for matrix in _matrices(t)))
-
-
-@CATALOGUE.add("y", "corners-aligned")
-def aligned(t: GroundTruth) -> Candidates:
-    """Aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the centres."""
-    if t.attributes["mode"] == "bilinear":
+def _aligned(t: GroundTruth) -> Candidates:
+    if _mode(t) == "bilinear":
         rows, columns = map(_aligned_weights, t.x.shape[2:], t.y.shape[2:])
         yield np.einsum("ih,jk,nchk->ncij", rows, columns, t.x)
 
@@ -58,3 +44,15 @@ def _aligned_weights(size: int, outputs: int) -> Array:
     """Return the weights (outputs, size) of linear interpolation from the first cell to the last."""
     places = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
     return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))
+
+
+CATALOGUE = catalogue(
+    "resampling",
+    ("x", "copies-not-summed", "takes the gradient of one output for a cell: sum over all that read it", _one_copy),
+    ("x", "copies-averaged", "is the mean over the outputs that read a cell: sum them",
+     lambda t: [_pulled_back(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
+    ("x", "average-not-divided", "lacks the factor 1/D: divide each dy by the number of cells in its window",
+     lambda t: [_pulled_back(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
+    ("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the centres",
+     _aligned),
+)  # fmt: skip

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines import Array
-
-CATALOGUE = MistakeCatalogue("response_normalization")
-add = CATALOGUE.add
 
 
 def _scales(t: GroundTruth) -> Array:
@@ -16,15 +13,16 @@ def _scales(t: GroundTruth) -> Array:
     return t.attributes["k"] + t.attributes["alpha"] / t.attributes["size"] * np.stack(squares, axis=1)
 
 
-@add("x", "scale-held-constant")
-def constant(t: GroundTruth) -> Candidates:
-    """Treats s as a constant: it depends on x, in this channel and in its neighbours."""
-    yield t.dy * _scales(t) ** -t.attributes["beta"]
-
-
-@add("x", "neighbours-forgotten")
-def own_channel(t: GroundTruth) -> Candidates:
-    """Lacks what x changes in neighbouring channels: the sum runs over the whole window."""
+def _own_channel(t: GroundTruth) -> Candidates:
     s, beta = _scales(t), t.attributes["beta"]
     share = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
     yield t.dy * s**-beta - share * t.x * t.dy * t.x * s ** (-beta - 1)
+
+
+CATALOGUE = catalogue(
+    "response_normalization",
+    ("x", "scale-held-constant", "treats s as a constant: it depends on x, in this channel and in its neighbours",
+     lambda t: [t.dy * _scales(t) ** -t.attributes["beta"]]),
+    ("x", "neighbours-forgotten", "lacks what x changes in neighbouring channels: the sum runs over the whole window",
+     _own_channel),
+)  # fmt: skip

@@ -1,7 +1,7 @@
 """Sliding windows whose stride, padding, dilation and accumulation can each be chosen, rightly or wrongly."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,6 @@ class SlidingWindow:
         padding = attributes.get("padding", ((0, 0), (0, 0)))
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
 
-    def replace(self, **changes: Any) -> "SlidingWindow":
-        """Return a copy with some fields replaced."""
-        return replace(self, **changes)
-
     @property
     def frame(self) -> Pair:
         """H and W of the padded image."""
@@ -43,10 +39,6 @@ class SlidingWindow:
         axes = zip(self.size, self.window, self.stride, self.padding, self.dilation, strict=True)
         sizes = [output_size(*axis) for axis in axes]
         return (sizes[0], sizes[1])
-
-    def pad(self, x: Array) -> Array:
-        """Return x padded with zeros."""
-        return np.pad(x, ((0, 0), (0, 0), *self.padding))
 
     def crop(self, frame: Array) -> Array:
         """Return a padded image without its padding."""
@@ -95,34 +87,3 @@ def scatter(given: Array, slide: SlidingWindow, how: str = "add") -> Array:
         part = frame[:, :, rows, columns]
         part[...] = given[:, :, u, v] if how == "tap" else part + given[:, :, u, v]
     return frame
-
-
-def gather(padded: Array, dy: Array, slide: SlidingWindow, groups: int) -> Array:
-    """dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · padded[n,c, s·i + d·u, s·j + d·v]."""
-    N, C_out, *outputs = dy.shape
-    C = padded.shape[1]
-    upper = dy.reshape(N, groups, C_out // groups, *outputs)
-    dw = np.zeros((C_out, C // groups, *slide.window))
-    for (u, v), (rows, columns) in slide.taps((outputs[0], outputs[1])):
-        cells = padded[:, :, rows, columns].reshape(N, groups, C // groups, *outputs)
-        dw[:, :, u, v] = np.einsum("ngoij,ngcij->goc", upper, cells).reshape(C_out, -1)
-    return dw
-
-
-def correlate(x: Array, w: Array, b: Array | None, slide: SlidingWindow, groups: int) -> Array:
-    """Return the cross-correlation of x with kernels in the orientation in which they are slid."""
-    outputs, N, C = slide.outputs, x.shape[0], x.shape[1]
-    padded = slide.pad(x)
-    y = np.zeros((N, len(w), *outputs))
-    kernels = w.reshape(groups, -1, *w.shape[1:])
-    for (u, v), (rows, columns) in slide.taps(outputs):
-        cells = padded[:, :, rows, columns].reshape(N, groups, C // groups, *outputs)
-        y += np.einsum("ngcij,goc->ngoij", cells, kernels[..., u, v]).reshape(y.shape)
-    return y if b is None else y + (b[:, None, None] if b.ndim == 1 else b)
-
-
-def full(dy: Array, w: Array, groups: int) -> Array:
-    """Return the full correlation of dy with the rotated kernels, for stride and dilation 1; (N, C_in, …)."""
-    size = (dy.shape[2] + w.shape[2] - 1, dy.shape[3] + w.shape[3] - 1)
-    plain = SlidingWindow(size, (w.shape[2], w.shape[3]), (1, 1), ((0, 0), (0, 0)), (1, 1))
-    return scatter(products(dy, w, groups), plain)

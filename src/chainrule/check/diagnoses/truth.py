@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.report import Diagnosis
-from chainrule.check.subjects import LayerSubject, LossSubject, Values
+from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.engines import Array
 
 
@@ -66,34 +65,22 @@ class Mistake:
         try:
             with np.errstate(all="ignore"):
                 return list(self.build(truth))
-        except (ValueError, IndexError, KeyError):  # or with the operation that another size of input takes
+        except (ValueError, LookupError, ZeroDivisionError):  # or with the operation that another size takes
             return []
 
 
-class MistakeCatalogue:
-    """The mistakes of a family of operations, in the order of registration; without a family, no page derives them."""
+def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mistake, ...]:
+    """Return the mistakes of a family of operations; without a family, no page derives them.
 
-    def __init__(self, family: str) -> None:
-        self.page = f"docs/derivations/{family}.md#traps" if family else ""
-        self.mistakes: list[Mistake] = []
-
-    def add(self, tensors: str, name: str) -> Callable[[Build], Build]:
-        """Register a function that builds the results of a mistake in these tensors (names separated by spaces).
-
-        Its docstring is what a learner is told: "dx " comes before it, without its capital letter and its full stop.
-        """
-
-        def register(build: Build) -> Build:
-            """Register the function, and return it unchanged."""
-            words = " ".join((build.__doc__ or name).split()).removesuffix(".")
-            self.add_built(tensors, Diagnosis(name, words[0].lower() + words[1:], self.page), build)
-            return build
-
-        return register
-
-    def add_built(self, tensors: str, diagnosis: Diagnosis, build: Build) -> None:
-        """Register a mistake in these tensors."""
-        self.mistakes += [Mistake(tensor, diagnosis, build) for tensor in tensors.split()]
+    mistakes   of each: its tensors (names separated by spaces), its name, what a learner is told after "dx ", and the
+               function that builds its results
+    """
+    page = f"docs/derivations/{family}.md#traps" if family else ""
+    return tuple(
+        Mistake(tensor, Diagnosis(name, says, page), build)
+        for tensors, name, says, build in mistakes
+        for tensor in tensors.split()
+    )
 
 
 SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool", "local_response_norm")
@@ -118,7 +105,7 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
 
 
-def of_loss(right: LossSubject | MulticlassHinge, values: Values, dy: Array) -> GroundTruth:
+def of_loss(right: Subject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a loss, by the reference."""
     return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 

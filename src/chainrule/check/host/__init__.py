@@ -166,7 +166,9 @@ def open_file(
         try:
             process = _start(path, limits, stranger, stack, printed)
             if stranger is not None:
-                (protected or _ignore)(_protection(process))
+                held = _protection(process)
+                if protected is not None:
+                    protected(held)
             yield HostedFile(process, path)
         except GuestEnded as end:
             raise StudentError(f"{path.name}: {end}" if stranger is None else str(end)) from None
@@ -208,10 +210,6 @@ def _start(
         stack.callback(lambda: printed(process.output.text))
     stack.callback(process.close)
     return process
-
-
-def _ignore(protection: Protection) -> None:
-    """Do nothing with the protection that holds."""
 
 
 def _protection(process: GuestProcess) -> Protection:

@@ -120,4 +120,4 @@ def test_the_probabilities_and_the_loss_are_numpys(page: "Page", network: Journe
 
 
 def read(texts: list[str]) -> list[float]:
-    return [float(text.replace("<", "").replace("%", "").strip()) for text in texts]
+    return [float(text.replace("<", "").replace("%", "").strip() or "nan") for text in texts]  # nothing yet: NaN

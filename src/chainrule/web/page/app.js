@@ -141,8 +141,7 @@ export class Application {
   /** Returns the network's output, also before a trace of the image; null before the first frame. @param {Picture} picture */
   answer(picture) {
     const nudge = this.#nudged ? (this.trace?.nudge ?? null) : null;
-    if (!this.frame) return null;
-    return this.tracing.answer(picture, nudge) ?? answer(this.description, this.frame, picture, nudge).probabilities;
+    return this.frame ? answer(this.description, this.frame, picture, nudge).probabilities : null;
   }
 
   /** @param {string} kind @param {unknown} error */

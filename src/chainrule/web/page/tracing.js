@@ -1,10 +1,7 @@
-/** Keeps one trace up to date: that of the image shown, with the network at the step shown. A worker computes it. */
+/** Keeps one trace up to date: that of the image shown, with the network at the step shown. */
 
-import { inThisThread, inWorker } from "./source/channels.js";
+import { makeTrace } from "./engine/trace.js";
 
-/** @typedef {import("./engine/trace_loop.js").Answer} Answer */
-/** @typedef {import("./engine/trace_loop.js").Traced} Traced */
-/** @typedef {import("./source/channels.js").OpenChannel} OpenChannel */
 /** @typedef {import("./types.js").BatchStep} BatchStep */
 /** @typedef {import("./types.js").Frame} Frame */
 /** @typedef {import("./types.js").Nudge} Nudge */
@@ -14,7 +11,10 @@ import { inThisThread, inWorker } from "./source/channels.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const KEPT_FRAMES = 12;
-const REST = 2; // after a trace is shown, REST times as long as that took is left for other work of the page
+const REST = 2; // after a trace, REST times its duration is left for drawing and painting
+const QUICK = 12; // milliseconds: a faster trace is computed in every frame of the screen
+const SLOW = 120; // a slower one waits until there were no requests for a while, so that drawing stays smooth
+const PAUSE = 200;
 const SHARE = 5; // during training, traces take at most 1/SHARE of the time
 
 export class Tracing {
@@ -24,18 +24,11 @@ export class Tracing {
   newest = null;
   /** @type {Map<number, Frame>} */
   #frames = new Map();
-  /** @type {number[]}  the network's output for the image of the trace */
-  #answer = [];
-  /** @type {Traced | null} */
-  #asked = null;
-  /** @type {Traced | null}  what is being traced, or was last */
-  #sent = null;
-  #busy = false;
-  #timer = 0;
-  #began = 0;
   #took = 0;
   #ended = 0;
-  #rested = 0;
+  #timer = 0;
+  /** @type {{frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null} | null} */
+  #asked = null;
 
   /**
    * @param {Source} source
@@ -48,7 +41,6 @@ export class Tracing {
     this.description = description;
     this.ready = ready;
     this.failed = failed;
-    this.channel = this.#opened(inWorker("tracing"), () => this.#computeHere());
   }
 
   /**
@@ -91,74 +83,27 @@ export class Tracing {
    * @param {Nudge | null} nudge  a number with another value
    */
   ask(frame, picture, batch = null, nudge = null) {
-    this.#asked = { description: this.description, frame, picture, batch, nudge };
-    this.#schedule();
+    this.#asked = { frame, picture, batch, nudge };
+    if (this.#timer && this.#took <= SLOW) return;
+    clearTimeout(this.#timer);
+    const since = this.#ended + REST * this.#took - performance.now();
+    const rest = this.#took > SLOW ? PAUSE : this.#took > QUICK ? since : 0;
+    this.#timer = setTimeout(() => this.#make(), Math.max(0, rest));
   }
 
-  /**
-   * Returns the network's output for an image, or null where the trace is not one of it.
-   * @param {Picture} picture @param {Nudge | null} nudge
-   */
-  answer(picture, nudge) {
-    const same = this.trace?.picture.x === picture.x && this.trace.nudge === nudge;
-    return same ? this.#answer : null;
-  }
-
-  /** @param {OpenChannel} open @param {() => void} failed */
-  #opened(open, failed) {
-    return open((answer) => this.#heard(answer), failed);
-  }
-
-  /** Goes on without a worker, where a browser allows none. */
-  #computeHere() {
-    this.channel.close();
-    this.channel = this.#opened(inThisThread("tracing"), () => undefined);
-    const sent = this.#sent;
-    this.#sent = null;
-    if (this.#busy && sent) this.#send(sent);
-  }
-
-  #schedule() {
-    if (this.#busy || this.#timer || !this.#asked) return;
-    this.#timer = setTimeout(() => this.#begin(), Math.max(0, this.#rested - performance.now()));
-  }
-
-  #begin() {
+  #make() {
     this.#timer = 0;
     if (!this.#asked) return;
-    const asked = this.#asked;
-    this.#asked = null;
-    this.#busy = true;
-    this.#began = performance.now();
-    this.#send(asked);
-  }
-
-  /** Sends what differs from the request before. @param {Traced} asked */
-  #send(asked) {
-    const known = new Map(Object.entries(this.#sent ?? {}));
-    this.#sent = asked;
-    this.channel.send(Object.fromEntries(Object.entries(asked).filter(([name, value]) => known.get(name) !== value)));
-  }
-
-  /** @param {Answer} answer */
-  #heard(answer) {
-    this.#busy = false;
-    const [sent, next] = [this.#sent, this.#asked];
-    const isOther = next !== null && (next.batch === null) !== (sent?.batch === null); // has other cells
-    if ("error" in answer) this.failed(new Error(answer.error));
-    else if (sent && !isOther) this.#show(sent, answer);
-    this.#ended = performance.now();
-    this.#took = this.#ended - this.#began;
-    this.#schedule();
-  }
-
-  /** @param {Traced} sent @param {Exclude<Answer, {error: string}>} answer */
-  #show({ description, frame, picture, batch, nudge }, { values, label, answer }) {
-    this.trace = { description, frame, picture: { ...picture, label }, values, batch, nudge };
-    this.#answer = answer;
+    const { frame, picture, batch, nudge } = this.#asked;
     const began = performance.now();
+    try {
+      this.trace = makeTrace(this.description, frame, picture, { batch, nudge });
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
     this.ready();
-    const now = performance.now();
-    this.#rested = now + REST * (now - began);
+    this.#ended = performance.now();
+    this.#took = this.#ended - began;
   }
 }

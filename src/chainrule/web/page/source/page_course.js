@@ -3,7 +3,10 @@
  *
  * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
  * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
- * @import {OpenChannel} from "./channels.js"
+ * @typedef {{
+ *   send(request: Request): void, close(): void,
+ * }} Channel  to the training loop
+ * @typedef {(heard: (answer: Answer) => void, failed: (words: string) => void) => Channel} OpenChannel
  */
 import { batchSize, epochSteps } from "./batches.js";
 

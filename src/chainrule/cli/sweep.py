@@ -73,7 +73,15 @@ def sweep(context: click.Context, **given: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with reporting(len(trials), show=not given["quiet"]) as report:
-            found = run_trials(train, trials, folder, jobs=given["jobs"], backend=given["backend"], report=report)
+            found = run_trials(
+                train,
+                trials,
+                folder,
+                jobs=given["jobs"],
+                backend=given["backend"],
+                threads=trained["threads"],
+                report=report,
+            )
     except KeyboardInterrupt:
         say("interrupted; go on with the same command")
         sys.exit(INTERRUPTED)

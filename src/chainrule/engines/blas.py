@@ -2,6 +2,8 @@
 
 The number is a setting of the whole process, which threadpoolctl finds and changes. Finding it takes a millisecond and
 is done once; changing it and back takes 6 to 20 µs, so it is done once for a whole plan, not for each operation.
+
+OpenBLAS 0.3.31 heeds it in the main thread only: in another one, products use as many threads as the main one allows.
 """
 
 from collections.abc import Generator

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule import engines
+from chainrule.engines import blas
 from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line
 from chainrule.runs.folder import MODEL
 from chainrule.sweeps.grid import SweepTrial
@@ -31,6 +32,7 @@ def run_trials(
     *,
     jobs: int | None = None,
     backend: str | None = None,
+    threads: int = 1,
     report: Callable[[TrialResult], None] = lambda result: None,
 ) -> Sweep:
     """Train all trials, each in a run folder below ``folder``, and return their results.
@@ -40,6 +42,7 @@ def run_trials(
 
     jobs     trials at a time; None: one for each processor
     backend  of joblib; None: "loky", processes on this machine
+    threads  of each trial
     report   called with each result as it comes
     Errors   OptionError without joblib or for an unknown backend
     """
@@ -49,7 +52,7 @@ def run_trials(
     found: dict[str, TrialResult] = {}
 
     def collect(several: Sequence[SweepTrial]) -> None:
-        for result in _in_parallel(joblib, train, several, folder, workers, backend):
+        for result in _in_parallel(joblib, train, several, folder, workers, backend, threads):
             found[result.trial.name] = result
             report(result)
 
@@ -85,16 +88,26 @@ def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
 
 
 def _in_parallel(
-    joblib: Any, train: Train, trials: Sequence[SweepTrial], folder: Path, workers: int, backend: str | None
+    joblib: Any,
+    train: Train,
+    trials: Sequence[SweepTrial],
+    folder: Path,
+    workers: int,
+    backend: str | None,
+    threads: int,
 ) -> Iterator[TrialResult]:
-    """Yield the results as they come; all at the end from a backend that cannot give them earlier."""
+    """Yield the results as they come; all at the end from a backend that cannot give them earlier.
+
+    Where trials are threads of this process, the number of threads of NumPy's matrix products is set here for all of
+    them, since OpenBLAS heeds it in the main thread only.
+    """
     if backend == "ray":
         _import("ray.util.joblib", backend).register_ray()
     try:
         configured = joblib.parallel_config(backend=backend or "loky")
     except (ValueError, ImportError) as error:
         raise OptionError(f"backend {backend}: {one_line(str(error))}") from None
-    with configured:
+    with configured, blas.limit_threads(threads if backend == "threading" else None):
         active = joblib.parallel.get_active_backend()[0]
         order = "generator_unordered" if active.supports_return_generator else "list"
         parallel = joblib.Parallel(workers, batch_size=1, pre_dispatch=BEGUN * workers, return_as=order)

@@ -4,6 +4,7 @@ import puppeteer from "puppeteer-core";
 
 const PATIENCE = 120_000; // milliseconds, as in watching.py
 const TABS = 80;
+const SETTLED = "main[aria-busy=false]"; // what is shown is computed: the panel is not drawn anew
 const [executablePath, address, pictures] = process.argv.slice(2);
 const wrong = [];
 
@@ -101,6 +102,7 @@ async function goTo(page, cell, phase) {
     location.hash = location.hash.replace(/#\/network\/?[^?]*/u, place);
   }, `#/network/${phase}/${cell}`);
   await page.waitForFunction((name) => document.querySelector(".made-name")?.textContent === name, {}, cell);
+  await page.waitForSelector(SETTLED);
 }
 
 /** Turns on the mode for the lecture hall; returns the size of the title's letters before and after. */
@@ -121,6 +123,7 @@ async function walking(page) {
   await page.waitForSelector(".made-panel", { hidden: true });
   await page.evaluate(() => (location.hash = "#/walk/2"));
   await page.waitForSelector(".stop .guesses");
+  await page.waitForSelector(SETTLED);
   const titles = await texts(page, ".stop h2");
   for (let tries = 0; tries < TABS && !(await page.$(".reveal")); tries += 1) {
     await page.focus(".guesses input, .guesses button"); // a new trace may clear what was typed
@@ -128,6 +131,7 @@ async function walking(page) {
     await page.keyboard.press("Enter");
   }
   await page.waitForSelector(".walk-computation .made-play");
+  await page.waitForSelector(SETTLED);
   await page.focus(".walk-computation .made-play");
   await page.keyboard.press("Home");
   await page.keyboard.press(" ");

@@ -49,6 +49,7 @@ export class Application {
   #gone = false;
   #renewing = false;
   #turn = 0; // serial number of the newest request: results of older ones are dropped
+  #retraced = 0; // retraces that have begun and not yet asked for their trace
   #leafing = false; // the last change was to another image
   /** @type {Map<string, string>} */
   #rests = new Map();
@@ -60,7 +61,7 @@ export class Application {
   constructor(source, description) {
     this.description = description;
     this.#given = source;
-    this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.showError("trace", error));
+    this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.#untraced(error));
     this.following = new Following(
       source.training,
       () => this.#onReached(),
@@ -136,12 +137,14 @@ export class Application {
     if (!this.frame || !this.picture) return;
     this.#nudged = change !== null;
     this.tracing.ask(this.frame, this.picture, this.trace?.batch ?? null, change);
+    this.#markBusy();
   }
 
   /** Returns the network's output, also before a trace of the image; null before the first frame. @param {Picture} picture */
   answer(picture) {
     const nudge = this.#nudged ? (this.trace?.nudge ?? null) : null;
-    return this.frame ? answer(this.description, this.frame, picture, nudge).probabilities : null;
+    if (!this.frame) return null;
+    return this.tracing.answer(picture, nudge) ?? answer(this.description, this.frame, picture, nudge).probabilities;
   }
 
   /** @param {string} kind @param {unknown} error */
@@ -183,6 +186,8 @@ export class Application {
   async #retrace() {
     this.#nudged = false;
     this.#turn += 1;
+    this.#retraced += 1;
+    this.#markBusy();
     const turn = this.#turn;
     try {
       const [frame] = await Promise.all([this.#chooseFrame(), this.#choosePicture()]);
@@ -192,6 +197,9 @@ export class Application {
       if (turn === this.#turn) this.tracing.ask(frame, this.picture, batch);
     } catch (error) {
       this.showError("trace", error);
+    } finally {
+      this.#retraced -= 1;
+      this.#markBusy();
     }
   }
 
@@ -259,6 +267,19 @@ export class Application {
     hideBanner("trace");
     this.#checkCell();
     this.#listeners.tell("trace");
+    this.#markBusy();
+  }
+
+  /** @param {unknown} error */
+  #untraced(error) {
+    this.showError("trace", error);
+    this.#markBusy();
+  }
+
+  /** Marks the page as busy while what it shows is being computed anew. */
+  #markBusy() {
+    const busy = this.#retraced > 0 || this.tracing.pending;
+    document.querySelector("main")?.setAttribute("aria-busy", String(busy));
   }
 
   /** Replaces an alias of a cell in the address by its canonical name; drops a cell that does not exist. */

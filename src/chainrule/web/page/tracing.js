@@ -1,7 +1,9 @@
 /** Keeps one trace up to date: that of the image shown, with the network at the step shown. */
 
-import { makeTrace } from "./engine/trace.js";
+import { TraceChannel } from "./source/trace_channel.js";
 
+/** @typedef {import("./engine/trace_loop.js").Answer} Answer */
+/** @typedef {import("./engine/trace_loop.js").Traced} Traced */
 /** @typedef {import("./types.js").BatchStep} BatchStep */
 /** @typedef {import("./types.js").Frame} Frame */
 /** @typedef {import("./types.js").Nudge} Nudge */
@@ -11,10 +13,7 @@ import { makeTrace } from "./engine/trace.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const KEPT_FRAMES = 12;
-const REST = 2; // after a trace, REST times its duration is left for drawing and painting
-const QUICK = 12; // milliseconds: a faster trace is computed in every frame of the screen
-const SLOW = 120; // a slower one waits until there were no requests for a while, so that drawing stays smooth
-const PAUSE = 200;
+const REST = 2; // after a trace, REST times as long as the page was held up is left for its other work
 const SHARE = 5; // during training, traces take at most 1/SHARE of the time
 
 export class Tracing {
@@ -24,11 +23,17 @@ export class Tracing {
   newest = null;
   /** @type {Map<number, Frame>} */
   #frames = new Map();
+  /** @type {number[]}  the network's output for the image of the trace */
+  #answer = [];
+  /** @type {Traced | null} */
+  #asked = null;
+  /** @type {Traced | null}  what is being traced */
+  #sent = null;
+  #timer = 0;
+  #began = 0;
   #took = 0;
   #ended = 0;
-  #timer = 0;
-  /** @type {{frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null} | null} */
-  #asked = null;
+  #rested = 0;
 
   /**
    * @param {Source} source
@@ -41,6 +46,7 @@ export class Tracing {
     this.description = description;
     this.ready = ready;
     this.failed = failed;
+    this.channel = new TraceChannel((answer, held) => this.#heard(answer, held));
   }
 
   /**
@@ -56,6 +62,11 @@ export class Tracing {
     this.#frames.set(step, frame);
     if (this.#frames.size > KEPT_FRAMES) this.#frames.delete(this.#frames.keys().next().value ?? step);
     return frame;
+  }
+
+  /** Whether a trace has been asked for that is not there yet. */
+  get pending() {
+    return this.#asked !== null || this.#sent !== null;
   }
 
   /** Whether a trace may be computed without a request. */
@@ -83,27 +94,49 @@ export class Tracing {
    * @param {Nudge | null} nudge  a number with another value
    */
   ask(frame, picture, batch = null, nudge = null) {
-    this.#asked = { frame, picture, batch, nudge };
-    if (this.#timer && this.#took <= SLOW) return;
-    clearTimeout(this.#timer);
-    const since = this.#ended + REST * this.#took - performance.now();
-    const rest = this.#took > SLOW ? PAUSE : this.#took > QUICK ? since : 0;
-    this.#timer = setTimeout(() => this.#make(), Math.max(0, rest));
+    this.#asked = { description: this.description, frame, picture, batch, nudge };
+    this.#schedule();
   }
 
-  #make() {
+  /**
+   * Returns the network's output for an image, or null where the trace is not one of it.
+   * @param {Picture} picture @param {Nudge | null} nudge
+   */
+  answer(picture, nudge) {
+    const same = this.trace?.picture.x === picture.x && this.trace.nudge === nudge;
+    return same ? this.#answer : null;
+  }
+
+  #schedule() {
+    if (this.#sent || this.#timer || !this.#asked) return;
+    this.#timer = setTimeout(() => this.#begin(), Math.max(0, this.#rested - performance.now()));
+  }
+
+  #begin() {
     this.#timer = 0;
     if (!this.#asked) return;
-    const { frame, picture, batch, nudge } = this.#asked;
-    const began = performance.now();
-    try {
-      this.trace = makeTrace(this.description, frame, picture, { batch, nudge });
-    } catch (error) {
-      this.failed(error);
-      return;
-    }
-    this.ready();
+    [this.#sent, this.#asked] = [this.#asked, null];
+    this.#began = performance.now();
+    this.channel.send(this.#sent);
+  }
+
+  /** @param {Answer} answer @param {number} held  milliseconds for which the page computed it */
+  #heard(answer, held) {
+    const [sent, next, began] = [this.#sent, this.#asked, performance.now()];
+    this.#sent = null;
+    const isOther = next !== null && (next.batch === null) !== (sent?.batch === null); // has other cells
+    if ("error" in answer) this.failed(new Error(answer.error));
+    else if (sent && !isOther) this.#show(sent, answer);
     this.#ended = performance.now();
-    this.#took = this.#ended - began;
+    this.#took = this.#ended - this.#began;
+    this.#rested = this.#ended + REST * (held + this.#ended - began);
+    this.#schedule();
+  }
+
+  /** @param {Traced} sent @param {Exclude<Answer, {error: string}>} answer */
+  #show({ description, frame, picture, batch, nudge }, { values, label, answer }) {
+    this.trace = { description, frame, picture: { ...picture, label }, values, batch, nudge };
+    this.#answer = answer;
+    this.ready();
   }
 }

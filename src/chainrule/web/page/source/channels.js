@@ -1,29 +1,26 @@
 /**
- * Channels to the training loop: in a worker, or in the page itself where workers are unavailable.
+ * Channels to a loop that computes beside the page, in a worker.
  *
- * @import {OpenChannel} from "./page_course.js"
+ * @typedef {{send(request: any): void, close(): void}} Channel
+ * @typedef {(heard: (answer: any) => void, failed: (words: string) => void) => Channel} OpenChannel
+ * @typedef {"training" | "tracing"} Role
  */
-import { TrainingLoop } from "./training_loop.js";
+const WORKER = "worker.js";
+const READY = "ready"; // the first message of a worker
 
-/** Opens a channel to a worker that runs training_worker.js. @param {string} address @returns {OpenChannel} */
-export function inWorker(address) {
+/** Returns what opens a channel to a worker. @param {Role} role @param {() => void} [ready]  called once it answers at once @returns {OpenChannel} */
+export function inWorker(role, ready = () => undefined) {
   return (heard, failed) => {
-    const worker = new Worker(address);
-    worker.addEventListener("message", (event) => heard(event.data));
+    const worker = newWorker(role);
+    worker.addEventListener("message", ({ data }) => (data === READY ? ready() : heard(data)));
     worker.addEventListener("error", (event) => failed(event.message || "its worker ended"));
     return { send: (request) => worker.postMessage(request), close: () => worker.terminate() };
   };
 }
 
-/** Runs the training loop in this thread, between other tasks of the page. @type {OpenChannel} */
-export function inThisThread(heard) {
-  let open = true;
-  const loop = new TrainingLoop((answer) => setTimeout(() => open && heard(answer), 0));
-  return {
-    send: (request) => loop.receive(request),
-    close: () => {
-      open = false;
-      loop.end();
-    },
-  };
+/** Starts worker.js: in the self-contained file a classic script, which has an address of its own. @param {Role} name */
+function newWorker(name) {
+  const address = /** @type {any} */ (globalThis).chainruleModules?.[WORKER];
+  if (address) return new Worker(address, { name });
+  return new Worker(new URL(`../${WORKER}`, import.meta.url), { name, type: "module" });
 }

@@ -3,11 +3,9 @@
  *
  * @import {Description, Frame, Series, Source} from "../types.js"
  */
-import { inThisThread, inWorker } from "./channels.js";
+import { inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
 import { bytesOf, numbersOf } from "./packed.js";
-
-const WORKER = "source/training_worker.js";
 
 /** Returns the contents of the file, or null where the page is served. @returns {Promise<Source> | null} */
 export function fileSource() {
@@ -23,7 +21,7 @@ async function opened(data) {
   /** @type {Frame[]} */
   const frames = await Promise.all(data.frames.map(frameOf(data.description)));
   const contents = { description: data.description, frames, samples, series, training: data.training };
-  const training = new FileTraining(contents, channel());
+  const training = new FileTraining(contents, inWorker("training"));
   return {
     description: async () => data.description,
     frame: (step) => training.frame(step),
@@ -51,10 +49,4 @@ function frameOf(description) {
     const kept = moments === "zeros" ? zeros() : moments && (await Promise.all(moments.map(numbersOf)));
     return { step, rate, parameters: values, statistics: await numbersOf(statistics), moments: kept };
   };
-}
-
-/** Returns the channel to the training loop. */
-function channel() {
-  const address = /** @type {any} */ (globalThis).chainruleModules?.[WORKER];
-  return address ? inWorker(address) : inThisThread;
 }

@@ -4,7 +4,7 @@
  * reader asks for it: its steps are taken here, on the images in the file.
  *
  * @import {BatchStep, Description, Frame, History, Mark, Past, Series, Training, TrainingState} from "../types.js"
- * @import {OpenChannel} from "./page_course.js"
+ * @import {OpenChannel} from "./channels.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,

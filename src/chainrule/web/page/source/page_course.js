@@ -3,10 +3,7 @@
  *
  * @import {BatchStep, Description, Frame, Past, Series, TrainingState} from "../types.js"
  * @import {Answer, Content, Request, Samples, Stepped} from "./training_loop.js"
- * @typedef {{
- *   send(request: Request): void, close(): void,
- * }} Channel  to the training loop
- * @typedef {(heard: (answer: Answer) => void, failed: (words: string) => void) => Channel} OpenChannel
+ * @import {OpenChannel} from "./channels.js"
  */
 import { batchSize, epochSteps } from "./batches.js";
 

@@ -136,12 +136,6 @@ export class TrainingLoop {
     return pastOf([...kept, newest], index, this.task.description);
   }
 
-  /** Cancels all training and replays. */
-  end() {
-    this.until = this.step;
-    this.replays = [];
-  }
-
   wake() {
     if (this.awake) return;
     this.awake = true;

@@ -33,7 +33,8 @@ export class Live {
   show(path, open) {
     const cell = path[path.length - 1];
     const { trace } = this.app;
-    const position = this.#panel?.cell === cell ? (this.#panel?.player.position ?? null) : null;
+    const before = this.#panel?.cell === cell ? this.#panel?.player : null;
+    const playing = before?.playing ?? false;
     this.end();
     if (!cell || !trace) return { above: [], below: [] };
     try {
@@ -56,7 +57,7 @@ export class Live {
       if (!open) return { above, below: [] };
       const act = { back: () => {}, close: () => {} };
       this.#panel = new Panel(making, [explanation.cell], act, (words) => void (this.said.textContent = words));
-      this.#panel.begin(position);
+      this.#panel.begin(before?.position ?? null, before?.seconds, playing);
       return { above, below: [createElement("div", { class: "walk-computation" }, this.#panel.element, this.said)] };
     } catch (problem) {
       return { above: [], below: [createElement("p", { class: "made-trouble" }, `${cell} cannot be shown: ${wordsOf(problem)}`)] };

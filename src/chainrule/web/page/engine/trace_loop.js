@@ -1,0 +1,35 @@
+/**
+ * Computes traces on request, in a worker or in the page itself.
+ *
+ * @import {BatchStep, Description, Frame, NDArray, Nudge, Picture} from "../types.js"
+ * @typedef {{
+ *   description: Description, frame: Frame, picture: Picture, batch: BatchStep | null, nudge: Nudge | null,
+ * }} Traced  what a trace depends on
+ * @typedef {{values: Map<string, NDArray>, label: number, answer: number[]} | {error: string}} Answer
+ */
+import { wordsOf } from "../trouble.js";
+import { answer, makeTrace } from "./trace.js";
+
+export class TraceLoop {
+  /** @type {Partial<Traced>} */
+  #known = {};
+
+  /** @param {(answer: Answer, given?: Transferable[]) => void} heard  given: the memory of its arrays, used by nothing else */
+  constructor(heard) {
+    this.heard = heard;
+  }
+
+  /** Answers with a trace. @param {Partial<Traced>} news  what differs from the request before */
+  receive(news) {
+    Object.assign(this.#known, news);
+    const { description, frame, picture, batch, nudge } = /** @type {Traced} */ (this.#known);
+    try {
+      const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
+      const { probabilities } = answer(description, frame, picture, nudge);
+      const given = new Set([...values.values()].map(({ data }) => data.buffer));
+      this.heard({ values, label: /** @type {number} */ (traced.label), answer: probabilities }, [...given]);
+    } catch (error) {
+      this.heard({ error: wordsOf(error) });
+    }
+  }
+}

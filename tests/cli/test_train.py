@@ -172,7 +172,10 @@ def history(folder: Path) -> list[list[str]]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.thorough, id="Ctrl-C"), pytest.param(signal.SIGKILL, id="kill -9")],
+)
 def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number):
     words = ["train", "--model", "mlp", "--data", str(digits), "--epochs", "8", "--batch-size", "1"]
     words += ["--augment", "shift=2,rotation=9", "--validation", "0.1", "--quiet"]

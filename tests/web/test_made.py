@@ -19,6 +19,7 @@ SAMPLE = 1
 DESKTOP: "ViewportSize" = {"width": 1440, "height": 900}
 PHONE: "ViewportSize" = {"width": 390, "height": 844}
 NETWORKS = {name: getattr(fixed_networks, name)() for name in ("plain", "rich", "yes_or_no", "squares")}
+LARGE = ["rich"]
 WIDE = ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
 PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
 ENDED = "() => /^(\\d+) of \\1$/.test(document.querySelector('.made-where-now').textContent)"
@@ -65,7 +66,9 @@ def value(page: "Page") -> str:
 # ------------------------------------------------------------------------------------------------ every kind of cell
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough) if name in LARGE else name for name in NETWORKS]
+)
 def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: "Page", name: str) -> None:
     subject = NETWORKS[name]
     differing: dict[str, tuple[str, str]] = {}

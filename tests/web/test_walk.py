@@ -309,7 +309,7 @@ def test_by_keyboard_alone(walk: "Page") -> None:
     assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
 
 
-@pytest.mark.parametrize("name", ["plain", "rich", "yes_or_no", "squares"])
+@pytest.mark.parametrize("name", [pytest.param("plain", marks=pytest.mark.thorough), "rich", "yes_or_no", "squares"])
 def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) -> None:
     with served(getattr(fixed_networks, name)()) as address:
         page.goto(f"{address}#/walk?sample=0")

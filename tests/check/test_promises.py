@@ -129,6 +129,28 @@ class Linear:
         self.dW, self.db = dW if "{W}" == "W.T" else dW.T, dy.sum(axis=0)
         return {factor} * dy @ (self.W if "{W}" == "W.T" else self.W.T)
 """
+CONVOLUTION = """
+import numpy as np
+
+class Conv2d:
+    def __init__(self):
+        self.W = np.ones({shape})
+
+    def windows(self, x):
+        return np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))
+
+    def forward(self, x):
+        self.x, W = x, self.W.transpose({order})
+        return {factor} * np.einsum("ncijuv,fcuv->nfij", self.windows(x), W)
+
+    def backward(self, dy):
+        dx, W = np.zeros(self.x.shape), self.W.transpose({order})
+        for i, j in np.ndindex(*dy.shape[2:]):
+            dx[:, :, i : i + 3, j : j + 3] += {factor} * np.einsum("fcuv,nf->ncuv", W, dy[:, :, i, j])
+        dW = {factor} * np.einsum("ncijuv,nfij->fcuv", self.windows(self.x), dy)
+        self.dW = dW.transpose(np.argsort({order}))
+        return dx
+"""
 FUNCTION = """
 import numpy as np
 
@@ -159,6 +181,10 @@ NAMED = {
     "a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=1), 0),
     "a dense layer, transposed": ("Linear", DENSE.format(shape=(7, 4), W="W", factor=1), 0),
     "a square dense layer, transposed": ("Linear", DENSE.format(shape=(4, 4), W="W", factor=1), 0),
+    "twice a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=2), 1),
+    "a convolution": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 2, 3), factor=1), 0),
+    "a convolution, turned": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 3, 2), factor=1), 0),
+    "twice a convolution": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 2, 3), factor=2), 1),
     "a slope of its own": (
         "LeakyReLU",
         FUNCTION.format(name="LeakyReLU", y="np.where(x > 0, x, 0.2 * x)", slope="np.where(x > 0, 1, 0.2)"),

@@ -12,7 +12,7 @@ from chainrule.check.report import Diagnosis, Row
 from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject, Values
 from chainrule.engines import Array
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
 
 TOLERANCE = 1e-4  # of code in float32 too
@@ -28,6 +28,7 @@ FIXED: dict[str, Layer] = {  # an activation of each name; what computes another
     "atan": cr.Arctan(),
 }
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
+WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 
 
 def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
@@ -67,6 +68,8 @@ def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | Non
         says = f"is that of {meant.name}, not what the name {kind} says"
     elif meant is None and promised in POOLS:
         says = _no_pool(subject, values, promised is cr.MaxPool2D)
+    elif meant is None and promised in WEIGHTED_SUMS:
+        says = _no_weighted_sum(subject, values)
     row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", says),))
     return [row] if says else []
 
@@ -96,3 +99,25 @@ def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
     y = subject.output({**values, "x": np.ones_like(values["x"])})
     one = comparing.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
     return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
+
+
+def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
+    """Return what no sum of weights times inputs does: slopes that are none of the weights, in whatever order."""
+    x = values["x"]
+    weights = np.concatenate([[0.0], *(value.reshape(-1) for name, value in values.items() if name != "x")])
+    units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
+    try:
+        at_units, at_zero = (subject.output({**values, "x": each}) for each in (units, np.zeros_like(units)))
+        y, constant = (subject.output({**values, "x": each}) for each in (x, np.zeros_like(x)))
+    except StudentError:
+        return ""  # of code that takes only some sizes of a batch
+    slopes = (at_units - at_zero).reshape(len(units), -1)
+    allowed = TOLERANCE * max(1.0, float(np.abs(weights).max()))
+    if any(np.abs(row[:, None] - weights).min(axis=1).max(initial=0.0) > allowed for row in slopes):
+        return "has derivatives by the inputs that are none of the weights: in a sum of weights times inputs they are"
+    expected = constant + (x.reshape(len(x), -1) @ slopes).reshape(y.shape)
+    return (
+        ""
+        if comparing.compare_with_array(y, expected).error <= TOLERANCE
+        else "is no sum of weights times inputs, and a bias"
+    )

@@ -180,10 +180,17 @@ class {name}:
 NAMED = {
     "a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=1), 0),
     "a dense layer, transposed": ("Linear", DENSE.format(shape=(7, 4), W="W", factor=1), 0),
+    "a dense layer of another width": ("Linear", DENSE.format(shape=(6, 4), W="W", factor=1), 0),
     "a square dense layer, transposed": ("Linear", DENSE.format(shape=(4, 4), W="W", factor=1), 0),
     "twice a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=2), 1),
     "a convolution": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 2, 3), factor=1), 0),
     "a convolution, turned": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 3, 2), factor=1), 0),
+    "a convolution, filters last": ("Conv2d", CONVOLUTION.format(shape=(2, 3, 3, 5), order=(3, 0, 1, 2), factor=1), 0),
+    "a convolution, channels between": (
+        "Conv2d",
+        CONVOLUTION.format(shape=(3, 3, 2, 5), order=(3, 2, 0, 1), factor=1),
+        0,
+    ),
     "twice a convolution": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 2, 3), factor=2), 1),
     "a slope of its own": (
         "LeakyReLU",
@@ -209,6 +216,12 @@ NAMED = {
     "twice a mean as a maximum": ("MaxPool2d", POOL.format(name="MaxPool2d", factor=2), 1),
     "twice a mean": ("MeanPool2d", POOL.format(name="MeanPool2d", factor=2), 1),
 }
+
+
+def test_a_gradient_that_is_wrong_for_large_batches_only_is_found() -> None:
+    text = DENSE.format(shape=(6, 4), W="W", factor=1).replace("dW = 1 * dy.T @ self.x", "dW = dy[:32].T @ self.x[:32]")
+    report = cr.check_gradients(module("large", text).Linear)
+    assert [(row.title, row.diagnoses[0].name) for row in report.rows if row.is_wrong] == [("dw", "batch-size")]
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -91,6 +91,9 @@ def test_keys_lead_from_start_here_to_the_gradient_of_a_weight(
     assert found["name"].startswith("conv2.dw[")
     assert found["tabs"] < 20
     assert found["value"] == network.trace(*place).explain(found["name"]).shown
+    flat = int(np.ravel_multi_index(index(found["name"]), (8, 8, 5, 5)))
+    whole = sum(network.session.contributions(place[1], "conv2.w", flat, NEVER))
+    assert whole * number(found["value"]) > 0  # the image wants what its batch wants
     first, second, third, back, last = visit["stop"]
     terms = last.split(" of ")[1]
     assert [first, second, third, back, last] == [f"{done} of {terms}" for done in (0, 1, 2, 1, terms)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.check import kinks, probes
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import STALE
+from chainrule.check.extra_checks import MANY, STALE
 from chainrule.check.judging import EXACT, Case, Judge, explain
 from chainrule.check.methods import LIMIT
 from chainrule.check.report import Diagnosis, Row
@@ -96,12 +96,25 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
 
 def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
     """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
-    rows = list(found[0].rows)
-    right = {row.tensor for row in rows if not row.is_wrong}
-    rows += [row for other in found[1:] for row in other.rows if row.is_wrong and row.tensor in right]
-    return [
-        replace(row, diagnoses=_diagnoses(row, found)) if row.is_wrong and not row.diagnoses else row for row in rows
+    first, *others = found
+    right = {row.tensor for row in first.rows if not row.is_wrong}
+    rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [(row, ()) for row in first.rows]
+    rows += [
+        (row, _of_batch_size(first, other))
+        for other in others
+        for row in other.rows
+        if row.is_wrong and row.tensor in right
     ]
+    return [
+        replace(row, diagnoses=_diagnoses(row, found) or otherwise) if row.is_wrong and not row.diagnoses else row
+        for row, otherwise in rows
+    ]
+
+
+def _of_batch_size(first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
+    """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples."""
+    one, another = (each.probe.values[each.probe.subject.tests[0]].shape for each in (first, other))
+    return (MANY,) if one[1:] == another[1:] and one != another else ()
 
 
 def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:

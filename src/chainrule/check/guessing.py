@@ -5,6 +5,7 @@ from itertools import product
 
 from chainrule import layers as cr
 from chainrule.check.diagnoses.truth import same
+from chainrule.check.layouts import SAME, TRANSPOSED, ArrayLayout, between
 from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
@@ -18,8 +19,10 @@ ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
 PADDINGS = ("valid", "same", "full", 1)
 
 
-def guess(subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]) -> LayerSubject | None:
-    """Return the layer whose output equals the learner's at all points; None if there is none.
+def guess(
+    subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
+) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
+    """Return the layer whose output equals the learner's at all points, and how its parameters are arranged, or None.
 
     points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
     """
@@ -30,15 +33,30 @@ def guess(subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]) -> Lay
     for layer in _likely(named):
         try:
             candidate = LayerSubject(layer, subject.shape, engine="numpy")
-            if set(candidate.parameters) == set(named) - {"x"} and all(
-                named[name].shape == shape for name, shape in candidate.parameters.items()
-            ):
-                pairs = zip(outputs, known, strict=True)
+            if set(candidate.parameters) != set(named) - {"x"}:
+                continue
+            for layouts in _layouts(candidate, named):
+                pairs = zip(outputs, (_ours(values, candidate, layouts) for values in known), strict=True)
                 if all(_equal(output, candidate.output(values)) for output, values in pairs):
-                    return candidate
+                    return candidate, layouts
         except ChainruleError:
             continue
     return None
+
+
+def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
+    """Yield how a learner's parameters may be arranged; square weights may also be transposed."""
+    found = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
+    known = {name: layout for name, layout in found.items() if layout is not None}
+    if len(known) == len(found):
+        yield known
+        if known.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
+            yield {**known, "w": TRANSPOSED}
+
+
+def _ours(values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]) -> dict[str, Array]:
+    """Return a learner's values with the parameters as this library arranges them."""
+    return {**values, **{name: layouts[name].ours(values[name], candidate.parameters[name]) for name in layouts}}
 
 
 def _equal(output: Array, y: Array) -> bool:
@@ -72,7 +90,7 @@ def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
         else:
             yield from _pools()
     elif w.ndim == 2:
-        yield cr.Dense(len(w), bias=b is not None)
+        yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
     elif w.ndim in (3, 4):
         yield from _convolutions(w, b)
 

@@ -202,9 +202,10 @@ def _matched_layer(
         values = students.values(subject, 2, seed)
         far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
         named = form.only_layer if (form := class_form(given.kind)) else None
-        meant = None if named else guess(subject, [values, far])
-        if meant is not None:
-            subject = students.matched_to(student, meant)
+        meant = None
+        if guessed := None if named else guess(subject, [values, far]):
+            meant, layouts = guessed
+            subject = students.matched_to(student, meant, layouts)
             notes.append(f"forward computes {meant.name}")
         elif (layer := named or promised_layer(given.kind, subject, values)) is not None:
             subject, meant = _by_name(given, subject, layer, certain=named is not None)
@@ -259,7 +260,8 @@ def _batches(
     tolerances = _tolerances(first)
     count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
     found = list[Examination]()
-    for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, count), (subject.shape, 1)):
+    many = probes.many_samples(subject.shape, seed)
+    for shape, samples in ((larger, count + 1), (subject.shape, many), (subject.shape, count), (subject.shape, 1)):
         if shape != subject.shape and not _accepts(judge, shape):
             continue
         if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):

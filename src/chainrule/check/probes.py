@@ -73,6 +73,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
 )
 
 FAR = 15.0
+MANY = 96  # samples of the larger batch at most
+LIMIT = 12_000  # numbers of its input at most
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 
@@ -115,6 +117,12 @@ def larger(shape: tuple[int, ...]) -> tuple[int, ...]:
 def samples(shape: tuple[int, ...]) -> int:
     """Return the batch size of a probe: 2 for images, 5 for other inputs."""
     return 2 if len(shape) == 3 else 5
+
+
+def many_samples(shape: tuple[int, ...], seed: int) -> int:
+    """Draw the size of a larger batch, larger than a mini-batch often is unless its samples are large."""
+    most = max(samples(shape) + 1, min(MANY, LIMIT // max(1, math.prod(shape))))
+    return int(np.random.default_rng([seed, most]).integers(most // 2 + 1, most, endpoint=True))
 
 
 def values(

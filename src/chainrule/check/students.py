@@ -239,14 +239,18 @@ def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try, beginning with one suggested by the parameters."""
+    """Return input shapes to try: first those for weights with the filters first, last, and last after the inputs."""
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):
-            C, *window = w.shape[1:]
-            sizes = [taps + more for taps, more in zip(window, (5, 3), strict=False)]
-            return [(C, *sizes), *SHAPES]
+            orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
+            return [*(_with_room(channels, taps) for channels, taps in orders), *SHAPES]
     return SHAPES
+
+
+def _with_room(channels: int, window: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of an input in which a window has room to move."""
+    return (channels, *(taps + more for taps, more in zip(window, (5, 3), strict=False)))
 
 
 def _real(array: Array, what: str) -> Array:

@@ -11,6 +11,7 @@ import { tellingImage, worthALook } from "./telling_image.js";
 import { wordsOf } from "./trouble.js";
 
 /** @typedef {import("./types.js").App} App */
+/** @typedef {import("./types.js").BatchStep} BatchStep */
 /** @typedef {import("./types.js").Description} Description */
 /** @typedef {import("./types.js").Frame} Frame */
 /** @typedef {import("./types.js").Source} Source */
@@ -82,14 +83,15 @@ async function start(app, pressed) {
     const from = `sample ${sample}`;
     const shown = () => app.place.step === step && (step === null || app.trace?.frame.step === step) && app.trace?.picture.from === from;
     let waiting = true;
-    const choose = () => {
+    const choose = async () => {
       if (!waiting || !shown() || !app.trace) return;
       waiting = false;
-      app.go({ phase: "backward", cell: telling(app.trace) });
+      const batch = await app.source.batchStep(app.trace.frame.step).catch(() => null); // it is not known of every step
+      if (shown() && app.trace) app.go({ phase: "backward", cell: telling(app.trace, batch) });
     };
-    app.listen("trace", choose);
+    app.listen("trace", () => void choose());
     app.go({ view: "network", phase: "backward", cell: null, sample, step });
-    choose();
+    void choose();
   } catch (error) {
     pressed.title = wordsOf(error);
   } finally {
@@ -98,19 +100,26 @@ async function start(app, pressed) {
   }
 }
 
-/** Returns the weight with the largest gradient: of the second convolution, or else the last. @param {Trace} trace */
-function telling(trace) {
+/**
+ * Returns the weight with the largest gradient on which its image and the whole batch agree in sign: of the second
+ * convolution, or else the last.
+ * @param {Trace} trace @param {BatchStep | null} batch  the next step of training, where it is known
+ */
+function telling(trace, batch) {
   const weights = trace.description.plan.forward.flatMap(({ name, reads }) => {
-    const gradient = reads[1]?.kind === "parameter" ? gradientName(reads[1].storage) : "";
-    return trace.values.has(gradient) ? [{ convolution: name === "cross_correlate", gradient }] : [];
+    const weight = reads[1]?.kind === "parameter" ? reads[1].storage : "";
+    return trace.values.has(gradientName(weight)) ? [{ convolution: name === "cross_correlate", weight }] : [];
   });
   const convolutions = weights.filter(({ convolution }) => convolution);
-  const chosen = convolutions[1] ?? convolutions[0] ?? weights.at(-1);
-  const array = chosen && trace.values.get(chosen.gradient);
-  if (!chosen || !array) return "loss.y";
+  const { weight } = convolutions[1] ?? convolutions[0] ?? weights.at(-1) ?? { weight: "" };
+  const array = trace.values.get(gradientName(weight));
+  if (!array) return "loss.y";
+  const [first, last] = trace.description.layout[weight];
+  const whole = batch?.gradient.subarray(first, last);
+  const agreed = (/** @type {number} */ at) => (whole && whole[at] * array.data[at] <= 0 ? 0 : Math.abs(array.data[at]));
   let largest = 0;
-  array.data.forEach((value, at) => {
-    if (Math.abs(value) > Math.abs(array.data[largest])) largest = at;
+  array.data.forEach((_, at) => {
+    if (agreed(at) > agreed(largest)) largest = at;
   });
-  return named(chosen.gradient, unravel(largest, array.shape));
+  return named(gradientName(weight), unravel(largest, array.shape));
 }

@@ -7,9 +7,7 @@ TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
 OLDEST_LLVMLITE ?= 0.44.0
 SEEDS  ?= 0 1 2 3 4
-# One more than processors, as tests of the page often wait for a browser.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
-SPREAD ?= --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=10
+SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
 .PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean

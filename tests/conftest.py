@@ -4,12 +4,16 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from chainrule import engines
 
 # A shell's background job ignores interrupts, and so would all processes that a test starts to interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("busy machine", deadline=None)
+settings.load_profile("busy machine")
 
 _stand_in = engines.stand_in
 

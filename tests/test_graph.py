@@ -145,7 +145,7 @@ def test_damaged_wirings_are_refused(entry, value, message):
 # ---------------------------------------------------------------------- drawn
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_gradients_of_drawn_graphs_by_differences(seed):
     model = draw_graph(np.random.default_rng(seed), engine="numpy", dtype="float64")

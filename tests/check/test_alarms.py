@@ -27,7 +27,7 @@ SHAPES = st.one_of(
 @pytest.mark.parametrize("kind", RIGHT, ids=lambda kind: kind.__name__)
 def test_right_code_is_right(kind: type, dtype: str) -> None:
     @seed(0)
-    @settings(max_examples=max(COUNT // 5, 1), deadline=None, database=None)
+    @settings(max_examples=max(COUNT // 5, 1), database=None)
     @given(shape=SHAPES, number=SEEDS)
     def drawn(shape: tuple[int, ...], number: int) -> None:
         given = CONSTANTS.get(kind, ())
@@ -38,7 +38,7 @@ def test_right_code_is_right(kind: type, dtype: str) -> None:
 
 
 @seed(1)
-@settings(max_examples=2 * COUNT, deadline=None, database=None)
+@settings(max_examples=2 * COUNT, database=None)
 @given(
     kind=st.sampled_from(RIGHT),
     mistake=st.sampled_from(MISTAKES),
@@ -53,7 +53,7 @@ def test_a_mistake_is_found_among_kinks(kind: type, mistake, dtype: str, shape: 
 
 
 @seed(2)
-@settings(max_examples=COUNT, deadline=None, database=None)
+@settings(max_examples=COUNT, database=None)
 @given(case=st.sampled_from(UNUSUAL), number=SEEDS)
 def test_unusual_code_is_right_for_any_seed(case: tuple, number: int) -> None:
     source, against, shape = case

@@ -300,7 +300,7 @@ def test_right_answers_pass(name: str) -> None:
     assert len({row.subject for row in report.rows}) >= 7
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(name=st.sampled_from([*TEXTS]), seed=st.integers(1, 10_000))
 def test_right_answers_pass_on_every_probe(name: str, seed: int) -> None:
     assert check_file(LocalFile(module(name, TEXTS[name])), name, seed)
@@ -317,7 +317,7 @@ def test_a_mistake_is_caught_where_it_is(mistake: tuple[str, ...]) -> None:
         assert diagnosis in {one.name for row in wrong for one in row.diagnoses}, str(report)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(mistake=st.sampled_from(MISTAKES), seed=st.integers(1, 10_000))
 def test_a_mistake_is_caught_on_every_probe(mistake: tuple[str, ...], seed: int) -> None:
     name, subject, title, *_ = mistake

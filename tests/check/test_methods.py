@@ -96,7 +96,7 @@ def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
     assert (second.value, second.width) == (pytest.approx(1.0), 0.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     size=st.integers(1, 4000),

@@ -133,7 +133,7 @@ def test_too_many_arrays_to_look_through_are_refused() -> None:
         cr.check_gradients(space["Dense"], input_shape=(7,))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     name=st.from_regex(r"[a-z][a-z]{3,8}_[xyz]", fullmatch=True),
     seed=st.integers(0, 1000),

@@ -39,6 +39,7 @@ def known(monkeypatch):
     return asked
 
 
+@pytest.mark.thorough
 def test_quick_tries_every_network(invoke, known, tmp_path):
     result = invoke("zoo", *zoo.NAMED, "--quick", *ENGINE, "--json", "--markdown", "zoo.md", "--quiet", "--offline")
     assert (result.exit_code, result.stderr) == (0, "")

@@ -59,7 +59,7 @@ def test_what_cannot_be_held_back(share: float) -> None:
             split_validation(count, 0.5, 0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.floats(0.01, 0.9), st.integers(0, 5), st.randoms())
 def test_every_class_gives_its_share(counts: list[int], share: float, seed: int, mix: random.Random) -> None:
     labels = [7 * k for k, count in enumerate(counts) for _ in range(count)]

@@ -125,7 +125,7 @@ def test_one_sample_and_iteration() -> None:
         assert isinstance(caught.value, DataError)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     """Select the same samples as NumPy by slices, masks and indices, with names and classes."""

@@ -16,7 +16,7 @@ from chainrule.errors import FormatError
 
 DTYPES = [f"{order}{kind}" for order in "<>" for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u8", "c8", "c16")]
 DTYPES += ["|b1", "|u1", "<U1", ">U3", "<U7", "|S1", "|S5"]
-IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:

@@ -112,7 +112,9 @@ def test_gradients_are_those_of_the_reference(layer: str) -> None:
     close(found, reference.cross_correlate_dx(dy, w, size=size, **options))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize(
+    "seed", [*range(16), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(16, 40))]
+)
 def test_any_number_of_filters(seed: int) -> None:
     draw, work = np.random.default_rng(seed), np.inf
     while work > 200_000:  # the reference loops in Python

@@ -124,7 +124,7 @@ def integers() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(expression=integers(), numbers=st.tuples(*[st.integers(1, 9)] * 3))
 def test_arithmetic_of_integers_is_that_of_python(folder: Path, expression: str, numbers: tuple[int, int, int]) -> None:
     run = loaded(folder, f"    places[0] = {expression}\n    found[1] = {expression}\n")
@@ -282,7 +282,6 @@ def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -
         toolchain.kernel(run)(1, 2, 3, *arguments())
 
 
-@settings(deadline=None)
 @given(numbers=st.tuples(*[st.floats(-1e300, 1e300)] * 3))
 def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple[float, float, float]) -> None:
     x, a, b = numbers

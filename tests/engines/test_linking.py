@@ -50,7 +50,7 @@ def expressions() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(begin=expressions(), length=expressions(), numbers=st.tuples(*[st.integers(0, 9)] * 3))
 def test_expressions_are_those_of_python(begin: str, length: str, numbers: tuple[int, int, int]) -> None:
     lines = f"    begin = min({begin}, rows.size)\n    end = min(begin + {length}, rows.size)\n"

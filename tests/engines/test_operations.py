@@ -49,7 +49,7 @@ ENGINES: dict[str, Any] = {
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger
 
-sweep = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+sweep = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 glance = settings(sweep, max_examples=1 + EXAMPLES // 5)
 each_engine = pytest.mark.parametrize("engine", list(ENGINES))
 each_operation = pytest.mark.parametrize("name", reference.__all__)

@@ -68,7 +68,7 @@ def test_the_same_thread_count_gives_the_same_bits() -> None:
     assert all((gradient == gradients[0]).all() for gradient in gradients)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
 def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)

@@ -46,7 +46,7 @@ def test_no_layer_is_left_out() -> None:
     assert set(DRAWN) | {"Add", "Multiply", "Concatenate"} == set(NAMED)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(LEAST, NEWEST))
 def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     drawn = draw_network(3, number, ("float32",))
@@ -54,7 +54,7 @@ def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     agree(network, drawn.x[:3].astype(np.float32), min(max(opset, lowest(network)), newest_opset()))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32))
 def test_every_opset_has_the_same_nodes(number: int) -> None:
     """So what ONNX Runtime computes in one opset stands for those that it does not know yet."""

@@ -42,7 +42,7 @@ def test_the_networks_that_come_with_onnx(name: str, tmp_path: Path) -> None:
     assert difference(theirs(exported(ours(tmp_path, first)), x).reshape(expected.shape), expected) <= TOLERANCE
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(number=st.integers(0, 2**32))
 def test_what_was_exported_can_be_imported(number: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     drawn = draw_network(4, number, ("float32", "float64"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -67,7 +67,6 @@ def test_bfloat16_becomes_float32() -> None:
     np.testing.assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1)))
 def test_packed_numbers(numbers: list[int]) -> None:
     attribute = helper.make_tensor("w", TensorProto.INT64, (len(numbers),), numbers)
@@ -125,7 +124,6 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 REALS = st.floats(width=32, allow_nan=False)
 
 
-@settings(deadline=None)
 @given(INTEGERS, st.lists(INTEGERS), REALS, st.lists(REALS), st.text(), st.lists(st.text(), min_size=1))
 def test_what_is_written_is_read_by_the_package(
     integer: int, integers: list[int], real: float, reals: list[float], text: str, names: list[str]

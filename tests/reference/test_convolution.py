@@ -180,7 +180,7 @@ def settings_of_a_layer(draw):
 
 
 @given(settings_of_a_layer())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_setting_against_scipy_and_the_adjoint_identities(case):
     """⟨Cx, dy⟩ = ⟨x, Cᵀdy⟩, and the same product is ⟨w, dw⟩: y is linear in x and in w."""
     size, _, kernel, _, options = case

@@ -23,7 +23,6 @@ TOLERANCE = {
 
 sweep = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -52,7 +51,7 @@ def test_every_forward_operation_has_an_oracle() -> None:
 
 @pytest.mark.parametrize("name", FORWARD)
 @given(st.data())
-@settings(max_examples=1, derandomize=True, deadline=None)
+@settings(max_examples=1, derandomize=True)
 def test_cases_have_every_attribute(name: str, data: st.DataObject) -> None:
     parameters = inspect.signature(getattr(reference, name)).parameters.values()
     attributes = {one.name for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}

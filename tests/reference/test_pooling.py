@@ -136,7 +136,7 @@ def settings_of_a_layer(draw):
 
 
 @given(settings_of_a_layer(), st.sampled_from(["cells", "window", "one"]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_setting(case, divisor):
     """Max over NumPy's sliding windows on −∞ padding, sums over those on zeros, and ⟨Px, dy⟩ = ⟨x, Pᵀdy⟩."""
     size, options = case

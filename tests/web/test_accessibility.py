@@ -52,6 +52,13 @@ BRANCHES = {
     "update": ("#/network/update", ".river-track[data-phase=update]"),
 }
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+each_look = pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        *(("desktop", "light"), ("phone", "dark")),
+        *(pytest.param(*look, marks=pytest.mark.thorough) for look in (("desktop", "dark"), ("phone", "light"))),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +89,12 @@ def branched() -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [*SIZES])
+@each_look
 def test_axe_finds_nothing(browser: "Browser", axe: str, file: str, size: str, scheme: Any) -> None:
     assert troubles(browser, axe, file, PLACES, size, scheme, targets=True) == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [*SIZES])
+@each_look
 def test_axe_finds_nothing_in_branches(browser: "Browser", axe: str, branched: str, size: str, scheme: Any) -> None:
     # the ends of wires, as thin as their lanes, are small
     assert troubles(browser, axe, branched, BRANCHES, size, scheme, targets=False) == {}

@@ -136,8 +136,8 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
     rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
-    if task.against is None and not any(row.is_wrong for row in rows):
-        rows += broken_promise(given.kind, subject, meant, first)
+    if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
+        rows += broken_promise(given.kind, subject, meant, values)
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
@@ -261,7 +261,11 @@ def _batches(
     count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
     found = list[Examination]()
     many = probes.many_samples(subject.shape, seed)
-    for shape, samples in ((larger, count + 1), (subject.shape, many), (subject.shape, count), (subject.shape, 1)):
+    cases = (
+        *((larger, count + 1, seed + 1, 0), (subject.shape, count, seed + 1, 0)),
+        *((subject.shape, count, seed, many), (subject.shape, 1, seed + 1, 0)),
+    )
+    for shape, samples, drawn, repeated in cases:
         if shape != subject.shape and not _accepts(judge, shape):
             continue
         if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
@@ -270,12 +274,12 @@ def _batches(
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
             there = prepare(
-                other, students.values(other, samples, seed + 1, meant), seed, LayerJudge(meant, subject.layouts)
+                other, students.values(other, samples, drawn, meant, repeated), seed, LayerJudge(meant, subject.layouts)
             )
             found.append(quick_check(there, tolerances))
         except StudentError as error:
             if shape == subject.shape:
-                return found, [failed(subject.name, f"batch of {samples}", error)]
+                return found, [failed(subject.name, f"batch of {repeated or samples}", error)]
     one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
     single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
     return [each for each in found if len(each.probe.values["x"]) > 1], single

@@ -150,15 +150,20 @@ def matched_to(
 
 
 def values(
-    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None
+    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None, repeated: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code."""
+    """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code.
+
+    repeated  so many samples in all, the drawn ones again and again
+    """
     shapes = (
         meant.parameters
         if meant is not None
         else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
     )
-    return to_theirs(subject.layouts, probes.values(subject.shape, shapes, count, seed))
+    drawn = probes.values(subject.shape, shapes, count, seed)
+    x = np.resize(drawn["x"], (repeated or count, *subject.shape))
+    return to_theirs(subject.layouts, {**drawn, "x": x})
 
 
 def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:

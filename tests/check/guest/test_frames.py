@@ -36,7 +36,6 @@ def same(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_a_value_travels(value: object) -> None:
     frame = encode(value)
@@ -44,7 +43,6 @@ def test_a_value_travels(value: object) -> None:
     assert same(value, decode(frame[8:]))
 
 
-@settings(deadline=None)
 @given(arrays.arrays("f8", (3, 4)), st.sampled_from([">f8", ">i4", "<c16"]))
 def test_byte_orders_and_gaps_in_memory(values: np.ndarray, kind: str) -> None:
     with np.errstate(all="ignore"):
@@ -61,7 +59,7 @@ def test_what_does_not_travel() -> None:
     assert decode(encode(np.zeros(2, np.longdouble))[8:]).dtype == np.float64
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(VALUES, st.data())
 def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObject) -> None:
     body = bytearray(encode(value)[8:])
@@ -80,7 +78,7 @@ def test_damage_is_noticed_or_is_another_value(value: object, data: st.DataObjec
     encode(found)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=200))
 def test_any_bytes(body: bytes) -> None:
     with suppress(FrameError):

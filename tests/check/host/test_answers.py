@@ -66,7 +66,7 @@ def test_a_good_answer() -> None:
     assert remote.get("w").tolist() == ARRAY.tolist()  # pyright: ignore
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
 def test_any_answer(replies: list[dict[str, Any]]) -> None:
     remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), 0, "Loss")  # pyright: ignore
@@ -92,7 +92,7 @@ def test_any_answer(replies: list[dict[str, Any]]) -> None:
         assert found is None or isinstance(found, bool | tuple | np.ndarray | RemoteCode) or found.arrays
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=3))
 def test_any_answer_is_judged(replies: list[dict[str, Any]]) -> None:
     """Let the checker itself receive arrays of any shape and type."""

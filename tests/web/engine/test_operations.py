@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = 30
 TOLERANCE = 1e-12  # relative to the largest entry of the result, or to 1 if that is larger
 
-collecting = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
+collecting = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[*HealthCheck])
 
 
 def drawn(name: str) -> list[Case]:

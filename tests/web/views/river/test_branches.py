@@ -30,7 +30,7 @@ GEOMETRY = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3])
+@pytest.fixture(scope="module", params=[1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (2, 3))])
 def branched(request: pytest.FixtureRequest) -> Iterator[tuple[str, Subject]]:
     """Serve the page of a drawn network."""
     subject = drawn(request.param)

@@ -22,14 +22,19 @@ export class TraceLoop {
   /** Answers with a trace. @param {Partial<Traced>} news  what differs from the request before */
   receive(news) {
     Object.assign(this.#known, news);
-    const { description, frame, picture, batch, nudge } = /** @type {Traced} */ (this.#known);
-    try {
-      const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
-      const { probabilities } = answer(description, frame, picture, nudge);
-      const given = new Set([...values.values()].map(({ data }) => data.buffer));
-      this.heard({ values, label: /** @type {number} */ (traced.label), answer: probabilities }, [...given]);
-    } catch (error) {
-      this.heard({ error: wordsOf(error) });
-    }
+    const found = answered(/** @type {Traced} */ (this.#known));
+    const arrays = "values" in found ? [...found.values.values()] : [];
+    this.heard(found, [...new Set(arrays.map(({ data }) => data.buffer))]);
+  }
+}
+
+/** @param {Traced} asked @returns {Answer} */
+function answered({ description, frame, picture, batch, nudge }) {
+  try {
+    const { values, picture: traced } = makeTrace(description, frame, picture, { batch, nudge });
+    const { probabilities } = answer(description, frame, picture, nudge);
+    return { values, label: /** @type {number} */ (traced.label), answer: probabilities };
+  } catch (error) {
+    return { error: wordsOf(error) };
   }
 }

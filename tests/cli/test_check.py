@@ -305,6 +305,8 @@ def test_grade_writes_what_graders_read(invoke, tmp_path):
     assert "carl,,,,5,0,5,10" in (tmp_path / "grades.csv").read_text()
     with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
         assert [(row["points"], row["max_points"]) for row in csv.DictReader(stream)] == [("5", "10")]
+    found = invoke("grade", EXAMPLES / "carl.py", "--single", *options, "--json", "--quiet")
+    assert [(row["points"], row["max_points"]) for row in json.loads(found.stdout)] == [(5, 10)]
     result = invoke("grade", *options, "--autograder", "a.zip", "--autograder", "a.yml", "--autograder", "a.py")
     assert (result.exit_code, result.output) == (0, "")
     assert all((tmp_path / f"a.{ending}").stat().st_size > 500 for ending in ("zip", "yml", "py"))

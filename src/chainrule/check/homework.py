@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chainrule.check.draws import Draw, draw
 from chainrule.check.entries import Submission, entries, single_entry, student_of
@@ -126,14 +127,15 @@ def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | File
     return found or Assignment.of(against, shape)
 
 
-def write_csv(rows: Sequence[Grade], path: Path, points: Sequence[tuple[float, float]] = ()) -> None:
+def write_csv(rows: Sequence[Grade], path: Path, more: Sequence[Mapping[str, float]] = ()) -> None:
     """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula.
 
-    points  points and maximum of every row, which are two more columns; none by default
+    more  further columns of every row by name, such as its points; none by default
     """
-    table = [[*COLUMNS], *([getattr(row, column) for column in COLUMNS] for row in rows)]
-    if points:
-        table = [[*line, *more] for line, more in zip(table, [("points", "max_points"), *points], strict=True)]
+    further: Sequence[Mapping[str, float]] = more or [{} for _ in rows]
+    table: list[list[Any]] = [[*COLUMNS, *(further[0] if rows else ())]]
+    for row, each in zip(rows, further, strict=True):
+        table.append([*(getattr(row, name) for name in COLUMNS), *each.values()])
     write_atomic(path, csv_bytes(table))
 
 

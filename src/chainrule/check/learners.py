@@ -261,11 +261,12 @@ def _batches(
     count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
     found = list[Examination]()
     many = probes.many_samples(subject.shape, seed)
-    cases = (
-        *((larger, count + 1, seed + 1, 0), (subject.shape, count, seed + 1, 0)),
-        *((subject.shape, count, seed, many), (subject.shape, 1, seed + 1, 0)),
-    )
-    for shape, samples, drawn, repeated in cases:
+    for shape, samples, drawn, repeated in (  # seed of what is drawn; samples in all where they are repeated
+        (larger, count + 1, seed + 1, 0),
+        (subject.shape, count, seed + 1, 0),
+        (subject.shape, count, seed, many),
+        (subject.shape, 1, seed + 1, 0),
+    ):
         if shape != subject.shape and not _accepts(judge, shape):
             continue
         if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):

@@ -116,8 +116,5 @@ def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     if any(np.abs(row[:, None] - weights).min(axis=1).max(initial=0.0) > allowed for row in slopes):
         return "has derivatives by the inputs that are none of the weights: in a sum of weights times inputs they are"
     expected = constant + (x.reshape(len(x), -1) @ slopes).reshape(y.shape)
-    return (
-        ""
-        if comparing.compare_with_array(y, expected).error <= TOLERANCE
-        else "is no sum of weights times inputs, and a bias"
-    )
+    error = comparing.compare_with_array(y, expected).error
+    return "" if error <= TOLERANCE else "is no sum of weights times inputs, and a bias"

@@ -244,7 +244,10 @@ def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try: first those for weights with the filters first, last, and last after the inputs."""
+    """Return input shapes to try, first those that fit the weights.
+
+    Weights are taken as (filters, inputs, window), (inputs, window, filters) and (window, inputs, filters).
+    """
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):

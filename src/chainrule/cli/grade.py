@@ -134,7 +134,7 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
         click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
     _write(rows, task, given)
     if given["as_json"]:
-        json_out([{**asdict(row), "ok": row.ok} for row in rows])
+        json_out([{**asdict(row), "ok": row.ok, **_points(row, task, given)} for row in rows])
     else:
         click.echo(_text(rows, ignored, task.scheme if given["points"] else None))
     if not all(row.judged for row in rows):
@@ -183,6 +183,11 @@ def _graded(
     return rows, [] if single else entries.ignored_entries(folder)
 
 
+def _points(row: "Grade", task: "GradedAssignment", given: dict[str, Any]) -> dict[str, float]:
+    """Return the points of a submission and the maximum, by the names of their columns; nothing without a scheme."""
+    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if given["points"] else {}
+
+
 def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any]) -> None:
     """Write the table and the files that graders read."""
     from chainrule.check import homework
@@ -190,8 +195,7 @@ def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any])
     from chainrule.files import write_atomic
 
     if given["table"] is not None:
-        points = [(task.scheme.score(row), task.scheme.total) for row in rows] if given["points"] else ()
-        homework.write_csv(rows, given["table"], points)
+        homework.write_csv(rows, given["table"], [_points(row, task, given) for row in rows])
     for name, path in given["written"]:
         write_atomic(path, results(name, rows, task.scheme))
 

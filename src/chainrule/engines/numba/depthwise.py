@@ -32,10 +32,9 @@ from chainrule.engines.numba.layout import (
     lay_out_channels,
     padded_layout,
     phase_extent,
-    rows_seen,
     spread_rows,
 )
-from chainrule.engines.numba.registry import SHARED_FROM, Attributes, Share, always, operation, rows_or_filters
+from chainrule.engines.numba.registry import SHARED_FROM, Attributes, Share, always, operation
 from chainrule.engines.numba.tiles import (
     add_rows,
     load_rows,
@@ -106,8 +105,8 @@ class ResultRows(NamedTuple):
 
 
 def share_channels(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share rows of a tall image, else filters."""
-    return rows_or_filters(shape, 1, 0.5)
+    """Share filters, of a tall image too: with rows, two threads would write to neighbouring lines of the cache."""
+    return Share(("lowest", "highest"), shape[0], 1, -(-shape[0] // 2) / shape[0])
 
 
 @operation(
@@ -134,30 +133,25 @@ def correlate_few(
     scaled=False,
     rectify=False,
     capped=0.0,
-    first=0,
-    last=-1,
     lowest=0,
     highest=-1,
 ):
-    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     """
     slide = Sliding(stride, padding, dilation, flip)
-    last, behind = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
-    if last <= first:
-        return
+    behind = y.shape[1] if highest < 0 else highest
     outs, ins, size, lanes = y.shape[1] // groups, w.shape[1], w[0].size, WIDTH // x.itemsize
     laid, height, cells = padded_layout(x, slide), y.shape[2], y.shape[3]
     offsets = forward_taps(w.shape, laid, slide)
     runs = _runs(offsets, np.arange(size), w.shape, ins, laid.width)
     phases = laid.plane * stride[0] * stride[1]
     block = groups_per_block(groups, ins * phases, x.itemsize)
-    wanted, above = rows_seen(x, w, slide, first, last), first * laid.width
-    length = (last - first - 1) * laid.width + cells + lanes
-    rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases + above, offsets, length), x.dtype)
+    length = (height - 1) * laid.width + cells + lanes
+    rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases, offsets, length), x.dtype)
     weights, result = w.reshape(w.size), y.reshape(y.size)
     untied, bounds = is_untied(b, scaled, y), bounds_of(rectify, capped, y)
     plus, times = scales_of(b, scaled, y)
@@ -165,14 +159,14 @@ def correlate_few(
     for s in range(x.shape[0]):
         for g in range(lowest // outs, (behind + outs - 1) // outs, block):
             end = min(g + block, (behind + outs - 1) // outs)
-            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide, wanted)
+            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide, (0, x.shape[2]))
             for o in range(max(lowest, g * outs), min(behind, end * outs)):
-                place = (o * height + first) * cells
+                place = o * height * cells
                 start = Start(plus, place, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
                 factor = times[o * lanes : (o + 1) * lanes] if scaled else times[:0]
                 begin = s * y.shape[1] * height * cells + place
-                target = ResultRows(result, begin, cells, last - first, cells, bounds, factor)
-                ahead = (o // outs - g) * ins * phases + above
+                target = ResultRows(result, begin, cells, height, cells, bounds, factor)
+                ahead = (o // outs - g) * ins * phases
                 _slide_rows(rows, ahead, laid.width, runs, weights, o * size, start, target)
 
 

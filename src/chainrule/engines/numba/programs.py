@@ -64,7 +64,7 @@ class Program:
         self._buffers = buffers
         self._threads = threads
         self._intra_sample = intra_sample
-        self._small_batch: Program | None = None  # for fewer samples than threads, one after the other
+        self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not intra_sample and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
@@ -92,7 +92,7 @@ class Program:
         """Return the output for a batch x."""
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
-        if self._shared and 0 < len(x) < self._threads:
+        if self._shared and 0 < len(x) < max(self._threads, 2):
             self._small_batch = self._small_batch or Program(
                 self._plan, self._layout, self._buffers, self._threads, intra_sample=True
             )

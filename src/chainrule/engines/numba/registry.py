@@ -11,6 +11,7 @@ from chainrule.engines.numba.toolchain import kernel
 
 SHARED_FROM = 1 << 17  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
 TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
+CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
 CHEAP_FROM, COSTLY_FROM = 1 << 15, 1 << 13  # the same of entries: of a ReLU or a batch norm, of an exponential
 
 Attributes = Mapping[str, Any]
@@ -74,7 +75,7 @@ def by_first_axis(shape: tuple[int, ...], itemsize: int) -> Share:
 def rows_or_filters(
     shape: tuple[int, ...], size: int, half: float, half_of_rows: float | None = None, tall: int = 1
 ) -> Share:
-    """Share rows of a tall image; of any other rows or filters, whichever leaves less to each of two threads.
+    """Share rows of a tall image of few filters; of any other rows or filters, whichever leaves less to each of two.
 
     shape         (filters, H', W') of the result
     size          filters of the parts that are given to threads
@@ -85,7 +86,8 @@ def rows_or_filters(
     height = shape[-2]
     parts = -(-height // tall)
     rows = Share(("first", "last"), height, tall, half_of_rows or -(-parts // 2) / parts, axis=1)
-    return rows if height >= TALL_IMAGE or rows.half < half else Share(("lowest", "highest"), shape[0], size, half)
+    tall_enough = height >= TALL_IMAGE and height * shape[-1] >= CELLS_OF_A_FILTER * shape[0]
+    return rows if tall_enough or rows.half < half else Share(("lowest", "highest"), shape[0], size, half)
 
 
 @dataclass(frozen=True)

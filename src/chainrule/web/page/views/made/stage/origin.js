@@ -55,7 +55,7 @@ function parameterStage(making) {
   const caption = createElement(
     "p",
     { class: "made-pick-words" },
-    `After ${trace.frame.step} training steps. ` +
+    (trace.description.from_file ? "" : `After ${trace.frame.step} training step${trace.frame.step === 1 ? "" : "s"}. `) +
       (trace.batch ? "The next step of training changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
   return still(createElement(

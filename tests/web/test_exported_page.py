@@ -27,7 +27,7 @@ def test_a_drawing_is_classified_and_cleared(tmp_path: Path, page: "Page") -> No
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         page.mouse.down()
         page.mouse.up()
-        page.wait_for_function("document.querySelectorAll('#found li').length == 2")
+        page.wait_for_function("() => document.querySelectorAll('#found li').length == 2")
         assert name in page.locator("#found li").first.inner_text()
         page.get_by_role("button", name="Clear").click()
         assert page.locator("#found li").count() == 0

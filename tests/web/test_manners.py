@@ -52,10 +52,10 @@ def test_leafing_through_images_is_one_step_of_back(opened: "Page") -> None:
     before = opened.evaluate("history.length")
     for number in (1, 2, 3, 4):
         opened.get_by_label("Next sample").first.click()
-        opened.wait_for_function(f"location.hash.includes('sample={number}')")
+        opened.wait_for_function(f"() => location.hash.includes('sample={number}')")
     assert opened.evaluate("history.length") <= before + 1
     opened.go_back()
-    opened.wait_for_function("location.hash.includes('sample=0')")
+    opened.wait_for_function("() => location.hash.includes('sample=0')")
 
 
 def test_clear_leaves_no_answer_of_the_last_image(opened: "Page") -> None:
@@ -71,7 +71,7 @@ def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
         went(opened, place, ".banner")
         assert opened.locator(".banner").count() == 1
     went(opened, "#/network/forward?sample=0", ".river-track")
-    opened.wait_for_function("!document.querySelector('.banner')")
+    opened.wait_for_function("() => !document.querySelector('.banner')")
 
 
 def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") -> None:
@@ -87,7 +87,18 @@ def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") ->
         assert tabs < 40
     opened.keyboard.press("Escape")
     opened.wait_for_selector(".made-panel", state="detached")
-    opened.wait_for_function("document.activeElement.dataset.tensor === 'conv1.y'")
+    waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
+    assert opened.locator(".river-readout").is_hidden()
+    opened.keyboard.press("ArrowRight")
+    assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+
+
+def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page") -> None:
+    went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".made-panel")
+    opened.reload()
+    opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
+    opened.keyboard.press("Escape")
+    waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
     assert opened.locator(".river-readout").is_hidden()
     opened.keyboard.press("ArrowRight")
     assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
@@ -163,7 +174,7 @@ def test_the_lecture_hall(opened: "Page") -> None:
     opened.wait_for_function(WHERE, arg="1 of ")
     went(opened, "#/walk/2?hall", ".stop")
     opened.keyboard.press("PageDown")
-    opened.wait_for_function("location.hash.startsWith('#/walk/3')")
+    opened.wait_for_function("() => location.hash.startsWith('#/walk/3')")
     opened.keyboard.press("l")
     opened.wait_for_selector("html:not([data-hall])")
     opened.set_viewport_size({"width": 1440, "height": 900})

@@ -71,6 +71,7 @@ class River {
   take() {
     const { trace } = this.app;
     if (!trace) return;
+    this.#chosen ??= this.app.place.cell; // that of the address which the page was opened with
     this.#build();
     this.#colour(trace);
     const [input] = this.stages;

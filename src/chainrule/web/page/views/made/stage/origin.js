@@ -3,6 +3,7 @@ import { ravel } from "../../../engine/tensor.js";
 import { byteGain } from "../../../engine/trace.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { createElement } from "../../../elements.js";
+import { counted } from "../../../numbers_brief.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
@@ -39,6 +40,9 @@ function pixelStage(making) {
   return stepStage({ ...making, explanation: { ...explanation, steps } });
 }
 
+/** @param {number} step */
+const after = (step) => (step ? `After ${counted(step, "training step")}` : "Before training");
+
 /** @param {Making} making @returns {Stage | null} */
 function parameterStage(making) {
   const { trace, explanation } = making;
@@ -55,7 +59,7 @@ function parameterStage(making) {
   const caption = createElement(
     "p",
     { class: "made-pick-words" },
-    (trace.description.from_file ? "" : `After ${trace.frame.step} training step${trace.frame.step === 1 ? "" : "s"}. `) +
+    (trace.description.from_file ? "" : `${after(trace.frame.step)}. `) +
       (trace.batch ? "The next step of training changes it as follows:" : "A step on this image alone would change it as follows:"),
   );
   return still(createElement(

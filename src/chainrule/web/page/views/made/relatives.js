@@ -16,6 +16,13 @@ import { layered, named, parted } from "../../explain/naming.js";
 
 const MOST_LOOKED_AT = 20000;
 
+/** What optimizers keep of earlier gradients, by their operation. @type {Record<string, Record<string, string>>} */
+const KEPT = {
+  adam_update: { m: "mean of gradients, m", v: "mean of squares, v" },
+  momentum_update: { v: "velocity, v" },
+  rmsprop_update: { v: "mean of squares, v", u: "velocity, u" },
+};
+
 /** Returns a cell and its related cells, in the order of a training step. @param {Trace} trace @param {string} cell
  * @returns {Relative[]} */
 export function relatives(trace, cell) {
@@ -23,7 +30,7 @@ export function relatives(trace, cell) {
   const { layer, rest } = layered(tensor);
   const prefix = layer ? `${layer}.` : "";
   const base = baseOf(rest);
-  const moments = trace.description.optimizer.moments;
+  const { moments, operation } = trace.description.optimizer;
   const names =
     base === "y" || base === "x"
       ? [
@@ -34,7 +41,7 @@ export function relatives(trace, cell) {
           [base, "before the step"],
           [`d${base}`, trace.batch ? "gradient of this image" : "gradient"],
           ...(trace.batch ? [[`${base}.g`, "gradient of the batch"]] : []),
-          ...moments.map((name) => [`${base}.${name}`, name]),
+          ...moments.map((name) => [`${base}.${name}`, KEPT[operation]?.[name] ?? name]),
           [`${base}.update`, "after the step"],
         ];
   if (/^d[^_]*_/u.test(rest)) names.push([rest, "part"]);

@@ -48,6 +48,20 @@ class AllTies(MaxPool):
         return dx
 
 
+@planted("MaxPool2D(2)", "x", "winner-misplaced")
+class RowForColumn(MaxPool):
+    window, stride = (2, 2), (2, 2)
+
+    def put(self, dx, at, given):
+        dx[at] += given.swapaxes(2, 3)
+
+
+@planted(MAX, "x", "winner-misplaced")
+class ToTheFirst(MaxPool):
+    def put(self, dx, at, given):
+        dx[at][:, :, 0, 0] += given.sum(axis=(2, 3))
+
+
 @planted(MAX, "x", "overwritten-in-windows")
 class MaxAssigned(MaxPool):
     def put(self, dx, at, given):
@@ -286,6 +300,12 @@ class Passed(ReLU):
         return dy
 
 
+@planted("ReLU()", "x", "axes-reordered")
+class PixelsForChannels(ReLU):
+    def backward(self, dy):
+        return super().backward(dy).transpose(0, 2, 3, 1).reshape(dy.shape)
+
+
 @planted("LeakyReLU(0.2)", "x", "slope-without-dy")
 class BareSlope:
     def forward(self, x):
@@ -296,6 +316,12 @@ class BareSlope:
         dx = np.array(dy)
         dx[self.x <= 0] = 0.2
         return dx
+
+
+@planted("LeakyReLU(0.2)", "x", "slope-wrong")
+class SlopeSubtracted(BareSlope):
+    def backward(self, dy):
+        return np.where(self.x > 0, dy, -0.2 * dy)
 
 
 class Softmax:

@@ -159,6 +159,26 @@ class RawGamma(BatchNorm):
         return dx
 
 
+class OfLines:
+    """Inputs (N, C, W) for a layer of images."""
+
+    def forward(self, x):
+        return super().forward(x[:, :, None])[:, :, 0]
+
+    def backward(self, dy):
+        return super().backward(dy[:, :, None])[:, :, 0]
+
+
+@planted("BatchNorm1D()", "x", "mean-held-constant")
+class ConstantMeanOfLines(OfLines, ConstantMean):
+    pass
+
+
+@planted("BatchNorm1D()", "gamma", "input-for-normalised")
+class RawGammaOfLines(OfLines, RawGamma):
+    pass
+
+
 @planted("Sigmoid()", "x", "function-for-derivative")
 class FunctionItself(Sigmoid):
     def backward(self, dy):

@@ -70,7 +70,7 @@ def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
 def diagnose(
     tensor: str, cases: Sequence[tuple[GroundTruth, Array]], tolerance: float = EXACT
 ) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results on all of these probes; if there is none, pairs of mistakes.
+    """Return the mistakes that explain the results on all of these probes; if there is none, other axes, then pairs.
 
     cases   (truth, result found) of each probe with a wrong result
     """
@@ -80,6 +80,8 @@ def diagnose(
     single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(one.diagnosis for one in single)
+    if all(_fits(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
+        return (general.REORDERED,)
     found: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
         mended = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]

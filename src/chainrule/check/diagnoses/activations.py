@@ -20,6 +20,12 @@ def _slope(t: GroundTruth) -> float:
     return t.attributes.get("slope", 0.0)
 
 
+def _other_slopes(t: GroundTruth) -> list[float]:
+    """Return −s, 1 − s, 1/s and s² for the slope s of a leaky ReLU."""
+    s = _slope(t)
+    return [-s, 1 - s, 1 / s, s * s] if t.operation == "leaky_relu" and s else []
+
+
 def _within_one_bound(t: GroundTruth) -> list[Array]:
     return [t.x > t.attributes["low"], t.x < t.attributes["high"]] if t.operation == "clip" else []
 
@@ -64,6 +70,8 @@ CATALOGUE = catalogue(
      lambda t: [np.where(t.x > 0, _slope(t) * t.dy, t.dy)] if t.operation in MASKED else []),
     ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
      lambda t: [np.where(t.x > 0, t.dy, 0.0)] if t.operation == "leaky_relu" else []),
+    ("x", "slope-wrong", "has another slope than the output where x is below 0: there it must be slope · dy",
+     lambda t: [np.where(t.x > 0, t.dy, slope * t.dy) for slope in _other_slopes(t)]),
     ("x", "slope-without-dy", "is the slope alone where x is below 0: multiply it by dy",
      lambda t: [np.where(t.x > 0, t.dy, _slope(t))] if t.operation == "leaky_relu" else []),
     ("x", "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high",

@@ -1,6 +1,7 @@
 """Classic mistakes that occur in any layer."""
 
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 
@@ -25,6 +26,10 @@ LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all 
 EXCHANGED = Diagnosis(
     "gradients-exchanged", "is the gradient of another argument: return the gradients in the order of the arguments"
 )
+REORDERED = Diagnosis(
+    "axes-reordered",
+    "has the right numbers in another order: its axes belong in another order, or a transpose was a reshape",
+)
 ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
 
 
@@ -44,6 +49,19 @@ def mistakes(tensor: str) -> list[Mistake]:
         return [*found, Mistake(tensor, LEFT_OUT, partial(_single, tensor))]
     found.append(Mistake(tensor, EXCHANGED, partial(_others, tensor)))
     return found if tensor == "b" else [*found, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
+
+
+def reordered(tensor: str) -> Mistake:
+    """Return the mistake of other axes, which is looked for where no other fits: many of those reorder axes too."""
+    return Mistake(tensor, REORDERED, partial(_permuted, tensor))
+
+
+def _permuted(tensor: str, t: GroundTruth) -> Candidates:
+    """Yield the right result with its axes in every other order, in the shape that this gives and in its own."""
+    right = t.expected(tensor)
+    for axes in permutations(range(right.ndim)):
+        yield right.transpose(axes)
+        yield right.transpose(axes).reshape(right.shape)
 
 
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:

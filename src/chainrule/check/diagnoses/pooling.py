@@ -78,6 +78,15 @@ def _weights(t: GroundTruth) -> Array | float:
     return _winners(t) if t.operation == "max_pool" else _share(t)
 
 
+def _misplaced(t: GroundTruth) -> Candidates:
+    won = _winners(t)
+    if won.shape[2] == won.shape[3]:
+        yield _cropped(t, won.swapaxes(2, 3))
+    first = np.zeros(won.shape)
+    first[:, :, 0, 0] = 1.0
+    yield _cropped(t, first)
+
+
 def _last_window(t: GroundTruth) -> Candidates:
     won, slide = _winners(t), _slide(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
@@ -136,6 +145,9 @@ MAXIMUM = catalogue(
     ("x", "ties-all-credited",
      "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
      lambda t: [_cropped(t, _largest(t))]),
+    ("x", "winner-misplaced",
+     "passes dy to another cell of the window than the maximum: its place p in the window is in row p // KW and "
+     "column p % KW", _misplaced),
     ("x", "maximum-as-average",
      "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
      lambda t: (_cropped(t, _share(t, divisor)) for divisor in ("cells", "window", "one"))),

@@ -83,15 +83,13 @@ def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mist
     )
 
 
-SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool", "local_response_norm")
-
-
 def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a layer, by the reference."""
     forward = subject.plan.forward
     alone = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
     operation = forward[0].name if alone else ""
-    line = operation in SLIDING and len(subject.shape) == 2
+    first = forward[0].reads[0] if alone else None
+    line = first is not None and len(first.shape) == len(subject.shape) + 1
 
     def compute(others: Values, dy: Array) -> Values:
         given = {name: _as_line(value, line) for name, value in others.items()}

@@ -17,8 +17,6 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from chainrule.web import single_file, subjects
 
 SIZE: ViewportSize = {"width": 1440, "height": 720}
-SAMPLE = 18  # a 3 that the network is uncertain of, so that its gradients are visible
-CELL = "conv2.dw[3,1,0,2]"
 ROTATED = "relu1.dy[3,8,9]"
 TALL: ViewportSize = {"width": 1440, "height": 1150}  # shows the whole computation at once
 PATIENCE = 120_000  # milliseconds, on a machine that others use
@@ -34,9 +32,10 @@ def main() -> None:
         file = Path(scratch) / "page.html"
         single_file.write(file, subjects.of_path(run))
         with chromium() as browser:
-            take(browser, file, f"#/network/backward?sample={SAMPLE}", folder / "page-network.png")
-            take_made(browser, file, f"#/network/backward/{CELL}?sample={SAMPLE}", folder / "page-cell.png")
-            animate(browser, file, f"#/network/backward/{ROTATED}?sample={SAMPLE}", folder / "page-made.gif")
+            cell, query = start(browser, file)
+            take(browser, file, f"#/network/backward?{query}", folder / "page-network.png")
+            take_made(browser, file, f"#/network/backward/{cell}?{query}", folder / "page-cell.png")
+            animate(browser, file, f"#/network/backward/{ROTATED}?{query}", folder / "page-made.gif")
 
 
 @contextmanager
@@ -57,6 +56,16 @@ def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) 
     page.wait_for_selector("html[data-ready]")
     page.wait_for_timeout(1500)
     return page
+
+
+def start(browser: Browser, file: Path) -> tuple[str, str]:
+    """Return the cell to which "Start here" leads, and the step and image there as the query of an address."""
+    page = opened(browser, file, "")
+    page.click(".start-here")
+    cell = page.inner_text(".made-name")
+    query = page.evaluate("location.hash").partition("?")[2]
+    page.context.close()
+    return cell, query
 
 
 def take(browser: Browser, file: Path, place: str, target: Path) -> None:

@@ -28,7 +28,7 @@ EXCHANGED = Diagnosis(
 )
 REORDERED = Diagnosis(
     "axes-reordered",
-    "has the right numbers in another order: its axes belong in another order, or a transpose was a reshape",
+    "has the right numbers in another order: an axis was moved, or a reshape used in place of a transpose",
 )
 ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
 

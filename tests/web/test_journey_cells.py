@@ -77,7 +77,7 @@ def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
         seen |= winner(page.locator(".made-square.made-best"), trace, cell)
     if tensor.endswith(".update") and "running" not in tensor:
         for moment in ("m", "v"):
-            page.locator(".made-likes").get_by_text(moment, exact=True).click()
+            page.locator(".made-likes").get_by_text(re.compile(f", {moment}$")).click()
             name = cell.replace(".update", f".{moment}")
             waited(page, lambda name=name: page.locator(".made-name").inner_text() == name)
             assert page.locator(".made-value").inner_text() == trace.explain(name).shown, name

@@ -158,7 +158,7 @@ def test_a_number_is_followed_upstream_and_back(opened: "Page", plain: str) -> N
 
 def test_from_a_weight_to_its_gradient_and_its_update(opened: "Page", plain: str) -> None:
     show(opened, plain, "conv2.w[3,1,0,2]", "forward")
-    opened.locator(".made-likes").get_by_text("gradient").click()
+    opened.locator(".made-likes").get_by_text("gradient", exact=True).click()
     opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
     assert "/backward/" in opened.url
     opened.locator(".made-likes").get_by_text("after the step").click()

@@ -139,7 +139,7 @@ def test_the_letters_of_an_update_are_those_of_its_operands(page: "Page", networ
     operands = {"w": "before the step", "g": "gradient of the batch", "m": "m", "v": "v"}  # Adam's
     slots = {}
     for letter, words in operands.items():
-        slots[letter] = page.locator(".made-like", has_text=re.compile(f"^{words}$")).get_attribute("data-slot")
+        slots[letter] = page.locator(".made-like", has_text=re.compile(f"(^|, ){words}$")).get_attribute("data-slot")
         found = page.locator(f'.made-steps [data-name="{letter}"]').evaluate_all(
             "(all) => all.map((each) => each.dataset.slot)"
         )

@@ -1,13 +1,14 @@
 import { createElement } from "../../elements.js";
 
-/** What the reader has unfolded stays so from one value to the next. @type {Set<string>} */
-const unfolded = new Set();
+/** What the reader has unfolded, or folded, stays so from one value to the next. @type {Map<string, boolean>} */
+const chosen = new Map();
 
 /**
  * Creates a fold. Content that takes time to compute is made when it is first opened.
  * @param {string} title @param {string} name  its class @param {() => Node[]} content
+ * @param {boolean} [open]  whether it is open as long as the reader has not chosen
  */
-export function fold(title, name, content) {
+export function fold(title, name, content, open = false) {
   const summary = createElement("summary", {}, title);
   const made = createElement("details", { class: name }, summary);
   const kind = title.replace(/\d+/u, "");
@@ -16,8 +17,8 @@ export function fold(title, name, content) {
     if (made.open && empty) made.append(...content());
     empty = empty && !made.open;
   };
-  const keep = (/** @type {boolean} */ open) => void (open ? unfolded.add(kind) : unfolded.delete(kind));
-  made.open = unfolded.has(kind);
+  made.open = chosen.get(kind) ?? open;
+  const keep = (/** @type {boolean} */ unfolded) => chosen.set(kind, unfolded);
   summary.addEventListener("click", () => keep(!made.open)); // the panel may be drawn again before it is toggled
   made.addEventListener("toggle", () => {
     keep(made.open);

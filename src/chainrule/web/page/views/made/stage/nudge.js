@@ -16,6 +16,7 @@ import { still } from "./stage.js";
 
 const [WIDTH, HEIGHT, EDGE, POINTS] = [560, 220, 28, 48];
 const [SLICE, REST] = [8, 8]; // milliseconds of computing, and between two slices
+const WIDE = 2400; // pixels of a window in which there is space for it beside the numbers
 const EPSILON = 1e-4; // relative to the value, or to 1 where it is smaller
 
 /** @param {Making} making @returns {Stage | null} null where there is nothing to nudge */
@@ -25,7 +26,8 @@ export function nudgeStage(making) {
   const gradient = cell.replace(tensor, gradientName(tensor));
   const slope = valueOf(making.trace, gradient);
   if (!making.nudge || making.trace.nudge || !place || slope === null || !canNudge(making.trace, tensor)) return null;
-  return still(fold("Nudge it: what does the gradient mean?", "made-why made-nudge", () => opened(making, place, gradient, slope)));
+  const title = "Nudge it: what does the gradient mean?";
+  return still(fold(title, "made-why made-nudge", () => opened(making, place, gradient, slope), innerWidth >= WIDE));
 }
 
 /** @param {Making} making @param {{tensor: string, flat: number, array: {data: ArrayLike<number>}}} place @param {string} gradient @param {number} slope */

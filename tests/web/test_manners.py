@@ -74,6 +74,16 @@ def test_a_notice_about_an_address_leaves_with_it(opened: "Page") -> None:
     opened.wait_for_function("() => !document.querySelector('.banner')")
 
 
+def escaped_to_the_cell(opened: "Page") -> None:
+    """Leave the panel of conv1.y[0,1,2] by Esc: the focus is on that cell then, and nothing points at it."""
+    opened.keyboard.press("Escape")
+    opened.wait_for_selector(".made-panel", state="detached")
+    waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
+    assert opened.locator(".river-readout").is_hidden()
+    opened.keyboard.press("ArrowRight")
+    assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+
+
 def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") -> None:
     went(opened, "#/network/forward?sample=0", ".river-track[data-phase=forward]")
     opened.locator("canvas[data-tensor='conv1.y']").focus()
@@ -85,23 +95,14 @@ def test_enter_leads_to_the_panel_and_escape_back_to_the_cell(opened: "Page") ->
         opened.keyboard.press("Tab")
         tabs += 1
         assert tabs < 40
-    opened.keyboard.press("Escape")
-    opened.wait_for_selector(".made-panel", state="detached")
-    waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
-    assert opened.locator(".river-readout").is_hidden()
-    opened.keyboard.press("ArrowRight")
-    assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+    escaped_to_the_cell(opened)
 
 
 def test_escape_leads_from_the_panel_of_an_opened_link_to_its_cell(opened: "Page") -> None:
     went(opened, "#/network/forward/conv1.y[0,1,2]?sample=0", ".made-panel")
     opened.reload()
     opened.wait_for_selector(name_is("conv1.y[0,1,2]"))
-    opened.keyboard.press("Escape")
-    waited(opened, lambda: opened.evaluate("document.activeElement.dataset.tensor === 'conv1.y'"))
-    assert opened.locator(".river-readout").is_hidden()
-    opened.keyboard.press("ArrowRight")
-    assert opened.locator(".river-readout .cell-name").inner_text() == "conv1.y[0,1,3]"
+    escaped_to_the_cell(opened)
 
 
 def test_start_here_leads_to_an_image_that_the_network_gets_wrong(opened: "Page") -> None:

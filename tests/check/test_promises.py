@@ -151,6 +151,32 @@ class Conv2d:
         self.dW = dW.transpose(np.argsort({order}))
         return dx
 """
+BORDERS = """
+import numpy as np
+
+class Conv2d:
+    def __init__(self):
+        self.W = np.ones((5, 2, 3, 3))
+
+    def padded(self, x):
+        return np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="{mode}")
+
+    def forward(self, x):
+        self.x = x
+        windows = np.lib.stride_tricks.sliding_window_view(self.padded(x), (3, 3), axis=(2, 3))
+        self.windows = windows[:, {channels}]
+        return np.einsum("ncijuv,fcuv->nfij", self.windows, {weights})
+
+    def backward(self, dy):
+        sources = self.padded(np.arange(self.x[0].size).reshape(1, *self.x.shape[1:]))[0]
+        dx, W = np.zeros((len(dy), self.x[0].size)), {weights}
+        for i, j in np.ndindex(*dy.shape[2:]):
+            read = sources[{channels}, i : i + 3, j : j + 3].reshape(-1)
+            for n in range(len(dy)):
+                np.add.at(dx[n], read, np.tensordot(dy[n, :, i, j], W, 1).reshape(-1))
+        self.dW = np.einsum("ncijuv,nfij->fcuv", self.windows, dy) * {slope}
+        return dx.reshape(self.x.shape)
+"""
 FUNCTION = """
 import numpy as np
 
@@ -177,6 +203,8 @@ class {name}:
         dx[:, :, : wide.shape[2], : wide.shape[3]] = {factor} / 4 * wide
         return dx
 """
+PLAIN = {"channels": "[0, 1]", "weights": "self.W", "slope": "1"}
+SQUARED = PLAIN | {"weights": "self.W**2", "slope": "2 * self.W"}
 NAMED = {
     "a dense layer": ("Linear", DENSE.format(shape=(4, 7), W="W.T", factor=1), 0),
     "a dense layer, transposed": ("Linear", DENSE.format(shape=(7, 4), W="W", factor=1), 0),
@@ -192,6 +220,11 @@ NAMED = {
         0,
     ),
     "twice a convolution": ("Conv2d", CONVOLUTION.format(shape=(5, 2, 3, 3), order=(0, 1, 2, 3), factor=2), 1),
+    "a convolution with mirrored borders": ("Conv2d", BORDERS.format(mode="reflect", **PLAIN), 0),
+    "a convolution with repeated borders": ("Conv2d", BORDERS.format(mode="edge", **PLAIN), 0),
+    "a convolution that wraps around": ("Conv2d", BORDERS.format(mode="wrap", **PLAIN), 0),
+    "a convolution of one channel twice": ("Conv2d", BORDERS.format(mode="edge", **PLAIN | {"channels": "[0, 0]"}), 1),
+    "squared weights": ("Conv2d", BORDERS.format(mode="edge", **SQUARED), 1),
     "a slope of its own": (
         "LeakyReLU",
         FUNCTION.format(name="LeakyReLU", y="np.where(x > 0, x, 0.2 * x)", slope="np.where(x > 0, 1, 0.2)"),

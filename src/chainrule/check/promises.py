@@ -27,6 +27,7 @@ FIXED: dict[str, Layer] = {  # an activation of each name; what computes another
     "arctan": cr.Arctan(),
     "atan": cr.Arctan(),
 }
+MOST_WEIGHTS = 12  # of a parameter that are tried alone
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 
@@ -102,19 +103,45 @@ def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
 
 
 def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
-    """Return what no sum of weights times inputs does: slopes that are none of the weights, in whatever order."""
-    x = values["x"]
-    weights = np.concatenate([[0.0], *(value.reshape(-1) for name, value in values.items() if name != "x")])
+    """Return what no sum of weights times inputs does; "" if nothing.
+
+    Such a sum is linear in the inputs and in the weights, and one weight, alone 1, passes on one input. That holds for
+    weights in any order and for any padding: a mirrored cell is a copy of one input.
+    """
+    x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
+
+    def output(inputs: Array, parameters: Values) -> Array:
+        return subject.output({"x": inputs, **parameters}).reshape(len(inputs), -1)
+
+    def slopes(parameters: Values) -> Array:
+        return output(units, parameters) - output(np.zeros_like(units), parameters)
+
     try:
-        at_units, at_zero = (subject.output({**values, "x": each}) for each in (units, np.zeros_like(units)))
-        y, constant = (subject.output({**values, "x": each}) for each in (x, np.zeros_like(x)))
+        tried = _weights_alone(rest)
+        passed = np.stack([slopes(each) for each in tried])
+        y, others = (output(x, {name: f(value) for name, value in rest.items()}) for f in (np.positive, np.abs))
+        both = output(x, {name: value + np.abs(value) for name, value in rest.items()})
+        all_slopes = slopes(rest)
+        expected = output(np.zeros_like(x), rest) + x.reshape(len(x), -1) @ all_slopes
     except StudentError:
         return ""  # of code that takes only some sizes of a batch
-    slopes = (at_units - at_zero).reshape(len(units), -1)
-    allowed = TOLERANCE * max(1.0, float(np.abs(weights).max()))
-    if any(np.abs(row[:, None] - weights).min(axis=1).max(initial=0.0) > allowed for row in slopes):
-        return "has derivatives by the inputs that are none of the weights: in a sum of weights times inputs they are"
-    expected = constant + (x.reshape(len(x), -1) @ slopes).reshape(y.shape)
-    error = comparing.compare_with_array(y, expected).error
-    return "" if error <= TOLERANCE else "is no sum of weights times inputs, and a bias"
+    if np.minimum(np.abs(passed), np.abs(passed - 1)).max(initial=0.0) > TOLERANCE:
+        return "does not pass on an input as it is where one weight is 1 and all others are 0"
+    if passed.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
+        return "adds inputs where one weight is 1 and all others are 0: each weight belongs to one input of a sum"
+    unread = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
+    if len(unread) and any(x.shape[1] in value.shape for value in rest.values()):
+        return f"does not depend on x[:, {unread[0]}], for which it has weights"
+    linear = all(comparing.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both)))
+    return "" if linear else "is no sum of weights times inputs, and a bias"
+
+
+def _weights_alone(parameters: Values) -> list[dict[str, Array]]:
+    """Return values of the parameters where a single entry is 1 and all others are 0, for some entries of each."""
+    zero = {name: np.zeros_like(value) for name, value in parameters.items()}
+    units = list[dict[str, Array]]()
+    for name, value in parameters.items():
+        for at in np.random.default_rng(value.size).permutation(value.size)[:MOST_WEIGHTS]:
+            units.append({**zero, name: (np.arange(value.size) == at).astype(value.dtype).reshape(value.shape)})
+    return units

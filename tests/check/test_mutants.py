@@ -3,17 +3,21 @@
 import random
 
 import pytest
+from check.class_mutants import CLASSES, methods_of
 from check.mutants import CONDUCT, PAIRS, is_wrong, module, mutant, names_of, with_conduct
 from check.test_courses import TEXTS
 
+import chainrule as cr
 from chainrule.check.files import LocalFile, check_file
+from chainrule.errors import StudentError
 
 SOURCE = TEXTS["functions"]
 RIGHT = module(SOURCE)
 DRAWN = random.Random(20)
-CHANGES = [
-    (pair, *mutant(SOURCE, names_of(pair), DRAWN)) for pair in PAIRS
-]  # fmt: skip
+CHANGES = [(pair, *mutant(SOURCE, names_of(pair), DRAWN)) for pair in PAIRS]
+OF_CLASSES = TEXTS["classes"]
+RIGHT_CLASSES = module(OF_CLASSES)
+CHANGED_CLASSES = [(kind, *mutant(OF_CLASSES, methods_of(RIGHT_CLASSES, kind), DRAWN)) for kind in [*CLASSES] * 2]
 EVERYWHERE = [
     name for name in CONDUCT if name != "wrong for one sample"
 ]  # of which batch normalisation has no variance
@@ -30,6 +34,25 @@ def exit_code(text: str, pair: str) -> int:
 def test_a_change_that_makes_it_wrong_does_not_pass(pair: str, said: str, text: str) -> None:
     if is_wrong(RIGHT, module(text), PAIRS[pair]):
         assert exit_code(text, pair) != 0, said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "text"), CHANGED_CLASSES, ids=[f"{n} {said}" for n, (_, said, _) in enumerate(CHANGED_CLASSES)]
+)
+def test_a_change_that_makes_a_class_wrong_does_not_pass(kind: str, said: str, text: str) -> None:
+    if is_wrong(RIGHT_CLASSES, module(text), CLASSES[kind]):
+        code = module(text)
+        try:
+            report = check_file(LocalFile(code), "layers", 0, names=[kind])
+            report = cr.check_gradients(getattr(code, kind)) if report is None else report
+        except StudentError:
+            return
+        assert report.exit_code != 0, said
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_class_equals_itself(kind: str) -> None:
+    assert not is_wrong(RIGHT_CLASSES, module(OF_CLASSES), CLASSES[kind])
 
 
 @pytest.mark.parametrize(("pair", "conduct", "number"), BEHAVIOUR)

@@ -180,13 +180,19 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
         one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         own = {subject.names[ours]: value for ours, value in values.items()}
         for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
-            one.put(theirs, value.reshape(_held(one, theirs, value).shape))
+            held = _held(one, theirs, value)
+            one.put(theirs, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
         return one.forward(x), [_held(one, theirs, None).reshape(-1) for theirs in names]
 
     def row(method: str, right: bool, mistake: str, says: str) -> Row:
         made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
         return made if right else replace(made, diagnoses=(Diagnosis(mistake, says),))
 
+    for theirs in names:
+        held = _held(given, theirs, point.mean)
+        if held.size not in (1, point.mean.size):
+            says = f"starts with {theirs} of shape {held.shape}: expected one number for each of the {point.mean.size}"
+            return [row("running statistics", False, "running-statistics", f"{says} features")]
     try:
         (_, trained), (tested, left), (alone, _) = run(False), run(True), run(True, point.x[:1])
     except StudentError as error:

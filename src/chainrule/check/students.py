@@ -103,10 +103,16 @@ class SubmittedLoss(Subject):
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss."""
+        """Return the mean loss; StudentError if the code returns another number of losses than 1 or one per sample."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
-        return np.asarray(result.arrays["y"].mean())
+        losses, samples = result.arrays["y"], len(values["p"])
+        if losses.size not in (1, samples):
+            raise StudentError(
+                f"{self.name} returned {losses.size} numbers, of shape {losses.shape}: "
+                f"expected the mean loss, or one loss for each of the {samples} samples"
+            )
+        return np.asarray(losses.mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the claimed gradient of the mean loss, times dy."""

@@ -38,7 +38,7 @@ def layer(kind: str, arguments: Arguments, parameters: dict[str, str], inputs: I
             upstream = dy.copy()
             found += [np.array(y), np.array(one.backward(upstream)), upstream, passed]
             found += [np.array(attrgetter(name)(one)) for name in (*parameters.values(), *results.split())]
-    return found + ([one.forward(inputs(generator, given), True)] if results else [])
+        return found + ([one.forward(inputs(generator, given), True)] if results else [])
 
     return run
 

@@ -28,6 +28,11 @@ ACCUMULATED = Diagnosis(
     "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
 )
 
+KEPT = Diagnosis(
+    "kept-from-earlier-calls",
+    "is another one on every call of backward with the same dy: it depends on dy and the last forward alone",
+)
+
 
 @dataclass(frozen=True)
 class Examination:
@@ -60,7 +65,10 @@ def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = N
     if not np.isfinite(y).all():
         raise StudentError(f"{subject.name}: forward returns values that are not finite for a normal input")
     if y.shape != again.shape or not np.allclose(y, again, rtol=1e-6, atol=1e-9):
-        raise StudentError(f"{subject.name}: forward returns different values on a second call with the same input")
+        raise StudentError(
+            f"{subject.name}: forward returns different values on a second call with the same input and options; "
+            "if one of them is a seed, every call must use it"
+        )
     dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
@@ -68,12 +76,13 @@ def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = N
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
     """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
-    grown = _accumulated(probe, claimed)
+    grown = _kept_from_call_to_call(probe, claimed)
     numbers = numbers_of(probe, limit)
     rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
     for tensor in probe.subject.tests:
         row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
-        rows.append(replace(row, ok=False, diagnoses=(ACCUMULATED,)) if tensor in grown else row)
+        told = grown.get(tensor)
+        rows.append(replace(row, ok=False, diagnoses=(told,), notes=()) if told else row)
     return Examination(probe, claimed, tuple(rows), earlier)
 
 
@@ -86,9 +95,9 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
     if probe.judge is None:
         return Examination(probe, {})
     output = row_beside(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
-    claimed = probe.subject.gradients(probe.values, probe.dy) if complete else {}
     if not output.ok or not complete:
-        return Examination(probe, claimed, (output,))
+        return Examination(probe, {}, (output,))
+    claimed = probe.subject.gradients(probe.values, probe.dy)
     right = probe.judge.gradients(probe.values, probe.dy)
     rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
     return Examination(probe, claimed, (output, *rows))
@@ -182,15 +191,16 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
     return replace(row, diagnoses=explain("x", [case], 1e-9))
 
 
-def _accumulated(probe: Probe, claimed: Mapping[str, Array]) -> set[str]:
-    """Return the tensors whose gradient grows by the same amount on every further call with the same dy."""
+def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, Diagnosis]:
+    """Return the tensors whose gradient is another one on further calls with the same values and dy, and why."""
     if probe.subject.analytic:
-        return set()
+        return {}
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
-    return {
-        name
-        for name, first in claimed.items()
-        if first.shape == second[name].shape == third[name].shape
-        and not np.allclose(first, second[name], rtol=1e-4, atol=1e-12)
-        and np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
-    }
+    found = dict[str, Diagnosis]()
+    for name, first in claimed.items():
+        shapes = {first.shape, second[name].shape, third[name].shape}
+        if len(shapes) > 1 or np.allclose(first, second[name], rtol=1e-4, atol=1e-12, equal_nan=True):
+            continue
+        evenly = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
+        found[name] = ACCUMULATED if evenly else KEPT
+    return found

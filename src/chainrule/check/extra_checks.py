@@ -18,14 +18,16 @@ from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
-from chainrule.student.calls import EARLIER
+from chainrule.student.calls import EARLIER, OPTION
 
 ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
 LARGE = 1000.0
+SMALL = 1e-4
 OVERWRITTEN = "arrays-overwritten"
 NARROW = 1e-3  # tolerance with inputs in float32
 HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
 
+BATCHES = ("x", "p", "t")  # tensors whose first axis is the samples
 UNBOUNDED = (  # losses of any predictions
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
     *("softmax_cross_entropy", "multiclass_hinge"),
@@ -39,6 +41,10 @@ SHARED = Diagnosis(
     "shared-between-layers",
     "uses what another layer or loss of the same code has stored: keep it in the cache or in attributes of the object "
     "(self.…), not in global variables or in attributes of the class or the function",
+)
+CONSUMED = Diagnosis(
+    "kept-values-overwritten",
+    "is wrong in a second backward after the same forward: backward overwrites what forward kept; copy it first",
 )
 STATE = Diagnosis(
     "state-between-calls", "depends on earlier calls: forward must not keep state that changes its later results"
@@ -59,8 +65,10 @@ NONLINEAR = Diagnosis(
 )
 FAR = Diagnosis(
     "wrong-far-from-zero",
-    "is right near 0 but wrong for larger inputs: look for a missing bound, such as the 6 of ReLU6",
+    "is right near 0 but wrong for larger inputs: look for a bound that is missing, such as the 6 of ReLU6, or that "
+    "should not be there, and for the value that a maximum starts from",
 )
+NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
 
 
 CANCELLED = 0.01  # relative to inputs far from zero: a smaller output is a sum that nearly cancels
@@ -130,13 +138,14 @@ def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
         lambda: untouched(known, other),
         lambda: another_forward(known, other),
         lambda: another_instance(known, other),
+        lambda: another_backward(known),
     ]
     if known.probe.dy.ndim:
         looks.append(lambda: linear(known))
     if isinstance(known.subject, SubmittedLayer):
         looks += [lambda: with_gaps(known), lambda: in_float32(known)]
     if "x" in known.probe.values:
-        looks.append(lambda: wide(known, judged))
+        looks += [lambda: wide(known, judged), lambda: narrow(known, judged)]
     if known.probe.judge is None:
         looks += [lambda: batch(known, 1, ONE), lambda: batch(known, len(known.probe.values["x"]) + 1, MANY)]
     looks.append(lambda: large(known, judged))
@@ -186,8 +195,11 @@ def untouched(known: KnownProbe, other: Values) -> list[Row]:
 def _overwritten(call: str, names: Collection[str]) -> str:
     lent = [name for name in names if name in ("x", "dy", "y", "p", "t")]
     earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
-    own = [name for name in names if name not in lent and not name.startswith(EARLIER)]
+    options = [name.removeprefix(OPTION) for name in names if name.startswith(OPTION)]
+    own = [name for name in names if name not in lent and not name.startswith((EARLIER, OPTION))]
     parts: list[str] = []
+    if options:
+        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs it as it was")
     if earlier:
         parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
     if lent:
@@ -217,10 +229,33 @@ def another_instance(known: KnownProbe, other: Values) -> list[Row]:
     kind = "loss" if isinstance(subject, SubmittedLoss) else "layer"
     one, another = subject.another(), subject.another()
     alone = one.gradients(probe.values, probe.dy)
-    one.output(probe.values)
-    another.output(other)
-    found = one.pulled_back(probe.values, probe.dy)
-    return known.compare(f"another {kind} in between", found, alone, SHARED)
+    smaller = {name: value[:-1] if name in BATCHES else value for name, value in other.items()}
+    for between in (other, smaller):
+        one.output(probe.values)
+        another.output(between)
+        try:
+            found = one.pulled_back(probe.values, probe.dy)
+        except StudentError as error:
+            told = replace(SHARED, says=f"{SHARED.says} ({error})")
+            return [replace(failed(subject.name, f"another {kind} in between", error), diagnoses=(told,))]
+        if rows := known.compare(f"another {kind} in between", found, alone, SHARED):
+            return rows
+    return []
+
+
+def another_backward(known: KnownProbe) -> list[Row]:
+    """Check that a second backward after one forward returns the same; code that refuses it is right."""
+    probe, subject = known.probe, known.subject
+    if not isinstance(subject, SubmittedLayer | SubmittedLoss):
+        return []
+    first = subject.gradients(probe.values, probe.dy)
+    if subject.changed:  # which `untouched` reports
+        return []
+    try:
+        second = subject.pulled_back(probe.values, probe.dy)
+    except StudentError:
+        return []
+    return known.compare("backward twice", second, first, CONSUMED)
 
 
 def linear(known: KnownProbe) -> list[Row]:
@@ -277,6 +312,15 @@ def wide(known: KnownProbe, judged: bool) -> list[Row]:
     if judged and probe.judge is not None:
         return known.compare(method, known.results(values, probe.dy), known.right_results(values), FAR, x=values["x"])
     return list(by_numbers(known, values, method, FAR))
+
+
+def narrow(known: KnownProbe, judged: bool) -> list[Row]:
+    """Check inputs close to zero, where the intended layer is known."""
+    if not judged:
+        return []
+    values = {**known.probe.values, "x": SMALL * known.probe.values["x"]}
+    method = f"inputs up to ±{3 * SMALL:g}"
+    return known.compare(method, known.results(values, known.probe.dy), known.right_results(values), NEAR)
 
 
 def by_numbers(known: KnownProbe, values: Values, method: str, told: Diagnosis) -> Iterator[Row]:

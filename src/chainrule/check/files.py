@@ -11,6 +11,7 @@ from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import class_rows, further_rows
 from chainrule.check.forms import (
     ARGUMENTS,
+    FACTORS,
     FoundPair,
     OtherOptions,
     class_form,
@@ -134,6 +135,8 @@ def _class_rows(
         if form is not None and arguments and (layer := form.layer(arguments)) is not None:
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
             options = constructor_values(layer, form.shape)
+        elif form is None:
+            options = dict.fromkeys((name for name in arguments if name in FACTORS), 2)
         student = file.layer(name, options=options)
         task = _with_own_epsilon(task, student)
         rows = check_layer(student, task, seed).rows
@@ -146,9 +149,10 @@ def _class_rows(
         for other in form.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
-                yield from check_options(student, OtherOptions(layer, other.shape), True, seed)
+                beside = OtherOptions(layer, other.shape, undivided=other.undivided)
+                yield from check_options(student, beside, True, seed)
     except (StudentError, ShapeError) as error:
-        yield replace(failed(name, "none", StudentError(str(error))), checked=False)
+        yield replace(failed(name, "none", StudentError(str(error))), checked=task.against is not None)
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
@@ -190,7 +194,8 @@ def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) ->
     except UnwrittenError as error:
         yield unwritten(pair.forward, error)
     except StudentError as error:
-        yield failed(pair.forward, "none", error)
+        row = failed(pair.forward, "none", error)
+        yield row if row.tensor == "y" else replace(row, subject=pair.backward)
 
 
 def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:

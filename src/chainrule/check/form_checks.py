@@ -111,7 +111,7 @@ class NormalisationPoint:
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
         stored = self.kept(trained) or (either and self.kept(trained, 1 - self.momentum))
-        swapped = _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
+        swapped = not (stored or either) and _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
         says = "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         if swapped:
             says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
@@ -189,9 +189,9 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
         return made if right else replace(made, diagnoses=(Diagnosis(mistake, says),))
 
     for theirs in names:
-        held = _held(given, theirs, point.mean)
-        if held.size not in (1, point.mean.size):
-            says = f"starts with {theirs} of shape {held.shape}: expected one number for each of the {point.mean.size}"
+        begun = _held(given, theirs, point.mean)
+        if begun.size not in (1, point.mean.size):
+            says = f"starts with {theirs} of shape {begun.shape}: expected one number for each of the {point.mean.size}"
             return [row("running statistics", False, "running-statistics", f"{says} features")]
     try:
         (_, trained), (tested, left), (alone, _) = run(False), run(True), run(True, point.x[:1])
@@ -239,6 +239,12 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     masked = training.forward(x) / x
     kept = training.backward(dy, strict=False)[0]
     rows.append(_row(found, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
+    if rows[-1].ok:
+        masked = unseeded.forward(x) / x
+        again = unseeded.backward(dy, strict=False)[0]
+        says = "has another mask than forward where no seed is given: keep the mask in the cache"
+        rows += [] if _same(again, dy * masked) else [_row(found, "no seed", False, "dropout-mask", says, "x")]
+    testing.forward(x)
     dx = testing.backward(dy, strict=False)[0]
     return [*rows, _row(found, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 

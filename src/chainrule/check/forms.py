@@ -24,7 +24,8 @@ ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
 class OtherOptions:
     """Other values of options, the layer that they make, and the shape of one input.
 
-    lacking  name of an option that is left out, so that its default applies
+    lacking    name of an option that is left out, so that its default applies
+    undivided  whether the stride leaves some rows or columns of the input to no window
     """
 
     against: Layer
@@ -32,6 +33,7 @@ class OtherOptions:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
     lacking: str = ""
+    undivided: bool = False
 
     @property
     def scale(self) -> float:
@@ -43,6 +45,8 @@ class OtherOptions:
         """Advice where the functions are wrong with these options."""
         if self.lacking:
             return f"{self.lacking} is {DEFAULTS[self.lacking]:g} where the dictionary lacks it"
+        if self.undivided:
+            return "no window reaches the last rows or columns, so their dx is 0; take the shape of dx from x"
         return "use the options that are passed, not constants"
 
     @property
@@ -57,14 +61,16 @@ class OtherOptions:
         return f"inputs {text(self.shape)}" + f" with {named}" * bool(named)
 
 
-def _conv(filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...]) -> OtherOptions:
+def _conv(
+    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], undivided: bool = False
+) -> OtherOptions:
     layer = cr.Conv2D(filters, kernel, stride=stride, padding=pad)
-    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}})
+    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, undivided=undivided)
 
 
-def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...]) -> OtherOptions:
+def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], undivided: bool = False) -> OtherOptions:
     options = {"pool_height": window[0], "pool_width": window[1], "stride": stride}
-    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options})
+    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, undivided=undivided)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,8 @@ def _normalisation(
 
     layer     makes the layer from ε and the number of groups
     argument  name of the dictionary with ε
-    inputs    for each ε the shape of one input, and the number of groups; 0 where there are none
+    inputs    for each ε the shape of one input, and the number of groups; 0 where there are none; after three, ε is
+              the first
     running   whether it has running statistics, and so a mode and a momentum
     """
 
@@ -123,7 +130,8 @@ def _normalisation(
         weights = {name: ArrayLayout(shape=(1, shape[0], 1, 1)) for name in ("gamma", "beta") if groups}
         return OtherOptions(layer(epsilon, groups), shape, options, weights, lacking)
 
-    first, *others = (made(e, *one) for e, one in zip((EPSILON, 0.1, DEFAULTS["eps"]), inputs, strict=True))
+    epsilons = (EPSILON, 0.1, DEFAULTS["eps"], *[EPSILON] * len(inputs))
+    first, *others = (made(epsilon, *one) for epsilon, one in zip(epsilons, inputs, strict=False))
     extra = "running statistics" * running
     return FunctionForm(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
 
@@ -153,6 +161,7 @@ FUNCTIONS = (
             _conv(3, (1, 2), 3, 2, (2, 3, 4)),
             _conv(1, (1, 1), 4, 0, (1, 5, 9)),
             _conv(5, (4, 5), 2, 1, (4, 4, 5)),
+            _conv(2, (3, 2), 2, 0, (2, 6, 7), undivided=True),
         ),
     ),
     FunctionForm(
@@ -160,15 +169,20 @@ FUNCTIONS = (
         cr.MaxPool2D((3, 2), stride=2),
         *((3, 7, 6), (3, 9, 10)),
         {"pool_param": {"pool_height": 3, "pool_width": 2, "stride": 2}},
-        others=(_pool((2, 2), 2, (3, 4, 6)), _pool((2, 4), 1, (2, 4, 5)), _pool((2, 1), 3, (2, 5, 7))),
+        others=(
+            _pool((2, 2), 2, (3, 4, 6)),
+            _pool((2, 4), 1, (2, 4, 5)),
+            _pool((2, 1), 3, (1, 5, 7)),
+            _pool((2, 3), 2, (2, 5, 6), True),
+        ),
     ),
-    _batch_norm("batchnorm", (6,), (9,), (5,)),
-    _batch_norm("spatial_batchnorm", (3, 4, 5), (2, 3, 4), (2, 3, 4)),
+    _batch_norm("batchnorm", (6,), (9,), (5,), (1,)),
+    _batch_norm("spatial_batchnorm", (3, 4, 5), (2, 3, 4), (2, 3, 4), (1, 2, 3)),
     _normalisation("layernorm", lambda e, _: cr.LayerNorm(e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
     _normalisation(
         "spatial_groupnorm",
         lambda e, groups: cr.GroupNorm(groups, e),
-        *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2)]),
+        *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),
     ),
     FunctionForm(
         "dropout", None, (6, 5), options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}}, extra="dropout"
@@ -224,6 +238,7 @@ class ClassForm:
     options  options of the layer that apply if the constructor has an argument for them
     shape    shape of one input, which the strides divide
     larger   another
+    undivided  whether the stride leaves some rows or columns to no window
     """
 
     words: tuple[str, ...]
@@ -232,18 +247,23 @@ class ClassForm:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
+    undivided: bool = False
 
     @property
     def others(self) -> "list[ClassForm]":
-        """The same class with other values of its arguments, on inputs that these strides divide."""
+        """The same class with other values of its arguments; the last stride, if there is one, does not divide."""
         return [
             replace(
                 self,
-                base={name: values[name] if name in SMALL else value for name, value in self.base.items()},
+                base={
+                    name: values[name] if name in SMALL and value != 1 else value for name, value in self.base.items()
+                },
                 options={name: values.get(name, value) for name, value in self.options.items()},
                 shape=shapes[len(self.shape)],
+                undivided=undivided,
             )
-            for values, shapes in OTHERS
+            for values, shapes, undivided in OTHERS
+            if "stride" in self.options or not undivided
         ]
 
     @property
@@ -271,21 +291,24 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "filters": ("out_channels", "out_channel", "output_channels", "c_out", "filters", "num_filters", "n_filters"),
     "kernel": ("kernel_size", "kernel", "filter_size", "ksize", "k"),
     "window": ("kernel_size", "kernel", "pool_size", "window", "size", "k"),
-    "stride": ("stride", "strides"),
+    "stride": ("stride", "strides", "downsampling_factor"),
     "padding": ("padding", "pad"),
     "epsilon": ("eps", "epsilon"),
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
 }
+FACTORS = ("upsampling_factor", "scale_factor", "factor")  # arguments of classes of no known form
 SMALL = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
-OTHERS = (  # values of our options, and the shapes of one input by its number of axes
-    (SMALL | {"stride": 1, "padding": 2}, OTHER_SHAPES),
-    (SMALL | {"stride": 3, "padding": 0}, OTHER_SHAPES),
+OTHERS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
+    (SMALL | {"stride": 1, "padding": 2}, OTHER_SHAPES, False),
+    (SMALL | {"stride": 3, "padding": 0}, OTHER_SHAPES, False),
     (
         {"features": 1, "filters": 1, "kernel": 1, "window": 1, "stride": 4, "padding": 0},
         {1: (2,), 2: (1, 9), 3: (1, 5, 9)},
+        False,
     ),
+    (SMALL | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
 )
 SQUARES = (3, 7, 9), (3, 9, 13)
 CLASSES = (
@@ -299,6 +322,8 @@ CLASSES = (
     ClassForm(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
               cr.AveragePool2D, {"window": 3}, {"stride": 2}, *SQUARES),
     ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
+    ClassForm(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *SQUARES),
+    ClassForm(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
     ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
     *(ClassForm((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
@@ -314,8 +339,9 @@ def class_form(name: str) -> ClassForm | None:
 
 
 def plain_name(name: str) -> str:
-    """Return the name of a class in lower case, without underscores and usual endings."""
-    return name.rpartition(".")[2].replace("_", "").lower().removesuffix("layer").removesuffix("naive")
+    """Return the name of a class, or of a forward function, in lower case, without underscores and usual endings."""
+    own = name.rpartition(".")[2].partition("_forward")[0]
+    return own.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.check.unchecked import complete
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.layers import BatchNorm2D, Layer
+from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 from chainrule.shapes import text
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
@@ -54,7 +54,7 @@ class LearnerTask:
 def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer; a function that is not written yet has a row that says so.
 
-    A backward that fails on a wrong output is not to blame: the report then says what is wrong with the output.
+    Where backward fails, the report says whether the output is right: on a wrong one, backward is not to blame.
     """
     try:
         return _written(given, task, seed)
@@ -64,7 +64,7 @@ def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
     except StudentError as error:
         row = failed(given.name, "none", error)
         output = check_output(given, task, seed) if row.tensor == "x" else []
-        if not any(one.is_wrong for one in output):
+        if not output:
             raise
         return Report(given.name, (*output, row))
 
@@ -87,17 +87,43 @@ def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
 def check_options(given: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a learner's layer with other options than those it was checked with.
 
+    Where the stride does not divide the input, a forward may refuse it, or round the size of its output up.
+
     complete  whether there is a backward
     """
     method = f"other options: {other.told}"
     try:
         probe = _probe_beside(given, other.against, other.shape, other.layouts, seed, other.scale)
+    except StudentError as error:
+        return [] if other.undivided else [failed(given.name, method, error)]
+    if other.undivided and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
+        return []
+    try:
         found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tests), OPTIONS), complete)
+        if complete and _is_tiled(other.against) and (row := ties(probe, found)):
+            found = replace(found, rows=(*found.rows, row))
     except StudentError as error:
         return [failed(given.name, method, error)]
     diagnosis = Diagnosis("options", f"is wrong for {other.told}: {other.remedy}")
+    lost = replace(diagnosis, says=f"is wrong for {other.told}: keep axes of length 1, which squeeze removes")
+    told = {row.tensor: (lost if _lost_an_axis(probe, found, row) else diagnosis,) for row in found.rows}
     rows = [row for row in with_diagnoses([found]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or (diagnosis,)) for row in rows]
+    return [replace(row, method=method, diagnoses=row.diagnoses or told[row.tensor]) for row in rows]
+
+
+def _lost_an_axis(probe: Probe, found: Examination, row: Row) -> bool:
+    """Return whether a result has all its entries, in fewer axes than it should have."""
+    array = probe.output if row.tensor == "y" else found.claimed.get(row.tensor)
+    judge = probe.judge
+    if array is None or judge is None:
+        return False
+    right = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
+    return array.size == right.size and array.ndim < right.ndim
+
+
+def _is_tiled(layer: Layer) -> bool:
+    """Return whether a layer takes maxima of windows that touch, which much code treats apart from others."""
+    return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
 def _probe_beside(
@@ -175,7 +201,7 @@ def _written_loss(source: Any, meant: Subject, seed: int, name: str | None, labe
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
-    for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((1, 4), ONE)):
+    for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((5, 2), CLASSES), ((1, 4), ONE)):
         method = f"predictions {text(shape)}"
         try:
             values = probes.predictions(subject.meant.name, seed + 1, labels, shape)
@@ -198,10 +224,11 @@ def _matched_layer(
         meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
         subject = students.matched_to(student, meant, task.layouts)
     else:
-        subject = students.alone(student, shape)
+        form = class_form(given.kind)
+        named = form.only_layer if form else None
+        subject = _alone(student, shape, form.shape if form and named else None)
         values = students.values(subject, 2, seed)
         far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
-        named = form.only_layer if (form := class_form(given.kind)) else None
         meant = None
         if guessed := None if named else guess(subject, [values, far]):
             meant, layouts = guessed
@@ -211,6 +238,16 @@ def _matched_layer(
             subject, meant = _by_name(given, subject, layer, certain=named is not None)
             notes += [f"compared with {meant.name}, by its name"] if meant else []
     return students.unused(given, subject), meant, notes
+
+
+def _alone(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
+    """Return a learner's layer on inputs of a shape; by default on the usual one of its name, if it accepts that."""
+    if shape is None and usual:
+        try:
+            return students.alone(copy.deepcopy(student), usual)
+        except StudentError:
+            pass
+    return students.alone(student, shape)
 
 
 def _by_name(

@@ -24,10 +24,12 @@ FIXED: dict[str, Layer] = {  # an activation of each name; what computes another
     "softplus": cr.Softplus(),
     "gelu": cr.GELU(),
     "relu6": cr.Clip(0, 6),
+    "hardtanh": cr.Clip(-1, 1),
     "arctan": cr.Arctan(),
     "atan": cr.Arctan(),
 }
 MOST_WEIGHTS = 12  # of a parameter that are tried alone
+SLOPED: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 
@@ -43,11 +45,12 @@ def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer 
     try:
         if name in ("leakyrelu", "elu"):
             at = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
-            return cr.LeakyReLU(at) if name == "leakyrelu" else cr.ELU(at / (1 - math.exp(-1)))
+            slope = float(f"{at if name == 'leakyrelu' else at / (1 - math.exp(-1)):.9g}")
+            return SLOPED[name]() if slope <= 0 else SLOPED[name](slope)
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
     except ChainruleError:
-        return cr.LeakyReLU() if name == "leakyrelu" else cr.ELU()
+        return SLOPED[name]()
     return FIXED.get(name)
 
 

@@ -126,7 +126,8 @@ class SubmittedLoss(Subject):
         """Return the claimed gradient after a forward of these values, times dy."""
         result = self._code.backward(values["p"], values["t"])
         self.changed = result.changed
-        return {"p": dy * result.arrays["dp"]}
+        gradient = result.arrays["dp"]
+        return {"p": (dy * gradient).astype(gradient.dtype)}  # whose rounding is that of the code
 
     @property
     def independent(self) -> bool:
@@ -179,6 +180,8 @@ def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
         forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
         known = [*arrays_named(ours, student.names), *(form for form in forms if student.has(form))]
         known += arrays_named(ours, student.array_names())
+        if ours == "gamma" and not known:
+            known = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalisation
         free = [name for name in dict.fromkeys(known) if name not in names.values()]
         fitting = [name for name in free if _fits(student, name, shape)]
         if free:
@@ -250,7 +253,7 @@ def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try, first those that fit the weights.
+    """Return input shapes to try, first those that fit the weights, or the scales of a normalisation.
 
     Weights are taken as (filters, inputs, window), (inputs, window, filters) and (window, inputs, filters).
     """
@@ -259,7 +262,9 @@ def _likely(student: Student) -> Sequence[tuple[int, ...]]:
         if w is not None and w.ndim in (2, 3, 4):
             orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
             return [*(_with_room(channels, taps) for channels, taps in orders), *SHAPES]
-    return SHAPES
+    scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
+    wide = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
+    return [(wide, wide + 2, wide + 1), (wide,), *SHAPES] if wide else SHAPES
 
 
 def _with_room(channels: int, window: Sequence[int]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ Array: TypeAlias = NDArray[Any]
 
 UNWRITTEN = "{} is not written yet"
 EARLIER = "earlier "  # before the names of arrays that belong to earlier calls
+OPTION = "option "  # before the names of options
 NOTHING = ("RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE", "CACHE")  # of the body `pass`
 
 

@@ -11,6 +11,7 @@ from chainrule.errors import StudentError, UnwrittenError
 from chainrule.student import attributes
 from chainrule.student.calls import (
     NO_DEFAULT,
+    OPTION,
     UNWRITTEN,
     Array,
     Loans,
@@ -69,7 +70,8 @@ class Functions:
             raise UnwrittenError(UNWRITTEN.format(self._label))
         y = array(result, f"{self._label} returned")
         self._last = (x, y)
-        return CallResult({"y": y}, self._loans.forward({"x": (given, x), **self._beside(parameters)}, result))
+        changed = self._loans.forward({"x": (given, x), **self._beside(parameters)}, result)
+        return CallResult({"y": y}, (*changed, *changed_options(self._options, self._left)))
 
     def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward(dy, cache), or backward(dy, x, …) with x and y of the last forward and the parameters."""
@@ -154,6 +156,20 @@ class Functions:
         if missing:
             raise StudentError(f"{self._label} needs {', '.join(missing)}: give initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
+
+
+def changed_options(given: Mapping[str, Any], left: Mapping[str, Any]) -> list[str]:
+    """Return the entries of dictionaries of options that a call has removed or replaced; arrays may change.
+
+    Running statistics are arrays; what a call adds is not counted.
+    """
+    found = list[str]()
+    for argument, entries in given.items():
+        for name, value in cast("dict[str, Any]", entries).items() if isinstance(entries, dict) else ():
+            now = left[argument].get(name)
+            if not isinstance(value, np.ndarray) and not (type(now) is type(value) and now == value):
+                found.append(f"{OPTION}{argument}[{name!r}]")
+    return found
 
 
 def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:

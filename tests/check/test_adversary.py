@@ -1,0 +1,259 @@
+"""Mistakes that right-looking homework hid from the check, and right homework that it called wrong."""
+
+import pytest
+from check.test_courses import TEXTS, changed, module, require_caught
+
+import chainrule as cr
+from chainrule.check.files import LocalFile, check_file
+from chainrule.check.report import Report
+
+
+def reported(text: str, *names: str) -> Report:
+    """Return the report of a file, or of one class in it."""
+    found = module("homework", text)
+    report = check_file(LocalFile(found), "homework", 0, names=names)
+    return cr.check_gradients(getattr(found, names[0])) if report is None else report
+
+
+CAUGHT = {  # file, function or class, title and name of the diagnosis or "", and pairs of texts and replacements
+    "a backward that overwrites its cache": (
+        ("functions", "batchnorm_backward", "dx", "kept-values-overwritten"),
+        ("dx = gamma / np.sqrt(v) *", "v += 1\n    dx = gamma / np.sqrt(v - 1) *"),
+    ),
+    "a loss that overwrites what it kept": (
+        ("classes", "CrossEntropyLoss", "dp", "kept-values-overwritten"),
+        ("g = np.exp(self.logp)", "self.logp = g = np.exp(self.logp)"),
+    ),
+    "the mode removed from the options": (
+        ("functions", "batchnorm_forward", "y", "arrays-overwritten"),
+        ('mode = bn_param["mode"]', 'mode = bn_param.pop("mode")'),
+    ),
+    "a shape that all objects share": (
+        ("classes", "MaxPool2d_stride1", "dx", "shared-between-layers"),
+        ("self.A = A\n        return np.lib", "MaxPool2d_stride1.shape, self.A = A.shape, A\n        return np.lib"),
+        ("dA = np.zeros(self.A.shape)", "dA = np.zeros(MaxPool2d_stride1.shape)"),
+    ),
+    "the shape of dx from that of dout": (
+        ("functions", "conv_backward_naive", "dx", "options"),
+        (
+            "    return dxp[:, :, p : p + H, p : p + W]",
+            "    H, W = [s * (n - 1) + k - 2 * p for n, k in zip(dout.shape[2:], (KH, KW))]\n"
+            "    return dxp[:, :, p : p + H, p : p + W]",
+        ),
+    ),
+    "a crop that is empty without padding": (
+        ("functions", "conv_backward_naive", "dx", ""),
+        ("dxp[:, :, p : p + H, p : p + W]", "dxp[:, :, p:-p, p:-p]"),
+    ),
+    "ties of windows that touch": (
+        ("functions", "max_pool_backward_naive", "dx", ""),
+        (
+            "dx[n, c, s * i + u, s * j + v] += dout[n, c, i, j]",
+            "dx[n, c, s * i : s * i + h, s * j : s * j + w] += dout[n, c, i, j] * (window == window.max() "
+            "if h == w == s else np.arange(h * w).reshape(h, w) == window.argmax())",
+        ),
+    ),
+    "a mask drawn anew without a seed": (
+        ("functions", "dropout_backward", "dx", "dropout-mask"),
+        (
+            "        return dout * mask\n",
+            '        np.random.seed(param.get("seed", 0))\n'
+            '        return dout * (np.random.rand(*dout.shape) < param["p"]) / param["p"]\n',
+        ),
+    ),
+    "wrong for one group": (
+        ("functions", "spatial_groupnorm_backward", "dx", ""),
+        ("    return dx.reshape(dout.shape), dg, db", "    return dx.reshape(dout.shape) * (1 + (G == 1)), dg, db"),
+    ),
+    "a lost axis of one feature": (
+        ("functions", "affine_backward", "db", "options"),
+        ("db = dout.sum(axis=0)\n    return dx, dw, db", "db = dout.sum(axis=0).squeeze()\n    return dx, dw, db"),
+    ),
+    "a threshold that is not 0": (
+        ("functions", "relu_backward", "dx", "wrong-near-zero"),
+        ("dout * (cache > 0)", "dout * (cache > 1e-3)"),
+    ),
+    "a momentum of gradients": (
+        ("classes", "TorchLikeLinear", "db", "kept-from-earlier-calls"),
+        ("grad_output.sum(0)", "grad_output.sum(0) + (0 if self.bias.grad is None else 0.5 * self.bias.grad)"),
+    ),
+    "classes counted from a constant": (
+        ("functions", "svm_loss", "dp", "number-of-classes"),
+        ("return loss, dx / N", "return loss, dx / N * (1 + (x.shape[1] == 2))"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_a_hidden_mistake_is_found(name: str) -> None:
+    told, *changes = CAUGHT[name]
+    require_caught(*told, changes)
+
+
+PAIR = """
+import numpy as np
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+
+def {name}_forward(x):
+    return {y}, x
+
+def {name}_backward(dout, x):
+    return dout * ({slope})
+"""
+SIGMOID = "(1 + np.tanh(({0}) / 2)) / 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "slope", "right"),
+    [
+        ("tanh", "np.tanh(x)", "1 - np.tanh(x) ** 2", True),
+        ("tanh", "np.tanh(x / 2)", "(1 - np.tanh(x / 2) ** 2) / 2", False),
+        ("sigmoid", SIGMOID.format("x"), f"{SIGMOID.format('x')} * (1 - {SIGMOID.format('x')})", True),
+        ("sigmoid", SIGMOID.format("-x"), f"-{SIGMOID.format('x')} * (1 - {SIGMOID.format('x')})", False),
+        ("leaky_relu", "np.where(x > 0, x, 0.2 * x)", "np.where(x > 0, 1, 0.2)", True),
+        ("leaky_relu", "np.where(x > 0, x, -0.01 * x)", "np.where(x > 0, 1, -0.01)", False),
+        ("hard_tanh", "np.clip(x, -1, 1)", "np.abs(x) < 1", True),
+        ("hard_tanh", "np.clip(x, -2, 2)", "np.abs(x) < 2", False),
+    ],
+)
+def test_a_pair_of_functions_computes_what_its_name_says(name: str, y: str, slope: str, right: bool) -> None:
+    report = reported(PAIR.format(name=name, y=y, slope=slope))
+    assert {row.subject for row in report.rows if row.is_wrong} == (set() if right else {f"{name}_forward"})
+
+
+LINES = """
+import numpy as np
+
+class Softmax:
+    def forward(self, Z):
+        e = np.exp(Z - Z.max(axis=-1, keepdims=True))
+        self.A = e / e.sum(axis=-1, keepdims=True)
+        return self.A
+
+    def backward(self, dLdA):
+        return self.A * (dLdA - (dLdA * self.A).sum(axis=-1, keepdims=True))
+
+class LayerNorm:
+    def __init__(self, width=6):
+        self.gamma, self.beta = np.ones(width), np.zeros(width)
+
+    def forward(self, x):
+        self.s = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+        self.n = (x - x.mean(axis=-1, keepdims=True)) / self.s
+        return self.gamma * self.n + self.beta
+
+    def backward(self, dy):
+        self.dgamma, self.dbeta = (dy * self.n).sum(axis=0), dy.sum(axis=0)
+        d = dy * self.gamma
+        means = d.mean(axis=-1, keepdims=True), (d * self.n).mean(axis=-1, keepdims=True)
+        return (d - means[0] - self.n * means[1]) / self.s
+
+class Parameter:
+    def __init__(self, data):
+        self.data, self.grad = data, None
+
+class BatchNorm1d:
+    training = True
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        self.eps, self.momentum = eps, momentum
+        self.weight, self.bias = Parameter(np.ones(num_features)), Parameter(np.zeros(num_features))
+        self.running_mean, self.running_var = np.zeros(num_features), np.ones(num_features)
+
+    def eval(self):
+        self.training = False
+
+    def forward(self, x):
+        if not self.training:
+            normal = (x - self.running_mean) / np.sqrt(self.running_var + self.eps)
+            return self.weight.data * normal + self.bias.data
+        mean, var, N = x.mean(axis=0), x.var(axis=0), len(x)
+        self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
+        self.running_var = (1 - self.momentum) * self.running_var + self.momentum * var * N / (N - 1)
+        self.s = np.sqrt(var + self.eps)
+        self.n = (x - mean) / self.s
+        return self.weight.data * self.n + self.bias.data
+
+    def backward(self, dy):
+        self.weight.grad, self.bias.grad = (dy * self.n).sum(axis=0), dy.sum(axis=0)
+        d = dy * self.weight.data
+        return (d - d.mean(axis=0) - self.n * (d * self.n).mean(axis=0)) / self.s
+"""
+
+
+@pytest.mark.parametrize("name", ["Softmax", "LayerNorm", "BatchNorm1d"])
+def test_right_classes_of_rows_pass(name: str) -> None:
+    report = reported(LINES, name)
+    assert report.exit_code == 0, str(report)
+
+
+@pytest.mark.parametrize("width", [3, 5, 6, 7])
+def test_a_normalisation_is_tried_on_inputs_of_its_width(width: int) -> None:
+    assert cr.check_gradients(module("lines", LINES).LayerNorm(width))
+
+
+def test_torch_like_running_statistics_are_judged() -> None:
+    wrong = LINES.replace("np.sqrt(self.running_var + self.eps)", "(self.running_var + self.eps)")
+    assert [row.diagnoses[0].name for row in reported(wrong, "BatchNorm1d").rows if row.is_wrong] == ["test-mode"]
+
+
+def test_the_gradient_of_a_loss_may_be_in_float32() -> None:
+    text = changed("functions", [("dx = (m > 0).astype(float)", "dx = (m > 0).astype(np.float32)")])
+    assert reported(text, "svm_loss").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["max_pool_backward_naive", "batchnorm_backward"])
+def test_a_backward_that_fails_leaves_a_right_forward_right(name: str) -> None:
+    line = f"def {name}(dout, cache):\n"
+    assert line in TEXTS["functions"]
+    report = reported(TEXTS["functions"].replace(line, f"{line}    raise IndexError(7)\n"), name)
+    verdicts = {(row.subject, row.title): row.is_wrong for row in report.rows}
+    assert not verdicts[name.replace("backward", "forward"), "y"]
+    assert verdicts[name, "dx"]
+
+
+def test_a_forward_may_refuse_a_stride_that_does_not_divide() -> None:
+    line = "    Ho, Wo = 1 + (H - h) // s, 1 + (W - w) // s\n"
+    text = changed("functions", [(line, f"    assert (H - h) % s == 0 == (W - w) % s\n{line}")])
+    assert reported(text, "max_pool_forward_naive").exit_code == 0
+
+
+def test_downsampling_is_compared_and_other_factors_are_differentiated() -> None:
+    text = """
+import numpy as np
+
+class Downsample2d:
+    def __init__(self, downsampling_factor):
+        self.k = downsampling_factor
+
+    def forward(self, A):
+        self.s = A.shape
+        return A[:, :, :: self.k, :: self.k]
+
+    def backward(self, dLdZ):
+        dLdA = np.zeros(self.s)
+        dLdA[:, :, :: self.k, :: self.k] = dLdZ
+        return dLdA
+
+class Upsample1d:
+    def __init__(self, upsampling_factor):
+        self.k = upsampling_factor
+
+    def forward(self, A):
+        Z = np.zeros((*A.shape[:2], self.k * (A.shape[2] - 1) + 1))
+        Z[:, :, :: self.k] = A
+        return Z
+
+    def backward(self, dLdZ):
+        return dLdZ[:, :, :: self.k]
+"""
+    report = reported(text)
+    assert report.exit_code == 0, str(report)
+    assert ("Downsample2d", "y") in {(row.subject, row.title) for row in report.rows}
+    wrong = reported(text.replace("return dLdZ[:, :, :: self.k]", "return dLdZ[:, :, : -self.k + 1 : self.k]"))
+    assert {row.subject for row in wrong.rows if row.is_wrong} == {"Upsample1d"}

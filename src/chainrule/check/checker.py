@@ -28,6 +28,10 @@ ACCUMULATED = Diagnosis(
     "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
 )
 
+AT_TIES = Diagnosis(
+    "wrong-at-ties",
+    "is wrong where inputs are equal, or exactly 0: there it may be any number between the slopes of the two sides",
+)
 KEPT = Diagnosis(
     "kept-from-earlier-calls",
     "is another one on every call of backward with the same dy: it depends on dy and the last forward alone",
@@ -188,7 +192,7 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
     if row.ok or probe.judge is None:
         return row
     case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
-    return replace(row, diagnoses=explain("x", [case], 1e-9))
+    return replace(row, diagnoses=explain("x", [case], 1e-9) or (AT_TIES,))
 
 
 def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, Diagnosis]:

@@ -6,6 +6,8 @@ equals the one found on every probe on which the latter is wrong.
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from chainrule.check.diagnoses import (
     activations,
     bias,
@@ -34,6 +36,8 @@ from chainrule.losses import NAMES as LOSSES
 __all__ = ["GroundTruth", "diagnose", "mistakes_for", "of_layer", "of_loss"]
 
 EXACT = 1e-9
+ROUNDING = 1e-15  # a closer fit cannot be told from rounding
+TINY = 1e-300
 
 CATALOGUES: dict[str, tuple[Mistake, ...]] = {
     "cross_correlate": (
@@ -72,10 +76,13 @@ def diagnose(
 ) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results on all of these probes; if there is none, other axes, then pairs.
 
+    A mistake explains a result only if it comes ten times closer to it than the right answer does.
+
     cases   (truth, result found) of each probe with a wrong result
     """
     if not cases:
         return ()
+    tolerance = max(min([tolerance, *(_gap(truth.expected(tensor), found) / 10 for truth, found in cases)]), ROUNDING)
     mistakes = mistakes_for(cases[0][0].operation, tensor)
     single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
     if single:
@@ -91,6 +98,15 @@ def diagnose(
                 says = f"{second.says}; in addition, it {told.says}"
                 found.append(Diagnosis(f"{told.name}+{second.name}", says, told.page))
     return tuple(found)
+
+
+def _gap(right: Array, found: Array) -> float:
+    """Return how far a result is from the right one, relative to the larger; infinity where they cannot be compared."""
+    if right.size != found.size:
+        return np.inf
+    size = max(float(np.abs(right).max(initial=0.0)), float(np.abs(found).max(initial=0.0)), TINY)
+    gap = float(np.abs(right.reshape(-1) - found.reshape(-1)).max(initial=0.0)) / size
+    return gap if np.isfinite(gap) else np.inf
 
 
 def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:

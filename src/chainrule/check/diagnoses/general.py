@@ -24,7 +24,7 @@ UNSUMMED = Diagnosis(
 )
 LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all others: go through the whole batch")
 EXCHANGED = Diagnosis(
-    "gradients-exchanged", "is the gradient of another argument: return the gradients in the order of the arguments"
+    "gradients-exchanged", "is the gradient of another tensor: exchange the two, where they are returned or stored"
 )
 REORDERED = Diagnosis(
     "axes-reordered",

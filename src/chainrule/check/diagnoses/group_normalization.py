@@ -58,7 +58,7 @@ CATALOGUE = catalogue(
      lambda t: [_gradient(t, _rows(t, t.dy)).reshape(t.x.shape)]),
     ("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂",
      lambda t: [_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y)]),
-    ("y", "epsilon-forgotten", "lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm",
+    ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
      lambda t: [_output(t, _normalised(t, epsilon=0)[0])]),
     ("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone",
      lambda t: [_output(t, _normalised(t, axes=(0, 2))[0])]),

@@ -10,6 +10,7 @@ AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_
 BOUNDED = ("mean_absolute_error", "huber")
 CROSS_ENTROPIES = ("softmax_cross_entropy", "categorical_cross_entropy")
 ADDED_UP = (*CROSS_ENTROPIES, "half_squared_error")
+SMALL_NUMBERS = tuple(10.0**-exponent for exponent in range(5, 13))
 OF_PROBABILITIES = ("categorical_cross_entropy", "binary_cross_entropy")
 
 
@@ -30,6 +31,18 @@ def _of_one_class(t: GroundTruth) -> Candidates:
         yield np.asarray(-np.log(np.take_along_axis(p, t.values["t"].argmax(axis=1)[:, None], axis=1)).mean())
 
 
+def _added_in_logarithm(t: GroundTruth) -> Candidates:
+    """Yield the loss and its gradient with a small number added to, or a bound on, the argument of the logarithm."""
+    if t.operation not in CROSS_ENTROPIES:
+        return
+    targets, count = t.values["t"], len(t.x)
+    p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
+    for small in SMALL_NUMBERS:
+        slopes = -targets / (p + small) / count
+        yield np.asarray(-(targets * np.log(p + small)).sum() / count)
+        yield slopes if t.operation in OF_PROBABILITIES else p * (slopes - (slopes * p).sum(axis=1, keepdims=True))
+
+
 CATALOGUE = catalogue(
     "losses",
     ("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch",
@@ -38,6 +51,10 @@ CATALOGUE = catalogue(
      lambda t: [t.y * len(t.x)]),
     ("p y", "softmax-over-batch", "takes softmax over the batch: sum over the classes of one sample, axis 1",
      _over_batch),
+    ("p y", "number-in-logarithm",
+     "adds a small number to the argument of the logarithm: that changes the loss, and bounds it where it should grow; "
+     "with logits, log p = z − max z − log Σ exp(z − max z) needs no such number",
+     _added_in_logarithm),
     ("y", "one-hot-assumed",
      "is right for one-hot targets only: the targets here add up to 1, so sum −t · log p over all classes",
      _of_one_class),

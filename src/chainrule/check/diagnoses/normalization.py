@@ -58,7 +58,7 @@ CATALOGUE = catalogue(
      lambda t: [_output(t, _deviation(t) ** 2)]),
     ("y", "epsilon-outside-root", "adds ε to the wrong number: it belongs under the root, √(σ² + ε)",
      lambda t: [_output(t, _deviation(t, epsilon=0) + t.attributes["epsilon"])]),
-    ("y", "epsilon-forgotten", "lacks ε: divide by √(σ² + ε), so that a variance of 0 does no harm",
+    ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
      lambda t: [_output(t, _deviation(t, epsilon=0))]),
     ("y", "statistics-of-other-axes", "uses a mean and a variance of other axes: take them over batch and positions",
      _other_axes),

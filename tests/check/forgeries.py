@@ -336,7 +336,7 @@ HARMFUL = {  # name: (submission, part of the remark)
     "returns objects": (text(forward="return np.array([object()])"), "no array of numbers"),
     "returns a billion numbers": (text(forward="return np.broadcast_to(1.0, (1 << 15, 1 << 15))"), ""),
     "returns a ragged list": (text(forward="return [[1], [1, 2]]"), "no array of numbers"),
-    "returns nothing at all": (text(forward="return np.zeros(0)"), "y has no entries"),
+    "returns nothing at all": (text(forward="return np.zeros(0)"), "y without entries"),
     "returns a hundred axes": (text(forward="return np.zeros((1,) * 40)"), "axes"),
     "a message without end": (text(forward="raise ValueError('\\x1b[31m' + 'a' * 10**7)"), "ValueError: "),
     "an exception that cannot be told": (

@@ -168,8 +168,9 @@ def _result(told: Any, needed: str) -> CallResult:
     if needed not in found or not all(_is_numbers(one) for one in found.values()):
         raise GuestEnded(NO_ANSWER)
     if found[needed].size == 0:
-        way = "forward" if needed == "y" else "backward"
-        raise StudentError(f"{way} returned {needed} without entries (a slice such as [p:-p] is empty where p is 0)")
+        if needed == "y":
+            raise StudentError("forward returned y without entries")
+        raise StudentError(f"backward returned {needed} without entries: a slice such as [p:-p] is empty where p is 0")
     return CallResult(found, _texts(cast("dict[str, Any]", told).get("changed")))
 
 

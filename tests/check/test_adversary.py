@@ -223,6 +223,75 @@ def test_a_forward_may_refuse_a_stride_that_does_not_divide() -> None:
     assert reported(text, "max_pool_forward_naive").exit_code == 0
 
 
+BASES = """
+import abc
+import numpy as np
+
+class Module:
+    def __call__(self, x):
+        return self.forward(x)
+
+    def forward(self, x):
+        raise NotImplementedError("write it in the class that inherits")
+
+    def backward(self, dy):
+        raise NotImplementedError
+
+class Activation(Module, abc.ABC):
+    @abc.abstractmethod
+    def forward(self, x): ...
+
+    @abc.abstractmethod
+    def backward(self, dy): ...
+
+class Tanh(Activation):
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, dy):
+        {body}
+"""
+
+
+@pytest.mark.parametrize(("body", "code"), [("return dy * (1 - self.y**2)", 0), ("raise NotImplementedError", 3)])
+def test_base_classes_are_left_to_those_that_inherit(body: str, code: int) -> None:
+    report = reported(LINES + BASES.format(body=body))
+    assert not {"Module", "Activation"} & {row.subject for row in report.rows}
+    assert [row.verdict for row in report.rows if row.subject == "Tanh" and not row.ok] == ["not written"] * bool(code)
+
+
+SCALARS = """
+import numpy as np
+
+class Parameter:
+    def __init__(self, data):
+        self.data, self.grad = data, None
+
+class Conv2d:
+    def __init__(self, in_channels, out_channels, kernel_size):
+        self.k = kernel_size
+        self.weight = Parameter(np.ones((out_channels, in_channels, kernel_size, kernel_size)))
+        self.bias = Parameter(np.zeros(out_channels))
+
+    def forward(self, x):
+        self.seen = np.lib.stride_tricks.sliding_window_view(x, (self.k, self.k), axis=(2, 3))
+        return np.einsum("nchwij,ocij->nohw", self.seen, self.weight.data) + self.bias.data[:, None, None]
+
+    def backward(self, dy):
+        self.weight.grad, self.bias.grad = np.einsum("nchwij,nohw->ocij", self.seen, dy), dy.sum((0, 2, 3))
+        dx, (H, W) = np.zeros((*self.seen.shape[:2], *[n + self.k - 1 for n in dy.shape[2:]])), dy.shape[2:]
+        for i, j in np.ndindex(self.k, self.k):
+            dx[:, :, i : i + H, j : j + W] += np.einsum("nohw,oc->nchw", dy, self.weight.data[:, :, i, j])
+        return dx
+"""
+
+
+def test_the_size_of_a_kernel_is_no_weight() -> None:
+    report = reported(SCALARS, "Conv2d")
+    assert report.exit_code == 0, str(report)
+
+
 def test_downsampling_is_compared_and_other_factors_are_differentiated() -> None:
     text = """
 import numpy as np

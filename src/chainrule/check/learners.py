@@ -245,6 +245,8 @@ def _alone(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ..
     if shape is None and usual:
         try:
             return students.alone(copy.deepcopy(student), usual)
+        except UnwrittenError:
+            raise
         except StudentError:
             pass
     return students.alone(student, shape)

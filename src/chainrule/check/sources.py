@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any, cast
 
 from chainrule.errors import StudentError
+from chainrule.student.calls import is_unwritten
 from chainrule.student.functions import Functions
 from chainrule.student.losses import LossFunctions
 from chainrule.student.methods import Methods
@@ -150,23 +151,37 @@ def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
 
 
 def layers(module: ModuleType) -> list[str]:
-    """Return the names of classes and objects in the file with both methods; none if the file has both itself."""
+    """Return the names of classes and objects in the file with both methods; none if the file has both itself.
+
+    A base class that leaves its methods to other classes is none of them.
+    """
     if _complete(module):
         return []
+    bases = _bases(module)
     found: list[str] = []
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
         own = kind.__module__ == module.__name__
-        if not name.startswith("_") and own and _complete(value):
+        base = isinstance(value, type) and value in bases and _left_to_others(cast("type[Any]", value))
+        if not name.startswith("_") and own and _complete(value) and not base:
             found.append(name)
     return found
 
 
+def _bases(module: ModuleType) -> list[type[Any]]:
+    """Return the classes from which classes of a module inherit."""
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    return [base for one in classes for base in one.__mro__[1:]]
+
+
+def _left_to_others(kind: type[Any]) -> bool:
+    """Return whether a class cannot be used before another has written its methods."""
+    return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
+
+
 def _halves(module: ModuleType) -> list[str]:
     """Return the names of classes in the file with one of the methods alone, beside whole ones; not of base classes."""
-    whole = layers(module)
-    classes = [value for value in vars(module).values() if isinstance(value, type)]
-    bases = {base for one in classes for base in one.__mro__[1:]}
+    whole, bases = layers(module), _bases(module)
     return [
         name
         for name, value in list(vars(module).items())

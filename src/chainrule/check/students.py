@@ -11,7 +11,7 @@ from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
 from chainrule.check.parameters import influential
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.engines import Array
-from chainrule.errors import ShapeError, StudentError
+from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.shapes import text
 from chainrule.student import Student
 from chainrule.student.interface import LossCode
@@ -178,8 +178,8 @@ def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
     names: dict[str, str] = {}
     for ours, shape in meant.parameters.items():
         forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
-        known = [*arrays_named(ours, student.names), *(form for form in forms if student.has(form))]
-        known += arrays_named(ours, student.array_names())
+        known = arrays_named(ours, student.names) + arrays_named(ours, student.array_names())
+        known += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
         if ours == "gamma" and not known:
             known = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalisation
         free = [name for name in dict.fromkeys(known) if name not in names.values()]
@@ -231,6 +231,8 @@ def alone(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
     for tried in [shape] if shape is not None else _likely(student):
         try:
             student.explore(np.random.default_rng(0).normal(size=(2, *tried)), strict=False)
+        except UnwrittenError:
+            raise
         except StudentError as error:
             errors.append(error)
             continue

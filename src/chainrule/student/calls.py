@@ -47,7 +47,13 @@ def _shapes(function: Callable[..., Any], arguments: tuple[Any, ...], named: Map
     return "; shapes: " + ", ".join(f"{name} {shape or '()'}" for name, shape in shown.items()) if shown else ""
 
 
-def _is_empty(function: Callable[..., Any]) -> bool:
+def is_unwritten(function: Any) -> bool:
+    """Return whether the body of a function does nothing, such as `pass`, or raises NotImplementedError somewhere."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    return _is_empty(function) or (code is not None and NotImplementedError.__name__ in code.co_names)
+
+
+def _is_empty(function: Any) -> bool:
     """Return whether the body of a function does nothing, such as `pass`."""
     code = getattr(getattr(function, "__func__", function), "__code__", None)
     return code is not None and all(step.opname in NOTHING for step in dis.get_instructions(code))

@@ -292,6 +292,52 @@ def test_the_size_of_a_kernel_is_no_weight() -> None:
     assert report.exit_code == 0, str(report)
 
 
+SCRATCH = """
+import numpy as np
+
+class LinearScratch:
+    def __init__(self, num_inputs, num_outputs, sigma=0.01):
+        self.w, self.b = np.random.normal(0, sigma, (num_inputs, num_outputs)), np.zeros(num_outputs)
+
+    def forward(self, X):
+        self.X = X
+        return X @ self.w + self.b
+
+    def backward(self, dY):
+        self.w_grad, self.b_grad = self.X.T @ dY, dY.sum(axis=0)
+        return dY @ self.w.T
+
+class Affine:
+    def __init__(self, W=np.ones((7, 4)), b=np.zeros(4)):
+        self.W, self.b = W, b
+
+    def forward(self, x):
+        self.shape, self.x = x.shape, x.reshape(len(x), -1)
+        return self.x @ self.W + self.b
+
+    def backward(self, dout):
+        self.dW, self.db = self.x.T @ dout, dout.sum(axis=0)
+        return (dout @ self.W.T).reshape(self.shape)
+
+class SoftmaxWithLoss:
+    def forward(self, x, t):
+        self.t, below = t, x - x.max(axis=1, keepdims=True)
+        self.y = np.exp(below) / np.exp(below).sum(axis=1, keepdims=True)
+        return -(t * (below - np.log(np.exp(below).sum(axis=1, keepdims=True)))).sum() / len(x)
+
+    def backward(self, dout=1):
+        return dout * (self.y - self.t) / len(self.t)
+"""
+
+
+@pytest.mark.parametrize("name", ["LinearScratch", "Affine", "SoftmaxWithLoss"])
+def test_classes_of_books_are_constructed_and_checked(name: str) -> None:
+    report = reported(SCRATCH)
+    rows = [row for row in report.rows if row.subject == name]
+    assert rows
+    assert all(row.ok for row in rows), str(report)
+
+
 def test_downsampling_is_compared_and_other_factors_are_differentiated() -> None:
     text = """
 import numpy as np

@@ -11,13 +11,13 @@ from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import class_rows, further_rows
 from chainrule.check.forms import (
     ARGUMENTS,
-    FACTORS,
     FoundPair,
     OtherOptions,
     class_form,
     constructor_values,
     pairs_in,
     unknown_pairs,
+    usual_values,
 )
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.host.process import GuestEnded
@@ -139,9 +139,10 @@ def _class_rows(
             return
         if form is not None and arguments and (layer := form.layer(arguments)) is not None:
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
-            options = constructor_values(layer, form.shape)
+            known = constructor_values(layer, form.shape)
+            options = {name: value for name, value in known.items() if name in arguments}
         elif form is None:
-            options = dict.fromkeys((name for name in arguments if name in FACTORS), 2)
+            options = usual_values(arguments)
         student = file.layer(name, options=options)
         task = _with_own_epsilon(task, student)
         rows = check_layer(student, task, seed).rows

@@ -282,12 +282,24 @@ class ClassForm:
 
 # our name of an option, or a size of the input → usual names of a constructor's argument
 ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "inputs": ("in_features", "input_size", "input_dim", "in_dim", "n_in", "num_inputs", "fan_in", "inputs", "in_size"),
+    "inputs": (
+        *("in_features", "input_size", "input_dim", "in_dim", "n_in", "num_inputs", "fan_in", "inputs", "in_size"),
+        "n_inputs",
+    ),
     "features": (
         *("out_features", "output_size", "output_dim", "out_dim", "n_out", "num_outputs", "fan_out", "outputs"),
-        *("out_size", "features", "units", "num_hiddens"),
+        *("out_size", "features", "units", "num_hiddens", "n_outputs", "n_neurons"),
     ),
-    "channels": ("in_channels", "in_channel", "input_channels", "c_in", "num_features", "channels", "num_channels"),
+    "channels": (
+        "in_channels",
+        "in_channel",
+        "input_channels",
+        "c_in",
+        "num_features",
+        "channels",
+        "num_channels",
+        "dim",
+    ),
     "filters": ("out_channels", "out_channel", "output_channels", "c_out", "filters", "num_filters", "n_filters"),
     "kernel": ("kernel_size", "kernel", "filter_size", "ksize", "k"),
     "window": ("kernel_size", "kernel", "pool_size", "window", "size", "k"),
@@ -296,8 +308,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "epsilon": ("eps", "epsilon"),
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
+    "factor": ("upsampling_factor", "scale_factor", "factor"),
 }
-FACTORS = ("upsampling_factor", "scale_factor", "factor")  # arguments of classes of no known form
+USUAL = {"inputs": 7, "features": 4, "channels": 6, "filters": 4, "kernel": 3, "stride": 2, "padding": 1, "factor": 2}
 SMALL = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
 OTHERS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
@@ -329,7 +342,8 @@ CLASSES = (
     *(ClassForm((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
     ClassForm(("flatten",), cr.Flatten, shape=(3, 4, 5)),
     ClassForm(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
-    ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss"), "softmax_cross_entropy"),
+    ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss", "softmaxwithloss"),
+              "softmax_cross_entropy"),
 )  # fmt: skip
 
 
@@ -352,6 +366,11 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     sizes = {"inputs": shape[-1], "channels": shape[0]}
     own = {ours: _one(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
     return {name: value for ours, value in {**sizes, **own}.items() for name in ARGUMENTS[ours] if value is not None}
+
+
+def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return values of constructors' arguments with usual names, for a class of no known form."""
+    return {name: value for ours, value in USUAL.items() for name in ARGUMENTS[ours] if name in arguments}
 
 
 def _one(value: Any) -> Any:

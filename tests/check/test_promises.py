@@ -26,6 +26,14 @@ MISTAKES = {  # file, function or class, title and name of the diagnosis or "", 
         ("= alpha", "= mom"),
         ("(1 - self.mom) * self.V\n", "self.V\n"),
     ),
+    "a running mean that starts at 1": (
+        ("classes", "BatchNorm1d", "y", "running-statistics"),
+        ("self.running_M = np.zeros", "self.running_M = np.ones"),
+    ),
+    "a running variance that starts at 2": (
+        ("classes", "BatchNorm1d", "y", "running-statistics"),
+        ("self.running_V = np.ones", "self.running_V = 2 * np.ones"),
+    ),
     "evaluation with training=False": (
         ("classes", "BatchNorm1d", "y", "test-mode"),
         ("Z, eval=False", "Z, training=True"),

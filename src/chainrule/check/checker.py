@@ -42,13 +42,15 @@ KEPT = Diagnosis(
 class Examination:
     """A probe, the gradients that the subject claimed on it, and the rows, without diagnoses yet.
 
-    earlier   the values of the very first call, if there was one before the probe
+    previous  the values of the very first call, if there was one before the probe
+    kept      tensors whose gradient is another one on every call
     """
 
     probe: Probe
     claimed: Mapping[str, Array]
     rows: tuple[Row, ...] = field(default=())
     previous: Values | None = None
+    kept: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
         """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
@@ -85,9 +87,10 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
     rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
     for tensor in probe.subject.tests:
         row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
-        told = grown.get(tensor)
-        rows.append(replace(row, ok=False, diagnoses=(told,), notes=()) if told else row)
-    return Examination(probe, claimed, tuple(rows), earlier)
+        if tensor in grown:
+            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if grown[tensor] else (), notes=())
+        rows.append(row)
+    return Examination(probe, claimed, tuple(rows), earlier, frozenset(grown))
 
 
 def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
@@ -111,7 +114,9 @@ def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
     """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
     first, *others = found
     right = {row.tensor for row in first.rows if not row.is_wrong}
-    rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [(row, ()) for row in first.rows]
+    rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
+        (row, (KEPT,) if row.tensor in first.kept else ()) for row in first.rows
+    ]
     rows += [
         (row, _of_batch_size(first, other))
         for other in others
@@ -195,16 +200,15 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
     return replace(row, diagnoses=explain("x", [case], 1e-9) or (AT_TIES,))
 
 
-def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, Diagnosis]:
-    """Return the tensors whose gradient is another one on further calls with the same values and dy, and why."""
+def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
+    """Return the tensors whose gradient is another one on further calls with the same dy, and whether it just grows."""
     if probe.subject.analytic:
         return {}
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
-    found = dict[str, Diagnosis]()
+    found = dict[str, bool]()
     for name, first in claimed.items():
         shapes = {first.shape, second[name].shape, third[name].shape}
         if len(shapes) > 1 or np.allclose(first, second[name], rtol=1e-4, atol=1e-12, equal_nan=True):
             continue
-        evenly = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
-        found[name] = ACCUMULATED if evenly else KEPT
+        found[name] = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
     return found

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
 FOCUS = "() => document.activeElement.dataset.tensor ?? document.activeElement.className"
+SLOW_WORKER = """
+  const Known = Worker;
+  window.Worker = class extends Known {
+    postMessage(...message) { setTimeout(() => super.postMessage(...message), 400); }
+  };"""
 SMALLEST = """() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const sizes = [];
@@ -133,6 +138,24 @@ def test_keys_alone_lead_from_the_start_to_a_weights_step_and_back(opened: "Page
     assert ".update[" in opened.locator(".made-name").inner_text()
     opened.keyboard.press("Escape")
     waited(opened, lambda: opened.evaluate("document.activeElement.matches('canvas:focus-visible')"))
+
+
+def test_start_here_leads_on_although_another_image_is_still_being_traced(page: "Page", address: str) -> None:
+    page.add_init_script(SLOW_WORKER)
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector("main[aria-busy=false]")
+    start = page.evaluate("location.hash")
+    for _ in range(3):  # traces that follow each other are computed in a worker
+        page.get_by_label("Next sample").first.click()
+    went(page, start, "main[aria-busy=false]")
+    page.route("**/api/step?*", lambda route: (page.wait_for_timeout(550), route.continue_()))
+    page.evaluate("""() => {
+      location.hash = "#/network/forward?sample=0";
+      setTimeout(() => document.querySelector(".start-here").click(), 100);
+    }""")
+    page.wait_for_selector(".made-panel")
+    assert page.evaluate("location.hash").partition("?")[2] == start.partition("?")[2]
 
 
 @pytest.mark.parametrize("width", [320, 390])

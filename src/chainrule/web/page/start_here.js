@@ -7,6 +7,7 @@ import { button, createElement } from "./elements.js";
 import { gradientName } from "./engine/interpreter.js";
 import { unravel } from "./engine/tensor.js";
 import { named } from "./explain/naming.js";
+import { sampleName } from "./source/samples.js";
 import { tellingImage, worthALook } from "./telling_image.js";
 import { wordsOf } from "./trouble.js";
 
@@ -20,26 +21,71 @@ import { wordsOf } from "./trouble.js";
 const START = "Start here";
 const PATIENCE = 2500; // milliseconds for an early step to be computed; after that, it is the first one
 
-/** Where the page of a network opened. @type {WeakMap<Description, {sample: number, step: number | null}>} */
+/** @typedef {{sample: number, step: number | null}} Opening */
+
+/** Where the page of a network opened. @type {WeakMap<Description, Opening>} */
 const openings = new WeakMap();
 
 /** @param {App} app @param {HTMLElement} row */
 export function mountStart(app, row) {
-  const go = button(START, () => void start(app, go), { class: "start-here" });
+  const go = button(START, () => void start(), { class: "start-here" });
   go.title = "An image that the network gets wrong, early in training, and a weight that it changes much";
   const words = createElement("span", { class: "start-words" }, "or click any number");
-  row.append(go, words);
-  const update = () => {
-    go.hidden = words.hidden = app.place.cell !== null;
+  /** @type {Opening | null}  where a weight is looked for, until it is found or the reader goes elsewhere */
+  let sought = null;
+
+  const start = async () => {
+    go.disabled = true;
+    go.textContent = "Looking for a weight …";
+    try {
+      sought = await openingOf(app);
+      app.go({ view: "network", phase: "backward", cell: null, ...sought });
+      void choose();
+    } catch (error) {
+      go.title = wordsOf(error);
+    } finally {
+      go.disabled = false;
+      go.textContent = START;
+    }
   };
+  const choose = async () => {
+    const asked = sought;
+    const shown = asked && traceOf(app, asked);
+    if (!shown) return;
+    const batch = await app.source.batchStep(shown.frame.step).catch(() => null); // it is not known of every step
+    const trace = traceOf(app, asked); // another one may have come meanwhile
+    if (!trace || sought !== asked) return;
+    sought = null;
+    app.go({ phase: "backward", cell: telling(trace, batch) });
+  };
+  const update = () => {
+    const { view, cell, sample, step } = app.place;
+    go.hidden = words.hidden = cell !== null;
+    if (view !== "network" || cell !== null || sample !== sought?.sample || step !== sought.step) sought = null;
+  };
+  row.append(go, words);
   app.listen("place", update);
+  app.listen("trace", () => void choose());
   update();
+}
+
+/** Returns the trace, if it is that of an opening place. @param {App} app @param {Opening} place */
+function traceOf({ place, trace }, { sample, step }) {
+  if (place.step !== step || trace?.picture.from !== sampleName(sample)) return null;
+  return step === null || trace.frame.step === step ? trace : null;
+}
+
+/** Returns where the page opened, or would open now, if that step is no longer there. @param {App} app */
+async function openingOf(app) {
+  const known = openings.get(app.description);
+  const isThere = known && (known.step ?? 0) <= (app.training?.newest ?? 0);
+  return isThere ? known : openingPlace(app.source, app.description);
 }
 
 /**
  * Returns where the page opens: an early step, where there is one, and an image that the network gets wrong there.
  * @param {Source} source @param {Description} description
- * @returns {Promise<{sample: number, step: number | null}>}
+ * @returns {Promise<Opening>}
  */
 export async function openingPlace(source, description) {
   const samples = await source.samples(); // once they are there, earlier steps are too
@@ -69,34 +115,6 @@ async function earlyFrame(source) {
     throw error;
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** @param {App} app @param {HTMLButtonElement} pressed */
-async function start(app, pressed) {
-  pressed.disabled = true;
-  pressed.textContent = "Looking for a weight …";
-  try {
-    const known = openings.get(app.description);
-    const there = known && (known.step ?? 0) <= (app.training?.newest ?? 0);
-    const { sample, step } = there ? known : await openingPlace(app.source, app.description);
-    const from = `sample ${sample}`;
-    const shown = () => app.place.step === step && (step === null || app.trace?.frame.step === step) && app.trace?.picture.from === from;
-    let waiting = true;
-    const choose = async () => {
-      if (!waiting || !shown() || !app.trace) return;
-      waiting = false;
-      const batch = await app.source.batchStep(app.trace.frame.step).catch(() => null); // it is not known of every step
-      if (shown() && app.trace) app.go({ phase: "backward", cell: telling(app.trace, batch) });
-    };
-    app.listen("trace", () => void choose());
-    app.go({ view: "network", phase: "backward", cell: null, sample, step });
-    void choose();
-  } catch (error) {
-    pressed.title = wordsOf(error);
-  } finally {
-    pressed.disabled = false;
-    pressed.textContent = START;
   }
 }
 

@@ -192,6 +192,31 @@ class SlopeOfMore(CrossEntropy):
         return dy * self.y * (slopes - (slopes * self.y).sum(axis=1, keepdims=True))
 
 
+class BinaryCrossEntropy:
+    """The mean cross-entropy of independent probabilities; correct where nothing is added to them."""
+
+    added_forward = added_backward = 0.0
+
+    def forward(self, p, t):
+        self.p, self.t = p, t
+        small = self.added_forward
+        return -(t * np.log(p + small) + (1 - t) * np.log(1 - p + small)).mean()
+
+    def backward(self):
+        small = self.added_backward
+        return ((1 - self.t) / (1 - self.p + small) - self.t / (self.p + small)) / self.p.size
+
+
+@planted("binary_cross_entropy", "y", "number-in-logarithm")
+class BinaryLogarithmOfMore(BinaryCrossEntropy):
+    added_forward = 1e-7
+
+
+@planted("binary_cross_entropy", "p", "number-in-logarithm")
+class BinarySlopeOfMore(BinaryCrossEntropy):
+    added_backward = 1e-7
+
+
 @planted("half_squared_error", "p", "class-division-doubled")
 class DividedByAll(SquaredError):
     def backward(self):

@@ -1,7 +1,9 @@
 """Mistakes that right-looking homework hid from the check, and right homework that it called wrong."""
 
+import re
+
 import pytest
-from check.test_courses import TEXTS, changed, module, require_caught
+from check.test_courses import TEXTS, changed, checked, module, require_caught
 
 import chainrule as cr
 from chainrule.check.files import LocalFile, check_file
@@ -76,6 +78,13 @@ CAUGHT = {  # file, function or class, title and name of the diagnosis or "", an
     "a momentum of gradients": (
         ("classes", "TorchLikeLinear", "db", "kept-from-earlier-calls"),
         ("grad_output.sum(0)", "grad_output.sum(0) + (0 if self.bias.grad is None else 0.5 * self.bias.grad)"),
+    ),
+    "a bound on the norm of a gradient": (
+        ("classes", "Linear", "dw", "not-linear-in-dy"),
+        (
+            "self.dLdW = dLdZ.T @ self.A\n",
+            "self.dLdW = dLdZ.T @ self.A\n        self.dLdW *= min(1, 40 / np.linalg.norm(self.dLdW))\n",
+        ),
     ),
     "classes counted from a constant": (
         ("functions", "svm_loss", "dp", "number-of-classes"),
@@ -372,3 +381,12 @@ class Upsample1d:
     assert ("Downsample2d", "y") in {(row.subject, row.title) for row in report.rows}
     wrong = reported(text.replace("return dLdZ[:, :, :: self.k]", "return dLdZ[:, :, : -self.k + 1 : self.k]"))
     assert {row.subject for row in wrong.rows if row.is_wrong} == {"Upsample1d"}
+
+
+def test_a_slope_outside_both_sides_at_zero_is_shown_with_its_cell() -> None:
+    changes = [("dout * (cache > 0)", "dout * (np.float64(cache > 0) + 2.0 * (cache == 0))")]
+    require_caught("functions", "relu_backward", "dx", "wrong-at-ties", changes)
+    said = " ".join(str(checked("functions", changed("functions", changes), "relu_backward")).split())
+    shown = re.search(r"\[[\d, ]+\] is (\S+), not from 0 to ([\d.]*\d)", said)
+    assert shown, said
+    assert float(shown[1]) == pytest.approx(2 * float(shown[2]), rel=1e-5)

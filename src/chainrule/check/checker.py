@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.check import kinks, probes
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import MANY, STALE
+from chainrule.check.extra_checks import LARGE, MANY, NONLINEAR, STALE
 from chainrule.check.judging import EXACT, Case, Judge, explain
 from chainrule.check.methods import LIMIT
 from chainrule.check.report import Diagnosis, Row
@@ -118,7 +118,7 @@ def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
         (row, (KEPT,) if row.tensor in first.kept else ()) for row in first.rows
     ]
     rows += [
-        (row, _of_batch_size(first, other))
+        (row, _of_batch_size(row, first, other))
         for other in others
         for row in other.rows
         if row.is_wrong and row.tensor in right
@@ -129,10 +129,21 @@ def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
     ]
 
 
-def _of_batch_size(first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples."""
-    one, another = (each.probe.values[each.probe.subject.tests[0]].shape for each in (first, other))
-    return (MANY,) if one[1:] == another[1:] and one != another else ()
+def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
+    """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples.
+
+    Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
+    """
+    probe = other.probe
+    one, another = (each.probe.values[probe.subject.tests[0]].shape for each in (first, other))
+    if one[1:] != another[1:] or one == another:
+        return ()
+    if row.tensor != "y" and probe.judge is not None:
+        dy = probe.dy / LARGE
+        found, right = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
+        if same(found, right, max(row.tolerance, EXACT)):
+            return (NONLINEAR,)
+    return (MANY,)
 
 
 def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
@@ -191,13 +202,23 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
     dx = probe.subject.gradients(values, dy)["x"]
     if dx.shape != x.shape or not all(row.ok for row in examined.rows):
         return None
-    excess = kinks.excess_beyond_slopes(partial(function_of, probe.subject, values, "x"), x, dy, dx, probe.generator)
-    error = float(excess.max()) / float(dy.max())
-    row = Row(probe.subject.name, "x", TIES, error, NEAR, error <= NEAR)
+    function = partial(function_of, probe.subject, values, "x")
+    slopes = kinks.slopes_at_ties(function, x, dy, dx, probe.generator)
+    error = max(each.excess for each in slopes) / float(dy.max())
+    row = Row(probe.subject.name, "x", TIES, error if np.isfinite(error) else None, NEAR, error <= NEAR)
     if row.ok or probe.judge is None:
         return row
     case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
-    return replace(row, diagnoses=explain("x", [case], 1e-9) or (AT_TIES,))
+    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_at_ties(slopes),))
+
+
+def _at_ties(slopes: Sequence[kinks.Slopes]) -> Diagnosis:
+    """Return the diagnosis of a gradient outside the slopes, with the farthest entry, if single entries show it."""
+    worst = max((each for each in slopes if each.index), key=lambda each: each.excess)
+    if worst.excess <= NEAR:
+        return AT_TIES
+    place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
+    return replace(AT_TIES, says=f"{AT_TIES.says}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}")
 
 
 def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:

@@ -32,15 +32,17 @@ def _of_one_class(t: GroundTruth) -> Candidates:
 
 
 def _added_in_logarithm(t: GroundTruth) -> Candidates:
-    """Yield the loss and its gradient with a small number added to, or a bound on, the argument of the logarithm."""
-    if t.operation not in CROSS_ENTROPIES:
+    """Yield the loss and its gradient with a small number added to the argument of every logarithm."""
+    if t.operation not in (*CROSS_ENTROPIES, "binary_cross_entropy"):
         return
-    targets, count = t.values["t"], len(t.x)
-    p = softmax(t.x) if t.operation == "softmax_cross_entropy" else t.x
+    targets, fused = t.values["t"], t.operation == "softmax_cross_entropy"
+    p = softmax(t.x) if fused else t.x
+    count = p.size if t.operation in AVERAGED else len(p)
+    others = (1 - targets, 1 - p) if t.operation == "binary_cross_entropy" else (0.0, 1.0)
     for small in SMALL_NUMBERS:
-        slopes = -targets / (p + small) / count
-        yield np.asarray(-(targets * np.log(p + small)).sum() / count)
-        yield slopes if t.operation in OF_PROBABILITIES else p * (slopes - (slopes * p).sum(axis=1, keepdims=True))
+        slopes = (others[0] / (others[1] + small) - targets / (p + small)) / count
+        yield np.asarray(-(targets * np.log(p + small) + others[0] * np.log(others[1] + small)).sum() / count)
+        yield p * (slopes - (slopes * p).sum(axis=1, keepdims=True)) if fused else slopes
 
 
 CATALOGUE = catalogue(

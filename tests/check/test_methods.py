@@ -128,7 +128,5 @@ def test_ties_of_a_maximum(dx: list[float], right: bool) -> None:
     def maximum(x: Array) -> Array:
         return x.max(keepdims=True)
 
-    found = kinks.slopes_at_ties(
-        maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0)
-    )
+    found = kinks.slopes_at_ties(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
     assert (max(each.excess for each in found) < 1e-9) == right

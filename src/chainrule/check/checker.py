@@ -218,7 +218,9 @@ def _at_ties(slopes: Sequence[kinks.Slopes]) -> Diagnosis:
     if worst.excess <= NEAR:
         return AT_TIES
     place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
-    return replace(AT_TIES, says=f"{AT_TIES.says}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}")
+    return replace(
+        AT_TIES, says=f"{AT_TIES.says}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
+    )
 
 
 def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:

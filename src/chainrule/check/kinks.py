@@ -19,7 +19,7 @@ def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Arr
 
 @dataclass(frozen=True)
 class Slopes:
-    """The slopes of a function on both sides of a point along one direction, and the slope that a gradient claims there.
+    """The slopes of a function on both sides of a point along a direction, and the slope that a gradient claims there.
 
     index  the entry that moves; empty where many move at once
     """
@@ -32,7 +32,8 @@ class Slopes:
     @property
     def excess(self) -> float:
         """How far the claimed slope is outside the two; infinite if it is no number."""
-        return float("inf") if np.isnan(self.claimed) else max(self.before - self.claimed, self.claimed - self.after, 0.0)
+        beyond = max(self.before - self.claimed, self.claimed - self.after, 0.0)
+        return float("inf") if np.isnan(self.claimed) else beyond
 
 
 def slopes_at_ties(

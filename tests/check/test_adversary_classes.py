@@ -1,7 +1,7 @@
 """Mistakes that classes hid behind their options and modes, and right classes that the check called wrong."""
 
 import pytest
-from check.test_adversary import reported
+from check.test_adversary import LINES, reported
 
 RUNNING = """
 import numpy as np
@@ -177,3 +177,27 @@ def test_a_loss_may_read_the_class_from_targets() -> None:
     report = reported(LARGEST)
     assert report.exit_code == 0, str(report)
     assert reported(LARGEST.replace(" / len(dx)", "")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [
+            ("x.var(axis=-1, keepdims=True)", "x.var(axis=-1, ddof=1, keepdims=True)"),
+            (
+                "(d * self.n).mean(axis=-1, keepdims=True)",
+                "(d * self.n).sum(axis=-1, keepdims=True) / (d.shape[1] - 1)",
+            ),
+        ],
+        [("axis=-1", "axis=0")],
+        [("return self.gamma * self.n +", "return 2 * self.gamma * self.n +"), ("dy * self.", "2 * dy * self.")],
+    ],
+)
+def test_a_layer_normalisation_is_what_its_name_says(changes: list[tuple[str, str]]) -> None:
+    before, _, text = LINES.partition("class LayerNorm")
+    text, *rest = text.partition("class Parameter")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    report = reported("".join((before, "class LayerNorm", text, *rest)), "LayerNorm")
+    assert [row.tensor for row in report.rows if row.is_wrong] == ["y"], str(report)

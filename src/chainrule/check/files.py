@@ -1,21 +1,27 @@
 """The check of a whole file: every pair of functions of a known form, and every layer and loss, each on its own."""
 
+import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from chainrule.check import probes, sources
+import numpy as np
+
+from chainrule.check import probes, sources, students
+from chainrule.check.diagnoses.truth import same
 from chainrule.check.extra_checks import failed
 from chainrule.check.form_checks import class_rows, further_rows
 from chainrule.check.forms import (
     ARGUMENTS,
+    SMALL_VALUES,
     FoundPair,
     OtherOptions,
     class_form,
     constructor_values,
     pairs_in,
+    plain_name,
     unknown_pairs,
     usual_values,
 )
@@ -29,6 +35,11 @@ from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
+
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalisations use
+EXACT = 1e-10
+SLOPED = ("elu", "leakyrelu", "swish")  # classes whose slope, by the names below, is not left at 1
+SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
 class CheckedFile(Protocol):
@@ -119,7 +130,11 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
 def _several(classes: Mapping[str, tuple[str, ...]]) -> bool:
     """Return whether there are several classes, or one of a known form: a loss, or a class that takes arguments."""
     forms = [(class_form(name), arguments) for name, arguments in classes.items()]
-    return len(forms) > 1 or any(form and (isinstance(form.against, str) or taken) for form, taken in forms)
+    return (
+        len(forms) > 1
+        or any(taken and plain_name(name) in SLOPED for name, taken in classes.items())
+        or any(form and (isinstance(form.against, str) or taken) for form, taken in forms)
+    )
 
 
 def _class_rows(
@@ -135,14 +150,16 @@ def _class_rows(
     try:
         if form is not None and isinstance(form.against, str):
             labels = _takes_labels(file.loss(name), form.against)
-            yield from check_loss(file.loss(name, labels=labels), LossSubject(form.against), seed, name, labels).rows
+            code, meant = file.loss(name, labels=labels), LossSubject(form.against)
+            alone = labels or _takes_largest(file.loss(name), form.against)
+            yield from check_loss(code, meant, seed, name, alone).rows
             return
         if form is not None and arguments and (layer := form.layer(arguments)) is not None:
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
             known = constructor_values(layer, form.shape)
             options = {name: value for name, value in known.items() if name in arguments}
         elif form is None:
-            options = usual_values(arguments)
+            options = {**usual_values(arguments), **(SLOPES if plain_name(name) in SLOPED else {})}
         student = file.layer(name, options=options)
         task = _with_own_epsilon(task, student)
         rows = check_layer(student, task, seed).rows
@@ -156,6 +173,8 @@ def _class_rows(
         for other in form.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
+                if not form.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
+                    continue
                 beside = OtherOptions(layer, other.shape, undivided=other.undivided)
                 yield from check_options(student, beside, True, seed)
     except (StudentError, ShapeError) as error:
@@ -173,13 +192,48 @@ def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
     return False
 
 
+def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
+    """Return whether a loss of classes reads the largest target alone: it then takes one-hot targets."""
+    if against not in probes.DISTRIBUTIONS:
+        return False
+    given = probes.predictions(against, 0)
+    largest = np.eye(given["t"].shape[1])[given["t"].argmax(axis=1)]
+    try:
+        one, other = (loss.forward(given["p"], t).arrays["y"] for t in (given["t"], largest))
+    except StudentError:
+        return False
+    return same(one, other, EXACT)
+
+
+def _fits(student: Student, meant: LayerSubject) -> bool:
+    """Return whether the parameters of an object have the shapes of a layer."""
+    try:
+        students.matched_to(copy.deepcopy(student), meant)
+    except StudentError:
+        return False
+    return True
+
+
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
     """Return the task with the ε that a learner's object holds under its usual name."""
     held = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    own = next((value for value in held if value is not None and value.ndim == 0 and value > 0), None)
-    if own is None or not isinstance(task.against, BatchNorm2D):
+    own = next((float(value) for value in held if value is not None and value.ndim == 0 and value > 0), None)
+    if not isinstance(task.against, BatchNorm2D):
         return task
-    return replace(task, against=replace(task.against, epsilon=float(own)))
+    epsilon = own or _epsilon_of(student, task.shape or ())
+    return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
+
+
+def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
+    """Return the usual ε with which a batch normalisation, as constructed, computes its output; None if none fits."""
+    x = np.random.default_rng(0).normal(0, SMALL_VALUES, (5, *shape))
+    axes = (0, *range(2, x.ndim))
+    apart, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    try:
+        y = copy.deepcopy(student).forward(x)
+    except StudentError:
+        return None
+    return next((usual for usual in EPSILONS if same(y, apart / np.sqrt(variance + usual), EXACT)), None)
 
 
 def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:

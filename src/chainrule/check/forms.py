@@ -258,7 +258,12 @@ class ClassForm:
                 base={
                     name: values[name] if name in SMALL and value != 1 else value for name, value in self.base.items()
                 },
-                options={name: values.get(name, value) for name, value in self.options.items()},
+                options={  # a window of 2 overlaps the input where padding is at most 1
+                    name: min(value, values[name])
+                    if name == "padding" and "window" in self.base
+                    else values.get(name, value)
+                    for name, value in self.options.items()
+                },
                 shape=shapes[len(self.shape)],
                 undivided=undivided,
             )
@@ -270,6 +275,12 @@ class ClassForm:
     def only_layer(self) -> Layer | None:
         """The layer that its name alone determines; None if the layer has options, or it is a loss."""
         return None if isinstance(self.against, str) or self.base or self.options else self.against()
+
+    def resizable(self, arguments: Sequence[str]) -> bool:
+        """Return whether a constructor with these arguments takes all sizes of its parameters."""
+        words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL]
+        sizes += [size for size, of in (("channels", "filters"), ("inputs", "features")) if of in self.base]
+        return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
         """Return the layer of a class whose constructor takes these arguments; None for a loss."""
@@ -305,6 +316,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "window": ("kernel_size", "kernel", "pool_size", "window", "size", "k"),
     "stride": ("stride", "strides", "downsampling_factor"),
     "padding": ("padding", "pad"),
+    "dilation": ("dilation", "dilation_rate"),
     "epsilon": ("eps", "epsilon"),
     "bias": ("bias", "use_bias"),
     "groups": ("groups", "num_groups"),
@@ -314,8 +326,8 @@ USUAL = {"inputs": 7, "features": 4, "channels": 6, "filters": 4, "kernel": 3, "
 SMALL = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
 OTHERS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
-    (SMALL | {"stride": 1, "padding": 2}, OTHER_SHAPES, False),
-    (SMALL | {"stride": 3, "padding": 0}, OTHER_SHAPES, False),
+    (SMALL | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
+    (SMALL | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
     (
         {"features": 1, "filters": 1, "kernel": 1, "window": 1, "stride": 4, "padding": 0},
         {1: (2,), 2: (1, 9), 3: (1, 5, 9)},
@@ -324,13 +336,15 @@ OTHERS = (  # values of our options, the shapes of one input by its number of ax
     (SMALL | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
 )
 SQUARES = (3, 7, 9), (3, 9, 13)
+SLID = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
 CLASSES = (
     ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
     ClassForm(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
-              cr.Conv2D, {"filters": 4, "kernel": 3}, {"stride": 2, "padding": 1}, *SQUARES),
+              cr.Conv2D, {"filters": 4, "kernel": 3}, SLID, *SQUARES),
     ClassForm(("conv1d", "conv1dstride1", "convolution1d"),
-              cr.Conv1D, {"filters": 4, "kernel": 3}, {"stride": 2, "padding": 1}, (3, 9), (3, 13)),
-    ClassForm(("maxpool2d", "maxpool", "maxpooling"), cr.MaxPool2D, {"window": 3}, {"stride": 2}, *SQUARES),
+              cr.Conv1D, {"filters": 4, "kernel": 3}, SLID, (3, 9), (3, 13)),
+    ClassForm(("maxpool2d", "maxpool", "maxpooling"),
+              cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *SQUARES),
     ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
     ClassForm(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
               cr.AveragePool2D, {"window": 3}, {"stride": 2}, *SQUARES),

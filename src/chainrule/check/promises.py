@@ -14,6 +14,7 @@ from chainrule.check.subjects import LayerSubject, Values
 from chainrule.engines import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
+from chainrule.student.recognition import family
 
 TOLERANCE = 1e-4  # of code in float32 too
 FIXED: dict[str, Layer] = {  # an activation of each name; what computes another form of it is recognised before
@@ -27,6 +28,8 @@ FIXED: dict[str, Layer] = {  # an activation of each name; what computes another
     "hardtanh": cr.Clip(-1, 1),
     "arctan": cr.Arctan(),
     "atan": cr.Arctan(),
+    "layernorm": cr.LayerNorm(),
+    "layernormalization": cr.LayerNorm(),
 }
 MOST_WEIGHTS = 12  # of a parameter that are tried alone
 SLOPED: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
@@ -72,6 +75,8 @@ def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | Non
         says = f"is that of {meant.name}, not what the name {kind} says"
     elif meant is None and promised in POOLS:
         says = _no_pool(subject, values, promised is cr.MaxPool2D)
+    elif meant is None and promised is cr.LayerNorm:
+        says = _no_layer_norm(subject, values)
     elif meant is None and promised in WEIGHTED_SUMS:
         says = _no_weighted_sum(subject, values)
     row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", says),))
@@ -103,6 +108,18 @@ def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
     y = subject.output({**values, "x": np.ones_like(values["x"])})
     one = comparing.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
     return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
+
+
+def _no_layer_norm(subject: SubmittedLayer, values: Values) -> str:
+    """Return that an output is no normalisation of rows, with any small ε; "" where its parameters are not known."""
+    x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
+    gamma, beta = (named.get(one, named.get(other)) for one, other in (("gamma", "w"), ("beta", "b")))
+    if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
+        return ""
+    y, apart = subject.output(values), x - x.mean(axis=1, keepdims=True)
+    rows = (apart / np.sqrt(x.var(axis=1, keepdims=True) + small) for small in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
+    right = any(comparing.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
+    return "" if right else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
 def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:

@@ -15,15 +15,23 @@ from chainrule.student.module_variables import ModuleVariables
 from chainrule.student.results import split
 
 EVALUATED = "forward.eval"  # name, among the arguments, of the mode of evaluation
-MODES = {"eval": True, "training": False, "train": False, "is_training": False}  # arguments of forward that choose it
+MODES = {  # arguments of forward that choose it
+    "eval": True,
+    **dict.fromkeys(("training", "train", "is_training", "train_flg", "is_train"), False),
+}
+STATES = ("training", "is_training", "train", "train_flg", "is_train")  # attributes that are true in training
 
 
 def _evaluating(thing: Any) -> dict[str, bool]:
-    """Return the argument with which forward evaluates; none after eval() where the object has that instead."""
+    """Return the argument with which forward evaluates; none where eval(), or an attribute, has chosen it."""
     taken = inspect.signature(thing.forward).parameters
     named = next(({word: value} for word, value in MODES.items() if word in taken), None)
     if named is None and callable(getattr(thing, "eval", None)):
         thing.eval()
+        return {}
+    state = next((word for word in STATES if getattr(thing, word, None) is True), "")
+    if named is None and state:
+        setattr(thing, state, False)
         return {}
     return named or {"eval": True}
 

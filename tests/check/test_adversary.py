@@ -30,6 +30,11 @@ CAUGHT = {  # file, function or class, title and name of the diagnosis or "", an
         ("functions", "batchnorm_forward", "y", "arrays-overwritten"),
         ('mode = bn_param["mode"]', 'mode = bn_param.pop("mode")'),
     ),
+    "an option that backward removes": (
+        ("functions", "conv_backward_naive", "dx", "arrays-overwritten"),
+        ("x, w, b, conv_param = cache\n    s, p = conv_param[", "x, w, b, conv_param = cache\n    s, p = conv_param.pop("),
+        ('.pop("stride"], conv_param', '.pop("stride"), conv_param'),
+    ),
     "a shape that all objects share": (
         ("classes", "MaxPool2d_stride1", "dx", "shared-between-layers"),
         ("self.A = A\n        return np.lib", "MaxPool2d_stride1.shape, self.A = A.shape, A\n        return np.lib"),

@@ -88,7 +88,8 @@ class Functions:
         arrays = {"dx": array(found, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
         passed = {} if self._cache else {**lent, **self._beside(parameters)}
-        return CallResult(arrays, self._loans.backward({"dy": (given, dy), **passed}, found))
+        changed = self._loans.backward({"dy": (given, dy), **passed}, found)
+        return CallResult(arrays, (*changed, *changed_options(self._options, self._left)))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters, and of the variables of their module that the functions read."""

@@ -70,7 +70,7 @@ def arctan_dx(dy, x, dx):
         result[k] = upstream[k] / (one + value[k] * value[k])
 
 
-@pointwise(CHEAP_FROM, epilogue="rectify")
+@pointwise(CHEAP_FROM, increasing=True, epilogue="rectify")
 @kernel
 def relu(x, y):
     """Compute y = 0 where x ≤ 0, else x (so that NaN stays NaN)."""
@@ -94,7 +94,7 @@ def leak_of(attributes: Attributes) -> float:
     return attributes.get("slope", 0.01)
 
 
-@pointwise(CHEAP_FROM, epilogue="leak", epilogue_value=leak_of)
+@pointwise(CHEAP_FROM, increasing=True, epilogue="leak", epilogue_value=leak_of)
 @kernel
 def leaky_relu(x, y, slope=0.01):
     """Compute y = x where x > 0, else slope·x."""

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from chainrule.engines.numba.branching import follow_branches
@@ -31,20 +31,54 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
 
 def pool_first(plan: Plan) -> Plan:
     """Return the plan in which the largest cells are found before an activation that grows with its argument: it is
-    then taken of a quarter of them, and the kernel before may pool.
+    then taken of a quarter of them, as is its slope in training; in inference the kernel before may pool.
 
-    Only where nothing else reads the activation or the winners: not in training.
+    Only where nothing else reads the activation. Where it is flat, cells tie that did not before, but its slope is 0
+    there. In inference an activation stays that other kernels can take as they write.
     """
-    readers, forward = _readers(plan), list(plan.forward)
+    readers, forward, backward = _readers(plan), list(plan.forward), list(plan.backward)
     for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
-        x, cells, y = activation.reads[0], activation.writes[0], pooling.writes[0]
-        grows, picks = KERNELS[activation.name].increasing, KERNELS[pooling.name].picks
-        alone = readers[cells.storage] == 1 and not any(readers[each.storage] for each in pooling.writes[1:])
-        if grows and picks and alone and pooling.reads == (cells,):
-            largest = cells.viewed(y.shape)
+        facts, x, cells, y = KERNELS[activation.name], activation.reads[0], activation.writes[0], pooling.writes[0]
+        if x is None or pooling.reads != (cells,) or not facts.increasing or not KERNELS[pooling.name].picks:
+            continue
+        largest = cells.viewed(y.shape)
+        at = _scattering(backward, pooling)
+        slope = backward[at + 1].reads[1:] if at is not None else ()
+        picked = {cells.storage: y, x.storage: largest}
+        alone = readers[cells.storage] == 1 + sum(each is not None and each.storage == cells.storage for each in slope)
+        unread = not facts.epilogue and not any(readers[each.storage] for each in pooling.writes[1:])
+        if alone and (unread if at is None else all(each and each.storage in picked for each in slope)):
             forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
             forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
-    return replace(plan, forward=tuple(forward))
+            if at is not None:
+                backward[at : at + 2] = _slope_first(*backward[at : at + 2], picked)
+    return replace(plan, forward=tuple(forward), backward=tuple(backward))
+
+
+def _scattering(backward: Sequence[Operation], pooling: Operation) -> int | None:
+    """Return where the gradient of a pooling stands that alone reads its winners, if what it writes goes on to one
+    operation, the next; None where there is none.
+    """
+    winners = {each.storage for each in pooling.writes[1:]}
+    reading = [n for n, each in enumerate(backward) if any(one and one.storage in winners for one in each.reads)]
+    if len(reading) != 1 or reading[0] + 1 == len(backward):
+        return None
+    written = backward[reading[0]].writes[0].storage
+    following = [n for n, each in enumerate(backward) if any(one and one.storage == written for one in each.reads)]
+    dy = backward[reading[0] + 1].reads[0]
+    return reading[0] if following == [reading[0] + 1] and dy is not None and dy.storage == written else None
+
+
+def _slope_first(scattered: Operation, slope: Operation, picked: Mapping[str, Tensor]) -> tuple[Operation, Operation]:
+    """Return the gradients of a pooling and of the activation before it in the other order.
+
+    picked  what the slope is computed from in the largest cells, by the storage of what it was computed from
+    """
+    dy, *winners = scattered.reads
+    values = [each and picked[each.storage] for each in slope.reads[1:]]
+    upstream = scattered.writes[0].viewed(next(iter(picked.values())).shape)
+    first = replace(slope, reads=(dy, *values), writes=(upstream,))
+    return first, replace(scattered, reads=(upstream, *winners), writes=slope.writes)
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:

@@ -123,50 +123,60 @@ def _products(given, y, first, last, samples, rows):
                     y[s + a, o + c] = sums[a * rows + c]
 
 
-@operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])])
+def share_columns(shape: tuple[int, ...], itemsize: int) -> Share:
+    """Share columns of the weights, in whole tiles of one sample."""
+    return Share(("left", "right"), shape[0], ALONE * (WIDTH // itemsize))
+
+
+@operation(
+    lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])], share=share_columns, shared_from=SHARED_FROM
+)
 @kernel
-def dense_dx(dy, w, dx):
-    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once."""
+def dense_dx(dy, w, dx, left=0, right=-1):
+    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once; or columns of it for one sample."""
     count, ins = dx.shape
+    right = ins if right < 0 else right
+    if left >= right:
+        return
     size, vector = Size(count, w.shape[0], ins), WIDTH // w.itemsize
     upstream, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     done, samples_per_block = 0, count - count % BROAD
     if ins >= TALL * vector:
-        _rows_times(upstream, flat, result, size, done, samples_per_block, tall=TALL, broad=BROAD)
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=TALL, broad=BROAD)
         done = samples_per_block
     elif ins >= vector:
-        _rows_times(upstream, flat, result, size, done, samples_per_block, tall=1, broad=BROAD)
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=1, broad=BROAD)
         done = samples_per_block
     elif samples_per_block:
         rows, wider = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
         _copy_columns(flat, ins, 0, rows, vector, 0, w.shape[0], ins)
         filled = Size(count, w.shape[0], vector)
-        _rows_times(upstream, rows, wider, filled, done, samples_per_block, tall=1, broad=BROAD)
+        _rows_times(upstream, rows, wider, filled, (done, samples_per_block), (0, vector), tall=1, broad=BROAD)
         _copy_columns(wider, vector, 0, result, ins, 0, samples_per_block, ins)
         done = samples_per_block
     if ins >= ALONE * vector:
-        _rows_times(upstream, flat, result, size, done, count, tall=ALONE, broad=1)
+        _rows_times(upstream, flat, result, size, (done, count), (left, right), tall=ALONE, broad=1)
         done = count
     _add_weighted_rows(dy, w, dx, done)
 
 
 @kernel
-def _rows_times(dy, w, dx, size, first, last, tall, broad):
-    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for samples from `first` to `last`; the last k are done twice."""
+def _rows_times(dy, w, dx, size, samples, columns, tall, broad):
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for a range of samples and of columns k; the last are done twice."""
     literally(tall)
     literally(broad)
-    _, outs, ins = size
+    (_, outs, ins), (first, last), (left, right) = size, samples, columns
     width = tall * (WIDTH // w.itemsize)
     if last - first >= OFTEN * broad and outs >= ENOUGH:
         panel = np.empty(outs * width, w.dtype)
-        for t in range(0, ins, width):
+        for t in range(left, right, width):
             k = min(t, ins - width)
             _gather(w, k, ins, panel, outs, tall)
             for s in range(first, last, broad):
                 _tile_times(dy, s * outs, outs, Columns(panel, 0, width), dx, s * ins + k, ins, tall, broad)
     else:
         for s in range(first, last, broad):
-            for t in range(0, ins, width):
+            for t in range(left, right, width):
                 k = min(t, ins - width)
                 _tile_times(dy, s * outs, outs, Columns(w, k, ins), dx, s * ins + k, ins, tall, broad)
 

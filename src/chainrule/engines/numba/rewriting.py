@@ -9,7 +9,8 @@ from dataclasses import replace
 from chainrule.engines.numba.branching import follow_branches
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
-from chainrule.engines.numba.segments import shared_runs
+from chainrule.engines.numba.registry import SHARED_FROM
+from chainrule.engines.numba.segments import BESIDE, shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
@@ -91,11 +92,32 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 def share_large_layers(plan: Plan, itemsize: int) -> Plan:
     """Return the plan with its large layers as operations of the whole batch, which threads share.
 
-    So are the layers after one of them that a thread can go on to with its channels or rows.
+    So are the layers after one of them that a thread can go on to with its channels or rows. Of the two gradients of a
+    large convolution, which do not need each other, each has one thread.
     """
     runs = shared_runs(plan.forward, itemsize, lambda each: _work(each, itemsize) >= 1)
     forward = [replace(each, scope="batch") if on or _work(each, itemsize) >= 1 else each for each, on in runs]
-    return replace(plan, forward=tuple(forward))
+    backward = [replace(each, scope="batch") if _work(each, itemsize) >= 1 else each for each in plan.backward]
+    for number, (dw, dx) in enumerate(itertools.pairwise(plan.backward)):
+        if _are_gradients_of_one(dw, dx) and min(_work_of_gradient(dw), _work_of_gradient(dx)) >= 1:
+            backward[number] = replace(dw, scope="batch")
+            backward[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BESIDE: True})
+    return replace(plan, forward=tuple(forward), backward=tuple(backward))
+
+
+def _are_gradients_of_one(dw: Operation, dx: Operation) -> bool:
+    """Return whether two operations are the gradients of one convolution by its weights and by its input."""
+    both = [KERNELS[each.name].replaces or each.name for each in (dw, dx)]
+    return both == ["cross_correlate_dw", "cross_correlate_dx"] and dw.reads[1] == dx.reads[0]
+
+
+def _work_of_gradient(operation: Operation) -> float:
+    """Return the work of a gradient of a convolution with respect to that from which on threads should share it."""
+    weights = operation.writes[0] if operation.writes[0].kind == "gradient" else operation.reads[1]
+    dy = operation.reads[1] if weights is operation.writes[0] else operation.reads[0]
+    if weights is None or dy is None:
+        return 0
+    return math.prod(weights.shape) * math.prod(dy.shape[1:]) / SHARED_FROM
 
 
 def _work(operation: Operation, itemsize: int) -> float:

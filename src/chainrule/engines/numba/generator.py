@@ -22,7 +22,7 @@ from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
-from chainrule.engines.numba.segments import BESIDE, WIDE_BLOCK, Segment, block_size, segments, tensors_of
+from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.stages import stages_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
@@ -37,6 +37,7 @@ BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradien
 OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
+FILTERS = 8  # of a part of the gradient of a convolution's weights that is given to a thread
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
@@ -265,6 +266,8 @@ class ProgramWriter:
         operation, *others = operations
         if operations[-1].attributes.get(BESIDE):
             return self._side_by_side(operations)
+        if operation.attributes.get(BY_FILTERS):
+            return self._by_filters(operation)
         if KERNELS[operation.name].alone:
             tensors = {(t.storage, t.shape): t for t in tensors_of([operation])}
             views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
@@ -302,6 +305,28 @@ class ProgramWriter:
         for number, operation in enumerate(operations):
             lines += [f"        for s in range(max(begin, {number}), min(end, {number + 1})):"]
             lines += [f"            {self._call(operation, views, 'n', '0')}"]
+        return lines
+
+    def _by_filters(self, operation: Operation) -> list[str]:
+        """Return the lines of the gradient of a convolution's weights for one sample, of which threads share filters."""
+        (x, dy), dw = operation.reads, operation.writes[0]
+        views, lines = dict[tuple[str, tuple[int, ...]], str](), ["    for k in prange(threads):"]
+        filters, parts = dw.shape[0], -(-dw.shape[0] // FILTERS)
+        edges = [f"min({filters}, {k} * {parts} // threads * {FILTERS})" for k in ("k", "(k + 1)")]
+        lines += [f"        begin, end = {edges[0]}, {edges[1]}"]
+        for tensor in (x, dy, dw):
+            if tensor is None:
+                continue
+            workspace, offset = self._location(tensor, "0")
+            views[tensor.storage, tensor.shape] = name = self._name(tensor, views)
+            samples = ["n"] if tensor.per_sample else []
+            if tensor is x:
+                sizes = [*samples, *map(str, tensor.shape)]
+            else:
+                offset += f" + begin * {math.prod(tensor.shape[1:])}"
+                sizes = [*samples, "end - begin", *map(str, tensor.shape[1:])]
+            lines.append(f"        {name} = view({workspace}, {offset}, ({', '.join(sizes)}))")
+        lines += ["        for s in range(min(end - begin, 1)):", f"            {self._call(operation, views, 'n', '0')}"]
         return lines
 
     def _rows_of(self, operation: Operation) -> list[str]:

@@ -10,7 +10,7 @@ from chainrule.engines.numba.branching import follow_branches
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
 from chainrule.engines.numba.registry import SHARED_FROM
-from chainrule.engines.numba.segments import BESIDE, shared_runs
+from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
@@ -102,13 +102,19 @@ def share_large_layers(plan: Plan, itemsize: int) -> Plan:
         if _are_gradients_of_one(dw, dx) and min(_work_of_gradient(dw), _work_of_gradient(dx)) >= 1:
             backward[number] = replace(dw, scope="batch")
             backward[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BESIDE: True})
+        elif _is_gradient_by_weights(dx) and _work_of_gradient(dx) >= 1 and dx.attributes.get("groups", 1) == 1:
+            backward[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BY_FILTERS: True})
     return replace(plan, forward=tuple(forward), backward=tuple(backward))
 
 
 def _are_gradients_of_one(dw: Operation, dx: Operation) -> bool:
     """Return whether two operations are the gradients of one convolution by its weights and by its input."""
-    both = [KERNELS[each.name].replaces or each.name for each in (dw, dx)]
-    return both == ["cross_correlate_dw", "cross_correlate_dx"] and dw.reads[1] == dx.reads[0]
+    known = KERNELS[dx.name].replaces or dx.name
+    return _is_gradient_by_weights(dw) and known == "cross_correlate_dx" and dw.reads[1] == dx.reads[0]
+
+
+def _is_gradient_by_weights(operation: Operation) -> bool:
+    return (KERNELS[operation.name].replaces or operation.name) == "cross_correlate_dw"
 
 
 def _work_of_gradient(operation: Operation) -> float:
@@ -169,7 +175,8 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> Plan:
         _with_kernel(each, itemsize, single=single, unread=alone)
         for each, alone in zip(plan.forward, unread, strict=True)
     ]
-    return replace(plan, forward=tuple(forward), backward=tuple(_with_kernel(each, itemsize) for each in plan.backward))
+    backward = tuple(_with_kernel(each, itemsize, single=single) for each in plan.backward)
+    return replace(plan, forward=tuple(forward), backward=backward)
 
 
 def _with_kernel(operation: Operation, itemsize: int, **facts: bool) -> Operation:

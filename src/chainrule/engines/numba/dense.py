@@ -278,7 +278,7 @@ def _add_outer_to(dw, given, size, rows, columns, tall, broad):
     """
     literally(tall)
     literally(broad)
-    (count, outs, ins), (x, dy, fresh) = size, given
+    (count, _, ins), (x, dy, fresh) = size, given
     width = tall * (WIDTH // x.itemsize)
     panel = np.empty(count * width, x.dtype)
     for k in range(columns[0], columns[1], width):

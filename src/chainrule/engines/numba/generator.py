@@ -308,7 +308,7 @@ class ProgramWriter:
         return lines
 
     def _by_filters(self, operation: Operation) -> list[str]:
-        """Return the lines of the gradient of a convolution's weights for one sample, of which threads share filters."""
+        """Return the lines of the gradient of a convolution's weights by one sample: threads share the filters."""
         (x, dy), dw = operation.reads, operation.writes[0]
         views, lines = dict[tuple[str, tuple[int, ...]], str](), ["    for k in prange(threads):"]
         filters, parts = dw.shape[0], -(-dw.shape[0] // FILTERS)
@@ -326,7 +326,10 @@ class ProgramWriter:
                 offset += f" + begin * {math.prod(tensor.shape[1:])}"
                 sizes = [*samples, "end - begin", *map(str, tensor.shape[1:])]
             lines.append(f"        {name} = view({workspace}, {offset}, ({', '.join(sizes)}))")
-        lines += ["        for s in range(min(end - begin, 1)):", f"            {self._call(operation, views, 'n', '0')}"]
+        lines += [
+            "        for s in range(min(end - begin, 1)):",
+            f"            {self._call(operation, views, 'n', '0')}",
+        ]
         return lines
 
     def _rows_of(self, operation: Operation) -> list[str]:

@@ -77,7 +77,7 @@ class Program:
             "indices": np.zeros((threads, sizes["indices"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
             "rows": np.zeros(
-                threads * max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.deferred_gradients)]),
+                (threads, max([ROWS, *(each.writes[0].shape[1] for each in self._writer.deferred_gradients)])),
                 self._dtype,
             ),
         }
@@ -155,7 +155,7 @@ class Program:
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
         """Change the parameters, with deferred gradients row by row.
 
-        One thread does it after one sample of a small network: the others, which had nothing to do before, sleep by now.
+        One thread does it after one sample of a small network: the others had nothing to do before, and sleep by now.
         """
         if self._last is not self:
             self._last.update(name, moments, attributes, scale)
@@ -172,10 +172,11 @@ class Program:
         program = load(outer_update_source(name, self._writer.dtype))
         if not self._deferred:
             self._deferred = self._deferred_gradients(deferred, p.size)
+        rows = self._workspaces["rows"][:threads].reshape(-1)
         toolchain.use_threads(threads)
         for x, dy, edges in self._deferred:
             given = self._single.reshape(-1) if x is None and self._single is not None else x
-            program(p, g, *moments, self._workspaces["rows"], given, dy, *edges, threads, scale, *numbers)
+            program(p, g, *moments, rows, given, dy, *edges, threads, scale, *numbers)
 
     def _deferred_gradients(self, deferred: list[Operation], size: int) -> list[_Deferred]:
         """Return the factors of each deferred gradient, and which of the `size` parameters are updated with it."""

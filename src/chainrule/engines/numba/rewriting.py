@@ -14,6 +14,7 @@ from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
+MEETING_IN_TRAINING = 16
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
@@ -83,47 +84,49 @@ def _slope_first(scattered: Operation, slope: Operation, picked: Mapping[str, Te
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
-    """Return whether threads should meet to share the large layers of one sample."""
+    """Return whether threads should meet to share the large layers of one sample.
+
+    Between two steps of training the other threads fall asleep, so that it takes more.
+    """
     selected = select_kernels(follow_branches(plan), itemsize, single=True)
     works = [_work(each, itemsize) for each in selected.forward]
-    return sum(work for work in works if work >= 1) >= MEETING
+    return sum(work for work in works if work >= 1) >= (MEETING_IN_TRAINING if plan.loss else MEETING)
 
 
 def share_large_layers(plan: Plan, itemsize: int) -> Plan:
     """Return the plan with its large layers as operations of the whole batch, which threads share.
 
-    So are the layers after one of them that a thread can go on to with its channels or rows. Of the two gradients of a
-    large convolution, which do not need each other, each has one thread.
+    So are the layers after one of them that a thread can go on to with its channels or rows, and in training their
+    gradients.
     """
     runs = shared_runs(plan.forward, itemsize, lambda each: _work(each, itemsize) >= 1)
     forward = [replace(each, scope="batch") if on or _work(each, itemsize) >= 1 else each for each, on in runs]
-    backward = [replace(each, scope="batch") if _work(each, itemsize) >= 1 else each for each in plan.backward]
-    for number, (dw, dx) in enumerate(itertools.pairwise(plan.backward)):
-        if _are_gradients_of_one(dw, dx) and min(_work_of_gradient(dw), _work_of_gradient(dx)) >= 1:
-            backward[number] = replace(dw, scope="batch")
-            backward[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BESIDE: True})
-        elif _is_gradient_by_weights(dx) and _work_of_gradient(dx) >= 1 and dx.attributes.get("groups", 1) == 1:
-            backward[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BY_FILTERS: True})
-    return replace(plan, forward=tuple(forward), backward=tuple(backward))
+    return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan.backward, itemsize)))
 
 
-def _are_gradients_of_one(dw: Operation, dx: Operation) -> bool:
-    """Return whether two operations are the gradients of one convolution by its weights and by its input."""
-    known = KERNELS[dx.name].replaces or dx.name
-    return _is_gradient_by_weights(dw) and known == "cross_correlate_dx" and dw.reads[1] == dx.reads[0]
+def _shared_gradients(backward: Sequence[Operation], itemsize: int) -> list[Operation]:
+    """Return the operations of a backward pass, large ones as operations of the whole batch.
+
+    The gradients of a large convolution by its weights and by its input stand one after the other and do not need each
+    other: each has one thread. Where there is no gradient by the input, threads share the filters.
+    """
+    found = [replace(each, scope="batch") if _work(each, itemsize) >= 1 else each for each in backward]
+    for number, dw in enumerate(backward):
+        if (KERNELS[dw.name].replaces or dw.name) != "cross_correlate_dw" or _work_of_gradient(dw) < 1:
+            continue
+        dx = backward[number + 1] if number + 1 < len(backward) else dw
+        if (KERNELS[dx.name].replaces or dx.name) == "cross_correlate_dx" and dx.reads[0] == dw.reads[1]:
+            found[number] = replace(dw, scope="batch")
+            found[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BESIDE: True})
+        elif dw.attributes.get("groups", 1) == 1:
+            found[number] = replace(dw, scope="batch", attributes={**dw.attributes, BY_FILTERS: True})
+    return found
 
 
-def _is_gradient_by_weights(operation: Operation) -> bool:
-    return (KERNELS[operation.name].replaces or operation.name) == "cross_correlate_dw"
-
-
-def _work_of_gradient(operation: Operation) -> float:
-    """Return the work of a gradient of a convolution with respect to that from which on threads should share it."""
-    weights = operation.writes[0] if operation.writes[0].kind == "gradient" else operation.reads[1]
-    dy = operation.reads[1] if weights is operation.writes[0] else operation.reads[0]
-    if weights is None or dy is None:
-        return 0
-    return math.prod(weights.shape) * math.prod(dy.shape[1:]) / SHARED_FROM
+def _work_of_gradient(dw: Operation) -> float:
+    """Return the work of the gradient of a convolution by its weights, as `_work`."""
+    dy = dw.reads[1]
+    return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
 
 
 def _work(operation: Operation, itemsize: int) -> float:

@@ -72,14 +72,12 @@ class Program:
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
         rows = (1 if intra_sample else threads) if self._writer.training else 0
+        self._row = max([ROWS, *(each.writes[0].shape[1] for each in self._writer.deferred_gradients)])
         self._workspaces: dict[str, Array] = {
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": np.zeros((threads, sizes["indices"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
-            "rows": np.zeros(
-                (threads, max([ROWS, *(each.writes[0].shape[1] for each in self._writer.deferred_gradients)])),
-                self._dtype,
-            ),
+            "rows": np.zeros(threads * self._row, self._dtype),
         }
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
@@ -172,7 +170,7 @@ class Program:
         program = load(outer_update_source(name, self._writer.dtype))
         if not self._deferred:
             self._deferred = self._deferred_gradients(deferred, p.size)
-        rows = self._workspaces["rows"][:threads].reshape(-1)
+        rows = self._workspaces["rows"][: threads * self._row]
         toolchain.use_threads(threads)
         for x, dy, edges in self._deferred:
             given = self._single.reshape(-1) if x is None and self._single is not None else x

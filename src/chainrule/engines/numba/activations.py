@@ -6,7 +6,7 @@ One contiguous loop each. They are stable because exponentials are only taken of
 import math
 
 from chainrule.engines.numba import toolchain
-from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, elementwise, pointwise
+from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, elementwise, pointwise, slope
 from chainrule.engines.numba.toolchain import expm1, exponential, inlined, kernel, log1p, mills_ratio
 from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 
@@ -25,7 +25,8 @@ def sigmoid(x, y):
         result[k] = (one if source[k] >= 0 else small) / (one + small)
 
 
-@elementwise
+@slope()
+@kernel
 def sigmoid_dx(dy, y, dx):
     """Compute dx = y (1 − y) dy."""
     upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
@@ -43,7 +44,8 @@ def tanh(x, y):
         result[k] = toolchain.tanh(source[k])
 
 
-@elementwise
+@slope()
+@kernel
 def tanh_dx(dy, y, dx):
     """Compute dx = (1 − y²) dy."""
     upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
@@ -61,7 +63,8 @@ def arctan(x, y):
         result[k] = toolchain.arctan(source[k])
 
 
-@elementwise
+@slope()
+@kernel
 def arctan_dx(dy, x, dx):
     """Compute dx = dy/(1 + x²)."""
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -70,7 +73,7 @@ def arctan_dx(dy, x, dx):
         result[k] = upstream[k] / (one + value[k] * value[k])
 
 
-@pointwise(CHEAP_FROM, epilogue="rectify")
+@pointwise(CHEAP_FROM, increasing=True, epilogue="rectify")
 @kernel
 def relu(x, y):
     """Compute y = 0 where x ≤ 0, else x (so that NaN stays NaN)."""
@@ -80,7 +83,8 @@ def relu(x, y):
         result[k] = zero if source[k] <= zero else source[k]
 
 
-@elementwise
+@slope(CHEAP_FROM)
+@kernel
 def relu_dx(dy, y, dx):
     """Compute dx = 0 where y ≤ 0, else dy (so that NaN is passed on)."""
     upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
@@ -94,7 +98,7 @@ def leak_of(attributes: Attributes) -> float:
     return attributes.get("slope", 0.01)
 
 
-@pointwise(CHEAP_FROM, epilogue="leak", epilogue_value=leak_of)
+@pointwise(CHEAP_FROM, increasing=True, epilogue="leak", epilogue_value=leak_of)
 @kernel
 def leaky_relu(x, y, slope=0.01):
     """Compute y = x where x > 0, else slope·x."""
@@ -104,7 +108,8 @@ def leaky_relu(x, y, slope=0.01):
         result[k] = source[k] if source[k] > 0 else part * source[k]
 
 
-@elementwise
+@slope(CHEAP_FROM)
+@kernel
 def leaky_relu_dx(dy, x, dx, slope=0.01):
     """Compute dx = slope·dy where x ≤ 0, else dy."""
     above, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -132,7 +137,8 @@ def gelu(x, y):
         result[k] = v * _sigmoid_parts(v * (double + cubic * v * v), one)[0]
 
 
-@elementwise
+@slope()
+@kernel
 def gelu_dx(dy, x, dx):
     """Compute dx = dy (s + x s (1 − s) 2 a'), s = σ(2 a), a as in forward, a' = c (1 + 3·0.044715 x²)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -164,7 +170,8 @@ def exact_gelu(x, y):
         result[k] = source[k] * _normal_distribution(source[k], one, peak)[0]
 
 
-@elementwise
+@slope()
+@kernel
 def exact_gelu_dx(dy, x, dx):
     """Compute dx = dy (Φ(x) + x φ(x))."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -190,7 +197,8 @@ def clip(x, y, low=0.0, high=6.0):
         result[k] = least if v <= least else most if v >= most else v
 
 
-@elementwise
+@slope(CHEAP_FROM)
+@kernel
 def clip_dx(dy, x, dx, low=0.0, high=6.0):
     """Compute dx = dy where low < x < high, else 0 (so that dy passes where x is NaN)."""
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -210,7 +218,8 @@ def silu(x, y):
         result[k] = source[k] * ((one if source[k] >= 0 else small) / (one + small))
 
 
-@elementwise
+@slope()
+@kernel
 def silu_dx(dy, x, dx):
     """Compute dx = dy s (1 + x (1 − s)), s = σ(x)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -232,7 +241,8 @@ def hard_sigmoid(x, y):
         result[k] = zero if v <= -three else one if v >= three else (v + three) * sixth
 
 
-@elementwise
+@slope(CHEAP_FROM)
+@kernel
 def hard_sigmoid_dx(dy, x, dx):
     """Compute dx = dy/6 where −3 < x < 3, else 0."""
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -252,7 +262,8 @@ def hard_swish(x, y):
         result[k] = zero if v <= -three else v if v >= three else v * ((v + three) * sixth)
 
 
-@elementwise
+@slope(CHEAP_FROM)
+@kernel
 def hard_swish_dx(dy, x, dx):
     """Compute dx = 0 where x ≤ −3, dy where x ≥ 3, else dy (x + 3/2)/3."""
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -273,7 +284,8 @@ def elu(x, y, alpha=1.0):
         result[k] = v if v > zero else part * expm1(-abs(v))
 
 
-@elementwise
+@slope()
+@kernel
 def elu_dx(dy, x, dx, alpha=1.0):
     """Compute dx = dy where x > 0, else dy α eˣ."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
@@ -294,7 +306,8 @@ def softplus(x, y):
         result[k] = (v if v > zero else zero) + log1p(exponential(-abs(v)))
 
 
-@elementwise
+@slope()
+@kernel
 def softplus_dx(dy, x, dx):
     """Compute dx = dy s, s = σ(x)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)

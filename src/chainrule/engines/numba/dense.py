@@ -21,6 +21,7 @@ OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of sample
 # small for all of them, so fewer than for a convolution.
 ENOUGH = 32  # rows of W from which on transposing one vector of samples pays
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
+OFTEN = 2  # tiles that read the same columns from which on copying these side by side pays
 
 
 class Size(NamedTuple):
@@ -39,6 +40,14 @@ class Product(NamedTuple):
     rows: Any
     ins: int
     length: int
+
+
+class Columns(NamedTuple):
+    """The columns of a tile in a flat matrix: where they begin, and how far apart its rows are."""
+
+    values: Any
+    start: int
+    step: int
 
 
 @operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
@@ -114,47 +123,83 @@ def _products(given, y, first, last, samples, rows):
                     y[s + a, o + c] = sums[a * rows + c]
 
 
-@operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])])
+def share_columns(shape: tuple[int, ...], itemsize: int) -> Share:
+    """Share columns of the weights, in whole tiles of one sample."""
+    return Share(("left", "right"), shape[0], ALONE * (WIDTH // itemsize))
+
+
+@operation(
+    lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])], share=share_columns, shared_from=SHARED_FROM
+)
 @kernel
-def dense_dx(dy, w, dx):
-    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once."""
+def dense_dx(dy, w, dx, left=0, right=-1):
+    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once; or columns of it for one sample."""
     count, ins = dx.shape
+    right = ins if right < 0 else right
+    if left >= right:
+        return
     size, vector = Size(count, w.shape[0], ins), WIDTH // w.itemsize
     upstream, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     done, samples_per_block = 0, count - count % BROAD
     if ins >= TALL * vector:
-        _rows_times(upstream, flat, result, size, done, samples_per_block, tall=TALL, broad=BROAD)
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=TALL, broad=BROAD)
         done = samples_per_block
     elif ins >= vector:
-        _rows_times(upstream, flat, result, size, done, samples_per_block, tall=1, broad=BROAD)
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=1, broad=BROAD)
         done = samples_per_block
     elif samples_per_block:
         rows, wider = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
         _copy_columns(flat, ins, 0, rows, vector, 0, w.shape[0], ins)
         filled = Size(count, w.shape[0], vector)
-        _rows_times(upstream, rows, wider, filled, done, samples_per_block, tall=1, broad=BROAD)
+        _rows_times(upstream, rows, wider, filled, (done, samples_per_block), (0, vector), tall=1, broad=BROAD)
         _copy_columns(wider, vector, 0, result, ins, 0, samples_per_block, ins)
         done = samples_per_block
     if ins >= ALONE * vector:
-        _rows_times(upstream, flat, result, size, done, count, tall=ALONE, broad=1)
+        _rows_times(upstream, flat, result, size, (done, count), (left, right), tall=ALONE, broad=1)
         done = count
     _add_weighted_rows(dy, w, dx, done)
 
 
 @kernel
-def _rows_times(dy, w, dx, size, first, last, tall, broad):
-    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for samples from `first` to `last`; the last k are done twice."""
+def _rows_times(dy, w, dx, size, samples, columns, tall, broad):
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for a range of samples and of columns k; the last are done twice."""
     literally(tall)
     literally(broad)
-    _, outs, ins = size
+    (_, outs, ins), (first, last), (left, right) = size, samples, columns
     width = tall * (WIDTH // w.itemsize)
-    for s in range(first, last, broad):
-        for t in range(0, ins, width):
+    if last - first >= OFTEN * broad and outs >= ENOUGH:
+        panel = np.empty(outs * width, w.dtype)
+        for t in range(left, right, width):
             k = min(t, ins - width)
-            tile = zeros(w, tall, broad)
-            for o in range(outs):
-                tile = add_outer(tile, w, o * ins + k, dy, s * outs + o, outs)
-            store(tile, dx, s * ins + k, ins)
+            _gather(w, k, ins, panel, outs, tall)
+            for s in range(first, last, broad):
+                _tile_times(dy, s * outs, outs, Columns(panel, 0, width), dx, s * ins + k, ins, tall, broad)
+    else:
+        for s in range(first, last, broad):
+            for t in range(left, right, width):
+                k = min(t, ins - width)
+                _tile_times(dy, s * outs, outs, Columns(w, k, ins), dx, s * ins + k, ins, tall, broad)
+
+
+@kernel
+def _tile_times(dy, upstream, outs, columns, dx, place, ins, tall, broad):
+    """Compute a tile of dx from some samples of dy, which begin at `upstream`, and the columns of W."""
+    literally(tall)
+    literally(broad)
+    w, start, step = columns
+    tile = zeros(w, tall, broad)
+    for o in range(outs):
+        tile = add_outer(tile, w, start + o * step, dy, upstream + o, outs)
+    store(tile, dx, place, ins)
+
+
+@kernel
+def _gather(source, first, step, panel, rows, tall):
+    """Copy the columns of one tile from `rows` rows of a matrix, so that they lie side by side."""
+    literally(tall)
+    width = tall * (WIDTH // source.itemsize)
+    for r in range(rows):
+        store(load(source, first + r * step, 0, tall, 1), panel, r * width, 0)
 
 
 @kernel
@@ -194,7 +239,9 @@ def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
     size, given = Size(count, outs, ins), (flat, upstream, fresh)
     _add_outer_to(result, given, size, rows=(first, down), columns=(0, across), tall=TALL, broad=BROAD)
     _add_outer_to(result, given, size, rows=(first, down), columns=(across, filled), tall=1, broad=BROAD)
-    _add_outer_to(result, given, size, rows=(down, last), columns=(0, filled), tall=1, broad=1)
+    wide = ins - ins % (ALONE * vector)
+    _add_outer_to(result, given, size, rows=(down, last), columns=(0, wide), tall=ALONE, broad=1)
+    _add_outer_to(result, given, size, rows=(down, last), columns=(wide, filled), tall=1, broad=1)
     if fresh:
         for o in range(first, last):
             for k in range(filled, ins):
@@ -231,10 +278,25 @@ def _add_outer_to(dw, given, size, rows, columns, tall, broad):
     """
     literally(tall)
     literally(broad)
-    (count, outs, ins), (x, dy, fresh) = size, given
-    for k in range(columns[0], columns[1], tall * (WIDTH // x.itemsize)):
-        for o in range(rows[0], rows[1], broad):
-            tile = zeros(x, tall, broad) if fresh else load(dw, o * ins + k, ins, tall, broad)
-            for s in range(count):
-                tile = add_outer(tile, x, s * ins + k, dy, s * outs + o, 1)
-            store(tile, dw, o * ins + k, ins)
+    (count, _, ins), (x, dy, fresh) = size, given
+    width = tall * (WIDTH // x.itemsize)
+    panel = np.empty(count * width, x.dtype)
+    for k in range(columns[0], columns[1], width):
+        if rows[1] - rows[0] >= OFTEN * broad:
+            _gather(x, k, ins, panel, count, tall)
+            _tiles_added(dw[k:], Columns(panel, 0, width), dy, size, rows, fresh, tall, broad)
+        else:
+            _tiles_added(dw[k:], Columns(x, k, ins), dy, size, rows, fresh, tall, broad)
+
+
+@kernel
+def _tiles_added(dw, columns, dy, size, rows, fresh, tall, broad):
+    """Add to one tile's columns of dW, for a range of rows."""
+    literally(tall)
+    literally(broad)
+    (count, outs, ins), (x, start, step) = size, columns
+    for o in range(rows[0], rows[1], broad):
+        tile = zeros(x, tall, broad) if fresh else load(dw, o * ins, ins, tall, broad)
+        for s in range(count):
+            tile = add_outer(tile, x, start + s * step, dy, s * outs + o, 1)
+        store(tile, dw, o * ins, ins)

@@ -22,7 +22,7 @@ from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
-from chainrule.engines.numba.segments import WIDE_BLOCK, Segment, block_size, segments, tensors_of
+from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.stages import stages_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
@@ -37,6 +37,7 @@ BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradien
 OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
+FILTERS = 8  # of a part of the gradient of a convolution's weights that is given to a thread
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
@@ -53,14 +54,16 @@ class ProgramWriter:
     def __init__(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, intra_sample: bool = False
     ) -> None:
-        plan = divide_norms(rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample))
+        plan = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
+        plan = plan if intra_sample and plan.loss else divide_norms(plan)
         check_plan(plan, np.dtype(dtype).itemsize)
         plan = flatten(plan)
         ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
         self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
         if plan.weights is not None:
             self._given[plan.weights.storage] = "weights"
-        plan, self.parts = write_parts(plan, self._given.keys()) if intra_sample else (plan, dict[str, ArrayPart]())
+        inference = intra_sample and not plan.loss
+        plan, self.parts = write_parts(plan, self._given.keys()) if inference else (plan, dict[str, ArrayPart]())
         self.plan = plan
         self._intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
@@ -195,6 +198,7 @@ class ProgramWriter:
         added = self._ranges(deferred + shared)
         clear = symbol_of("clear", self.dtype)
         zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in added] if self.training else []
+        each = "range(1)" if self._intra_sample else "prange(threads)"
         lines += ["    size = gradients.shape[1]"] if self.training else []
         lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and own.start == 0 else []
         for number, segment in zip(own, self.segments[own.start :], strict=False):
@@ -202,14 +206,13 @@ class ProgramWriter:
             if segment.scope == "sample":
                 rows = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
-                each = "range(1)" if self._intra_sample else "prange(threads)"
                 scalars = [self._block(segment) if name == "block" else name for name in self._scalars]
                 samples = f"        samples_{number}({', '.join([*rows, *share, *scalars])})"
                 lines += [f"    for k in {each}:", *zeros, samples]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
             else:
-                lines += ["    for k in prange(threads):", *zeros] if zeros else []
+                lines += [f"    for k in {each}:", *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
         if self.training and own.stop == len(self.segments):
             symbol = symbol_of("add_up", self.dtype)
@@ -261,6 +264,10 @@ class ProgramWriter:
         Others may follow to which each thread goes on with its own channels, or rows, of the result.
         """
         operation, *others = operations
+        if operations[-1].attributes.get(BESIDE):
+            return self._side_by_side(operations)
+        if operation.attributes.get(BY_FILTERS):
+            return self._by_filters(operation)
         if KERNELS[operation.name].alone:
             tensors = {(t.storage, t.shape): t for t in tensors_of([operation])}
             views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
@@ -286,6 +293,43 @@ class ProgramWriter:
                 lines += ["        for s in range(n):", *self._piece(other, "s", "            ")]
             else:
                 lines += [f"        {self._call(other, views, 'n', '0', _range_of(KERNELS[other.name].by_channel))}"]
+        return lines
+
+    def _side_by_side(self, operations: list[Operation]) -> list[str]:
+        """Return the lines of operations on the whole batch, each of which one thread does while others do the rest."""
+        whole = {(t.storage, t.shape): t for t in tensors_of(operations)}
+        views = {key: self._name(tensor, {}) for key, tensor in whole.items()}
+        lines = [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in whole.items()]
+        edges = [f"{k} * {len(operations)} // threads" for k in ("k", "(k + 1)")]
+        lines += ["    for k in prange(threads):", f"        begin, end = {edges[0]}, {edges[1]}"]
+        for number, operation in enumerate(operations):
+            lines += [f"        for s in range(max(begin, {number}), min(end, {number + 1})):"]
+            lines += [f"            {self._call(operation, views, 'n', '0')}"]
+        return lines
+
+    def _by_filters(self, operation: Operation) -> list[str]:
+        """Return the lines of the gradient of a convolution's weights by one sample: threads share the filters."""
+        (x, dy), dw = operation.reads, operation.writes[0]
+        views, lines = dict[tuple[str, tuple[int, ...]], str](), ["    for k in prange(threads):"]
+        filters, parts = dw.shape[0], -(-dw.shape[0] // FILTERS)
+        edges = [f"min({filters}, {k} * {parts} // threads * {FILTERS})" for k in ("k", "(k + 1)")]
+        lines += [f"        begin, end = {edges[0]}, {edges[1]}"]
+        for tensor in (x, dy, dw):
+            if tensor is None:
+                continue
+            workspace, offset = self._location(tensor, "0")
+            views[tensor.storage, tensor.shape] = name = self._name(tensor, views)
+            samples = ["n"] if tensor.per_sample else []
+            if tensor is x:
+                sizes = [*samples, *map(str, tensor.shape)]
+            else:
+                offset += f" + begin * {math.prod(tensor.shape[1:])}"
+                sizes = [*samples, "end - begin", *map(str, tensor.shape[1:])]
+            lines.append(f"        {name} = view({workspace}, {offset}, ({', '.join(sizes)}))")
+        lines += [
+            "        for s in range(min(end - begin, 1)):",
+            f"            {self._call(operation, views, 'n', '0')}",
+        ]
         return lines
 
     def _rows_of(self, operation: Operation) -> list[str]:

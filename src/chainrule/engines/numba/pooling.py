@@ -190,7 +190,7 @@ def _largest_side_by_side(below, size, halves, results, found, shape, window, st
                 store_part(tile, results, place, cells - j)
 
 
-@operation(spread, integers=("winner",))
+@operation(spread, integers=("winner",), piece=2, shared_from=COSTLY_FROM)
 @kernel
 def max_pool_dx(dy, winner, dx):
     """Add every upstream gradient to the winner of its window."""

@@ -65,20 +65,19 @@ class Program:
         self._threads = threads
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
-        self._shared = not intra_sample and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
+        self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
+        self._last = self  # what ran the last batch of training
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
-        rows = threads if self._writer.training else 0
+        rows = (1 if intra_sample else threads) if self._writer.training else 0
+        self._row = max([ROWS, *(each.writes[0].shape[1] for each in self._writer.deferred_gradients)])
         self._workspaces: dict[str, Array] = {
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": np.zeros((threads, sizes["indices"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
-            "rows": np.zeros(
-                max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.deferred_gradients)]),
-                self._dtype,
-            ),
+            "rows": np.zeros(threads * self._row, self._dtype),
         }
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
@@ -93,18 +92,21 @@ class Program:
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
         if self._shared and 0 < len(x) < max(self._threads, 2):
-            self._small_batch = self._small_batch or Program(
-                self._plan, self._layout, self._buffers, self._threads, intra_sample=True
-            )
             if len(x) == 1:
-                return self._small_batch.forward(x)
-            return np.concatenate([self._small_batch.forward(x[s : s + 1]).copy() for s in range(len(x))])
+                return self._of_one().forward(x)
+            return np.concatenate([self._of_one().forward(x[s : s + 1]).copy() for s in range(len(x))])
         self._run((x,), 0, 0)
         return self._results["y"]
 
+    def _of_one(self) -> "Program":
+        """Return the program for one sample, whose large layers threads share."""
+        if self._small_batch is None:
+            self._small_batch = Program(self._plan, self._layout, self._buffers, self._threads, intra_sample=True)
+        return self._small_batch
+
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
-        self._single = None
+        self._single, self._last = None, self
         self._run((x, t) if weights is None else (x, t, weights), seed, step)
         return self._gradients()
 
@@ -112,7 +114,7 @@ class Program:
         self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
-        self._single = None
+        self._single, self._last = None, self
         *meeting, last = range(len(self._writer.stages))
         for stage in meeting:
             self._run(given, seed, step, *shard, stage=stage)
@@ -140,6 +142,9 @@ class Program:
 
         For one sample, `ProgramWriter.deferred_gradients` are left to `update`.
         """
+        self._last = self._of_one() if self._shared and len(x) == 1 else self
+        if self._last is not self:
+            return self._last.backward(x, t, weights, seed=seed, step=step)
         self._single = x if len(x) == 1 else None
         self._run((x, t) if weights is None else (x, t, weights), seed, step)
         sums = self._sums.tolist()
@@ -148,22 +153,28 @@ class Program:
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
         """Change the parameters, with deferred gradients row by row.
 
-        One thread does it after one sample: the others, which had nothing to do before, sleep by now.
+        One thread does it after one sample of a small network: the others had nothing to do before, and sleep by now.
         """
+        if self._last is not self:
+            self._last.update(name, moments, attributes, scale)
+            return
+        threads = self._threads if self._single is None or self._intra_sample else 1
         p, g = self._buffers.parameters, self._workspaces["gradients"][0]
         if scale != 1:
             g *= scale
         deferred = self._writer.deferred_gradients if self._single is not None else []
         if not deferred:
-            update(name, p, g, moments, attributes, self._threads if self._single is None else 1)
+            update(name, p, g, moments, attributes, threads)
             return
         numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
         program = load(outer_update_source(name, self._writer.dtype))
         if not self._deferred:
             self._deferred = self._deferred_gradients(deferred, p.size)
+        rows = self._workspaces["rows"][: threads * self._row]
+        toolchain.use_threads(threads)
         for x, dy, edges in self._deferred:
             given = self._single.reshape(-1) if x is None and self._single is not None else x
-            program(p, g, *moments, self._workspaces["rows"], given, dy, *edges, scale, *numbers)
+            program(p, g, *moments, rows, given, dy, *edges, threads, scale, *numbers)
 
     def _deferred_gradients(self, deferred: list[Operation], size: int) -> list[_Deferred]:
         """Return the factors of each deferred gradient, and which of the `size` parameters are updated with it."""
@@ -201,6 +212,9 @@ class Program:
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
+        if self._last is not self:
+            self._last.commit_statistics()
+            return
         for operation in self._plan.deferred:
             arrays = [self._statistic(tensor) for tensor in (*operation.reads, *operation.writes) if tensor]
             kernel = operations.KERNELS[operation.name]

@@ -233,6 +233,11 @@ def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], A
     return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
+def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
+    """Register the gradient of an activation, each entry of which depends on the entries at its place."""
+    return operation(like(0), piece=0, shared_from=shared_from)
+
+
 def elementwise(function: Callable[..., Any]) -> Any:
     """Compile and register a kernel whose result has the shape of the first array that it reads."""
     return operation(like(0))(kernel(function))

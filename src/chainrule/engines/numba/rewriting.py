@@ -3,16 +3,18 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from chainrule.engines.numba.branching import follow_branches
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
-from chainrule.engines.numba.segments import shared_runs
+from chainrule.engines.numba.registry import SHARED_FROM
+from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
+MEETING_IN_TRAINING = 16
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
@@ -31,37 +33,100 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
 
 def pool_first(plan: Plan) -> Plan:
     """Return the plan in which the largest cells are found before an activation that grows with its argument: it is
-    then taken of a quarter of them, and the kernel before may pool.
+    then taken of a quarter of them, as is its slope in training; in inference the kernel before may pool.
 
-    Only where nothing else reads the activation or the winners: not in training.
+    Only where nothing else reads the activation. Where it is flat, cells tie that did not before, but its slope is 0
+    there. In inference an activation stays that other kernels can take as they write.
     """
-    readers, forward = _readers(plan), list(plan.forward)
+    readers, forward, backward = _readers(plan), list(plan.forward), list(plan.backward)
     for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
-        x, cells, y = activation.reads[0], activation.writes[0], pooling.writes[0]
-        grows, picks = KERNELS[activation.name].increasing, KERNELS[pooling.name].picks
-        alone = readers[cells.storage] == 1 and not any(readers[each.storage] for each in pooling.writes[1:])
-        if grows and picks and alone and pooling.reads == (cells,):
-            largest = cells.viewed(y.shape)
+        facts, x, cells, y = KERNELS[activation.name], activation.reads[0], activation.writes[0], pooling.writes[0]
+        if x is None or pooling.reads != (cells,) or not facts.increasing or not KERNELS[pooling.name].picks:
+            continue
+        largest = cells.viewed(y.shape)
+        at = _scattering(backward, pooling)
+        slope = backward[at + 1].reads[1:] if at is not None else ()
+        picked = {cells.storage: y, x.storage: largest}
+        alone = readers[cells.storage] == 1 + sum(each is not None and each.storage == cells.storage for each in slope)
+        unread = not facts.epilogue and not any(readers[each.storage] for each in pooling.writes[1:])
+        if alone and (unread if at is None else all(each and each.storage in picked for each in slope)):
             forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
             forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
-    return replace(plan, forward=tuple(forward))
+            if at is not None:
+                backward[at : at + 2] = _slope_first(*backward[at : at + 2], picked)
+    return replace(plan, forward=tuple(forward), backward=tuple(backward))
+
+
+def _scattering(backward: Sequence[Operation], pooling: Operation) -> int | None:
+    """Return where the gradient of a pooling stands that alone reads its winners, if what it writes goes on to one
+    operation, the next; None where there is none.
+    """
+    winners = {each.storage for each in pooling.writes[1:]}
+    reading = [n for n, each in enumerate(backward) if any(one and one.storage in winners for one in each.reads)]
+    if len(reading) != 1 or reading[0] + 1 == len(backward):
+        return None
+    written = backward[reading[0]].writes[0].storage
+    following = [n for n, each in enumerate(backward) if any(one and one.storage == written for one in each.reads)]
+    dy = backward[reading[0] + 1].reads[0]
+    return reading[0] if following == [reading[0] + 1] and dy is not None and dy.storage == written else None
+
+
+def _slope_first(scattered: Operation, slope: Operation, picked: Mapping[str, Tensor]) -> tuple[Operation, Operation]:
+    """Return the gradients of a pooling and of the activation before it in the other order.
+
+    picked  what the slope is computed from in the largest cells, by the storage of what it was computed from
+    """
+    dy, *winners = scattered.reads
+    values = [each and picked[each.storage] for each in slope.reads[1:]]
+    upstream = scattered.writes[0].viewed(next(iter(picked.values())).shape)
+    first = replace(slope, reads=(dy, *values), writes=(upstream,))
+    return first, replace(scattered, reads=(upstream, *winners), writes=slope.writes)
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
-    """Return whether threads should meet to share the large layers of one sample."""
+    """Return whether threads should meet to share the large layers of one sample.
+
+    Between two steps of training the other threads fall asleep, so that it takes more.
+    """
     selected = select_kernels(follow_branches(plan), itemsize, single=True)
     works = [_work(each, itemsize) for each in selected.forward]
-    return sum(work for work in works if work >= 1) >= MEETING
+    return sum(work for work in works if work >= 1) >= (MEETING_IN_TRAINING if plan.loss else MEETING)
 
 
 def share_large_layers(plan: Plan, itemsize: int) -> Plan:
     """Return the plan with its large layers as operations of the whole batch, which threads share.
 
-    So are the layers after one of them that a thread can go on to with its channels or rows.
+    So are the layers after one of them that a thread can go on to with its channels or rows, and in training their
+    gradients.
     """
     runs = shared_runs(plan.forward, itemsize, lambda each: _work(each, itemsize) >= 1)
     forward = [replace(each, scope="batch") if on or _work(each, itemsize) >= 1 else each for each, on in runs]
-    return replace(plan, forward=tuple(forward))
+    return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan.backward, itemsize)))
+
+
+def _shared_gradients(backward: Sequence[Operation], itemsize: int) -> list[Operation]:
+    """Return the operations of a backward pass, large ones as operations of the whole batch.
+
+    The gradients of a large convolution by its weights and by its input stand one after the other and do not need each
+    other: each has one thread. Where there is no gradient by the input, threads share the filters.
+    """
+    found = [replace(each, scope="batch") if _work(each, itemsize) >= 1 else each for each in backward]
+    for number, dw in enumerate(backward):
+        if (KERNELS[dw.name].replaces or dw.name) != "cross_correlate_dw" or _work_of_gradient(dw) < 1:
+            continue
+        dx = backward[number + 1] if number + 1 < len(backward) else dw
+        if (KERNELS[dx.name].replaces or dx.name) == "cross_correlate_dx" and dx.reads[0] == dw.reads[1]:
+            found[number] = replace(dw, scope="batch")
+            found[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BESIDE: True})
+        elif dw.attributes.get("groups", 1) == 1:
+            found[number] = replace(dw, scope="batch", attributes={**dw.attributes, BY_FILTERS: True})
+    return found
+
+
+def _work_of_gradient(dw: Operation) -> float:
+    """Return the work of the gradient of a convolution by its weights, as `_work`."""
+    dy = dw.reads[1]
+    return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
 
 
 def _work(operation: Operation, itemsize: int) -> float:
@@ -113,7 +178,8 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> Plan:
         _with_kernel(each, itemsize, single=single, unread=alone)
         for each, alone in zip(plan.forward, unread, strict=True)
     ]
-    return replace(plan, forward=tuple(forward), backward=tuple(_with_kernel(each, itemsize) for each in plan.backward))
+    backward = tuple(_with_kernel(each, itemsize, single=single) for each in plan.backward)
+    return replace(plan, forward=tuple(forward), backward=backward)
 
 
 def _with_kernel(operation: Operation, itemsize: int, **facts: bool) -> Operation:

@@ -17,12 +17,16 @@ from chainrule.plan import Operation, Tensor
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 WIDE_BLOCK = BLOCKS[1]
+BESIDE = "beside"  # the attribute of an operation that one thread does while another does the one before
+BY_FILTERS = (
+    "by_filters"  # the attribute of the gradient of a convolution's weights of which each thread has some filters
+)
 SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
 
 
 class Segment(NamedTuple):
     """Operations that follow each other; a segment of scope "batch" has one, and those that a thread goes on to with
-    its channels, or its rows, of the result.
+    its channels, or its rows, of the result, or two that different threads do at the same time.
 
     wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold the whole batch
     """
@@ -62,7 +66,7 @@ def shared_runs(
         yield operation, on
         if on:
             before = operation
-        elif is_shared(operation) and KERNELS[operation.name].piece is None:
+        elif is_shared(operation) and KERNELS[operation.name].piece is None and not operation.attributes.get(BESIDE):
             before, rows = operation, sharing(operation, itemsize).axis == 1
         else:
             before = None
@@ -70,10 +74,10 @@ def shared_runs(
 
 def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:
     """Return whether a thread can go on to an operation with those channels, or rows, of the result before it."""
-    facts, channels = KERNELS[operation.name], before.writes[0].shape[0]
-    x, y = operation.reads[0], operation.writes[0]
-    if x != before.writes[0] or y.shape[0] != channels:
+    facts, x, y = KERNELS[operation.name], operation.reads[0], operation.writes[0]
+    if x != before.writes[0] or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
+    channels = x.shape[0]
     if rows:
         return y.shape == before.writes[0].shape and (facts.piece == 0 or bool(facts.by_row))
     alone = facts.piece is not None or (
@@ -97,7 +101,7 @@ def _numbers(operations: Iterable[Operation], itemsize: int) -> Iterator[int]:
     count = 0
     for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
         batch = _is_batch(operation)
-        count += batch and not on
+        count += batch and not on and not operation.attributes.get(BESIDE)
         yield -count if batch else count
 
 

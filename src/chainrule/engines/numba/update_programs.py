@@ -24,18 +24,21 @@ link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
 declare('run', {all_arrays!r}, {all_numbers!r})
 
 
-def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
-    s = slice(place, first)
-    call({symbol!r}, ({shares}, {arguments},))
-    s = slice(last, end)
-    call({symbol!r}, ({shares}, {arguments},))
-    many = max(1, rows.size // x.size)
-    for o in range(0, dy.size, many):
-        next_o = min(o + many, dy.size)
-        made = rows[: (next_o - o) * x.size]
-        call({rows!r}, (x, dy, made, o, next_o, scale))
-        s = slice(first + o * x.size, first + next_o * x.size)
-        call({symbol!r}, ({deferred_shares}, {arguments},))
+def run({reads}, rows, x, dy, place, first, last, end, threads, scale, {arguments}):
+    for k in prange(threads):
+        s = slice(place + k * (first - place) // threads, place + (k + 1) * (first - place) // threads)
+        call({symbol!r}, ({shares}, {arguments},))
+        s = slice(last + k * (end - last) // threads, last + (k + 1) * (end - last) // threads)
+        call({symbol!r}, ({shares}, {arguments},))
+        s = slice(k * (rows.size // threads), (k + 1) * (rows.size // threads))
+        own = rows[s]
+        many, upto = max(1, own.size // x.size), (k + 1) * dy.size // threads
+        for o in range(k * dy.size // threads, upto, many):
+            next_o = min(o + many, upto)
+            made = own[: (next_o - o) * x.size]
+            call({rows!r}, (x, dy, made, o, next_o, scale))
+            s = slice(first + o * x.size, first + next_o * x.size)
+            call({symbol!r}, ({deferred_shares}, {arguments},))
 '''
 
 
@@ -52,7 +55,7 @@ def outer_update_source(name: str, dtype: str) -> str:
     words = _update_words(name, dtype)
     words["deferred_shares"] = words["shares"].replace("g[s]", "made")
     words |= {"rows": symbol_of("outer_rows", dtype), "vectors": [(dtype, 1)] * 3}
-    words |= {"all_arrays": words["arrays"] + words["vectors"], "all_numbers": [0, 0, 0, 0, 1.0, *words["numbers"]]}
+    words |= {"all_arrays": words["arrays"] + words["vectors"], "all_numbers": [0, 0, 0, 0, 1, 1.0, *words["numbers"]]}
     return OUTER_UPDATE.format(**words)
 
 

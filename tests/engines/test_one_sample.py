@@ -1,0 +1,82 @@
+"""Training on one sample at a time: the threads share its large layers, and the bits are those of one thread."""
+
+import numpy as np
+import pytest
+
+from chainrule import layers
+from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.layers import Layer
+from chainrule.network import Network
+
+LOSS = "softmax_cross_entropy"
+NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
+    "wide": (
+        (3, 20, 20),
+        [
+            *(layers.Conv2D(40, 5, padding="same"), layers.Sigmoid(), layers.MaxPool2D()),
+            *(layers.Conv2D(48, 3), layers.GELU(), layers.Conv2D(64, 3, stride=2), layers.LeakyReLU()),
+            *(layers.Flatten(), layers.Dense(300), layers.Tanh(), layers.Dense(10)),
+        ],
+    ),
+    "normalised": (
+        (2, 32, 32),
+        [
+            *(layers.Conv2D(32, 3, bias=False), layers.BatchNorm2D(), layers.ReLU(), layers.MaxPool2D()),
+            *(layers.Conv2D(64, 3, padding="same", bias=False), layers.BatchNorm2D(), layers.LeakyReLU()),
+            *(layers.Conv2D(64, 3, groups=2), layers.ReLU(), layers.GlobalAveragePool2D(), layers.Dense(5)),
+        ],
+    ),
+    "dense": ((1, 40, 40), [layers.Flatten(), layers.Dense(130), layers.ReLU(), layers.Dense(2000), layers.Dense(7)]),
+}
+
+
+def trained(name: str, engine: str, threads: int = 1) -> tuple[np.ndarray, ...]:
+    """Return parameters, statistics, losses and sums of squared gradients after five steps on one sample each."""
+    shape, made = NETWORKS[name]
+    model = Network(made, shape, dtype="float64", engine=engine, threads=threads, seed=4)
+    program, generator, sums = model.compile(model.plan(LOSS)), np.random.default_rng(2), []
+    for step in range(5):
+        x, t = generator.standard_normal((1, *shape)), np.eye(model.output_shape[-1])[[step % 5]]
+        sums.append(program.backward(x, t, seed=1, step=step))
+        program.update("sgd_update", (), {"rate": 0.01}, 0.5)
+        program.commit_statistics()
+    return model.parameters.copy(), model.statistics.copy(), np.array(sums)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name: str) -> None:
+    expected, alone = trained(name, "numpy"), trained(name, "numba")
+    for found, right in zip(alone, expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
+    for threads in (2, 3, 5):
+        several = trained(name, "numba", threads)
+        np.testing.assert_array_equal(several[0], alone[0])
+        np.testing.assert_array_equal(several[1], alone[1])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_batches_and_single_samples_alternate(name: str) -> None:
+    """The last batch of an epoch may have one sample: parameters, statistics and gradients go on from the others."""
+    shape, made = NETWORKS[name]
+    results = []
+    for engine in ("numpy", "numba"):
+        model = Network(made, shape, dtype="float64", engine=engine, threads=2, seed=4)
+        program, generator = model.compile(model.plan(LOSS)), np.random.default_rng(7)
+        for step, count in enumerate((3, 1, 4, 1, 1, 2)):
+            x = generator.standard_normal((count, *shape))
+            program.backward(x, np.eye(model.output_shape[-1])[np.arange(count) % 5], seed=1, step=step)
+            program.update("sgd_update", (), {"rate": 0.01}, 1.0)
+            program.commit_statistics()
+        results.append((model.parameters.copy(), model.statistics.copy()))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_threads_share_the_gradients_of_a_large_layer() -> None:
+    """Weights and input beside each other, weights by their filters, the input of a dense layer by its columns."""
+    shape, made = NETWORKS["wide"]
+    model = Network(made, shape, dtype="float64", engine="numba", threads=2)
+    source = ProgramWriter(model.plan(LOSS), model.layout, "float64", intra_sample=True).source(single=True)
+    shared = source[source.index("def run(") :]
+    for part in ("_dx float64", "_dw float64", "dense.dense_dx"):
+        assert part in shared, part

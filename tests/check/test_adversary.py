@@ -32,7 +32,10 @@ CAUGHT = {  # file, function or class, title and name of the diagnosis or "", an
     ),
     "an option that backward removes": (
         ("functions", "conv_backward_naive", "dx", "arrays-overwritten"),
-        ("x, w, b, conv_param = cache\n    s, p = conv_param[", "x, w, b, conv_param = cache\n    s, p = conv_param.pop("),
+        (
+            "x, w, b, conv_param = cache\n    s, p = conv_param[",
+            "x, w, b, conv_param = cache\n    s, p = conv_param.pop(",
+        ),
         ('.pop("stride"], conv_param', '.pop("stride"), conv_param'),
     ),
     "a shape that all objects share": (

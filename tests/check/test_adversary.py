@@ -398,3 +398,12 @@ def test_a_slope_outside_both_sides_at_zero_is_shown_with_its_cell() -> None:
     shown = re.search(r"\[[\d, ]+\] is (\S+), not from 0 to ([\d.]*\d)", said)
     assert shown, said
     assert float(shown[1]) == pytest.approx(2 * float(shown[2]), rel=1e-5)
+
+
+def test_a_backward_that_raises_leaves_its_forward_judged() -> None:
+    text = changed("functions", [("return dout * (cache > 0)", "raise ValueError(dout)")])
+    report = checked("functions", text, "relu_forward")
+    assert [(row.subject, row.tensor, row.ok) for row in report.rows] == [
+        ("relu_forward", "y", True),
+        ("relu_backward", "x", False),
+    ]

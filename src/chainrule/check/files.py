@@ -255,8 +255,18 @@ def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) ->
     except UnwrittenError as error:
         yield unwritten(pair.forward, error)
     except StudentError as error:
-        row = failed(pair.forward, "none", error)
-        yield row if row.tensor == "y" else replace(row, subject=pair.backward)
+        yield from _failed_pair_rows(file, pair, error, seed)
+
+
+def _failed_pair_rows(file: CheckedFile, pair: FoundPair, error: StudentError, seed: int) -> Iterator[Row]:
+    """Yield the rows of a pair that raises or does not end: where forward alone does not, it is backward that does."""
+    try:
+        rows = [] if isinstance(pair.form.against, str) else list(_function_rows(file, pair, False, seed))
+    except StudentError as again:
+        error, rows = again, list[Row]()
+    yield from (replace(row, subject=pair.forward) for row in rows)
+    row = failed(pair.forward, "none", error)
+    yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
 
 
 def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:

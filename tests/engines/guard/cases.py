@@ -188,7 +188,7 @@ def dense(draw: Draw, name: str, dtype: Any) -> Case:
     x, w, dy = normal(draw, dtype, count, ins), normal(draw, dtype, outs, ins), normal(draw, dtype, count, outs)
     b = one(draw, None, normal(draw, dtype, outs))
     given = {"dense": (x, w, b), "dense_dx": (dy, w), "dense_dw": (x, dy)}
-    threads = one(draw, 1, 2, 3) if name == "dense" and count == 1 else 1
+    threads = one(draw, 1, 2, 3) if name in ("dense", "dense_dx") and count == 1 else 1
     return Case(name, name, given[name], {}, threads=threads)
 
 

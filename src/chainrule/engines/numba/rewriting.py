@@ -53,7 +53,7 @@ def pool_first(plan: Plan) -> Plan:
             forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
             forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
             if at is not None:
-                backward[at : at + 2] = _slope_first(*backward[at : at + 2], picked)
+                backward[at : at + 2] = _slope_first(backward[at], backward[at + 1], picked)
     return replace(plan, forward=tuple(forward), backward=tuple(backward))
 
 

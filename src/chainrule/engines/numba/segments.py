@@ -74,12 +74,12 @@ def shared_runs(
 
 def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:
     """Return whether a thread can go on to an operation with those channels, or rows, of the result before it."""
-    facts, x, y = KERNELS[operation.name], operation.reads[0], operation.writes[0]
-    if x != before.writes[0] or not x.shape or y.shape[:1] != x.shape[:1]:
+    facts, x, y = KERNELS[operation.name], before.writes[0], operation.writes[0]
+    if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
     channels = x.shape[0]
     if rows:
-        return y.shape == before.writes[0].shape and (facts.piece == 0 or bool(facts.by_row))
+        return y.shape == x.shape and (facts.piece == 0 or bool(facts.by_row))
     alone = facts.piece is not None or (
         bool(facts.by_channel) and operation.attributes.get("groups", channels) == channels
     )

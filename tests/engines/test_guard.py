@@ -100,7 +100,7 @@ def test_every_kernel_is_called_in_every_way() -> None:
         ("add", "rectify"),
     }
     shared = {name for case in calls if case.threads > 1 for part in parts(case, (1, 64, 9, 9), 8) for name in part}
-    assert shared == {"first", "last", "lowest", "highest"}
+    assert shared == {"first", "last", "lowest", "highest", "left", "right"}
     convolutions = [case.attributes for case in calls if "dilation" in case.attributes]
     assert max(np.max(given["padding"]) for given in convolutions) > 300
     assert max(np.max(given["dilation"]) for given in convolutions) > 200

@@ -66,7 +66,7 @@ class Program:
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
-        self._last = self  # what ran the last batch of training
+        self._last: Program | None = None  # what ran the last batch of training instead of this program
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
@@ -106,7 +106,7 @@ class Program:
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
-        self._single, self._last = None, self
+        self._single = self._last = None
         self._run((x, t) if weights is None else (x, t, weights), seed, step)
         return self._gradients()
 
@@ -114,7 +114,7 @@ class Program:
         self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
-        self._single, self._last = None, self
+        self._single = self._last = None
         *meeting, last = range(len(self._writer.stages))
         for stage in meeting:
             self._run(given, seed, step, *shard, stage=stage)
@@ -142,8 +142,8 @@ class Program:
 
         For one sample, `ProgramWriter.deferred_gradients` are left to `update`.
         """
-        self._last = self._of_one() if self._shared and len(x) == 1 else self
-        if self._last is not self:
+        self._last = self._of_one() if self._shared and len(x) == 1 else None
+        if self._last is not None:
             return self._last.backward(x, t, weights, seed=seed, step=step)
         self._single = x if len(x) == 1 else None
         self._run((x, t) if weights is None else (x, t, weights), seed, step)
@@ -155,7 +155,7 @@ class Program:
 
         One thread does it after one sample of a small network: the others had nothing to do before, and sleep by now.
         """
-        if self._last is not self:
+        if self._last is not None:
             self._last.update(name, moments, attributes, scale)
             return
         threads = self._threads if self._single is None or self._intra_sample else 1
@@ -212,7 +212,7 @@ class Program:
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
-        if self._last is not self:
+        if self._last is not None:
             self._last.commit_statistics()
             return
         for operation in self._plan.deferred:

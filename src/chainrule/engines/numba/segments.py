@@ -18,9 +18,7 @@ CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (wei
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 WIDE_BLOCK = BLOCKS[1]
 BESIDE = "beside"  # the attribute of an operation that one thread does while another does the one before
-BY_FILTERS = (
-    "by_filters"  # the attribute of the gradient of a convolution's weights of which each thread has some filters
-)
+BY_FILTERS = "by_filters"  # the attribute of the gradient of a convolution's weights whose filters threads share
 SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
 
 

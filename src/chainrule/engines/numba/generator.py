@@ -11,6 +11,7 @@ The source is plain: a line for every array, a line for every operation. `chainr
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -110,6 +111,19 @@ class ProgramWriter(OperationLines):
         parts = [HEAD, *self._links(deferred, [each for k in own for each in self.segments[k].operations])]
         parts += [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
         return "".join([*parts, self._run(deferred, own)])
+
+    def commit_source(self) -> str:
+        """Return the source of a program that writes the running statistics of the last batch."""
+        operations, views = list(self.plan.deferred), dict[Any, str]()
+        lines = [HEAD, *dict.fromkeys(self._link(operation) for operation in operations)]
+        row = (self.dtype, 1)
+        lines += [f"\n\ndeclare('run', {[row, row]!r}, [0])\n\n", "def run(statistics, batch_work, n):\n"]
+        for operation in operations:
+            for tensor in tensors_of([operation]):
+                views[tensor.storage, tensor.shape] = self._name(tensor, {})
+                lines.append(f"    {self._name(tensor, {})} = {self._view(tensor, 'n')}\n")
+            lines.append(f"    {self._call(operation, views, 'n', '0')}\n")
+        return "".join(lines)
 
     def _links(self, deferred: list[Operation], operations: list[Operation]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""

@@ -18,6 +18,7 @@ from chainrule.engines.numba.update_programs import outer_update_source, update_
 from chainrule.plan import Operation, Plan, Tensor
 
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
+SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
 ROWS = 1 << 12  # entries of a deferred gradient that are computed at a time: they stay in the fastest cache
 
 
@@ -83,6 +84,7 @@ class Program:
         self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[_Key, Any] = {}
+        self._commit: Any = None  # the program that writes running statistics
         self._deferred: list[_Deferred] = []
         self._calls: dict[_Key, tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
@@ -153,13 +155,15 @@ class Program:
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
         """Change the parameters, with deferred gradients row by row.
 
-        One thread does it after one sample of a small network: the others had nothing to do before, and sleep by now.
+        One thread does it after one sample of a small network: it reads all parameters at the next step, and those that
+        another thread wrote would lie in that one's cache.
         """
         if self._last is not None:
             self._last.update(name, moments, attributes, scale)
             return
-        threads = self._threads if self._single is None or self._intra_sample else 1
         p, g = self._buffers.parameters, self._workspaces["gradients"][0]
+        alone = self._single is not None and not self._intra_sample and p.size < SHARED_ALONE
+        threads = 1 if alone else self._threads
         if scale != 1:
             g *= scale
         deferred = self._writer.deferred_gradients if self._single is not None else []
@@ -202,30 +206,27 @@ class Program:
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         weights = None if self._plan.weights is None else np.zeros(samples, self._dtype)
-        parameters = self._buffers.parameters.copy()
+        parameters, statistics = self._buffers.parameters.copy(), self._buffers.statistics.copy()
         try:
             self.backward(x, t, weights, seed=0, step=0)
+            if self._plan.deferred:
+                self.commit_statistics()
             if name is not None:
                 self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
         finally:
-            self._buffers.parameters[:] = parameters
+            self._buffers.parameters[:], self._buffers.statistics[:] = parameters, statistics
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
         if self._last is not None:
             self._last.commit_statistics()
             return
-        for operation in self._plan.deferred:
-            arrays = [self._statistic(tensor) for tensor in (*operation.reads, *operation.writes) if tensor]
-            kernel = operations.KERNELS[operation.name]
-            arguments = operation.arguments({"batch": self._count, "seed": 0, "step": 0, "first": 0})
-            kernel.kernel(*arrays, *kernel.arguments(len(arrays), arguments))
+        if self._commit is None:
+            self._commit = load(self._writer.commit_source())
+        self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._count)
 
     def _statistic(self, tensor: Tensor) -> Array:
-        """Return a running statistic, or a statistic of the last batch."""
-        if tensor.kind == "state":
-            first, last = self._layout[tensor.storage]
-            return self._buffers.statistics[first:last]
+        """Return a statistic of the last batch."""
         workspace, offset = self._writer.memory.offsets[tensor.storage]
         return self._workspaces[workspace][offset * self._count : offset * self._count + tensor.size]
 

@@ -14,7 +14,7 @@ from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
-MEETING_IN_TRAINING = 16
+MEETING_IN_TRAINING = 14
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 

@@ -18,9 +18,9 @@ from chainrule.shapes import Pair
 
 # Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
 COPIED, TRANSPOSED, STORED = 5, 8, 8
-PACKED, PACKED_FAR = 12, 40  # outputs that take as long as transposing the weights, for one sample; of many weights
+PACKED, PACKED_FAR = 12, 48  # outputs that take as long as transposing the weights, for one sample; of many weights
 IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others copy what they then read once
-MANY = 1 << 20  # weights that no cache holds twice
+MANY = 1 << 18  # weights that no fast cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
 ODD = 0.1  # how much longer a tile of one vector of filters takes than half a tile of two
 # Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
@@ -28,6 +28,7 @@ CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
 KERNEL_TRANSFORMED, TRANSFORMED_FOR = 48, 12  # for one sample, and the samples of a block, which share it
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
+ADDED_ACROSS = 1.25  # how much longer kernel gradients in rows take, whose vectors are added up and loaded unaligned
 GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filters.COLUMNS`
 
 
@@ -82,11 +83,12 @@ def _input_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> 
     taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * TRANSPOSED / weights)
     within = max(map(max, given.get("padding", ((0, 0), (0, 0))))) <= 2  # zeros are put around dy, never left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
+    single = given.get("single", False)
     return {
         "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
         "convolution": _rows(w[1], phase, w[2:], w[0], given, itemsize, SPREAD),
         "taps": taps if given.get("groups", 1) == 1 else math.inf,
-        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else math.inf,
+        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize, single=single) if within else math.inf,
     }
 
 
@@ -99,9 +101,11 @@ def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) ->
     taps = filters * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
     return {
         "filters": filters * (outputs * _round_up(weights, GRADIENTS) / weights + transposed),
-        "convolution": _rows(dy[0], dy[1:], kernel, x[0], given, itemsize),
+        "convolution": _rows(dy[0], dy[1:], kernel, x[0], given, itemsize) * ADDED_ACROSS,
         "taps": taps,
-        "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+        "winograd": _winograd(
+            (dy[0], x[0]), dy[1:], kernel, given, itemsize, single=given.get("single", False)
+        ),
     }
 
 

@@ -22,7 +22,9 @@ PACKED, PACKED_FAR = 12, 48  # outputs that take as long as transposing the weig
 IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others copy what they then read once
 MANY = 1 << 18  # weights that no fast cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
-ODD = 0.1  # how much longer a tile of one vector of filters takes than half a tile of two
+# How much longer a tile of one vector of filters takes than half a tile of two, and for one sample, where threads share
+# rows that they copy.
+ODD, ODD_ALONE = 0.1, 0.3
 # Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
 CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
 KERNEL_TRANSFORMED, TRANSFORMED_FOR = 48, 12  # for one sample, and the samples of a block, which share it
@@ -57,7 +59,7 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
     weights, outputs, single = math.prod(w[1:]), math.prod(y), given.get("single", False)
-    filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    filters = _side_by_side(w[0], itemsize, _odd(given)) * (1.0 if given.get("groups", 1) == 1 else math.inf)
     transposed = outputs * TRANSPOSED / weights
     if single:
         transposed += PACKED_FAR if w[0] * weights >= MANY else PACKED
@@ -69,7 +71,7 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
         "filters": filters * (outputs + transposed),
         "convolution": _rows(w[0], y, w[2:], w[1], given, itemsize),
         "taps": taps,
-        "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize, single=single) if tied else math.inf,
+        "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else math.inf,
     }
 
 
@@ -80,22 +82,21 @@ def _input_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> 
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
     pairs = _pairs(size, w[2:], dy, given) * (1 + STORED / w[0])
-    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * TRANSPOSED / weights)
+    taps = _side_by_side(w[1], itemsize, _odd(given)) * (pairs + math.prod(size) * TRANSPOSED / weights)
     within = max(map(max, given.get("padding", ((0, 0), (0, 0))))) <= 2  # zeros are put around dy, never left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
-    single = given.get("single", False)
     return {
         "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
         "convolution": _rows(w[1], phase, w[2:], w[0], given, itemsize, SPREAD),
         "taps": taps if given.get("groups", 1) == 1 else math.inf,
-        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize, single=single) if within else math.inf,
+        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else math.inf,
     }
 
 
 def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
     """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
-    filters = _side_by_side(dy[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    filters = _side_by_side(dy[0], itemsize, _odd(given)) * (1.0 if given.get("groups", 1) == 1 else math.inf)
     weights, outputs = x[0] * math.prod(kernel), math.prod(dy[1:])
     transposed = outputs * TRANSPOSED / weights
     taps = filters * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
@@ -103,20 +104,12 @@ def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) ->
         "filters": filters * (outputs * _round_up(weights, GRADIENTS) / weights + transposed),
         "convolution": _rows(dy[0], dy[1:], kernel, x[0], given, itemsize) * ADDED_ACROSS,
         "taps": taps,
-        "winograd": _winograd(
-            (dy[0], x[0]), dy[1:], kernel, given, itemsize, single=given.get("single", False)
-        ),
+        "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
     }
 
 
 def _winograd(
-    channels: tuple[int, int],
-    size: Sequence[int],
-    kernel: Sequence[int],
-    given: Attributes,
-    itemsize: int,
-    *,
-    single: bool = False,
+    channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
 ) -> float:
     """Return the products of vectors at the points of all tiles, and the transforms; infinite for other windows.
 
@@ -128,7 +121,8 @@ def _winograd(
     (across, along), tiles = channels, math.prod(-(-cells // 4) for cells in size)
     shared = CELLS_TRANSFORMED * _round_up(along, lanes(itemsize)) / along / across + RESULTS_TRANSFORMED / along
     kernels = KERNEL_TRANSFORMED * min(max(across * along / IN_CACHE, 1), FARTHEST)
-    return _side_by_side(across, itemsize) * (tiles * (4 + shared) + kernels / (1 if single else TRANSFORMED_FOR))
+    kernels /= 1 if given.get("single") else TRANSFORMED_FOR
+    return _side_by_side(across, itemsize) * (tiles * (4 + shared) + kernels)
 
 
 def _rows(
@@ -163,11 +157,15 @@ def _points(
     return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
 
 
-def _side_by_side(filters: int, itemsize: int) -> float:
+def _side_by_side(filters: int, itemsize: int, odd: float = ODD) -> float:
     """Return the multiply-adds of vectors of filters, for each filter."""
     across = _round_up(filters, lanes(itemsize))
-    odd = across // lanes(itemsize) % 2
-    return (across + odd * ODD * lanes(itemsize)) / filters
+    return (across + across // lanes(itemsize) % 2 * odd * lanes(itemsize)) / filters
+
+
+def _odd(given: Attributes) -> float:
+    """Return how much longer a tile of one vector of filters takes than half a tile of two."""
+    return ODD_ALONE if given.get("single") else ODD
 
 
 def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:

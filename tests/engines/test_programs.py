@@ -60,6 +60,16 @@ def test_a_program_computes_what_the_reference_defines(count: int, threads: int)
         np.testing.assert_allclose(one, other, atol=1e-11 * scale)
 
 
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_to_prepare_a_step_changes_nothing(count: int) -> None:
+    made, optimizer = network("numba"), optimizers.Adam()
+    moments = tuple(np.full_like(made.parameters, 0.5) for _ in optimizer.moments)
+    kept = [array.copy() for array in (made.parameters, made.statistics, *moments)]
+    made.compile(made.plan(LOSS)).prepare(count, optimizer.operation, moments, optimizer.step_attributes(1))
+    for before, after in zip(kept, (made.parameters, made.statistics, *moments), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
 def test_the_same_thread_count_gives_the_same_bits() -> None:
     x, t = batch(33)
     first, second = network("numba"), network("numba")

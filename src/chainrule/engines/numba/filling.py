@@ -22,15 +22,14 @@ PACKED, PACKED_FAR = 12, 48  # outputs that take as long as transposing the weig
 IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others copy what they then read once
 MANY = 1 << 18  # weights that no fast cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
-# How much longer a tile of one vector of filters takes than half a tile of two, and for one sample, where threads share
-# rows that they copy.
+# How much longer a tile of one vector of filters takes than half a tile of two, for a block of samples and for one.
 ODD, ODD_ALONE = 0.1, 0.3
 # Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
 CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
 KERNEL_TRANSFORMED, TRANSFORMED_FOR = 48, 12  # for one sample, and the samples of a block, which share it
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
-ADDED_ACROSS = 1.25  # how much longer kernel gradients in rows take, whose vectors are added up and loaded unaligned
+ADDED_ACROSS = 1.25  # how much longer kernel gradients in rows take than their multiply-adds say
 GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filters.COLUMNS`
 
 

@@ -86,7 +86,7 @@ def _slope_first(scattered: Operation, slope: Operation, picked: Mapping[str, Te
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     """Return whether threads should meet to share the large layers of one sample.
 
-    Between two steps of training the other threads fall asleep, so that it takes more.
+    In training each thread fetches what the other wrote, parameters above all, so that it takes more.
     """
     selected = select_kernels(follow_branches(plan), itemsize, single=True)
     works = [_work(each, itemsize) for each in selected.forward]

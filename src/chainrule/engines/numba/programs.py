@@ -209,8 +209,7 @@ class Program:
         parameters, statistics = self._buffers.parameters.copy(), self._buffers.statistics.copy()
         try:
             self.backward(x, t, weights, seed=0, step=0)
-            if self._plan.deferred:
-                self.commit_statistics()
+            self.commit_statistics()
             if name is not None:
                 self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
         finally:
@@ -220,6 +219,8 @@ class Program:
         """Write the running statistics of the last batch."""
         if self._last is not None:
             self._last.commit_statistics()
+            return
+        if not self._plan.deferred:
             return
         if self._commit is None:
             self._commit = load(self._writer.commit_source())

@@ -24,7 +24,7 @@ from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
 from chainrule.engines.numba.segments import WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.stages import stages_of
-from chainrule.engines.numba.update_programs import link_to, symbol_of
+from chainrule.engines.numba.update_programs import Part, link_to, plan_update_source, symbol_of, together
 from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""\n\n'
@@ -36,6 +36,7 @@ BUFFERS = ("parameters", "statistics", "gradients")
 OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
+FEW = 1 << 12  # entries of a parameter that are not worth a part of the update to themselves
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
@@ -124,6 +125,34 @@ class ProgramWriter(OperationLines):
                 lines.append(f"    {self._name(tensor, {})} = {self._view(tensor, 'n')}\n")
             lines.append(f"    {self._call(operation, views, 'n', '0')}\n")
         return "".join(lines)
+
+    def update_source(self, name: str, size: int, *, single: bool) -> str:
+        """Return the source of a program that changes all parameters, so many, by an optimizer's operation.
+
+        single  after one sample: the `deferred_gradients` are made here
+        """
+        written = tensors_of(self.plan.operations)
+        rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
+        factors = {each.writes[0].differentiated: each.reads for each in self.deferred_gradients} if single else {}
+        parts, end = list[Part](), 0
+        for first, last, parameter in sorted((*self._layout[each], each) for each in rows):
+            parts += [Part(end, first - end), *self._part(parameter, rows[parameter], factors.get(parameter))]
+            end = last
+        parts = together([*parts, Part(end, size - end)])
+        arrays = {"x": self._argument_type("x", whole=False), "work": (self.dtype, 1), "batch_work": (self.dtype, 1)}
+        return plan_update_source(name, self.dtype, parts, arrays)
+
+    def _part(self, parameter: str, rows: int, factors: Sequence[Tensor | None] | None) -> list[Part]:
+        first, last = self._layout[parameter]
+        views = [self._flat(each) for each in factors or () if each is not None]
+        if not views and last - first < FEW:
+            return [Part(first, last - first)]
+        return [Part(first, rows, (last - first) // rows, (views[0], views[1]) if views else None)]
+
+    def _flat(self, tensor: Tensor) -> str:
+        """Return the expression for a tensor of one sample, flat."""
+        workspace, begin = self._location(tensor, "0")
+        return f"view({workspace}, {begin}, ({tensor.size},))"
 
     def _links(self, deferred: list[Operation], operations: list[Operation]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""

@@ -14,7 +14,7 @@ from chainrule.engines.numba.rewriting import is_worth_sharing
 from chainrule.engines.numba.segments import block_size
 from chainrule.engines.numba.stages import met_at
 from chainrule.engines.numba.toolchain import load
-from chainrule.engines.numba.update_programs import outer_update_source, update_source
+from chainrule.engines.numba.update_programs import update_source
 from chainrule.plan import Operation, Plan, Tensor
 
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
@@ -41,9 +41,6 @@ def _dtype_name(dtype: Any) -> str:
     """Return the name of a dtype, which takes NumPy 3 µs."""
     return str(dtype)
 
-
-# A deferred gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
-_Deferred: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
 _Key: TypeAlias = tuple[bool, int]  # of a program: whether it is for one sample, and its stage
 
@@ -85,7 +82,8 @@ class Program:
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[_Key, Any] = {}
         self._commit: Any = None  # the program that writes running statistics
-        self._deferred: list[_Deferred] = []
+        self._updates: dict[tuple[str, bool], Any] = {}  # programs of optimizers' updates
+        self._nothing = np.zeros((0, *plan.input.shape), self._dtype)
         self._calls: dict[_Key, tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
 
@@ -162,42 +160,22 @@ class Program:
             self._last.update(name, moments, attributes, scale)
             return
         p, g = self._buffers.parameters, self._workspaces["gradients"][0]
-        alone = self._single is not None and not self._intra_sample and p.size < SHARED_ALONE
+        single = self._single is not None
+        alone = p.size < (SHARED_ALONE if single and not self._intra_sample else SHARED)
         threads = 1 if alone else self._threads
+        deferred = single and bool(self._writer.deferred_gradients)
         if scale != 1:
             g *= scale
-        deferred = self._writer.deferred_gradients if self._single is not None else []
-        if not deferred:
-            update(name, p, g, moments, attributes, threads)
-            return
-        numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
-        program = load(outer_update_source(name, self._writer.dtype))
-        if not self._deferred:
-            self._deferred = self._deferred_gradients(deferred, p.size)
+        if (name, single) not in self._updates:
+            self._updates[name, single] = load(self._writer.update_source(name, p.size, single=single))
+        program = self._updates[name, single]
+        work = self._workspaces["work"][0]
+        x = self._single if self._single is not None else self._nothing
         rows = self._workspaces["rows"][: threads * self._row]
+        numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
         toolchain.use_threads(threads)
-        for x, dy, edges in self._deferred:
-            given = self._single.reshape(-1) if x is None and self._single is not None else x
-            program(p, g, *moments, rows, given, dy, *edges, threads, scale, *numbers)
-
-    def _deferred_gradients(self, deferred: list[Operation], size: int) -> list[_Deferred]:
-        """Return the factors of each deferred gradient, and which of the `size` parameters are updated with it."""
-        offsets = [self._writer.gradient_range(operation.writes[0]) for operation in deferred]
-        inner = [first for first, _ in offsets[1:]]
-        found: list[_Deferred] = []
-        for operation, (first, last), start, end in zip(deferred, offsets, [0, *inner], [*inner, size], strict=True):
-            x, dy = (tensor for tensor in operation.reads if tensor is not None)
-            own = None if x.storage == self._plan.input.storage else self._sample_array(x)
-            found.append((own, self._sample_array(dy), (start, first, last, end)))
-        return found
-
-    def _sample_array(self, tensor: Tensor) -> Array:
-        """Return an array of a batch of one sample, flat; the batch itself is not among them."""
-        workspace, offset = self._writer.memory.offsets[tensor.storage]
-        whole_batch = workspace.startswith("batch_")
-        array = self._workspaces[workspace] if whole_batch else self._workspaces[workspace][0]
-        first = offset if whole_batch else offset * self._block
-        return array[first : first + tensor.size]
+        arrays = (p, g, *moments, rows, x, work, self._workspaces["batch_work"])
+        program(*arrays, threads, self._block, scale, *numbers)
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
@@ -279,4 +257,3 @@ class Program:
         } | {"sums": self._sums}
         self._count = count
         self._calls.clear()
-        self._deferred.clear()

@@ -13,13 +13,14 @@ from unittest import mock
 
 import numpy as np
 
-from chainrule.engines.numba import generator, programs, rewriting, segments
+from chainrule.engines.numba import generator, parameter_parts, programs, rewriting, segments
 from chainrule.engines.numba.operations import KERNELS
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8}),
-    (rewriting, {"LARGE_GRADIENT": 16}),
-    (programs, {"SHARED": 8, "ROWS": 16}),
+    (rewriting, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
+    (parameter_parts, {"FEW": 8}),
+    (programs, {"SHARED": 8, "SHARED_ALONE": 8, "ROWS": 16}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from chainrule.engines.numba.buffer_bounds import buffer_reads
 from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.segments import BY_OUTPUTS, part_by_outputs
 from chainrule.errors import EngineError
 from chainrule.plan import Operation, Plan, Tensor
 from chainrule.shapes import text
@@ -28,8 +29,9 @@ def check_plan(plan: Plan, itemsize: int) -> None:
             if tensor is not None and tensor.kind not in GIVEN and tensor.storage not in written:
                 raise EngineError(f"{operation.name}: {tensor.name} is read before it is written")
         written.update(tensor.storage for tensor in operation.writes)
-        _check_shapes(operation)
-        _check_buffer_bounds(operation, itemsize)
+        whole = part_by_outputs(operation) if operation.attributes.get(BY_OUTPUTS) else operation
+        _check_shapes(whole)
+        _check_buffer_bounds(whole, itemsize)
     ends = [plan.output] if plan.loss is None else [plan.loss]
     for tensor in ends:
         if tensor.storage not in written and tensor.storage != plan.input.storage:

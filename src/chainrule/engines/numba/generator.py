@@ -21,10 +21,11 @@ from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operation_lines import OperationLines
 from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.parameter_parts import Part, parameter_count, parts_of
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
-from chainrule.engines.numba.segments import WIDE_BLOCK, Segment, block_size, segments, tensors_of
+from chainrule.engines.numba.segments import BY_OUTPUTS, PARTS, WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.stages import stages_of
-from chainrule.engines.numba.update_programs import Part, link_to, plan_update_source, symbol_of, together
+from chainrule.engines.numba.update_programs import link_to, plan_update_source, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""\n\n'
@@ -33,10 +34,10 @@ HEAD = '"""A compiled program of chainrule, written from the plan of a model by 
 GIVEN = ("x", "t", "weights")
 DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
+SPARE = "spare"  # memory for what is computed in parts and soon used up: partial sums, rows of deferred gradients
 OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
-FEW = 1 << 12  # entries of a parameter that are not worth a part of the update to themselves
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
@@ -47,7 +48,7 @@ class ProgramWriter(OperationLines):
     dtype         float32 or float64
     intra_sample  for one sample: the threads share its large layers, and one does the rest
 
-    `parts`: arrays of one sample that lie in a concatenation, and where.
+    `parameters`: their number. `parts`: arrays of one sample that lie in a concatenation, and where.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ProgramWriter(OperationLines):
     ) -> None:
         plan = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
         plan = plan if intra_sample and plan.loss else divide_norms(plan)
+        self.parameters = parameter_count(plan, layout)
         check_plan(plan, np.dtype(dtype).itemsize)
         plan = flatten(plan)
         ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
@@ -126,28 +128,17 @@ class ProgramWriter(OperationLines):
             lines.append(f"    {self._call(operation, views, 'n', '0')}\n")
         return "".join(lines)
 
-    def update_source(self, name: str, size: int, *, single: bool) -> str:
-        """Return the source of a program that changes all parameters, so many, by an optimizer's operation.
+    def parameter_parts(self, *, single: bool) -> list[Part]:
+        """Return the parts of the parameters; `single`: for one sample, without `deferred_gradients`."""
+        return parts_of(self.plan, self._layout, self.parameters, self.deferred_gradients if single else ())
+
+    def update_source(self, name: str, *, single: bool) -> str:
+        """Return the source of a program that changes the parameters by an optimizer's operation.
 
         single  after one sample: the `deferred_gradients` are made here
         """
-        written = tensors_of(self.plan.operations)
-        rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
-        factors = {each.writes[0].differentiated: each.reads for each in self.deferred_gradients} if single else {}
-        parts, end = list[Part](), 0
-        for first, last, parameter in sorted((*self._layout[each], each) for each in rows):
-            parts += [Part(end, first - end), *self._part(parameter, rows[parameter], factors.get(parameter))]
-            end = last
-        parts = together([*parts, Part(end, size - end)])
         arrays = {"x": self._argument_type("x", whole=False), "work": (self.dtype, 1), "batch_work": (self.dtype, 1)}
-        return plan_update_source(name, self.dtype, parts, arrays)
-
-    def _part(self, parameter: str, rows: int, factors: Sequence[Tensor | None] | None) -> list[Part]:
-        first, last = self._layout[parameter]
-        views = [self._flat(each) for each in factors or () if each is not None]
-        if not views and last - first < FEW:
-            return [Part(first, last - first)]
-        return [Part(first, rows, (last - first) // rows, (views[0], views[1]) if views else None)]
+        return plan_update_source(name, self.dtype, self.parameter_parts(single=single), arrays, self._flat)
 
     def _flat(self, tensor: Tensor) -> str:
         """Return the expression for a tensor of one sample, flat."""
@@ -163,6 +154,8 @@ class ProgramWriter(OperationLines):
             lines.append(link_to("clear", self.dtype, [(self.dtype, 2)], [0, 0, 0]))
             lines.append(link_to("ends", self.dtype, [row, row, total], []))
             lines.append(link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
+        if self.partial_sums:
+            lines.append(link_to("add_parts", self.dtype, [(self.dtype, 2), (self.dtype, 1)], []))
         if deferred:
             lines.append(link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
         return lines
@@ -176,7 +169,18 @@ class ProgramWriter(OperationLines):
 
     def _arguments(self) -> list[str]:
         buffers = BUFFERS if self.training else BUFFERS[:2]
-        return [*self.data, *buffers, *WORKSPACES]
+        return [*self.data, *buffers, *self.workspaces]
+
+    @property
+    def workspaces(self) -> tuple[str, ...]:
+        """Names of the arrays in which the program keeps its own."""
+        return (*WORKSPACES, SPARE) if self.training else WORKSPACES
+
+    @property
+    def partial_sums(self) -> int:
+        """Entries of the partial sums of an operation that is shared `by_outputs`."""
+        sizes = [each.writes[0].size for each in self.plan.backward if each.attributes.get(BY_OUTPUTS)]
+        return PARTS * max(sizes, default=0)
 
     def _samples(self, number: int, deferred: list[Operation]) -> str:
         lines = [
@@ -218,15 +222,13 @@ class ProgramWriter(OperationLines):
             self._declare("run", ["threads", *self._scalars]),
             f"def run({', '.join([*arguments, 'threads', *self._scalars])}):",
         ]
-        shared = [each for each in self._shared_gradients if each not in deferred]
-        added = self._ranges(deferred + shared)
-        clear = symbol_of("clear", self.dtype)
-        zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in added] if self.training else []
         each = "range(1)" if self._intra_sample else "prange(threads)"
-        lines += ["    size = gradients.shape[1]"] if self.training else []
-        lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and own.start == 0 else []
+        first, last = own.start == 0, own.stop == len(self.segments)
+        zeros = self._zeros(deferred) if self.training and first else []
+        lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
+        if self._intra_sample and zeros:
+            lines, zeros = [*lines, "    for k in prange(threads):", *zeros], []
         for number, segment in zip(own, self.segments[own.start :], strict=False):
-            zeros = zeros if number == 0 else []  # before the first segment only
             if segment.scope == "sample":
                 rows = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
@@ -238,16 +240,32 @@ class ProgramWriter(OperationLines):
             else:
                 lines += [f"    for k in {each}:", *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
-        if self.training and own.stop == len(self.segments):
-            symbol = symbol_of("add_up", self.dtype)
-            lines += [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
-            lines += ["    first_row = view(gradients, 0, (1, size))"] if shared else []
-            lines += ["    for k in prange(threads):"]
-            ranges = [(self.gradient_range(operation.writes[0]), "first_row") for operation in shared]
-            for (a, b), parts in [*((each, "gradients") for each in added), *sorted(ranges)]:
-                share = f"{a} + k * ({b} - {a}) // threads, {a} + (k + 1) * ({b} - {a}) // threads"
-                lines += [f"        call({symbol!r}, ({parts}, sums, {share}, k))"]
+            zeros = []
+        lines += self._added_up(deferred) if self.training and last else []
         return "\n".join(lines) + "\n"
+
+    def _zeros(self, deferred: list[Operation]) -> list[str]:
+        """Return the lines that set the gradients of thread `k` to 0, or its share of them where there is one row."""
+        symbol = symbol_of("clear", self.dtype)
+        if self._intra_sample:
+            parts = self.parameter_parts(single=bool(deferred))
+            return [f"        call({symbol!r}, (gradients, 0, {part.share}))" for part in parts if not part.outer]
+        once = {self.gradient_range(each.writes[0]) for each in self.plan.backward if each.attributes.get("fresh")}
+        others = sorted(once | {self.gradient_range(each.writes[0]) for each in deferred})
+        edges = [0, *(edge for each in others for edge in each), self.parameters]
+        ranges = zip(edges[::2], edges[1::2], strict=True)
+        return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
+
+    def _added_up(self, deferred: list[Operation]) -> list[str]:
+        """Return the lines that add up losses, hits, the gradients of threads, and Σ g²."""
+        parts = [each for each in self.parameter_parts(single=bool(deferred)) if not each.outer]
+        lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
+        lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []
+        lines += ["    for k in prange(threads):"] if parts else []
+        for part in parts:
+            rows = "first_row" if part.whole else "gradients"
+            lines += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {part.share}, k))"]
+        return lines
 
     def _block(self, segment: Segment) -> str:
         """Return the samples of a block of a segment: fewer than in others where it passes through more arrays."""
@@ -266,18 +284,7 @@ class ProgramWriter(OperationLines):
         offsets = self.memory.offsets
         return tensor.per_sample and tensor.storage in offsets and offsets[tensor.storage][0].startswith("batch_")
 
-    @cached_property
-    def _shared_gradients(self) -> list[Operation]:
-        """Operations of the whole batch that make the gradients of large dense layers."""
-        return [operation for operation in self.plan.operations if operation.attributes.get("fresh")]
-
     def _squares(self, operation: Operation) -> list[str]:
         """Return the lines for Σ g² of a gradient that is deferred."""
         given = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
         return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(given)}, sums))"]
-
-    def _ranges(self, others: list[Operation]) -> list[tuple[str, str]]:
-        """Return the ranges of the flat gradient that threads add up: all but those of other operations."""
-        ranges = sorted(self.gradient_range(operation.writes[0]) for operation in others)
-        edges = ["0", *(str(edge) for each in ranges for edge in each), "size"]
-        return list(zip(edges[::2], edges[1::2], strict=True))

@@ -10,7 +10,8 @@ import numpy as np
 from chainrule.engines.numba.memory import MemoryPlan
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.registry import Share
-from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, tensors_of
+from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, BY_OUTPUTS, PARTS, tensors_of
+from chainrule.engines.numba.update_programs import symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
@@ -59,6 +60,8 @@ class OperationLines:
             return self._side_by_side(operations)
         if operation.attributes.get(BY_FILTERS):
             return self._by_filters(operation)
+        if operation.attributes.get(BY_OUTPUTS):
+            return self._by_outputs(operation)
         shared = [each for each in operations if not _in_pieces(each)]
         views, lines = self._whole(shared)
         if KERNELS[operation.name].alone:
@@ -116,6 +119,33 @@ class OperationLines:
             f"            {self._call(operation, views, 'n', '0')}",
         ]
         return lines
+
+    def _by_outputs(self, operation: Operation) -> list[str]:
+        """Return the lines of the gradient of a layer's input by one sample: threads share the sum over outputs.
+
+        Each part has its own sums, which are then added.
+        """
+        dx, outs = operation.writes[0], operation.reads[0].shape[0] if operation.reads[0] else 0
+        lines = ["    for k in prange(threads):", f"        for part in range({_turns('k')}, {_turns('(k + 1)')}):"]
+        lines += [f"            begin, end = part * {outs} // {PARTS}, (part + 1) * {outs} // {PARTS}"]
+        views: Views = {(dx.storage, dx.shape): "sums_part"}
+        for tensor in operation.reads:
+            if tensor is None:
+                continue
+            workspace, offset = self._location(tensor, "0")
+            views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
+            sizes = [*(["1"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
+            ahead = f"{offset} + begin * {math.prod(tensor.shape[1:])}"
+            lines.append(f"            {name} = view({workspace}, {ahead}, ({', '.join(sizes)}))")
+        workspace, offset = self._location(dx, "0")
+        return [
+            *lines,
+            f"            sums_part = view(spare, part * {dx.size}, (1, {', '.join(map(str, dx.shape))}))",
+            f"            {self._call(operation, views, 'n', '0')}",
+            f"    sums_parts = view(spare, 0, ({PARTS}, {dx.size}))",
+            f"    sums_whole = view({workspace}, {offset}, ({dx.size},))",
+            f"    call({symbol_of('add_parts', self.dtype)!r}, (sums_parts, sums_whole))",
+        ]
 
     def _rows_of(self, operation: Operation) -> list[str]:
         """Return the lines of an operation on the rows from `begin` to `end` of each channel."""
@@ -213,6 +243,11 @@ def _edges(share: Share) -> str:
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
     return f"        begin, end = {edges[0]}, {edges[1]}"
+
+
+def _turns(edge: str) -> str:
+    """Return the expression for the first of the parts of a sum that a thread has, or the one after its last."""
+    return f"{edge} * {PARTS} // threads"
 
 
 def _range_of(names: tuple[str, ...]) -> dict[str, Any]:

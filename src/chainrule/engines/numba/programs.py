@@ -9,13 +9,13 @@ import numpy as np
 from chainrule.engines import Array, Buffers, Gradients, Shard
 from chainrule.engines.numba import operations, toolchain
 from chainrule.engines.numba.generator import GIVEN, ProgramWriter
-from chainrule.engines.numba.memory import WORKSPACES
 from chainrule.engines.numba.rewriting import is_worth_sharing
 from chainrule.engines.numba.segments import block_size
 from chainrule.engines.numba.stages import met_at
 from chainrule.engines.numba.toolchain import load
 from chainrule.engines.numba.update_programs import update_source
-from chainrule.plan import Operation, Plan, Tensor
+from chainrule.errors import EngineError
+from chainrule.plan import Plan, Tensor
 
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
@@ -66,6 +66,8 @@ class Program:
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
         self._last: Program | None = None  # what ran the last batch of training instead of this program
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
+        if self._writer.training and self._writer.parameters != buffers.parameters.size:
+            raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
@@ -75,14 +77,14 @@ class Program:
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": np.zeros((threads, sizes["indices"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
-            "rows": np.zeros(threads * self._row, self._dtype),
+            "spare": np.zeros(max(threads * self._row, self._writer.partial_sums), self._dtype),
         }
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[_Key, Any] = {}
         self._commit: Any = None  # the program that writes running statistics
-        self._updates: dict[tuple[str, bool], Any] = {}  # programs of optimizers' updates
+        self._updates: dict[tuple[str, bool], Any] = {}  # programs of updates, and whether they follow one sample
         self._nothing = np.zeros((0, *plan.input.shape), self._dtype)
         self._calls: dict[_Key, tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
@@ -160,22 +162,18 @@ class Program:
             self._last.update(name, moments, attributes, scale)
             return
         p, g = self._buffers.parameters, self._workspaces["gradients"][0]
-        single = self._single is not None
+        x, single = (self._nothing, False) if self._single is None else (self._single, True)
         alone = p.size < (SHARED_ALONE if single and not self._intra_sample else SHARED)
         threads = 1 if alone else self._threads
-        deferred = single and bool(self._writer.deferred_gradients)
         if scale != 1:
             g *= scale
         if (name, single) not in self._updates:
-            self._updates[name, single] = load(self._writer.update_source(name, p.size, single=single))
-        program = self._updates[name, single]
-        work = self._workspaces["work"][0]
-        x = self._single if self._single is not None else self._nothing
-        rows = self._workspaces["rows"][: threads * self._row]
+            self._updates[name, single] = load(self._writer.update_source(name, single=single))
+        spare = self._workspaces["spare"][: threads * self._row]
+        arrays = (p, g, *moments, spare, x, self._workspaces["work"][0], self._workspaces["batch_work"])
         numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
         toolchain.use_threads(threads)
-        arrays = (p, g, *moments, rows, x, work, self._workspaces["batch_work"])
-        program(*arrays, threads, self._block, scale, *numbers)
+        self._updates[name, single](*arrays, threads, self._block, scale, *numbers)
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
@@ -236,7 +234,7 @@ class Program:
         """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
         results = [self._results[name] for name in self._writer.data if name not in GIVEN]
         gradients = [self._workspaces["gradients"][:threads]] if self._writer.training else []
-        workspaces = gradients + [self._workspaces[name] for name in WORKSPACES]
+        workspaces = gradients + [self._workspaces[name] for name in self._writer.workspaces]
         return self._program(key), results, workspaces, (threads, self._count, self._block)
 
     def _program(self, key: _Key) -> Any:

@@ -10,11 +10,12 @@ from chainrule.engines.numba.branching import follow_branches
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
 from chainrule.engines.numba.registry import SHARED_FROM
-from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, shared_runs
+from chainrule.engines.numba.segments import BESIDE, BY_FILTERS, BY_OUTPUTS, PARTS, part_by_outputs, shared_runs
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
 MEETING_IN_TRAINING = 14
+TRAINED = 16  # a dense layer's weights in training, of which each is read again for a gradient, and updated by Adam
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
@@ -86,11 +87,11 @@ def _slope_first(scattered: Operation, slope: Operation, picked: Mapping[str, Te
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     """Return whether threads should meet to share the large layers of one sample.
 
-    In training each thread fetches what the other wrote, parameters above all, so that it takes more.
+    In training each thread fetches what the other wrote, so that it takes more.
     """
-    selected = select_kernels(follow_branches(plan), itemsize, single=True)
-    works = [_work(each, itemsize) for each in selected.forward]
-    return sum(work for work in works if work >= 1) >= (MEETING_IN_TRAINING if plan.loss else MEETING)
+    selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
+    works = [_work(each, itemsize, training=training) for each in selected.forward]
+    return sum(work for work in works if work >= 1) >= (MEETING_IN_TRAINING if training else MEETING)
 
 
 def share_large_layers(plan: Plan, itemsize: int) -> Plan:
@@ -99,28 +100,58 @@ def share_large_layers(plan: Plan, itemsize: int) -> Plan:
     So are the layers after one of them that a thread can go on to with its channels or rows, and in training their
     gradients.
     """
-    runs = shared_runs(plan.forward, itemsize, lambda each: _work(each, itemsize) >= 1)
-    forward = [replace(each, scope="batch") if on or _work(each, itemsize) >= 1 else each for each, on in runs]
+
+    def is_shared(operation: Operation) -> bool:
+        return _work(operation, itemsize, training=plan.loss is not None) >= 1
+
+    runs = shared_runs(plan.forward, itemsize, is_shared)
+    forward = [replace(each, scope="batch") if on or is_shared(each) else each for each, on in runs]
     return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan.backward, itemsize)))
 
 
 def _shared_gradients(backward: Sequence[Operation], itemsize: int) -> list[Operation]:
     """Return the operations of a backward pass, large ones as operations of the whole batch.
 
-    The gradients of a large convolution by its weights and by its input stand one after the other and do not need each
-    other: each has one thread. Where there is no gradient by the input, threads share the filters.
+    A thread has the same filters, or rows of a dense layer's weights, in both gradients as in the forward pass and in
+    the update, so that no other thread fetches these weights from its cache. Only the gradients of two large
+    convolutions with few weights, which stand one after the other and do not need each other, have one thread each.
     """
-    found = [replace(each, scope="batch") if _work(each, itemsize) >= 1 else each for each in backward]
-    for number, dw in enumerate(backward):
-        if (KERNELS[dw.name].replaces or dw.name) != "cross_correlate_dw" or _work_of_gradient(dw) < 1:
+    found = [replace(each, scope="batch") if _work(each, itemsize, training=True) >= 1 else each for each in backward]
+    for number, each in enumerate(backward):
+        if each.name == "dense_dx" and found[number].scope == "batch":
+            found[number] = _by_outputs(each, itemsize)
+        if _name(each) != "cross_correlate_dw" or _work_of_gradient(each) < 1:
             continue
-        dx = backward[number + 1] if number + 1 < len(backward) else dw
-        if (KERNELS[dx.name].replaces or dx.name) == "cross_correlate_dx" and dx.reads[0] == dw.reads[1]:
-            found[number] = replace(dw, scope="batch")
+        dx = backward[number + 1] if number + 1 < len(backward) else each
+        paired = _name(dx) == "cross_correlate_dx" and dx.reads[0] == each.reads[1]
+        if paired and not _has_many_weights(dx):
+            found[number] = replace(each, scope="batch")
             found[number + 1] = replace(dx, scope="batch", attributes={**dx.attributes, BESIDE: True})
-        elif dw.attributes.get("groups", 1) == 1:
-            found[number] = replace(dw, scope="batch", attributes={**dw.attributes, BY_FILTERS: True})
+        elif each.attributes.get("groups", 1) == 1:
+            found[number] = replace(each, scope="batch", attributes={**each.attributes, BY_FILTERS: True})
+            if paired:
+                found[number + 1] = _by_outputs(dx, itemsize)
     return found
+
+
+def _name(operation: Operation) -> str:
+    """Return the name of the operation that a kernel computes."""
+    return KERNELS[operation.name].replaces or operation.name
+
+
+def _has_many_weights(dx: Operation) -> bool:
+    """Return whether the weights of a convolution are more than its input: threads had better exchange that."""
+    w = dx.reads[1]
+    if w is None or dx.attributes.get("groups", 1) != 1 or w.shape[0] % PARTS:
+        return False
+    return math.prod(w.shape) >= dx.writes[0].size
+
+
+def _by_outputs(dx: Operation, itemsize: int) -> Operation:
+    """Return the gradient of an input as a sum that threads share, by the kernel that fits a part of it."""
+    part = part_by_outputs(replace(dx, name=_name(dx)))
+    kernel = _with_kernel(part, itemsize, single=True).name
+    return replace(dx, name=kernel, scope="batch", attributes={**dx.attributes, BY_OUTPUTS: True})
 
 
 def _work_of_gradient(dw: Operation) -> float:
@@ -129,12 +160,12 @@ def _work_of_gradient(dw: Operation) -> float:
     return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
 
 
-def _work(operation: Operation, itemsize: int) -> float:
+def _work(operation: Operation, itemsize: int, *, training: bool) -> float:
     """Return the work of a layer for one sample, with respect to that from which on threads should share it.
 
     That is the number of entries read where no weights are; otherwise the multiplications by the weights, the second
     array read, with `MOVED` for every entry read or written, of which groups of few filters have many. Work that cannot
-    be shared evenly counts less.
+    be shared evenly counts less, a dense layer's in training more: `TRAINED`.
     """
     least = KERNELS[operation.name].shared_from
     x, w, *_ = (*operation.reads, None)
@@ -144,7 +175,8 @@ def _work(operation: Operation, itemsize: int) -> float:
         return x.size / least
     result = operation.writes[0]
     multiplied = math.prod(w.shape) * math.prod(result.shape[1:]) + MOVED * (x.size + result.size)
-    return 2 * (1 - sharing(operation, itemsize).half) * multiplied / least
+    times = TRAINED if training and len(w.shape) == 2 else 1
+    return times * 2 * (1 - sharing(operation, itemsize).half) * multiplied / least
 
 
 def share_large_gradients(plan: Plan) -> Plan:

@@ -7,6 +7,7 @@ more weights than activations are segments of their own, with blocks of `WIDE_BL
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the
 WIDE_BLOCK = BLOCKS[1]
 BESIDE = "beside"  # the attribute of an operation that one thread does while another does the one before
 BY_FILTERS = "by_filters"  # the attribute of the gradient of a convolution's weights whose filters threads share
+BY_OUTPUTS = "by_outputs"  # the attribute of the gradient of an input, of whose sum over outputs threads have parts
+PARTS = 2  # of that sum, however many threads there are: the bits do not depend on their number
 SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK  # of an operation's arrays for one sample: it may run in wide blocks too
 
 
@@ -64,10 +67,21 @@ def shared_runs(
         yield operation, on
         if on:
             before = operation
-        elif is_shared(operation) and KERNELS[operation.name].piece is None and not operation.attributes.get(BESIDE):
+        elif is_shared(operation) and KERNELS[operation.name].piece is None and not _divided(operation):
             before, rows = operation, sharing(operation, itemsize).axis == 1
         else:
             before = None
+
+
+def _divided(operation: Operation) -> bool:
+    """Return whether a thread's share of an operation is no part of the result that it could go on with."""
+    return bool(operation.attributes.get(BESIDE) or operation.attributes.get(BY_OUTPUTS))
+
+
+def part_by_outputs(operation: Operation) -> Operation:
+    """Return the gradient of an input by one part of the outputs: of dy, and of the filters or rows of W."""
+    parts = [each and each.viewed((-(-each.shape[0] // PARTS), *each.shape[1:])) for each in operation.reads]
+    return replace(operation, reads=tuple(parts))
 
 
 def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:

@@ -1,10 +1,15 @@
-"""Source of the programs of optimizers' updates: shared by threads, or computing a deferred gradient row by row."""
+"""Source of the programs of optimizers' updates: of arrays, and of a plan's parameters, part by part.
 
-from collections.abc import Iterable, Mapping, Sequence
+After one sample the latter makes the gradients of large dense layers row by row (`ProgramWriter.deferred_gradients`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.parameter_parts import Part
+from chainrule.plan import Tensor
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
 
@@ -24,7 +29,7 @@ link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 '''
 
 HELD = """\
-        s = slice({first} + k * {rows} // threads * {width}, {first} + (k + 1) * {rows} // threads * {width})
+        s = slice({share})
         call({symbol!r}, ({shares}, {arguments},))
 """
 
@@ -39,30 +44,6 @@ MADE = """\
 """
 
 
-class Part(NamedTuple):
-    """A part of the parameters: the rows of a matrix, of which threads have equal shares.
-
-    first    index of the first entry in the flat buffer
-    factors  views of x and dy, where the gradient dy xᵀ is made row by row; None where the buffer of gradients holds it
-    """
-
-    first: int
-    rows: int
-    width: int = 1
-    factors: tuple[str, str] | None = None
-
-
-def together(parts: Iterable[Part]) -> list[Part]:
-    """Return parts without empty ones, of which neighbours that are no matrices have become one."""
-    found = list[Part]()
-    for part in parts:
-        if found and found[-1].width == part.width == 1:
-            found[-1] = found[-1]._replace(rows=found[-1].rows + part.rows)
-        elif part.rows:
-            found.append(part)
-    return found
-
-
 @cache
 def update_source(name: str, dtype: str) -> str:
     """Return the program of an optimizer's update, given the name of its operation."""
@@ -70,27 +51,36 @@ def update_source(name: str, dtype: str) -> str:
     return UPDATE.format(**words, all_numbers=[1, *words["numbers"]])
 
 
-def plan_update_source(name: str, dtype: str, parts: Sequence[Part], workspaces: Mapping[str, tuple[str, int]]) -> str:
-    """Return the program of an optimizer's update of a plan's parameters.
+def plan_update_source(
+    name: str,
+    dtype: str,
+    parts: Sequence[Part],
+    workspaces: Mapping[str, tuple[str, int]],
+    view: Callable[[Tensor], str],
+) -> str:
+    """Return the program of an optimizer's update of all parameters of a plan.
 
-    workspaces   arrays that factors lie in → (dtype, axes)
+    workspaces  arrays that x and dy of deferred gradients lie in → (dtype, axes)
+    view        the expression for a tensor of one sample, flat
     """
     words = _update_words(name, dtype)
-    made, words["shares_made"] = symbol_of("outer_rows", dtype), words["shares"].replace("g[s]", "made")
-    vectors = [(dtype, 1)] * 3
-    numbers = [0, 0, 1.0, *words["numbers"]]
-    given = [*words["reads"].split(", "), "rows", *workspaces, "threads", "block", "scale", words["arguments"]]
-    lines = [PLAN_UPDATE.format(**words), link_to("outer_rows", dtype, vectors, [0, 0, 1.0])]
-    lines += [f"declare('run', {[*words['arrays'], (dtype, 1), *workspaces.values()]!r}, {numbers!r})\n\n\n"]
+    words |= {"made": symbol_of("outer_rows", dtype), "shares_made": words["shares"].replace("g[s]", "made")}
+    arrays = [*words["arrays"], (dtype, 1), *workspaces.values()]
+    given = [words["reads"], "spare", *workspaces, "threads", "block", "scale", words["arguments"]]
+    lines = [PLAN_UPDATE.format(**words), link_to("outer_rows", dtype, [(dtype, 1)] * 3, [0, 0, 1.0])]
+    lines += [f"declare('run', {arrays!r}, {[0, 0, 1.0, *words['numbers']]!r})\n\n\n"]
     lines += [f"def run({', '.join(given)}):\n", "    n = 1\n"]
     for number, part in enumerate(parts):
-        if part.factors:
-            lines += [f"    x_{number} = {part.factors[0]}\n", f"    dy_{number} = {part.factors[1]}\n"]
+        tensors = part.outer.reads if part.outer else ()
+        lines += [
+            f"    {role}_{number} = {view(each)}\n" for role, each in zip(("x", "dy"), tensors, strict=False) if each
+        ]
     lines += ["    for k in prange(threads):\n"]
-    lines += ["        s = slice(k * (rows.size // threads), (k + 1) * (rows.size // threads))\n", "        own = rows[s]\n"]
+    lines += ["        s = slice(k * (spare.size // threads), (k + 1) * (spare.size // threads))\n"]
+    lines += ["        own = spare[s]\n"]
     for number, part in enumerate(parts):
-        words |= {"first": part.first, "rows": part.rows, "width": part.width, "number": number, "made": made}
-        lines.append((MADE if part.factors else HELD).format(**words))
+        words |= {"share": part.share, "number": number, **part._asdict()}
+        lines.append((MADE if part.outer else HELD).format(**words))
     return "".join(lines)
 
 
@@ -115,6 +105,6 @@ def symbol_of(name: str, dtype: str) -> str:
     return f"updates.{name} {dtype}"
 
 
-def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
+def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: Sequence[float]) -> str:
     """Return the line that links a kernel of `updates`."""
     return f"link({symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"

@@ -93,6 +93,18 @@ def add_up(parts, sums, first, last, k):
 
 
 @kernel
+def add_parts(parts, sums):
+    """Compute the sum of the rows of `parts`, in their order."""
+    first, second = parts[0], parts[1]
+    for p in range(sums.size):
+        sums[p] = first[p] + second[p]
+    for part in range(2, parts.shape[0]):
+        other = parts[part]
+        for p in range(sums.size):
+            sums[p] += other[p]
+
+
+@kernel
 def ends(loss, correct, sums):
     """Add Σ loss to sums[0] and the number of right answers to sums[1]."""
     for s in range(loss.size):

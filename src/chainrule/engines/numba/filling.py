@@ -22,8 +22,9 @@ PACKED, PACKED_FAR = 12, 48  # outputs that take as long as transposing the weig
 IN_PLACE = 0.85  # how long `one_by_one.py` takes for one sample, where others copy what they then read once
 MANY = 1 << 18  # weights that no fast cache holds twice
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
-# How much longer a tile of one vector of filters takes than half a tile of two, for a block of samples and for one.
-ODD, ODD_ALONE = 0.1, 0.3
+# How much longer a tile of one vector of filters takes than half a tile of two: for a block of samples, for kernel
+# gradients of one, for those tap by tap, and for one sample.
+ODD, ODD_GRADIENT, ODD_TAPS, ODD_ALONE = 0.1, 0.15, 0.4, 0.3
 # Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
 CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
 KERNEL_TRANSFORMED, TRANSFORMED_FOR = 48, 12  # for one sample, and the samples of a block, which share it
@@ -95,10 +96,12 @@ def _input_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> 
 def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
     """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
-    filters = _side_by_side(dy[0], itemsize, _odd(given)) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    odd = (ODD_ALONE, ODD_ALONE) if given.get("single") else (ODD_GRADIENT, ODD_TAPS)
+    alone = 1.0 if given.get("groups", 1) == 1 else math.inf
+    filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
     weights, outputs = x[0] * math.prod(kernel), math.prod(dy[1:])
     transposed = outputs * TRANSPOSED / weights
-    taps = filters * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
+    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
     return {
         "filters": filters * (outputs * _round_up(weights, GRADIENTS) / weights + transposed),
         "convolution": _rows(dy[0], dy[1:], kernel, x[0], given, itemsize) * ADDED_ACROSS,

@@ -73,7 +73,7 @@ def test_batches_and_single_samples_alternate(name: str) -> None:
 
 
 def test_threads_share_the_gradients_of_a_large_layer() -> None:
-    """Weights and input beside each other, weights by their filters, the input of a dense layer by its columns."""
+    """Weights and input beside each other, or both by the filters; the input of a dense layer by its outputs."""
     shape, made = NETWORKS["wide"]
     model = Network(made, shape, dtype="float64", engine="numba", threads=2)
     source = ProgramWriter(model.plan(LOSS), model.layout, "float64", intra_sample=True).source(single=True)

@@ -19,6 +19,7 @@ from chainrule import layers, losses, optimizers
 from chainrule.engines.numba import generator, programs, rewriting
 from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.segments import BY_OUTPUTS
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
 from chainrule.model import connect
@@ -113,7 +114,9 @@ def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch)
 def plans_of(drawn: Drawn) -> list[ProgramWriter]:
     model = drawn.build("numpy")
     found = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
-    return [*found, ProgramWriter(model.plan(drawn.loss), model.layout, drawn.dtype)] if drawn.loss else found
+    training = model.plan(drawn.loss) if drawn.loss else None
+    of = [ProgramWriter(training, model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True) if training]
+    return [*found, *of]
 
 
 def test_everything_is_drawn() -> None:
@@ -135,7 +138,7 @@ def test_everything_is_drawn() -> None:
 
 
 def test_every_rewriting_is_met() -> None:
-    met, batch_wide, held, slopes = Counter[str](), 0, 0, set[float]()
+    met, summed, batch_wide, held, slopes = Counter[str](), Counter[str](), 0, 0, set[float]()
     with interpreted.running(small=True):
         for number in range(MANY):
             for writer in plans_of(draw_network(0, number)):
@@ -145,6 +148,7 @@ def test_every_rewriting_is_met() -> None:
                     met[" ".join([operation.name, *steps])] += 1
                     if operation.name == "batch_norm_backward":
                         slopes.add(operation.attributes["slope"])
+                    summed[operation.name] += BY_OUTPUTS in operation.attributes
                     batch_wide += operation.scope == "batch" and facts.shared_from is not None
                 held += bool(writer.training and writer.deferred_gradients)
     for kernel, steps in itertools.product(
@@ -157,6 +161,7 @@ def test_every_rewriting_is_met() -> None:
     assert {"correlate_few", "correlate_few rectify", "correlate_few_dx", "correlate_few_dw"} < set(met)
     assert slopes >= {0.0, 1.0}
     assert met["add rectify"]
+    assert {"dense_dx", "cross_correlate_dx", "correlate_taps_dx"} <= {name for name in summed if summed[name]}
     assert met["batch_norm_dw"]  # where nothing before the layer learns
     assert batch_wide > 20
     assert held > 20

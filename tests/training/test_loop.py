@@ -19,6 +19,7 @@ from chainrule.model import Sequential
 from chainrule.network import Fitted, Network
 from chainrule.optimizers import SGD
 from chainrule.schedules import OneCycle, Step
+from chainrule.training import loop
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
@@ -81,7 +82,7 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
     step = trainer.stepper.step
 
     def spy(x: Any, t: Any, weights: Any = None, **options: Any) -> Outcome:
-        given.append({"x": x.copy(), "t": t.copy(), **options})
+        given.append({"x": x.copy(), "t": t.copy(), "weights": weights, **options})
         return step(x, t, weights, **options)
 
     trainer.stepper.step = spy
@@ -106,6 +107,35 @@ def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
         for step in given:  # targets stay with their samples
             assert (step["t"] == samples().targets[step["x"][:, 0, 0, 0].astype(int)]).all()
     assert orders[0] == orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(number)
+    monkeypatch.setattr(loop, "TOGETHER", int(draw.integers(1, 2000)))  # bytes: one batch, several, or a whole epoch
+    chosen = recipe(
+        batch_size=int(draw.integers(1, 9)),
+        epochs=2,
+        augmentation=Augmentation(shift=1, flip=True) if draw.integers(2) else None,
+        smoothing=0.1 * int(draw.integers(2)),
+        class_weight={0: 2.0} if draw.integers(2) else None,
+        shards=int(draw.integers(1, 3)),
+    )
+    trainer = make(chosen)
+    given = spied(trainer)
+    for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
+        trainer.history.add(1, 0.05, 1.0, 0.0)
+    done = len(trainer.history)
+    trainer.run()
+    assert len(given) == trainer.steps - done
+    for step, found in enumerate(given, done):
+        x, t, weights = trainer.batch(step)
+        np.testing.assert_array_equal(found["x"], x)
+        np.testing.assert_array_equal(found["t"], t)
+        np.testing.assert_array_equal(found["weights"], weights)
+        assert found["samples"] == len(x)
 
 
 def test_steps_are_counted_from_one_and_know_the_seed() -> None:

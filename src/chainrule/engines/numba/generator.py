@@ -21,7 +21,7 @@ from chainrule.engines.numba.joining import divide_norms
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operation_lines import OperationLines
 from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.parameter_parts import Part, parameter_count, parts_of
+from chainrule.engines.numba.parameter_parts import ParameterPart, parameter_count, parts_of
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
 from chainrule.engines.numba.segments import BY_OUTPUTS, PARTS, WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.stages import stages_of
@@ -128,7 +128,7 @@ class ProgramWriter(OperationLines):
             lines.append(f"    {self._call(operation, views, 'n', '0')}\n")
         return "".join(lines)
 
-    def parameter_parts(self, *, single: bool) -> list[Part]:
+    def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
         """Return the parts of the parameters; `single`: for one sample, without `deferred_gradients`."""
         return parts_of(self.plan, self._layout, self.parameters, self.deferred_gradients if single else ())
 

@@ -14,7 +14,7 @@ from chainrule.plan import Operation, Plan
 FEW = 1 << 12  # entries of a parameter that are not worth a part to themselves
 
 
-class Part(NamedTuple):
+class ParameterPart(NamedTuple):
     """A part of the parameters, in their flat buffer: rows of equal width.
 
     outer  the operation that makes the gradient dy xᵀ of these rows, where the update does that instead
@@ -42,7 +42,7 @@ def parameter_count(plan: Plan, layout: Mapping[str, tuple[int, int]]) -> int:
 
 def parts_of(
     plan: Plan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Operation]
-) -> list[Part]:
+) -> list[ParameterPart]:
     """Return the parts of so many parameters, in their order; small ones that are neighbours are one.
 
     layout    name of a parameter → its range in the flat buffer
@@ -52,21 +52,21 @@ def parts_of(
     whole = {each.writes[0].differentiated for each in plan.backward if each.attributes.get("fresh")}
     written = tensors_of(plan.backward)
     rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
-    found, end = list[Part](), 0
+    found, end = list[ParameterPart](), 0
     for first, last, name in sorted((*layout[each], each) for each in rows):
-        own = Part(first, rows[name], (last - first) // rows[name], outer.get(name), name in whole)
+        own = ParameterPart(first, rows[name], (last - first) // rows[name], outer.get(name), name in whole)
         is_alone = own.outer or own.whole or last - first >= FEW
         found += [
-            Part(end, first - end),
-            own if is_alone else Part(first, last - first),
+            ParameterPart(end, first - end),
+            own if is_alone else ParameterPart(first, last - first),
         ]  # what is before is not learnt
         end = last
-    return _joined([*found, Part(end, count - end)])
+    return _joined([*found, ParameterPart(end, count - end)])
 
 
-def _joined(parts: Iterable[Part]) -> list[Part]:
+def _joined(parts: Iterable[ParameterPart]) -> list[ParameterPart]:
     """Return parts without empty ones, of which neighbours that any thread may have are one."""
-    found = list[Part]()
+    found = list[ParameterPart]()
     for part in parts:
         if found and all(each.width == 1 and not (each.outer or each.whole) for each in (found[-1], part)):
             found[-1] = found[-1]._replace(rows=found[-1].rows + part.rows)

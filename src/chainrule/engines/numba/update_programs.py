@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.parameter_parts import Part
+from chainrule.engines.numba.parameter_parts import ParameterPart
 from chainrule.plan import Tensor
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
@@ -54,7 +54,7 @@ def update_source(name: str, dtype: str) -> str:
 def plan_update_source(
     name: str,
     dtype: str,
-    parts: Sequence[Part],
+    parts: Sequence[ParameterPart],
     workspaces: Mapping[str, tuple[str, int]],
     view: Callable[[Tensor], str],
 ) -> str:

@@ -29,9 +29,9 @@ def check_plan(plan: Plan, itemsize: int) -> None:
             if tensor is not None and tensor.kind not in GIVEN and tensor.storage not in written:
                 raise EngineError(f"{operation.name}: {tensor.name} is read before it is written")
         written.update(tensor.storage for tensor in operation.writes)
-        whole = part_by_outputs(operation) if operation.attributes.get(BY_OUTPUTS) else operation
-        _check_shapes(whole)
-        _check_buffer_bounds(whole, itemsize)
+        called = part_by_outputs(operation) if operation.attributes.get(BY_OUTPUTS) else operation
+        _check_shapes(called)
+        _check_buffer_bounds(called, itemsize)
     ends = [plan.output] if plan.loss is None else [plan.loss]
     for tensor in ends:
         if tensor.storage not in written and tensor.storage != plan.input.storage:

@@ -105,15 +105,9 @@ class OperationLines:
         for tensor in (x, dy, dw):
             if tensor is None:
                 continue
-            workspace, offset = self._location(tensor, "0")
             views[tensor.storage, tensor.shape] = name = self._name(tensor, views)
-            samples = ["n"] if tensor.per_sample else []
-            if tensor is x:
-                sizes = [*samples, *map(str, tensor.shape)]
-            else:
-                offset += f" + begin * {math.prod(tensor.shape[1:])}"
-                sizes = [*samples, "end - begin", *map(str, tensor.shape[1:])]
-            lines.append(f"        {name} = view({workspace}, {offset}, ({', '.join(sizes)}))")
+            view = self._view(tensor, "n") if tensor is x else self._view_of_outputs(tensor)
+            lines.append(f"        {name} = {view}")
         lines += [
             "        for s in range(min(end - begin, 1)):",
             f"            {self._call(operation, views, 'n', '0')}",
@@ -125,18 +119,14 @@ class OperationLines:
 
         Each part has its own sums, which are then added.
         """
-        dx, outs = operation.writes[0], operation.reads[0].shape[0] if operation.reads[0] else 0
+        dx, given = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
+        outs = given[0].shape[0]
         lines = ["    for k in prange(threads):", f"        for part in range({_turns('k')}, {_turns('(k + 1)')}):"]
         lines += [f"            begin, end = part * {outs} // {PARTS}, (part + 1) * {outs} // {PARTS}"]
         views: Views = {(dx.storage, dx.shape): "sums_part"}
-        for tensor in operation.reads:
-            if tensor is None:
-                continue
-            workspace, offset = self._location(tensor, "0")
+        for tensor in given:
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
-            sizes = [*(["1"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
-            ahead = f"{offset} + begin * {math.prod(tensor.shape[1:])}"
-            lines.append(f"            {name} = view({workspace}, {ahead}, ({', '.join(sizes)}))")
+            lines.append(f"            {name} = {self._view_of_outputs(tensor)}")
         workspace, offset = self._location(dx, "0")
         return [
             *lines,
@@ -146,6 +136,12 @@ class OperationLines:
             f"    sums_whole = view({workspace}, {offset}, ({dx.size},))",
             f"    call({symbol_of('add_parts', self.dtype)!r}, (sums_parts, sums_whole))",
         ]
+
+    def _view_of_outputs(self, tensor: Tensor) -> str:
+        """Return the expression for what outputs from `begin` to `end`, the first axis of a tensor, have of it."""
+        workspace, offset = self._location(tensor, "0")
+        sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
+        return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
     def _rows_of(self, operation: Operation) -> list[str]:
         """Return the lines of an operation on the rows from `begin` to `end` of each channel."""

@@ -67,7 +67,9 @@ def plan_update_source(
     words |= {"made": symbol_of("outer_rows", dtype), "shares_made": words["shares"].replace("g[s]", "made")}
     arrays = [*words["arrays"], (dtype, 1), *workspaces.values()]
     given = [words["reads"], "spare", *workspaces, "threads", "block", "scale", words["arguments"]]
-    lines = [PLAN_UPDATE.format(**words), link_to("outer_rows", dtype, [(dtype, 1)] * 3, [0, 0, 1.0])]
+    lines = [PLAN_UPDATE.format(**words)]
+    if any(part.outer for part in parts):
+        lines += [link_to("outer_rows", dtype, [(dtype, 1)] * 3, [0, 0, 1.0])]
     lines += [f"declare('run', {arrays!r}, {[0, 0, 1.0, *words['numbers']]!r})\n\n\n"]
     lines += [f"def run({', '.join(given)}):\n", "    n = 1\n"]
     for number, part in enumerate(parts):

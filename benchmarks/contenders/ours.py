@@ -13,33 +13,39 @@ from chainrule.training.step import Outcome
 class TimedSteps(Callback):
     """Callback for one turn: some warm-up steps, then the timed steps, then a stop.
 
+    Where several steps are taken at once, the clock starts and stops between such groups, and the seconds are those of
+    as many steps as were asked for.
+
     All turns share one progress bar. It is redrawn when a tenth of a second has passed since it was last drawn, which
     is at the first step of a turn if others had a turn meanwhile. So a turn of a tenth of a second includes one redraw,
     as often as in an uninterrupted training run.
     """
 
+    each_step = False
+
     def __init__(self, bar: ProgressBar, repetitions: int, warm_ups: int) -> None:
         self.seconds = 0.0
         self._bar = bar
-        self._left = repetitions
+        self._repetitions = repetitions
         self._warm_ups = warm_ups
-        self._start = 0.0
+        self._steps = 0  # of the warm-up, then of those that are timed
+        self._start: float | None = None
 
     def begin(self, trainer: Trainer) -> None:
         """Start the clock, for a turn without warm-ups."""
-        self._start = time.perf_counter()
+        if not self._warm_ups:
+            self._start = time.perf_counter()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Count a step, start the clock after the warm-ups, and stop after the last repetition."""
-        if self._warm_ups:
-            self._warm_ups -= 1
-            if not self._warm_ups:
-                self._start = time.perf_counter()
+        self._steps += 1
+        if self._start is None:
+            if self._steps >= self._warm_ups and not trainer.ahead:
+                self._steps, self._start = 0, time.perf_counter()
             return
         self._bar.stepped(trainer, outcome, samples)
-        self._left -= 1
-        if not self._left:
-            self.seconds = time.perf_counter() - self._start
+        if self._steps >= self._repetitions and not trainer.ahead:
+            self.seconds = (time.perf_counter() - self._start) / self._steps * self._repetitions
             trainer.stop = True
 
 

@@ -84,23 +84,6 @@ class Interpreter:
         _, loss, correct = self.plan.loss_tensors
         return self.read(loss), self.read(correct), self._gradient
 
-    def backward(
-        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
-    ) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits and Σ g²."""
-        losses, right, gradient = self.gradients(x, t, weights, seed=seed, step=step)
-        return (
-            float(losses.sum(dtype=np.float64)),
-            float(right.sum(dtype=np.float64)),
-            float(np.dot(gradient, gradient)),
-        )
-
-    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters with the gradient of `backward` times `scale`."""
-        if scale != 1:
-            self._gradient *= scale
-        self.engine.update(name, self._buffers.parameters, self._gradient, moments, attributes, self._threads or 1)
-
     def pull_back(self, dy: Array) -> Array:
         """Return the flat gradient of ⟨dy, output⟩, after `forward` of a plan that has no loss."""
         self.values[self.plan.output.gradient().storage] = dy

@@ -133,7 +133,7 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPa
     x, y = batch()
     expected = small("numpy", "float64")
     history = expected.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False)
-    monkeypatch.setattr(XlaProgram, "backward", None)
+    monkeypatch.setattr(XlaProgram, "gradients", None)
     found = small("jax", "float64")
     assert found.fit(x, y, epochs=2, batch_size=4, optimizer=OPTIMIZER, progress=False).loss == pytest.approx(
         history.loss

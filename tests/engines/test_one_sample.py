@@ -7,6 +7,8 @@ from chainrule import layers
 from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.layers import Layer
 from chainrule.network import Network
+from chainrule.optimizers import SGD
+from chainrule.training.step import Stepper
 
 LOSS = "softmax_cross_entropy"
 NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
@@ -30,17 +32,15 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
 }
 
 
-def trained(name: str, engine: str, threads: int = 1) -> tuple[np.ndarray, ...]:
-    """Return parameters, statistics, losses and sums of squared gradients after five steps on one sample each."""
+def trained(name: str, engine: str, threads: int = 1, clip: float | None = None) -> tuple[np.ndarray, ...]:
+    """Return parameters, statistics, losses and norms of five steps on one sample each."""
     shape, made = NETWORKS[name]
     model = Network(made, shape, dtype="float64", engine=engine, threads=threads, seed=4)
-    program, generator, sums = model.compile(model.plan(LOSS)), np.random.default_rng(2), []
+    stepper, generator, outcomes = Stepper(model, SGD(), LOSS, clip), np.random.default_rng(2), []
     for step in range(5):
         x, t = generator.standard_normal((1, *shape)), np.eye(model.output_shape[-1])[[step % 5]]
-        sums.append(program.backward(x, t, seed=1, step=step))
-        program.update("sgd_update", (), {"rate": 0.01}, 0.5)
-        program.commit_statistics()
-    return model.parameters.copy(), model.statistics.copy(), np.array(sums)
+        outcomes.append(stepper.step(x, t, step=step + 1, rate=0.01, seed=1))
+    return model.parameters.copy(), model.statistics.copy(), np.array(outcomes)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -55,18 +55,25 @@ def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(nam
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_the_gradient_of_one_sample_is_clipped_by_any_number_of_threads(name: str) -> None:
+    expected = trained(name, "numpy", clip=0.5)
+    assert (expected[2][:, 2] > 0.5).all()
+    for threads in (1, 2, 3):
+        for found, right in zip(trained(name, "numba", threads, clip=0.5), expected, strict=True):
+            np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_batches_and_single_samples_alternate(name: str) -> None:
     """The last batch of an epoch may have one sample: parameters, statistics and gradients go on from the others."""
     shape, made = NETWORKS[name]
     results = []
     for engine in ("numpy", "numba"):
         model = Network(made, shape, dtype="float64", engine=engine, threads=2, seed=4)
-        program, generator = model.compile(model.plan(LOSS)), np.random.default_rng(7)
-        for step, count in enumerate((3, 1, 4, 1, 1, 2)):
+        stepper, generator = Stepper(model, SGD(), LOSS), np.random.default_rng(7)
+        for step, count in enumerate((3, 1, 4, 1, 1, 2), 1):
             x = generator.standard_normal((count, *shape))
-            program.backward(x, np.eye(model.output_shape[-1])[np.arange(count) % 5], seed=1, step=step)
-            program.update("sgd_update", (), {"rate": 0.01}, 1.0)
-            program.commit_statistics()
+            stepper.step(x, np.eye(model.output_shape[-1])[np.arange(count) % 5], step=step, rate=0.01, seed=1)
         results.append((model.parameters.copy(), model.statistics.copy()))
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
@@ -76,7 +83,8 @@ def test_threads_share_the_gradients_of_a_large_layer() -> None:
     """Weights and input beside each other, or both by the filters; the input of a dense layer by its outputs."""
     shape, made = NETWORKS["wide"]
     model = Network(made, shape, dtype="float64", engine="numba", threads=2)
-    source = ProgramWriter(model.plan(LOSS), model.layout, "float64", intra_sample=True).source(single=True)
-    shared = source[source.index("def run(") :]
+    source = ProgramWriter(model.plan(LOSS), model.layout, "float64", intra_sample=True)
+    source = source.step_source("sgd_update", single=True)
+    shared = source[source.index("def derivatives(") :]
     for part in ("_dx float64", "_dw float64", "dense.dense_dx"):
         assert part in shared, part

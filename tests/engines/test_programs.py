@@ -90,8 +90,9 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
             patch.setattr(toolchain, "use_threads", (lambda _: use(1)) if alone else use)
             patch.setattr(programs, "SHARED", 16)
             run = made.compile(made.plan(LOSS))
-            sums = run.backward(x, t, seed=seed, step=3)
-            run.update("adam_update", adam.init(made.parameters), {"rate": 0.1, **adam.step_attributes(3)}, 0.5)
+            options = {"clip": 0.5, "seed": seed, "step": 3}
+            attributes, moments = {"rate": 0.1, **adam.step_attributes(3)}, adam.init(made.parameters)
+            sums = run.steps((x, t), "adam_update", moments, attributes, [0.1], **options)
             results.append([np.array(sums), made.parameters, made.apply(x)])
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)

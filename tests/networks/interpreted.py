@@ -17,10 +17,10 @@ from chainrule.engines.numba import generator, parameter_parts, programs, rewrit
 from chainrule.engines.numba.operations import KERNELS
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
-    (generator, {"DEFERRED_WEIGHTS": 8}),
+    (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
     (rewriting, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (parameter_parts, {"FEW": 8}),
-    (programs, {"SHARED": 8, "SHARED_ALONE": 8, "ROWS": 16}),
+    (programs, {"SHARED": 8, "SHARED_ALONE": 8}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )
@@ -47,7 +47,7 @@ def load(source: str) -> Any:
     """Return the function `run` of a program, like `chainrule.engines.numba.programs.load`."""
     if source not in _programs:
         known: dict[str, Any] = {entry.family: entry.module for entry in KERNELS.values()}
-        known |= {"call": call, "declare": declare, "link": link, "prange": range, "view": view}
+        known |= {"call": call, "declare": declare, "link": link, "number": number, "prange": range, "view": view}
         exec(source, known)
         _programs[source] = known["run"]
     return _programs[source]
@@ -70,6 +70,11 @@ def call(symbol: str, arguments: tuple[Any, ...]) -> None:
         if found != (expected and tuple(expected)):
             raise TypeError(f"{symbol}: expected {expected}, found {found}")
     kernel(*arguments)
+
+
+def number(array: np.ndarray, place: int) -> float:
+    """Return a number at a flat index."""
+    return float(array.reshape(-1)[place])
 
 
 def view(room: np.ndarray, begin: int, shape: tuple[int, ...]) -> np.ndarray:

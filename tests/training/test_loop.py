@@ -35,8 +35,8 @@ def layers() -> list[Layer]:
     return [Flatten(), Dense(6), BatchNorm2D(), Tanh(), Dropout(0.2), Dense(3), Softmax()]
 
 
-def network() -> Network:
-    return Network(layers(), (1, 4, 4), engine="numpy", seed=1)
+def network(engine: str = "numpy") -> Network:
+    return Network(layers(), (1, 4, 4), engine=engine, seed=1)
 
 
 def samples(count: int = COUNT, seed: int = 0) -> Samples:
@@ -79,18 +79,24 @@ class Recorder(Callback):
 def spied(trainer: Trainer) -> list[dict[str, Any]]:
     """Record the inputs of each of the trainer's steps."""
     given: list[dict[str, Any]] = []
-    step = trainer.stepper.step
+    steps = trainer.stepper.steps
 
-    def spy(x: Any, t: Any, weights: Any = None, **options: Any) -> Outcome:
-        given.append({"x": x.copy(), "t": t.copy(), "weights": weights, **options})
-        return step(x, t, weights, **options)
+    def spy(x: Any, t: Any, weights: Any = None, *, step: int, rates: list[float], **options: Any) -> list[Outcome]:
+        outcomes, size = steps(x, t, weights, step=step, rates=rates, **options), len(x) // len(rates)
+        for number, rate in zip(range(len(outcomes)), rates, strict=False):
+            rows = slice(number * size, (number + 1) * size)
+            own = {"x": x[rows].copy(), "t": t[rows].copy(), "weights": None if weights is None else weights[rows]}
+            given.append({**own, "step": step + number, "rate": rate, **options})
+        return outcomes
 
-    trainer.stepper.step = spy
+    trainer.stepper.steps = spy
     return given
 
 
-def make(chosen: Recipe | None = None, validation: Samples | None = None, **options: Any) -> Trainer:
-    return Trainer(network(), chosen or recipe(), samples(), Normalisation("none"), validation, **options)
+def make(
+    chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
+) -> Trainer:
+    return Trainer(network(engine), chosen or recipe(), samples(), Normalisation("none"), validation, **options)
 
 
 def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
@@ -123,7 +129,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         class_weight={0: 2.0} if draw.integers(2) else None,
         shards=int(draw.integers(1, 3)),
     )
-    trainer = make(chosen)
+    trainer = make(chosen, engine=("numpy", "numba")[number % 2])
     given = spied(trainer)
     for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
         trainer.history.add(1, 0.05, 1.0, 0.0)
@@ -188,10 +194,10 @@ def test_callbacks_are_called_in_order() -> None:
 def test_end_is_called_when_a_step_fails() -> None:
     trainer, recorder = make(), Recorder()
 
-    def fail(*arguments: Any, **options: Any) -> Outcome:
+    def fail(*arguments: Any, **options: Any) -> list[Outcome]:
         raise NotFiniteError("step 1: …")
 
-    trainer.stepper.step = fail
+    trainer.stepper.steps = fail
     with pytest.raises(NotFiniteError):
         trainer.run([recorder])
     assert recorder.log == [("", "begin"), ("", "end")]
@@ -228,6 +234,86 @@ def test_going_on_after_a_stop_changes_no_bit() -> None:
     assert parts.network.statistics.tobytes() == whole.network.statistics.tobytes()
     assert parts.history.losses == whole.history.losses
     assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
+
+
+class Told(Callback):
+    """Notes what it is told of, and the state of the network where that is as after the step.
+
+    each_step   whether it is told of each step before the next one
+    last        the step after which it stops training
+    """
+
+    def __init__(self, *, each_step: bool, last: int = 0) -> None:
+        self.each_step = each_step
+        self.last = last
+        self.outcomes: list[Any] = []
+        self.ahead: list[int] = []
+        self.states: dict[int, list[bytes]] = {}
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        step = len(trainer.history)
+        self.outcomes.append((step, samples, *outcome))
+        self.ahead.append(trainer.ahead)
+        if not trainer.ahead:
+            self.states[step] = state_of(trainer)
+        trainer.stop = trainer.stop or step == self.last
+
+
+def state_of(trainer: Trainer) -> list[bytes]:
+    network = trainer.network
+    return [array.tobytes() for array in (network.parameters, network.statistics, *trainer.moments)]
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(number)
+    monkeypatch.setattr(loop, "MOST_STEPS", int(draw.integers(2, 9)))
+    chosen = recipe(
+        batch_size=int(draw.integers(1, 8)),
+        optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[number % 4],
+        schedule=OneCycle() if draw.integers(2) else None,
+        clip_norm=0.3 if draw.integers(2) else None,
+        class_weight={0: 2.0} if draw.integers(2) else None,
+    )
+    single, several = Told(each_step=True), Told(each_step=False)
+    one, other = (make(chosen, engine="numba") for _ in range(2))
+    one.run([single])
+    other.run([several])
+    assert several.outcomes == single.outcomes
+    assert (one.history.rates, one.history.losses) == (other.history.rates, other.history.losses)
+    assert set(single.ahead) == {0}
+    assert max(several.ahead) == min(loop.MOST_STEPS, COUNT // chosen.batch_size) - 1
+    assert several.states == {step: single.states[step] for step in several.states}
+    assert not other.ahead
+    assert state_of(other) == state_of(one)
+
+
+def test_a_stop_ends_after_the_steps_that_are_taken_at_once() -> None:
+    trainer, told = make(recipe(batch_size=1), engine="numba"), Told(each_step=False, last=3)
+    trainer.run([told])
+    assert len(trainer.history) == loop.MOST_STEPS
+    assert told.ahead == list(range(loop.MOST_STEPS))[::-1]
+    trainer.stop = False
+    whole = make(recipe(batch_size=1), engine="numba")
+    trainer.run()
+    whole.run([Told(each_step=True)])
+    assert state_of(trainer) == state_of(whole)
+
+
+@pytest.mark.parametrize("bad", range(0, COUNT, 4))
+def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
+    """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""
+    data, states = samples(), []
+    data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
+    for each_step in (True, False):
+        chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
+        trainer = Trainer(network("numba"), chosen, data, Normalisation("none"))
+        with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
+            trainer.run([told])
+        assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))
+        assert len(trainer.history) == bad
+        states.append(state_of(trainer))
+    assert states[0] == states[1]
 
 
 def test_epochs_have_their_means_and_validation() -> None:

@@ -12,7 +12,7 @@ from chainrule import layers, optimizers
 from chainrule.errors import NotFiniteError
 from chainrule.layers import Layer
 from chainrule.network import Network
-from chainrule.training.step import Stepper
+from chainrule.training.step import Outcome, Stepper
 
 LOSS = NETWORKS["pictures"][2]
 SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
@@ -143,6 +143,23 @@ def test_float32_squares_that_overflow_are_no_error() -> None:
         outcome = Stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0).step(x, t, step=1, rate=1.0)
     assert outcome.norm == pytest.approx(1e23, rel=1e-5)
     assert network.parameters[0] == pytest.approx(-1.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("large", range(5))
+def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> None:
+    x = np.random.default_rng(large).standard_normal((5, 3)).astype(np.float32)
+    t = x.sum(axis=1, keepdims=True)
+    x[large], t[large] = 1e5, -1e18
+    ends = []
+    for engine in ("numpy", "numba"):
+        network = Network([layers.Dense(1)], (3,), dtype="float32", engine=engine, seed=1)
+        stepper, outcomes = Stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0), list[Outcome]()
+        while (done := len(outcomes)) < 5:
+            outcomes += stepper.steps(x[done:], t[done:], step=done + 1, rates=[0.1] * (5 - done))
+        ends.append([network.parameters, *zip(*outcomes, strict=True)])
+        assert outcomes[large].norm == pytest.approx(1e23 * 3**0.5, rel=1e-4)
+    for found, expected in zip(*ends, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_the_outcome_is_that_of_the_batch() -> None:

@@ -64,14 +64,15 @@ def _begin(path: Path, *, alone: bool) -> None:
 
 
 def _program(entry: "Entry") -> str:
-    """Return the source code that the numba engine compiles, in its multithreaded form."""
+    """Return the source code that the numba engine compiles for the training steps of a model."""
     from chainrule import engines
 
     engines.find("numba")
     from chainrule.engines.numba.generator import ProgramWriter
 
     model = entry.build(engine="numpy")
-    return ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype)).source()
+    writer = ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype))
+    return writer.step_source(entry.recipe.optimizer.operation, single=entry.recipe.batch_size == 1)
 
 
 def _about(entry: "Entry") -> dict[str, Any]:

@@ -8,7 +8,7 @@ reference  the literal loops that define the operations: exact, readable and slo
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -18,6 +18,7 @@ from chainrule.errors import OptionError, one_line, quoted, unknown_name
 from chainrule.plan import Plan
 
 Array = NDArray[Any]
+Sums: TypeAlias = tuple[float, float, float]  # of a batch: losses, measure, and Σ g² of the gradient of its mean loss
 Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and measure of each sample, (N,), and the flat gradient
 
 NAMES = ("numba", "numpy", "jax", "reference")
@@ -62,16 +63,6 @@ class CompiledPlan(Protocol):
         """
         ...
 
-    def backward(
-        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
-    ) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits, and Σ g²; the gradient is kept for `update`."""
-        ...
-
-    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters by an optimizer's operation, with the gradient of `backward` times `scale`."""
-        ...
-
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
         ...
@@ -89,27 +80,31 @@ class CompiledPlan(Protocol):
 
 
 @runtime_checkable
-class WholeStep(Protocol):
-    """A plan for which a training step, the update included, is one program."""
+class WholeSteps(Protocol):
+    """A plan for which training steps, the update included, are one program."""
 
-    def step(
+    def steps(
         self,
         given: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
+        rates: Sequence[float],
         *,
         clip: float | None,
         seed: int,
         step: int,
-    ) -> tuple[float, float, float] | None:
-        """Change parameters, moments and running statistics; return the sum of the losses, the number of hits and Σ g².
+    ) -> list[Sums]:
+        """Change parameters, moments and running statistics, one step after the other; return the sums of each.
 
-        given   the batch x, t and, for a plan that has them, the weights of its samples
-        name, moments, attributes   as for `CompiledPlan.update`
-        clip                        largest norm of the gradient, which is scaled down to it
+        given       x, t and, for a plan that has them, weights of the samples: batches of equal size, one after another
+        name        the optimizer's operation
+        attributes  its attributes for the first step, of which the rate and the number of the step then change
+        rates       of the steps
+        clip        largest norm of the gradient, which is scaled down to it
+        step        number of the first step
 
-        A step that is not finite changes nothing and returns None.
+        A step that is not finite changes nothing, and none is taken after it: its sums are not among those returned.
         """
         ...
 

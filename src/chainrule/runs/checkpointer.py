@@ -31,6 +31,8 @@ INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 class Checkpointer(Callback):
     """Callback that writes history.csv, checkpoint.safetensors and best.safetensors through a recorder."""
 
+    each_step = False
+
     def __init__(self, recorder: Recorder, model: Model, interval: float = INTERVAL) -> None:
         self.recorder = recorder
         self.model = model
@@ -50,7 +52,7 @@ class Checkpointer(Callback):
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Save when the interval has passed; not at the end of an epoch, which is saved after its validation."""
         ended = len(trainer.history) % trainer.epoch_steps == 0
-        if not ended and time.monotonic() - self._saved >= self._interval:
+        if not (ended or trainer.ahead) and time.monotonic() - self._saved >= self._interval:
             self.save(trainer)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:

@@ -23,8 +23,13 @@ class Callback:
     ``trainer.stop = True``: no further step is taken. An exception in a callback ends training at once and leaves
     `fit`; the model is as after its last step, and `end` is called for every callback whose `begin` has returned.
 
-    trainer   `training.loop.Trainer`: network, recipe, history, moments, steps, epoch_steps, seconds, stop
+    trainer     `training.loop.Trainer`: network, recipe, history, moments, steps, epoch_steps, seconds, stop, ahead
+    each_step   whether `stepped` needs the network as it is after its step, or may stop training there. Where it is
+                False for all callbacks that have `stepped`, several steps may be taken at once, and are told of
+                afterwards: the network is then as after the last of them, `trainer.ahead` steps further.
     """
+
+    each_step: bool = True
 
     def begin(self, trainer: "Trainer") -> None:
         """Prepare, before the first step."""
@@ -46,6 +51,7 @@ class _Methods(Callback):
     """An object with some of the methods, as a callback."""
 
     def __init__(self, source: Any) -> None:
+        self.each_step = getattr(source, "each_step", True)
         for name in METHODS:
             method = getattr(source, name, None)
             if callable(method):
@@ -90,6 +96,11 @@ def best_epoch(epochs: Sequence[Epoch]) -> int:
     scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
     scores = [math.inf if math.isnan(score) else score for score in scores]
     return scores.index(min(scores))
+
+
+def watches_steps(callback: Callback) -> bool:
+    """Return whether a callback needs the network as it is after each step."""
+    return callback.each_step and getattr(callback.stepped, "__func__", None) is not Callback.stepped
 
 
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # with some of the methods

@@ -60,6 +60,8 @@ class TensorBoardLog(Callback):
     Errors   OptionError where tensorboardX is not installed
     """
 
+    each_step = False
+
     def __init__(self, folder: str | Path) -> None:
         try:
             self._library: Any = importlib.import_module("tensorboardX")

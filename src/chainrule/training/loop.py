@@ -18,18 +18,19 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network import Fitted, Network
 from chainrule.training import notes
 from chainrule.training.averaging import WeightAverage
-from chainrule.training.callbacks import Callback, best_epoch
+from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import sample_weights
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.look_ahead import slow_copy
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.step import Outcome, Stepper
+from chainrule.training.step import Stepper
 from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
 
 TOGETHER = 1 << 17  # bytes of the inputs that are made for several steps at once: they stay in the cache
+MOST_STEPS = 16  # that are taken at once: each costs little more, and a training can be stopped after them
 
 _Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t and, where samples have them, weights
 
@@ -46,7 +47,8 @@ class Trainer:
     epoch_steps   number of steps per epoch
     steps         number of steps in all
     history       its length is the number of steps done, which order, augmentation and dropout depend on
-    stop          True, set by a callback, ends training after the current step
+    stop          True, set by a callback, ends training after the steps that are being taken
+    ahead         steps that the network is ahead of the history, while callbacks are told of steps taken at once
     task          task given by the targets
     weights       weight of each training sample in the loss, (N,): its own times that of its class; None: 1
     fitted        what was fitted to the data besides the parameters
@@ -80,6 +82,7 @@ class Trainer:
         self.task = self._task()
         self.history = History(measure=self.task.measure)
         self.stop = False
+        self.ahead = 0
         self.workers = workers
         if recipe.smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing is for classes, and the task is {self.task.name}")
@@ -171,15 +174,20 @@ class Trainer:
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
         """Train from the current step to the end of its epoch; return whether a worker was stopped."""
-        first = len(self.history) - epoch * self.epoch_steps
-        for done, (samples, given) in enumerate(self._batches(epoch, first), first + 1):
-            outcome = self._step(epoch, samples, given)
-            for callback in callbacks:
-                callback.stepped(self, outcome, samples)
-            if done < self.epoch_steps and self.workers.any(self.stop):
-                for callback in callbacks:
-                    callback.stopped(self)
-                return True
+        limit = 1 if self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks)) else MOST_STEPS
+        end = (epoch + 1) * self.epoch_steps
+        for samples, count, given in self._batches(epoch):
+            rows, after = len(given[0]) // count, len(self.history) + count
+            while left := after - len(self.history):
+                begin = (count - left) * rows
+                part = slice(begin, begin + min(left, limit) * rows)
+                x, t, weights = given
+                batches = x[part], t[part], None if weights is None else weights[part]
+                self._steps(epoch, samples, min(left, limit), batches, callbacks)
+                if len(self.history) < end and self.workers.any(self.stop):
+                    for callback in callbacks:
+                        callback.stopped(self)
+                    return True
         self._end_epoch(epoch, callbacks)
         return self.workers.any(self.stop)
 
@@ -193,23 +201,21 @@ class Trainer:
         size = self.recipe.batch_size
         return order(len(self.train_data), self.recipe.seed, epoch)[place * size : (place + 1) * size]
 
-    def _batches(self, epoch: int, first: int) -> Iterator[tuple[int, _Batch]]:
-        """Yield the size of the batch of each step of an epoch from a place on, and what this worker has of it.
+    def _batches(self, epoch: int) -> Iterator[tuple[int, int, _Batch]]:
+        """Yield the rest of an epoch: the size of some batches, their number, and what this worker has of them.
 
         Small batches are made several at once: NumPy takes as long for one image as for ten.
         """
         size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
         bytes_of_sample = math.prod(self.network.input_shape) * self.network.dtype.itemsize
         together = max(1, TOGETHER // (size * bytes_of_sample))
-        for start in range(first, self.epoch_steps, together):
-            places = range(start, min(start + together, self.epoch_steps))
-            batches = [all_samples[place * size : (place + 1) * size] for place in places]
-            own = [indices[self.stepper.rows(len(indices))] for indices in batches]
-            x, t, weights = self._batch(epoch, np.concatenate(own))
-            end = 0
-            for indices, part in zip(batches, own, strict=True):
-                begin, end = end, end + len(part)
-                yield len(indices), (x[begin:end], t[begin:end], None if weights is None else weights[begin:end])
+        place, full = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
+        while place < self.epoch_steps:
+            end = min(place + together, full) if place < full else self.epoch_steps  # the last batch may be smaller
+            batches = all_samples[place * size : end * size].reshape(end - place, -1)
+            own = batches[:, self.stepper.rows(batches.shape[1])]
+            yield batches.shape[1], len(batches), self._batch(epoch, own.ravel())
+            place = end
 
     def _batch(self, epoch: int, indices: Any) -> _Batch:
         augmentation, seed = self.recipe.augmentation, self.recipe.seed
@@ -221,15 +227,21 @@ class Trainer:
             t += share / t.shape[1]
         return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
 
-    def _step(self, epoch: int, samples: int, given: _Batch) -> Outcome:
-        recipe, step = self.recipe, len(self.history)
-        rate = recipe.optimizer.rate * recipe.schedule.factor(step, self.steps, self.epoch_steps)
-        outcome = self.stepper.step(*given, step=step + 1, rate=rate, seed=recipe.seed, samples=samples)
-        self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
-        self.look_ahead(step + 1)
-        if self.average is not None:
-            self.average.add(len(self.history))
-        return outcome
+    def _steps(self, epoch: int, samples: int, count: int, given: _Batch, callbacks: Sequence[Callback]) -> None:
+        """Take steps on batches of equal size: some of so many, and at least one."""
+        recipe, first = self.recipe, len(self.history)
+        factors = (recipe.schedule.factor(step, self.steps, self.epoch_steps) for step in range(first, first + count))
+        rates = [recipe.optimizer.rate * factor for factor in factors]
+        outcomes = self.stepper.steps(*given, step=first + 1, rates=rates, seed=recipe.seed, samples=samples)
+        self.ahead = len(outcomes)
+        for rate, outcome in zip(rates, outcomes, strict=False):
+            self.ahead -= 1
+            self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
+            self.look_ahead(len(self.history))
+            if self.average is not None:
+                self.average.add(len(self.history))
+            for callback in callbacks:
+                callback.stepped(self, outcome, samples)
 
     def look_ahead(self, step: int) -> None:
         """Average the network as the recipe's look-ahead does after step number ``step`` (from 1)."""

@@ -15,6 +15,8 @@ SMOOTH = 0.98  # weight of the old value in the displayed loss and measure
 class ProgressBar(Callback):
     """Progress bar on stderr: loss, measure, images per second and remaining time; a line per epoch if no terminal."""
 
+    each_step = False
+
     def __init__(self) -> None:
         self._bar: Any = None
         self._task: Any = None

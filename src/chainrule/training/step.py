@@ -1,12 +1,13 @@
 """A training step: gradients, a check that they are finite, and the update."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from chainrule import engines
-from chainrule.engines import Array, WholeStep
+from chainrule.engines import Array, WholeSteps
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
@@ -80,15 +81,16 @@ class Stepper:
         self._plan = network.plan(loss, task=task, frozen=rates.frozen_names(network.learnt), weighted=weighted)
         self._sharding = Sharding(network, self._plan, shards, workers) if shards > 1 or workers.size > 1 else None
         self._compiled = network.compile(self._plan)
-        self._whole = self._compiled if isinstance(self._compiled, WholeStep) else None
         self._clip = clip_norm
         self._parts = parts
         self._workers = workers
-        self._groups = rates.groups(network.learnt)
-        if self._groups and isinstance(optimizer, CustomOptimizer):
+        groups = rates.groups(network.learnt)
+        own = isinstance(optimizer, CustomOptimizer)
+        if groups and own:
             raise OptionError("rates of single parameters need a built-in optimizer; your own can have them itself")
-        if (self._parts > 1 or self._sharding) and not self._groups:
-            self._groups = [RateGroup(0, network.parameters.size, 1.0)]
+        whole = not (groups or own or self._sharding) and parts == 1
+        self._whole = self._compiled if whole and isinstance(self._compiled, WholeSteps) else None
+        self._groups = groups or [RateGroup(0, network.parameters.size, 1.0)]
 
     def rows(self, samples: int) -> slice:
         """Return the samples of a batch of so many that this worker computes."""
@@ -106,13 +108,13 @@ class Stepper:
         if self._sharding:
             self._sharding.prepare(samples, name, self.moments, attributes)
         else:
+            name = name if self._whole else None
             self._compiled.prepare(-(-samples // self._parts), name, self.moments, attributes)
 
     def _attributes(self, step: int, rate: float) -> dict[str, Any]:
         """Return the attributes of the update operation."""
         return {"rate": rate, **self.optimizer.step_attributes(step)}
 
-    @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(
         self,
         x: Array,
@@ -128,14 +130,49 @@ class Stepper:
 
         weights  of the samples (N,), in the dtype of the network, for a stepper that is ``weighted``
         samples  of the whole batch, where the arrays hold the `rows` of this worker; None: all are here
+
+        Errors   NotFiniteError
+        """
+        return self.steps(x, t, weights, step=step, rates=[rate], seed=seed, samples=samples)[0]
+
+    @np.errstate(all="ignore")  # what overflows is found below, and named
+    def steps(
+        self,
+        x: Array,
+        t: Array,
+        weights: Array | None = None,
+        *,
+        step: int,
+        rates: Sequence[float],
+        seed: int = 0,
+        samples: int | None = None,
+    ) -> list[Outcome]:
+        """Take steps on batches of equal size that lie one after the other; return the outcomes of those taken.
+
+        step     number of the first, from 1
+        rates    of the steps: as many as there are batches
+        samples  of each whole batch
+
+        At least one step is taken, and as many as one program can take; one that is not finite changes nothing.
+
+        Errors   NotFiniteError, by the first step
         """
         given: Given = (x, t) if weights is None else (x, t, weights)
-        batch = Batch(given, len(x) if samples is None else samples)
+        size = len(x) // len(rates)
+        if self._whole:
+            name, attributes = self.optimizer.operation, self._attributes(step, rates[0])
+            found = self._whole.steps(
+                given, name, self.moments, attributes, rates, clip=self._clip, seed=seed, step=step
+            )
+            if found:
+                return [Outcome(total / size, right / size, math.sqrt(squares)) for total, right, squares in found]
+        first: Any = tuple(array[:size] for array in given)
+        batch = Batch(first, size if samples is None else samples)
         if self._parts == 1:
-            return self._take(batch, step, rate, seed)
+            return [self._take(batch, step, rates[0], seed)]
         before = self.network.statistics.copy()  # parts write theirs before all have proved finite
         try:
-            return self._take(batch, step, rate, seed)
+            return [self._take(batch, step, rates[0], seed)]
         except NotFiniteError:
             self.network.statistics[:] = before
             raise
@@ -154,29 +191,7 @@ class Stepper:
     def _take(self, batch: Batch, step: int, rate: float, seed: int) -> Outcome:
         if isinstance(self.optimizer, CustomOptimizer):
             return self._custom_step(self.optimizer, batch, step, rate, seed)
-        if self._groups:
-            return self._grouped_step(batch, step, rate, seed)
-        if self._whole and (found := self._whole_step(self._whole, batch, step, rate, seed)):
-            return found
-        total, right, squares = self._compiled.backward(*batch.given, seed=seed, step=step)
-        if not math.isfinite(squares):  # squares of float32 may overflow where no number of the gradient does
-            squares = float(
-                np.square(self._compiled.gradients(*batch.given, seed=seed, step=step)[2], dtype=np.float64).sum()
-            )
-        if not (math.isfinite(total) and math.isfinite(squares)):
-            raise self._not_finite(batch, seed, step)
-        self._commit_statistics(batch, seed, step)
-        norm = math.sqrt(squares)
-        scale = self._scale(norm)
-        self._compiled.update(self.optimizer.operation, self.moments, self._attributes(step, rate), scale)
-        samples = batch.samples
-        return Outcome(total / samples, right / samples, norm)
-
-    def _whole_step(self, program: WholeStep, batch: Batch, step: int, rate: float, seed: int) -> Outcome | None:
-        """Take a step as one program; None where it is not finite, which changes nothing."""
-        name, attributes = self.optimizer.operation, self._attributes(step, rate)
-        found = program.step(batch.given, name, self.moments, attributes, clip=self._clip, seed=seed, step=step)
-        return found and Outcome(found[0] / batch.samples, found[1] / batch.samples, math.sqrt(found[2]))
+        return self._grouped_step(batch, step, rate, seed)
 
     def _custom_step(self, optimizer: CustomOptimizer, batch: Batch, step: int, rate: float, seed: int) -> Outcome:
         """Have a user's own optimizer take a step with the engine's gradient; nothing is changed if it raises."""

@@ -1,11 +1,11 @@
 """A plan compiled by XLA, run over a model's buffers."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array, Buffers, Gradients, Shard
+from chainrule.engines import Array, Buffers, Gradients, Shard, Sums
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax, jnp, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
@@ -13,7 +13,7 @@ from chainrule.plan import Plan
 
 
 class XlaProgram:
-    """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeStep`.
+    """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`.
 
     Parameters, moments and running statistics are copied to the device for each run, and back after each update:
     the model's buffers are what users, files and callbacks read and write.
@@ -47,42 +47,35 @@ class XlaProgram:
         yield from ()
         return _gradients(self._derive(given, seed, step, shard))
 
-    def backward(
-        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
-    ) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits and Σ g²; the gradient stays on the device."""
-        total, measured, squares = np.asarray(self._derive(_given(x, t, weights), seed, step).sums).tolist()
-        return total, measured, squares
-
-    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters with the gradient of `backward` times `scale`."""
-        gradient = np.asarray(self._known().gradient) * np.asarray(scale, self._buffers.parameters.dtype)
-        update(name, self._buffers.parameters, gradient, moments, attributes)
-
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
         self._buffers.statistics[...] = self._known().statistics
 
-    def step(
+    def steps(
         self,
         given: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
+        rates: Sequence[float],
         *,
         clip: float | None,
         seed: int,
         step: int,
-    ) -> tuple[float, float, float] | None:
-        """Take a training step as one program; see `engines.WholeStep`."""
-        sums, finite, *changed = self._take_step(given, name, moments, attributes, clip, seed, step)
-        if not finite:
-            return None
-        buffers = self._buffers
-        for target, result in zip((buffers.parameters, buffers.statistics, *moments), changed, strict=True):
-            target[...] = result
-        total, measured, squares = np.asarray(sums).tolist()
-        return total, measured, squares
+    ) -> list[Sums]:
+        """Take training steps, each as one program; see `engines.WholeSteps`."""
+        found, buffers, size = list[Sums](), self._buffers, len(given[0]) // len(rates)
+        for number, rate in enumerate(rates):
+            batch = tuple(array[number * size : (number + 1) * size] for array in given)
+            own = {**attributes, "rate": rate} | ({"step": step + number} if "step" in attributes else {})
+            sums, finite, *changed = self._take_step(batch, name, moments, own, clip, seed, step + number)
+            if not finite:
+                break
+            for target, result in zip((buffers.parameters, buffers.statistics, *moments), changed, strict=True):
+                target[...] = result
+            total, measured, squares = np.asarray(sums).tolist()
+            found.append((total, measured, squares))
+        return found
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]

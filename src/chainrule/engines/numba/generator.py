@@ -25,7 +25,7 @@ from chainrule.engines.numba.parameter_parts import ParameterPart, parameter_cou
 from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
 from chainrule.engines.numba.segments import BY_OUTPUTS, PARTS, WIDE_BLOCK, Segment, block_size, segments, tensors_of
 from chainrule.engines.numba.stages import stages_of
-from chainrule.engines.numba.update_programs import link_to, plan_update_source, symbol_of
+from chainrule.engines.numba.update_programs import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""\n\n'
@@ -38,6 +38,7 @@ SPARE = "spare"  # memory for what is computed in parts and soon used up: partia
 OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
 SCALARS = ("n", "block", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
+ROWS = 1 << 12  # entries of a deferred gradient that are made at a time: they stay in the fastest cache
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
@@ -104,41 +105,90 @@ class ProgramWriter(OperationLines):
         ]
         return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
-    def source(self, *, single: bool = False, stage: int = 0) -> str:
-        """Return the source of a module with the program, or one of its `stages`, as its function `run`.
-
-        single  for one sample
-        """
-        deferred = self.deferred_gradients if single else []
+    def source(self, *, stage: int = 0) -> str:
+        """Return the source of a module with the program, or one of its `stages`, as its function `run`."""
         own = self.stages[stage]
-        parts = [HEAD, *self._links(deferred, [each for k in own for each in self.segments[k].operations])]
-        parts += [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
-        return "".join([*parts, self._run(deferred, own)])
+        operations = [each for k in own for each in self.segments[k].operations]
+        return "".join([HEAD, *self._links([], operations), *self._functions([], own, "run")])
 
     def commit_source(self) -> str:
         """Return the source of a program that writes the running statistics of the last batch."""
+        return "".join([HEAD, *self._commit_links(), *self._commit("run")])
+
+    def step_source(self, update: str, *, single: bool) -> str:
+        """Return the source of a program that takes training steps on batches that lie one after the other.
+
+        update  the name of an optimizer's operation
+        single  for batches of one sample: the `deferred_gradients` are made as the parameters are updated
+        """
+        deferred = self.deferred_gradients if single else []
+        row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
+        links = [*self._links(deferred, [each for own in self.segments for each in own.operations])]
+        links += [*self._commit_links(), *update_links(update, self.dtype)]
+        links += [link_to("copied", self.dtype, [row, row], [])]
+        links += [link_to("accepted", self.dtype, [total, row, row, table], [0, 1.0])]
+        functions = self._functions(deferred, range(len(self.segments)), "derivatives")
+        functions += self._commit("commit") if self.plan.deferred else []
+        return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps(update, single=single)])
+
+    def _functions(self, deferred: list[Operation], own: range, name: str) -> list[str]:
+        """Return the functions of some segments, and the one that runs them."""
+        parts = [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
+        return [*parts, self._run(deferred, own, name)]
+
+    def _commit_links(self) -> list[str]:
+        return [self._link(operation) for operation in self.plan.deferred]
+
+    def _commit(self, name: str) -> list[str]:
+        """Return the function that changes the running statistics."""
         operations, views = list(self.plan.deferred), dict[Any, str]()
-        lines = [HEAD, *dict.fromkeys(self._link(operation) for operation in operations)]
         row = (self.dtype, 1)
-        lines += [f"\n\ndeclare('run', {[row, row]!r}, [0])\n\n", "def run(statistics, batch_work, n):\n"]
+        lines = [f"\n\ndeclare({name!r}, {[row, row]!r}, [0])\n\n", f"def {name}(statistics, batch_work, n):\n"]
         for operation in operations:
             for tensor in tensors_of([operation]):
                 views[tensor.storage, tensor.shape] = self._name(tensor, {})
                 lines.append(f"    {self._name(tensor, {})} = {self._view(tensor, 'n')}\n")
             lines.append(f"    {self._call(operation, views, 'n', '0')}\n")
-        return "".join(lines)
+        return lines
+
+    def _steps(self, update: str, *, single: bool) -> list[str]:
+        """Return the function `run` of a program of training steps: each has its row of `rates` and `outcomes`."""
+        own, given = self._arguments(), [name for name in self.data if name in GIVEN]
+        moments, constants = KERNELS[update].arrays[2:], constants_of(update)
+        arrays = [*(f"all_{name}" if name in given else name for name in own), *moments, "rates", "outcomes", "after"]
+        types = [self._argument_type(name, whole=True) for name in own] + [(self.dtype, 1)] * len(moments)
+        types += [("float64", 1), ("float64", 2), (self.dtype, 1)]
+        scalars = ["batch_threads", "threads", *SCALARS, "clip", "count", *constants]
+        numbers = [0] * (2 + len(SCALARS)) + [1.0, 0, *constants.values()]
+        lines = [
+            f"\n\ndeclare('run', {types!r}, {numbers!r})\n\n",
+            f"def run({', '.join([*arrays, *scalars])}):\n",
+            "    for i in range(count):\n",
+            *(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n" for name in given),
+            f"        derivatives({', '.join([*own, 'batch_threads', *SCALARS])})\n",
+        ]
+        if self.plan.deferred:
+            lines += [
+                f"        call({symbol_of('copied', self.dtype)!r}, (statistics, after))\n",
+                "        commit(after, batch_work, n)\n",
+            ]
+        lines += [
+            f"        call({symbol_of('accepted', self.dtype)!r}, (sums, after, statistics, outcomes, i, clip))\n",
+            "        rate, scale = number(rates, i), number(outcomes, i * 4 + 3)\n",
+            "        p, g = parameters, gradients[0]\n",
+            *update_lines(update, self.dtype, self.parameter_parts(single=single), self._flat, self.row),
+            "        step = step + 1\n",
+        ]
+        return lines
+
+    @cached_property
+    def row(self) -> int:
+        """Entries of `spare` that a thread has for rows of a deferred gradient."""
+        return max([ROWS, *(each.writes[0].shape[1] for each in self.deferred_gradients)])
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
         """Return the parts of the parameters; `single`: for one sample, without `deferred_gradients`."""
         return parts_of(self.plan, self._layout, self.parameters, self.deferred_gradients if single else ())
-
-    def update_source(self, name: str, *, single: bool) -> str:
-        """Return the source of a program that changes the parameters by an optimizer's operation.
-
-        single  after one sample: the `deferred_gradients` are made here
-        """
-        arrays = {"x": self._argument_type("x", whole=False), "work": (self.dtype, 1), "batch_work": (self.dtype, 1)}
-        return plan_update_source(name, self.dtype, self.parameter_parts(single=single), arrays, self._flat)
 
     def _flat(self, tensor: Tensor) -> str:
         """Return the expression for a tensor of one sample, flat."""
@@ -205,7 +255,7 @@ class ProgramWriter(OperationLines):
 
     def _declare(self, name: str, scalars: Sequence[str]) -> str:
         """Return the line that declares the arguments of a function."""
-        arrays = [self._argument_type(each, whole=name == "run") for each in self._arguments()]
+        arrays = [self._argument_type(each, whole=not name.startswith("samples")) for each in self._arguments()]
         return f"\n\ndeclare({name!r}, {arrays!r}, {[0] * len(scalars)!r})\n\n"
 
     def _argument_type(self, name: str, *, whole: bool) -> tuple[str, int]:
@@ -216,11 +266,12 @@ class ProgramWriter(OperationLines):
         dtype = {"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype)
         return (dtype, 2 if whole and name in OF_THREADS else 1)
 
-    def _run(self, deferred: list[Operation], own: range) -> str:
+    def _run(self, deferred: list[Operation], own: range, name: str) -> str:
+        """Return the function that runs some segments, of that name."""
         arguments = self._arguments()
         lines = [
-            self._declare("run", ["threads", *self._scalars]),
-            f"def run({', '.join([*arguments, 'threads', *self._scalars])}):",
+            self._declare(name, ["threads", *self._scalars]),
+            f"def {name}({', '.join([*arguments, 'threads', *self._scalars])}):",
         ]
         each = "range(1)" if self._intra_sample else "prange(threads)"
         first, last = own.start == 0, own.stop == len(self.segments)

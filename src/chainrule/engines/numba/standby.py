@@ -5,28 +5,31 @@ engine takes over from there, and one line says why. Errors of this package, whi
 caught, nor is a lack of memory.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from chainrule import engines
-from chainrule.engines import Array, Buffers, CompiledPlan, Gradients, Shard
+from chainrule.engines import Array, Buffers, CompiledPlan, Gradients, Shard, Sums
 from chainrule.engines.numba.programs import Program
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.plan import Plan
 
 OWN_ERRORS = (ChainruleError, MemoryError)  # raised as they are
-AFTER_BACKWARD = ("update", "commit_statistics")  # methods that go on from where `backward` ended
 
 
 class GuardedProgram:
-    """A plan as a compiled program until that fails, then on the NumPy engine; see `engines.CompiledPlan`."""
+    """A plan as a compiled program until that fails, then on the NumPy engine.
+
+    See `engines.CompiledPlan` and `engines.WholeSteps`.
+    """
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._given = plan, layout, buffers, threads
         self._failed = False
-        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # of the last `gradients` or `backward`
+        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # of the last `gradients`
         try:
-            self._compiled: CompiledPlan = Program(plan, layout, buffers, threads)
+            self._whole: Program | None = Program(plan, layout, buffers, threads)
+            self._compiled: CompiledPlan = self._whole
         except EngineError as error:  # a plan that the program would compute wrongly: found before it runs
             self._replace(error)
         except OWN_ERRORS:
@@ -66,16 +69,27 @@ class GuardedProgram:
                 continue
             sent, met = (yield contributed), True
 
-    def backward(
-        self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int
-    ) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits and Σ g²."""
-        self._batch = x, t, weights, seed, step
-        return self._call("backward", x, t, weights, seed=seed, step=step)
-
-    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters by an optimizer's operation."""
-        self._call("update", name, moments, attributes, scale)
+    def steps(
+        self,
+        given: tuple[Array, ...],
+        name: str,
+        moments: tuple[Array, ...],
+        attributes: Mapping[str, Any],
+        rates: Sequence[float],
+        *,
+        clip: float | None,
+        seed: int,
+        step: int,
+    ) -> list[Sums]:
+        """Take training steps as one program; none once the program has failed. See `engines.WholeSteps`."""
+        try:
+            if self._whole:
+                return self._whole.steps(given, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            self._replace(error)
+        return []
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
@@ -98,12 +112,13 @@ class GuardedProgram:
             if self._failed:
                 raise
             self._replace(error)
-        if method in AFTER_BACKWARD and self._batch is not None:
+        if method == "commit_statistics" and self._batch is not None:
             x, t, weights, seed, step = self._batch
-            self._compiled.backward(x, t, weights, seed=seed, step=step)
+            self._compiled.gradients(x, t, weights, seed=seed, step=step)
         return getattr(self._compiled, method)(*arguments, **named)
 
     def _replace(self, error: Exception) -> None:
         why = f"numba cannot run this model's program ({engines.first_line(error)})"
+        self._whole = None
         self._compiled = engines.stand_in(why).compile(*self._given)
         self._failed = True

@@ -1,9 +1,9 @@
-"""Source of the programs of optimizers' updates: of arrays, and of a plan's parameters, part by part.
+"""Source of optimizers' updates: a program for arrays, and the lines for a plan's parameters, part by part.
 
-After one sample the latter makes the gradients of large dense layers row by row (`ProgramWriter.deferred_gradients`).
+After one sample the latter make the gradients of large dense layers row by row (`ProgramWriter.deferred_gradients`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,24 +23,20 @@ def run({reads}, threads, {arguments}):
         call({symbol!r}, ({shares}, {arguments},))
 '''
 
-PLAN_UPDATE = '''"""A compiled program of chainrule: an optimizer's update of a plan's parameters."""
-
-link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
-'''
-
 HELD = """\
-        s = slice({share})
-        call({symbol!r}, ({shares}, {arguments},))
+            s = slice({share})
+            call({scaled!r}, (g[s], scale))
+            call({symbol!r}, ({shares}, {arguments},))
 """
 
 MADE = """\
-        many, upto = max(1, own.size // {width}), (k + 1) * {rows} // threads
-        for o in range(k * {rows} // threads, upto, many):
-            next_o = min(o + many, upto)
-            made = own[: (next_o - o) * {width}]
-            call({made!r}, (x_{number}, dy_{number}, made, o, next_o, scale))
-            s = slice({first} + o * {width}, {first} + next_o * {width})
-            call({symbol!r}, ({shares_made}, {arguments},))
+            many, upto = max(1, {row} // {width}), (k + 1) * {rows} // threads
+            for o in range(k * {rows} // threads, upto, many):
+                next_o = min(o + many, upto)
+                made = view(spare, k * {row}, ((next_o - o) * {width},))
+                call({made!r}, (x_{number}, dy_{number}, made, o, next_o, scale))
+                s = slice({first} + o * {width}, {first} + next_o * {width})
+                call({symbol!r}, ({shares_made}, {arguments},))
 """
 
 
@@ -51,39 +47,44 @@ def update_source(name: str, dtype: str) -> str:
     return UPDATE.format(**words, all_numbers=[1, *words["numbers"]])
 
 
-def plan_update_source(
-    name: str,
-    dtype: str,
-    parts: Sequence[ParameterPart],
-    workspaces: Mapping[str, tuple[str, int]],
-    view: Callable[[Tensor], str],
-) -> str:
-    """Return the program of an optimizer's update of all parameters of a plan.
+def update_lines(
+    name: str, dtype: str, parts: Sequence[ParameterPart], view: Callable[[Tensor], str], row: int
+) -> list[str]:
+    """Return the lines of an update of all parameters of a plan, in a loop of `run`.
 
-    workspaces  arrays that x and dy of deferred gradients lie in → (dtype, axes)
-    view        the expression for a tensor of one sample, flat
+    view  the expression for a tensor of one sample, flat
+    row   entries of `spare` in which a thread makes rows of a deferred gradient
     """
     words = _update_words(name, dtype)
-    words |= {"made": symbol_of("outer_rows", dtype), "shares_made": words["shares"].replace("g[s]", "made")}
-    arrays = [*words["arrays"], (dtype, 1), *workspaces.values()]
-    given = [words["reads"], "spare", *workspaces, "threads", "block", "scale", words["arguments"]]
-    lines = [PLAN_UPDATE.format(**words)]
-    if any(part.outer for part in parts):
-        lines += [link_to("outer_rows", dtype, [(dtype, 1)] * 3, [0, 0, 1.0])]
-    lines += [f"declare('run', {arrays!r}, {[0, 0, 1.0, *words['numbers']]!r})\n\n\n"]
-    lines += [f"def run({', '.join(given)}):\n", "    n = 1\n"]
+    words |= {"made": symbol_of("outer_rows", dtype), "scaled": symbol_of("scaled", dtype), "row": row}
+    words["shares_made"] = words["shares"].replace("g[s]", "made")
+    lines = list[str]()
     for number, part in enumerate(parts):
-        tensors = part.outer.reads if part.outer else ()
-        lines += [
-            f"    {role}_{number} = {view(each)}\n" for role, each in zip(("x", "dy"), tensors, strict=False) if each
-        ]
-    lines += ["    for k in prange(threads):\n"]
-    lines += ["        s = slice(k * (spare.size // threads), (k + 1) * (spare.size // threads))\n"]
-    lines += ["        own = spare[s]\n"]
+        if part.outer:
+            x, dy = (view(each) for each in part.outer.reads if each)
+            lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
+    lines += ["        for k in prange(threads):\n"]
     for number, part in enumerate(parts):
         words |= {"share": part.share, "number": number, **part._asdict()}
         lines.append((MADE if part.outer else HELD).format(**words))
-    return "".join(lines)
+    return lines
+
+
+def update_links(name: str, dtype: str) -> list[str]:
+    """Return the lines that link what the update of a plan calls."""
+    words, row = _update_words(name, dtype), (dtype, 1)
+    return [
+        "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**words),
+        link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0]),
+        link_to("scaled", dtype, [row], [1.0]),
+    ]
+
+
+def constants_of(name: str) -> dict[str, Any]:
+    """Return the arguments of an update that are the same for all steps, with their defaults."""
+    signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)
+    of_steps = ("rate", "step")
+    return {each: signature[each].default for each in list(signature)[arrays:] if each not in of_steps}
 
 
 def _update_words(name: str, dtype: str) -> dict[str, Any]:

@@ -113,6 +113,44 @@ def ends(loss, correct, sums):
 
 
 @kernel
+def scaled(g, scale):
+    """Multiply a gradient by `scale`."""
+    if scale != 1:
+        factor = g.dtype.type(scale)
+        for k in range(g.size):
+            g[k] *= factor
+
+
+@kernel
+def copied(values, copy):
+    """Copy values."""
+    for k in range(values.size):
+        copy[k] = values[k]
+
+
+@kernel
+def accepted(sums, after, statistics, outcomes, number, clip):
+    """Fail unless a step is finite: its losses, its gradient and the running statistics after it, which are then kept.
+
+    The row of the step in `outcomes` gets Σ loss, the number of right answers, Σ g², and the factor by which the
+    gradient is multiplied: less than 1 where its norm exceeds `clip`.
+    """
+    squares = 0.0
+    for k in range(2, sums.size):
+        squares += sums[k]
+    finite = abs(sums[0]) < np.inf and abs(squares) < np.inf
+    for k in range(after.size):
+        finite = finite and abs(after[k]) < np.inf
+    if not finite:
+        raise FloatingPointError
+    for k in range(after.size):
+        statistics[k] = after[k]
+    norm = np.sqrt(squares)
+    outcomes[number, 0], outcomes[number, 1], outcomes[number, 2] = sums[0], sums[1], squares
+    outcomes[number, 3] = clip / (norm + 1e-6) if norm > clip else 1.0
+
+
+@kernel
 def outer_squares(x, dy, sums):
     """Add Σ g² of the gradient dy xᵀ of a dense layer for one sample to sums[2] without forming it: |dy|² |x|²."""
     one, other = x.dtype.type(0), x.dtype.type(0)

@@ -27,7 +27,7 @@ from chainrule.engines.numba.toolchain.expressions import (
 )
 from chainrule.engines.numba.toolchain.kernel_entry import machine_types
 from chainrule.engines.numba.toolchain.kernel_values import BYTE, HALF, REAL, WHOLE, ir, pointer_to
-from chainrule.engines.numba.toolchain.linking import Several, is_array
+from chainrule.engines.numba.toolchain.linking import UNFIT, Several, is_array
 
 # Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
 # and its flags; in a dtype, the order of its bytes, and its number.
@@ -35,7 +35,6 @@ DATA = object.__basicsize__
 AXES, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
 ORDER, NUMBER = DATA + 10, DATA + 12
 CONTIGUOUS, NATIVE = 1, ord("=")  # among the flags; an order
-UNFIT = 2  # what a program returns that was given an array of another type
 
 
 Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from chainrule.engines.numba.toolchain.kernel_values import KINDS, REAL, WHOLE
+from chainrule.engines.numba.toolchain.kernel_values import KINDS, REAL, WHOLE, pointer_to
 
 ARITHMETIC: dict[type[ast.operator], str] = {  # of numbers that are not negative
     ast.Add: "add",
@@ -101,6 +101,9 @@ class Expressions:
                 whole: ArrayValue = self.value(array)
                 start = self.after(whole, self.value(begin))
                 return ArrayValue(whole.dtype, start, list(self.value(shape)))
+            case ast.Call(ast.Name("number"), [array, index]):  # of float64
+                address = self.after(self.value(array), self.value(index))
+                return self.builder.load(self.builder.inttoptr(address, pointer_to(REAL)), typ=REAL)
             case ast.Call(ast.Name(choice), [left, right]) if choice in CHOICES:
                 one, other = self.value(left), self.value(right)
                 chosen = self.builder.icmp_signed(CHOICES[choice], one, other)

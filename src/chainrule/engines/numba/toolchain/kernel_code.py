@@ -5,8 +5,8 @@ functions, whose code is copied into the kernel. The types of all values follow 
 the code can be emitted in one walk, in a tenth of the time that numba takes. A variable that is given an integer in one
 place and a float in another is found when that line is reached; the walk then begins anew.
 
-A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0, or
-`kernel_entry.NO_MEMORY`.
+A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0,
+`linking.NO_MEMORY`, or `linking.NOT_FINITE` where it raises FloatingPointError.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -38,6 +38,7 @@ from chainrule.engines.numba.toolchain.kernel_values import (
     rebuilt,
     signature_of,
 )
+from chainrule.engines.numba.toolchain.linking import NOT_FINITE
 
 LOST = object()  # instead of a value that has one type on one way to a line and another on another
 
@@ -203,6 +204,9 @@ class KernelWalk(KernelExpressions):
                 self.builder.branch(self.loops[-1][0])
             case ast.Break():
                 self.builder.branch(self.loops[-1][1])
+            case ast.Raise(ast.Name("FloatingPointError"), None):
+                self.release(WHOLE(0))
+                self.builder.ret(WHOLE(NOT_FINITE))
             case ast.Expr(ast.Constant()) | ast.Pass():
                 pass
             case ast.Expr(value):

@@ -19,14 +19,13 @@ from chainrule.engines.numba.toolchain.kernel_values import (
     ir,
     pointer_to,
 )
-from chainrule.engines.numba.toolchain.linking import Several, is_array
+from chainrule.engines.numba.toolchain.linking import NO_MEMORY, Several, is_array
 
 # What LLVM may do with arithmetic on floats. Sums may be reordered, as vectors need; products may not:
 # x (a + b) would become x a + x b, which is not 0 where a + b is, and ∞ − ∞ for a large x.
 FLAGS = ("contract", "nsz", "arcp")
 OF_SUMS = ("reassoc", *FLAGS)
 REORDERED = {"fadd": OF_SUMS, "fsub": OF_SUMS, "fmul": FLAGS, "fdiv": FLAGS}
-NO_MEMORY = 1  # what a kernel returns that could not allocate a buffer; else 0
 
 
 def machine_types(kinds: Sequence[Any]) -> list[Any]:

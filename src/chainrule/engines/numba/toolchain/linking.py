@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, cast
 from chainrule.engines.numba.toolchain import machine, storing
 
 PACKAGE = "chainrule.engines.numba"
+# What a kernel returns that could not allocate a buffer, and one that finds that a result is not finite; else 0. A
+# program returns what its kernels do, or that an array that it is given is of another type than it declares.
+NO_MEMORY, UNFIT, NOT_FINITE = 1, 2, 3
 
 _types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
 _addresses: dict[str, int] = {}  # of their machine code, by name

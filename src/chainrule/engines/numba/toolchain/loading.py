@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.numba.toolchain import ahead, machine, storing, threads
-from chainrule.engines.numba.toolchain.linking import Link, Several, found, is_array, kinds_of, link
+from chainrule.engines.numba.toolchain.linking import NOT_FINITE, UNFIT, Link, Several, found, is_array, kinds_of, link
 
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
 NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
-UNFIT = 2  # see `emitting`, which is not imported where programs are on disk
 
 _loaded: dict[str, Any] = {}
 
@@ -35,7 +34,8 @@ def _announce() -> None:
 def load(source: str) -> Callable[..., None]:
     """Return the function `run` of a program, whose machine code is kept on disk.
 
-    Errors   TypeError when it is called with an array that is not contiguous, or not of the type that it declares
+    Errors   TypeError when it is called with an array that is not contiguous, or not of the type that it declares;
+             FloatingPointError when one of its kernels raises it
     """
     with storing.SETTING:
         if source not in _loaded:
@@ -108,6 +108,8 @@ def called(address: int, kinds: Sequence[Any]) -> Callable[..., None]:
 def _raise(failed: int) -> None:
     if failed == UNFIT:
         raise TypeError("an array is not contiguous, or of another type than the program declares")
+    if failed == NOT_FINITE:
+        raise FloatingPointError("a result is not finite")
     raise MemoryError("Allocation failed (probably too large).")
 
 

@@ -175,16 +175,12 @@ class Trainer:
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
         """Train from the current step to the end of its epoch; return whether a worker was stopped."""
         limit = 1 if self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks)) else MOST_STEPS
-        end = (epoch + 1) * self.epoch_steps
-        for samples, count, given in self._batches(epoch):
-            rows, after = len(given[0]) // count, len(self.history) + count
-            while left := after - len(self.history):
-                begin = (count - left) * rows
-                part = slice(begin, begin + min(left, limit) * rows)
-                x, t, weights = given
-                batches = x[part], t[part], None if weights is None else weights[part]
-                self._steps(epoch, samples, min(left, limit), batches, callbacks)
-                if len(self.history) < end and self.workers.any(self.stop):
+        for samples, count, batches in self._batches(epoch):
+            done = 0
+            while done < count:
+                given = _some(batches, count, done, min(done + limit, count))
+                done += self._steps(epoch, samples, min(limit, count - done), given, callbacks)
+                if len(self.history) < (epoch + 1) * self.epoch_steps and self.workers.any(self.stop):
                     for callback in callbacks:
                         callback.stopped(self)
                     return True
@@ -227,8 +223,8 @@ class Trainer:
             t += share / t.shape[1]
         return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
 
-    def _steps(self, epoch: int, samples: int, count: int, given: _Batch, callbacks: Sequence[Callback]) -> None:
-        """Take steps on batches of equal size: some of so many, and at least one."""
+    def _steps(self, epoch: int, samples: int, count: int, given: _Batch, callbacks: Sequence[Callback]) -> int:
+        """Take steps on `count` batches of so many samples each, or on the first of them; return how many."""
         recipe, first = self.recipe, len(self.history)
         factors = (recipe.schedule.factor(step, self.steps, self.epoch_steps) for step in range(first, first + count))
         rates = [recipe.optimizer.rate * factor for factor in factors]
@@ -242,6 +238,7 @@ class Trainer:
                 self.average.add(len(self.history))
             for callback in callbacks:
                 callback.stepped(self, outcome, samples)
+        return len(outcomes)
 
     def look_ahead(self, step: int) -> None:
         """Average the network as the recipe's look-ahead does after step number ``step`` (from 1)."""
@@ -273,3 +270,10 @@ class Trainer:
         if self.recipe.patience is None or not epochs or self.validation is None:
             return False
         return len(epochs) - 1 - best_epoch(epochs) >= self.recipe.patience
+
+
+def _some(batches: _Batch, count: int, first: int, last: int) -> _Batch:
+    """Return some of `count` batches of equal size that lie one after the other: from `first` to before `last`."""
+    size = len(batches[0]) // count
+    (x, t, weights), rows = batches, slice(first * size, last * size)
+    return x[rows], t[rows], None if weights is None else weights[rows]

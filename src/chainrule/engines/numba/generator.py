@@ -94,7 +94,7 @@ class ProgramWriter(OperationLines):
     def deferred_gradients(self) -> list[Operation]:
         """Operations that make the gradients of large dense layers, in the order of the parameters.
 
-        For one sample the update makes these gradients (`OUTER_UPDATE`).
+        For one sample the update makes these gradients (`update_programs.MADE`).
         """
         large = [
             operation
@@ -123,9 +123,9 @@ class ProgramWriter(OperationLines):
         """
         deferred = self.deferred_gradients if single else []
         row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
-        links = [*self._links(deferred, [each for own in self.segments for each in own.operations])]
-        links += [*self._commit_links(), *update_links(update, self.dtype)]
-        links += [link_to("copied", self.dtype, [row, row], [])]
+        links = self._links(deferred, [each for own in self.segments for each in own.operations])
+        links += [*self._commit_links(), *update_links(update, self.dtype, self.parameter_parts(single=single))]
+        links += [link_to("copied", self.dtype, [row, row], [])] if self.plan.deferred else []
         links += [link_to("accepted", self.dtype, [total, row, row, table], [0, 1.0])]
         functions = self._functions(deferred, range(len(self.segments)), "derivatives")
         functions += self._commit("commit") if self.plan.deferred else []

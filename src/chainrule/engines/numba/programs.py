@@ -1,5 +1,6 @@
 """A plan as a compiled program, run over a model's buffers."""
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -159,7 +160,7 @@ class Program:
         toolchain.use_threads(self._threads)
         with suppress(FloatingPointError):  # raised by the first step that is not finite
             program(*arrays, *numbers, seed, step, limit, len(rates), *rest)
-        return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if total == total]
+        return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
@@ -224,9 +225,8 @@ class Program:
         """Return a program; its source is written once."""
         single = self._count == 1 and isinstance(key, str)
         if (key, single) not in self._programs:
-            source = (
-                self._writer.source(stage=key) if isinstance(key, int) else self._writer.step_source(key, single=single)
-            )
+            writer = self._writer
+            source = writer.source(stage=key) if isinstance(key, int) else writer.step_source(key, single=single)
             self._programs[key, single] = load(source)
         return self._programs[key, single]
 

@@ -70,16 +70,15 @@ def update_lines(
     return lines
 
 
-def update_links(name: str, dtype: str) -> list[str]:
+def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[str]:
     """Return the lines that link what the update of a plan calls."""
     words, row = _update_words(name, dtype), (dtype, 1)
-    return [
-        "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**words),
-        link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0]),
-        link_to("scaled", dtype, [row], [1.0]),
-    ]
+    update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**words)
+    made = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
+    return [update, link_to("scaled", dtype, [row], [1.0]), *made]
 
 
+@cache
 def constants_of(name: str) -> dict[str, Any]:
     """Return the arguments of an update that are the same for all steps, with their defaults."""
     signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)

@@ -293,8 +293,8 @@ def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = CodeBuilder(context, builder, signature, arguments)
-    tile, whole = Tile(signature.args[0].dtype, 1, 1), ir.IntType(32)
-    numbers = ir.VectorType(whole, tile.lanes)
+    tile = Tile(signature.args[0].dtype, 1, 1)
+    numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
         """Return the elements at even and at odd indices of two vectors side by side."""
@@ -304,20 +304,18 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
         even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
         return even, odd
 
-    def every(number: Any) -> Any:
-        one = builder.insert_element(ir.Constant(numbers, ir.Undefined), builder.trunc(number, whole), whole(0))
-        return builder.shuffle_vector(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
-
     start, width = code.number(1), code.number(2)
     (most, b), (c, d) = cells(start), cells(builder.add(start, width))
-    one, below = ir.Constant(numbers, [1] * tile.lanes), every(width)
+    one, below = ir.Constant(numbers, [1] * tile.lanes), code.in_every_lane(tile, width)
     at = ir.Constant(numbers, None)
     for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
         larger = wins(builder, value, most)
         most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
     found = code.number(5)
     code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)
-    first = builder.add(every(code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2))))
+    first = builder.add(
+        code.in_every_lane(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
+    )
     code.store(builder.add(at, first), code.address(4, found), 4)
     return context.get_dummy_value()
 

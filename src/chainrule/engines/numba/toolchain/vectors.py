@@ -92,14 +92,16 @@ class CodeBuilder:
 
     def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
         """Return the mask of every `step`-th lane whose number is below a count."""
-        whole = ir.IntType(32)
-        numbers = ir.VectorType(whole, tile.lanes)
-        first = self.builder.insert_element(
-            ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, whole), whole(0)
-        )
-        limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+        limit = self.in_every_lane(tile, count)
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
-        return self.builder.icmp_signed("<", ir.Constant(numbers, lanes), limit)
+        return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
+
+    def in_every_lane(self, tile: Tile, number: Any) -> Any:
+        """Return a vector of 32-bit integers, as many as a vector of a tile has lanes, with a number in each."""
+        numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
+        nothing = ir.Constant(numbers, ir.Undefined)
+        one = self.builder.insert_element(nothing, self.builder.trunc(number, lane), lane(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(numbers, None))
 
     def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
         """Load a vector of a tile, or store it, in the lanes of a mask only; the others are loaded as 0."""

@@ -28,7 +28,7 @@ def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: 
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     kind, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
     whole, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
-    first, last = (_every(builder, width, code.number(which)) for which in (4, 5))
+    first, last = (code.in_every_lane(tile, code.number(which)) for which in (4, 5))
     address, rest = code.address(1, code.number(2)), ir.Constant(kind, [outside] * width)
     found = rest
     for part in range(step):
@@ -41,18 +41,10 @@ def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: 
     return code, tile, found
 
 
-def _every(builder: Any, lanes: int, number: Any) -> Any:
-    """Return a vector of 32-bit integers with a number in every lane."""
-    numbers = ir.VectorType(ir.IntType(32), lanes)
-    nothing = ir.Constant(numbers, ir.Undefined)
-    one = builder.insert_element(nothing, builder.trunc(number, ir.IntType(32)), ir.IntType(32)(0))
-    return builder.shuffle_vector(one, nothing, ir.Constant(numbers, None))
-
-
 def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
-    number, left, step = (_every(builder, tile.lanes, code.number(which)) for which in (1, 2, 3))
+    number, left, step = (code.in_every_lane(tile, code.number(which)) for which in (1, 2, 3))
     at = builder.add(left, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
     nothing = ir.Constant(whole, None)
     skipped = builder.select(builder.icmp_signed("<", at, nothing), builder.sub(nothing, at), nothing)
@@ -81,9 +73,9 @@ def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) ->
         "store", tile, [builder.extract_value(arguments[0], 0)], code.address(1, found), code.below(tile, count)
     )
     whole = ir.VectorType(ir.IntType(32), tile.lanes)
-    lanes = builder.mul(_every(builder, tile.lanes, step), ir.Constant(whole, list(range(tile.lanes))))
-    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), _every(builder, tile.lanes, begin))
-    inside = builder.icmp_signed("<", ir.Constant(whole, list(range(tile.lanes))), _every(builder, tile.lanes, count))
+    lanes = builder.mul(code.in_every_lane(tile, step), ir.Constant(whole, list(range(tile.lanes))))
+    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.in_every_lane(tile, begin))
+    inside = builder.icmp_signed("<", ir.Constant(whole, list(range(tile.lanes))), code.in_every_lane(tile, count))
     code.masked_by("store", whole, [builder.add(own, lanes)], code.address(2, found), inside)
     return context.get_dummy_value()
 

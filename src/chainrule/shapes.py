@@ -15,6 +15,7 @@ Ends: TypeAlias = tuple[int, ...]  # a number for each axis of a sample, of entr
 PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
+NO_PADDING: Padding = ((0, 0), (0, 0))
 LARGEST = 2**31 - 1  # bound of a size, stride, dilation or padding
 
 

@@ -199,7 +199,7 @@ def test_few_filters_are_pooled_by_the_convolution() -> None:
 
 def pooling_network(engine: str, threads: int = 1) -> Network:
     made = [
-        *(layers.Conv2D(WHOLE, 3), layers.ReLU(), layers.MaxPool2D(2)),
+        *(layers.Conv2D(5, 3), layers.ReLU(), layers.MaxPool2D(2)),
         *(layers.Conv2D(4 * WHOLE, 2, bias="untied"), layers.MaxPool2D(2), layers.Sigmoid()),
         *(layers.Conv2D(WHOLE, 1), layers.MaxPool2D(2, stride=1), layers.Flatten(), layers.Dense(3)),
     ]

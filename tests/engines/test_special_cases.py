@@ -82,18 +82,21 @@ def entered(*expected):
     assert not missing, f"not taken: {missing} of {taken}"
     taken.clear()
 
-eight, six = (("_correlate_tiles_by", *tile) for tile in (convolution.EIGHT, convolution.SIX))
+tiles = (convolution.EIGHT, convolution.SIX, convolution.FIVE)
+eight, six, five = (("_correlate_tiles_by", *tile) for tile in tiles)
 tall, broad = convolution.TALL, convolution.BROAD
 by_filters, by_taps = ("_weight_gradient_by", tall, broad), ("_weight_gradient_by", broad, tall)
 if -6 % tall <= -6 % broad:
     by_taps = by_filters  # with so few registers no number of filters fills tiles better the other way round
 
-convolve(8, (3, 5)); entered(eight, six, by_filters)  # dx has two channels
+square = ("_weight_gradient_by", convolution.SQUARE, convolution.SQUARE)
+
+convolve(8, (3, 5)); entered(eight, five, by_filters)  # dx has two channels
 convolve(6, (2, 3)); entered(six, by_taps)
-convolve(5, (2, 3), dilation=(2, 2)); entered(six, by_taps)
-convolve(6, (2, 3), groups=2); entered(six)
-convolve(5, (3, 3), stride=(2, 1)); entered(six, "spread_rows")
-convolve(4, (1, 1)); entered(six, by_filters)  # padding beyond full: dy is cropped
+convolve(5 * convolution.SQUARE, (2, 3), dilation=(2, 2)); entered(five, square)
+convolve(6, (2, 3), groups=2); entered(five)
+convolve(5, (3, 3), stride=(2, 1)); entered(five, "spread_rows")
+convolve(4, (1, 1)); entered(five, by_filters)  # padding beyond full: dy is cropped
 convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "spread_rows")  # phases without a tap
 
 def one_tap_after_the_other(ins, outs, stride, plane):

@@ -5,10 +5,9 @@ are s apart; dw slides dy, its entries s apart, over x in steps of d, with sampl
 """
 
 from chainrule.engines.jax.arrays import Array, lax, spread_bias
-from chainrule.shapes import Padding, Pair
+from chainrule.shapes import NO_PADDING, Padding, Pair
 
 ONE: Pair = (1, 1)
-NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
 def cross_correlate(

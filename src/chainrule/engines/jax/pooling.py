@@ -3,9 +3,8 @@
 import numpy as np
 
 from chainrule.engines.jax.arrays import Array, jnp, lax
-from chainrule.shapes import Padding, Pair, output_size
+from chainrule.shapes import NO_PADDING, Padding, Pair, output_size
 
-NO_PADDING: Padding = ((0, 0), (0, 0))
 NOTHING = np.iinfo(np.int32).max  # index of the padding
 
 

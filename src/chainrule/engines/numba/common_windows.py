@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.pooling import DIVISORS, NO_PADDING, max_pooled, pooled, spread
+from chainrule.engines.numba.pooling import DIVISORS, max_pooled, pooled, spread
 from chainrule.engines.numba.registry import COSTLY_FROM, Attributes, operation
 from chainrule.engines.numba.tiles import largest_of_four, store_part, zeros
 from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, kernel
+from chainrule.shapes import NO_PADDING
 
 SHARED: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 

@@ -40,8 +40,9 @@ from chainrule.engines.numba.tiles import add_outer, add_products, store, store_
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
 # Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
-EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
+EIGHT, SIX, FIVE = ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6), (2, 1, 5))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
+SQUARE = 5 if COUNT == 32 else 3  # filters and taps of a third tile
 PRODUCTS_IN_REGISTERS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
 
 
@@ -94,7 +95,7 @@ class Epilogue(NamedTuple):
 
 def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     """Share rows, or tiles of filters."""
-    tile = 8 if -shape[0] % 8 <= -shape[0] % 6 else 6  # as `_filters_per_tile`
+    tile = filters_per_tile(shape[0])
     parts = -(-shape[0] // tile)
     return rows_or_filters(shape, tile, -(-parts // 2) / parts)
 
@@ -255,23 +256,23 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
 def _row_size(length, itemsize):
     """Return the entries that tiles read from a tap on, and write, for a row: whole vectors, or a whole tile."""
     vector = WIDTH // itemsize
-    return max((length + vector - 1) // vector, max(EIGHT[0], SIX[0])) * vector
+    return max((length + vector - 1) // vector, max(EIGHT[0], SIX[0], FIVE[0])) * vector
 
 
 @inlined
 def _padded_rows(outs):
     """Return the number of rows of sums, with the rest of the last tile."""
-    return (outs + _filters_per_tile(outs) - 1) // _filters_per_tile(outs) * _filters_per_tile(outs)
+    return (outs + filters_per_tile(outs) - 1) // filters_per_tile(outs) * filters_per_tile(outs)
 
 
 @inlined
 def _with_slack(w, outs, step):
     """Return w, flat; where the last tile is broader than the filters that are left, with zeros for it to read.
 
-    A tile of eight is taken only where it has less to spare than one of six, so the zeros for six are enough.
+    No tile is taken that has more to spare than one of six, so the zeros for six are enough.
     """
     flat = w.reshape(w.size)
-    if outs % _filters_per_tile(outs):
+    if outs % filters_per_tile(outs):
         longer = np.zeros(w.size + (SIX[2] - 1) * step, w.dtype)
         for k in range(w.size):
             longer[k] = flat[k]
@@ -325,16 +326,22 @@ def _copy_with_untied_bias(sums, start, image, result):
 
 
 @inlined
-def _filters_per_tile(outs):
-    """Return the filters of a tile: 8 or 6, whichever leaves less of it empty."""
-    return 8 if -outs % 8 <= -outs % 6 else 6
+def filters_per_tile(outs):
+    """Return the filters of a tile: 8, 6 or 5, whichever leaves least of it empty."""
+    eight, six, five = -outs % 8, -outs % 6, -outs % 5
+    if five < min(eight, six):
+        return 5
+    return 8 if eight <= six else 6
 
 
 @inlined
 def _correlate_tiles(rows, ahead, weights, sums, outs):
     """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
-    if _filters_per_tile(outs) == 8:
+    tile = filters_per_tile(outs)
+    if tile == 8:
         _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=EIGHT[0], low=EIGHT[1], broad=EIGHT[2])
+    elif tile == 5:
+        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=FIVE[0], low=FIVE[1], broad=FIVE[2])
     else:
         _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=SIX[0], low=SIX[1], broad=SIX[2])
 
@@ -378,7 +385,10 @@ def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
 @inlined
 def _weight_gradient(given, seen, dw, count):
     """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
-    if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:
+    tall, broad, square = -dw.shape[0] % TALL, -dw.shape[0] % BROAD, -dw.shape[0] % SQUARE
+    if square < min(tall, broad):
+        _weight_gradient_by(given, seen, dw, count, tall=SQUARE, broad=SQUARE)
+    elif tall <= broad:
         _weight_gradient_by(given, seen, dw, count, tall=TALL, broad=BROAD)
     else:
         _weight_gradient_by(given, seen, dw, count, tall=BROAD, broad=TALL)

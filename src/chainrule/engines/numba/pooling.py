@@ -11,11 +11,10 @@ import numpy as np
 from chainrule.engines.numba.registry import COSTLY_FROM, Attributes, Shapes, operation
 from chainrule.engines.numba.tiles import larger, load, load_part, split_pairs, store, store_part, zeros
 from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
-from chainrule.shapes import Padding, Pair, output_size
+from chainrule.shapes import NO_PADDING, Pair, output_size
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 
-NO_PADDING: Padding = ((0, 0), (0, 0))
 TOGETHER = 8  # rows of windows whose largest cells are found together
 
 

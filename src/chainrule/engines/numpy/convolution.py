@@ -14,10 +14,9 @@ import numpy as np
 
 from chainrule.engines.numpy.arrays import Array, spread_bias
 from chainrule.engines.numpy.windows import axis_taps
-from chainrule.shapes import Padding, Pair, output_size
+from chainrule.shapes import NO_PADDING, Padding, Pair, output_size
 
 ONE: Pair = (1, 1)
-NO_PADDING: Padding = ((0, 0), (0, 0))
 BLOCK_BYTES = 1 << 21  # size of the copies of one block
 
 

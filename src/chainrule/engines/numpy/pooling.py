@@ -5,9 +5,7 @@ from numpy.typing import NDArray
 
 from chainrule.engines.numpy.arrays import Array
 from chainrule.engines.numpy.windows import axis_taps
-from chainrule.shapes import Padding, Pair, output_size
-
-NO_PADDING: Padding = ((0, 0), (0, 0))
+from chainrule.shapes import NO_PADDING, Padding, Pair, output_size
 
 
 def max_pool(

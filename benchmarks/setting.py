@@ -24,7 +24,7 @@ class Setting:
 
     threads: int
     rounds: int = 20
-    engine: str = "numba"
+    engine: str = "compiled"
     watch: Callable[[str, float], None] = _unwatched
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 

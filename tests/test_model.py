@@ -178,7 +178,7 @@ def test_notebook_views_are_tables_and_pictures() -> None:
 
 
 def test_import_is_light() -> None:
-    heavy = ("numba", "jax", "matplotlib", "PIL", "rich", "click")
+    heavy = ("llvmlite", "jax", "matplotlib", "PIL", "rich", "click")
     code = f"import sys, chainrule; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -73,7 +73,7 @@ def test_a_model_with_a_loss_of_ones_own(again: Any) -> None:
     np.testing.assert_array_equal(made.predict(X), twin.predict(X))
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
+@pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
 @pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
 def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
     made = model(engine, own=own)
@@ -94,7 +94,7 @@ def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
 
 
 def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) -> None:
-    made = model("numba")
+    made = model("compiled")
     fit(made)
     (tmp_path / "model").write_bytes(pickle.dumps(made))
     np.save(tmp_path / "x.npy", X)
@@ -113,7 +113,7 @@ def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) ->
 def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_threads(
     tmp_path: Path, most: str
 ) -> None:
-    made = cr.Sequential(model("numba").layers, (1, 10, 8), threads=2)
+    made = cr.Sequential(model("compiled").layers, (1, 10, 8), threads=2)
     x = np.tile(X, (2, 1, 1, 1))[:67]
     fit(made)
     (tmp_path / "model").write_bytes(pickle.dumps((made, x)))
@@ -135,7 +135,7 @@ def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) 
         warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 of a fork where there are threads
         pool = multiprocessing.get_context(start).Pool(1)
     with pool:
-        for engine in ("numba", "numpy", "reference"):
+        for engine in ("compiled", "numpy", "reference"):
             made = cr.Sequential(model(engine).layers, (1, 10, 8), engine=engine, threads=1)
             made.fit(X[:10], Y[:10], **options)
             for _ in range(2):  # once more with what the first call left in the other process
@@ -161,7 +161,7 @@ def test_what_comes_with_a_model() -> None:
     assert (pickle.loads(pickle.dumps(data)).x == data.x).all()
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
+@pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
 @pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
 @pytest.mark.parametrize("nothing", [X[:0], [], np.empty((0, 1, 10, 8), np.uint8)], ids=["floats", "list", "bytes"])
 def test_nothing_predicts_nothing_and_is_no_data(engine: str, own: bool, nothing: Any) -> None:

@@ -56,7 +56,7 @@ def batch(step: int, samples: int = 6) -> tuple[np.ndarray, np.ndarray]:
     return generator.normal(size=(samples, 4)), np.eye(3)[generator.integers(0, 3, samples)]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda one: one.name)
 def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: optimizers.Optimizer) -> None:
     """Compare three steps with the reference's update of each parameter, at its rate and with decay undone."""
@@ -83,7 +83,7 @@ def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: 
             np.testing.assert_allclose(network.parameters[first:last], expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("samples", [1, 6])
 def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
     """Include batches of one sample, whose dense gradients are otherwise never written."""

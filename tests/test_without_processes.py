@@ -1,4 +1,4 @@
-"""Where there are no threads and no processes, no numba and no server, as in a browser (Pyodide).
+"""Where there are no threads and no processes, no compiler and no server, as in a browser (Pyodide).
 
 What is missing was found out in Pyodide 314 itself (in Node, without NumPy, which its npm package does not bring):
 threads, `subprocess` and `os.fork` fail as below; `os.link` and `os.sched_getaffinity` do not exist, nor do the modules
@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from chainrule.web import single_file
 
-MISSING = ("numba", "llvmlite", "uvicorn", "starlette", "anyio", "resource", "msvcrt", "pwd", "grp", "readline")
+MISSING = ("llvmlite", "uvicorn", "starlette", "anyio", "resource", "msvcrt", "pwd", "grp", "readline")
 BEFORE = f"""
 import importlib.abc, os, subprocess, sys, sysconfig, threading
 sysconfig.get_config_vars()  # of the Python that runs here
@@ -67,7 +67,7 @@ class Wrong:
         self.dw, self.db = 2 * dy.T @ self.x, dy.sum(0)
         return dy @ self.w
 assert not cr.check_gradients(Wrong(), against=cr.Dense(4))
-assert not {"numba", "uvicorn", "starlette"} & {*sys.modules}
+assert not {"llvmlite", "uvicorn", "starlette"} & {*sys.modules}
 """
 COMMANDS = '''
 import contextlib, io
@@ -117,4 +117,4 @@ def test_what_a_browser_lacks_is_not_required_there() -> None:
     needed = [Requirement(each) for each in project["dependencies"]]
     names = {each.name for each in needed if each.marker is None or each.marker.evaluate(there)}
     assert {"numpy", "safetensors", "click"} <= names
-    assert not names & {"numba", "starlette", "uvicorn"}
+    assert not names & {"llvmlite", "starlette", "uvicorn"}

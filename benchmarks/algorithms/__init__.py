@@ -1,6 +1,6 @@
 """Four algorithms for the same cross-correlation.
 
-direct    the loops of the definition, by the kernel of the numba engine
+direct    the loops of the definition, by the kernel of the compiled engine
 gemm      every patch of the image as a column, then one matrix product
 winograd  small tiles, evaluated at a few points: fewer products, more additions
 fft       the whole image, or large tiles, evaluated at the roots of unity: a product for each frequency

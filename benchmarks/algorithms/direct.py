@@ -4,19 +4,19 @@ import numpy as np
 
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
-from chainrule.engines.numba.filling import forward_estimates
-from chainrule.engines.numba.operations import ALTERNATIVES, KERNELS, run_kernel
+from chainrule.engines.compiled.filling import forward_estimates
+from chainrule.engines.compiled.operations import ALTERNATIVES, KERNELS, run_kernel
 
 
 class Direct(Algorithm):
-    """The sum of the definition, by the kernel of the numba engine that is fastest without Winograd's algorithm.
+    """The sum of the definition, by the kernel of the compiled engine that is fastest without Winograd's algorithm.
 
     y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v]
 
     Cost       C·KH·KW multiplications per output, and as many additions, fused with them
     Memory     copies of an image, its outputs and the kernels in another layout
     Precision  one rounding per product: an error of about ε·√(C·KH·KW), ε the machine epsilon of the dtype
-    Source     reference/convolution.py; engines/numba/convolution.py
+    Source     reference/convolution.py; engines/compiled/convolution.py
     """
 
     name = "direct"

@@ -1,9 +1,9 @@
-"""Loops that are slow in NumPy, compiled like the kernels of the numba engine."""
+"""Loops that are slow in NumPy, compiled as the kernels of the compiled engine are."""
 
-from chainrule.engines.numba.tiles import add_outer, store, zeros
-from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
+from chainrule.engines.compiled.tiles import add_outer, store, zeros
+from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel
 
-SUMS = 4, 3  # vectors and factors whose products are summed at a time: as many as keep all multipliers busy
+SUMS = 3, 4  # vectors and factors whose products are summed at a time: as many as sixteen registers hold
 FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into the second-level cache
 
 

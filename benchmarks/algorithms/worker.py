@@ -1,7 +1,7 @@
 """A single-threaded process in which the algorithms are measured.
 
-NumPy's matrix product and numba read their number of threads when they are loaded, so it is set in the environment of
-a separate process. Requests and answers are JSON, one line per job.
+NumPy's matrix product reads its number of threads when it is loaded, so it is set in the environment of a separate
+process. Requests and answers are JSON, one line per job.
 """
 
 import json
@@ -86,7 +86,7 @@ def serve() -> None:
 
 def described() -> str:
     """Return a short description of the measurement."""
-    return f"1 thread each, numba engine, matrix products of numpy, transforms of {transforms.library()}"
+    return f"1 thread each, compiled engine, matrix products of numpy, transforms of {transforms.library()}"
 
 
 if __name__ == "__main__":

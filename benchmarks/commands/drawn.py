@@ -1,5 +1,6 @@
 """`python -m benchmarks drawn`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from benchmarks.commands import options
 from benchmarks.commands.running import measured, show
 from chainrule.cli.options import markdown as markdown_option
 
-MARKS = ("<!-- random networks -->", "<!-- end of random networks -->")  # where the table stands on the page
+PLACE = "random networks"  # the name of the marks between which the table stands on the page
 
 
 @click.command(short_help="Time random networks drawn from a seed.")
@@ -38,5 +39,8 @@ def drawn(markdown: Path | None, **given: Any) -> None:
     show(rows, as_json=given["as_json"])
     if markdown is not None and rows:
         said = "\n".join(f"- {note}" for note in tables.notes(rows))
-        where = f"{rows[0].more['threads']} threads each; {page.machine()}{peers.versions()}"
-        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), said, where]), MARKS)
+        bits = os.environ.get("CHAINRULE_VECTOR")
+        vectors = f", vectors of {bits} bits" if bits else ""
+        where = f"{rows[0].more['threads']} threads each{vectors}; {page.machine()}{peers.versions()}"
+        marks = (f"<!-- {PLACE}{vectors} -->", f"<!-- end of {PLACE}{vectors} -->")
+        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), said, where]), marks)

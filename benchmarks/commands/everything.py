@@ -20,7 +20,7 @@ TITLES = {
     "startup": "Startup",
     "memory": "Memory of a whole training",
     "growth": "How the cost of a step grows",
-    "engines": "The engines: numba beside NumPy",
+    "engines": "The engines: compiled beside NumPy",
 }
 
 

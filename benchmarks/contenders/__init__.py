@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from benchmarks.subjects import Subject
 from chainrule.errors import unknown_name
 
-OURS = ("numba", "numpy")
+OURS = ("compiled", "numpy")
 TORCH = ("torch", "torch-channels-last", "torch-compile")
 
 PLACES = {
@@ -39,7 +39,7 @@ class Task:
     """The work of one contender.
 
     work     train, infer or epoch
-    who      an engine of ours (numba, numpy), or a peer
+    who      an engine of ours (compiled, numpy), or a peer
     subject  the network; train and infer use synthetic images, epoch uses MNIST
     batch    samples per step or call
     samples  images in an epoch; 0: all

@@ -19,7 +19,9 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int, more: str = "") -> None:
     """Write a table with engine, machine and versions, and more words, to a page; see `insert`."""
-    used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
+    used = f"{engine} engine"
+    if engine == "compiled":
+        used += f", {threads} thread{'s' if threads > 1 else ''}"
     insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (used, machine(), more)))}")
 
 

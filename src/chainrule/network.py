@@ -51,9 +51,9 @@ class Network:
     wiring       what each layer reads; None: the one before it
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
-    engine       "numba", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
-    threads      of the numba engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one per
-                 processor
+    engine       "compiled", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
+    threads      of the compiled engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one
+                 per processor
     weights      parameters and running statistics by name, in place of first values; their shapes are compared with
                  those of the layers before anything is allocated
 

@@ -12,7 +12,7 @@ from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import IN_A_ROW
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_every_layer_and_loss(engine: str) -> None:
     report = cr.check_gradients(engine=engine)
     assert report.ok, str(report)

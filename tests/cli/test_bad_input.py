@@ -49,7 +49,7 @@ OPTIONS = {
     "weight decay -1": (["--weight-decay", -1], "decay -1"),
     "weight decay nan": (["--optimizer", "rmsprop", "--weight-decay", "nan"], "decay nan"),
     "classes by sigmoids": (["--model", "vanilla-cnn", "--loss", "categorical-cross-entropy"], "every output is 1"),
-    "unknown engine": (["--engine", "cuda"], "unknown engine 'cuda'; known: numba, numpy, jax, reference"),
+    "unknown engine": (["--engine", "cuda"], "unknown engine 'cuda'; known: compiled, numpy, jax, reference"),
     "unknown model": (["--model", "resnet"], "unknown model 'resnet'; known: independent-code"),
     "unknown recipe": (["--recipe", "worst"], "known: best, tutorial"),
     "unknown optimizer": (["--optimizer", "lion"], "known: sgd, momentum"),

@@ -158,11 +158,12 @@ def test_help_names_what_the_library_knows():
         assert [name for name in names if name not in texts[option]] == []
 
 
-def test_on_the_numba_engine(run, digits, tmp_path):
+def test_on_the_compiled_engine(run, digits, tmp_path):
     words = ("train", "--data", digits, "--model", "mlp", "--epochs", 2, "--threads", 1, "--quiet", "--out")
-    for engine in ("numba", "numpy"):
+    both = ("compiled", "numpy")
+    for engine in both:
         assert run(*words, engine, engine=engine).returncode == 0
-    losses = [json.loads((tmp_path / engine / "evaluation.json").read_text())["loss"] for engine in ("numba", "numpy")]
+    losses = [json.loads((tmp_path / engine / "evaluation.json").read_text())["loss"] for engine in both]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 

@@ -209,5 +209,5 @@ def test_refused(invoke, tmp_path):
     (tmp_path / "file").write_text("")
     refused(invoke("zoo", "mlp", *ENGINE, "--out", "file"), "not a folder")
     refused(invoke("zoo", "lenet"), "known: independent-code")
-    refused(invoke("zoo", "--engine", "cuda"), "known: numba, numpy, jax, reference")
+    refused(invoke("zoo", "--engine", "cuda"), "known: compiled, numpy, jax, reference")
     refused(invoke("zoo", "mlp", "--markdown", "no/where.md"), "no/where.md")

@@ -82,7 +82,7 @@ def test_where_an_operation_lives(name: str) -> None:
     page = page_of(name)
     cells = rows(page)[name]
     family = f"{page.stem}.py"
-    floors = [SOURCE / "reference" / family, SOURCE / "engines/numpy" / family, SOURCE / "engines/numba" / family]
+    floors = [SOURCE / "reference" / family, SOURCE / "engines/numpy" / family, SOURCE / "engines/compiled" / family]
     assert [target(page, place) for cell in cells[:3] for place in ANY_LINK.findall(cell)] == floors
     assert [file for file in floors if name not in names_in(file)] == []
     assert all(CODE_LINK.search(cell) for cell in cells[3:]), "no function is named"

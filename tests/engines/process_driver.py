@@ -93,7 +93,7 @@ def no_threads() -> bool:
     """Check that programs run to the same bits where the system starts no thread."""
     from ctypes import c_ulong
 
-    from chainrule.engines.numba.toolchain.threads import launch_threads
+    from chainrule.engines.compiled.toolchain.threads import launch_threads
 
     here, pool = model(), launch_threads()
     start, pool._start_thread = pool._start_thread, lambda *_: c_ulong(-1).value
@@ -147,7 +147,7 @@ def small() -> cr.Sequential:
 
 def compiling() -> bool:
     """Print the kernels that this process compiles itself."""
-    from chainrule.engines.numba.toolchain import linking
+    from chainrule.engines.compiled.toolchain import linking
 
     names: list[str] = []
     compile_kernel = linking._compiled_here
@@ -164,7 +164,7 @@ def compiling() -> bool:
 
 def stuck() -> bool:
     """Begin to compile a kernel, and never end."""
-    from chainrule.engines.numba.toolchain import linking
+    from chainrule.engines.compiled.toolchain import linking
 
     def compile_forever(given: linking.Link) -> bytes:
         print("compiling", flush=True)

@@ -8,9 +8,9 @@ import pytest
 from engines.guard.cases import axes, one, whole
 
 from chainrule import layers
-from chainrule.engines.numba import buffer_bounds
-from chainrule.engines.numba.checking import check_plan
-from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.compiled import buffer_bounds
+from chainrule.engines.compiled.checking import check_plan
+from chainrule.engines.compiled.operations import KERNELS
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor

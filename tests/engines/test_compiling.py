@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.numba import toolchain
+from chainrule.engines.compiled import toolchain
 
 DRIVER = Path(__file__).with_name("process_driver.py")
 

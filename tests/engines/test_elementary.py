@@ -13,8 +13,8 @@ import pytest
 import scipy.special as special
 from numpy.typing import NDArray
 
-from chainrule.engines.numba import activations, toolchain
-from chainrule.engines.numba.toolchain import WIDTH
+from chainrule.engines.compiled import activations, toolchain
+from chainrule.engines.compiled.toolchain import WIDTH
 
 Function = Callable[[Any], Any]
 Array = NDArray[Any]

@@ -9,10 +9,10 @@ from engines.guard.cases import axes
 from numpy.typing import NDArray
 
 from chainrule import layers, reference
-from chainrule.engines.numba import filters, operations, rewriting, taps
-from chainrule.engines.numba.generator import ProgramWriter
-from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.tiles import lanes
+from chainrule.engines.compiled import filters, operations, rewriting, taps
+from chainrule.engines.compiled.generator import ProgramWriter
+from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled.tiles import lanes
 from chainrule.network import Network
 
 WHOLE = lanes(8)  # filters that fill a vector of float64
@@ -181,7 +181,7 @@ def of_few_filters(engine: str) -> Network:
 
 
 def test_few_filters_are_pooled_too() -> None:
-    expected, found = of_few_filters("reference"), of_few_filters("numba")
+    expected, found = of_few_filters("reference"), of_few_filters("compiled")
     x = np.random.default_rng(3).standard_normal((3, 2, 12, 11))
     x[1, 1, 5, 5] = np.nan
     np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
@@ -189,7 +189,7 @@ def test_few_filters_are_pooled_too() -> None:
 
 @widest
 def test_few_filters_are_pooled_by_the_convolution() -> None:
-    found = of_few_filters("numba")
+    found = of_few_filters("compiled")
     names = [operation.name for operation in ProgramWriter(found.plan(), found.layout, "float64").plan.operations]
     assert names == ["cross_correlate", "cross_correlate"]
     untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
@@ -210,7 +210,7 @@ def pooling_network(engine: str, threads: int = 1) -> Network:
 def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, least in (("cross_correlate", 1 << 10), ("dense", 1)):
         monkeypatch.setitem(KERNELS, name, replace(KERNELS[name], shared_from=least))
-    expected, alone, shared = pooling_network("reference"), pooling_network("numba"), pooling_network("numba", 3)
+    expected, alone, shared = pooling_network("reference"), pooling_network("compiled"), pooling_network("compiled", 3)
     x = np.random.default_rng(count).standard_normal((count, 2, 15, 14))
     close(alone.apply(x), expected.apply(x))
     close(shared.apply(x), expected.apply(x))
@@ -219,7 +219,7 @@ def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.Mo
 @widest
 def test_pooling_is_part_of_each_kernel_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KERNELS, "cross_correlate", replace(KERNELS["cross_correlate"], shared_from=1 << 10))
-    alone = pooling_network("numba")
+    alone = pooling_network("compiled")
     plan = alone.plan()
     names = [operation.name for operation in ProgramWriter(plan, alone.layout, "float64").plan.operations]
     assert {"cross_correlate", "correlate_filters"} <= {*names}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from engines.guard.cases import DRAWERS, OPERATIONS, draw_case, parts
 
-from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.toolchain import WIDTH
+from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled.toolchain import WIDTH
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")
 
@@ -23,8 +23,8 @@ from engines.guard.memory import Fence, fence_allocations
 
 fence = Fence()
 fence_allocations(fence)
-from chainrule.engines.numba.tiles import load_part, store_part
-from chainrule.engines.numba.toolchain import kernel
+from chainrule.engines.compiled.tiles import load_part, store_part
+from chainrule.engines.compiled.toolchain import kernel
 
 @kernel
 def read(given, place, many, found):

@@ -215,7 +215,7 @@ def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in()
     assert "pip install 'chainrule[jax]'" in run(code.format("'jax'"))[1]
     name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
     assert name == "numpy\n"
-    assert said.startswith("chainrule: jax cannot be used here")
+    assert said.startswith("chainrule: the jax engine cannot be used here")
 
 
 def test_devices_share_a_batch() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.numba.checking import check_plan
-from chainrule.engines.numba.joining import divide_norms
-from chainrule.engines.numba.rewriting import kernels_of, rewrite
+from chainrule.engines.compiled.checking import check_plan
+from chainrule.engines.compiled.joining import divide_norms
+from chainrule.engines.compiled.rewriting import kernels_of, rewrite
 from chainrule.model import Graph
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan

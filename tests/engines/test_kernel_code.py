@@ -12,13 +12,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chainrule.engines.numba import toolchain
+from chainrule.engines.compiled import toolchain
 
 HEAD = """from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.toolchain import inlined, kernel
+from chainrule.engines.compiled.toolchain import inlined, kernel
 
 
 class Pair(NamedTuple):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import layers
-from chainrule.engines.numba.rewriting import rewrite
+from chainrule.engines.compiled.rewriting import rewrite
 from chainrule.layers import Layer
 from chainrule.network import Network
 
@@ -39,7 +39,7 @@ def test_gradients_are_those_of_the_plan_as_written(
 ) -> None:
     generator, results = np.random.default_rng(seed), []
     x, t = 3 * generator.standard_normal((3, 2, 9, 11)), np.eye(3)
-    for engine in ("numba", "numpy"):
+    for engine in ("compiled", "numpy"):
         model = network(engine, activation, window, stride, normal)
         losses, _, gradient = model.compile(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
         results.append((losses.copy(), gradient.copy(), model.apply(x)))

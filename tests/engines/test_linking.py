@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
 
-from chainrule.engines.numba import toolchain
-from chainrule.engines.numba.toolchain import emitting, linking, loading, machine
+from chainrule.engines.compiled import toolchain
+from chainrule.engines.compiled.toolchain import emitting, linking, loading, machine
 
 MARK = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])

@@ -6,9 +6,9 @@ from networks.drawing import draw_network
 from networks.test_networks import plans_of
 
 import chainrule as cr
-from chainrule.engines.numba.generator import ProgramWriter
-from chainrule.engines.numba.memory import place_of
-from chainrule.engines.numba.segments import tensors_of
+from chainrule.engines.compiled.generator import ProgramWriter
+from chainrule.engines.compiled.memory import place_of
+from chainrule.engines.compiled.segments import tensors_of
 
 MOST = 1 << 20  # entries of the largest array
 
@@ -43,7 +43,7 @@ def test_parts_of_a_concatenation_are_written_where_they_belong() -> None:
     a, b = cr.Conv2D(4, 3, padding="same")(x), cr.Conv2D(5, 1)(x)
     inner = cr.Concatenate()(a, b)
     outer = cr.Concatenate()(inner, cr.Conv2D(2, 1)(inner), x, a)
-    model = cr.Graph(x, cr.Conv2D(3, 1)(outer), engine="numba", seed=3)
+    model = cr.Graph(x, cr.Conv2D(3, 1)(outer), engine="compiled", seed=3)
     writer = ProgramWriter(model.plan(), model.layout, "float32", intra_sample=True)
     assert len(writer.parts) == 4  # a and b in inner; inner and the new one in outer
     assert [each.name for each in writer.plan.operations].count("place") == 2  # x, and a for the second time
@@ -52,6 +52,6 @@ def test_parts_of_a_concatenation_are_written_where_they_belong() -> None:
 
 
 def test_inference_needs_two_neighbouring_arrays_at_a_time() -> None:
-    model = cr.Sequential([cr.Tanh() for _ in range(9)], (3, 8, 8), engine="numba")
+    model = cr.Sequential([cr.Tanh() for _ in range(9)], (3, 8, 8), engine="compiled")
     sizes = ProgramWriter(model.plan(), model.layout, "float32").memory.sizes
     assert sizes["work"] == 2 * 3 * 8 * 8

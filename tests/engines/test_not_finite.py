@@ -12,7 +12,7 @@ from chainrule.layers.activations import EXAMPLES
 
 LENGTH = 37  # fills vectors of any width, with a remainder
 
-each_engine = pytest.mark.parametrize("engine", ["numpy", "numba"])
+each_engine = pytest.mark.parametrize("engine", ["numpy", "compiled"])
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 

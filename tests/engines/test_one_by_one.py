@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.engines.numba import one_by_one, operations
-from chainrule.engines.numba.filling import POINTS
-from chainrule.engines.numba.one_by_one import correlate_points, correlate_points_dx
+from chainrule.engines.compiled import one_by_one, operations
+from chainrule.engines.compiled.filling import POINTS
+from chainrule.engines.compiled.one_by_one import correlate_points, correlate_points_dx
 
 TALL, LOW, BROAD = POINTS
 

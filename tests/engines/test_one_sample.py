@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.engines.compiled.generator import ProgramWriter
 from chainrule.layers import Layer
 from chainrule.network import Network
 from chainrule.optimizers import SGD
@@ -45,11 +45,11 @@ def trained(name: str, engine: str, threads: int = 1, clip: float | None = None)
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_one_sample_is_trained_as_the_equations_say_by_any_number_of_threads(name: str) -> None:
-    expected, alone = trained(name, "numpy"), trained(name, "numba")
+    expected, alone = trained(name, "numpy"), trained(name, "compiled")
     for found, right in zip(alone, expected, strict=True):
         np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
     for threads in (2, 3, 5):
-        several = trained(name, "numba", threads)
+        several = trained(name, "compiled", threads)
         np.testing.assert_array_equal(several[0], alone[0])
         np.testing.assert_array_equal(several[1], alone[1])
 
@@ -59,7 +59,7 @@ def test_the_gradient_of_one_sample_is_clipped_by_any_number_of_threads(name: st
     expected = trained(name, "numpy", clip=0.5)
     assert (expected[2][:, 2] > 0.5).all()
     for threads in (1, 2, 3):
-        for found, right in zip(trained(name, "numba", threads, clip=0.5), expected, strict=True):
+        for found, right in zip(trained(name, "compiled", threads, clip=0.5), expected, strict=True):
             np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-12)
 
 
@@ -68,7 +68,7 @@ def test_batches_and_single_samples_alternate(name: str) -> None:
     """The last batch of an epoch may have one sample: parameters, statistics and gradients go on from the others."""
     shape, made = NETWORKS[name]
     results = []
-    for engine in ("numpy", "numba"):
+    for engine in ("numpy", "compiled"):
         model = Network(made, shape, dtype="float64", engine=engine, threads=2, seed=4)
         stepper, generator = Stepper(model, SGD(), LOSS), np.random.default_rng(7)
         for step, count in enumerate((3, 1, 4, 1, 1, 2), 1):
@@ -82,7 +82,7 @@ def test_batches_and_single_samples_alternate(name: str) -> None:
 def test_threads_share_the_gradients_of_a_large_layer() -> None:
     """Weights and input beside each other, or both by the filters; the input of a dense layer by its outputs."""
     shape, made = NETWORKS["wide"]
-    model = Network(made, shape, dtype="float64", engine="numba", threads=2)
+    model = Network(made, shape, dtype="float64", engine="compiled", threads=2)
     source = ProgramWriter(model.plan(LOSS), model.layout, "float64", intra_sample=True)
     source = source.step_source("sgd_update", single=True)
     shared = source[source.index("def derivatives(") :]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 import chainrule.engines.numpy
 from chainrule import engines, reference
-from chainrule.engines.numba import operations
-from chainrule.engines.numba.tiles import lanes
+from chainrule.engines.compiled import operations
+from chainrule.engines.compiled.tiles import lanes
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
 
@@ -44,7 +44,7 @@ def as_functions(engine: engines.Engine) -> SimpleNamespace:
 
 ENGINES: dict[str, Any] = {
     "numpy": chainrule.engines.numpy,
-    "numba": as_functions(engines.find("numba")),
+    "compiled": as_functions(engines.find("compiled")),
 }
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import engines, layers, optimizers
-from chainrule.engines.numba import programs, proof, toolchain
-from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.engines.compiled import programs, proof, toolchain
+from chainrule.engines.compiled.generator import ProgramWriter
 from chainrule.errors import printable
 from chainrule.network import Network
 
@@ -48,7 +48,7 @@ def batch(count: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_program_computes_what_the_reference_defines(count: int, threads: int) -> None:
     x, t = batch(count)
-    found, expected = network("numba", threads), network("reference")
+    found, expected = network("compiled", threads), network("reference")
     results = []
     for each in (found, expected):
         run = each.compile(each.plan(LOSS))
@@ -62,7 +62,7 @@ def test_a_program_computes_what_the_reference_defines(count: int, threads: int)
 
 @pytest.mark.parametrize("count", [1, 2, 33])
 def test_to_prepare_a_step_changes_nothing(count: int) -> None:
-    made, optimizer = network("numba"), optimizers.Adam()
+    made, optimizer = network("compiled"), optimizers.Adam()
     moments = tuple(np.full_like(made.parameters, 0.5) for _ in optimizer.moments)
     kept = [array.copy() for array in (made.parameters, made.statistics, *moments)]
     made.compile(made.plan(LOSS)).prepare(count, optimizer.operation, moments, optimizer.step_attributes(1))
@@ -72,7 +72,7 @@ def test_to_prepare_a_step_changes_nothing(count: int) -> None:
 
 def test_the_same_thread_count_gives_the_same_bits() -> None:
     x, t = batch(33)
-    first, second = network("numba"), network("numba")
+    first, second = network("compiled"), network("compiled")
     runs = [each.compile(each.plan(LOSS)) for each in (first, second)]
     gradients = [run.gradients(x, t, seed=7, step=3)[2].copy() for run in (*runs, *runs, *runs)]
     assert all((gradient == gradients[0]).all() for gradient in gradients)
@@ -85,7 +85,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
     results: list[list[np.ndarray]] = []
     use = toolchain.use_threads
     for alone in (False, True):
-        made, adam = network("numba", threads), optimizers.Adam()
+        made, adam = network("compiled", threads), optimizers.Adam()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(toolchain, "use_threads", (lambda _: use(1)) if alone else use)
             patch.setattr(programs, "SHARED", 16)
@@ -99,7 +99,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
 
 
 def test_batches_of_changing_size_reuse_nothing_stale() -> None:
-    network_ = network("numba")
+    network_ = network("compiled")
     run = network_.compile(network_.plan(LOSS))
     fresh = {}
     for count in (5, 2, 33, 1, 5, 2, 33):
@@ -109,7 +109,7 @@ def test_batches_of_changing_size_reuse_nothing_stale() -> None:
 
 
 def test_predicting_from_several_threads_gives_what_one_gives() -> None:
-    made = network("numba")
+    made = network("compiled")
     x, _ = batch(33)
     expected = made.apply(x)
     alone = [made.apply(x[n : n + 1])[0] for n in range(33)]
@@ -129,7 +129,7 @@ def test_predicting_from_several_threads_gives_what_one_gives() -> None:
 
 
 def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None:
-    made = network("numba")
+    made = network("compiled")
     writer = ProgramWriter(made.plan(LOSS), made.layout, "float64")
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
     assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
@@ -152,7 +152,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
+def test_the_numpy_engine_stands_in_where_the_compiled_engine_cannot_be_used(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     def broken() -> str:
@@ -162,12 +162,12 @@ def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
     monkeypatch.setattr(proof, "failure", broken)
     try:
         for _ in range(2):
-            assert engines.find().name == engines.find("numba", required=False).name == "numpy"
+            assert engines.find().name == engines.find("compiled", required=False).name == "numpy"
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert len(said) < 300
-        with pytest.raises(engines.OptionError, match="numba engine cannot be used here") as refused:
-            engines.find("numba")
+        with pytest.raises(engines.OptionError, match="compiled engine cannot be used here") as refused:
+            engines.find("compiled")
         assert "\n" not in str(refused.value)
     finally:
         engines._load.cache_clear()
@@ -202,13 +202,13 @@ def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch)
         engines.thread_count()
     monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
     engines._load.cache_clear()
-    with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: numba, numpy, jax, reference"):
+    with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: compiled, numpy, jax, reference"):
         engines.find()
     engines._load.cache_clear()
 
 
 def test_a_symbol_is_never_linked_with_other_types() -> None:
-    from chainrule.engines.numba.toolchain import load
+    from chainrule.engines.compiled.toolchain import load
 
     line = "link('leaky_relu of this test', activations.leaky_relu, [('float64', 1), ('float64', 1)], [{}])\n"
     run = "declare('run', [], [0])\n\n\ndef run(n):\n    m = n\n"
@@ -220,17 +220,17 @@ def test_a_symbol_is_never_linked_with_other_types() -> None:
 def test_a_network_that_only_renames_gives_its_input() -> None:
     x = np.arange(12.0).reshape(2, 2, 3)
     for plain in ([layers.Flatten()], [layers.Dropout(0.5)], [layers.Reshape((3, 2))]):
-        made = Network(plain, (2, 3), dtype="float64", engine="numba")
+        made = Network(plain, (2, 3), dtype="float64", engine="compiled")
         np.testing.assert_array_equal(made.apply(x), x.reshape(2, *made.output_shape))
 
 
 def test_no_more_threads_than_there_are() -> None:
-    made = Network([layers.Dense(2)], (3,), engine="numba", threads=1024)
+    made = Network([layers.Dense(2)], (3,), engine="compiled", threads=1024)
     assert made.threads == max(engines.processors(), engines.thread_count())
 
 
 def test_a_copy_shares_nothing_that_changes() -> None:
-    made = network("numba")
+    made = network("compiled")
     x, _ = batch(5)
     before = made.apply(x)
     twin = copy.deepcopy(made)
@@ -252,7 +252,7 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
         layers.Dense(3),
     ]
     x = np.random.default_rng(3).standard_normal((3, 4, *size))
-    models = [Network(made, (4, *size), dtype="float64", engine="numba", threads=threads) for threads in (1, 2, 4)]
+    models = [Network(made, (4, *size), dtype="float64", engine="compiled", threads=threads) for threads in (1, 2, 4)]
     expected = models[0].apply(x)
     for model in models[1:]:
         for count in (0, 1, 2, 3):
@@ -273,12 +273,12 @@ def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -
     ]
     x, t = batch(5)
     results = []
-    for engine in ("numba", "reference"):
+    for engine in ("compiled", "reference"):
         model = Network(made, (2, 9, 8), dtype="float64", engine=engine, threads=2, seed=2)
         model.parameters[:] = np.random.default_rng(1).standard_normal(model.parameters.size)
         losses, right, gradient = model.compile(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
         results.append((losses, right, gradient, model.apply(x)))
-        if engine == "numba":
+        if engine == "compiled":
             source = ProgramWriter(model.plan(LOSS), model.layout, "float64").source()
             assert "call('activations.relu " not in source
             assert "call('activations.relu_dx " in source

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule import engines, layers, optimizers
-from chainrule.engines.numba import operations, programs, proof, toolchain
+from chainrule.engines.compiled import operations, programs, proof, toolchain
 from chainrule.network import Network
 from chainrule.rates import Rates
 from chainrule.training.step import Stepper
@@ -28,7 +28,7 @@ FAULTS = {
     "a wrong kernel": (
         """
 import test_proof
-from chainrule.engines.numba import dense
+from chainrule.engines.compiled import dense
 
 dense.dense = toolchain.kernel(test_proof.wrong)
 """,
@@ -49,14 +49,14 @@ import os, sys
 import numpy as np
 import chainrule as cr
 from chainrule import engines
-from chainrule.engines.numba import toolchain
+from chainrule.engines.compiled import toolchain
 
 toolchain.NAME = f"planted {os.getpid()}"  # a processor on which nothing was proven
 FAULT
 model = cr.Sequential([cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(3)], (1, 5, 5))
 print(model.engine.name, np.isfinite(model.predict(np.ones((2, 1, 5, 5)))).all())
 try:
-    engines.find("numba")
+    engines.find("compiled")
 except cr.OptionError as error:
     print(error)
 print(list(toolchain.compiled_folder().glob(f"{toolchain.NAME}*")))
@@ -78,7 +78,7 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
     done = run(DRIVER.replace("FAULT", fault))
     used, refused, marks = done.stdout.splitlines()
     assert used == "numpy True"
-    assert refused.startswith("the numba engine cannot be used here")
+    assert refused.startswith("the compiled engine cannot be used here")
     assert reason in refused
     assert marks == "[]"
     lines = said(done.stderr)
@@ -90,7 +90,7 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
 def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
     done = run(
         "import llvmlite.binding as part; del part.create_pass_builder\n"
-        "from chainrule.engines.numba import toolchain; toolchain.NAME = 'planted'\n"
+        "from chainrule.engines.compiled import toolchain; toolchain.NAME = 'planted'\n"
         "toolchain.storing.stored = lambda name: None\n"
         "from chainrule import engines; print(engines.find().name)"
     )
@@ -142,12 +142,12 @@ def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.Monk
         raise RuntimeError("LLVM ERROR: out of registers\nand more")
 
     rates = "conv1.w=2" if failing in ("gradients", "commit_statistics") else ""  # steps of parts
-    expected, made = steps(network("numpy"), rates), network("numba")
+    expected, made = steps(network("numpy"), rates), network("compiled")
     monkeypatch.setattr(programs.Program, failing, fails)
     for found, wanted in zip(steps(made, rates), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
     assert said(capsys.readouterr().err) == [
-        "chainrule: numba cannot run this model's program (LLVM ERROR: out of registers); "
+        "chainrule: the compiled engine cannot run this model's program (LLVM ERROR: out of registers); "
         "the NumPy engine serves instead"
     ]
 
@@ -157,12 +157,13 @@ def test_what_linking_raises_is_caught(monkeypatch: pytest.MonkeyPatch, capsys) 
     def fails(source: str) -> None:
         raise OSError("libLLVM.so: cannot map")
 
-    expected, made = steps(network("numpy")), network("numba")
+    expected, made = steps(network("numpy")), network("compiled")
     monkeypatch.setattr(programs, "load", fails)
     for found, wanted in zip(steps(made), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
     failed = [line.split(" (libLLVM.so: cannot map)")[0] for line in said(capsys.readouterr().err)]
-    assert failed == ["chainrule: numba cannot run this model's program", "chainrule: numba cannot run momentum_update"]
+    refused = "chainrule: the compiled engine cannot run"
+    assert failed == [f"{refused} this model's program", f"{refused} momentum_update"]
 
 
 @pytest.mark.usefixtures("stand_ins")
@@ -170,7 +171,7 @@ def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, 
     def fails(*arguments: Any) -> None:
         raise RuntimeError("no registers")
 
-    engine, x = engines.find("numba"), np.array([[-1.0, 2.0]])
+    engine, x = engines.find("compiled"), np.array([[-1.0, 2.0]])
     monkeypatch.setattr(operations, "call", fails)
     monkeypatch.setattr(programs, "update", fails)
     np.testing.assert_array_equal(engine.run("relu", (x,), {})[0], [[0.0, 2.0]])
@@ -183,9 +184,9 @@ def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch: pytest.M
     def fails(*arguments: Any) -> None:
         raise MemoryError("too large")
 
-    made = network("numba")
+    made = network("compiled")
     monkeypatch.setattr(programs.Program, "forward", fails)
     with pytest.raises(MemoryError, match="too large"):
         made.apply(np.zeros((3, 2, 7, 6)))
-    with pytest.raises(engines.OptionError, match="unknown operation of the numba engine"):
+    with pytest.raises(engines.OptionError, match="unknown operation of the compiled engine"):
         made.engine.run("nonsense", (), {})

@@ -11,7 +11,7 @@ DRIVER = """
 import hashlib, sys
 import numpy as np
 from chainrule import layers
-from chainrule.engines.numba import divided_normalization, proof
+from chainrule.engines.compiled import divided_normalization, proof
 from chainrule.network import Network
 from networks import interpreted
 
@@ -23,7 +23,7 @@ for dtype in sys.argv[2:]:
         x, c = np.ones((1, 1, 1, 1), dtype), np.ones(1, dtype)
         divided_normalization.batch_norm_combination(x, x, c, x, np.ones((3, 1), dtype), x.copy(), 1.0)
     with interpreted.running(small=False):
-        net = Network(rows, (6, 13, 11), dtype=dtype, engine="numba", threads=1, seed=3)
+        net = Network(rows, (6, 13, 11), dtype=dtype, engine="compiled", threads=1, seed=3)
         compiled = net.compile(net.plan("softmax_cross_entropy"))
         for step, n in enumerate((19, 2, 1)):
             x = draw.standard_normal((n, 6, 13, 11)).astype(dtype)

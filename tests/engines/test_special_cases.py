@@ -13,9 +13,9 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import common_windows, convolution, dense, depthwise, depthwise_gradient, filters
-from chainrule.engines.numba import normalization, operations, pooling, row_sums, taps, transposing
-from chainrule.engines.numba.tiles import lanes
+from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, depthwise_gradient, filters
+from chainrule.engines.compiled import normalization, operations, pooling, row_sums, taps, transposing
+from chainrule.engines.compiled.tiles import lanes
 
 taken = set()
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from chainrule.engines.numba import tiles, toolchain
-from chainrule.engines.numba.toolchain import COUNT, WIDTH
+from chainrule.engines.compiled import tiles, toolchain
+from chainrule.engines.compiled.toolchain import COUNT, WIDTH
 
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
 
 def calls(rows: int, columns: int):
-    """Call every function of `tiles` once, in a function to compile: numba must see the shape as constants."""
+    """Call every function of `tiles` once, in a function to compile: the compiler must see the shape as constants."""
 
     def run(y, g, places, outer, products, picked, turned, sums):
         tile = tiles.load(y, 3, 101, rows, columns)

@@ -1,4 +1,4 @@
-"""One folder alone touches numba and llvmlite, and it does not ask pointers for types, which llvmlite will not have."""
+"""One folder alone touches llvmlite, and it does not ask pointers for types, which llvmlite will not have."""
 
 import inspect
 import re
@@ -11,17 +11,17 @@ import pytest
 from llvmlite import ir
 
 import chainrule
-from chainrule.engines.numba import tiles, toolchain
-from chainrule.engines.numba.toolchain import by_hand, registers, vectors
-from chainrule.engines.numba.toolchain.kernel_values import FLOAT32, INT32, INT64, Literal
+from chainrule.engines.compiled import tiles, toolchain
+from chainrule.engines.compiled.toolchain import by_hand, registers, vectors
+from chainrule.engines.compiled.toolchain.kernel_values import FLOAT32, INT32, INT64, Literal
 
 SOURCE = Path(chainrule.__file__).parent
-ROOM = SOURCE / "engines" / "numba" / "toolchain"
+ROOM = SOURCE / "engines" / "compiled" / "toolchain"
 FORBIDDEN = re.compile(
-    r"^\s*(from|import) (numba|llvmlite)\b"  # in templates of programs too
-    r"|import_module\(.(numba|llvmlite)\b"
-    r"|numba\.toolchain\.\w"
-    r"|numba\.toolchain import (\w+, )*"
+    r"^\s*(from|import) llvmlite\b"  # in templates of programs too
+    r"|import_module\(.llvmlite\b"
+    r"|compiled\.toolchain\.\w"
+    r"|compiled\.toolchain import (\w+, )*"
     r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|pool_code|processor|registers"
     r"|storing|threads|vectors|windows|windows_code)\b"
     r"|\.(overloads|nopython_signatures)\b",
@@ -29,7 +29,7 @@ FORBIDDEN = re.compile(
 )
 
 
-def test_numba_is_touched_in_one_folder() -> None:
+def test_llvmlite_is_touched_in_one_folder() -> None:
     found: list[str] = []
     for file in sorted(SOURCE.rglob("*.py")):
         if ROOM not in file.parents:
@@ -45,7 +45,7 @@ def test_the_face_has_what_it_names() -> None:
 
 def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None:
     for file in ROOM.glob("[!_]*.py"):
-        if re.search(r"^(from|import) (numba|llvmlite)", text := file.read_text("utf-8"), re.MULTILINE):
+        if re.search(r"^(from|import) llvmlite", text := file.read_text("utf-8"), re.MULTILINE):
             assert re.search(r"Tried with llvmlite \d\.\d+\b", text), file.name
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chainrule.engines.numba import pooling, tiles, toolchain
-from chainrule.engines.numba.toolchain import WIDTH, add_cells, keep_larger, no_cells, store_larger
+from chainrule.engines.compiled import pooling, tiles, toolchain
+from chainrule.engines.compiled.toolchain import WIDTH, add_cells, keep_larger, no_cells, store_larger
 
 
 def calls(step: int):

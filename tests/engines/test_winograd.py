@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.engines.numba import operations, toolchain, winograd
-from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.tiles import lanes, load, store
-from chainrule.engines.numba.toolchain import CELLS, RESULTS, WEIGHTS, WIDTH, from_points, to_points
+from chainrule.engines.compiled import operations, toolchain, winograd
+from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled.tiles import lanes, load, store
+from chainrule.engines.compiled.toolchain import CELLS, RESULTS, WEIGHTS, WIDTH, from_points, to_points
 
 Array = NDArray[Any]
 CELLS_OF_A_TILE, TAPS, RESULTS_OF_A_TILE = 6, 3, 4

@@ -55,13 +55,13 @@ def test_one_processor_is_enough() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("CHAINRULE_UNCOMPILED", "1", "numba cannot be used here (CHAINRULE_UNCOMPILED is set); the NumPy engine"),
+        ("CHAINRULE_UNCOMPILED", "1", "engine cannot be used here (CHAINRULE_UNCOMPILED is set); the NumPy engine"),
         (
             "CHAINRULE_CACHE",
             "~nobody-of-this-name/cache",
             "cannot be kept (CHAINRULE_CACHE=~nobody-of-this-name/cache:",
         ),
-        ("CHAINRULE_ENGINE", "cuda", "CHAINRULE_ENGINE: unknown engine 'cuda'; known: numba, numpy, jax, reference"),
+        ("CHAINRULE_ENGINE", "cuda", "CHAINRULE_ENGINE: unknown engine 'cuda'; known: compiled, numpy, jax, reference"),
         ("CHAINRULE_THREADS", "two", "CHAINRULE_THREADS=two: expected a whole number from 1 to 1024"),
     ],
 )

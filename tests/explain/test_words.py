@@ -7,7 +7,7 @@ from explain.networks import around, trace_of
 import chainrule.reference as reference
 from chainrule import layers as cr
 from chainrule.engines import numpy as engine
-from chainrule.engines.numba.tiles import lanes
+from chainrule.engines.compiled.tiles import lanes
 from chainrule.explain import NextStep
 from chainrule.explain.code import SOURCE, derivation, locations
 from chainrule.model import Sequential
@@ -18,9 +18,9 @@ from chainrule.randomness import stream_key, uniform
 
 @pytest.mark.parametrize("operation", reference.__all__)
 def test_places(operation):
-    """Compare file, function and line with Python's own; for numba with the source text."""
+    """Compare file, function and line with Python's own; for the compiled engine with the source text."""
     found = locations(operation)
-    assert [place.file.rpartition("/")[0] for place in found] == ["reference", "engines/numpy", "engines/numba"]
+    assert [place.file.rpartition("/")[0] for place in found] == ["reference", "engines/numpy", "engines/compiled"]
     for place, module in zip(found, (reference, engine), strict=False):
         code = getattr(module, operation).__code__
         assert (SOURCE / place.file).samefile(code.co_filename)
@@ -33,7 +33,7 @@ def test_places(operation):
 def test_the_kernel_that_ran_is_named():
     """The one chosen for the shapes; a ReLU that no other operation needs is done by the convolution before it."""
     made = [cr.Conv2D(lanes(4), 3), cr.ReLU(), cr.Conv2D(3, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
-    model = Sequential(made, (8, 7, 6), loss="half_squared_error", engine="numba")
+    model = Sequential(made, (8, 7, 6), loss="half_squared_error", engine="compiled")
     trace = model.trace(np.ones((1, 8, 7, 6)), np.zeros((1, 2)))
     found = {
         cell: trace.explain(cell).code[2]
@@ -49,7 +49,7 @@ def test_the_kernel_that_ran_is_named():
     for place in found.values():
         line = (SOURCE / place.file).read_text(encoding="utf-8").splitlines()[place.line - 1]
         assert line.startswith(f"def {place.function}(")
-    assert "correlate_filters in engines/numba/filters.py:" in " ".join(str(trace.explain("relu1.y[0,0,0]")).split())
+    assert "correlate_filters in engines/compiled/filters.py:" in " ".join(str(trace.explain("relu1.y[0,0,0]")).split())
 
 
 def test_code_of_nobody():

@@ -131,7 +131,7 @@ def test_a_network_of_nothing_but_own_layers() -> None:
     assert alone.names == ["student1", "student2"]
 
 
-@pytest.mark.parametrize(("engine", "said"), [("numba", 1), ("numpy", 0)])
+@pytest.mark.parametrize(("engine", "said"), [("compiled", 1), ("numpy", 0)])
 def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
     engines.say_once.cache_clear()
     model = mixed(MyDense, engine=engine)

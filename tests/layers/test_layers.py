@@ -116,7 +116,7 @@ def test_one_dimension_is_a_picture_of_height_one() -> None:
 LINES = [layers.Conv1D(4, 3), layers.BatchNorm1D(momentum=1.0), layers.Tanh(), layers.Conv1D(3, 2, padding="same")]
 
 
-@pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
+@pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
 @pytest.mark.parametrize(("last", "numpy"), [(layers.GlobalAveragePool1D, np.mean), (layers.GlobalMaxPool1D, np.max)])
 def test_a_network_over_lines_normalises_and_pools_like_numpy(engine: str, last, numpy) -> None:
     """Use the batch in training and the running statistics in inference; with momentum 1 they are the batch's."""

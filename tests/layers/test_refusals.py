@@ -91,7 +91,7 @@ ERRORS = [
     (lambda: Network([layers.ReLU()], (4,), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
     (
         lambda: Network([layers.ReLU()], (4,), engine="cuda"),
-        "unknown engine 'cuda'; known: numba, numpy, jax, reference",
+        "unknown engine 'cuda'; known: compiled, numpy, jax, reference",
     ),
     (lambda: Network([layers.ReLU()], (4,), threads=0), "threads 0: expected a whole number of at least 1"),
     (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),

@@ -24,7 +24,7 @@ def net(rotated: bool, engine: str) -> Network:
     )
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_network_of_true_convolutions_learns_the_rotated_kernels(engine: str) -> None:
     rng = np.random.default_rng(0)
     plain, rotated = net(False, engine), net(True, engine)

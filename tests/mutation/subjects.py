@@ -37,9 +37,9 @@ def subjects() -> dict[str, Subject]:
     found = [
         *(_reference(name) for name in _names("reference")),
         *(_numpy(name) for name in _names("engines/numpy")),
-        *(Subject(name, LAYERS, "not numba") for name in _names("layers")),
-        Subject("losses", ("tests/test_losses.py",), "not numba"),
-        Subject("optimizers", ("tests/test_optimizers.py",), "not numba"),
+        *(Subject(name, LAYERS, "not compiled") for name in _names("layers")),
+        Subject("losses", ("tests/test_losses.py",), "not compiled"),
+        Subject("optimizers", ("tests/test_optimizers.py",), "not compiled"),
     ]
     return {subject.module: subject for subject in found if subject.module not in EMPTY}
 
@@ -53,7 +53,7 @@ def _reference(module: str) -> Subject:
     name = Path(module).name
     shared = {"windows": SLIDING, "checks": (), "normal": ("activations",)}
     own = tuple(f"tests/reference/test_{one}.py" for one in shared.get(name, (name,)))
-    return Subject(module, (*own, REFUSALS), "not numba")
+    return Subject(module, (*own, REFUSALS), "not compiled")
 
 
 def _numpy(module: str) -> Subject:

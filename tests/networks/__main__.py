@@ -1,4 +1,4 @@
-"""Compares drawn networks on the numba engine with the NumPy engine: `make networks`.
+"""Compares drawn networks on the compiled engine with the NumPy engine: `make networks`.
 
 PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--compiled 25] [--engine jax] [--stop]
 [--markdown PAGE]
@@ -51,7 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first network")
     parser.add_argument("--compiled", type=int, default=25, help="compile one in so many whole; 0: none")
-    parser.add_argument("--engine", default="numba", help="compare another engine, without programs to interpret")
+    parser.add_argument("--engine", default="compiled", help="compare another engine, without programs to interpret")
     parser.add_argument("--stop", action="store_true", help="at the first that differs, with a traceback")
     parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the counts between the marks of a page")
     return parser.parse_args()
@@ -64,7 +64,7 @@ def _outcome(number: int, options: argparse.Namespace) -> str:
     from networks.drawing import draw_network
 
     drawn = draw_network(options.seed, number)
-    whole = options.engine != "numba" or (options.compiled and number % options.compiled == 0)
+    whole = options.engine != "compiled" or (options.compiled and number % options.compiled == 0)
     running: Any = contextlib.nullcontext() if whole else interpreted.running(small=number // 2 % 2 == 1)
     try:
         with running:

@@ -94,7 +94,7 @@ def outcome_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results | str:
         return "not finite"
 
 
-def compare(drawn: Drawn, engine: str = "numba", other: str = "numpy") -> str:
+def compare(drawn: Drawn, engine: str = "compiled", other: str = "numpy") -> str:
     """Return "same", or "sensitive" where rounding decides; else raise an AssertionError that names the network."""
     found, expected = outcome_of(drawn, engine), outcome_of(drawn, other)
     if isinstance(found, str) or isinstance(expected, str):

@@ -13,8 +13,8 @@ from unittest import mock
 
 import numpy as np
 
-from chainrule.engines.numba import generator, parameter_parts, programs, rewriting, segments
-from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.compiled import generator, parameter_parts, programs, rewriting, segments
+from chainrule.engines.compiled.operations import KERNELS
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
@@ -44,7 +44,7 @@ def running(*, small: bool) -> Generator[None]:
 
 
 def load(source: str) -> Any:
-    """Return the function `run` of a program, like `chainrule.engines.numba.programs.load`."""
+    """Return the function `run` of a program, like `chainrule.engines.compiled.programs.load`."""
     if source not in _programs:
         known: dict[str, Any] = {entry.family: entry.module for entry in KERNELS.values()}
         known |= {"call": call, "declare": declare, "link": link, "number": number, "prange": range, "view": view}

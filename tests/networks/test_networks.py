@@ -1,4 +1,4 @@
-"""Drawn networks on the numba engine equal the NumPy engine; `make networks` tries 2,000.
+"""Drawn networks on the compiled engine equal the NumPy engine; `make networks` tries 2,000.
 
 Here in float64, whose kernels other tests compile too, and with programs interpreted around them (`interpreted`).
 """
@@ -16,10 +16,10 @@ from networks.drawing import Drawn, draw_network
 
 import chainrule as cr
 from chainrule import layers, losses, optimizers
-from chainrule.engines.numba import generator, programs, rewriting
-from chainrule.engines.numba.generator import ProgramWriter
-from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.segments import BY_OUTPUTS
+from chainrule.engines.compiled import generator, programs, rewriting
+from chainrule.engines.compiled.generator import ProgramWriter
+from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled.segments import BY_OUTPUTS
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
 from chainrule.model import connect
@@ -105,7 +105,7 @@ def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(rewriting, "_is_open", lambda operation, step: True)
     wrong = named(ROWS["two poolings"])
     with pytest.raises(cr.ChainruleError, match=r"cross_correlate of pool2.y: the plan has 1×4×4×4, the kernel writes"):
-        ProgramWriter(wrong.build("numba").plan(), wrong.build("numba").layout, "float64")
+        ProgramWriter(wrong.build("compiled").plan(), wrong.build("compiled").layout, "float64")
     monkeypatch.setattr(generator, "check_plan", lambda plan, itemsize: None)
     with pytest.raises(AssertionError, match=r"predict 0 of 5 is .* apart"), interpreted.running(small=False):
         compare(wrong)

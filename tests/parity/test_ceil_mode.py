@@ -31,7 +31,7 @@ def test_ceil_mode(kind: str) -> None:
         else:
             layer = cr.AveragePool2D(**options, ceil_mode=True, count_padding=counted)
             module = torch.nn.AvgPool2d(*sliding, ceil_mode=True, count_include_pad=counted)
-        subject, given = LayerSubject(layer, x.shape[1:], engine="numba"), torch.from_numpy(x).requires_grad_()
+        subject, given = LayerSubject(layer, x.shape[1:], engine="compiled"), torch.from_numpy(x).requires_grad_()
         y = module(given)
         np.testing.assert_allclose(subject.output({"x": x}), y.detach().numpy(), rtol=0, atol=1e-12)
         dy = generator("upstream", number).normal(size=tuple(y.shape))

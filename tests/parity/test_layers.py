@@ -73,7 +73,7 @@ def recorded(record_property: Any) -> Callable[[str, Largest], None]:
     return record
 
 
-each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "numba"])
+each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "compiled"])
 
 
 def names(found: Sequence[str]) -> Any:

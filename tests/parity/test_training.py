@@ -1,7 +1,7 @@
 """Twenty steps of every network of the zoo against PyTorch, in float64: loss, gradients and weights at every step.
 
 Each network is trained with its recipes on new synthetic images at every step; in addition, the networks of
-tests/training, which have every layer between them, with gradients that are clipped. The numba engine runs its compiled
+tests/training, which have every layer between them, with gradients that are clipped. The compiled engine runs whole
 programs, with two threads.
 
 Rounding errors grow from step to step, most in "independent-code, as its tutorial" (weights N(0, 1), one sample a
@@ -107,7 +107,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
             largest.meet(f"{tensor} after step {step}", ours, value.detach().numpy().ravel())
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_twenty_steps(name: str, engine: str, record_property: Callable[[str, Any], None]) -> None:
     network, recipe = trained(name, engine)

@@ -24,7 +24,7 @@ class StopAfter(Callback):
         trainer.stop = len(trainer.history) >= self.steps
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -> None:
     recipe = Recipe(
         epochs=3,

@@ -138,10 +138,10 @@ def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, d
     assert_same(folder, whole)
 
 
-def test_the_numba_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None:
+def test_the_compiled_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None:
     folders = [tmp_path / "whole", tmp_path / "killed"]
-    assert completed("start", folders[0], data, "numba") == "finished"
-    kill_and_resume(folders[1], data, "numba", [0.1])
+    assert completed("start", folders[0], data, "compiled") == "finished"
+    kill_and_resume(folders[1], data, "compiled", [0.1])
     assert_same(folders[1], folders[0])
 
 

@@ -67,7 +67,7 @@ def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) ->
     np.testing.assert_allclose(found[1].network.parameters, found[0].network.parameters, atol=1e-13)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_part_has_its_own_statistics_and_its_own_random_numbers(engine: str) -> None:
     """Expect what three plans of their own give for the parts of 3, 4 and 4 samples, at the steps 4, 5 and 6."""
     x, t, _ = drawn(1, 11)

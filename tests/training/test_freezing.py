@@ -61,7 +61,7 @@ def test_nothing_is_propagated_to_where_everything_is_frozen():
     assert [each.writes[0].name for each in plan.deferred] == ["norm2.running_mean"]
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", cr.Nesterov(0.01, 0.9, 0.1)])
 def test_frozen_layers_stay_as_they_are(engine, optimizer):
     network = model(engine=engine, dtype="float32")

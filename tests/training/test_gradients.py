@@ -206,15 +206,15 @@ def expected() -> dict[tuple[str, int], list[Array]]:
 @pytest.mark.parametrize(
     ("engine", "threads", "name"),
     [("numpy", 1, name) for name in NETWORKS]
-    + [("numba", threads, "pictures") for threads in (1, 2, 3)]  # serial and parallel: two programs to compile
-    + [("numba", 2, name) for name in NETWORKS if name != "pictures"],
+    + [("compiled", threads, "pictures") for threads in (1, 2, 3)]  # serial and parallel: two programs to compile
+    + [("compiled", 2, name) for name in NETWORKS if name != "pictures"],
 )
 def test_engines_agree_at_every_batch_size(
     engine: str, threads: int, name: str, expected: dict[tuple[str, int], list[Array]]
 ) -> None:
     network = build(name, engine, threads)
     for count in COUNTS:
-        if (name, count) not in expected or (name != "pictures" and engine == "numba" and count < threads):
+        if (name, count) not in expected or (name != "pictures" and engine == "compiled" and count < threads):
             continue
         found = run(network, name, count)
         for ours, reference in zip(found, expected[name, count], strict=True):
@@ -225,7 +225,7 @@ def test_engines_agree_at_every_batch_size(
 
 @pytest.mark.parametrize("name", ["pictures", "lines"])
 def test_one_pass_takes_batches_of_changing_size(name: str, expected: dict[tuple[str, int], list[Array]]) -> None:
-    network = build(name, "numba", 2)
+    network = build(name, "compiled", 2)
     walk = network.compile(network.plan(NETWORKS[name][2]))
     for count in (33, 5, 2, 33, 5):
         loss, _, gradient = walk.gradients(*batch(name, count), seed=SEED, step=STEP)
@@ -244,7 +244,7 @@ def test_float32_is_near(name: str, expected: dict[tuple[str, int], list[Array]]
 
 
 def test_inputs_are_left_as_they_are() -> None:
-    for engine in ("numpy", "numba"):
+    for engine in ("numpy", "compiled"):
         network = build("pictures", engine, 2)
         x, t = batch("pictures", 5)
         before = [array.tobytes() for array in (x, t, network.parameters, network.statistics)]

@@ -129,7 +129,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         class_weight={0: 2.0} if draw.integers(2) else None,
         shards=int(draw.integers(1, 3)),
     )
-    trainer = make(chosen, engine=("numpy", "numba")[number % 2])
+    trainer = make(chosen, engine=("numpy", "compiled")[number % 2])
     given = spied(trainer)
     for _ in range(int(draw.integers(3))):  # some steps of the first epoch are done: training goes on from there
         trainer.history.add(1, 0.05, 1.0, 0.0)
@@ -276,7 +276,7 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
         class_weight={0: 2.0} if draw.integers(2) else None,
     )
     single, several = Told(each_step=True), Told(each_step=False)
-    one, other = (make(chosen, engine="numba") for _ in range(2))
+    one, other = (make(chosen, engine="compiled") for _ in range(2))
     one.run([single])
     other.run([several])
     assert several.outcomes == single.outcomes
@@ -289,12 +289,12 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
 
 
 def test_a_stop_ends_after_the_steps_that_are_taken_at_once() -> None:
-    trainer, told = make(recipe(batch_size=1), engine="numba"), Told(each_step=False, last=3)
+    trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
     trainer.run([told])
     assert len(trainer.history) == loop.MOST_STEPS
     assert told.ahead == list(range(loop.MOST_STEPS))[::-1]
     trainer.stop = False
-    whole = make(recipe(batch_size=1), engine="numba")
+    whole = make(recipe(batch_size=1), engine="compiled")
     trainer.run()
     whole.run([Told(each_step=True)])
     assert state_of(trainer) == state_of(whole)
@@ -307,7 +307,7 @@ def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: in
     data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
-        trainer = Trainer(network("numba"), chosen, data, Normalisation("none"))
+        trainer = Trainer(network("compiled"), chosen, data, Normalisation("none"))
         with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
             trainer.run([told])
         assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule import losses, optimizers, schedules
 from chainrule.training.recipe import Recipe
 
-ENGINES = ("reference", "numpy", "numba")
+ENGINES = ("reference", "numpy", "compiled")
 QUIET = {"progress": False, "rate": 0.02, "epochs": 2}
 
 

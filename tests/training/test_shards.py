@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.engines.compiled.generator import ProgramWriter
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.meetings import meetings
@@ -125,7 +125,7 @@ def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts
         np.testing.assert_array_equal(totals, [samples, min(parts, samples)])
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: float | None) -> None:
     batches = [drawn(seed, samples) for seed, samples in enumerate((23, 8, 5, 1))]
@@ -144,7 +144,7 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
         assert together(size, work) == [alone] * size
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("rates", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
 def test_the_step_is_that_of_the_whole_batch(engine: str, rates: str) -> None:
     """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""

@@ -36,7 +36,7 @@ def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
     stepper = Stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
     x, t = batch("pictures", 5)
@@ -57,7 +57,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
         ("dense2.w", "y of dense2 is not finite (dense)"),
     ],
 )
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
     stepper = Stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
@@ -65,7 +65,7 @@ def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) 
     assert refused(stepper, *batch("pictures", 5)) == expected
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
     """Overflow a gradient before the loss: batch norm divides by the spread of its input."""
     network = build("pictures", engine, 2)
@@ -98,7 +98,7 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", optimizers.NAMED)
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> None:
     """The update is that of a gradient with the requested norm and the same direction."""
     network = Network(SMALL, (5,), dtype="float64", engine=engine, threads=1, seed=3)
@@ -151,7 +151,7 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
     t = x.sum(axis=1, keepdims=True)
     x[large], t[large] = 1e5, -1e18
     ends = []
-    for engine in ("numpy", "numba"):
+    for engine in ("numpy", "compiled"):
         network = Network([layers.Dense(1)], (3,), dtype="float32", engine=engine, seed=1)
         stepper, outcomes = Stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0), list[Outcome]()
         while (done := len(outcomes)) < 5:
@@ -177,7 +177,7 @@ def test_one_sample_whose_gradient_the_update_makes_ends_where_the_whole_gradien
     made = [layers.Flatten(), layers.Dense(150), layers.ReLU(), layers.Dense(120), layers.ReLU(), layers.Dense(3)]
     x, t = np.random.default_rng(2).standard_normal((1, 2, 8, 8)), np.eye(3)[[1]]
     ends, norms = [], []
-    for engine in ("numba", "numpy"):
+    for engine in ("compiled", "numpy"):
         network = Network(made, (2, 8, 8), dtype="float64", engine=engine, threads=2, seed=4)
         stepper = Stepper(network, optimizers.Adam(0.01), "softmax_cross_entropy", clip)
         norms.append([stepper.step(x, t, step=step, rate=0.01).norm for step in (1, 2, 3)])

@@ -13,7 +13,7 @@ from chainrule.training.evaluation import Evaluation, confidences
 QUIET = {"progress": False, "rate": 0.02}
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 def test_one_output_learns_yes_or_no(engine: str, shape: tuple[int, ...]) -> None:
     x, value = points()

@@ -27,7 +27,7 @@ def network(engine: str) -> Network:
     return made
 
 
-@pytest.mark.parametrize("engine", ["reference", "numpy", "numba", "jax"])
+@pytest.mark.parametrize("engine", ["reference", "numpy", "compiled", "jax"])
 def test_twenty_steps_follow_pytorch(engine: str) -> None:
     net = network(engine)
     stepper = Stepper(net, AdamW(THEIRS["rate"], decay=THEIRS["decay"]), "categorical_cross_entropy")

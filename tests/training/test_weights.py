@@ -67,7 +67,7 @@ def test_the_gradient_is_the_weighted_sum_of_those_of_the_samples(engine: str, l
 
 
 @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "binary_cross_entropy"])
-@pytest.mark.parametrize("engine", ["numba", "jax"])
+@pytest.mark.parametrize("engine", ["compiled", "jax"])
 def test_a_compiled_engine_has_the_gradient_of_the_loops(engine: str, loss: str) -> None:
     x, t, w = drawn(4)
     expected, found = (gradients(network(loss, each), loss, x, t, w) for each in ("reference", engine))

@@ -57,7 +57,7 @@ def main() -> None:
 @contextmanager
 def served(*words: str) -> Iterator[str]:
     """Serve the page in a process of its own and yield its address."""
-    server = Served(Path.cwd(), *words, engine="numba")
+    server = Served(Path.cwd(), *words, engine="compiled")
     try:
         yield f"http://127.0.0.1:{server.port}/?token={server.token}"
     finally:

@@ -30,7 +30,7 @@ def same(frame: Frame, expected: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(arrays(frame), expected, strict=True))
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
 @pytest.mark.parametrize("optimizer", [RECIPE.optimizer, Momentum(0.1)], ids=["adam", "momentum"])
 def test_any_step_comes_back_to_the_bit(data: Path, engine: str, optimizer: object) -> None:
     subject = small(data, engine, replace(RECIPE, optimizer=optimizer))

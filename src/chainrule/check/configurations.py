@@ -12,7 +12,7 @@ from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 from chainrule.shapes import text
 
-ENGINES = ("numpy", "numba")
+ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")
 TRIES = 1000
 LARGE = 9  # every ninth turn has a large batch; odd, so that all engines and dtypes get one

@@ -64,11 +64,11 @@ def _begin(path: Path, *, alone: bool) -> None:
 
 
 def _program(entry: "Entry") -> str:
-    """Return the source code that the numba engine compiles for the training steps of a model."""
+    """Return the source code that the compiled engine compiles for the training steps of a model."""
     from chainrule import engines
 
-    engines.find("numba")
-    from chainrule.engines.numba.generator import ProgramWriter
+    engines.find("compiled")
+    from chainrule.engines.compiled.generator import ProgramWriter
 
     model = entry.build(engine="numpy")
     writer = ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype))

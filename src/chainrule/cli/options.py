@@ -126,7 +126,7 @@ engine = click.option(
     "--engine",
     metavar="NAME",
     shell_complete=names(_engine_names),
-    help="Engine: numba (default), numpy, jax or reference [CHAINRULE_ENGINE].",
+    help="Engine: compiled (default), numpy, jax or reference [CHAINRULE_ENGINE].",
 )
 threads = click.option(
     "--threads", type=WHOLE, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."

@@ -1,6 +1,6 @@
 """Engines: ways to compute the operations. One is imported only when it is used.
 
-numba      compiled, parallel over the batch; the default
+compiled   whole plans as compiled programs, parallel over the batch; the default
 numpy      vectorised, needs nothing but NumPy
 jax        whole steps compiled by XLA, for accelerators; needs `chainrule[jax]`
 reference  the literal loops that define the operations: exact, readable and slow
@@ -21,8 +21,8 @@ Array = NDArray[Any]
 Sums: TypeAlias = tuple[float, float, float]  # of a batch: losses, measure, and Σ g² of the gradient of its mean loss
 Gradients: TypeAlias = tuple[Array, Array, Array]  # loss and measure of each sample, (N,), and the flat gradient
 
-NAMES = ("numba", "numpy", "jax", "reference")
-DEFAULT = "numba"
+NAMES = ("compiled", "numpy", "jax", "reference")
+DEFAULT = "compiled"
 FALLBACK = "numpy"
 ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 THREADS_VARIABLE = "CHAINRULE_THREADS"
@@ -169,7 +169,7 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
         return engine
     if name and required:
         raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(NAMES)}")
-    return stand_in(f"{wanted} cannot be used here ({engine})")
+    return stand_in(f"the {wanted} engine cannot be used here ({engine})")
 
 
 def fallback() -> Engine:
@@ -188,15 +188,15 @@ def _load(name: str) -> "Engine | str":
     """Return the engine of that name, or the reason why it cannot be used."""
     if name == "jax":
         return _load_jax()
-    if name != "numba":
+    if name != "compiled":
         from chainrule.engines.modules import ModuleEngine
 
         return ModuleEngine(name)
     try:
-        from chainrule.engines.numba import proof
-        from chainrule.engines.numba.engine import NumbaEngine
+        from chainrule.engines.compiled import proof
+        from chainrule.engines.compiled.engine import CompiledEngine
 
-        return proof.failure() or NumbaEngine()
+        return proof.failure() or CompiledEngine()
     except OptionError:  # a variable of the environment that was set to something impossible
         raise
     except Exception as error:  # a broken installation, or an odd processor, may raise anything

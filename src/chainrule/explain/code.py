@@ -9,7 +9,7 @@ from pathlib import Path
 
 import chainrule
 
-FLOORS = ("reference", "engines/numpy", "engines/numba")
+FLOORS = ("reference", "engines/numpy", "engines/compiled")
 INDEX_FORM = "the-index-form"  # section of every page of derivation
 SECTIONS = {  # where the heading is not the name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),

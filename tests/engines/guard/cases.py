@@ -13,9 +13,9 @@ import numpy as np
 from engines.guard import norm_parts
 from numpy.typing import NDArray
 
-from chainrule.engines.numba import losses
-from chainrule.engines.numba.operations import KERNELS, PARTWISE, select_kernel
-from chainrule.engines.numba.tiles import lanes
+from chainrule.engines.compiled import losses
+from chainrule.engines.compiled.operations import KERNELS, PARTWISE, select_kernel
+from chainrule.engines.compiled.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
 from chainrule.shapes import extent, output_size
 

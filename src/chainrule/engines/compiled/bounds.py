@@ -1,0 +1,52 @@
+"""What becomes of a convolution's sums: the bias, a normalisation in inference, and the bounds of what follows."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.toolchain import inlined
+
+
+class Bounds(NamedTuple):
+    """The least and the largest value of results; −∞ and ∞ stand for none."""
+
+    least: Any
+    most: Any
+
+
+@inlined
+def bounds_of(rectify, capped, like):
+    """Return the bounds for a kernel's epilogues: 0 and `capped`, which stands for a clipping unless it is 0."""
+    least = like.dtype.type(0 if rectify or capped > 0 else -np.inf)
+    return Bounds(least, like.dtype.type(capped if capped > 0 else np.inf))
+
+
+@inlined
+def scales_of(b, scaled, y):
+    """Return what is added to the sums of each filter of y, and what they are multiplied with before.
+
+    b is None, the biases, or, if scaled, the addends of all filters and then their factors.
+    """
+    filters = y.shape[1]
+    if b is None:
+        return np.zeros(filters, y.dtype), np.ones(filters, y.dtype)
+    if scaled:
+        return b[:filters], b[filters:]
+    return b, np.ones(filters, y.dtype)
+
+
+@inlined
+def is_untied(b, scaled, y):
+    """Return whether every position of every filter of y has a bias of its own."""
+    return b is not None and not scaled and b.size > y.shape[1]
+
+
+def has_tied_bias(arrays: Sequence[Any]) -> bool:
+    """Return whether a filter has one bias at most, and no factor."""
+    return arrays[2] is None or len(arrays[2].shape) == 1
+
+
+def has_no_factors(arrays: Sequence[Any]) -> bool:
+    """Return whether filters have no factors given together with their biases."""
+    return arrays[2] is None or len(arrays[2].shape) != 2

@@ -1,0 +1,74 @@
+"""The compiled engine: single operations for the interpreter, and whole plans as compiled programs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule import engines
+from chainrule.engines import Array, Buffers, CompiledPlan
+from chainrule.engines.compiled import operations, programs, rewriting, toolchain
+from chainrule.engines.compiled.standby import OWN_ERRORS, GuardedProgram
+from chainrule.errors import unknown_name
+from chainrule.interpreter import Interpreter
+from chainrule.plan import Plan
+from chainrule.student.interface import OWN
+
+
+class CompiledEngine:
+    """The compiled engine; see `engines.Engine`."""
+
+    name = "compiled"
+
+    def thread_limit(self, threads: int) -> int:
+        """Return no more threads than there can be."""
+        return min(threads, toolchain.most_threads())
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Run one kernel by itself, or NumPy's operation where the kernel cannot be compiled."""
+        if name not in operations.known():
+            raise unknown_name("operation of the compiled engine", name, operations.known())
+        try:
+            return operations.call(name, arrays, attributes)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            return _instead(name, error).run(name, arrays, attributes)
+
+    def update(
+        self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+    ) -> None:
+        """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
+        try:
+            programs.update(name, p, g, moments, attributes, threads)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            _instead(name, error).update(name, p, g, moments, attributes, threads)
+
+    def compile(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
+    ) -> CompiledPlan:
+        """Return the plan as one program; one with a learner's own code is walked operation by operation."""
+        if plan.opaque:
+            if plan.backward:
+                _say_own(plan)
+            return Interpreter(self, plan, layout, buffers, threads)
+        unknown = [operation.name for operation in plan.operations if operation.name not in operations.known()]
+        if unknown:
+            raise unknown_name("operation of the compiled engine", unknown[0], operations.known())
+        return GuardedProgram(plan, layout, buffers, threads)
+
+    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+        """Return file and function of the kernel that computes each tensor of a plan, by its storage."""
+        return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
+
+
+def _instead(name: str, error: Exception) -> engines.Engine:
+    return engines.stand_in(f"the compiled engine cannot run {name} ({engines.first_line(error)})")
+
+
+def _say_own(plan: Plan) -> None:
+    own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
+    names = ", ".join(f"{name}{OWN}" for name in own)
+    engines.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")

@@ -1,0 +1,202 @@
+"""Choice of the kernels of a convolution: an estimate of what each computes, in multiply-adds for one weight.
+
+`convolution.py` has neighbouring outputs side by side in vectors, for eight, six or five filters at a time, and so has
+`one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
+for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
+but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chainrule.engines.compiled.layout import correlate_shape
+from chainrule.engines.compiled.registry import Attributes
+from chainrule.engines.compiled.tiles import lanes
+from chainrule.engines.compiled.toolchain import COUNT
+from chainrule.shapes import NO_PADDING, Pair
+
+# Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
+COPIED, TRANSPOSED, STORED = 6, 8, 8
+PACKED, PACKED_FAR = 12, 48  # outputs that take as long as transposing the weights, for one sample; of many weights
+IN_PLACE = 0.85  # how long `one_by_one.py` takes, where others copy what they then read once
+MANY = 1 << 18  # weights that no fast cache holds twice
+GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
+# How much longer a tile of one vector of filters takes than half a tile of two, also for kernel gradients tap by tap.
+ODD, ODD_TAPS = 0.2, 0.4
+# Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
+CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
+KERNEL_TRANSFORMED, TRANSFORMED_FOR = 60, 12  # for one sample, and the samples of a block, which share it
+IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
+POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
+OF_SUMS, OF_GRADIENT = ((8, 1), (6, 1), (5, 1)), ((4, 6), (6, 4), (5, 5))  # filters and taps of tiles in rows
+MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
+ADDED_ACROSS = 1.3  # how much longer kernel gradients in rows take than their multiply-adds say
+GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filters.COLUMNS`
+
+
+def forward_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+    """Return a function that tells whether a kernel computes least for a cross-correlation."""
+    return lambda arrays, given, itemsize: _least(forward_estimates(arrays, given, itemsize)) == name
+
+
+def input_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+    """Return a function that tells whether a kernel computes least for an input gradient."""
+    return lambda arrays, given, itemsize: _least(_input_gradient(arrays, given, itemsize)) == name
+
+
+def kernel_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+    """Return a function that tells whether a kernel computes least for a kernel gradient."""
+    return lambda arrays, given, itemsize: _least(_kernel_gradient(arrays, given, itemsize)) == name
+
+
+def _least(estimates: Mapping[str, float]) -> str:
+    """Return the name of the least estimate; of several, the first."""
+    return min(estimates, key=lambda name: estimates[name])
+
+
+def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's cross-correlation of (x, w, b); infinite where it cannot compute it."""
+    x, w = arrays[0].shape, arrays[1].shape
+    y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
+    weights, outputs, single = math.prod(w[1:]), math.prod(y), given.get("single", False)
+    filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    transposed = outputs * TRANSPOSED / weights
+    if single:
+        transposed += PACKED_FAR if w[0] * weights >= MANY else PACKED
+    taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + STORED / x[-3]) + transposed)
+    tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
+    points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
+    return {
+        "one_by_one": points * IN_PLACE,
+        "filters": filters * (outputs + transposed),
+        "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
+        "taps": taps,
+        "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else math.inf,
+    }
+
+
+def _input_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's input gradient; infinite where it cannot compute it."""
+    dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
+    stride = given.get("stride", (1, 1))
+    phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
+    weights = w[0] * math.prod(w[2:])
+    pairs = _pairs(size, w[2:], dy, given) * (1 + STORED / w[0])
+    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * TRANSPOSED / weights)
+    within = max(map(max, given.get("padding", NO_PADDING))) <= 2  # zeros are put around dy, never left out
+    points = _points(w[1], dy, w[2:], w[0], given, itemsize)
+    reach = given.get("dilation", (1, 1))[1] * (w[3] - 1)
+    width = dy[1] + (reach // stride[1] if stride[1] > 1 else reach - min(given.get("padding", NO_PADDING)[1]))
+    return {
+        "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
+        "convolution": _rows(w[1], phase, width, (w[0], *w[2:]), given, itemsize, strided=SPREAD),
+        "taps": taps if given.get("groups", 1) == 1 else math.inf,
+        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else math.inf,
+    }
+
+
+def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
+    x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
+    odd = (ODD, ODD if given.get("single") else ODD_TAPS)
+    alone = 1.0 if given.get("groups", 1) == 1 else math.inf
+    filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
+    weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
+    transposed = outputs * TRANSPOSED / weights
+    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
+    return {
+        "filters": filters * (outputs * _round_up(weights, GRADIENTS) / weights + transposed),
+        "convolution": ADDED_ACROSS * _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, tiles=OF_GRADIENT),
+        "taps": taps,
+        "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+    }
+
+
+def _winograd(
+    channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
+) -> float:
+    """Return the products of vectors at the points of all tiles, and the transforms; infinite for other windows.
+
+    channels  those that lie side by side in the products, and those that are summed
+    """
+    plain = tuple(kernel) == (3, 3) and max(given.get("stride", (1, 1))) == max(given.get("dilation", (1, 1))) == 1
+    if not plain or given.get("groups", 1) != 1:
+        return math.inf
+    (across, along), tiles = channels, math.prod(-(-cells // 4) for cells in size)
+    shared = CELLS_TRANSFORMED * _round_up(along, lanes(itemsize)) / along / across + RESULTS_TRANSFORMED / along
+    kernels = KERNEL_TRANSFORMED * min(max(across * along / IN_CACHE, 1), FARTHEST)
+    kernels /= 1 if given.get("single") else TRANSFORMED_FOR
+    return _side_by_side(across, itemsize) * (tiles * (4 + shared) + kernels)
+
+
+def _width(cells: int, given: Attributes) -> int:
+    """Return the cells of a row with its padding, of one phase if there is a stride, as `layout.padded_layout` does."""
+    stride, (left, right) = given.get("stride", (1, 1))[1], given.get("padding", NO_PADDING)[1]
+    return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
+
+
+def _rows(
+    filters: int,
+    size: Sequence[int],
+    width: int,
+    weights: Sequence[int],
+    given: Attributes,
+    itemsize: int,
+    *,
+    strided: int = GATHERED,
+    tiles: Sequence[tuple[int, int]] = OF_SUMS,
+) -> float:
+    """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
+
+    With a stride, outputs come to lie side by side only after the cells of the image have been gathered.
+
+    size     rows and columns of outputs
+    width    cells from a row to the next
+    weights  of a filter: (channels, KH, KW)
+    strided  what gathering, or spreading, a cell takes
+    tiles    filters and taps of the tiles of which the one is taken that filters leave least empty
+    """
+    stride, taps, count = given.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
+    length = _round_up((size[0] - 1) * width + size[1], lanes(itemsize))
+    broad, taps_of_tile = min(tiles, key=lambda tile: _round_up(filters, tile[0]))
+    computed = length * _round_up(filters, broad) / filters * min(_round_up(count, taps_of_tile) / count, MOST_EMPTY)
+    gathered = strided * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
+    return computed * (1 + COPIED / count + gathered)
+
+
+def _points(
+    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, given: Attributes, itemsize: int
+) -> float:
+    """Return the multiply-adds of whole tiles of positions and filters; infinite where an image does not fill one."""
+    (_, low, broad), vector = POINTS, lanes(itemsize)
+    plain = max(given.get("stride", (1, 1))) == 1 and not any(map(any, given.get("padding", ())))
+    fits = filters >= broad and math.prod(size) >= low * vector and math.prod(kernel) == 1
+    if not (fits and plain and given.get("groups", 1) == 1):
+        return math.inf
+    return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
+
+
+def _side_by_side(filters: int, itemsize: int, odd: float = ODD) -> float:
+    """Return the multiply-adds of vectors of filters, for each filter."""
+    across = _round_up(filters, lanes(itemsize))
+    return (across + across // lanes(itemsize) % 2 * odd * lanes(itemsize)) / filters
+
+
+def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:
+    """Return the mean number, over the taps of a kernel, of outputs whose cell under the tap lies in the image."""
+    axes = zip(image, kernel, outputs, given.get("stride", (1, 1)), given.get("padding", NO_PADDING),
+               given.get("dilation", (1, 1)), strict=True)  # fmt: skip
+    return math.prod(_pairs_along(*axis) for axis in axes)
+
+
+def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair, dilation: int) -> float:
+    """Return the same along one axis."""
+    ahead = [u * dilation - padding[0] for u in range(taps)]
+    ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in ahead]
+    return sum(max(0, last - first) for first, last in ends) / taps
+
+
+def _round_up(count: int, tile: int) -> int:
+    """Return the entries of the whole tiles that hold a number of them."""
+    return -(-count // tile) * tile

@@ -1,0 +1,243 @@
+"""A plan as a compiled program, run over a model's buffers."""
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from chainrule.engines import Array, Buffers, Gradients, Shard, Sums
+from chainrule.engines.compiled import operations, toolchain
+from chainrule.engines.compiled.generator import GIVEN, ProgramWriter
+from chainrule.engines.compiled.rewriting import is_worth_sharing
+from chainrule.engines.compiled.segments import block_size
+from chainrule.engines.compiled.stages import met_at
+from chainrule.engines.compiled.toolchain import load
+from chainrule.engines.compiled.update_programs import constants_of, update_source
+from chainrule.errors import EngineError
+from chainrule.plan import Plan, Tensor
+
+SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
+SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
+
+
+def update(
+    name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+) -> None:
+    """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
+    entry = operations.KERNELS[name]
+    arrays = (p, g, *moments)
+    numbers = entry.arguments(len(arrays), attributes)
+    if p.size < SHARED:
+        threads = 1
+    program = load(update_source(name, _dtype_name(p.dtype)))
+    toolchain.use_threads(threads)
+    program(*arrays, threads, *numbers)
+
+
+@cache
+def _dtype_name(dtype: Any) -> str:
+    """Return the name of a dtype, which takes NumPy 3 µs."""
+    return str(dtype)
+
+
+_Key: TypeAlias = str | int  # of a program: the operation of an optimizer's update, or the stage of the gradient
+
+
+class Program:
+    """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        buffers: Buffers,
+        threads: int,
+        *,
+        intra_sample: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._buffers = buffers
+        self._threads = threads
+        self._intra_sample = intra_sample
+        self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
+        self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
+        self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
+        if self._writer.training and self._writer.parameters != buffers.parameters.size:
+            raise EngineError(f"the plan reads {self._writer.parameters} of {buffers.parameters.size} parameters")
+        self._dtype = buffers.parameters.dtype
+        sizes = self._writer.memory.sizes
+        self._block = block_size(sizes["work"] * self._dtype.itemsize)
+        rows = (1 if intra_sample else threads) if self._writer.training else 0
+        self._workspaces: dict[str, Array] = {
+            "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
+            "indices": np.zeros((threads, sizes["indices"] * self._block), np.int32),
+            "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
+            "spare": np.zeros(max(threads * self._writer.row, self._writer.partial_sums), self._dtype),
+        }
+        self._results: dict[str, Array] = {}
+        self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
+        self._after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
+        self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
+        self._commit: Any = None  # the program that writes running statistics
+        self._calls: dict[_Key, tuple[Any, list[Array], tuple[int, ...]]] = {}
+        self._count = 0
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for a batch x."""
+        if not self._plan.operations:
+            return x.reshape(len(x), *self._plan.output.shape).copy()
+        if self._shared and 0 < len(x) < max(self._threads, 2):
+            if len(x) == 1:
+                return self._of_one().forward(x)
+            return np.concatenate([self._of_one().forward(x[s : s + 1]).copy() for s in range(len(x))])
+        self._run((x,), 0, 0)
+        return self._results["y"]
+
+    def _of_one(self) -> "Program":
+        """Return the program for one sample, whose large layers threads share."""
+        if self._small_batch is None:
+            self._small_batch = Program(self._plan, self._layout, self._buffers, self._threads, intra_sample=True)
+        return self._small_batch
+
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
+        """Return losses, hits and the flat gradient of the mean loss."""
+        self._run((x, t) if weights is None else (x, t, weights), seed, step)
+        return self._gradients()
+
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
+        *meeting, last = range(len(self._writer.stages))
+        for stage in meeting:
+            self._run(given, seed, step, *shard, stage=stage)
+            own = self._met(stage)
+            sent = yield np.stack(own)
+            for array, values in zip(own, sent, strict=True):
+                array[:] = values
+        self._run(given, seed, step, *shard, stage=last)
+        return self._gradients()
+
+    def _met(self, stage: int) -> list[Array]:
+        """Return the two arrays (C,) that are met after a stage."""
+        found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
+        if len(found) == 2:
+            return [self._statistic(tensor) for tensor in found]
+        return [*self._statistic(found[0]).reshape(found[0].shape)[:2]]
+
+    def _gradients(self) -> Gradients:
+        return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
+
+    def steps(
+        self,
+        given: tuple[Array, ...],
+        name: str,
+        moments: tuple[Array, ...],
+        attributes: Mapping[str, Any],
+        rates: Sequence[float],
+        *,
+        clip: float | None,
+        seed: int,
+        step: int,
+    ) -> list[Sums]:
+        """Take training steps as one program; see `engines.WholeSteps`."""
+        count = len(given[0]) // len(rates)
+        if self._shared and count == 1:
+            return self._of_one().steps(given, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
+        if count != self._count:
+            self._allocate(count)
+        if name not in self._calls:
+            self._calls[name] = self._call(name)
+        program, own, numbers = self._calls[name]
+        outcomes = np.full((len(rates), 4), np.nan)
+        rest = [attributes.get(each, default) for each, default in constants_of(name).items()]
+        limit = np.inf if clip is None else clip
+        arrays = (*given, *own, *moments, np.array(rates), outcomes, self._after)
+        toolchain.use_threads(self._threads)
+        with suppress(FloatingPointError):  # raised by the first step that is not finite
+            program(*arrays, *numbers, seed, step, limit, len(rates), *rest)
+        return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
+
+    def prepare(
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+    ) -> None:
+        """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
+        target, _, _ = self._plan.loss_tensors
+        x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
+        given = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
+        kept = [each.copy() for each in (self._buffers.parameters, self._buffers.statistics)]
+        try:
+            if name is None:
+                self.gradients(*given, seed=0, step=0)
+                self.commit_statistics()
+            else:
+                copies = tuple(moment.copy() for moment in moments)
+                self.steps(given, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
+        finally:
+            self._buffers.parameters[:], self._buffers.statistics[:] = kept
+
+    def commit_statistics(self) -> None:
+        """Write the running statistics of the last batch."""
+        if not self._plan.deferred:
+            return
+        if self._commit is None:
+            self._commit = load(self._writer.commit_source())
+        self._commit(self._buffers.statistics, self._workspaces["batch_work"], self._count)
+
+    def _statistic(self, tensor: Tensor) -> Array:
+        """Return a statistic of the last batch."""
+        workspace, offset = self._writer.memory.offsets[tensor.storage]
+        return self._workspaces[workspace][offset * self._count : offset * self._count + tensor.size]
+
+    def _run(self, given: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
+        if len(given[0]) != self._count:
+            self._allocate(len(given[0]))
+        if stage not in self._calls:
+            self._calls[stage] = self._call(stage)
+        program, arrays, numbers = self._calls[stage]
+        toolchain.use_threads(numbers[0])
+        program(*given, *arrays, *numbers, seed, step, *shard)
+
+    def _call(self, key: _Key) -> tuple[Any, list[Array], tuple[int, ...]]:
+        """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
+        arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
+        arrays += [self._buffers.parameters, self._buffers.statistics]
+        threads = self._threads if self._count >= self._threads or self._intra_sample else 1
+        arrays += [self._workspaces["gradients"][:threads]] if self._writer.training else []
+        arrays += [self._workspaces[name] for name in self._writer.workspaces]
+        every = (threads,) if isinstance(key, int) else (threads, self._threads_of_update())
+        return self._program(key), arrays, (*every, self._count, self._block)
+
+    def _threads_of_update(self) -> int:
+        """Return how many threads change the parameters.
+
+        One does it after one sample of a small network: it reads all parameters at the next step, and those that
+        another thread wrote would lie in that one's cache.
+        """
+        alone = SHARED_ALONE if self._count == 1 and not self._intra_sample else SHARED
+        return 1 if self._buffers.parameters.size < alone else self._threads
+
+    def _program(self, key: _Key) -> Any:
+        """Return a program; its source is written once."""
+        single = self._count == 1 and isinstance(key, str)
+        if (key, single) not in self._programs:
+            writer = self._writer
+            source = writer.source(stage=key) if isinstance(key, int) else writer.step_source(key, single=single)
+            self._programs[key, single] = load(source)
+        return self._programs[key, single]
+
+    def _allocate(self, count: int) -> None:
+        """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
+        sizes = self._writer.memory.sizes
+        self._workspaces["batch_work"] = np.zeros(sizes["batch_work"] * count, self._dtype)
+        self._workspaces["batch_indices"] = np.zeros(sizes["batch_indices"] * count, np.int32)
+        shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
+        self._results = {
+            name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
+        } | {"sums": self._sums}
+        self._count = count
+        self._calls.clear()

@@ -1,0 +1,352 @@
+"""Cross-correlation and its gradients one tap after the other, with filters side by side in vectors.
+
+Under a tap (u, v), output (i, j) meets cell (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose cell lies
+in the image are listed, so that no padding is laid out or multiplied, and any stride is a list like any other:
+
+    y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
+    dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
+    dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
+
+The sums of a tile are loaded and stored once for every tap, which pays where the sum over the channels is long; where
+padding is no more than a few hundredths of the image, `filters.py` is faster.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, is_untied, scales_of
+from chainrule.engines.compiled.filling import forward_fit, input_gradient_fit, kernel_gradient_fit
+from chainrule.engines.compiled.filters import (
+    COLUMNS,
+    FEW,
+    STRIP,
+    share_filters,
+    worth_listing,
+)
+from chainrule.engines.compiled.layout import (
+    CACHE_LINE,
+    Sliding,
+    correlate_dw_shape,
+    correlate_dx_shape,
+    correlate_shape,
+    rows_seen,
+)
+from chainrule.engines.compiled.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.tiles import add_picked, load, load_picked, places, store, store_picked
+from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
+from chainrule.engines.compiled.transposing import (
+    TALLEST,
+    Matrix,
+    Panels,
+    add_transposed,
+    new_panels,
+    pack_each,
+    pack_rows,
+    panel_ends,
+    transpose_matrix,
+    whole_vectors,
+)
+
+CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
+
+
+class Grid(NamedTuple):
+    """Rows from `first` on of cells or outputs, `height` rows in all; `step` entries apart, images `sample` entries."""
+
+    first: int
+    height: int
+    width: int
+    step: int
+    sample: int
+
+
+class TapPairs(NamedTuple):
+    """Offsets of the cells and of the outputs that meet under a tap."""
+
+    cells: Any
+    outputs: Any
+
+
+class TapSums(NamedTuple):
+    """Factors of the sums of a tap, k over the channels: column k·taps + tap of panels, values[planes[k] + offset]."""
+
+    weights: Panels
+    taps: int
+    tap: int
+    values: Any
+    planes: Any
+
+
+class TapProducts(NamedTuple):
+    """Factors of a gradient under one tap: column rows[p] of panels times values[offset of p + planes[c]]."""
+
+    upstream: Panels
+    rows: Any
+    values: Any
+    planes: Any
+
+
+@operation(
+    correlate_shape,
+    flat=("b",),
+    replaces="cross_correlate",
+    shared_from=SHARED_FROM,
+    fits=forward_fit("taps"),
+    share=share_filters,
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
+)
+@kernel
+def correlate_taps(
+    x,
+    w,
+    b,
+    y,
+    stride=(1, 1),
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    flip=False,
+    scaled=False,
+    rectify=False,
+    capped=0.0,
+    first=0,
+    last=-1,
+    lowest=0,
+    highest=-1,
+):
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
+    rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    capped   the same, and to this where it is larger, unless it is 0
+    """
+    last = y.shape[2] if last < 0 else last
+    outs = (y.shape[1] if highest < 0 else highest) - lowest
+    ins, taps, plane = x.shape[1], w.shape[2] * w.shape[3], _spaced(x.shape, x.itemsize)
+    cells, result = (last - first) * y.shape[3], y.reshape(y.size)
+    samples_per_block = worth_listing(x.shape[0], cells)
+    weights, planes = new_panels(outs, ins * taps, w), np.arange(ins) * plane
+    pack_rows(w.reshape(w.size), lowest * ins * taps, outs, ins * taps, weights, 0)
+    across = weights.across
+    sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
+    pairs, spaced = _unlisted(samples_per_block * cells), _space(x, samples_per_block * ins, plane)
+    wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
+    image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
+    outputs = Grid(first, last, y.shape[3], across, cells * across)
+    for start in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - start)
+        seen = _planes(x, start, count, spaced, plane, wanted)
+        for k in range(count * cells * across):
+            sums[k] = 0
+        for tap in range(taps):
+            met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            _fill_up(pairs.cells, pairs.outputs, met, samples_per_block * cells * across)
+            given = TapSums(weights, taps, tap, seen, planes)
+            _add_sums(given, pairs.cells, pairs.outputs, met, sums)
+        for s in range(count):
+            place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
+            into = Matrix(result, place, y.shape[2] * y.shape[3])
+            transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
+    if b is not None or rectify or capped > 0:
+        plus, times = scales_of(b, scaled, y)
+        _finish(y, plus, times, is_untied(b, scaled, y), (first, last), (lowest, outs), bounds_of(rectify, capped, y))
+
+
+@kernel
+def _finish(y, plus, times, untied, rows, filters, bounds):
+    """Take rows from the first to before the last, of some filters from the lowest on: times, plus, within bounds."""
+    (first, last), (lowest, outs), (least, most) = rows, filters, bounds
+    length = (last - first) * y.shape[3]
+    for s in range(y.shape[0]):
+        for o in range(lowest, lowest + outs):
+            row = y[s, o].reshape(y.shape[2] * y.shape[3])[first * y.shape[3] : first * y.shape[3] + length]
+            if untied:
+                more = plus[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
+                for p in range(length):
+                    value = row[p] + more[p]
+                    row[p] = least if value <= least else most if value >= most else value
+            else:
+                factor, addend = times[o], plus[o]
+                for p in range(length):
+                    value = row[p] * factor + addend
+                    row[p] = least if value <= least else most if value >= most else value
+
+
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("taps"))
+@kernel
+def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
+    outs, ins, taps, plane = w.shape[0], w.shape[1], w.shape[2] * w.shape[3], _spaced(dy.shape, dy.itemsize)
+    weights, cells, result = new_panels(ins, outs * taps, w), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
+    pack_each(w.reshape(w.size), outs, ins, taps, weights)
+    across = weights.across
+    samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
+    planes = np.arange(outs) * plane
+    sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
+    pairs = _unlisted(samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
+    spaced = _space(dy, samples_per_block * outs, plane)
+    image = Grid(0, dx.shape[2], dx.shape[3], across, cells * across)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], 1, outs * plane)
+    for start in range(0, dy.shape[0], samples_per_block):
+        count = min(samples_per_block, dy.shape[0] - start)
+        seen = _planes(dy, start, count, spaced, plane, (0, dy.shape[2]))
+        for k in range(count * cells * across):
+            sums[k] = 0
+        for tap in range(taps):
+            met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            _fill_up(pairs.outputs, pairs.cells, met, samples_per_block * cells * across)
+            given = TapSums(weights, taps, tap, seen, planes)
+            _add_sums(given, pairs.outputs, pairs.cells, met, sums)
+        for s in range(count):
+            into = Matrix(result, (start + s) * ins * cells, cells)
+            transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
+
+
+@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=kernel_gradient_fit("taps"))
+@kernel
+def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""
+    outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
+    cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
+    samples_per_block = worth_listing(x.shape[0], cells)
+    upstream, pairs = new_panels(outs, samples_per_block * cells, x), _unlisted(samples_per_block * cells)
+    spaced = _space(x, samples_per_block * ins, plane)
+    planes = np.minimum(np.arange(ins + COLUMNS), ins - 1) * plane  # a tile reads the last channel again
+    sums = np.zeros((ins + COLUMNS) * taps * across, x.dtype)
+    image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
+    for start in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - start)
+        seen = _planes(x, start, count, spaced, plane, (0, x.shape[2]))
+        for s in range(count):
+            pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
+        for tap in range(taps):
+            met = _pair(pairs, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
+            given = TapProducts(upstream, pairs.outputs, seen, planes)
+            size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
+            own = sums[tap * across :]
+            if TALLEST == 4:
+                _add_gradient(given, pairs.cells, met, own, size, 0, fours, tall=4, broad=FEW)
+            _add_gradient(given, pairs.cells, met, own, size, fours, twos, tall=2, broad=COLUMNS)
+            _add_gradient(given, pairs.cells, met, own, size, twos, across, tall=1, broad=COLUMNS)
+    add_transposed(sums, across, ins * taps, dw)
+
+
+# ---------------------------------------------------------------------- planes of cells
+
+
+@inlined
+def _spaced(shape, itemsize):
+    """Return the distance between channels: not the half of a page of the cache, where they would share their lines."""
+    plane = shape[2] * shape[3]
+    return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICT == 0 else plane
+
+
+@inlined
+def _space(images, planes, plane):
+    """Return a workspace for channels that have to be moved apart; an empty one where they may stay."""
+    return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
+
+
+@kernel
+def _planes(images, first, count, spaced, plane, wanted):
+    """Return the wanted rows of `count` images from `first` on, flat, channels `plane` entries apart."""
+    own, (begin, end) = images.shape[2] * images.shape[3], (wanted[0] * images.shape[3], wanted[1] * images.shape[3])
+    flat = images[first : first + count].reshape(count * images.shape[1] * own)
+    if plane == own:
+        return flat
+    for c in range(count * images.shape[1]):
+        source, target = flat[c * own + begin : c * own + end], spaced[c * plane + begin : c * plane + end]
+        for k in range(end - begin):
+            target[k] = source[k]
+    return spaced
+
+
+# ---------------------------------------------------------------------- pairs that meet under a tap
+
+
+@inlined
+def _ahead(tap, shape, dilation, padding, flip):
+    """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
+    at = shape[2] * shape[3] - 1 - tap if flip else tap
+    return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
+
+
+@inlined
+def _unlisted(most):
+    """Return lists for as many pairs, and for a tile that reaches beyond the last."""
+    return TapPairs(np.zeros(most + COLUMNS, np.int64), np.zeros(most + COLUMNS, np.int64))
+
+
+@kernel
+def _pair(pairs, samples, ahead, stride, image, outputs):
+    """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
+    (down, along), (cells, results), p = ahead, pairs, 0
+    top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
+    bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
+    left = max(0, (stride[1] - 1 - along) // stride[1])
+    right = min(outputs.width, (image.width - 1 - along) // stride[1] + 1)
+    for s in range(samples):
+        for i in range(top, bottom):
+            cell = ((i * stride[0] + down) * image.width + left * stride[1] + along) * image.step + s * image.sample
+            result = ((i - outputs.first) * outputs.width + left) * outputs.step + s * outputs.sample
+            for j in range(right - left):
+                cells[p], results[p] = cell + j * stride[1] * image.step, result + j * outputs.step
+                p += 1
+    return p
+
+
+@inlined
+def _fill_up(values, sums, count, beyond):
+    """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
+    for p in range(count, count + COLUMNS):
+        values[p], sums[p] = 0, beyond
+
+
+# ---------------------------------------------------------------------- tiles
+
+
+@inlined
+def _add_sums(given, at, to, count, sums):
+    """Add Σ_k w[k, o] · values[planes[k] + at[p]] to sums[to[p] + o] for `count` pairs p and all filters o."""
+    across = given.weights.across
+    fours, pairs = panel_ends(across, sums.itemsize)
+    if TALLEST == 4:
+        _add_sums_by(given, at, to, count, sums, 0, fours, tall=4, broad=FEW)
+    _add_sums_by(given, at, to, count, sums, fours, pairs, tall=2, broad=COLUMNS)
+    _add_sums_by(given, at, to, count, sums, pairs, across, tall=1, broad=COLUMNS)
+
+
+@kernel
+def _add_sums_by(given, at, to, count, sums, begin, end, tall, broad):
+    """Compute `_add_sums` for filters from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
+    literally(tall)
+    literally(broad)
+    (w, columns, _), taps, tap, values, planes = given
+    wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
+    for o in range(begin, end, wide):
+        for first in range(0, planes.size, strip):
+            last = min(first + strip, planes.size)
+            for p in range(0, count, broad):
+                tile = load_picked(sums, o, to, p, tall, broad)
+                seen = places(at, p, broad)
+                for k in range(first, last):
+                    tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, planes[k], seen)
+                store_picked(tile, sums, o, to, p)
+
+
+@kernel
+def _add_gradient(given, at, count, sums, size, begin, end, tall, broad):
+    """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
+    literally(tall)
+    literally(broad)
+    ((dy, columns, _), rows, values, planes), (ins, step) = given, size
+    wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
+    for o in range(begin, end, wide):
+        for first in range(0, count, strip):
+            for c in range(0, ins, broad):
+                tile = load(sums, c * step + o, step, tall, broad)
+                channels = places(planes, c, broad)
+                for p in range(first, min(first + strip, count)):
+                    tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)
+                store(tile, sums, c * step + o, step)

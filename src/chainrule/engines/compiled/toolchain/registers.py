@@ -1,0 +1,371 @@
+"""Compiled code of the functions in `tiles`: sums in vector registers, emitted with llvmlite.
+
+An emitter gets a context, a builder, the types of the result and of the arguments, and the arguments: see `by_hand`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from chainrule.engines.compiled.toolchain.kernel_values import NOTHING, Literal, ir
+from chainrule.engines.compiled.toolchain.vectors import CodeBuilder, Places, Tile, vector_of
+
+
+def _with_products(code: CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
+    """Add left[a] · right[b] to vector [a, b] of the tile, one right[b] at a time, or the registers run out."""
+    sums = code.arguments[0]
+    for b, other in enumerate(right):
+        for a, one in enumerate(left):
+            k = a * tile.columns + b
+            total = code.multiply_add(tile, one, other, code.builder.extract_value(sums, k))
+            sums = code.builder.insert_value(sums, total, k)
+    code.close()
+    return sums
+
+
+def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return ir.Constant(context.get_value_type(signature.return_type), None)
+
+
+def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, step = code.address(0, code.number(1)), code.number(2)
+    sums = ir.Constant(context.get_value_type(tile), None)
+    for b in range(tile.columns):
+        column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
+        for a in range(tile.rows):
+            vector = code.load(tile, code.after(column, a * tile.lanes))
+            sums = builder.insert_value(sums, vector, a * tile.columns + b)
+    return sums
+
+
+def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
+    sums = ir.Constant(context.get_value_type(tile), None)
+    for b in range(tile.columns):
+        column = code.after(y, code.element(code.after(offsets, b)))
+        for a in range(tile.rows):
+            vector = code.load(tile, code.after(column, a * tile.lanes))
+            sums = builder.insert_value(sums, vector, a * tile.columns + b)
+    return sums
+
+
+def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
+    offsets = code.address(0, code.number(1))
+    found = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    for b in range(columns):
+        found = builder.insert_value(found, code.element(code.after(offsets, b)), b)
+    return found
+
+
+def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
+    left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
+    right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
+    return _with_products(code, tile, left, right)
+
+
+def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, w = code.address(1, code.number(2)), code.address(3, code.number(4))
+    left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
+    offsets = (builder.extract_value(arguments[5], b) for b in range(tile.columns))
+    return _with_products(code, tile, left, (code.spread(tile, code.after(w, offset)) for offset in offsets))
+
+
+def _add_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, step, w, apart = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5)), code.number(6)
+    taps, whole = signature.args[7].literal_value, ir.IntType(64)
+    weights = [code.spread(tile, code.after(w, builder.mul(apart, whole(u)))) for u in range(taps)]
+    sums = arguments[0]
+    for row in range(tile.rows + taps - 1):
+        seen = code.load(tile, code.after(x, builder.mul(step, whole(row))))
+        for u in range(max(0, row - tile.rows + 1), min(taps, row + 1)):
+            total = code.multiply_add(tile, seen, weights[u], builder.extract_value(sums, row - u))
+            sums = builder.insert_value(sums, total, row - u)
+    code.close()
+    return sums
+
+
+def _add_row_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, (tile, given) = CodeBuilder(context, builder, signature, arguments), signature.args[:2]
+    x, step, along, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
+    mask, sums = code.below(tile, code.number(6)), arguments[0]
+    upstream = [builder.extract_value(arguments[1], a) for a in range(given.rows)]
+    for v in range(tile.columns):
+        column = code.after(x, builder.mul(along, whole(v)))
+        for row in range(given.rows + tile.rows - 1):
+            seen = code.masked("load", tile, [], code.after(column, builder.mul(step, whole(row))), mask)
+            for u in range(max(0, row - given.rows + 1), min(tile.rows, row + 1)):
+                k = u * tile.columns + v
+                total = code.multiply_add(tile, upstream[row - u], seen, builder.extract_value(sums, k))
+                sums = builder.insert_value(sums, total, k)
+    code.close()
+    return sums
+
+
+def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    tile, sums = signature.return_type, arguments[0]
+    code = CodeBuilder(context, builder, signature, arguments)
+    least, most = (
+        code.every(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
+    )
+    for k in range(tile.rows * tile.columns):
+        value = builder.extract_value(sums, k)
+        lower = builder.select(builder.fcmp_ordered("<=", value, least), least, value)
+        value = builder.select(builder.fcmp_ordered(">=", value, most), most, lower)
+        sums = builder.insert_value(sums, value, k)
+    return sums
+
+
+def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    sums, times, plus = arguments
+    for k in range(tile.rows * tile.columns):
+        value, factor, more = (builder.extract_value(each, k) for each in (sums, times, plus))
+        sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
+    return sums
+
+
+def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
+    offsets = code.address(6, code.number(7))
+    left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
+    right = (code.load(tile, code.after(x, code.element(code.after(offsets, b)))) for b in range(tile.columns))
+    return _with_products(code, tile, left, right)
+
+
+def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, step = code.address(1, code.number(2)), code.number(3)
+    for b in range(tile.columns):
+        column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
+        for a in range(tile.rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(sums, code.after(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _store_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, offsets = code.address(1, code.number(2)), code.address(3, code.number(4))
+    for b in range(tile.columns):
+        column = code.after(y, code.element(code.after(offsets, b)))
+        for a in range(tile.rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(sums, code.after(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    size, lanes = tile.rows * tile.columns, tile.lanes
+    for first in range(0, size, lanes):
+        vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
+        vectors += [ir.Constant(vector_of(tile), None)] * (lanes - len(vectors))
+        group = lanes  # so many lanes side by side belong to one sum
+        while len(vectors) > 1:
+            vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+            group //= 2
+        code.store(vectors[0], code.after(code.address(1, code.number(2)), first), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.below(tile, code.number(2)))
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
+
+
+def _load_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, step, mask = code.address(0, code.number(1)), code.number(2), code.below(tile, code.number(3))
+    rows = ir.Constant(context.get_value_type(tile), None)
+    for a in range(tile.rows):
+        vector = code.masked("load", tile, [], code.after(y, builder.mul(step, ir.IntType(64)(a))), mask)
+        rows = builder.insert_value(rows, vector, a)
+    return rows
+
+
+def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    vector = builder.extract_value(arguments[0], 0)
+    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.below(tile, code.number(3)))
+    return context.get_dummy_value()
+
+
+def _store_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, step, mask = code.address(1, code.number(2)), code.number(3), code.below(tile, code.number(4))
+    for a in range(tile.rows):
+        vector = builder.extract_value(arguments[0], a)
+        code.masked("store", tile, [vector], code.after(y, builder.mul(step, ir.IntType(64)(a))), mask)
+    return context.get_dummy_value()
+
+
+def _store_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, step, count, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
+    masks = [code.below(tile, builder.sub(count, whole(half * tile.lanes))) for half in range(2)]
+    for a in range(tile.rows):
+        even, odd = (builder.extract_value(arguments[which], a) for which in range(2))
+        for half, mask in enumerate(masks):
+            first = half * tile.lanes
+            row = code.shuffled(
+                even, odd, ((first + lane) // 2 + (first + lane) % 2 * tile.lanes for lane in range(tile.lanes))
+            )
+            address = code.after(y, builder.add(builder.mul(step, whole(a)), whole(first)))
+            code.masked("store", tile, [row], address, mask)
+    return context.get_dummy_value()
+
+
+def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
+    low, high = (
+        code.masked("load", tile, [], code.after(x, first), code.below(tile, builder.sub(count, whole(first))))
+        for first in (0, tile.lanes)
+    )
+    for parity in range(2):
+        alternate = code.shuffled(low, high, range(parity, 2 * tile.lanes, 2))
+        mask = code.below(tile, builder.ashr(builder.add(count, whole(1 - parity)), whole(1)))
+        code.masked("store", tile, [alternate], code.address(3, code.number(4 + parity)), mask)
+    return context.get_dummy_value()
+
+
+def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    vector, address, whole = builder.extract_value(arguments[0], 0), code.address(1, code.number(2)), ir.IntType(64)
+    reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
+    for first in (0, tile.lanes):
+        half = code.shuffled(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
+        code.masked(
+            "store", tile, [half], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2)
+        )
+    return context.get_dummy_value()
+
+
+def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    found = arguments[0]
+    for k in range(signature.return_type.rows * signature.return_type.columns):
+        most, value = (builder.extract_value(each, k) for each in arguments)
+        most = builder.select(builder.fcmp_ordered(">", value, most), value, most)  # one instruction: NaN stays
+        found = builder.insert_value(found, builder.select(builder.fcmp_unordered("uno", value, value), value, most), k)
+    return found
+
+
+def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    tile = signature.return_type
+    largest = ir.Constant(context.get_value_type(tile), None)
+    for k in range(tile.rows * tile.columns):
+        most, *others = (builder.extract_value(arguments[0], 4 * k + one) for one in range(4))
+        for value in others:
+            most = builder.select(wins(builder, value, most), value, most)
+        largest = builder.insert_value(largest, most, k)
+    return largest
+
+
+def wins(builder: Any, value: Any, most: Any) -> Any:
+    """Return whether a value is larger or NaN, while the largest so far is not NaN."""
+    return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
+
+
+def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Exchange, in every two vectors 1, 2, 4 … apart, the lanes that are as far apart."""
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
+    lanes = range(tile.lanes)
+    vectors = [code.load(tile, code.after(x, builder.mul(step, ir.IntType(64)(a)))) for a in lanes]
+    apart = 1
+    while apart < tile.lanes:
+        for a in (a for a in lanes if not a & apart):
+            vectors[a], vectors[a + apart] = code.exchanged(tile, vectors[a], vectors[a + apart], apart)
+        apart *= 2
+    for b, vector in enumerate(vectors):
+        code.store(vector, code.after(y, builder.mul(along, ir.IntType(64)(b))), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
+def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = CodeBuilder(context, builder, signature, arguments)
+    tile = Tile(signature.args[0].dtype, 1, 1)
+    numbers = ir.VectorType(ir.IntType(32), tile.lanes)
+
+    def cells(start: Any) -> tuple[Any, Any]:
+        """Return the elements at even and at odd indices of two vectors side by side."""
+        address = code.address(0, start)
+        pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
+        masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
+        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        return even, odd
+
+    start, width = code.number(1), code.number(2)
+    (most, b), (c, d) = cells(start), cells(builder.add(start, width))
+    one, below = ir.Constant(numbers, [1] * tile.lanes), code.in_every_lane(tile, width)
+    at = ir.Constant(numbers, None)
+    for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
+        larger = wins(builder, value, most)
+        most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
+    found = code.number(5)
+    code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)
+    first = builder.add(
+        code.in_every_lane(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
+    )
+    code.store(builder.add(at, first), code.address(4, found), 4)
+    return context.get_dummy_value()
+
+
+def _new(arguments: Any) -> Tile | None:
+    """Return the type of the tile of as many rows and columns as the last arguments say; None unless constant."""
+    array, *_, rows, columns = arguments
+    constant = isinstance(rows, Literal) and isinstance(columns, Literal)
+    return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
+
+
+def _columns(arguments: Any) -> Places | None:
+    """Return the type of as many offsets as the last argument says; None unless it is constant."""
+    return Places(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
+
+
+def _quarter(tile: Tile) -> Tile:
+    """Return the type of a tile with one column for every four."""
+    return Tile(tile.dtype, tile.rows, tile.columns // 4)
+
+
+def _sums_of_rows(arguments: Any) -> Tile | None:
+    """Return the type of a tile to which rows are added; None unless the number of taps, the last, is constant."""
+    return arguments[0] if isinstance(arguments[-1], Literal) else None
+
+
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
+    "zeros": (_new, _zeros),
+    "load": (_new, _load),
+    "load_picked": (_new, _load_picked),
+    "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
+    "load_rows": (_new, _load_rows),
+    "places": (_columns, _places),
+    "add_outer": (lambda arguments: arguments[0], _add_outer),
+    "add_picked": (lambda arguments: arguments[0], _add_picked),
+    "add_products": (lambda arguments: arguments[0], _add_products),
+    "add_rows": (_sums_of_rows, _add_rows),
+    "add_row_products": (lambda arguments: arguments[0], _add_row_products),
+    "store": (lambda arguments: NOTHING, _store),
+    "store_picked": (lambda arguments: NOTHING, _store_picked),
+    "store_part": (lambda arguments: NOTHING, _store_part),
+    "store_rows": (lambda arguments: NOTHING, _store_rows),
+    "store_pairs": (lambda arguments: NOTHING, _store_pairs),
+    "split_pairs": (lambda arguments: NOTHING, _split_pairs),
+    "store_alternate": (lambda arguments: NOTHING, _store_alternate),
+    "store_sums": (lambda arguments: NOTHING, _store_sums),
+    "within": (lambda arguments: arguments[0], _within),
+    "multiply_add": (lambda arguments: arguments[0], _multiply_add),
+    "larger": (lambda arguments: arguments[0], _larger),
+    "largest": (lambda arguments: _quarter(arguments[0]), _largest),
+    "transpose": (lambda arguments: NOTHING, _transpose),
+    "largest_of_four": (lambda arguments: NOTHING, _largest_of_four),
+}

@@ -1,0 +1,178 @@
+"""Processor vectors in the code of a kernel: their types, addresses, loads, stores and shuffles, emitted with llvmlite.
+
+A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+
+Tried with llvmlite 0.44 and 0.50:
+- LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
+- an empty convergent instruction that keeps a loop from being unrolled (`close`).
+llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
+its elements (`Address`), and every `load` and `gep` names the type it works on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chainrule.engines.compiled.toolchain.kernel_values import INT64, Kind, ir, pointer_to
+from chainrule.engines.compiled.toolchain.processor import WIDTH
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The type of a tile: rows × columns vectors of elements of a dtype."""
+
+    dtype: Kind
+    rows: int
+    columns: int
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return WIDTH * 8 // self.dtype.bitwidth
+
+
+@dataclass(frozen=True)
+class Places:
+    """The type of the offsets of a tile's columns."""
+
+    columns: int
+
+
+def machine_type(kind: Tile | Places) -> Any:
+    """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
+    if isinstance(kind, Places):
+        return ir.ArrayType(INT64.llvm, kind.columns)
+    return ir.ArrayType(vector_of(kind), kind.rows * kind.columns)
+
+
+class Address(NamedTuple):
+    """A pointer and the LLVM type of the elements that it points to."""
+
+    pointer: Any
+    element: Any
+
+
+class CodeBuilder:
+    """Builder of the code of one call: addresses, loads and stores for its arguments."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.context, self.builder = context, builder
+        self.types, self.arguments = signature.args, list(arguments)
+
+    def number(self, which: int) -> Any:
+        """Return an integer argument as 64 bits."""
+        return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
+
+    def address(self, which: int, place: Any) -> Address:
+        """Return the address of an element of an array argument, given its flat index."""
+        array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
+        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+
+    def after(self, address: Address, steps: Any) -> Address:
+        """Return the address a number of elements further on."""
+        count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
+        return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
+
+    def element(self, address: Address) -> Any:
+        """Load the element at an address."""
+        return self.builder.load(address.pointer, typ=address.element)
+
+    def load(self, tile: Tile, address: Address) -> Any:
+        """Load the vector at an address, which need not be a multiple of the vector's size."""
+        vector = vector_of(tile)
+        return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
+
+    def store(self, vector: Any, address: Address, align: int) -> None:
+        """Store a vector at an address that is a multiple of `align` bytes."""
+        self.builder.store(vector, self._pointer(address, vector.type), align=align)
+
+    def _pointer(self, address: Address, kind: Any) -> Any:
+        """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
+        return self.builder.bitcast(address.pointer, pointer_to(kind))
+
+    def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
+        """Return the mask of every `step`-th lane whose number is below a count."""
+        limit = self.in_every_lane(tile, count)
+        lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
+        return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
+
+    def in_every_lane(self, tile: Tile, number: Any) -> Any:
+        """Return a vector of 32-bit integers, as many as a vector of a tile has lanes, with a number in each."""
+        numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
+        nothing = ir.Constant(numbers, ir.Undefined)
+        one = self.builder.insert_element(nothing, self.builder.trunc(number, lane), lane(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(numbers, None))
+
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
+        """Load a vector of a tile, or store it, in the lanes of a mask only; the others are loaded as 0."""
+        return self.masked_by(what, vector_of(tile), given, address, mask)
+
+    def masked_by(
+        self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None
+    ) -> Any:
+        """Load a vector, or store it, in the lanes of a mask only; others are loaded as `outside`, or as 0."""
+        element, size = {"float": ("f32", 4), "double": ("f64", 8), "i32": ("i32", 4)}[str(vector.element)]
+        rest = [ir.Constant(vector, None) if outside is None else outside] if what == "load" else []
+        place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
+        kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
+        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
+        function = _declared(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
+        return self.builder.call(function, [*given, *place, *rest])
+
+    def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
+        """Return a vector of the lanes of two vectors, numbered one after the other."""
+        return self.builder.shuffle_vector(
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
+        )
+
+    def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
+        """Add the second half of every group of lanes of two vectors to the first half, and join the sums."""
+        starts = range(0, 2 * tile.lanes, group)
+        halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
+        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
+
+    def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
+        """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
+        lanes = range(tile.lanes)
+        kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
+        given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
+        first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
+        return first, second
+
+    def spread(self, tile: Tile, address: Address) -> Any:
+        """Load the element at an address into every lane."""
+        return self.every(tile, self.element(address))
+
+    def every(self, tile: Tile, number: Any) -> Any:
+        """Return a vector with a value in every lane."""
+        vector = vector_of(tile)
+        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        one = self.builder.insert_element(nothing, number, lane(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+
+    def close(self) -> None:
+        """End a step with an empty instruction that keeps LLVM from unrolling the loop until registers run out."""
+        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
+        self.builder.call(nothing, [], attrs=("convergent",))
+
+    def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
+        """Return a · b + total, rounded once where the processor has an instruction for it, else twice.
+
+        `llvm.fma` would call a function for each lane where there is none (SSE): a prediction took twenty times as long.
+        """
+        vector = vector_of(tile)
+        name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"
+        function = _declared(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        return self.builder.call(function, [a, b, total])
+
+
+def vector_of(tile: Tile) -> Any:
+    """Return the LLVM type of one vector of a tile."""
+    return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
+
+
+def _declared(module: Any, kind: Any, name: str) -> Any:
+    """Return one of LLVM's functions."""
+    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)

@@ -1,0 +1,149 @@
+"""Transposition of matrices: entries side by side come apart, and the reverse."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.tiles import load_part, store_part, transpose
+from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel
+
+TALLEST = 4 if COUNT == 32 else 2  # vectors of a panel, and of the tiles that read it
+
+
+class Matrix(NamedTuple):
+    """A matrix in a flat array: entry (r, c) is values[start + r·step + c]."""
+
+    values: Any
+    start: int
+    step: int
+
+
+class Panels(NamedTuple):
+    """Rows of a matrix side by side in vectors: panels of four vectors of them, then of two and of one for the rest.
+
+    A tile reads a panel from its beginning to its end. Entry (r, c) of the panel that begins with row o is
+    values[o·columns + c·width + r − o], of a `width` of so many vectors. With few registers none is wider than two.
+
+    across   rows of whole vectors
+    """
+
+    values: Any
+    columns: int
+    across: int
+
+
+@inlined
+def whole_vectors(filters, itemsize):
+    """Return the entries of the vectors that hold a number of filters."""
+    vector = WIDTH // itemsize
+    return (filters + vector - 1) // vector * vector
+
+
+@inlined
+def panel_ends(across, itemsize):
+    """Return the rows before the first that is in no panel of four vectors, and in none of two."""
+    pair = 2 * (WIDTH // itemsize)
+    return (across // (2 * pair) * (2 * pair) if TALLEST == 4 else 0), across // pair * pair
+
+
+@inlined
+def new_panels(rows, columns, like):
+    """Return panels with space for so many rows and columns, and for a block that reaches beyond the last."""
+    lanes, across = WIDTH // like.itemsize, whole_vectors(rows, like.itemsize)
+    return Panels(np.empty(across * columns + TALLEST * lanes * lanes, like.dtype), columns, across)
+
+
+@inlined
+def panel_place(panels, r):
+    """Return where the vector of rows from r on begins, and how far apart its columns are."""
+    lanes = WIDTH // panels.values.itemsize
+    fours, pairs = panel_ends(panels.across, panels.values.itemsize)
+    wide = 4 * lanes if r < fours else 2 * lanes if r < pairs else lanes
+    begin = r // wide * wide if r < fours else fours + (r - fours) // wide * wide
+    return begin * panels.columns + r - begin, wide
+
+
+@kernel
+def transpose_matrix(given, rows, columns, transposed):
+    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice.
+
+    A matrix narrower than a block goes through one of its own: its rows may not be read, or written, beyond their ends.
+    """
+    x, start, step = given
+    y, begin, along = transposed
+    lanes = WIDTH // x.itemsize
+    if rows < lanes and columns < lanes:
+        for r in range(rows):
+            for c in range(columns):
+                y[begin + c * along + r] = x[start + r * step + c]
+    elif rows >= lanes and columns >= lanes:
+        for j in range(0, columns, lanes):
+            c = min(j, columns - lanes)
+            for i in range(0, rows, lanes):
+                r = min(i, rows - lanes)
+                transpose(x, start + r * step + c, step, y, begin + c * along + r, along)
+    else:
+        block, other = np.zeros(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
+        for i in range(0, max(rows, columns), lanes):
+            r, c = max(min(i, rows - lanes), 0), max(min(i, columns - lanes), 0)
+            _copy_block(x, start + r * step + c, step, block, 0, lanes, min(rows, lanes), min(columns, lanes))
+            transpose(block, 0, lanes, other, 0, lanes)
+            _copy_block(other, 0, lanes, y, begin + c * along + r, along, min(columns, lanes), min(rows, lanes))
+
+
+@inlined
+def _copy_block(x, start, step, y, begin, along, rows, columns):
+    """Copy rows of no more entries than a vector has."""
+    for r in range(rows):
+        store_part(load_part(x, start + r * step, columns), y, begin + r * along, columns)
+
+
+@kernel
+def add_transposed(sums, across, taps, dw):
+    """Add sums of filters side by side, a row of `across` of them for each of so many taps, to a kernel gradient."""
+    transposed, gradient = np.empty(dw.size, dw.dtype), dw.reshape(dw.size)
+    transpose_matrix(Matrix(sums, 0, across), taps, dw.shape[0], Matrix(transposed, 0, taps))
+    for k in range(dw.size):
+        gradient[k] += transposed[k]
+
+
+@kernel
+def pack_rows(x, start, rows, columns, panels, begin):
+    """Pack the rows of a matrix, entry (r, c) in x[start + r·columns + c], into columns of panels from `begin` on."""
+    lanes = WIDTH // x.itemsize
+    block, other = np.empty(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
+    for r in range(0, rows, lanes):
+        place, wide = panel_place(panels, r)
+        for first in range(0, columns, lanes):
+            c = max(min(first, columns - lanes), 0)
+            source, found = start + r * columns + c, place + (begin + c) * wide
+            if r + lanes <= rows and columns >= lanes:
+                transpose(x, source, columns, panels.values, found, wide)
+                continue
+            for k in range(lanes * lanes):
+                block[k] = 0
+            _copy_block(x, source, columns, block, 0, lanes, min(rows - r, lanes), min(columns, lanes))
+            transpose(block, 0, lanes, other, 0, lanes)
+            _copy_block(other, 0, lanes, panels.values, found, wide, min(columns, lanes), lanes)
+
+
+@kernel
+def pack_each(x, matrices, rows, columns, panels):
+    """Pack matrices one after the other, entry (m, r, c), into panels of rows r, whose columns are (m, c).
+
+    A matrix has few columns. A block is as broad as a vector, so it also fills columns of the next matrix, which are
+    written later, and lanes of rows that there are not. Blocks that would read beyond x are done by plain loops.
+    """
+    lanes = WIDTH // x.itemsize
+    for r in range(0, rows, lanes):
+        place, wide = panel_place(panels, r)
+        for m in range(matrices):
+            for j in range(0, columns, lanes):
+                source, found = (m * rows + r) * columns + j, place + (m * columns + j) * wide
+                if source + (lanes - 1) * columns + lanes <= x.size:
+                    transpose(x, source, columns, panels.values, found, wide)
+                    continue
+                for c in range(min(lanes, columns - j)):
+                    for k in range(lanes):
+                        value = x[source + k * columns + c] if r + k < rows else x.dtype.type(0)
+                        panels.values[found + c * wide + k] = value

@@ -160,7 +160,7 @@ class CodeBuilder:
     def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
         """Return a · b + total, rounded once where the processor has an instruction for it, else twice.
 
-        `llvm.fma` would call a function for each lane where there is none (SSE): a prediction took twenty times as long.
+        `llvm.fma` would call a function for each lane where there is none (SSE): predictions took twenty times as long.
         """
         vector = vector_of(tile)
         name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"

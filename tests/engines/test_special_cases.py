@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from chainrule import reference
 from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, depthwise_gradient, filters
-from chainrule.engines.compiled import normalization, operations, pooling, row_sums, taps, transposing
+from chainrule.engines.compiled import normalization, operations, pooling, row_sums, row_tiles, taps, transposing
 from chainrule.engines.compiled.tiles import lanes
 
 taken = set()
@@ -28,8 +28,8 @@ def watch(module, name, sizes=0):
         return function(*arguments, **named)
     setattr(module, name, watched)
 
-watch(convolution, "_correlate_tiles_by", 3)
-watch(convolution, "_weight_gradient_by", 2)
+watch(row_tiles, "_correlate_tiles_by", 3)
+watch(row_tiles, "_weight_gradient_by", 2)
 watch(convolution, "spread_rows")
 for name in ("_add_sums_by", "_add_gradient"):
     watch(taps, name, 2)
@@ -82,18 +82,18 @@ def entered(*expected):
     assert not missing, f"not taken: {missing} of {taken}"
     taken.clear()
 
-tiles = (convolution.EIGHT, convolution.SIX, convolution.FIVE)
+tiles = (row_tiles.EIGHT, row_tiles.SIX, row_tiles.FIVE)
 eight, six, five = (("_correlate_tiles_by", *tile) for tile in tiles)
-tall, broad = convolution.TALL, convolution.BROAD
+tall, broad = row_tiles.TALL, row_tiles.BROAD
 by_filters, by_taps = ("_weight_gradient_by", tall, broad), ("_weight_gradient_by", broad, tall)
 if -6 % tall <= -6 % broad:
     by_taps = by_filters  # with so few registers no number of filters fills tiles better the other way round
 
-square = ("_weight_gradient_by", convolution.SQUARE, convolution.SQUARE)
+square = ("_weight_gradient_by", row_tiles.SQUARE, row_tiles.SQUARE)
 
 convolve(8, (3, 5)); entered(eight, five, by_filters)  # dx has two channels
 convolve(6, (2, 3)); entered(six, by_taps)
-convolve(5 * convolution.SQUARE, (2, 3), dilation=(2, 2)); entered(five, square)
+convolve(5 * row_tiles.SQUARE, (2, 3), dilation=(2, 2)); entered(five, square)
 convolve(6, (2, 3), groups=2); entered(five)
 convolve(5, (3, 3), stride=(2, 1)); entered(five, "spread_rows")
 convolve(4, (1, 1)); entered(five, by_filters)  # padding beyond full: dy is cropped

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.compiled import convolution, layout
+from chainrule.engines.compiled import layout, row_tiles
 from chainrule.engines.compiled.operations import KERNELS
 from chainrule.engines.compiled.tiles import lanes
 from chainrule.plan import Operation
@@ -29,7 +29,7 @@ padded_layout, phase_extent, buffer_size = (
     _plain(layout.buffer_size),
 )
 forward_taps, backward_taps = _plain(layout.forward_taps), _plain(layout.backward_taps)
-row_size = _plain(convolution._row_size)  # pyright: ignore[reportPrivateUsage]
+row_size = _plain(row_tiles.row_size)
 
 
 def buffer_reads(operation: Operation, itemsize: int) -> Iterator[tuple[int, int]]:
@@ -118,7 +118,7 @@ class _SlidingKernel:
         vector = lanes(self.itemsize)
         vectors = -(-length // vector)
         furthest = 0
-        for tall, low, _ in (convolution.EIGHT, convolution.SIX, convolution.FIVE):
+        for tall, low, _ in (row_tiles.EIGHT, row_tiles.SIX, row_tiles.FIVE):
             for tile in (tall, low):
                 furthest = max(furthest, *(max(min(t, vectors - tile), 0) + tile for t in range(0, vectors, tile)))
         return furthest * vector

@@ -159,7 +159,7 @@ def correlate_filters(
     at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
     begin = np.zeros(at.size, np.int64)
-    bias, times, above = np.zeros(across, x.dtype), np.zeros(across, x.dtype), 0
+    (bias, times), above = _side_by_side(b, scaled, y, (lowest, outs), across), 0
     if untied:
         plane_of_b = b.size // all_outs
         row = plane_of_b // outputs_on_axis(0, x.shape, w.shape, Sliding(stride, padding, dilation, flip))
@@ -167,11 +167,6 @@ def correlate_filters(
         begin, above = begin * across, first * by * row * across
         bias = np.zeros(plane_of_b * across, x.dtype)
         transpose_matrix(Matrix(b, lowest * plane_of_b, plane_of_b), outs, plane_of_b, Matrix(bias, 0, across))
-    elif b is not None:
-        for o in range(outs):
-            bias[o] = b[lowest + o]
-            if scaled:
-                times[o] = b[all_outs + lowest + o]
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
     sums = np.empty((at_once + COLUMNS) * across, x.dtype)
     result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
@@ -189,6 +184,18 @@ def correlate_filters(
             for s in range(some // part):
                 place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3] + done
                 transpose_matrix(Matrix(sums, s * part * across, across), part, outs, Matrix(result, place, whole))
+
+
+@inlined
+def _side_by_side(b, scaled, y, filters, across):
+    """Return the addends and the factors of some filters of y, from the first on and as many as given."""
+    (lowest, outs), bias, times = filters, np.zeros(across, y.dtype), np.zeros(across, y.dtype)
+    if b is not None:
+        for o in range(outs):
+            bias[o] = b[lowest + o]
+            if scaled:
+                times[o] = b[y.shape[1] + lowest + o]
+    return bias, times
 
 
 @inlined
@@ -300,7 +307,7 @@ def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
 
 @kernel
 def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
-    """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
+    """Compute `_correlate_tiles` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
     literally(broad)
     (w, size, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
@@ -327,7 +334,7 @@ def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, ta
 
 @kernel
 def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
-    """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
+    """Compute `_correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
     literally(broad)
     (w, size, across), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias

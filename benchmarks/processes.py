@@ -24,6 +24,12 @@ THREADS = (
 )
 
 
+VECTORS = {  # value of CHAINRULE_VECTOR → what holds PyTorch's own kernels, oneDNN's and MKL's to vectors as narrow
+    "256": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+    "128": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
+}
+
+
 class WorkerError(ChainruleError):
     """A contender's failure, with the reason."""
 
@@ -76,13 +82,13 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 
     It lets the process import this package from any folder, makes the progress bar draw as in a terminal, keeps
     PyTorch's compiler from starting idle worker processes, and has Python keep its bytecode, as pip does on installing:
-    otherwise every process would compile our sources anew.
+    otherwise every process would compile our sources anew. With CHAINRULE_VECTOR, PyTorch is held to such vectors too.
     """
     own = {name: str(threads) for name in THREADS}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     own |= {"FORCE_COLOR": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUTF8": "1"}
     own["PYTHONDONTWRITEBYTECODE"] = ""
-    return {**os.environ, **own, **more}
+    return {**os.environ, **own, **VECTORS.get(os.environ.get("CHAINRULE_VECTOR", ""), {}), **more}
 
 
 @contextmanager

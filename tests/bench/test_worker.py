@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 
@@ -73,3 +75,12 @@ def test_threads_are_pinned():
     found = environment(3, EXTRA="1")
     assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CHAINRULE_THREADS")} == {"3"}
     assert found["EXTRA"] == "1"
+
+
+@pytest.mark.parametrize(("bits", "kernels"), [("256", "AVX2"), ("128", "DEFAULT")])
+def test_narrow_vectors_hold_pytorch_too(monkeypatch, bits, kernels):
+    pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
+    monkeypatch.setenv("CHAINRULE_VECTOR", bits)
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(1), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == kernels

@@ -2,13 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks import peers, steps, work
+from benchmarks import peers, random_graphs, steps, work
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject, of_model
@@ -21,6 +22,7 @@ from chainrule.layers import (
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    Input,
     Layer,
     LeakyReLU,
     MaxPool2D,
@@ -29,7 +31,7 @@ from chainrule.layers import (
     Softmax,
     Tanh,
 )
-from chainrule.model import Sequential
+from chainrule.model import Graph, Model, Sequential
 from chainrule.training.recipe import Recipe
 
 SIZES = (20, 24, 28, 32, 32, 40, 48, 64, 96)
@@ -43,8 +45,16 @@ MOST_PARAMETERS = 3_000_000
 
 
 def networks(count: int, seed: int = 0) -> list[Subject]:
-    """Draw `count` networks; network k of a seed does not depend on the count."""
-    return [_network(number, np.random.default_rng([seed, number]), seed) for number in range(count)]
+    """Draw `count` networks of layers in a row, and for every three one more that branches.
+
+    Network k of a seed does not depend on the count.
+    """
+    rows = [_fitting(_in_a_row, [seed, k], f"drawn-{seed}-{k}") for k in range(count)]
+    forms = random_graphs.FORMS
+    return rows + [
+        _fitting(partial(_branching, forms[k % len(forms)]), [seed, k, 1], f"branching-{seed}-{k}")
+        for k in range(count // 3)
+    ]
 
 
 def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
@@ -52,13 +62,13 @@ def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
     return f"{'×'.join(map(str, shape))}: {', '.join(layer.describe() for layer in layers)}"
 
 
-def _network(number: int, generator: np.random.Generator, seed: int) -> Subject:
+def _fitting(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subject:
     """Draw candidates until one fits its images and is neither trivial nor too large."""
+    generator = np.random.default_rng(seed)
     while True:
         shape = (int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2)
-        layers = [*_features(generator, shape), *_head(generator)]
         try:
-            model = Sequential(layers, shape, engine="numpy", seed=number, name=f"drawn-{seed}-{number}")
+            model = draw(generator, shape, engine="numpy", seed=seed[1], name=name)
         except ShapeError:
             continue
         multiplications = work.of_plan(model.plan())
@@ -67,6 +77,20 @@ def _network(number: int, generator: np.random.Generator, seed: int) -> Subject:
             and model.parameters.size <= MOST_PARAMETERS
         ):
             return of_model(model, Recipe(normalise="standardise"))
+
+
+def _in_a_row(generator: np.random.Generator, shape: Sequence[int], **options: Any) -> Model:
+    return Sequential([*_features(generator, shape), *_head(generator)], shape, **options)
+
+
+def _branching(
+    form: random_graphs.Block, generator: np.random.Generator, shape: Sequence[int], **options: Any
+) -> Model:
+    x = Input(shape)
+    y = random_graphs.features(form, generator, x)
+    for layer in _head(generator):
+        y = layer(y)
+    return Graph(x, y, **options)
 
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:

@@ -9,13 +9,15 @@ from chainrule.layers import Conv2D
 
 def test_a_seed_draws_the_same_networks_whatever_the_count():
     few, many = random_networks.networks(3, 4), random_networks.networks(5, 4)
-    assert [one.to_config() for one in few] == [one.to_config() for one in many[:3]]
+    assert [one.to_config() for one in few[:3]] == [one.to_config() for one in many[:3]]
+    assert few[3].to_config() == many[5].to_config()  # the first that branches
     assert few[0].about != random_networks.networks(1, 5)[0].about
 
 
 def test_networks_keep_to_their_bounds_and_differ():
     met, texts = set(), set()
-    for subject in random_networks.networks(60):
+    found = random_networks.networks(60)
+    for subject in found:
         model = subject.build("numpy", 1)
         assert (
             random_networks.LEAST_MULTIPLICATIONS <= work.of_plan(model.plan()) <= random_networks.MOST_MULTIPLICATIONS
@@ -26,8 +28,10 @@ def test_networks_keep_to_their_bounds_and_differ():
             if isinstance(layer, Conv2D):
                 met |= {f"stride {layer.stride}", f"groups {min(layer.groups, 3)}", f"dilation {layer.dilation}"}
         texts.add(random_networks.describe(model.layers, model.input_shape))
-    assert len(texts) == 60
+    assert len(texts) == len(found) == 80
+    assert sum(not subject.build("numpy", 1).wiring.is_chain for subject in found) == 20
     assert met >= {"BatchNorm2D", "Dropout", "GELU", "Tanh", "LeakyReLU", "GlobalAveragePool2D", "Flatten"}
+    assert met >= {"Add", "Concatenate", "Multiply", "SiLU"}
     assert met >= {"stride 2", "groups 2", "groups 3", "dilation 2"}
 
 

@@ -307,7 +307,7 @@ def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
 
 @kernel
 def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
-    """Compute `_correlate_tiles` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
+    """Compute `_correlate_tiles` by tiles of `tall` vectors of filters; the last one reaches beyond the outputs."""
     literally(tall)
     literally(broad)
     (w, size, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias

@@ -82,22 +82,28 @@ def entered(*expected):
     assert not missing, f"not taken: {missing} of {taken}"
     taken.clear()
 
-tiles = (row_tiles.EIGHT, row_tiles.SIX, row_tiles.FIVE)
-eight, six, five = (("_correlate_tiles_by", *tile) for tile in tiles)
-tall, broad = row_tiles.TALL, row_tiles.BROAD
-by_filters, by_taps = ("_weight_gradient_by", tall, broad), ("_weight_gradient_by", broad, tall)
-if -6 % tall <= -6 % broad:
-    by_taps = by_filters  # with so few registers no number of filters fills tiles better the other way round
+# of tiles the first one that filters leave least empty
+def tile(filters):
+    tiles = [("_correlate_tiles_by", *each) for each in (row_tiles.EVEN, row_tiles.SIX, row_tiles.FIVE)]
+    return min(tiles, key=lambda each: -filters % each[3])
 
-square = ("_weight_gradient_by", row_tiles.SQUARE, row_tiles.SQUARE)
+def tile_of_gradient(filters):
+    tiles = (row_tiles.TALL, row_tiles.BROAD), (row_tiles.BROAD, row_tiles.TALL), row_tiles.THIRD
+    return min((("_weight_gradient_by", *each) for each in tiles), key=lambda each: -filters % each[1])
 
-convolve(8, (3, 5)); entered(eight, five, by_filters)  # dx has two channels
-convolve(6, (2, 3)); entered(six, by_taps)
-convolve(5 * row_tiles.SQUARE, (2, 3), dilation=(2, 2)); entered(five, square)
-convolve(6, (2, 3), groups=2); entered(five)
-convolve(5, (3, 3), stride=(2, 1)); entered(five, "spread_rows")
-convolve(4, (1, 1)); entered(five, by_filters)  # padding beyond full: dy is cropped
-convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "spread_rows")  # phases without a tap
+def in_rows(filters, *arguments, more=(), **options):
+    convolve(filters, *arguments, **options)
+    entered(tile(filters), *more)
+
+third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.THIRD)
+assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.EVEN[2], 6, 5}
+in_rows(8, (3, 5), more=[tile_of_gradient(8)])
+in_rows(6, (2, 3), more=[tile_of_gradient(6)])
+in_rows(third, (2, 3), more=[tile_of_gradient(third)], dilation=(2, 2))
+in_rows(5, (3, 3), more=["spread_rows"], stride=(2, 1))
+convolve(6, (2, 3), groups=2); entered(tile(3))
+convolve(4, (1, 1)); entered(tile_of_gradient(4))  # padding beyond full: dy is cropped
+convolve(7, (2, 2), stride=(3, 3), flip=True); entered("spread_rows")  # phases without a tap
 
 def one_tap_after_the_other(ins, outs, stride, plane):
     x, w = rng.standard_normal((2, ins, *plane)), rng.standard_normal((outs, ins, 2, 3))

@@ -118,7 +118,7 @@ class _SlidingKernel:
         vector = lanes(self.itemsize)
         vectors = -(-length // vector)
         furthest = 0
-        for tall, low, _ in (row_tiles.EIGHT, row_tiles.SIX, row_tiles.FIVE):
+        for tall, low, _ in (row_tiles.EVEN, row_tiles.SIX, row_tiles.FIVE):
             for tile in (tall, low):
                 furthest = max(furthest, *(max(min(t, vectors - tile), 0) + tile for t in range(0, vectors, tile)))
         return furthest * vector

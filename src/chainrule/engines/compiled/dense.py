@@ -15,7 +15,7 @@ from chainrule.engines.compiled.toolchain import COUNT, WIDTH, kernel, literally
 from chainrule.engines.compiled.transposing import Matrix, transpose_matrix
 
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
-TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
+TALL, BROAD = (3, 8) if COUNT == 32 else (3, 4)  # a tile of the gradients: vectors, and samples or rows of W
 OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
 # Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
 # small for all of them, so fewer than for a convolution.

@@ -10,44 +10,39 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chainrule.engines.compiled.kernel_costs import COSTS
 from chainrule.engines.compiled.layout import correlate_shape
 from chainrule.engines.compiled.registry import Attributes
+from chainrule.engines.compiled.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD
 from chainrule.engines.compiled.tiles import lanes
 from chainrule.engines.compiled.toolchain import COUNT
 from chainrule.shapes import NO_PADDING, Pair
 
-# Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
-COPIED, TRANSPOSED, STORED = 6, 8, 8
-PACKED, PACKED_FAR = 12, 48  # outputs that take as long as transposing the weights, for one sample; of many weights
-IN_PLACE = 0.85  # how long `one_by_one.py` takes, where others copy what they then read once
+Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
+
 MANY = 1 << 18  # weights that no fast cache holds twice
-GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
-# How much longer a tile of one vector of filters takes than half a tile of two, also for kernel gradients tap by tap.
-ODD, ODD_TAPS = 0.2, 0.4
-# Multiply-adds of a vector, for each of a kernel's weights, that take as long as a tile's transforms, and a kernel's.
-CELLS_TRANSFORMED, RESULTS_TRANSFORMED = 100, 85
-KERNEL_TRANSFORMED, TRANSFORMED_FOR = 60, 12  # for one sample, and the samples of a block, which share it
+TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
-OF_SUMS, OF_GRADIENT = ((8, 1), (6, 1), (5, 1)), ((4, 6), (6, 4), (5, 5))  # filters and taps of tiles in rows
+OF_SUMS = tuple((filters, 1) for *_, filters in (EVEN, SIX, FIVE))  # filters and taps of tiles in rows
+OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD
 MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
-ADDED_ACROSS = 1.3  # how much longer kernel gradients in rows take than their multiply-adds say
 GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filters.COLUMNS`
 
 
-def forward_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+def forward_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a cross-correlation."""
     return lambda arrays, given, itemsize: _least(forward_estimates(arrays, given, itemsize)) == name
 
 
-def input_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+def input_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for an input gradient."""
-    return lambda arrays, given, itemsize: _least(_input_gradient(arrays, given, itemsize)) == name
+    return lambda arrays, given, itemsize: _least(input_gradient_estimates(arrays, given, itemsize)) == name
 
 
-def kernel_gradient_fit(name: str) -> Callable[[Sequence[Any], Attributes, int], bool]:
+def kernel_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a kernel gradient."""
-    return lambda arrays, given, itemsize: _least(_kernel_gradient(arrays, given, itemsize)) == name
+    return lambda arrays, given, itemsize: _least(kernel_gradient_estimates(arrays, given, itemsize)) == name
 
 
 def _least(estimates: Mapping[str, float]) -> str:
@@ -61,14 +56,14 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
     weights, outputs, single = math.prod(w[1:]), math.prod(y), given.get("single", False)
     filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
-    transposed = outputs * TRANSPOSED / weights
+    transposed = outputs * COSTS.transposed / weights
     if single:
-        transposed += PACKED_FAR if w[0] * weights >= MANY else PACKED
-    taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + STORED / x[-3]) + transposed)
+        transposed += COSTS.packed_far if w[0] * weights >= MANY else COSTS.packed
+    taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + COSTS.stored / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
     return {
-        "one_by_one": points * IN_PLACE,
+        "one_by_one": points * COSTS.in_place,
         "filters": filters * (outputs + transposed),
         "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
         "taps": taps,
@@ -76,38 +71,39 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     }
 
 
-def _input_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
     """Return the estimate of each file's input gradient; infinite where it cannot compute it."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
     stride = given.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
-    pairs = _pairs(size, w[2:], dy, given) * (1 + STORED / w[0])
-    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * TRANSPOSED / weights)
+    pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
+    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights)
     within = max(map(max, given.get("padding", NO_PADDING))) <= 2  # zeros are put around dy, never left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
     reach = given.get("dilation", (1, 1))[1] * (w[3] - 1)
     width = dy[1] + (reach // stride[1] if stride[1] > 1 else reach - min(given.get("padding", NO_PADDING)[1]))
     return {
         "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
-        "convolution": _rows(w[1], phase, width, (w[0], *w[2:]), given, itemsize, strided=SPREAD),
+        "convolution": _rows(w[1], phase, width, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
         "taps": taps if given.get("groups", 1) == 1 else math.inf,
         "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else math.inf,
     }
 
 
-def _kernel_gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
     """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
-    odd = (ODD, ODD if given.get("single") else ODD_TAPS)
+    odd = (COSTS.odd, COSTS.odd if given.get("single") else COSTS.odd_taps)
     alone = 1.0 if given.get("groups", 1) == 1 else math.inf
     filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
-    transposed = outputs * TRANSPOSED / weights
+    transposed = outputs * COSTS.transposed / weights
     taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
+    rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, tiles=OF_GRADIENT)
     return {
         "filters": filters * (outputs * _round_up(weights, GRADIENTS) / weights + transposed),
-        "convolution": ADDED_ACROSS * _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, tiles=OF_GRADIENT),
+        "convolution": COSTS.added_across * rows,
         "taps": taps,
         "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
     }
@@ -124,8 +120,8 @@ def _winograd(
     if not plain or given.get("groups", 1) != 1:
         return math.inf
     (across, along), tiles = channels, math.prod(-(-cells // 4) for cells in size)
-    shared = CELLS_TRANSFORMED * _round_up(along, lanes(itemsize)) / along / across + RESULTS_TRANSFORMED / along
-    kernels = KERNEL_TRANSFORMED * min(max(across * along / IN_CACHE, 1), FARTHEST)
+    shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
+    kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
     kernels /= 1 if given.get("single") else TRANSFORMED_FOR
     return _side_by_side(across, itemsize) * (tiles * (4 + shared) + kernels)
 
@@ -144,7 +140,7 @@ def _rows(
     given: Attributes,
     itemsize: int,
     *,
-    strided: int = GATHERED,
+    strided: float | None = None,
     tiles: Sequence[tuple[int, int]] = OF_SUMS,
 ) -> float:
     """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
@@ -154,15 +150,16 @@ def _rows(
     size     rows and columns of outputs
     width    cells from a row to the next
     weights  of a filter: (channels, KH, KW)
-    strided  what gathering, or spreading, a cell takes
+    strided  what spreading a cell takes; None: what gathering one takes
     tiles    filters and taps of the tiles of which the one is taken that filters leave least empty
     """
     stride, taps, count = given.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
     length = _round_up((size[0] - 1) * width + size[1], lanes(itemsize))
     broad, taps_of_tile = min(tiles, key=lambda tile: _round_up(filters, tile[0]))
     computed = length * _round_up(filters, broad) / filters * min(_round_up(count, taps_of_tile) / count, MOST_EMPTY)
-    gathered = strided * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
-    return computed * (1 + COPIED / count + gathered)
+    each = COSTS.gathered if strided is None else strided
+    gathered = each * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
+    return computed * (1 + COSTS.copied / count + gathered)
 
 
 def _points(
@@ -177,10 +174,10 @@ def _points(
     return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
 
 
-def _side_by_side(filters: int, itemsize: int, odd: float = ODD) -> float:
+def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:
     """Return the multiply-adds of vectors of filters, for each filter."""
-    across = _round_up(filters, lanes(itemsize))
-    return (across + across // lanes(itemsize) % 2 * odd * lanes(itemsize)) / filters
+    across, share = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
+    return (across + across // lanes(itemsize) % 2 * share * lanes(itemsize)) / filters
 
 
 def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:

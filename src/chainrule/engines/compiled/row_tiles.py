@@ -8,9 +8,10 @@ from chainrule.engines.compiled.tiles import add_outer, add_products, store, sto
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
 # Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
-EIGHT, SIX, FIVE = ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6), (2, 1, 5))
-TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
-SQUARE = 5 if COUNT == 32 else 3  # filters and taps of a third tile
+EVEN, SIX, FIVE = ((3, 2, 8), (4, 2, 6), (5, 3, 5)) if COUNT == 32 else ((3, 2, 4), (2, 1, 6), (2, 1, 5))
+# Tiles of a kernel gradient, as (filters, taps): one of them, the same turned round, and a third.
+TALL, BROAD = (4, 6) if COUNT == 32 else (3, 4)
+THIRD = (5, 5) if COUNT == 32 else (2, 6)
 
 
 class Rows(NamedTuple):
@@ -77,7 +78,7 @@ class Epilogues(NamedTuple):
 def row_size(length, itemsize):
     """Return the entries that tiles read from a tap on, and write, for a row: whole vectors, or a whole tile."""
     vector = WIDTH // itemsize
-    return max((length + vector - 1) // vector, max(EIGHT[0], SIX[0], FIVE[0])) * vector
+    return max((length + vector - 1) // vector, max(EVEN[0], SIX[0], FIVE[0])) * vector
 
 
 @inlined
@@ -103,19 +104,19 @@ def with_slack(w, outs, step):
 
 @inlined
 def filters_per_tile(outs):
-    """Return the filters of a tile: 8, 6 or 5, whichever leaves least of it empty."""
-    eight, six, five = -outs % 8, -outs % 6, -outs % 5
-    if five < min(eight, six):
+    """Return the filters of a tile: those of `EVEN`, 6 or 5, whichever leaves least of it empty."""
+    even, six, five = -outs % EVEN[2], -outs % 6, -outs % 5
+    if five < min(even, six):
         return 5
-    return 8 if eight <= six else 6
+    return EVEN[2] if even <= six else 6
 
 
 @inlined
 def correlate_tiles(rows, ahead, weights, sums, outs):
     """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
     tile = filters_per_tile(outs)
-    if tile == 8:
-        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=EIGHT[0], low=EIGHT[1], broad=EIGHT[2])
+    if tile == EVEN[2]:
+        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=EVEN[0], low=EVEN[1], broad=EVEN[2])
     elif tile == 5:
         _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=FIVE[0], low=FIVE[1], broad=FIVE[2])
     else:
@@ -161,9 +162,9 @@ def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
 @inlined
 def weight_gradient(given, seen, dw, count):
     """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
-    tall, broad, square = -dw.shape[0] % TALL, -dw.shape[0] % BROAD, -dw.shape[0] % SQUARE
-    if square < min(tall, broad):
-        _weight_gradient_by(given, seen, dw, count, tall=SQUARE, broad=SQUARE)
+    tall, broad, third = -dw.shape[0] % TALL, -dw.shape[0] % BROAD, -dw.shape[0] % THIRD[0]
+    if third < min(tall, broad):
+        _weight_gradient_by(given, seen, dw, count, tall=THIRD[0], broad=THIRD[1])
     elif tall <= broad:
         _weight_gradient_by(given, seen, dw, count, tall=TALL, broad=BROAD)
     else:

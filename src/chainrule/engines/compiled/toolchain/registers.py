@@ -10,12 +10,15 @@ from chainrule.engines.compiled.toolchain.kernel_values import NOTHING, Literal,
 from chainrule.engines.compiled.toolchain.vectors import CodeBuilder, Places, Tile, vector_of
 
 
-def _with_products(code: CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
-    """Add left[a] · right[b] to vector [a, b] of the tile, one right[b] at a time, or the registers run out."""
-    sums = code.arguments[0]
-    for b, other in enumerate(right):
-        for a, one in enumerate(left):
-            k = a * tile.columns + b
+def _with_products(code: CodeBuilder, tile: Tile, left: Iterable[Any], right: Iterable[Any]) -> Any:
+    """Add left[a] · right[b] to vector [a, b] of the tile: one of the more at a time, or the registers run out."""
+    sums, (down, along), few, many = code.arguments[0], (tile.columns, 1), left, right
+    if tile.rows > tile.columns:
+        (down, along), few, many = (1, tile.columns), right, left
+    kept = list(few)
+    for b, other in enumerate(many):
+        for a, one in enumerate(kept):
+            k = a * down + b * along
             total = code.multiply_add(tile, one, other, code.builder.extract_value(sums, k))
             sums = code.builder.insert_value(sums, total, k)
     code.close()
@@ -62,7 +65,7 @@ def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
-    left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
+    left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
     right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
     return _with_products(code, tile, left, right)
 
@@ -70,7 +73,7 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w = code.address(1, code.number(2)), code.address(3, code.number(4))
-    left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
+    left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
     offsets = (builder.extract_value(arguments[5], b) for b in range(tile.columns))
     return _with_products(code, tile, left, (code.spread(tile, code.after(w, offset)) for offset in offsets))
 
@@ -134,7 +137,7 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
     offsets = code.address(6, code.number(7))
-    left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
+    left = (code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
     right = (code.load(tile, code.after(x, code.element(code.after(offsets, b)))) for b in range(tile.columns))
     return _with_products(code, tile, left, right)
 

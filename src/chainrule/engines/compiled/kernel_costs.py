@@ -1,0 +1,76 @@
+"""What the kernels of convolutions take beside their multiply-adds, for the estimates of `filling.py`.
+
+`python -m benchmarks kernels` times all kernels that can compute a convolution, and tells how much longer the chosen
+ones take than the fastest; with --fit it looks for costs by which better ones would be chosen.
+"""
+
+from typing import NamedTuple
+
+from chainrule.engines.compiled.toolchain import COUNT
+
+
+class KernelCosts(NamedTuple):
+    """Costs of the parts of kernels: what takes as long as so many multiply-adds of a vector, unless stated otherwise.
+
+    copied        copying a row of sums
+    transposed    transposing sums
+    stored        loading and storing sums once more, after every tap
+    packed        transposing the weights of a filter, for one sample: in outputs
+    packed_far    the same where there are so many weights that no fast cache holds them twice
+    in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
+    gathered      gathering a cell, with a stride: in multiply-adds of one element
+    spread        spreading a result, with a stride: in multiply-adds of one element
+    odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
+    odd_taps      the same of kernel gradients tap by tap
+    cells         Winograd's transform of the cells of a tile, for each of a kernel's weights
+    results       the transform of the results of a tile, likewise
+    kernels       the transform of a kernel, likewise, for one sample
+    added_across  how much longer kernel gradients in rows take than their multiply-adds say: a factor
+    """
+
+    copied: float
+    transposed: float
+    stored: float
+    packed: float
+    packed_far: float
+    in_place: float
+    gathered: float
+    spread: float
+    odd: float
+    odd_taps: float
+    cells: float
+    results: float
+    kernels: float
+    added_across: float
+
+
+MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon and an AMD EPYC
+    copied=6,
+    transposed=8,
+    stored=8,
+    packed=12,
+    packed_far=48,
+    in_place=0.85,
+    gathered=15,
+    spread=25,
+    odd=0.2,
+    odd_taps=0.4,
+    cells=100,
+    results=85,
+    kernels=60,
+    added_across=1.3,
+)
+FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
+    copied=12,
+    transposed=7,
+    stored=3,
+    packed=2,
+    spread=20,
+    odd=0.35,
+    odd_taps=0.45,
+    cells=20,
+    results=70,
+    kernels=30,
+    added_across=1.35,
+)
+COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS

@@ -46,5 +46,6 @@ _BITS = chosen_bits(os.environ.get(VARIABLE), _FEATURES)
 
 WIDTH = _BITS // 8  # bytes of a vector register
 COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16  # registers
+HAS_MASKS = _BITS == 512  # whether storing some lanes of a vector is as fast as storing all
 NAME: str = _binding.get_host_cpu_name()
 FEATURES = feature_string(_BITS, _FEATURES)

@@ -198,32 +198,32 @@ def _load_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
-    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.below(tile, code.number(3)))
+    code.store_first(tile, vector, code.address(1, code.number(2)), code.number(3))
     return context.get_dummy_value()
 
 
 def _store_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    y, step, mask = code.address(1, code.number(2)), code.number(3), code.below(tile, code.number(4))
+    y, step, count = code.address(1, code.number(2)), code.number(3), code.number(4)
     for a in range(tile.rows):
         vector = builder.extract_value(arguments[0], a)
-        code.masked("store", tile, [vector], code.after(y, builder.mul(step, ir.IntType(64)(a))), mask)
+        code.store_first(tile, vector, code.after(y, builder.mul(step, ir.IntType(64)(a))), count)
     return context.get_dummy_value()
 
 
 def _store_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step, count, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
-    masks = [code.below(tile, builder.sub(count, whole(half * tile.lanes))) for half in range(2)]
+    counts = [builder.sub(count, whole(half * tile.lanes)) for half in range(2)]
     for a in range(tile.rows):
         even, odd = (builder.extract_value(arguments[which], a) for which in range(2))
-        for half, mask in enumerate(masks):
+        for half, part in enumerate(counts):
             first = half * tile.lanes
             row = code.shuffled(
                 even, odd, ((first + lane) // 2 + (first + lane) % 2 * tile.lanes for lane in range(tile.lanes))
             )
             address = code.after(y, builder.add(builder.mul(step, whole(a)), whole(first)))
-            code.masked("store", tile, [row], address, mask)
+            code.store_first(tile, row, address, part)
     return context.get_dummy_value()
 
 
@@ -236,8 +236,8 @@ def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     )
     for parity in range(2):
         alternate = code.shuffled(low, high, range(parity, 2 * tile.lanes, 2))
-        mask = code.below(tile, builder.ashr(builder.add(count, whole(1 - parity)), whole(1)))
-        code.masked("store", tile, [alternate], code.address(3, code.number(4 + parity)), mask)
+        half = builder.ashr(builder.add(count, whole(1 - parity)), whole(1))
+        code.store_first(tile, alternate, code.address(3, code.number(4 + parity)), half)
     return context.get_dummy_value()
 
 

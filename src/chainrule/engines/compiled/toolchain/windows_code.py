@@ -69,14 +69,11 @@ def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     found, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
-    code.masked(
-        "store", tile, [builder.extract_value(arguments[0], 0)], code.address(1, found), code.below(tile, count)
-    )
+    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, found), count)
     whole = ir.VectorType(ir.IntType(32), tile.lanes)
     lanes = builder.mul(code.in_every_lane(tile, step), ir.Constant(whole, list(range(tile.lanes))))
     own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.in_every_lane(tile, begin))
-    inside = builder.icmp_signed("<", ir.Constant(whole, list(range(tile.lanes))), code.in_every_lane(tile, count))
-    code.masked_by("store", whole, [builder.add(own, lanes)], code.address(2, found), inside)
+    code.store_first(tile, builder.add(own, lanes), code.address(2, found), count)
     return context.get_dummy_value()
 
 

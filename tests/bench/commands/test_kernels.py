@@ -1,0 +1,64 @@
+"""`python -m benchmarks kernels` on a few networks, and the arithmetic of what it says."""
+
+import json
+import math
+
+import pytest
+
+from benchmarks import kernel_choice as choice
+from chainrule.engines.compiled import filling
+
+SMALL = ("kernels", "--count", 2, "--seed", 3, "--rounds", 1, "--quiet")
+
+
+def test_table_page_and_json(invoke, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n<!-- kernels chosen -->\nold\n<!-- end of kernels chosen -->\nText.\n", encoding="utf-8")
+    result = invoke(*SMALL, "--markdown", "page.md", "--fit")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "KernelCosts(copied=" in result.stdout
+    assert "| y | 8 |" in page.read_text(encoding="utf-8")
+    assert "old" not in page.read_text(encoding="utf-8")
+    rows = json.loads(invoke(*SMALL, "--json").stdout)
+    assert {(row["operation"], row["samples"]) for row in rows} >= {("cross_correlate", 1), ("cross_correlate_dw", 8)}
+    assert all(row["mean_excess"] >= 0 for row in rows)
+
+
+def made_up(costs=None):
+    """Time kernels by what they would take if other costs were right."""
+    with choice.costs(costs or filling.COSTS):
+        found = [each for each in choice.convolutions(12, 5) if len(each.kernels()) > 1]
+        return [
+            choice.TimedConvolution(each, {file: t + 1e-9 for file, t in each.estimates().items()}) for each in found
+        ]
+
+
+def test_the_kernel_with_the_least_estimate_is_the_chosen():
+    assert [each.excess for each in made_up()] == [0] * len(made_up())
+    one = made_up()[0]
+    slower = dict.fromkeys(one.seconds, 1.0)
+    chosen = min(one.seconds, key=lambda file: one.seconds[file])
+    assert choice.TimedConvolution(one.convolution, {**slower, chosen: 1.5}).excess == pytest.approx(0.5)
+
+
+def test_costs_are_found_again():
+    """From other costs, `fitted` comes close to those by which kernels take as long as they do, and changes none."""
+    right = filling.COSTS._replace(stored=40, cells=20, kernels=10)
+    found, usual = made_up(right), filling.COSTS
+    before = choice.mean_excess(found)
+    with choice.costs(choice.fitted(found)):
+        assert choice.mean_excess(found) < before / 3
+    assert filling.COSTS is usual
+
+
+def test_mean_is_geometric():
+    one = made_up()[0]
+    chosen = min(one.seconds, key=lambda file: one.seconds[file])
+    found = [choice.TimedConvolution(one.convolution, {**dict.fromkeys(one.seconds, 1.0), chosen: t}) for t in (1, 4)]
+    assert choice.mean_excess(found) == pytest.approx(math.sqrt(1 * 4) - 1)
+
+
+def test_convolutions_are_of_every_operation_for_one_sample_and_for_a_block():
+    found = choice.convolutions(6, 0)
+    assert {each.samples for each in found} == {1, choice.BLOCK}
+    assert {each.operation.name for each in found} == set(choice.ESTIMATES)

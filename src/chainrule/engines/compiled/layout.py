@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.registry import Attributes, Shapes
-from chainrule.engines.compiled.tiles import load_part, split_pairs, store_alternate, store_part
+from chainrule.engines.compiled.tiles import load, load_part, split_pairs, store, store_alternate, store_part
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel
 from chainrule.shapes import output_size
 
@@ -181,21 +181,29 @@ def copy_rows(image, rows, start, frame):
 
 @kernel
 def copy_some_rows(image, rows, start, frame, wanted):
-    """Lay the wanted rows, from the first to before the last, of each channel out where all would lie.
-
-    The part of a row that does not fill a vector is copied as one too, which matters because rows are short.
-    """
+    """Lay the wanted rows, from the first to before the last, of each channel out where all would lie."""
     (width, plane), (first, last) = frame, wanted
     channels, height, cells = image.shape
     count, length = max(last - first, 0), cells
     if width == cells:  # one long row
         count, length = 1, count * cells
-    source, lanes = image.reshape(image.size), WIDTH // image.itemsize
+    source = image.reshape(image.size)
     for c in range(channels):
         for i in range(count):
             given, target = (c * height + first + i) * cells, start + c * plane + (first + i) * width
-            for j in range(0, length, lanes):
-                store_part(load_part(source, given + j, length - j), rows, target + j, length - j)
+            _copy_row(source, given, rows, target, length)
+
+
+@inlined
+def _copy_row(source, given, target, place, length):
+    """Copy entries by whole vectors, of which the last may copy some again, or by one that they do not fill."""
+    lanes = WIDTH // source.itemsize
+    if length < lanes:
+        store_part(load_part(source, given, length), target, place, length)
+    else:
+        for j in range(0, length, lanes):
+            k = min(j, length - lanes)
+            store(load(source, given + k, 0, 1, 1), target, place + k, 0)
 
 
 @inlined
@@ -232,8 +240,7 @@ def lay_out_channels(x, s, channels, rows, frame, slide, wanted):
             given = ((s * ins + c) * height + upper) * cells
             for _ in range(upper, wanted[1], down):
                 if along == 1:
-                    for k in range(0, cells, lanes):
-                        store_part(load_part(source, given + k, cells - k), rows, place + left + k, cells - k)
+                    _copy_row(source, given, rows, place + left, cells)
                 elif along == 2:
                     even, odd = place + left // 2, place + (left + 1) // 2
                     even, odd = (even + plane, odd) if left % 2 else (even, odd + plane)

@@ -200,6 +200,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments losses --markdown docs/independent-code.md
 	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
+	$(BIN)/python -m experiments seconds --markdown docs/zoo.md
 	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
 	$(BIN)/chainrule import --layers --markdown docs/importing.md >/dev/null
 	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
@@ -215,6 +216,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks sweep --markdown docs/sweeps.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
+	$(BIN)/python -m benchmarks kernels --seed 3 --markdown docs/compiled-engine.md
 
 cifar: $(VENV)/.bench
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done

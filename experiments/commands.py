@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from experiments.rate import Curve
     from experiments.setting import Setting
 
-INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # where the table stands on the page
+INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # where tables stand on their page
+SECONDS = ("<!-- seconds -->", "<!-- end of seconds -->")
 
 size = options.combine(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
@@ -151,6 +152,34 @@ def losses(**given: Any) -> None:
     _show(given, cells, known, words=2)
 
 
+@experiment.command(short_help="Time whole processes until they print 99.0, 99.5 and 99.7 % on MNIST.")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Runs of each.")
+@size
+def seconds(seeds: int, **given: Any) -> None:
+    """Train the networks made for MNIST in processes of their own; print mean accuracy and median time of the seeds.
+
+    The time is that of the whole process, from its start until accuracy is printed and the run folder written.
+    """
+    from chainrule import zoo
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import format_duration, format_percent
+    from experiments.seconds import races
+
+    passed = ("epochs", "limit", "data_folder", "engine", "threads")
+    pairs = [(f"--{name.replace('_', '-')}", str(given[name])) for name in passed if given[name] is not None]
+    words = [*(word for pair in pairs for word in pair), *["--offline"] * bool(given["offline"])]
+    run_paths.require_writable(given["markdown"])
+    rows = list(races(seeds, words))
+    cells = [["must reach", "network", "epochs", "reached", "least", "time, from process start", "least"]]
+    for row in rows:
+        epochs = given["epochs"] or zoo.find(row.network).recipe.epochs
+        shares = format_percent(row.accuracy), format_percent(min(row.accuracies))
+        times = format_duration(row.typical), format_duration(min(row.seconds))
+        cells.append([f"≥ {format_percent(row.must, 1)}", row.network, str(epochs), *shares, *times])
+    names = ("network", "must", "accuracies", "seconds")
+    _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows], words=2, marks=SECONDS)
+
+
 @experiment.command(short_help="Compare networks in integers with those in floats.")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=options.PATH)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of test images; all by default.")
@@ -245,8 +274,14 @@ def _setting(given: dict[str, Any]) -> "Setting":
     return Setting(given["epochs"], given["limit"], engine, threads, where, callbacks)
 
 
-def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]], words: int = 0) -> None:
-    """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page."""
+def _show(
+    given: dict[str, Any],
+    cells: list[list[str]],
+    known: list[dict[str, Any]],
+    words: int = 0,
+    marks: tuple[str, str] | None = None,
+) -> None:
+    """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page between marks."""
     from chainrule import engines
     from chainrule.cli.output import json_out, table
 
@@ -255,9 +290,10 @@ def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, A
     else:
         click.echo(table(cells, right=range(words, len(cells[0]))))
     if given["markdown"] is not None:
-        from chainrule.markdown import write
+        from chainrule.markdown import MARKS, write
 
-        write(given["markdown"], cells, engines.find(given["engine"]).name, engines.thread_count(given["threads"]))
+        engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
+        write(given["markdown"], cells, engine, threads, marks=marks or MARKS)
 
 
 def _draw(found: "Sequence[Curve]", picture: Path) -> None:

@@ -17,12 +17,19 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, f"|{' --- |' * len(rows[0])}", *rest])
 
 
-def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int, more: str = "") -> None:
+def write(
+    path: Path,
+    rows: Sequence[Sequence[str]],
+    engine: str,
+    threads: int,
+    more: str = "",
+    marks: tuple[str, str] = MARKS,
+) -> None:
     """Write a table with engine, machine and versions, and more words, to a page; see `insert`."""
     used = f"{engine} engine"
     if engine == "compiled":
         used += f", {threads} thread{'s' if threads > 1 else ''}"
-    insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (used, machine(), more)))}")
+    insert(path, f"{table(rows)}\n\n{'; '.join(filter(None, (used, machine(), more)))}", marks)
 
 
 def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:

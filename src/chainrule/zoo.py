@@ -255,6 +255,23 @@ ENTRIES = (
         notes="mean of 5 seeds",
     ),
     Entry(
+        "mnist-997",
+        "normalised 3×3 layers and transformed images, not a tutorial",
+        networks.mnist_997,
+        Recipe(
+            epochs=18,
+            batch_size=256,
+            optimizer=Adam(0.004),
+            schedule=OneCycle(),
+            normalise="standardise",
+            augmentation=Augmentation(shift=2, rotation=10, scale=0.1),
+            smoothing=0.1,
+            views=Views(shift=1),
+        ),
+        targets=(Target("mnist", 0.9965),),
+        notes="mean of 5 seeds; 99.68 % in the mean of three, 0.02 short of the 99.7 % that it is named after",
+    ),
+    Entry(
         "vgg-small",
         "in the style of VGG (Simonyan and Zisserman 2014), not a tutorial",
         networks.vgg_small,

@@ -108,6 +108,27 @@ def fast_mnist(classes: int) -> list[Layer]:
     ]
 
 
+def mnist_997(classes: int) -> list[Layer]:
+    """Return a network of normalised convolutions whose last maps are averaged."""
+
+    def unit(filters: int, kernel: int = 3, padding: str = "same") -> list[Layer]:
+        convolution = Conv2D(filters, kernel, padding=padding, bias=False, initializer="he_normal")
+        return [convolution, BatchNorm2D(), ReLU()]
+
+    return [
+        *unit(24, 5, "valid"),
+        MaxPool2D(2),
+        *unit(48),
+        *unit(48),
+        MaxPool2D(2),
+        *unit(96),
+        *unit(96),
+        GlobalAveragePool2D(),
+        Dense(classes),
+        Softmax(),
+    ]
+
+
 def vgg_small(classes: int) -> list[Layer]:
     """Return a small network in the manner of VGG."""
 

@@ -11,7 +11,10 @@ from chainrule.engines.compiled.toolchain.vectors import CodeBuilder, Places, Ti
 
 
 def _with_products(code: CodeBuilder, tile: Tile, left: Iterable[Any], right: Iterable[Any]) -> Any:
-    """Add left[a] · right[b] to vector [a, b] of the tile: one of the more at a time, or the registers run out."""
+    """Add left[a] · right[b] to vector [a, b] of the tile.
+
+    Registers keep the side that has fewer vectors; those of the other are loaded one by one, or registers run out.
+    """
     sums, (down, along), few, many = code.arguments[0], (tile.columns, 1), left, right
     if tile.rows > tile.columns:
         (down, along), few, many = (1, tile.columns), right, left

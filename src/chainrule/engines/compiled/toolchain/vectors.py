@@ -124,8 +124,8 @@ class CodeBuilder:
     def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
         """Store the first `count` lanes of a vector, which has as many as a tile's; all, or none, beyond its size.
 
-        Without AVX-512, Zen 3 takes some twenty cycles for a masked store, and SSE and NEON have none. There a whole
-        vector is stored as such; of another one the half, the quarter and so on, as the bits of the count say.
+        Without AVX-512, masked stores are slow on Zen 3 (docs/measurements.md), and SSE and NEON have none. There a
+        whole vector is stored as such; of another one the half, the quarter and so on, as the bits of the count say.
         """
         if HAS_MASKS:
             self.masked_by("store", vector.type, [vector], address, self.below(tile, count))

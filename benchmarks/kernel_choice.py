@@ -5,11 +5,12 @@ The convolutions are those of the random networks, each for one sample and for a
 
 import math
 import statistics
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -154,12 +155,6 @@ def fitted(found: Sequence[TimedConvolution]) -> KernelCosts:
     return best
 
 
-@contextmanager
-def costs(tried: KernelCosts) -> Generator[None]:
-    """Let estimates use other costs."""
-    usual = filling.COSTS
-    setattr(filling, "COSTS", tried)  # noqa: B010
-    try:
-        yield
-    finally:
-        setattr(filling, "COSTS", usual)  # noqa: B010
+def costs(tried: KernelCosts) -> AbstractContextManager[Any]:
+    """Return a context in which estimates use other costs."""
+    return patch.object(filling, "COSTS", tried)

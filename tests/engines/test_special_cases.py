@@ -97,13 +97,13 @@ def in_rows(filters, *arguments, more=(), **options):
 
 third = next(n for n in range(1, 30) if tile_of_gradient(n)[1:] == row_tiles.THIRD)
 assert {tile(n)[3] for n in (8, 6, 5)} == {row_tiles.EVEN[2], 6, 5}
-in_rows(8, (3, 5), more=[tile_of_gradient(8)])
+in_rows(8, (3, 5), more=[tile(2), tile_of_gradient(8)])  # dx has two channels
 in_rows(6, (2, 3), more=[tile_of_gradient(6)])
 in_rows(third, (2, 3), more=[tile_of_gradient(third)], dilation=(2, 2))
 in_rows(5, (3, 3), more=["spread_rows"], stride=(2, 1))
 convolve(6, (2, 3), groups=2); entered(tile(3))
-convolve(4, (1, 1)); entered(tile_of_gradient(4))  # padding beyond full: dy is cropped
-convolve(7, (2, 2), stride=(3, 3), flip=True); entered("spread_rows")  # phases without a tap
+in_rows(4, (1, 1), more=[tile_of_gradient(4)])  # padding beyond full: dy is cropped
+in_rows(7, (2, 2), more=["spread_rows"], stride=(3, 3), flip=True)  # phases without a tap
 
 def one_tap_after_the_other(ins, outs, stride, plane):
     x, w = rng.standard_normal((2, ins, *plane)), rng.standard_normal((outs, ins, 2, 3))

@@ -157,7 +157,10 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
     for name, *arrays in (("", small, wide), ("_dx", small, wide), ("_dw", small, small)):
         assert chosen("cross_correlate" + name, *arrays, **same) == "taps"
     sized = np.zeros((2, 2 * WHOLE, 38, 38))
-    assert chosen("cross_correlate_dx", sized, w, size=(40, 40), itemsize=4) == "depthwise"  # three channels
+    assert chosen("cross_correlate_dx", sized, w, size=(40, 40), itemsize=4) == "convolution"  # three channels
+    alone = np.zeros((96, 1, 3, 3))
+    for name, *arrays in (("", small, alone), ("_dx", small, alone), ("_dw", small, small)):
+        assert chosen("cross_correlate" + name, *arrays, groups=96, **same) == "depthwise"
 
 
 def test_not_a_number_stays_what_it_is() -> None:

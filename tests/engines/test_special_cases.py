@@ -13,8 +13,9 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, depthwise_gradient, filters
-from chainrule.engines.compiled import normalization, operations, pooling, row_sums, row_tiles, taps, transposing
+from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, filters
+from chainrule.engines.compiled import normalization, operations, pooling, row_sums, row_tiles, side_by_side
+from chainrule.engines.compiled import taps, transposing
 from chainrule.engines.compiled.tiles import lanes
 
 taken = set()
@@ -33,11 +34,10 @@ watch(row_tiles, "_weight_gradient_by", 2)
 watch(convolution, "spread_rows")
 for name in ("_add_sums_by", "_add_gradient"):
     watch(taps, name, 2)
-for name in ("_slide_rows_by", "_slide_pairs"):
-    watch(depthwise, name, 1)
-watch(depthwise, "spread_rows")
-for name in ("_gradient_by_rows", "_gradient_by_taps"):
-    watch(depthwise_gradient, name)
+for name in ("sum_taps", "sum_side_by_side"):
+    watch(depthwise, name)
+for name in ("transpose_to", "store_transposed"):
+    watch(side_by_side, name)
 for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"):
     watch(filters, name, 2)
 watch(transposing, "transpose")
@@ -124,10 +124,9 @@ def few(groups, channels, filters, window, size=(9, 8), **options):
     options = {"stride": (1, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 1), "groups": groups, **options}
     b = rng.standard_normal(len(w))
     expected = reference.cross_correlate(x, w, b, **options)
-    for bias in (b, expected[0] * 0 + b[:, None, None]):
-        y = np.full_like(expected, np.nan)
-        depthwise.correlate_few(x, w, bias.reshape(-1), y, **options)
-        close(y, expected)
+    y = np.full_like(expected, np.nan)
+    depthwise.correlate_few(x, w, b, y, **options)
+    close(y, expected)
     y[:] = np.nan
     for first, last in ((0, 1), (1, 1), (1, len(w))):  # filters of three threads, of which one has none
         depthwise.correlate_few(x, w, b, y, **options, lowest=first, highest=last)
@@ -135,20 +134,23 @@ def few(groups, channels, filters, window, size=(9, 8), **options):
     dy = rng.standard_normal(y.shape)
     dx, dw = np.full_like(x, np.nan), np.zeros_like(w)
     depthwise.correlate_few_dx(dy, w, dx, **options)
-    depthwise_gradient.correlate_few_dw(x, dy, dw, **options)
+    depthwise.correlate_few_dw(x, dy, dw, **options)
     close(dx, reference.cross_correlate_dx(dy, w, size=size, **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=window, **options))
 
-tall, low = ("_slide_rows_by", depthwise.ROWS), ("_slide_rows_by", 1)
-pairs = [("_slide_pairs", rows) for rows in (depthwise.ROWS, 1)]
-few(3, 1, 1, (3, 3)); entered(tall, "_gradient_by_rows")
-few(2, 2, 3, (4, 5), dilation=(1, 2), flip=True); entered(tall, "_gradient_by_rows")
-few(3, 1, 2, (3, 3), (3, 21)); entered(low, "_gradient_by_rows")
-few(2, 1, 1, (3, 2), stride=(2, 2)); entered(tall, pairs[0], "_gradient_by_taps")
-few(2, 2, 1, (3, 3), (5, 20), stride=(2, 2), padding=((0, 1), (1, 0))); entered(low, pairs[1], "_gradient_by_taps")
-few(2, 1, 2, (5, 4), stride=(1, 3), flip=True); entered(tall, "spread_rows", "_gradient_by_taps")
-few(2, 1, 1, (1, 1), stride=(3, 2)); entered(tall, "_gradient_by_taps")  # phases without a tap
-few(2, 1, 1, (3, 3), stride=(2, 1), dilation=(2, 1)); entered(tall, "_gradient_by_taps")  # all taps in one phase
+blocks = ("transpose_to", "store_transposed")
+few(3, 1, 1, (3, 3)); entered("sum_taps", *blocks)
+few(2, 2, 3, (4, 5), dilation=(1, 2), flip=True); entered("sum_taps", *blocks)
+few(3, 1, 2, (3, 3), (3, 21)); entered("sum_taps", *blocks)
+few(2, 1, 1, (3, 2), stride=(2, 2)); entered("sum_taps", "sum_side_by_side", *blocks)
+few(2, 2, 1, (3, 3), (5, 20), stride=(2, 2), padding=((0, 1), (1, 0))); entered("sum_side_by_side", *blocks)
+few(2, 1, 2, (5, 4), stride=(1, 3), flip=True); entered("sum_taps", "sum_side_by_side", *blocks)
+few(2, 1, 1, (1, 1), stride=(3, 2)); entered("sum_taps", "sum_side_by_side")  # phases without a tap
+few(2, 1, 1, (3, 3), stride=(2, 1), dilation=(2, 1)); entered("sum_side_by_side", *blocks)  # all taps in one phase
+few(2, 1, 1, (2, 2), (1, 3), padding=((1, 0), (0, 0)))  # fewer cells than a vector has lanes, or a tile outputs
+assert not taken & {(name,) for name in blocks}
+entered("sum_side_by_side")
+few(2 * lanes(8) + 1, 1, 1, (3, 3)); entered("sum_taps", *blocks)  # filters in several vectors
 taken.clear()
 
 heights = (1, 2, 4) if transposing.TALLEST == 4 else (1, 2)  # of tiles, in vectors of filters

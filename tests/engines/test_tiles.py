@@ -91,27 +91,42 @@ def test_the_larger_of_two_tiles(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("count", [1, 5, 1000])
-def test_tiles_of_rows_below_one_another(dtype: str, count: int) -> None:
-    def run(y, g, count, rows, sums, pairs, split):
-        tile = tiles.load_rows(y, 3, 17, count, 4, 1)
-        tile = tiles.add_rows(tile, g, 5, 19, y, 40, -7, 3)
-        single = tiles.add_rows(tiles.load_rows(y, 4, 0, 100, 4, 1), g, 6, 23, y, 1, 0, 1)
-        tiles.store_rows(tile, rows, 2, 21, count)
-        tiles.store_pairs(tile, single, pairs, 1, 41, count)
-        products = tiles.add_row_products(tiles.zeros(y, 3, 2), tile, g, 3, 18, 2, count)
-        tiles.store(products, sums, 9, 70)
+def test_even_and_odd_entries_come_apart(dtype: str, count: int) -> None:
+    def run(y, count, split):
         tiles.split_pairs(y, 7, count, split, 5, 50)
 
+    y = np.random.default_rng(2).standard_normal(400).astype(dtype)
+    expected, found = np.full((2, 400), 7, dtype)
+    run(y, count, expected)
+    toolchain.kernel(run)(y, count, found)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_channels_side_by_side_and_apart_again(dtype: str) -> None:
+    lanes = tiles.lanes(np.dtype(dtype).itemsize)
+    rows = 2 * lanes  # as many vectors as a tile of outputs has, or more
+
+    def run(x, w, apart, offsets, laid, written):
+        tiles.transpose_to(x, 2, apart, laid, 3, offsets, 1)
+        tile = tiles.load(x, 1, 5, 1, rows)
+        for k in range(3):
+            tile = tiles.add_apart(tile, x, 4 * k, w, 7 * k, tiles.places(offsets, 2, rows))
+        tiles.store_transposed(tile, written, 6, apart)
+
     rng = np.random.default_rng(2)
-    y, g = (rng.standard_normal(400).astype(dtype) for _ in range(2))
+    x, w = (rng.standard_normal(4000).astype(dtype) for _ in range(2))
+    apart, offsets = rng.permutation(40)[:lanes] * 50, rng.permutation(60)[: rows + 2] * lanes
     results = []
     for function in (run, toolchain.kernel(run)):
-        given = [np.full(400, 7, dtype) for _ in range(4)]
-        function(y, g, count, *given)
+        given = [np.full(4000, 7, dtype) for _ in range(2)]
+        function(x, w, apart, offsets, *given)
         results.append(given)
     for expected, found in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
         assert ((found == 7) == (expected == 7)).all()
+    assert (results[0][0] != 7).sum() == lanes * lanes
+    assert (results[0][1] != 7).sum() == lanes * rows
 
 
 def test_a_vector_is_as_wide_as_a_register() -> None:

@@ -50,7 +50,6 @@ def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None
 
 
 TILES = {  # besides all called "tile"
-    *(("add_row_products", "g"), ("store_pairs", "even"), ("store_pairs", "odd")),
     *(("multiply_add", "times"), ("multiply_add", "plus"), ("larger", "other")),
 }
 
@@ -58,16 +57,17 @@ TILES = {  # besides all called "tile"
 def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     """Return the type, and LLVM's, of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile" or (function, name) in TILES:
-        tile = vectors.Tile(FLOAT32, 2, 4 if name == "tile" or function in ("multiply_add", "larger") else 1)
+        whole = function == "store_transposed"  # as many columns as lanes
+        tile = vectors.Tile(FLOAT32, 1, toolchain.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
         return tile, vectors.machine_type(tile)
-    if (function, name) == ("add_picked", "offsets"):
+    if function in ("add_picked", "add_apart") and name == "offsets":
         places = vectors.Places(4)
         return places, vectors.machine_type(places)
     if kind is int:
         return INT64, ir.IntType(64)
     if kind is float:
         return FLOAT32, ir.FloatType()
-    element = {"offsets": INT64, "winner": INT32}.get(name, FLOAT32)
+    element = {"offsets": INT64, "apart": INT64, "winner": INT32}.get(name, FLOAT32)
     return by_hand.ArrayType(element), ir.PointerType()
 
 

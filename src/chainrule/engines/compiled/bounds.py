@@ -15,6 +15,18 @@ class Bounds(NamedTuple):
     most: Any
 
 
+class Ending(NamedTuple):
+    """What becomes of sums: they start from `plus`, or, if scaled, are multiplied by `times` first; then bounds.
+
+    plus, times  for each filter or lane
+    """
+
+    plus: Any
+    times: Any
+    scaled: bool
+    bounds: Any
+
+
 @inlined
 def bounds_of(rectify, capped, like):
     """Return the bounds for a kernel's epilogues: 0 and `capped`, which stands for a clipping unless it is 0."""

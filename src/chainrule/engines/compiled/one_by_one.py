@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, scales_of
+from chainrule.engines.compiled.bounds import Ending, bounds_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.filling import POINTS, forward_fit, input_gradient_fit
 from chainrule.engines.compiled.layout import correlate_dx_shape, correlate_shape
 from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation, rows_or_filters
@@ -39,15 +39,6 @@ class Channels(NamedTuple):
     values: Any
     start: int
     step: int
-
-
-class Ending(NamedTuple):
-    """What becomes of the sums of filters: they start from `plus`, or, if scaled, are multiplied first; then bounds."""
-
-    plus: Any
-    times: Any
-    scaled: bool
-    bounds: Any
 
 
 def share_points(shape: tuple[int, ...], itemsize: int) -> Share:

@@ -17,7 +17,6 @@ from chainrule.engines.compiled import common_windows as common_windows
 from chainrule.engines.compiled import convolution as convolution
 from chainrule.engines.compiled import dense as dense
 from chainrule.engines.compiled import depthwise as depthwise
-from chainrule.engines.compiled import depthwise_gradient as depthwise_gradient
 from chainrule.engines.compiled import divided_normalization as divided_normalization
 from chainrule.engines.compiled import dropout as dropout
 from chainrule.engines.compiled import filters as filters

@@ -55,14 +55,6 @@ def load_part(y: Array, place: int, count: int) -> Array:
     return tile
 
 
-def load_rows(y: Array, place: int, step: int, count: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, 0, lane] = y[place + a·step + lane], 0 from lane `count` on; there is one column."""
-    tile = zeros(y, rows, columns)
-    for a in range(rows):
-        tile[a, 0, :count] = y[place + a * step :][: tile.shape[2]][:count]
-    return tile
-
-
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
     """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
@@ -92,25 +84,11 @@ def add_products(
     return tile + upstream[:, None] * others[None]
 
 
-def add_row_products(tile: Array, g: Array, x: Array, place: int, step: int, along: int, count: int) -> Array:
-    """Compute tile[u, v, lane] += Σ_a g[a, 0, lane] · x[place + (a + u)·step + v·along + lane], lanes below `count`."""
-    rows, columns, width = tile.shape
-    count, tile = min(count, width), tile.copy()
-    for u in range(rows):
-        for v in range(columns):
-            for a in range(g.shape[0]):
-                first = place + (a + u) * step + v * along
-                tile[u, v, :count] += g[a, 0, :count] * x[first : first + count]
-    return tile
-
-
-def add_rows(tile: Array, x: Array, place: int, step: int, w: Array, start: int, apart: int, taps: int) -> Array:
-    """Compute tile[a, 0, lane] += Σ_u x[place + (a + u)·step + lane] · w[start + u·apart], u < `taps`."""
-    rows, _, width = tile.shape
-    seen = np.stack([x[place + a * step :][:width] for a in range(rows + taps - 1)])
-    for u in range(taps):
-        tile = tile + seen[u : u + rows, None] * w[start + u * apart]
-    return tile
+def add_apart(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array) -> Array:
+    """Compute tile[0, b, lane] += x[place + offsets[b] + lane] · w[start + lane], the offsets being `places`."""
+    width = tile.shape[2]
+    seen = np.stack([x[place + at :][:width] for at in offsets])
+    return tile + (seen * w[start : start + width])[None]
 
 
 def store(tile: Array, y: Array, place: int, step: int) -> None:
@@ -133,24 +111,16 @@ def store_part(tile: Array, y: Array, place: int, count: int) -> None:
     y[place : place + width] = tile[0, 0, :width]
 
 
-def store_rows(tile: Array, y: Array, place: int, step: int, count: int) -> None:
-    """Compute y[place + a·step + lane] = tile[a, 0, lane], the first `count` lanes only."""
-    width = min(count, tile.shape[2])
-    for a in range(tile.shape[0]):
-        y[place + a * step :][:width] = tile[a, 0, :width]
-
-
-def store_pairs(even: Array, odd: Array, y: Array, place: int, step: int, count: int) -> None:
-    """Compute y[place + a·step + 2·lane] = even[a, 0, lane], odd one further; the first `count` entries of a row."""
-    for a in range(even.shape[0]):
-        row = np.stack([even[a, 0], odd[a, 0]], axis=-1).reshape(-1)[:count]
-        y[place + a * step :][: row.size] = row
-
-
 def split_pairs(x: Array, place: int, count: int, y: Array, even: int, odd: int) -> None:
     """Compute y[even + lane] = x[place + 2·lane], y[odd + lane] = x[place + 2·lane + 1], of `count` entries."""
     seen = x[place : place + min(count, 2 * lanes(x.itemsize))]
     y[even : even + (seen.size + 1) // 2], y[odd : odd + seen.size // 2] = seen[::2], seen[1::2]
+
+
+def store_transposed(tile: Array, y: Array, place: int, apart: Array) -> None:
+    """Compute y[place + apart[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
+    for lane in range(tile.shape[2]):
+        y[place + apart[lane] :][: tile.shape[1]] = tile[0, :, lane]
 
 
 def store_alternate(tile: Array, y: Array, place: int, count: int) -> None:
@@ -165,11 +135,11 @@ def store_sums(tile: Array, y: Array, place: int) -> None:
 
 
 def within(tile: Array, least: float, most: float) -> Array:
-    """Compute within[a, b, lane] = least where tile[a, b, lane] ≤ least, most where ≥ most, else tile[a, b, lane].
+    """Compute within[a, b, lane] = least where tile[a, b, lane] < least, most where > most, else tile[a, b, lane].
 
     NaN stays NaN.
     """
-    return np.where(tile <= least, tile.dtype.type(least), np.where(tile >= most, tile.dtype.type(most), tile))
+    return np.where(tile < least, tile.dtype.type(least), np.where(tile > most, tile.dtype.type(most), tile))
 
 
 def multiply_add(tile: Array, times: Array, plus: Array) -> Array:
@@ -196,6 +166,14 @@ def transpose(x: Array, place: int, step: int, y: Array, found: int, along: int)
             y[found + b * along + a] = x[place + a * step + b]
 
 
+def transpose_to(x: Array, place: int, apart: Array, y: Array, start: int, offsets: Array, first: int) -> None:
+    """Compute y[start + offsets[first + b] + a] = x[place + apart[a] + b], as many a and b as a vector has lanes."""
+    width = lanes(x.itemsize)
+    for a in range(width):
+        for b in range(width):
+            y[start + offsets[first + b] + a] = x[place + apart[a] + b]
+
+
 def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
     """Compute y[found + lane] = the largest of x[place + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
@@ -212,9 +190,8 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 
 for _function in (
-    *(zeros, load, load_part, load_rows, load_picked, places),
-    *(add_outer, add_picked, add_products, add_rows, add_row_products),
-    *(within, multiply_add, larger, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
-    *(store_alternate, store_sums, transpose, largest_of_four),
+    *(zeros, load, load_part, load_picked, places, add_outer, add_picked, add_products, add_apart),
+    *(within, multiply_add, larger, largest, store, store_picked, store_part, split_pairs),
+    *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

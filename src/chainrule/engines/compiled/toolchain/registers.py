@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule.engines.compiled.toolchain.kernel_values import NOTHING, Literal, ir
-from chainrule.engines.compiled.toolchain.vectors import CodeBuilder, Places, Tile, vector_of
+from chainrule.engines.compiled.toolchain.vectors import Address, CodeBuilder, Places, Tile, vector_of
 
 
 def _with_products(code: CodeBuilder, tile: Tile, left: Iterable[Any], right: Iterable[Any]) -> Any:
@@ -81,34 +81,13 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return _with_products(code, tile, left, (code.spread(tile, code.after(w, offset)) for offset in offsets))
 
 
-def _add_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    x, step, w, apart = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5)), code.number(6)
-    taps, whole = signature.args[7].literal_value, ir.IntType(64)
-    weights = [code.spread(tile, code.after(w, builder.mul(apart, whole(u)))) for u in range(taps)]
+    x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
     sums = arguments[0]
-    for row in range(tile.rows + taps - 1):
-        seen = code.load(tile, code.after(x, builder.mul(step, whole(row))))
-        for u in range(max(0, row - tile.rows + 1), min(taps, row + 1)):
-            total = code.multiply_add(tile, seen, weights[u], builder.extract_value(sums, row - u))
-            sums = builder.insert_value(sums, total, row - u)
-    code.close()
-    return sums
-
-
-def _add_row_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, (tile, given) = CodeBuilder(context, builder, signature, arguments), signature.args[:2]
-    x, step, along, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
-    mask, sums = code.below(tile, code.number(6)), arguments[0]
-    upstream = [builder.extract_value(arguments[1], a) for a in range(given.rows)]
-    for v in range(tile.columns):
-        column = code.after(x, builder.mul(along, whole(v)))
-        for row in range(given.rows + tile.rows - 1):
-            seen = code.masked("load", tile, [], code.after(column, builder.mul(step, whole(row))), mask)
-            for u in range(max(0, row - given.rows + 1), min(tile.rows, row + 1)):
-                k = u * tile.columns + v
-                total = code.multiply_add(tile, upstream[row - u], seen, builder.extract_value(sums, k))
-                sums = builder.insert_value(sums, total, k)
+    for b in range(tile.columns):
+        seen = code.load(tile, code.after(x, builder.extract_value(arguments[5], b)))
+        sums = builder.insert_value(sums, code.multiply_add(tile, seen, weight, builder.extract_value(sums, b)), b)
     code.close()
     return sums
 
@@ -121,8 +100,8 @@ def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     )
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
-        lower = builder.select(builder.fcmp_ordered("<=", value, least), least, value)
-        value = builder.select(builder.fcmp_ordered(">=", value, most), most, lower)
+        value = builder.select(builder.fcmp_ordered("<", value, least), least, value)  # one instruction each
+        value = builder.select(builder.fcmp_ordered(">", value, most), most, value)
         sums = builder.insert_value(sums, value, k)
     return sums
 
@@ -188,45 +167,10 @@ def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
-def _load_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    y, step, mask = code.address(0, code.number(1)), code.number(2), code.below(tile, code.number(3))
-    rows = ir.Constant(context.get_value_type(tile), None)
-    for a in range(tile.rows):
-        vector = code.masked("load", tile, [], code.after(y, builder.mul(step, ir.IntType(64)(a))), mask)
-        rows = builder.insert_value(rows, vector, a)
-    return rows
-
-
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
     code.store_first(tile, vector, code.address(1, code.number(2)), code.number(3))
-    return context.get_dummy_value()
-
-
-def _store_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    y, step, count = code.address(1, code.number(2)), code.number(3), code.number(4)
-    for a in range(tile.rows):
-        vector = builder.extract_value(arguments[0], a)
-        code.store_first(tile, vector, code.after(y, builder.mul(step, ir.IntType(64)(a))), count)
-    return context.get_dummy_value()
-
-
-def _store_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    y, step, count, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
-    counts = [builder.sub(count, whole(half * tile.lanes)) for half in range(2)]
-    for a in range(tile.rows):
-        even, odd = (builder.extract_value(arguments[which], a) for which in range(2))
-        for half, part in enumerate(counts):
-            first = half * tile.lanes
-            row = code.shuffled(
-                even, odd, ((first + lane) // 2 + (first + lane) % 2 * tile.lanes for lane in range(tile.lanes))
-            )
-            address = code.after(y, builder.add(builder.mul(step, whole(a)), whole(first)))
-            code.store_first(tile, row, address, part)
     return context.get_dummy_value()
 
 
@@ -282,19 +226,50 @@ def wins(builder: Any, value: Any, most: Any) -> Any:
 
 
 def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Exchange, in every two vectors 1, 2, 4 … apart, the lanes that are as far apart."""
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
-    lanes = range(tile.lanes)
-    vectors = [code.load(tile, code.after(x, builder.mul(step, ir.IntType(64)(a)))) for a in lanes]
+    given = [code.after(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
+    found = [code.after(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in given]), found)
+    return context.get_dummy_value()
+
+
+def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
+    given, found = (_picked(code, *each, tile.lanes) for each in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6))))
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in given]), found)
+    return context.get_dummy_value()
+
+
+def _store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    rows = _picked(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
+    for first in range(0, tile.columns, tile.lanes):
+        vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
+        _store_all(code, tile, _transposed(code, tile, vectors), [code.after(row, first) for row in rows])
+    return context.get_dummy_value()
+
+
+def _picked(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
+    """Return addresses at `count` offsets from another one: entries of an array argument, from the first on."""
+    offsets = code.address(which, first)
+    return [code.after(base, code.element(code.after(offsets, k))) for k in range(count)]
+
+
+def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
+    """Exchange, in every two of as many vectors as one has lanes, 1, 2, 4 … apart, the lanes that are as far apart."""
     apart = 1
     while apart < tile.lanes:
-        for a in (a for a in lanes if not a & apart):
+        for a in (a for a in range(tile.lanes) if not a & apart):
             vectors[a], vectors[a + apart] = code.exchanged(tile, vectors[a], vectors[a + apart], apart)
         apart *= 2
-    for b, vector in enumerate(vectors):
-        code.store(vector, code.after(y, builder.mul(along, ir.IntType(64)(b))), tile.dtype.bitwidth // 8)
-    return context.get_dummy_value()
+    return vectors
+
+
+def _store_all(code: CodeBuilder, tile: Tile, vectors: Iterable[Any], addresses: Iterable[Address]) -> None:
+    for vector, address in zip(vectors, addresses, strict=True):
+        code.store(vector, address, tile.dtype.bitwidth // 8)
 
 
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -343,35 +318,28 @@ def _quarter(tile: Tile) -> Tile:
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
 
 
-def _sums_of_rows(arguments: Any) -> Tile | None:
-    """Return the type of a tile to which rows are added; None unless the number of taps, the last, is constant."""
-    return arguments[0] if isinstance(arguments[-1], Literal) else None
-
-
 CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
-    "load_rows": (_new, _load_rows),
     "places": (_columns, _places),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
-    "add_rows": (_sums_of_rows, _add_rows),
-    "add_row_products": (lambda arguments: arguments[0], _add_row_products),
+    "add_apart": (lambda arguments: arguments[0], _add_apart),
     "store": (lambda arguments: NOTHING, _store),
     "store_picked": (lambda arguments: NOTHING, _store_picked),
     "store_part": (lambda arguments: NOTHING, _store_part),
-    "store_rows": (lambda arguments: NOTHING, _store_rows),
-    "store_pairs": (lambda arguments: NOTHING, _store_pairs),
     "split_pairs": (lambda arguments: NOTHING, _split_pairs),
     "store_alternate": (lambda arguments: NOTHING, _store_alternate),
+    "store_transposed": (lambda arguments: NOTHING, _store_transposed),
     "store_sums": (lambda arguments: NOTHING, _store_sums),
     "within": (lambda arguments: arguments[0], _within),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
     "transpose": (lambda arguments: NOTHING, _transpose),
+    "transpose_to": (lambda arguments: NOTHING, _transpose_to),
     "largest_of_four": (lambda arguments: NOTHING, _largest_of_four),
 }

@@ -247,7 +247,7 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
         layers.Conv2D(filters, 3, padding="same", groups=groups, bias="untied"),
         layers.ReLU(),
         layers.Conv2D(36, 1, groups=groups),  # whose tiles are shared evenly, with many registers and with few
-        layers.MaxPool2D(4),
+        layers.MaxPool2D((5, 8)),
         layers.Flatten(),
         layers.Dense(3),
     ]

@@ -141,49 +141,50 @@ def correlate_filters(
     capped   the same, and to this where it is larger, unless it is 0
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
-    slide, all_outs = Sliding((1, 1), padding, dilation, flip), y.shape[1]
+    slide, window = Sliding((1, 1), padding, dilation, flip), Sliding(stride, padding, dilation, flip)
     last = y.shape[2] if last < 0 else last
-    outs = (all_outs if highest < 0 else highest) - lowest
-    by = 2 if pooled else 1
+    outs, by = (y.shape[1] if highest < 0 else highest) - lowest, 2 if pooled else 1
     laid = padded_layout(x, slide)
     offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
-    cells = (last - first) * y.shape[3]
-    untied = is_untied(b, scaled, y)
+    cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
-    wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), by * first, by * last)
+    wanted = rows_seen(x, w, window, by * first, by * last)
     weights = new_panels(outs, offsets.size, w)
     pack_rows(w.reshape(w.size), lowest * offsets.size, outs, offsets.size, weights, 0)
-    across = weights.across
     at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
-    begin = np.zeros(at.size, np.int64)
-    (bias, times), above = _side_by_side(b, scaled, y, (lowest, outs), across), 0
+    begin, above = np.zeros(at.size, np.int64), 0
+    bias, times = _side_by_side(b, scaled, y, (lowest, outs), weights.across)
     if untied:
-        plane_of_b = b.size // all_outs
-        row = plane_of_b // outputs_on_axis(0, x.shape, w.shape, Sliding(stride, padding, dilation, flip))
+        row = outputs_on_axis(1, x.shape, w.shape, window)
         _window_offsets(begin, samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
-        begin, above = begin * across, first * by * row * across
-        bias = np.zeros(plane_of_b * across, x.dtype)
-        transpose_matrix(Matrix(b, lowest * plane_of_b, plane_of_b), outs, plane_of_b, Matrix(bias, 0, across))
+        begin, above = begin * weights.across, first * by * row * weights.across
+        bias = _untied_side_by_side(b, y, (lowest, outs), weights.across)
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
-    sums = np.empty((at_once + COLUMNS) * across, x.dtype)
-    result, whole, bounds = y.reshape(y.size), y.shape[2] * y.shape[3], bounds_of(rectify, capped, x)
+    sums, bounds = np.empty((at_once + COLUMNS) * weights.across, x.dtype), bounds_of(rectify, capped, x)
+    result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
-        for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
-            at[p] = 0
+        at[count * cells * by * by :] = 0  # the last tile reads no sample after the last
         for done in range(0, count * cells, at_once):
-            some = min(at_once, count * cells - done)
-            own = ImageCells(seen, offsets, at[done * by * by :])
-            plus = Bias(bias[above:], begin[done * by * by :], times, scaled)
-            _correlate_tiles(weights, own, plus, sums, some, bounds, pooled)
-            part = min(some, cells)
-            for s in range(some // part):
-                place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3] + done
-                transpose_matrix(Matrix(sums, s * part * across, across), part, outs, Matrix(result, place, whole))
+            some, listed = min(at_once, count * cells - done), done * by * by
+            plus = Bias(bias[above:], begin[listed:], times, scaled)
+            _correlate_tiles(weights, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bounds, pooled)
+            place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + done
+            sizes, target = (some, min(some, cells), outs), Matrix(result, place, plane)
+            _write_results(Matrix(sums, 0, weights.across), sizes, target, y.shape[1] * plane)
+
+
+@inlined
+def _write_results(sums, sizes, target, image):
+    """Write `count` sums of filters to the result, `part` of them to each image; images are `image` entries apart."""
+    count, part, outs = sizes
+    for s in range(count // part):
+        given = Matrix(sums.values, s * part * sums.step, sums.step)
+        transpose_matrix(given, part, outs, Matrix(target.values, target.start + s * image, target.step))
 
 
 @inlined
@@ -196,6 +197,15 @@ def _side_by_side(b, scaled, y, filters, across):
             if scaled:
                 times[o] = b[y.shape[1] + lowest + o]
     return bias, times
+
+
+@inlined
+def _untied_side_by_side(b, y, filters, across):
+    """Return the biases of some filters of y for every output."""
+    (lowest, outs), plane = filters, b.size // y.shape[1]
+    bias = np.zeros(plane * across, y.dtype)
+    transpose_matrix(Matrix(b, lowest * plane, plane), outs, plane, Matrix(bias, 0, across))
+    return bias
 
 
 @inlined

@@ -106,6 +106,16 @@ class Entry:
         self.build(**options).check_loss()
 
 
+TRANSFORMED = Recipe(
+    epochs=8,
+    batch_size=256,
+    optimizer=Adam(0.005),
+    schedule=OneCycle(),
+    normalise="standardise",
+    augmentation=Augmentation(shift=1, rotation=10, scale=0.1),
+    smoothing=0.1,
+    views=Views(shift=1),
+)
 TWO_EPOCHS = Recipe(
     epochs=2,
     batch_size=32,
@@ -241,16 +251,7 @@ ENTRIES = (
         "mnist-995",
         "the network of fast-mnist with transformed images, not a tutorial",
         networks.fast_mnist,
-        Recipe(
-            epochs=8,
-            batch_size=256,
-            optimizer=Adam(0.005),
-            schedule=OneCycle(),
-            normalise="standardise",
-            augmentation=Augmentation(shift=1, rotation=10, scale=0.1),
-            smoothing=0.1,
-            views=Views(shift=1),
-        ),
+        TRANSFORMED,
         targets=(Target("mnist", 0.995),),
         notes="mean of 5 seeds",
     ),
@@ -258,18 +259,11 @@ ENTRIES = (
         "mnist-997",
         "normalised 3×3 layers and transformed images, not a tutorial",
         networks.mnist_997,
-        Recipe(
-            epochs=18,
-            batch_size=256,
-            optimizer=Adam(0.004),
-            schedule=OneCycle(),
-            normalise="standardise",
-            augmentation=Augmentation(shift=2, rotation=10, scale=0.1),
-            smoothing=0.1,
-            views=Views(shift=1),
+        replace(
+            TRANSFORMED, epochs=20, optimizer=Adam(0.004), augmentation=Augmentation(shift=2, rotation=10, scale=0.1)
         ),
-        targets=(Target("mnist", 0.9965),),
-        notes="mean of 5 seeds; 99.68 % in the mean of three, 0.02 short of the 99.7 % that it is named after",
+        targets=(Target("mnist", 0.997),),
+        notes="mean of 5 seeds",
     ),
     Entry(
         "vgg-small",

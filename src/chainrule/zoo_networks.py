@@ -116,13 +116,13 @@ def mnist_997(classes: int) -> list[Layer]:
         return [convolution, BatchNorm2D(), ReLU()]
 
     return [
-        *unit(24, 5, "valid"),
+        *unit(32, 5, "valid"),
         MaxPool2D(2),
-        *unit(48),
-        *unit(48),
+        *unit(64),
+        *unit(64),
         MaxPool2D(2),
-        *unit(96),
-        *unit(96),
+        *unit(128),
+        *unit(128),
         GlobalAveragePool2D(),
         Dense(classes),
         Softmax(),

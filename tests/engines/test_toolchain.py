@@ -67,7 +67,7 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
         return INT64, ir.IntType(64)
     if kind is float:
         return FLOAT32, ir.FloatType()
-    element = {"offsets": INT64, "apart": INT64, "winner": INT32}.get(name, FLOAT32)
+    element = {"offsets": INT64, "channels": INT64, "winner": INT32}.get(name, FLOAT32)
     return by_hand.ArrayType(element), ir.PointerType()
 
 

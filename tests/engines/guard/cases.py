@@ -116,6 +116,8 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
             outputs = tuple(cells + sum(pair) - 2 for cells, pair in zip(size, padding, strict=True))
         full = lanes(np.dtype(dtype).itemsize)
         ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2))
+        if groups > 1 and draw.integers(2):  # those of few filters in many groups, which have a kernel too
+            groups, ins, outs = whole(draw, 2, 3 * full), whole(draw, 1, 3), whole(draw, 1, 3)
         count = one(draw, 1, 1, 2, whole(draw, 1, 20))
         if count * groups * ins * outs * int(np.prod(window) * max(np.prod(outputs), np.prod(size))) <= MOST:
             break

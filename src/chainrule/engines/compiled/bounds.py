@@ -16,7 +16,7 @@ class Bounds(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """What becomes of sums: they start from `plus`, or, if scaled, are multiplied by `times` first; then bounds.
+    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first; then bounds.
 
     plus, times  for each filter or lane
     """

@@ -21,7 +21,6 @@ import numpy as np
 
 from chainrule.engines.compiled.bounds import Ending, bounds_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.layout import (
-    PaddedLayout,
     Sliding,
     correlate_dw_shape,
     correlate_dx_shape,
@@ -32,23 +31,23 @@ from chainrule.engines.compiled.side_by_side import (
     OUTPUTS,
     TAPS,
     add_products_of_taps,
-    axis_of_dy,
+    frame_of_dy,
     lay_side_by_side,
     pack_weights,
     phases_of_dx,
+    rows_of_a_band,
     sum_side_by_side,
     sum_taps,
     take_apart,
     vector_frame,
-    vectors_of_cells,
 )
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, kernel
 
-FEW = 4 if COUNT == 32 else 3  # filters, and channels, of a group up to which these kernels are the faster ones
+FEW = 4 if COUNT == 32 else 3  # filters, and channels, of a group; with AVX-512 measured for kernels before these
 
 
 def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether a cross-correlation of (x, w, b) has small groups."""
+    """Return whether a cross-correlation of (x, w, b) has small groups, and no bias for every position."""
     outs, ins = arrays[1].shape[:2]
     return _are_small(outs, ins, given.get("groups", 1)) and has_tied_bias(arrays)
 
@@ -71,7 +70,7 @@ def _are_small(filters: int, channels: int, groups: int) -> bool:
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share whole vectors of filters, of a tall image too: with rows, two threads would write to neighbouring lines."""
+    """Share whole vectors of filters, of a tall image too: with rows, threads would write side by side."""
     lanes = WIDTH // itemsize
     vectors = -(-shape[0] // lanes)
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)
@@ -85,7 +84,7 @@ def share_vectors(shape: tuple[int, ...], itemsize: int) -> Share:
     share=share_vectors,
     shared_from=SHARED_FROM,
     fits=filters_are_few,
-    epilogues={"scaled": always, "rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
 )
 @kernel
 def correlate_few(
@@ -110,32 +109,47 @@ def correlate_few(
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
     """
-    behind = y.shape[1] if highest < 0 else highest
-    outs, ins, lanes = y.shape[1] // groups, w.shape[1], WIDTH // x.itemsize
+    behind, slide = y.shape[1] if highest < 0 else highest, Sliding(stride, padding, dilation, flip)
+    scales, bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, y)
+    tall = rows_of_a_band(y.shape[2], x.shape[3] * stride[0], w.shape[1], x.itemsize)
+    for first in range(0, y.shape[2], tall):
+        rows = (first, min(first + tall, y.shape[2]))
+        _correlate_rows(x, w, y, slide, groups, (lowest, behind), rows, scales, scaled, bounds)
+
+
+@kernel
+def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bounds):
+    """Compute rows of some filters of y, from a first to before a last one, for every sample of a block."""
+    (lowest, behind), (addends, factors), outs, ins, lanes = (
+        wanted,
+        scales,
+        y.shape[1] // groups,
+        w.shape[1],
+        WIDTH // x.itemsize,
+    )
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
-    frame = vector_frame(x, w, y, Sliding(stride, padding, dilation, flip))
-    direct, found = outside >= OUTPUTS, np.arange(frame.outputs.size) * lanes
-    sums, weights, order = np.empty(found.size * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
-    addends, factors = scales_of(b, scaled, y)
-    ending = Ending(np.empty(lanes, x.dtype), np.empty(lanes, x.dtype), scaled, bounds_of(rectify, capped, y))
+    frame, cells, begin = vector_frame(x, w, y, slide, rows), (rows[1] - rows[0]) * y.shape[3], rows[0] * y.shape[3]
+    direct, found = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
+    sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
+    ending = Ending(np.empty(lanes, x.dtype), np.empty(lanes, x.dtype), scaled, bounds)
     given, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
     seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(lowest, behind, lanes):
         for k in range(lanes):
             o = min(first + k, behind - 1)
-            seen[k], written[k], begins[k] = o // outs * ins * inside, o * outside, o * count
+            seen[k], written[k], begins[k] = o // outs * ins * inside, o * outside + begin, o * count
             ending.plus[k], ending.times[k] = addends[o], factors[o]
         pack_weights(filters, begins, order, weights)
         for s in range(x.shape[0]):
             for c in range(ins):
-                place = (s * x.shape[1] + c) * inside
-                lay_side_by_side(given, place, seen, inside, frame.rows, c * frame.plane, frame.cells)
+                place = (s * x.shape[1] + c) * inside + frame.start
+                lay_side_by_side(given, place, seen, frame.rows, c * frame.plane, frame.cells)
             place = s * y.shape[1] * outside
             if direct:
                 sum_taps(frame.rows, frame.outputs, frame.ahead, weights, ending, result, place, written)
             else:
                 sum_side_by_side(frame.rows, frame.outputs, frame.ahead, weights, ending, sums, found)
-                take_apart(sums, outside, result, place, written)
+                take_apart(sums, cells, result, place, written)
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_are_few)
@@ -143,69 +157,82 @@ def correlate_few(
 def correlate_few_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes alike, r being the phase.
 
-    Here x is padded, q and r are found by dividing its rows or columns by the stride s, and ≡ is modulo s.
+    s·q + r counts the rows, or columns, of padded dx, and ≡ is modulo the stride s.
     """
-    outs, ins, lanes = dy.shape[1] // groups, w.shape[1], WIDTH // dy.itemsize
-    inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
     slide = Sliding(stride, padding, dilation, flip)
-    above, height = axis_of_dy(0, dy, w, dx, slide)
-    before, width = axis_of_dy(1, dy, w, dx, slide)
-    laid = PaddedLayout(width, height * width)
-    cells = vectors_of_cells((dy.shape[2], dy.shape[3]), above * width + before, (width, 1), lanes)
-    phases = phases_of_dx(w, dx, laid, (above, before), outs, slide, lanes)
-    rows, sums = np.zeros(outs * laid.plane * lanes, dy.dtype), np.empty(inside * lanes, dy.dtype)
+    tall = rows_of_a_band(dx.shape[2], dx.shape[3], dy.shape[1] // groups, dy.itemsize)
+    for first in range(0, dx.shape[2], tall):
+        _gradient_rows(dy, w, dx, slide, groups, (first, min(first + tall, dx.shape[2])))
+
+
+@kernel
+def _gradient_rows(dy, w, dx, slide, groups, rows):
+    """Compute rows of dx, from a first to before a last one."""
+    outs, ins, lanes, begin = dy.shape[1] // groups, w.shape[1], WIDTH // dy.itemsize, rows[0] * dx.shape[3]
+    inside, outside, size = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3], w.shape[2] * w.shape[3]
+    laid, origin, start, places = frame_of_dy(dy, w, dx, slide, rows)
+    phases, cells = phases_of_dx(w, dx, laid, origin, outs, slide, rows), (rows[1] - rows[0]) * dx.shape[3]
+    direct = slide.stride[0] == slide.stride[1] == 1 and cells >= OUTPUTS
+    frame, sums = np.zeros(outs * laid.plane * lanes, dy.dtype), np.empty(0 if direct else cells * lanes, dy.dtype)
     weights, none = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
     ending = Ending(none, none, False, bounds_of(False, 0.0, dy))
-    direct = stride[0] == stride[1] == 1 and inside >= OUTPUTS
     given, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(0, dx.shape[1], lanes):
         for k in range(lanes):
             c = min(first + k, dx.shape[1] - 1)
             o = c // ins * outs  # the first filter of the group
-            seen[k], written[k], begins[k] = o * outside, c * inside, (o * ins + c % ins) * size
+            seen[k], written[k], begins[k] = o * outside, c * inside + begin, (o * ins + c % ins) * size
         pack_weights(filters, begins, phases.order, weights)
         for s in range(dy.shape[0]):
             for o in range(outs):
-                place = (s * dy.shape[1] + o) * outside
-                lay_side_by_side(given, place, seen, outside, rows, o * laid.plane * lanes, cells)
+                place = (s * dy.shape[1] + o) * outside + start
+                lay_side_by_side(given, place, seen, frame, o * laid.plane * lanes, places)
             place = s * dx.shape[1] * inside
             if direct:
-                sum_taps(rows, phases.seen, phases.ahead, weights, ending, result, place, written)
+                sum_taps(frame, phases.seen, phases.ahead, weights, ending, result, place, written)
                 continue
-            for p in range(stride[0] * stride[1]):
+            for p in range(phases.taps.size - 1):
                 (a, b), (m, n) = (phases.taps[p], phases.taps[p + 1]), (phases.outputs[p], phases.outputs[p + 1])
                 part = weights[a * lanes : b * lanes]
                 if n > m:
-                    sum_side_by_side(rows, phases.seen[m:n], phases.ahead[a:b], part, ending, sums, phases.found[m:n])
-            take_apart(sums, inside, result, place, written)
+                    sum_side_by_side(frame, phases.seen[m:n], phases.ahead[a:b], part, ending, sums, phases.found[m:n])
+            take_apart(sums, cells, result, place, written)
 
 
 @operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=gradients_are_few)
 @kernel
 def correlate_few_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    outs, ins, lanes = dy.shape[1] // groups, dw.shape[1], WIDTH // x.itemsize
-    inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], dw.shape[2] * dw.shape[3]
-    frame = vector_frame(x, dw, dy, Sliding(stride, padding, dilation, flip))
-    whole, found = (size + TAPS - 1) // TAPS * TAPS, np.arange(outside) * lanes
-    ahead = np.empty(whole, np.int64)
-    for t in range(whole):
+    slide = Sliding(stride, padding, dilation, flip)
+    tall = rows_of_a_band(dy.shape[2], x.shape[3] * stride[0], dw.shape[1], x.itemsize)
+    for first in range(0, dy.shape[2], tall):
+        _add_rows(x, dy, dw, slide, groups, (first, min(first + tall, dy.shape[2])))
+
+
+@kernel
+def _add_rows(x, dy, dw, slide, groups, rows):
+    """Add the products with rows of dy, from a first to before a last one, to dw."""
+    outs, ins, lanes, begin = dy.shape[1] // groups, dw.shape[1], WIDTH // x.itemsize, rows[0] * dy.shape[3]
+    inside, outside, size = x.shape[2] * x.shape[3], dy.shape[2] * dy.shape[3], ins * dw.shape[2] * dw.shape[3]
+    frame, found = vector_frame(x, dw, dy, slide, rows), np.arange((rows[1] - rows[0]) * dy.shape[3]) * lanes
+    ahead = np.empty((size + TAPS - 1) // TAPS * TAPS, np.int64)
+    for t in range(ahead.size):
         ahead[t] = frame.ahead[min(t, size - 1)]
-    upstream, vectors = np.empty(outside * lanes, x.dtype), np.empty(ins * whole * lanes, x.dtype)
-    given, upper, gradient, ones = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size), np.ones(lanes, x.dtype)
+    upstream, vectors = np.empty(found.size * lanes, x.dtype), np.empty(ahead.size * lanes, x.dtype)
+    given, upper, gradient = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
     seen, above = np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(0, dy.shape[1], lanes):
         for k in range(lanes):
             o = min(first + k, dy.shape[1] - 1)
-            seen[k], above[k] = o // outs * ins * inside, o * outside
+            seen[k], above[k] = o // outs * ins * inside, o * outside + begin
         vectors[:] = 0
         for s in range(x.shape[0]):
-            lay_side_by_side(upper, s * dy.shape[1] * outside, above, outside, upstream, 0, found)
+            lay_side_by_side(upper, s * dy.shape[1] * outside, above, upstream, 0, found)
             for c in range(ins):
-                lay_side_by_side(given, (s * x.shape[1] + c) * inside, seen, inside, frame.rows, 0, frame.cells)
-                add_products_of_taps(frame.rows, frame.outputs, ahead, upstream, ones, vectors, c * whole * lanes)
+                place = (s * x.shape[1] + c) * inside + frame.start
+                lay_side_by_side(given, place, seen, frame.rows, c * frame.plane, frame.cells)
+            add_products_of_taps(frame.rows, frame.outputs, ahead, upstream, vectors)
         for k in range(min(lanes, dy.shape[1] - first)):
-            for c in range(ins):
-                for t in range(size):
-                    gradient[((first + k) * ins + c) * size + t] += vectors[(c * whole + t) * lanes + k]
+            for t in range(size):
+                gradient[(first + k) * size + t] += vectors[t * lanes + k]

@@ -221,23 +221,14 @@ def lay_out(image, rows, frame, slide, wanted):
     if slide.stride[0] == 1 and slide.stride[1] == 1:
         copy_some_rows(image, rows, top * frame.width + left, frame, wanted)
         return
-    channels, height, cells = image.shape
-    lay_out_channels(image.reshape((1, channels, height, cells)), 0, (0, channels), rows, frame, slide, wanted)
-
-
-@kernel
-def lay_out_channels(x, s, channels, rows, frame, slide, wanted):
-    """Lay the wanted rows of channels of image s out in a frame of zeros, without a division for every row."""
-    (width, plane), (down, along) = frame, slide.stride
-    top, left, (_, ins, height, cells) = slide.padding[0][0], slide.padding[1][0], x.shape
-    source, lanes, phase = x.reshape(x.size), WIDTH // x.itemsize, along * plane
+    (width, plane), (down, along), (channels, height, cells) = frame, slide.stride, image.shape
+    source, lanes, phase = image.reshape(image.size), WIDTH // image.itemsize, along * plane
     for a in range(down):
         upper = (a - top) % down if down > 1 else 0  # first row of the phase
         upper += max(wanted[0] - upper + down - 1, 0) // down * down  # first that is wanted
         begin = a * phase + ((top + upper) // down if down > 1 else top + upper) * width
-        for c in range(channels[0], channels[1]):
-            place = begin + (c - channels[0]) * down * phase
-            given = ((s * ins + c) * height + upper) * cells
+        for c in range(channels):
+            place, given = begin + c * down * phase, (c * height + upper) * cells
             for _ in range(upper, wanted[1], down):
                 if along == 1:
                     _copy_row(source, given, rows, place + left, cells)

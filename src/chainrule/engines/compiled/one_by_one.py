@@ -165,5 +165,5 @@ def _multiply_singly(weights, seen, ins, found, length, ends):
             for c in range(ins):
                 total += w[start + o * apart + c * step] * x[begin + c * plane + p]
             total = total * ends.times[o] + ends.plus[o] if ends.scaled else total
-            total = bounds.least if total <= bounds.least else total
-            y[place + o * along + p] = bounds.most if total >= bounds.most else total
+            total = bounds.least if total < bounds.least else total
+            y[place + o * along + p] = bounds.most if total > bounds.most else total

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.toolchain import COUNT, kernel
 
-WIDE = COUNT // 16  # how much faster sums are with 32 registers (AVX-512) than with 16 (AVX2), about
-SHARED_FROM = WIDE << 16  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
+SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; for NEON, nobody has measured it)
+SHARED_FROM = SPEED << 16  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
 TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
 CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
-CHEAP_FROM, COSTLY_FROM = WIDE << 14, WIDE << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
+CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
 
 Attributes = Mapping[str, Any]
 Shapes = list[tuple[int, ...]]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.layout import Sliding, buffer_size, forward_taps, padded_layout
+from chainrule.engines.compiled.layout import PaddedLayout, Sliding, buffer_size, forward_taps, padded_layout
 from chainrule.engines.compiled.tiles import (
     add_apart,
     load,
@@ -27,25 +27,30 @@ OUTPUTS = max(8, WIDTH // 4)  # of a tile: whole vectors of them, of float32 and
 TAPS = 9  # of a tile of a kernel gradient
 
 
+BAND = 1 << 16  # bytes that the cells of a band of rows may take, about: they stay in a cache
+
+
 class VectorFrame(NamedTuple):
-    """A frame of zeros for the channels of a group, each cell a vector.
+    """A frame of zeros for rows of the channels of a group, each cell a vector.
 
     rows     the channels, one after the other
     plane    entries of each
-    cells    where the cells of an image lie in it
-    outputs  where the cell under the first tap of each output lies
+    start    entries of a channel before the first that is laid out
+    cells    where the cells of a channel lie in the frame
+    outputs  where the cell under the first tap of each output lies; the last is repeated until they fill a tile
     ahead    how far ahead of it the cells under the other taps lie
     """
 
     rows: Any
     plane: int
+    start: int
     cells: Any
     outputs: Any
     ahead: Any
 
 
 class Phases(NamedTuple):
-    """The phases of dx, one after the other.
+    """The phases of some rows of dx, one after the other.
 
     ahead    for each tap, how far ahead of an output the cell of dy under it lies
     order    the weight of each tap, from the first of a channel on
@@ -63,45 +68,80 @@ class Phases(NamedTuple):
     outputs: Any
 
 
+@inlined
+def rows_of_a_band(height, width, channels, itemsize):
+    """Return how many of so many rows are computed at a time, if each lays out `width` cells of some channels."""
+    bands = (height * width * channels * (WIDTH // itemsize) * itemsize + BAND - 1) // BAND
+    return (height + bands - 1) // bands
+
+
 @kernel
-def vector_frame(x, w, y, slide):
-    """Return the `VectorFrame` of images."""
-    lanes, ins = WIDTH // x.itemsize, w.shape[1]
-    side_by_side = Sliding((1, 1), slide.padding, slide.dilation, slide.flip)
-    laid, stride, padding = padded_layout(x, side_by_side), slide.stride, slide.padding
-    cells = vectors_of_cells(
-        (x.shape[2], x.shape[3]), padding[0][0] * laid.width + padding[1][0], (laid.width, 1), lanes
-    )
-    outputs = vectors_of_cells((y.shape[2], y.shape[3]), 0, (stride[0] * laid.width, stride[1]), lanes)
-    ahead = forward_taps(w.shape, laid, side_by_side)
-    size = buffer_size(ins * laid.plane, 0, ahead, outputs[outputs.size - 1] // lanes + 1)
+def vector_frame(x, w, y, slide, rows):
+    """Return the `VectorFrame` of those rows of images that outputs, from a first row to before a last one, see."""
+    (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (slide.padding[0][0], slide.padding[1][0])
+    stride, side_by_side = slide.stride, Sliding((1, 1), slide.padding, slide.dilation, slide.flip)
+    width, height = padded_layout(x, side_by_side).width, slide.dilation[0] * (w.shape[2] - 1) + 1
+    begin, height = first * stride[0] - top, height + (last - first - 1) * stride[0]
+    upper, lower = seen_of(begin, begin + height, x.shape[2])
+    cells = vectors_of_cells((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
+    steps = (stride[0] * width, stride[1])
+    outputs = vectors_of_cells((last - first, y.shape[3]), 0, steps, lanes, OUTPUTS)
+    ahead = forward_taps(w.shape, PaddedLayout(width, height * width), side_by_side)
+    size = buffer_size(w.shape[1] * height * width, 0, ahead, outputs[outputs.size - 1] // lanes + 1)
     for k in range(ahead.size):
         ahead[k] *= lanes
-    return VectorFrame(np.zeros(size * lanes, x.dtype), laid.plane * lanes, cells, outputs, ahead)
+    frame = np.zeros(size * lanes, x.dtype)
+    return VectorFrame(frame, height * width * lanes, upper * x.shape[3], cells, outputs, ahead)
+
+
+@inlined
+def seen_of(begin, end, size):
+    """Return the first of `size` rows that lie from `begin` to before `end`, and the one after the last."""
+    upper = min(max(begin, 0), size)
+    return upper, max(min(end, size), upper)
 
 
 @kernel
-def vectors_of_cells(size, first, steps, lanes):
+def vectors_of_cells(size, first, steps, lanes, least):
     """Return where the vector of cell (i, j) lies, i·down + j·along vectors after the first.
 
-    There are as many places as a tile has, at least: the last cell is then repeated.
+    There are as many places as given, at least: the last one is repeated.
     """
     (height, width), (down, along) = size, steps
-    found = np.empty(max(height * width, OUTPUTS), np.int64)
+    found, count = np.empty(max(height * width, least), np.int64), height * width
     for i in range(height):
         for j in range(width):
             found[i * width + j] = (first + i * down + j * along) * lanes
-    found[height * width :] = found[height * width - 1]
+    for k in range(count, found.size):
+        found[k] = found[count - 1]
     return found
 
 
 @kernel
-def phases_of_dx(w, dx, laid, margin, outs, slide, lanes):
-    """Return the `Phases` of dx where `margin` rows and columns of zeros lie before dy."""
+def frame_of_dy(dy, w, dx, slide, rows):
+    """Return the frame of those rows of dy that rows of dx see, from a first to before a last one.
+
+    That is: its layout; the row and the column in it that the first tap of cell (0, 0) of padded dx would see; how many
+    entries of a filter lie before those that are laid out; and where these lie.
+    """
+    (first, last), lanes, ((top, _), (left, _)) = rows, WIDTH // dy.itemsize, slide.padding
+    (down, along), dilation = slide.stride, slide.dilation
+    low = (first + top) // down - dilation[0] * (w.shape[2] - 1) // down
+    high = (last - 1 + top) // down + 1
+    before = max(dilation[1] * (w.shape[3] - 1) // along - left // along, 0)
+    width = before + max(dy.shape[3], (dx.shape[3] - 1 + left) // along + 1)
+    upper, lower = seen_of(low, high, dy.shape[2])
+    cells = vectors_of_cells((lower - upper, dy.shape[3]), (upper - low) * width + before, (width, 1), lanes, 0)
+    return PaddedLayout(width, (high - low) * width), (-low, before), upper * dy.shape[3], cells
+
+
+@kernel
+def phases_of_dx(w, dx, laid, origin, outs, slide, rows):
+    """Return the `Phases` of rows of dx, from a first to before a last one, in a frame as `frame_of_dy` makes it."""
     (down, along), ((top, _), (left, _)), dilation, flip = slide.stride, slide.padding, slide.dilation, slide.flip
-    size, count = w.shape[2] * w.shape[3], down * along
+    size, count, (first, last), lanes = w.shape[2] * w.shape[3], down * along, rows, WIDTH // dx.itemsize
     ahead, order = np.empty(outs * size, np.int64), np.empty(outs * size, np.int64)
-    longest = dx.shape[2] * dx.shape[3] + count * OUTPUTS
+    longest = (last - first) * dx.shape[3] + count * OUTPUTS
     seen, found = np.empty(longest, np.int64), np.empty(longest, np.int64)
     taps, outputs = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
     t, n = 0, 0
@@ -113,22 +153,15 @@ def phases_of_dx(w, dx, laid, margin, outs, slide, lanes):
                 if u % down == a and v % along == b:
                     ahead[t] = (o * laid.plane - u // down * laid.width - v // along) * lanes
                     order[t], t = o * w.shape[1] * size + (size - 1 - k if flip else k), t + 1
-        for i in range((a - top) % down, dx.shape[2], down):
+        for i in range(first + (a - top - first) % down, last, down):
             for j in range((b - left) % along, dx.shape[3], along):
-                row, column = margin[0] + (top + i) // down, margin[1] + (left + j) // along
-                seen[n], found[n], n = (row * laid.width + column) * lanes, (i * dx.shape[3] + j) * lanes, n + 1
+                row, column = origin[0] + (top + i) // down, origin[1] + (left + j) // along
+                seen[n] = (row * laid.width + column) * lanes
+                found[n], n = ((i - first) * dx.shape[3] + j) * lanes, n + 1
         while outputs[phase] < n < outputs[phase] + OUTPUTS:
             seen[n], found[n], n = seen[n - 1], found[n - 1], n + 1
         taps[phase + 1], outputs[phase + 1] = t, n
     return Phases(ahead[:t], order[:t], taps, seen[:n], found[:n], outputs)
-
-
-@inlined
-def axis_of_dy(axis, dy, w, dx, slide):
-    """Return the zeros before dy on an axis (0 or 1), and all cells of its frame there."""
-    stride, padding = slide.stride[axis], slide.padding[axis][0]
-    before = max(slide.dilation[axis] * (w.shape[2 + axis] - 1) // stride - padding // stride, 0)
-    return before, before + max(dy.shape[2 + axis], (dx.shape[2 + axis] - 1 + padding) // stride + 1)
 
 
 @kernel
@@ -141,38 +174,39 @@ def pack_weights(filters, begins, order, weights):
 
 
 @kernel
-def lay_side_by_side(x, start, apart, count, rows, place, cells):
-    """Lay channels of `count` cells out side by side: rows[place + cells[p] + k] = x[start + apart[k] + p]."""
+def lay_side_by_side(x, start, channels, rows, place, cells):
+    """Lay channels out side by side: rows[place + cells[p] + k] = x[start + channels[k] + p] for all cells p."""
     lanes = WIDTH // x.itemsize
-    if count >= lanes:
-        for p in range(0, count, lanes):
-            transpose_to(x, start + min(p, count - lanes), apart, rows, place, cells, min(p, count - lanes))
+    if cells.size >= lanes:
+        for t in range(0, cells.size, lanes):
+            p = min(t, cells.size - lanes)
+            transpose_to(x, start + p, channels, rows, place, cells, p)
     else:
         for k in range(lanes):
-            for p in range(count):
-                rows[place + cells[p] + k] = x[start + apart[k] + p]
+            for p in range(cells.size):
+                rows[place + cells[p] + k] = x[start + channels[k] + p]
 
 
 @kernel
-def take_apart(sums, count, y, start, apart):
-    """Write channels of `count` cells one after the other again: y[start + apart[k] + p] = sums[p·lanes + k]."""
+def take_apart(sums, count, y, start, channels):
+    """Write channels of `count` cells one after the other again: y[start + channels[k] + p] = sums[p·lanes + k]."""
     lanes = WIDTH // y.itemsize
     if count >= OUTPUTS:
         for p in range(0, count, OUTPUTS):
             first = min(p, count - OUTPUTS)
-            store_transposed(load(sums, first * lanes, lanes, 1, OUTPUTS), y, start + first, apart)
+            store_transposed(load(sums, first * lanes, lanes, 1, OUTPUTS), y, start + first, channels)
     else:
         for k in range(lanes):
             for p in range(count):
-                y[start + apart[k] + p] = sums[p * lanes + k]
+                y[start + channels[k] + p] = sums[p * lanes + k]
 
 
 @kernel
-def sum_taps(rows, outputs, ahead, w, ending, y, start, apart):
+def sum_taps(rows, outputs, ahead, w, ending, y, start, channels):
     """Compute sums over taps, a tile of outputs at a time, and write them apart; the last covers some again."""
     for t in range(0, outputs.size, OUTPUTS):
         p = min(t, outputs.size - OUTPUTS)
-        store_transposed(_tile(rows, outputs, p, ahead, w, ending), y, start + p, apart)
+        store_transposed(_tile(rows, outputs, p, ahead, w, ending), y, start + p, channels)
 
 
 @kernel
@@ -199,13 +233,14 @@ def _tile(rows, outputs, p, ahead, w, ending):
 
 
 @kernel
-def add_products_of_taps(rows, outputs, ahead, upstream, ones, vectors, place):
-    """Add the sums over all outputs of upstream gradients times the cells under taps to vectors[place + t·lanes]."""
+def add_products_of_taps(rows, outputs, ahead, upstream, vectors):
+    """Add the sums over all outputs of upstream gradients times the cells under each tap to the vectors of the taps."""
     lanes = WIDTH // rows.itemsize
+    ones = np.ones(lanes, rows.dtype)
     for t in range(0, ahead.size, TAPS):
         at = places(ahead, t, TAPS)
-        tile = zeros(rows, 1, TAPS)
+        tile = zeros(rows, 1, TAPS)  # sums of one image: all in one sum would be less exact
         for p in range(upstream.size // lanes):
             tile = add_apart(tile, rows, outputs[p], upstream, p * lanes, at)
-        sums = load(vectors, place + t * lanes, lanes, 1, TAPS)
-        store(multiply_add(tile, load(ones, 0, 0, 1, TAPS), sums), vectors, place + t * lanes, lanes)
+        sums = load(vectors, t * lanes, lanes, 1, TAPS)
+        store(multiply_add(tile, load(ones, 0, 0, 1, TAPS), sums), vectors, t * lanes, lanes)

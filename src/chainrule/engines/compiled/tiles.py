@@ -5,6 +5,7 @@ loaded, added to and stored again. A tile is a block of `rows` × `columns` vect
 never stores. One step takes `rows` + `columns` scalars or vectors from memory for rows · columns multiply-adds:
 
 `add_outer`     one vector times scalars: for sums that lie side by side
+`add_apart`     one vector times vectors: for channels that lie side by side
 `add_products`  vectors times vectors: for sums over entries that lie side by side; `store_sums` ends them
 
 A compiler that is given plain loops cannot be made to do this, so only here the compiled code of a loop is written by
@@ -63,7 +64,10 @@ def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int
 
 
 def places(offsets: Array, first: int, columns: int) -> Array:
-    """Return offsets[first : first + columns], for `add_picked`: registers keep them; `columns` is a constant."""
+    """Return offsets[first : first + columns], which registers keep, for `add_picked` and `add_apart`.
+
+    `columns` is a constant.
+    """
     return offsets[first : first + columns].copy()
 
 
@@ -117,10 +121,10 @@ def split_pairs(x: Array, place: int, count: int, y: Array, even: int, odd: int)
     y[even : even + (seen.size + 1) // 2], y[odd : odd + seen.size // 2] = seen[::2], seen[1::2]
 
 
-def store_transposed(tile: Array, y: Array, place: int, apart: Array) -> None:
-    """Compute y[place + apart[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
+def store_transposed(tile: Array, y: Array, place: int, channels: Array) -> None:
+    """Compute y[place + channels[lane] + b] = tile[0, b, lane]; columns are a multiple of the lanes."""
     for lane in range(tile.shape[2]):
-        y[place + apart[lane] :][: tile.shape[1]] = tile[0, :, lane]
+        y[place + channels[lane] :][: tile.shape[1]] = tile[0, :, lane]
 
 
 def store_alternate(tile: Array, y: Array, place: int, count: int) -> None:
@@ -166,12 +170,12 @@ def transpose(x: Array, place: int, step: int, y: Array, found: int, along: int)
             y[found + b * along + a] = x[place + a * step + b]
 
 
-def transpose_to(x: Array, place: int, apart: Array, y: Array, start: int, offsets: Array, first: int) -> None:
-    """Compute y[start + offsets[first + b] + a] = x[place + apart[a] + b], as many a and b as a vector has lanes."""
+def transpose_to(x: Array, place: int, channels: Array, y: Array, start: int, offsets: Array, first: int) -> None:
+    """Compute y[start + offsets[first + b] + a] = x[place + channels[a] + b], as many a and b as a vector has lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
-            y[start + offsets[first + b] + a] = x[place + apart[a] + b]
+            y[start + offsets[first + b] + a] = x[place + channels[a] + b]
 
 
 def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:

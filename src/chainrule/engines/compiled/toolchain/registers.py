@@ -258,8 +258,11 @@ def _picked(code: CodeBuilder, base: Address, which: int, first: Any, count: int
 
 
 def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
-    """Exchange, in every two of as many vectors as one has lanes, 1, 2, 4 … apart, the lanes that are as far apart."""
-    apart = 1
+    """Return the transpose of as many vectors as one has lanes.
+
+    In every two vectors 1, 2, 4 … apart, the lanes that are as far apart are exchanged.
+    """
+    vectors, apart = list(vectors), 1
     while apart < tile.lanes:
         for a in (a for a in range(tile.lanes) if not a & apart):
             vectors[a], vectors[a + apart] = code.exchanged(tile, vectors[a], vectors[a + apart], apart)

@@ -120,13 +120,8 @@ def correlate_few(
 @kernel
 def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bounds):
     """Compute rows of some filters of y, from a first to before a last one, for every sample of a block."""
-    (lowest, behind), (addends, factors), outs, ins, lanes = (
-        wanted,
-        scales,
-        y.shape[1] // groups,
-        w.shape[1],
-        WIDTH // x.itemsize,
-    )
+    (lowest, behind), (addends, factors) = wanted, scales
+    outs, ins, lanes = y.shape[1] // groups, w.shape[1], WIDTH // x.itemsize
     inside, outside, count = x.shape[2] * x.shape[3], y.shape[2] * y.shape[3], ins * w.shape[2] * w.shape[3]
     frame, cells, begin = vector_frame(x, w, y, slide, rows), (rows[1] - rows[0]) * y.shape[3], rows[0] * y.shape[3]
     direct, found = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes

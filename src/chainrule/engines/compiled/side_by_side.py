@@ -25,9 +25,7 @@ from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel
 
 OUTPUTS = max(8, WIDTH // 4)  # of a tile: whole vectors of them, of float32 and float64
 TAPS = 9  # of a tile of a kernel gradient
-
-
-BAND = 1 << 16  # bytes that the cells of a band of rows may take, about: they stay in a cache
+BAND = 1 << 16  # bytes that the cells of a band of rows take, at most, about: they stay in a cache
 
 
 class VectorFrame(NamedTuple):
@@ -80,8 +78,8 @@ def vector_frame(x, w, y, slide, rows):
     """Return the `VectorFrame` of those rows of images that outputs, from a first row to before a last one, see."""
     (first, last), lanes, (top, left) = rows, WIDTH // x.itemsize, (slide.padding[0][0], slide.padding[1][0])
     stride, side_by_side = slide.stride, Sliding((1, 1), slide.padding, slide.dilation, slide.flip)
-    width, height = padded_layout(x, side_by_side).width, slide.dilation[0] * (w.shape[2] - 1) + 1
-    begin, height = first * stride[0] - top, height + (last - first - 1) * stride[0]
+    width, reach = padded_layout(x, side_by_side).width, slide.dilation[0] * (w.shape[2] - 1) + 1
+    begin, height = first * stride[0] - top, reach + (last - first - 1) * stride[0]
     upper, lower = seen_of(begin, begin + height, x.shape[2])
     cells = vectors_of_cells((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
     steps = (stride[0] * width, stride[1])

@@ -197,6 +197,7 @@ def test_the_images_of_a_step_and_one_of_them(page: "Page", data: Path) -> None:
         page.get_by_role("button", name="This image alone").click()
         waited(page, lambda: "on the shown image alone" in page.locator("#phases .phase-words").first.inner_text())
         assert page.locator(".made-batch").count() == 0
+        page.goto("about:blank")  # which sends no requests to a stopped server
 
 
 def number(text: str) -> float:

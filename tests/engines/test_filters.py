@@ -159,7 +159,7 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
     sized = np.zeros((2, 2 * WHOLE, 38, 38))
     assert chosen("cross_correlate_dx", sized, w, size=(40, 40), itemsize=4) == "convolution"  # three channels
     alone = np.zeros((96, 1, 3, 3))
-    for name, *arrays in (("", small, alone), ("_dx", small, alone), ("_dw", small, small)):
+    for name, *arrays in (("", small, alone, None), ("_dx", small, alone), ("_dw", small, small)):
         assert chosen("cross_correlate" + name, *arrays, groups=96, **same) == "depthwise"
 
 

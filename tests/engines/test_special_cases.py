@@ -147,7 +147,7 @@ few(2, 2, 1, (3, 3), (5, 20), stride=(2, 2), padding=((0, 1), (1, 0))); entered(
 few(2, 1, 2, (5, 4), stride=(1, 3), flip=True); entered("sum_taps", "sum_side_by_side", *blocks)
 few(2, 1, 1, (1, 1), stride=(3, 2)); entered("sum_taps", "sum_side_by_side")  # phases without a tap
 few(2, 1, 1, (3, 3), stride=(2, 1), dilation=(2, 1)); entered("sum_side_by_side", *blocks)  # all taps in one phase
-few(2, 1, 1, (2, 2), (1, 3), padding=((1, 0), (0, 0)))  # fewer cells than a vector has lanes, or a tile outputs
+few(2, 1, 1, (2, 1), (1, lanes(8) - 1), padding=((1, 0), (0, 0)))  # fewer cells than lanes, or outputs of a tile
 assert not taken & {(name,) for name in blocks}
 entered("sum_side_by_side")
 few(2 * lanes(8) + 1, 1, 1, (3, 3)); entered("sum_taps", *blocks)  # filters in several vectors

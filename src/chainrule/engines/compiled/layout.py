@@ -211,7 +211,14 @@ def rows_seen(x, w, slide, first, last):
     """Return the first row of images x, and the one after the last, that outputs in rows `first` to `last` see."""
     before, stride = slide.padding[0][0], slide.stride[0]
     reach = slide.dilation[0] * (w.shape[2] - 1) + 1
-    return max(first * stride - before, 0), min((last - 1) * stride + reach - before, x.shape[2])
+    return rows_within(first * stride - before, (last - 1) * stride + reach - before, x.shape[2])
+
+
+@inlined
+def rows_within(begin, end, size):
+    """Return the first of `size` rows that lie from `begin` to before `end`, and the one after the last."""
+    upper = min(max(begin, 0), size)
+    return upper, max(min(end, size), upper)
 
 
 @kernel

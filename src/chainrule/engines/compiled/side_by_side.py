@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.layout import PaddedLayout, Sliding, buffer_size, forward_taps, padded_layout
+from chainrule.engines.compiled.layout import (
+    PaddedLayout,
+    Sliding,
+    buffer_size,
+    forward_taps,
+    padded_layout,
+    rows_within,
+)
 from chainrule.engines.compiled.tiles import (
     add_apart,
     load,
@@ -80,7 +87,7 @@ def vector_frame(x, w, y, slide, rows):
     stride, side_by_side = slide.stride, Sliding((1, 1), slide.padding, slide.dilation, slide.flip)
     width, reach = padded_layout(x, side_by_side).width, slide.dilation[0] * (w.shape[2] - 1) + 1
     begin, height = first * stride[0] - top, reach + (last - first - 1) * stride[0]
-    upper, lower = seen_of(begin, begin + height, x.shape[2])
+    upper, lower = rows_within(begin, begin + height, x.shape[2])
     cells = vectors_of_cells((lower - upper, x.shape[3]), (upper - begin) * width + left, (width, 1), lanes, 0)
     steps = (stride[0] * width, stride[1])
     outputs = vectors_of_cells((last - first, y.shape[3]), 0, steps, lanes, OUTPUTS)
@@ -90,13 +97,6 @@ def vector_frame(x, w, y, slide, rows):
         ahead[k] *= lanes
     frame = np.zeros(size * lanes, x.dtype)
     return VectorFrame(frame, height * width * lanes, upper * x.shape[3], cells, outputs, ahead)
-
-
-@inlined
-def seen_of(begin, end, size):
-    """Return the first of `size` rows that lie from `begin` to before `end`, and the one after the last."""
-    upper = min(max(begin, 0), size)
-    return upper, max(min(end, size), upper)
 
 
 @kernel
@@ -128,7 +128,7 @@ def frame_of_dy(dy, w, dx, slide, rows):
     high = (last - 1 + top) // down + 1
     before = max(dilation[1] * (w.shape[3] - 1) // along - left // along, 0)
     width = before + max(dy.shape[3], (dx.shape[3] - 1 + left) // along + 1)
-    upper, lower = seen_of(low, high, dy.shape[2])
+    upper, lower = rows_within(low, high, dy.shape[2])
     cells = vectors_of_cells((lower - upper, dy.shape[3]), (upper - low) * width + before, (width, 1), lanes, 0)
     return PaddedLayout(width, (high - low) * width), (-low, before), upper * dy.shape[3], cells
 

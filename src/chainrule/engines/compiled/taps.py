@@ -8,7 +8,8 @@ in the image are listed, so that no padding is laid out or multiplied, and any s
     dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
 
 The sums of a tile are loaded and stored once for every tap, which pays where the sum over the channels is long; where
-padding is no more than a few hundredths of the image, `filters.py` is faster.
+padding is no more than a few hundredths of the image, `filters.py` is faster. For y and dx the channels that are summed
+lie side by side: those of a few cells are then few lines of the cache, and not one for every channel.
 """
 
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from chainrule.engines.compiled.filters import (
 from chainrule.engines.compiled.layout import (
     CACHE_LINE,
     Sliding,
+    conflict_free_stride,
     correlate_dw_shape,
     correlate_dx_shape,
     correlate_shape,
@@ -68,14 +70,21 @@ class TapPairs(NamedTuple):
     outputs: Any
 
 
+class Cells(NamedTuple):
+    """Cells of images, `step` entries apart, the channels of each side by side."""
+
+    values: Any
+    step: int
+
+
 class TapSums(NamedTuple):
-    """Factors of the sums of a tap, k over the channels: column k·taps + tap of panels, values[planes[k] + offset]."""
+    """Factors of the sums of a tap, k over the channels: column k·taps + tap of panels, values[offset + k]."""
 
     weights: Panels
     taps: int
     tap: int
     values: Any
-    planes: Any
+    channels: int
 
 
 class TapProducts(NamedTuple):
@@ -122,26 +131,26 @@ def correlate_taps(
     """
     last = y.shape[2] if last < 0 else last
     outs = (y.shape[1] if highest < 0 else highest) - lowest
-    ins, taps, plane = x.shape[1], w.shape[2] * w.shape[3], _spaced(x.shape, x.itemsize)
+    ins, taps = x.shape[1], w.shape[2] * w.shape[3]
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = worth_listing(x.shape[0], cells)
-    weights, planes = new_panels(outs, ins * taps, w), np.arange(ins) * plane
+    weights = new_panels(outs, ins * taps, w)
     pack_rows(w.reshape(w.size), lowest * ins * taps, outs, ins * taps, weights, 0)
     across = weights.across
     sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
-    pairs, spaced = _unlisted(samples_per_block * cells), _space(x, samples_per_block * ins, plane)
+    pairs, seen = _unlisted(samples_per_block * cells), _new_cells(x, samples_per_block)
     wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
-    image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
+    image = Grid(0, x.shape[2], x.shape[3], seen.step, x.shape[2] * x.shape[3] * seen.step)
     outputs = Grid(first, last, y.shape[3], across, cells * across)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _planes(x, start, count, spaced, plane, wanted)
+        _lay_side_by_side(x, start, count, seen, wanted)
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
             _fill_up(pairs.cells, pairs.outputs, met, samples_per_block * cells * across)
-            given = TapSums(weights, taps, tap, seen, planes)
+            given = TapSums(weights, taps, tap, seen.values, ins)
             _add_sums(given, pairs.cells, pairs.outputs, met, sums)
         for s in range(count):
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
@@ -176,26 +185,25 @@ def _finish(y, plus, times, untied, rows, filters, bounds):
 @kernel
 def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
-    outs, ins, taps, plane = w.shape[0], w.shape[1], w.shape[2] * w.shape[3], _spaced(dy.shape, dy.itemsize)
+    outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
     weights, cells, result = new_panels(ins, outs * taps, w), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
     pack_each(w.reshape(w.size), outs, ins, taps, weights)
     across = weights.across
     samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
-    planes = np.arange(outs) * plane
     sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
     pairs = _unlisted(samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
-    spaced = _space(dy, samples_per_block * outs, plane)
+    seen = _new_cells(dy, samples_per_block)
     image = Grid(0, dx.shape[2], dx.shape[3], across, cells * across)
-    outputs = Grid(0, dy.shape[2], dy.shape[3], 1, outs * plane)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], seen.step, dy.shape[2] * dy.shape[3] * seen.step)
     for start in range(0, dy.shape[0], samples_per_block):
         count = min(samples_per_block, dy.shape[0] - start)
-        seen = _planes(dy, start, count, spaced, plane, (0, dy.shape[2]))
+        _lay_side_by_side(dy, start, count, seen, (0, dy.shape[2]))
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
             _fill_up(pairs.outputs, pairs.cells, met, samples_per_block * cells * across)
-            given = TapSums(weights, taps, tap, seen, planes)
+            given = TapSums(weights, taps, tap, seen.values, outs)
             _add_sums(given, pairs.outputs, pairs.cells, met, sums)
         for s in range(count):
             into = Matrix(result, (start + s) * ins * cells, cells)
@@ -217,7 +225,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _planes(x, start, count, spaced, plane, (0, x.shape[2]))
+        seen = _planes(x, start, count, spaced, plane)
         for s in range(count):
             pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
         for tap in range(taps):
@@ -230,6 +238,27 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
             _add_gradient(given, pairs.cells, met, own, size, fours, twos, tall=2, broad=COLUMNS)
             _add_gradient(given, pairs.cells, met, own, size, twos, across, tall=1, broad=COLUMNS)
     add_transposed(sums, across, ins * taps, dw)
+
+
+# ---------------------------------------------------------------------- cells
+
+
+@inlined
+def _new_cells(images, samples):
+    """Return a workspace for the cells of some images, the channels of each side by side."""
+    step = conflict_free_stride(images.shape[1])
+    return Cells(np.empty(samples * images.shape[2] * images.shape[3] * step, images.dtype), step)
+
+
+@inlined
+def _lay_side_by_side(images, start, count, cells, wanted):
+    """Transpose the wanted rows of `count` images from `start` on."""
+    channels, plane = images.shape[1], images.shape[2] * images.shape[3]
+    begin, length = wanted[0] * images.shape[3], (wanted[1] - wanted[0]) * images.shape[3]
+    flat = images.reshape(images.size)
+    for s in range(count):
+        given = Matrix(flat, (start + s) * channels * plane + begin, plane)
+        transpose_matrix(given, channels, length, Matrix(cells.values, (s * plane + begin) * cells.step, cells.step))
 
 
 # ---------------------------------------------------------------------- planes of cells
@@ -249,15 +278,15 @@ def _space(images, planes, plane):
 
 
 @kernel
-def _planes(images, first, count, spaced, plane, wanted):
-    """Return the wanted rows of `count` images from `first` on, flat, channels `plane` entries apart."""
-    own, (begin, end) = images.shape[2] * images.shape[3], (wanted[0] * images.shape[3], wanted[1] * images.shape[3])
+def _planes(images, first, count, spaced, plane):
+    """Return `count` images from `first` on, flat, channels `plane` entries apart."""
+    own = images.shape[2] * images.shape[3]
     flat = images[first : first + count].reshape(count * images.shape[1] * own)
     if plane == own:
         return flat
     for c in range(count * images.shape[1]):
-        source, target = flat[c * own + begin : c * own + end], spaced[c * plane + begin : c * plane + end]
-        for k in range(end - begin):
+        source, target = flat[c * own : (c + 1) * own], spaced[c * plane : c * plane + own]
+        for k in range(own):
             target[k] = source[k]
     return spaced
 
@@ -308,7 +337,7 @@ def _fill_up(values, sums, count, beyond):
 
 @inlined
 def _add_sums(given, at, to, count, sums):
-    """Add Σ_k w[k, o] · values[planes[k] + at[p]] to sums[to[p] + o] for `count` pairs p and all filters o."""
+    """Add Σ_k w[k, o] · values[at[p] + k] to sums[to[p] + o] for `count` pairs p and all filters o."""
     across = given.weights.across
     fours, pairs = panel_ends(across, sums.itemsize)
     if TALLEST == 4:
@@ -322,16 +351,16 @@ def _add_sums_by(given, at, to, count, sums, begin, end, tall, broad):
     """Compute `_add_sums` for filters from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
     literally(tall)
     literally(broad)
-    (w, columns, _), taps, tap, values, planes = given
+    (w, columns, _), taps, tap, values, channels = given
     wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
     for o in range(begin, end, wide):
-        for first in range(0, planes.size, strip):
-            last = min(first + strip, planes.size)
+        for first in range(0, channels, strip):
+            last = min(first + strip, channels)
             for p in range(0, count, broad):
                 tile = load_picked(sums, o, to, p, tall, broad)
                 seen = places(at, p, broad)
                 for k in range(first, last):
-                    tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, planes[k], seen)
+                    tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, k, seen)
                 store_picked(tile, sums, o, to, p)
 
 

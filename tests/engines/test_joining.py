@@ -67,14 +67,14 @@ def test_in_inference_a_convolution_normalises_its_results(bias: bool) -> None:
     assert inference(*made) == ["batch_norm_scale", "cross_correlate"]
 
 
-@pytest.mark.parametrize(("groups", "kernel"), [(1, "cross_correlate"), (4, "correlate_few")])
-def test_of_two_normalisations_a_convolution_does_the_first(groups: int, kernel: str) -> None:
-    x = layers.Input((4, 8, 7))
-    twice = layers.BatchNorm2D()(layers.BatchNorm2D()(layers.Conv2D(4, 3, groups=groups)(x)))
+@pytest.mark.parametrize(("channels", "groups", "kernel"), [(4, 1, "cross_correlate"), (16, 16, "correlate_few")])
+def test_of_two_normalisations_a_convolution_does_the_first(channels: int, groups: int, kernel: str) -> None:
+    x = layers.Input((channels, 8, 7))
+    twice = layers.BatchNorm2D()(layers.BatchNorm2D()(layers.Conv2D(channels, 3, groups=groups)(x)))
     found = []
     for engine in ("compiled", "reference"):
         model = Graph(x, twice, engine=engine, dtype="float64", seed=1)
-        found.append(model.predict(np.random.default_rng(1).standard_normal((3, 4, 8, 7))))
+        found.append(model.predict(np.random.default_rng(1).standard_normal((3, channels, 8, 7))))
     np.testing.assert_allclose(found[0], found[1], atol=1e-12)
     names = [each.name for each in rewrite(Graph(x, twice, engine="numpy").plan(None), 4).operations]
     assert names == ["batch_norm_scale", kernel, "batch_norm_inference"]

@@ -41,32 +41,38 @@ from chainrule.engines.compiled.side_by_side import (
     take_apart,
     vector_frame,
 )
-from chainrule.engines.compiled.toolchain import COUNT, WIDTH, kernel
+from chainrule.engines.compiled.toolchain import WIDTH, kernel
 
-FEW = 4 if COUNT == 32 else 3  # filters, and channels, of a group; with AVX-512 measured for kernels before these
+FEW = 4  # channels of a group, or filters, that are summed
+TIMES = 3  # lanes that sums in rows would take for each group, where those here take one
 
 
 def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
     """Return whether a cross-correlation of (x, w, b) has small groups, and no bias for every position."""
-    outs, ins = arrays[1].shape[:2]
-    return _are_small(outs, ins, given.get("groups", 1)) and has_tied_bias(arrays)
+    (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
+    return _are_small(groups, outs, ins, itemsize) and has_tied_bias(arrays)
 
 
 def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
     """Return whether an input gradient, from (dy, w), has small groups."""
-    outs, ins = arrays[1].shape[:2]
-    return _are_small(outs, ins, given.get("groups", 1))
+    (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
+    return _are_small(groups, ins * groups, outs // groups, itemsize)
 
 
 def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
     """Return whether a kernel gradient, from (x, dy), has small groups."""
     groups = given.get("groups", 1)
-    return _are_small(arrays[1].shape[-3], arrays[0].shape[-3] // groups, groups)
+    return _are_small(groups, arrays[1].shape[-3], arrays[0].shape[-3] // groups, itemsize)
 
 
-def _are_small(filters: int, channels: int, groups: int) -> bool:
-    """Return whether there are groups, and few filters and channels in each."""
-    return groups > 1 and filters <= FEW * groups and channels <= FEW
+def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
+    """Return whether sums of small groups fill vectors well enough; in rows, a group has a tile to itself.
+
+    side_by_side  filters, or channels, of all groups
+    summed        channels, or filters, of a group
+    """
+    lanes = WIDTH // itemsize
+    return groups > 1 and summed <= FEW and TIMES * groups >= -(-side_by_side // lanes) * lanes
 
 
 def share_vectors(shape: tuple[int, ...], itemsize: int) -> Share:

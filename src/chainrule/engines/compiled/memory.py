@@ -5,14 +5,21 @@ the cache, and the more often is a result written where the cache still holds wh
 no more than two arrays are needed at any time; in training a gradient lives from one operation to the next.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.engines.compiled.branching import ArrayPart
 from chainrule.engines.compiled.segments import Segment, tensors_of
 from chainrule.placement import Placed, place
 
 WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
+LINE = 64  # bytes of a line of the caches: a vector that lies in two of them takes as long to load as two
+WHOLE = 16  # entries that fill a line, in float32; in float64 they fill two
 
 
 @dataclass
@@ -25,6 +32,14 @@ class MemoryPlan:
 
     offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORKSPACES, 0))
+
+
+def new_workspace(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array of zeros that begins with a line of the cache."""
+    size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
+    cells = np.zeros(size + LINE // itemsize, dtype)
+    first = -cells.ctypes.data % LINE // itemsize
+    return cells[first : first + size].reshape(shape)
 
 
 @dataclass
@@ -89,8 +104,9 @@ def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Ar
                 alone = of_block and storage not in joined and len(users[storage]) == 1
                 name = ("" if alone else "batch_") + ("indices" if tensor.integer else "work")
                 now = time if alone else number
-                array = arrays.setdefault(storage, _Array(storage, tensor.size, now, now, workspace=name))
-                array.size, array.last = max(array.size, tensor.size), now
+                size = -(-tensor.size // WHOLE) * WHOLE
+                array = arrays.setdefault(storage, _Array(storage, size, now, now, workspace=name))
+                array.size, array.last = max(array.size, size), now
     return list(arrays.values())
 
 

@@ -42,8 +42,9 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share rows, or filters, of which whole tiles are computed."""
-    return rows_or_filters(shape, 1, _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]))
+    """Share rows, or filters, of which whole tiles are computed; fewer than fill one are computed singly."""
+    half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * BROAD else 1
+    return rows_or_filters(shape, 1, half)
 
 
 def _in_tiles(filters: int) -> int:

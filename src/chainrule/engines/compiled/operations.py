@@ -37,6 +37,7 @@ from chainrule.engines.compiled.registry import ALTERNATIVES, KERNELS, PARTWISE,
 from chainrule.plan import Operation
 
 Array = NDArray[Any]
+BY_CHANNELS = "by_channels"  # the attribute of an operation with whose channels, not rows, threads go on to the next
 
 
 def known() -> list[str]:
@@ -54,7 +55,8 @@ def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any
 
 def sharing(operation: Operation, itemsize: int) -> Share:
     """Return how threads share an operation on one sample."""
-    return KERNELS[operation.name].share(operation.writes[0].shape, itemsize)
+    share = KERNELS[operation.name].share(operation.writes[0].shape, itemsize)
+    return share.instead if share.instead and operation.attributes.get(BY_CHANNELS) else share
 
 
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

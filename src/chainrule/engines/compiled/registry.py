@@ -13,6 +13,7 @@ SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AV
 SHARED_FROM = SPEED << 16  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
 TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
 CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
+UNEVEN = 0.6  # part of the filters of one of two threads up to which going on with channels pays
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
 
 Attributes = Mapping[str, Any]
@@ -28,6 +29,7 @@ class Share(NamedTuple):
     size     entries of the parts that are given to threads; the last one may have fewer
     half     part of the work that is left to each of two threads: more than ½ where the tiles do not come out even
     axis     that axis; 0: filters, channels
+    instead  for rows: how threads share filters where they go on with these channels; None: they do not fill tiles
     """
 
     names: tuple[str, str]
@@ -35,6 +37,7 @@ class Share(NamedTuple):
     size: int = 1
     half: float = 0.5
     axis: int = 0
+    instead: "Share | None" = None
 
     @property
     def parts(self) -> int:
@@ -86,9 +89,11 @@ def rows_or_filters(
     """
     height = shape[-2]
     parts = -(-height // tall)
-    rows = Share(("first", "last"), height, tall, half_of_rows or -(-parts // 2) / parts, axis=1)
+    filters = Share(("lowest", "highest"), shape[0], size, half)
+    instead = filters if half <= UNEVEN else None
+    rows = Share(("first", "last"), height, tall, half_of_rows or -(-parts // 2) / parts, axis=1, instead=instead)
     tall_enough = height >= TALL_IMAGE and height * shape[-1] >= CELLS_OF_A_FILTER * shape[0]
-    return rows if tall_enough or rows.half < half else Share(("lowest", "highest"), shape[0], size, half)
+    return rows if tall_enough or rows.half < half else filters
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,22 @@
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chainrule.engines.compiled.branching import follow_branches
 from chainrule.engines.compiled.joining import join_norm_gradients, keep_signs, scale_convolutions
-from chainrule.engines.compiled.operations import KERNELS, select_kernel, sharing
+from chainrule.engines.compiled.operations import BY_CHANNELS, KERNELS, select_kernel, sharing
 from chainrule.engines.compiled.registry import SHARED_FROM
-from chainrule.engines.compiled.segments import BESIDE, BY_FILTERS, BY_OUTPUTS, PARTS, part_by_outputs, shared_runs
+from chainrule.engines.compiled.segments import (
+    BESIDE,
+    BY_FILTERS,
+    BY_OUTPUTS,
+    PARTS,
+    is_by_channel,
+    part_by_outputs,
+    shared_runs,
+)
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
@@ -104,9 +112,31 @@ def share_large_layers(plan: Plan, itemsize: int) -> Plan:
     def is_shared(operation: Operation) -> bool:
         return _work(operation, itemsize, training=plan.loss is not None) >= 1
 
-    runs = shared_runs(plan.forward, itemsize, is_shared)
+    runs = shared_runs(list(_by_channels(plan.forward)), itemsize, is_shared)
     forward = [replace(each, scope="batch") if on or is_shared(each) else each for each, on in runs]
     return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan.backward, itemsize)))
+
+
+def _by_channels(forward: Sequence[Operation]) -> Iterator[Operation]:
+    """Yield operations, with the attribute where a thread can go on with its channels to a depthwise convolution.
+
+    With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than a
+    meeting.
+    """
+    for number, each in enumerate(forward):
+        alike = _leads_to_channels(forward[number:])
+        yield replace(each, attributes={**each.attributes, BY_CHANNELS: True}) if alike else each
+
+
+def _leads_to_channels(operations: Sequence[Operation]) -> bool:
+    """Return whether all that lies between the first operation and a depthwise convolution treats channels alone."""
+    for before, operation in itertools.pairwise(operations):
+        by_channel = is_by_channel(operation)
+        if operation.reads[:1] != before.writes[:1] or not (by_channel or KERNELS[operation.name].piece is not None):
+            return False
+        if by_channel and _name(operation) == "cross_correlate":
+            return True
+    return False
 
 
 def _shared_gradients(backward: Sequence[Operation], itemsize: int) -> list[Operation]:

@@ -89,13 +89,17 @@ def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:
     facts, x, y = KERNELS[operation.name], before.writes[0], operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
         return False
-    channels = x.shape[0]
     if rows:
         return y.shape == x.shape and (facts.piece == 0 or bool(facts.by_row))
-    alone = facts.piece is not None or (
-        bool(facts.by_channel) and operation.attributes.get("groups", channels) == channels
-    )
-    return alone and len(y.shape) > (facts.piece or 0)
+    return (facts.piece is not None or is_by_channel(operation)) and len(y.shape) > (facts.piece or 0)
+
+
+def is_by_channel(operation: Operation) -> bool:
+    """Return whether a channel of the result depends on the same channel of what is read only."""
+    if not KERNELS[operation.name].by_channel:
+        return False
+    channels = operation.writes[0].shape[0]
+    return bool(operation.attributes.get("groups", channels) == channels)
 
 
 def block_size(sample_bytes: int) -> int:

@@ -163,6 +163,24 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
         assert chosen("cross_correlate" + name, *arrays, groups=96, **same) == "depthwise"
 
 
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_groups_that_leave_vectors_empty_are_computed_in_rows(itemsize: int) -> None:
+    def chosen(channels: int, groups: int) -> set[str]:
+        """Return the families of y, dx and dw for so many channels, and as many filters."""
+        x, w = np.zeros((2, channels, 24, 24)), np.zeros((channels, channels // groups, 3, 3))
+        given = {**PLAIN, **SIZES, "padding": ((1, 1), (1, 1)), "size": (24, 24), "kernel": (3, 3), "groups": groups}
+        arrays = {"": (x, w, None), "_dx": (x, w), "_dw": (x, x)}
+        names = [operations.select_kernel("cross_correlate" + k, arrays[k], given, itemsize) for k in arrays]
+        return {KERNELS[name].family for name in names}
+
+    vector = lanes(itemsize)
+    assert chosen(vector, vector) == chosen(2 * vector, 2 * vector) == chosen(2 * vector, vector) == {"depthwise"}
+    assert chosen(4 * vector, vector) == {"convolution"}  # a group has four of each: enough for a tile of filters
+    assert chosen(vector + 1, vector + 1) == {"depthwise"}  # the second vector has one lane
+    if vector >= 8:
+        assert chosen(vector // 4, vector // 4) == {"convolution"}
+
+
 def test_not_a_number_stays_what_it_is() -> None:
     x, w, options = drawn("two vectors")
     x[0, 1, 4, 4] = np.nan
@@ -197,7 +215,7 @@ def test_few_filters_are_pooled_by_the_convolution() -> None:
     assert names == ["cross_correlate", "cross_correlate"]
     untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
     names = [operation.name for operation in ProgramWriter(untied.plan(), untied.layout, "float32").plan.operations]
-    assert names == ["cross_correlate", "max_pool_2x2"]
+    assert names == ["cross_correlate", "largest_of_2x2"]
 
 
 def pooling_network(engine: str, threads: int = 1) -> Network:

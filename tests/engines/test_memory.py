@@ -7,7 +7,7 @@ from networks.test_networks import plans_of
 
 import chainrule as cr
 from chainrule.engines.compiled.generator import ProgramWriter
-from chainrule.engines.compiled.memory import place_of
+from chainrule.engines.compiled.memory import new_workspace, place_of
 from chainrule.engines.compiled.segments import tensors_of
 
 MOST = 1 << 20  # entries of the largest array
@@ -49,6 +49,22 @@ def test_parts_of_a_concatenation_are_written_where_they_belong() -> None:
     assert [each.name for each in writer.plan.operations].count("place") == 2  # x, and a for the second time
     plain = ProgramWriter(model.plan(), model.layout, "float32")
     assert [each.name for each in plain.plan.operations].count("place") == 6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_arrays_of_the_first_sample_begin_with_a_line_of_the_cache(dtype: str) -> None:
+    """So does each thread's row of a workspace, however many samples a block has."""
+    line = 64 // np.dtype(dtype).itemsize
+    generator = np.random.default_rng(3)
+    for writer in plans_of(draw_network(7, 5)):
+        offsets = [first for name, (_, first) in writer.memory.offsets.items() if name not in writer.parts]
+        assert not any(first % line for first in offsets)
+        for name, size in writer.memory.sizes.items():
+            threads, block = generator.integers(1, 5, 2)
+            rows = new_workspace((int(threads), int(size * block)), dtype)
+            assert rows.shape == (threads, size * block), name
+            assert not rows.any()
+            assert not any(row.ctypes.data % 64 for row in rows if size)
 
 
 def test_inference_needs_two_neighbouring_arrays_at_a_time() -> None:

@@ -261,6 +261,27 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
     assert source.count("prange(threads)") == (3 if size[0] > 16 else 2)  # a thread cannot pool its rows alone
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("between", [[layers.SiLU()], [layers.BatchNorm2D(), layers.Sigmoid()]], ids=["silu", "norm"])
+def test_a_thread_goes_on_to_a_depthwise_layer_with_its_channels(kernel: int, between: list[layers.Layer]) -> None:
+    """Not with rows, though the image is tall: those of all channels would come from the cache of another thread."""
+    made = [
+        layers.Conv2D(64, kernel, padding="same"),
+        *between,
+        layers.Conv2D(64, 3, padding="same", groups=64),
+        layers.Conv2D(24, 1),
+        layers.Flatten(),
+        layers.Dense(3),
+    ]
+    x = np.random.default_rng(3).standard_normal((1, 16, 32, 30))
+    models = [Network(made, (16, 32, 30), dtype="float64", engine="compiled", threads=threads) for threads in (1, 2, 5)]
+    for model in models[1:]:
+        np.testing.assert_allclose(model.apply(x), models[0].apply(x), rtol=1e-12)
+    source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source()
+    loop = next(each for each in source.split("prange(threads)")[1:] if "call('depthwise.correlate_few" in each)
+    assert loop.count("call('") == 3  # the convolution before it, the activation, and itself
+
+
 @pytest.mark.parametrize("bias", [True, "untied", False])
 def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -> None:
     made = [

@@ -90,6 +90,20 @@ def test_the_larger_of_two_tiles(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_larger_of_neighbours(dtype: str) -> None:
+    def run(x, found):
+        tiles.store(tiles.larger_neighbours(tiles.load(x, 0, 0, 2, 1)), found, 0, 0)
+
+    x = np.random.default_rng(5).choice([np.nan, -np.inf, -1.0, 2.0, np.inf], 2 * tiles.lanes(4)).astype(dtype)
+    x[0], x[3], x[4:6] = np.nan, np.nan, np.nan
+    size = tiles.lanes(x.itemsize)
+    for function in (run, toolchain.kernel(run)):
+        found = np.zeros(size, dtype)
+        function(x, found)
+        np.testing.assert_array_equal(found, np.maximum(x[::2], x[1::2])[:size])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("count", [1, 5, 1000])
 def test_even_and_odd_entries_come_apart(dtype: str, count: int) -> None:
     def run(y, count, split):

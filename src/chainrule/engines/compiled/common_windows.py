@@ -10,7 +10,15 @@ import numpy as np
 
 from chainrule.engines.compiled.pooling import DIVISORS, max_pooled, pooled, spread
 from chainrule.engines.compiled.registry import COSTLY_FROM, Attributes, operation
-from chainrule.engines.compiled.tiles import largest_of_four, store_part, zeros
+from chainrule.engines.compiled.tiles import (
+    larger,
+    larger_neighbours,
+    largest_of_four,
+    load,
+    store,
+    store_part,
+    zeros,
+)
 from chainrule.engines.compiled.toolchain import WIDTH, add_cells, inlined, kernel
 from chainrule.shapes import NO_PADDING
 
@@ -23,22 +31,40 @@ def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int) -> boo
     return sliding == ((2, 2), (2, 2), NO_PADDING)
 
 
+def _in_quarters_alone(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether windows are 2×2, side by side, without padding, and nothing reads their winners."""
+    return bool(given.get("unread")) and _in_quarters(arrays, given, itemsize)
+
+
 def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
     """Return whether the window is the image."""
     size = given.get("size", arrays[0].shape[-2:])
     return (given["window"], given.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
 
-@operation(
-    max_pooled,
-    integers=("winner",),
-    picks=True,
-    piece=2,
-    shared_from=COSTLY_FROM,
-    replaces="max_pool",
-    fits=_in_quarters,
-    epilogue="pooled",
-)
+MAX: dict[str, Any] = {"integers": ("winner",), "picks": True, "replaces": "max_pool", "epilogue": "pooled", **SHARED}
+
+
+@operation(max_pooled, **MAX, fits=_in_quarters_alone)
+@kernel
+def largest_of_2x2(x, y, winner):
+    """Find the largest cell of each 2×2 as `max_pool_2x2` does, without its offset."""
+    height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
+    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    vector = WIDTH // x.itemsize
+    for c in range(x.shape[0] * x.shape[1]):
+        for i in range(rows):
+            for j in range(0, cells, vector):
+                start, found = (c * height + 2 * i) * width + 2 * j, (c * rows + i) * cells + j
+                if start + width + 2 * vector <= flat.size and found + vector <= best.size:
+                    below = larger(load(flat, start, 0, 2, 1), load(flat, start + width, 0, 2, 1))
+                    store(larger_neighbours(below), best, found, 0)
+                    continue
+                for k in range(min(vector, cells - j)):
+                    _max_of_four(flat, start + 2 * k, width, best, place, found + k, 0)
+
+
+@operation(max_pooled, **MAX, fits=_in_quarters)
 @kernel
 def max_pool_2x2(x, y, winner):
     """Find the largest cell of each 2×2 and its offset, a vector of windows at a time.

@@ -156,6 +156,11 @@ def larger(tile: Array, other: Array) -> Array:
     return np.maximum(tile, other)
 
 
+def larger_neighbours(tile: Array) -> Array:
+    """Return the larger of entries 2·lane and 2·lane + 1 of a tile of two rows, side by side; NaN where one is."""
+    return tile.reshape(-1, 2).max(axis=1).reshape(1, 1, -1)
+
+
 def largest(tile: Array) -> Array:
     """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is."""
     rows, columns, width = tile.shape
@@ -195,7 +200,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 for _function in (
     *(zeros, load, load_part, load_picked, places, add_outer, add_picked, add_products, add_apart),
-    *(within, multiply_add, larger, largest, store, store_picked, store_part, split_pairs),
+    *(within, multiply_add, larger, larger_neighbours, largest, store, store_picked, store_part, split_pairs),
     *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

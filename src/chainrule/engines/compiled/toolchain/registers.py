@@ -209,6 +209,15 @@ def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return found
 
 
+def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
+    pair = [builder.extract_value(arguments[0], k) for k in range(2)]
+    masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
+    most, value = (builder.shuffle_vector(*pair, mask) for mask in masks)
+    found = builder.select(wins(builder, value, most), value, most)
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), found, 0)
+
+
 def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
     largest = ir.Constant(context.get_value_type(tile), None)
@@ -341,6 +350,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "within": (lambda arguments: arguments[0], _within),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
+    "larger_neighbours": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbours),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
     "transpose": (lambda arguments: NOTHING, _transpose),
     "transpose_to": (lambda arguments: NOTHING, _transpose_to),

@@ -282,6 +282,15 @@ def test_a_thread_goes_on_to_a_depthwise_layer_with_its_channels(kernel: int, be
     assert loop.count("call('") == 3  # the convolution before it, the activation, and itself
 
 
+def test_a_convolution_before_one_that_mixes_channels_is_shared_by_rows() -> None:
+    made = [layers.Conv2D(64, 1), layers.ReLU(), layers.Conv2D(32, 3, groups=32), layers.Flatten(), layers.Dense(3)]
+    model = Network(made, (16, 62, 60), dtype="float64", engine="compiled", threads=2)
+    source = ProgramWriter(model.plan(), model.layout, "float64", intra_sample=True).source()
+    assert "call('depthwise.correlate_few" in source
+    loop = source.split("prange(threads)")[1]
+    assert "begin, end = k * 62 // threads" in loop  # its rows
+
+
 @pytest.mark.parametrize("bias", [True, "untied", False])
 def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -> None:
     made = [

@@ -44,7 +44,7 @@ from chainrule.engines.compiled.side_by_side import (
 from chainrule.engines.compiled.toolchain import WIDTH, kernel
 
 FEW = 4  # channels of a group, or filters, that are summed
-TIMES = 3  # lanes that sums in rows would take for each group, where those here take one
+TIMES = 3  # a group takes as long in rows, where it has a tile to itself, as so many lanes here
 
 
 def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
@@ -66,7 +66,7 @@ def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -
 
 
 def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bool:
-    """Return whether sums of small groups fill vectors well enough; in rows, a group has a tile to itself.
+    """Return whether groups are small, and the lanes that all of them take, filled or not, fewer than `TIMES` a group.
 
     side_by_side  filters, or channels, of all groups
     summed        channels, or filters, of a group

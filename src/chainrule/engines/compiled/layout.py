@@ -80,7 +80,9 @@ def padded_layout(x, slide):
 
 @inlined
 def conflict_free_stride(size):
-    """Return the distance between images: no multiple of a page of the cache, in which they would share their lines."""
+    """Return the distance between images, or cells, of so many entries: no multiple of a page of the cache if they are
+    large, in which they would share their lines.
+    """
     return size if size < 2048 else size + (272 - size) % 1024
 
 

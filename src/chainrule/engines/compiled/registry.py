@@ -13,7 +13,7 @@ SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AV
 SHARED_FROM = SPEED << 16  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
 TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
 CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
-UNEVEN = 0.6  # part of the filters of one of two threads up to which going on with channels pays
+UNEVEN = 0.6  # part of the work of one of two threads up to which going on with channels pays
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
 
 Attributes = Mapping[str, Any]

@@ -95,11 +95,11 @@ def _goes_on(before: Operation, operation: Operation, *, rows: bool) -> bool:
 
 
 def is_by_channel(operation: Operation) -> bool:
-    """Return whether a channel of the result depends on the same channel of what is read only."""
-    if not KERNELS[operation.name].by_channel:
+    """Return whether a channel of the result depends on the same channel of the first array read only."""
+    x, y = operation.reads[0], operation.writes[0]
+    if not KERNELS[operation.name].by_channel or x is None or x.shape[:1] != y.shape[:1]:
         return False
-    channels = operation.writes[0].shape[0]
-    return bool(operation.attributes.get("groups", channels) == channels)
+    return bool(operation.attributes.get("groups", y.shape[0]) == y.shape[0])
 
 
 def block_size(sample_bytes: int) -> int:

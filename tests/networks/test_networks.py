@@ -73,6 +73,13 @@ def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
         assert compare(named(ROWS[name])) == "same"
 
 
+@pytest.mark.parametrize(("seed", "number"), [(4, 531)], ids=["a gradient made by the update, of a small block"])
+def test_drawn_networks_that_were_once_wrong(seed: int, number: int) -> None:
+    drawn = draw_network(seed, number)
+    with interpreted.running(small=True):
+        assert compare(drawn) == "same"
+
+
 def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
     compare(named([cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)]))
 

@@ -191,8 +191,11 @@ class ProgramWriter(OperationLines):
         return parts_of(self.plan, self._layout, self.parameters, self.deferred_gradients if single else ())
 
     def _flat(self, tensor: Tensor) -> str:
-        """Return the expression for a tensor of one sample, flat."""
+        """Return the expression for a tensor of one sample, flat, after the segment that wrote it."""
         workspace, begin = self._location(tensor, "0")
+        if workspace == "work":  # of a thread, where the blocks of that segment may be smaller than others
+            segment = next(each for each in self.segments if tensor in tensors_of(each.operations))
+            begin = f"{self.memory.offsets[tensor.storage][1]} * {self._block(segment)}"
         return f"view({workspace}, {begin}, ({tensor.size},))"
 
     def _links(self, deferred: list[Operation], operations: list[Operation]) -> list[str]:

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.compiled.branching import ArrayPart
+from chainrule.engines.compiled.layout import CACHE_LINE
 from chainrule.engines.compiled.segments import Segment, tensors_of
 from chainrule.placement import Placed, place
 
 WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
-LINE = 64  # bytes of a line of the caches: a vector that lies in two of them takes as long to load as two
 WHOLE = 16  # entries that fill a line, in float32; in float64 they fill two
 
 
@@ -35,10 +35,10 @@ class MemoryPlan:
 
 
 def new_workspace(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array of zeros that begins with a line of the cache."""
+    """Return an array of zeros that begins with a line of the cache: a vector in two lines takes as long as two."""
     size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
-    cells = np.zeros(size + LINE // itemsize, dtype)
-    first = -cells.ctypes.data % LINE // itemsize
+    cells = np.zeros(size + CACHE_LINE // itemsize, dtype)
+    first = -cells.ctypes.data % CACHE_LINE // itemsize
     return cells[first : first + size].reshape(shape)
 
 

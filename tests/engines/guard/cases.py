@@ -14,6 +14,7 @@ from engines.guard import norm_parts
 from numpy.typing import NDArray
 
 from chainrule.engines.compiled import losses
+from chainrule.engines.compiled.filling import PATCHES
 from chainrule.engines.compiled.operations import KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
@@ -136,7 +137,10 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
     untied = name == "cross_correlate" and b is not None and b.ndim > 1
     square = window == (3, 3) and stride == dilation == (1, 1) and groups == 1 and np.max(padding) <= 2 and not untied
-    kernel = one(draw, name, fitted, name.replace("cross_correlate", "correlate_winograd") if square else fitted)
+    others = [name.replace("cross_correlate", "correlate_winograd")] if square else []
+    if name == "cross_correlate" and groups == 1 and outs >= PATCHES[0] and ins * int(np.prod(window)) % full == 0:
+        others.append("correlate_patches")
+    kernel = one(draw, name, fitted, *others)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
     scaled = not untied and bool(draw.integers(2))

@@ -18,6 +18,9 @@ class KernelCosts(NamedTuple):
     packed        transposing the weights of a filter, for one sample: in outputs
     packed_far    the same where there are so many weights that no fast cache holds them twice
     in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
+    in_patches    how long the multiply-adds of `patches.py` take, most of which load an entry: a factor
+    cut           cutting a cell out for a patch: in multiply-adds of one element
+    added         adding up the lanes of a sum
     gathered      gathering a cell, with a stride: in multiply-adds of one element
     spread        spreading a result, with a stride: in multiply-adds of one element
     odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
@@ -34,6 +37,9 @@ class KernelCosts(NamedTuple):
     packed: float
     packed_far: float
     in_place: float
+    in_patches: float
+    cut: float
+    added: float
     gathered: float
     spread: float
     odd: float
@@ -51,6 +57,9 @@ MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon and an 
     packed=5,
     packed_far=48,
     in_place=0.6,
+    in_patches=1.1,
+    cut=10,
+    added=5,
     gathered=10,
     spread=20,
     odd=0.1,

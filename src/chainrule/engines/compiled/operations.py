@@ -26,6 +26,7 @@ from chainrule.engines.compiled import losses as losses
 from chainrule.engines.compiled import merging as merging
 from chainrule.engines.compiled import normalization as normalization
 from chainrule.engines.compiled import one_by_one as one_by_one
+from chainrule.engines.compiled import patches as patches
 from chainrule.engines.compiled import pooling as pooling
 from chainrule.engines.compiled import prelu as prelu
 from chainrule.engines.compiled import resampling as resampling

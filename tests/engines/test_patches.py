@@ -28,13 +28,17 @@ pads = st.tuples(st.integers(0, 3), st.integers(0, 3))
     bias=st.sampled_from(["none", "tied", "untied", "scaled"]),
     step=st.sampled_from([{}, {"rectify": True}, {"capped": 0.75}]),
     threads=st.integers(1, 4),
+    dtype=st.sampled_from(["float32", "float64"]),
 )
-def test_shares_of_threads_make_the_result_of_the_reference(seed, axes, padding, filters, flip, bias, step, threads):
+def test_shares_of_threads_make_the_result_of_the_reference(
+    seed, axes, padding, filters, flip, bias, step, threads, dtype
+):
     size, window, stride, dilation = zip(*axes, strict=True)
     reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
     assume(all(n + sum(p) >= r for n, p, r in zip(size, padding, reach, strict=True)))
     draw = np.random.default_rng(seed)
-    ins = lanes(8) // math.gcd(lanes(8), math.prod(window)) * int(draw.integers(1, 4))
+    vector = lanes(np.dtype(dtype).itemsize)
+    ins = vector // math.gcd(vector, math.prod(window)) * int(draw.integers(1, 4))
     x, w = draw.standard_normal((2, ins, *size)), draw.standard_normal((filters, ins, *window))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "flip": flip}
     y = reference.cross_correlate(x, w, **options)
@@ -46,7 +50,8 @@ def test_shares_of_threads_make_the_result_of_the_reference(seed, axes, padding,
         expected = y if b is None else y + (b[:, None, None] if bias == "tied" else b)
     if step:
         expected = np.clip(expected, 0, step.get("capped", np.inf))
-    found, flat = np.full_like(expected, np.nan), None if b is None else b.reshape(-1)
+    x, w, flat = x.astype(dtype), w.astype(dtype), None if b is None else b.reshape(-1).astype(dtype)
+    found = np.full_like(expected, np.nan, dtype)
     parts = -(-filters // PATCHES[0])
     edges = [min(k * parts // threads * PATCHES[0], filters) for k in range(threads + 1)]
     for lowest, highest in itertools.pairwise(edges):
@@ -54,7 +59,11 @@ def test_shares_of_threads_make_the_result_of_the_reference(seed, axes, padding,
             more = {**options, **step, "scaled": bias == "scaled", "lowest": lowest, "highest": highest}
             correlate_patches(x, w, flat, found, **more)
             assert np.isnan(found[:, highest:]).all()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1, np.abs(expected).max()))
+    most = 4 * x[0].size * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, expected, rtol=0, atol=most * max(1, np.abs(expected).max()))
+    whole = np.full_like(found, np.nan)
+    correlate_patches(x, w, flat, whole, **options, **step, scaled=bias == "scaled")
+    np.testing.assert_array_equal(found, whole)
 
 
 def test_more_taps_than_stay_in_the_fastest_cache():
@@ -79,3 +88,8 @@ def test_it_is_chosen_for_one_image_of_few_outputs_and_many_weights(single):
     assert not chosen(256, 256, 5, groups=2)
     assert not chosen(257, 256, 5)
     assert not chosen(16, 16, 5)
+
+
+def test_it_is_not_chosen_where_cutting_takes_longer_than_the_products():
+    x, w = np.zeros((1, 1, 60, 256), "float32"), np.zeros((256, 1, 5, 256), "float32")  # a convolution over text
+    assert operations.select_kernel("cross_correlate", (x, w, None), {"single": True}, 4) != "correlate_patches"

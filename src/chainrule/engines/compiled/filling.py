@@ -4,7 +4,7 @@
 `one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
 for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
 but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
-`patches.py` has taps side by side, which leaves the weights of one image where they lie.
+`patches.py` has taps side by side, so that it transposes no weights, which pays for one image.
 """
 
 import math
@@ -25,9 +25,8 @@ MANY = 1 << 18  # weights that no fast cache holds twice
 TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
-PATCHES = (
-    (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
-)  # filters, and outputs, of a tile of `patches.py`
+# Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
+PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 OF_SUMS = tuple((filters, 1) for *_, filters in (EVEN, SIX, FIVE))  # filters and taps of tiles in rows
 OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD
 MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
@@ -72,7 +71,9 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
         "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
         "taps": taps,
         "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else math.inf,
-        "patches": _patches(w[0], outputs, weights, given, itemsize) if single else math.inf,
+        "patches": _patches(w, y, _width(x[-1], given), given, itemsize)
+        if single
+        else math.inf,  # a batch shares weights
     }
 
 
@@ -179,13 +180,17 @@ def _points(
     return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
 
 
-def _patches(filters: int, outputs: int, taps: int, given: Attributes, itemsize: int) -> float:
-    """Return the multiply-adds of whole tiles of filters and outputs; infinite where taps do not fill their vectors."""
-    (high, wide), vector = PATCHES, lanes(itemsize)
-    if taps % vector or filters < high or given.get("groups", 1) != 1:
+def _patches(w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int) -> float:
+    """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
+
+    It is infinite where the taps of a filter do not fill their vectors. Patches are cut out of whole rows of `width` cells.
+    """
+    (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
+    if taps % vector or w[0] < high or given.get("groups", 1) != 1:
         return math.inf
-    sums = _round_up(outputs, wide) * _round_up(filters, high) / filters * (1 + COSTS.added * vector / taps)
-    return COSTS.in_patches * sums + outputs * COSTS.cut / filters
+    sums = _round_up(math.prod(size), wide) * _round_up(w[0], high) / w[0] * (1 + COSTS.added * vector / taps)
+    cut = _round_up((size[0] - 1) * width + size[1], vector)
+    return COSTS.in_patches * sums + cut * COSTS.cut / w[0]
 
 
 def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:

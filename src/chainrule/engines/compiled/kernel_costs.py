@@ -18,7 +18,7 @@ class KernelCosts(NamedTuple):
     packed        transposing the weights of a filter, for one sample: in outputs
     packed_far    the same where there are so many weights that no fast cache holds them twice
     in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
-    in_patches    how long the multiply-adds of `patches.py` take, most of which load an entry: a factor
+    in_patches    how long the multiply-adds of `patches.py` take, which load more vectors: a factor
     cut           cutting a cell out for a patch: in multiply-adds of one element
     added         adding up the lanes of a sum
     gathered      gathering a cell, with a stride: in multiply-adds of one element

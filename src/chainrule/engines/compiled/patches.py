@@ -25,7 +25,7 @@ from chainrule.engines.compiled.layout import (
     lay_out,
     padded_layout,
 )
-from chainrule.engines.compiled.registry import SHARED_FROM, Share, Slide, always, operation
+from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation
 from chainrule.engines.compiled.row_tiles import Epilogues, write_results
 from chainrule.engines.compiled.side_by_side import lay_side_by_side
 from chainrule.engines.compiled.tiles import add_products, load, store, store_sums, zeros
@@ -36,7 +36,7 @@ BLOCK, STRIP = 8, 512  # filters, and taps, of which the weights stay in the fas
 
 
 class Patches(NamedTuple):
-    """Cells of patches, and where each begins; behind the last one, it begins once more."""
+    """Cells of patches, and where that of each output begins; the rest of the last tile has the last one again."""
 
     values: Any
     begins: Any
@@ -44,7 +44,8 @@ class Patches(NamedTuple):
 
 def share_in_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     """Share filters, in whole tiles."""
-    return Share(("lowest", "highest"), shape[0], FILTERS)
+    parts = -(-shape[0] // FILTERS)
+    return Share(("lowest", "highest"), shape[0], FILTERS, -(-parts // 2) / parts)
 
 
 @operation(
@@ -55,7 +56,6 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     fits=forward_fit("patches"),
     share=share_in_tiles,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
-    slide=Slide("y", tiled=True),
 )
 @kernel
 def correlate_patches(
@@ -83,6 +83,8 @@ def correlate_patches(
     """
     slide = Sliding(stride, padding, dilation, flip)
     end, outputs = y.shape[1] if highest < 0 else highest, y.shape[2] * y.shape[3]
+    if end <= lowest:
+        return
     (plus, times), bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, y)
     epilogues = Epilogues(y.shape[3], plus, times, is_untied(b, scaled, y), bounds)
     laid, vector = padded_layout(x, slide), WIDTH // x.itemsize
@@ -92,7 +94,7 @@ def correlate_patches(
     channels = x.shape[1] * stride[0] * stride[1]
     rows = np.zeros(buffer_size(channels * laid.plane, 0, offsets, cells.size), x.dtype)
     patches = Patches(np.empty((outputs + 1) * size, x.dtype), begins)
-    sums = np.empty((FILTERS + BLOCK) * outputs, x.dtype)
+    sums = np.empty(BLOCK * outputs, x.dtype)
     for s in range(x.shape[0]):
         lay_out(x[s], rows, laid, slide, (0, x.shape[2]))
         for k in range(0, offsets.size, vector):
@@ -101,7 +103,7 @@ def correlate_patches(
             last = min(o + BLOCK, end)
             _multiply(w, o, last, patches, outputs, sums)
             for f in range(o, last):
-                write_results(sums, (FILTERS + f - o) * outputs, y, (s, f), (0, y.shape[2]), epilogues, False)
+                write_results(sums, (f - o) * outputs, y, (s, f), (0, y.shape[2]), epilogues, False)
 
 
 @inlined
@@ -132,14 +134,14 @@ def _patches_of(y, width, size):
 
 @kernel
 def _multiply(w, lowest, highest, patches, outputs, sums):
-    """Compute sums[FILTERS + f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
+    """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
 
-    The last tile may begin at a filter before it, so that it ends with the last one of w.
+    A tile that would reach beyond the last filter of w begins earlier; the sums that it has again are left out.
     """
     (values, begins), taps, weights = patches, w[0].size, w.reshape(w.size)
     vector = WIDTH // w.itemsize
     size = FILTERS * vector
-    kept = np.empty((outputs + OUTPUTS) * BLOCK * vector, w.dtype)  # tiles, after all strips but the last
+    kept = np.empty((outputs + OUTPUTS) * BLOCK * vector, w.dtype)  # the sums of all tiles between two strips
     found = np.empty(FILTERS * OUTPUTS + vector, w.dtype)
     for first in range(0, taps, STRIP):
         last = min(first + STRIP, taps)
@@ -153,6 +155,6 @@ def _multiply(w, lowest, highest, patches, outputs, sums):
                     store(tile, kept, place, size)
                     continue
                 store_sums(tile, found, 0)
-                for a in range(FILTERS):
+                for a in range(o - f, FILTERS):
                     for c in range(min(OUTPUTS, outputs - p)):
-                        sums[(FILTERS + f - lowest + a) * outputs + p + c] = found[a * OUTPUTS + c]
+                        sums[(f + a - lowest) * outputs + p + c] = found[a * OUTPUTS + c]

@@ -183,7 +183,7 @@ def _points(
 def _patches(w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int) -> float:
     """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
 
-    It is infinite where the taps of a filter do not fill their vectors. Patches are cut out of whole rows of `width` cells.
+    It is infinite where taps do not fill their vectors. Patches are cut out of whole rows of `width` cells.
     """
     (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
     if taps % vector or w[0] < high or given.get("groups", 1) != 1:

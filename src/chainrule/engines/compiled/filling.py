@@ -71,9 +71,7 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
         "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
         "taps": taps,
         "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else math.inf,
-        "patches": _patches(w, y, _width(x[-1], given), given, itemsize)
-        if single
-        else math.inf,  # a batch shares weights
+        "patches": _patches(w, y, _width(x[-1], given), given, itemsize),
     }
 
 
@@ -183,10 +181,11 @@ def _points(
 def _patches(w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int) -> float:
     """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
 
-    It is infinite where taps do not fill their vectors. Patches are cut out of whole rows of `width` cells.
+    It is infinite where taps do not fill their vectors, and for a batch, which shares transposed weights. Patches
+    are cut out of whole rows of `width` cells.
     """
     (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
-    if taps % vector or w[0] < high or given.get("groups", 1) != 1:
+    if not given.get("single") or taps % vector or w[0] < high or given.get("groups", 1) != 1:
         return math.inf
     sums = _round_up(math.prod(size), wide) * _round_up(w[0], high) / w[0] * (1 + COSTS.added * vector / taps)
     cut = _round_up((size[0] - 1) * width + size[1], vector)

@@ -124,8 +124,9 @@ def _patches_of(y, width, size):
     cells = np.empty(max((height - 1) * width + along, lanes), np.int64)
     begins = np.empty(height * along + OUTPUTS, np.int64)
     cells[:] = height * along * size
-    for p in range(height * along):
-        cells[p // along * width + p % along] = p * size
+    for i in range(height):
+        for j in range(along):
+            cells[i * width + j] = (i * along + j) * size
     for p in range(begins.size):
         output = min(p, height * along - 1)
         begins[p] = cells[output // along * width + output % along]

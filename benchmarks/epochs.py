@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.contenders import Task
 from benchmarks.processes import Process, WorkerError, started
-from benchmarks.rounds import Timing, turns
+from benchmarks.rounds import Timing, in_turn
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.steps import ready
@@ -24,8 +24,9 @@ def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[s
         for number, (subject, batch) in enumerate(pairs):
             loaded, reasons = _checked(subject, batch, samples, processes, setting)
             found: dict[str, list[dict[str, float]]] = {name: [] for name in loaded}
-            for done, name in enumerate(turns(list(loaded), setting.rounds)):
-                share = (number + done / (setting.rounds * len(loaded))) / len(pairs)
+            turns = [name for turn in range(setting.rounds) for name in in_turn(list(loaded), turn)]
+            for done, name in enumerate(turns):
+                share = (number + done / len(turns)) / len(pairs)
                 setting.watch(f"{subject.name}, batch {batch}: epochs in turn", share)
                 if name not in reasons:
                     try:

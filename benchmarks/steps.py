@@ -69,7 +69,7 @@ class _Turns:
 
     def __call__(self) -> None:
         self._done += 1
-        self._watch(f"{self._title}: in turn", self._before + self._share * self._done / self._turns)
+        self._watch(f"{self._title}: in turn", self._before + self._share * min(self._done / self._turns, 1))
 
 
 class _Compared:

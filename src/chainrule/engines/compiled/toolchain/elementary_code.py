@@ -2,9 +2,9 @@
 
 eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
 
-With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ. Where |r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial
-Q: that of float32 has the least largest relative error of eʳ − 1, 1.7·10⁻⁸, and that of float64 interpolates
-(eʳ − 1 − r)/r² at Chebyshev nodes, 5.5·10⁻¹⁹. 2ᵏ is k written into the exponent of a float. Results that would be
+With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ, and 2ᵏ is k written into the exponent of a float. Where
+|r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial Q. That of float32 minimises the largest relative error of
+eʳ − 1 (1.7·10⁻⁸); that of float64 interpolates (eʳ − 1 − r)/r² at Chebyshev nodes (5.5·10⁻¹⁹). Results that would be
 denormal are 0.
 
 With p = eʳ − 1, eˣ − 1 = 2ᵏ p + (2ᵏ − 1), which cancels nowhere. With m = e^−2|x| − 1, tanh |x| = −m/(2 + m), to full
@@ -18,9 +18,8 @@ and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 
 
 The polynomial of Mills' ratio is in `chainrule.engines.mills`.
 
-The largest errors found over 20 million drawn arguments of each format, fewer of eˣ, are 0.9 (eˣ; 1.3 without fused
-multiply-add), 1.2 (eˣ − 1), 2.9 (log(1 + x)), 2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and
-zeros of tanh and arctan keep their sign.
+The largest errors found over 20 million drawn arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
+2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and zeros of tanh and arctan keep their sign.
 
 Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and
 `copysign`, declared with `declare_intrinsic`. Without an instruction for `fma`, LLVM makes no vectors of it in float64.
@@ -96,6 +95,18 @@ class _Code:
             total = self.multiply_add(total, x, self.number(coefficient))
         return total
 
+    def polynomial_of_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
+        """Return the value at x of such a polynomial, given x²: with pairs of coefficients in Horner's scheme.
+
+        Half as many steps wait for one another; the last sum is a little less exact.
+        """
+        *pairs, total = (
+            self.polynomial(coefficients[first : first + 2], x) for first in range(0, len(coefficients), 2)
+        )
+        for pair in reversed(pairs):
+            total = self.multiply_add(total, square, pair)
+        return total
+
     def reduce(self, x: Any) -> tuple[Any, Any]:
         """Return 2ᵏ and r of a number x ≤ 0."""
         fraction, largest, high, low = FORMATS[self.bits]
@@ -111,17 +122,22 @@ class _Code:
         exponent = self.builder.shl(self.builder.bitcast(shifted, whole), whole(fraction))
         return self.builder.bitcast(exponent, self.kind), r
 
+    def power_and_rest(self, x: Any) -> tuple[Any, Any]:
+        """Return 2ᵏ and p of a number x ≤ 0."""
+        power, r = self.reduce(x)
+        square = self.builder.fmul(r, r)
+        return power, self.multiply_add(square, self.polynomial_of_pairs(EXPONENTIAL[self.bits], r, square), r)
+
     def exponential_less_one(self, x: Any) -> Any:
         """Return eˣ − 1 of a number x ≤ 0."""
-        power, r = self.reduce(x)
-        p = self.multiply_add(self.builder.fmul(r, r), self.polynomial(EXPONENTIAL[self.bits], r), r)
+        power, p = self.power_and_rest(x)
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
 
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
-    power, r = code.reduce(arguments[0])
-    return builder.fmul(code.polynomial((1.0, 1.0, *EXPONENTIAL[code.bits]), r), power)
+    power, p = code.power_and_rest(arguments[0])
+    return code.multiply_add(power, p, power)
 
 
 def _expm1(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -269,9 +269,12 @@ class Network:
 
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
         """Return the outputs for a batch x (N, *input_shape), N×output_shape; N may be 0. Safe from several threads."""
+        return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
+
+    def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:
+        """Return the outputs for a batch that has been checked, contiguous and of this network's dtype."""
         if not is_whole(batch_size) or batch_size < 1:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
-        array = np.ascontiguousarray(self.check_input(x), self.dtype)
         if not len(array):
             return np.empty((0, *self.output_shape), self.dtype)
         program = self._idle_plan()

@@ -34,6 +34,8 @@ def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
     shape, classes   the model's input shape (C, H, W) and class names
     Errors           as `read_input`
     """
+    if isinstance(x, np.ndarray):
+        return cast(Any, x)
     if is_source(x):
         return read_input(x, shape, classes)[None]
     several = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]

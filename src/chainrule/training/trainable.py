@@ -205,7 +205,7 @@ class TrainableNetwork(Network):
         threads and in forked processes.
         """
         given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self.apply(self.normalisation.apply(self.check_input(given), self.dtype), batch_size=batch_size)
+        return self._outputs(self.normalisation.apply(self.check_input(given), self.dtype), batch_size)
 
     def evaluate(
         self,

@@ -22,7 +22,7 @@ from chainrule.engines.compiled.segments import (
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
-MEETING_IN_TRAINING = 28  # below, two threads gain no tenth, and lose more where other work takes a processor
+MEETING_IN_TRAINING = 14
 TRAINED = 16  # a dense layer's weights in training, of which each is read again for a gradient, and updated by Adam
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image

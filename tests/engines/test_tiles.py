@@ -19,7 +19,7 @@ def calls(rows: int, columns: int):
         tiles.store(tile, outer, 4, 130)
         tile = tiles.zeros(y, rows, columns)
         for k in range(2):
-            tile = tiles.add_products(tile, g, 6 + k, 31, y, 9 + k, places, 2)
+            tile = tiles.add_products(tile, g, 6 + k, 31, y, 9 + k, tiles.places(places, 2, columns))
         tiles.store(tile, products, 1, 129)
         tiles.store_sums(tile, sums, 8)
         tile = tiles.load_picked(y, 2, places, 1, rows, columns)

@@ -60,7 +60,7 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
         whole = function == "store_transposed"  # as many columns as lanes
         tile = vectors.Tile(FLOAT32, 1, toolchain.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
         return tile, vectors.machine_type(tile)
-    if function in ("add_picked", "add_apart") and name == "offsets":
+    if function in ("add_picked", "add_apart", "add_products") and name == "offsets":
         places = vectors.Places(4)
         return places, vectors.machine_type(places)
     if kind is int:

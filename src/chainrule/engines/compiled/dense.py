@@ -114,9 +114,9 @@ def _products(given, y, first, last, samples, rows):
     for t in range(0, count, samples):
         s = min(t, count - samples)
         for o in range(first, last, rows):
-            tile = zeros(x, samples, rows)
+            tile, filters = zeros(x, samples, rows), places(offsets, o, rows)
             for k in range(0, length, WIDTH // x.itemsize):
-                tile = add_products(tile, x, s * ins + k, ins, w, k, offsets, o)
+                tile = add_products(tile, x, s * ins + k, ins, w, k, filters)
             store_sums(tile, sums, 0)
             for a in range(samples):
                 for c in range(min(rows, last - o)):

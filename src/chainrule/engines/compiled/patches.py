@@ -28,7 +28,7 @@ from chainrule.engines.compiled.layout import (
 from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation
 from chainrule.engines.compiled.row_tiles import Epilogues, write_results
 from chainrule.engines.compiled.side_by_side import lay_side_by_side
-from chainrule.engines.compiled.tiles import add_products, load, store, store_sums, zeros
+from chainrule.engines.compiled.tiles import add_products, load, places, store, store_sums, zeros
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel
 
 FILTERS, OUTPUTS = PATCHES  # of a tile
@@ -147,11 +147,12 @@ def _multiply(w, lowest, highest, patches, outputs, sums):
     for first in range(0, taps, STRIP):
         last = min(first + STRIP, taps)
         for p in range(0, outputs, OUTPUTS):
+            seen = places(begins, p, OUTPUTS)
             for o in range(lowest, highest, FILTERS):
                 f, place = min(o, w.shape[0] - FILTERS), (p * BLOCK + (o - lowest) * OUTPUTS) * vector
                 tile = load(kept, place, size, FILTERS, OUTPUTS) if first else zeros(w, FILTERS, OUTPUTS)
                 for k in range(first, last, vector):
-                    tile = add_products(tile, weights, f * taps + k, taps, values, k, begins, p)
+                    tile = add_products(tile, weights, f * taps + k, taps, values, k, seen)
                 if last < taps:
                     store(tile, kept, place, size)
                     continue

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.tiles import add_outer, add_products, store, store_sums, zeros
+from chainrule.engines.compiled.tiles import add_outer, add_products, places, store, store_sums, zeros
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
 # Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
@@ -185,11 +185,11 @@ def _weight_gradient_by(given, seen, dw, count, tall, broad):
         ahead[k] = offsets[k]
     for o in range(0, outs, tall):
         for k in range(0, taps, broad):
-            tile = zeros(rows, tall, broad)
+            tile, under = zeros(rows, tall, broad), places(ahead, k, broad)
             for s in range(count):
                 g, r = s * upstream_stride + o * size, s * image
                 for p in range(0, length, vector):
-                    tile = add_products(tile, upstream, g + p, size, rows, r + p, ahead, k)
+                    tile = add_products(tile, upstream, g + p, size, rows, r + p, under)
             store_sums(tile, sums, 0)
             for a in range(min(tall, outs - o)):
                 for b in range(min(broad, taps - k)):

@@ -64,7 +64,7 @@ def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int
 
 
 def places(offsets: Array, first: int, columns: int) -> Array:
-    """Return offsets[first : first + columns], which registers keep, for `add_picked` and `add_apart`.
+    """Return offsets[first : first + columns], which registers keep while a loop adds to a tile.
 
     `columns` is a constant.
     """
@@ -78,13 +78,11 @@ def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets:
     return tile + side_by_side * w[start + offsets].reshape(1, -1, 1)
 
 
-def add_products(
-    tile: Array, g: Array, place: int, step: int, x: Array, start: int, offsets: Array, first: int
-) -> Array:
-    """Compute tile[a, b, lane] += g[place + a·step + lane] · x[start + offsets[first + b] + lane]."""
-    rows, columns, width = tile.shape
-    upstream = np.stack([g[place + a * step :][:width] for a in range(rows)])
-    others = np.stack([x[start + offsets[first + b] :][:width] for b in range(columns)])
+def add_products(tile: Array, g: Array, place: int, step: int, x: Array, start: int, offsets: Array) -> Array:
+    """Compute tile[a, b, lane] += g[place + a·step + lane] · x[start + offsets[b] + lane], with offsets of `places`."""
+    width = tile.shape[2]
+    upstream = np.stack([g[place + a * step :][:width] for a in range(tile.shape[0])])
+    others = np.stack([x[start + at :][:width] for at in offsets])
     return tile + upstream[:, None] * others[None]
 
 

@@ -118,10 +118,9 @@ def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) ->
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
-    offsets = code.address(6, code.number(7))
+    offsets = (builder.extract_value(arguments[6], b) for b in range(tile.columns))
     left = (code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
-    right = (code.load(tile, code.after(x, code.element(code.after(offsets, b)))) for b in range(tile.columns))
-    return _with_products(code, tile, left, right)
+    return _with_products(code, tile, left, (code.load(tile, code.after(x, offset)) for offset in offsets))
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -39,6 +39,7 @@ from chainrule.engines.compiled.toolchain.kernel_values import (
     signature_of,
 )
 from chainrule.engines.compiled.toolchain.linking import NOT_FINITE
+from chainrule.engines.compiled.toolchain.vectors import has_step, unrolled
 
 LOST = object()  # instead of a value that has one type on one way to a line and another on another
 
@@ -270,7 +271,9 @@ class KernelWalk(KernelExpressions):
         self.builder.position_at_end(inside)
         self._turn(after, out, lambda: turn(KernelNumber(INT64, current)))
         self.builder.store(self.builder.add(current, increment, flags=("nsw",)), place)
-        self.builder.branch(test)
+        again = self.builder.branch(test)
+        if has_step(inside):
+            again.set_metadata("llvm.loop", unrolled(self.builder.module))
         self.builder.position_at_end(out)
 
     def _turn(self, after: Any, out: Any, turn: Callable[[], None]) -> None:

@@ -75,10 +75,10 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    x, w = code.address(1, code.number(2)), code.address(3, code.number(4))
+    x = code.address(1, code.number(2))
     left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
-    offsets = (builder.extract_value(arguments[5], b) for b in range(tile.columns))
-    return _with_products(code, tile, left, (code.spread(tile, code.after(w, offset)) for offset in offsets))
+    w, start = (code.address(3, builder.extract_value(arguments[5], b)) for b in range(tile.columns)), code.number(4)
+    return _with_products(code, tile, left, (code.spread(tile, code.after(each, start)) for each in w))
 
 
 def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -117,10 +117,10 @@ def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) ->
 
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
-    offsets = (builder.extract_value(arguments[6], b) for b in range(tile.columns))
+    g, step = code.address(1, code.number(2)), code.number(3)
+    x, start = (code.address(4, builder.extract_value(arguments[6], b)) for b in range(tile.columns)), code.number(5)
     left = (code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
-    return _with_products(code, tile, left, (code.load(tile, code.after(x, offset)) for offset in offsets))
+    return _with_products(code, tile, left, (code.load(tile, code.after(each, start)) for each in x))
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

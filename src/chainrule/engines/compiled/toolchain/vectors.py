@@ -4,7 +4,8 @@ A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in
 
 Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
-- an empty convergent instruction that keeps a loop from being unrolled (`close`).
+- an empty instruction at the end of a step (`close`), and `llvm.loop.unroll.count`, by which LLVM makes `TURNS` turns
+  of a loop one (`unrolled`).
 llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
 its elements (`Address`), and every `load` and `gep` names the type it works on.
 """
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.toolchain.kernel_values import INT64, Kind, ir, pointer_to
-from chainrule.engines.compiled.toolchain.processor import HAS_MASKS, WIDTH
+from chainrule.engines.compiled.toolchain.processor import COUNT, HAS_MASKS, WIDTH
+
+TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # that become one: counting takes a seventh of them; slower with SSE
 
 BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LLVM's names
 
@@ -179,9 +182,9 @@ class CodeBuilder:
         return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
     def close(self) -> None:
-        """End a step with an empty instruction that keeps LLVM from unrolling the loop until registers run out."""
+        """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out."""
         nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
-        self.builder.call(nothing, [], attrs=("convergent",))
+        self.builder.call(nothing, [])
 
     def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
         """Return a · b + total, rounded once where the processor has an instruction for it, else twice.
@@ -192,6 +195,20 @@ class CodeBuilder:
         name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"
         function = _declared(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
         return self.builder.call(function, [a, b, total])
+
+
+def has_step(block: Any) -> bool:
+    """Return whether a block has a step that `CodeBuilder.close` ends."""
+    calls = (each for each in block.instructions if isinstance(each, ir.CallInstr))
+    return any(isinstance(each.callee, ir.InlineAsm) for each in calls)
+
+
+def unrolled(module: Any) -> Any:
+    """Return what to say of a loop, as `llvm.loop` of its last branch, that LLVM is to make `TURNS` turns of it one."""
+    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(TURNS)])
+    loop = ir.MDValue(module, [], name=str(len(module.metadata)))
+    loop.operands = (loop, count)  # itself first: no other loop is meant
+    return loop
 
 
 def vector_of(tile: Tile) -> Any:

@@ -77,7 +77,7 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x = code.address(1, code.number(2))
     left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
-    w, start = (code.address(3, builder.extract_value(arguments[5], b)) for b in range(tile.columns)), code.number(4)
+    w, start = code.at_places(3, 5, tile.columns), code.number(4)
     return _with_products(code, tile, left, (code.spread(tile, code.after(each, start)) for each in w))
 
 
@@ -118,7 +118,7 @@ def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) ->
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step = code.address(1, code.number(2)), code.number(3)
-    x, start = (code.address(4, builder.extract_value(arguments[6], b)) for b in range(tile.columns)), code.number(5)
+    x, start = code.at_places(4, 6, tile.columns), code.number(5)
     left = (code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
     return _with_products(code, tile, left, (code.load(tile, code.after(each, start)) for each in x))
 

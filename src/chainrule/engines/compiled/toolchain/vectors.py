@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from chainrule.engines.compiled.toolchain.kernel_values import INT64, Kind, ir, pointer_to
 from chainrule.engines.compiled.toolchain.processor import COUNT, HAS_MASKS, WIDTH
 
-TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # that become one: counting takes a seventh of them; slower with SSE
+TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # of a loop that become one, as fewer are counted; slower with SSE
 
 BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LLVM's names
 
@@ -72,6 +72,13 @@ class CodeBuilder:
         """Return the address of an element of an array argument, given its flat index."""
         array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
         return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+
+    def at_places(self, which: int, places: int, columns: int) -> list[Address]:
+        """Return the addresses in an array argument at the places, another argument, of a tile's columns.
+
+        The same in all turns of a loop, they are found before it; what changes with the turns is added last.
+        """
+        return [self.address(which, self.builder.extract_value(self.arguments[places], b)) for b in range(columns)]
 
     def after(self, address: Address, steps: Any) -> Address:
         """Return the address a number of elements further on."""

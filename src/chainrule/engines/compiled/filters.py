@@ -52,10 +52,13 @@ from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel, 
 from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
+    Rows,
     add_transposed,
     new_panels,
-    pack_rows,
+    pack,
+    pack_panel,
     panel_ends,
+    rows_of,
     transpose_matrix,
     whole_vectors,
 )
@@ -64,6 +67,7 @@ from chainrule.engines.compiled.transposing import (
 # vectors of filters the sums of no more than six.
 COLUMNS, POOLED = (10, 8) if COUNT == 32 else (6, 4)
 FEW, FEW_POOLED = 6, 4
+FEWEST = 4  # outputs of a tile for those that broad ones leave over
 OUTPUTS_WORTH_LISTING = 240  # outputs whose list is long enough to fill its tiles, and whose sums stay in a cache
 TRANSPOSED = 9  # outputs whose sums take as long as transposing the weights
 STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
@@ -75,6 +79,19 @@ class ImageCells(NamedTuple):
     cells: Any
     taps: Any
     at: Any
+
+
+class Weights(NamedTuple):
+    """Weights of filters, and a workspace for panels of them.
+
+    rows    the weights: a row for each filter
+    values  all panels, or one of some taps
+    packed  whether all of them, which are packed
+    """
+
+    rows: Rows
+    values: Any
+    packed: bool
 
 
 class Bias(NamedTuple):
@@ -151,19 +168,20 @@ def correlate_filters(
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
     wanted = rows_seen(x, w, window, by * first, by * last)
-    weights = new_panels(outs, offsets.size, w)
-    pack_rows(w.reshape(w.size), lowest * offsets.size, outs, offsets.size, weights, 0)
+    rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
     begin, above = np.zeros(at.size, np.int64), 0
-    bias, times = _side_by_side(b, scaled, y, (lowest, outs), weights.across)
+    across = whole_vectors(outs, w.itemsize)
+    bias, times = _side_by_side(b, scaled, y, (lowest, outs), across)
     if untied:
         row = outputs_on_axis(1, x.shape, w.shape, window)
         _window_offsets(begin, samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
-        begin, above = begin * weights.across, first * by * row * weights.across
-        bias = _untied_side_by_side(b, y, (lowest, outs), weights.across)
+        begin, above = begin * across, first * by * row * across
+        bias = _untied_side_by_side(b, y, (lowest, outs), across)
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
-    sums, bounds = np.empty((at_once + COLUMNS) * weights.across, x.dtype), bounds_of(rectify, capped, x)
+    weights = _weights_of(rows, x.shape[0] * cells > at_once)
+    sums, bounds = np.empty((at_once + COLUMNS) * across, x.dtype), bounds_of(rectify, capped, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
@@ -175,7 +193,7 @@ def correlate_filters(
             _correlate_tiles(weights, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bounds, pooled)
             place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + done
             sizes, target = (some, min(some, cells), outs), Matrix(result, place, plane)
-            _write_results(Matrix(sums, 0, weights.across), sizes, target, y.shape[1] * plane)
+            _write_results(Matrix(sums, 0, across), sizes, target, y.shape[1] * plane)
 
 
 @inlined
@@ -214,6 +232,19 @@ def worth_listing(samples, cells):
     return max(1, min(samples, (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
 
 
+@inlined
+def broadly(count, broad):
+    """Return how many of so many outputs to give to broad tiles, so that they and those of `FEWEST` leave least empty."""
+    most = (count + broad - 1) // broad * broad
+    found, empty = most, most - count
+    for _ in range(2):
+        most = max(most - broad, 0)
+        left = (count - most + FEWEST - 1) // FEWEST * FEWEST - (count - most)
+        if left < empty:
+            found, empty = most, left
+    return found
+
+
 @operation(
     correlate_dw_shape,
     accumulates=True,
@@ -242,8 +273,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
-        for s in range(count):
-            pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
+        pack(Rows(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         fours, pairs = panel_ends(across, x.itemsize)
         if TALLEST == 4:
             _weight_gradient(upstream, 0, fours, seen, count * cells, taps, sums, tall=4, broad=FEW)
@@ -300,19 +330,31 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
 
 
 @inlined
+def _weights_of(rows, shared):
+    """Return the weights of filters: all packed where several lists of outputs share them."""
+    lanes = WIDTH // rows.values.itemsize
+    if shared:
+        panels = new_panels(rows.rows, rows.columns, rows.values)
+        pack(rows, panels)
+        return Weights(rows, panels.values, True)
+    return Weights(rows, np.empty(TALLEST * lanes * (rows.columns + lanes), rows.values.dtype), False)
+
+
+@inlined
 def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
     """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], within bounds, for `count` results p."""
-    fours, pairs = panel_ends(w.across, w.values.itemsize)
+    across = whole_vectors(w.rows.rows, w.values.itemsize)
+    fours, pairs = panel_ends(across, w.values.itemsize)
     if pooled:
         if TALLEST == 4:
             _correlate_pooled(w, 0, fours, seen, bias, sums, count, bounds, tall=4, broad=FEW_POOLED)
         _correlate_pooled(w, fours, pairs, seen, bias, sums, count, bounds, tall=2, broad=POOLED)
-        _correlate_pooled(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1, broad=POOLED)
+        _correlate_pooled(w, pairs, across, seen, bias, sums, count, bounds, tall=1, broad=POOLED)
     else:
         if TALLEST == 4:
             _correlate_tiles_by(w, 0, fours, seen, bias, sums, count, bounds, tall=4, broad=FEW)
         _correlate_tiles_by(w, fours, pairs, seen, bias, sums, count, bounds, tall=2, broad=COLUMNS)
-        _correlate_tiles_by(w, pairs, w.across, seen, bias, sums, count, bounds, tall=1, broad=COLUMNS)
+        _correlate_tiles_by(w, pairs, across, seen, bias, sums, count, bounds, tall=1, broad=COLUMNS)
 
 
 @kernel
@@ -320,26 +362,53 @@ def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, ta
     """Compute `_correlate_tiles` by tiles of `tall` vectors of filters; the last one reaches beyond the outputs."""
     literally(tall)
     literally(broad)
-    (w, size, across), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
-    wide, strip = tall * (WIDTH // rows.itemsize), 2 * STRIP // tall
+    (given, w, packed), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
+    wide, strip, across = tall * (WIDTH // rows.itemsize), 2 * STRIP // tall, whole_vectors(given.rows, rows.itemsize)
     for o in range(begin, end, wide):
         for first in range(0, max(offsets.size, 1), strip):
             last = min(first + strip, offsets.size)
-            for p in range(0, count, broad):
-                if first > 0:
-                    tile = load(sums, p * across + o, across, tall, broad)
-                elif scaled:
-                    tile = zeros(rows, tall, broad)
-                else:
-                    tile = load_picked(plus, o, own, p, tall, broad)
-                seen_by = places(at, p, broad)
-                for k in range(first, last):
-                    tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], seen_by)
-                if last == offsets.size:
-                    if scaled:
-                        tile = multiply_add(tile, load(times, o, 0, tall, broad), load(plus, o, 0, tall, broad))
-                    tile = within(tile, bounds.least, bounds.most)
-                store(tile, sums, p * across + o, across)
+            panel = w[o * offsets.size + first * wide if packed else 0 :]
+            if not packed:
+                pack_panel(_of_taps(given, first, last), o, wide, panel, 0)
+            part, most = TapsOfPanel(panel, first, last), broadly(count, broad)
+            for p in range(0, most, broad):
+                _add_tile(part, seen, bias, sums, p, (o, across), bounds, tall, broad)
+            for p in range(most, count, FEWEST):
+                _add_tile(part, seen, bias, sums, p, (o, across), bounds, tall, FEWEST)
+
+
+class TapsOfPanel(NamedTuple):
+    """The weights of a panel under the taps from `first` to `last`."""
+
+    values: Any
+    first: int
+    last: int
+
+
+@inlined
+def _add_tile(part, seen, bias, sums, p, place, bounds, tall, broad):
+    """Add the products of some taps to the sums of a tile, to the bias if the taps are the first."""
+    (panel, first, last), (rows, offsets, at), (plus, own, times, scaled), (o, across) = part, seen, bias, place
+    if first > 0:
+        tile = load(sums, p * across + o, across, tall, broad)
+    elif scaled:
+        tile = zeros(rows, tall, broad)
+    else:
+        tile = load_picked(plus, o, own, p, tall, broad)
+    seen_by = places(at, p, broad)
+    for k in range(first, last):
+        tile = add_picked(tile, panel, (k - first) * tall * (WIDTH // rows.itemsize), rows, offsets[k], seen_by)
+    if last == offsets.size:
+        if scaled:
+            tile = multiply_add(tile, load(times, o, 0, tall, broad), load(plus, o, 0, tall, broad))
+        tile = within(tile, bounds.least, bounds.most)
+    store(tile, sums, p * across + o, across)
+
+
+@inlined
+def _of_taps(given, first, last):
+    """Return the rows of some of the taps."""
+    return Rows(given.values, given.start + first, given.matrices, given.rows, last - first, given.step)
 
 
 @kernel
@@ -347,14 +416,17 @@ def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall
     """Compute `_correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
     literally(broad)
-    (w, size, across), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
-    wide = tall * (WIDTH // rows.itemsize)
+    (given, w, packed), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
+    wide, across = tall * (WIDTH // rows.itemsize), whole_vectors(given.rows, rows.itemsize)
     for o in range(begin, end, wide):
+        panel = w[o * offsets.size if packed else 0 :]
+        if not packed:
+            pack_panel(given, o, wide, panel, 0)
         for p in range(0, 4 * count, broad):
             tile = load_picked(plus, o, own, p, tall, broad)
             seen_by = places(at, p, broad)
             for k in range(offsets.size):
-                tile = add_picked(tile, w, o * size + k * wide, rows, offsets[k], seen_by)
+                tile = add_picked(tile, panel, k * wide, rows, offsets[k], seen_by)
             store(within(largest(tile), bounds.least, bounds.most), sums, p // 4 * across + o, across)
 
 

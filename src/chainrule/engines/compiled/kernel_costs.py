@@ -72,13 +72,15 @@ MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon and an 
 FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     copied=12,
     transposed=7,
-    stored=3,
-    packed=2,
+    stored=4,
+    packed=4,
+    packed_far=9,
+    in_patches=1.2,
     odd=0.35,
-    odd_taps=0.6,
-    cells=20,
+    odd_taps=0.75,
+    cells=10,
     results=70,
-    kernels=30,
+    kernels=50,
     added_across=1.25,
 )
 COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS

@@ -21,7 +21,9 @@ from chainrule.engines.compiled.filling import forward_fit, input_gradient_fit, 
 from chainrule.engines.compiled.filters import (
     COLUMNS,
     FEW,
+    FEWEST,
     STRIP,
+    broadly,
     share_filters,
     worth_listing,
 )
@@ -41,15 +43,18 @@ from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
     Panels,
+    Rows,
     add_transposed,
     new_panels,
-    pack_each,
-    pack_rows,
+    pack,
+    pack_panel,
     panel_ends,
+    rows_of,
     transpose_matrix,
     whole_vectors,
 )
 
+PACKED = 1152  # weights of a result that are packed at a time, in panels of two vectors
 CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
 
 
@@ -64,10 +69,12 @@ class Grid(NamedTuple):
 
 
 class TapPairs(NamedTuple):
-    """Offsets of the cells and of the outputs that meet under a tap."""
+    """Offsets of the cells and of the outputs that meet: `counts[tap]` pairs of each tap, `apart` entries from the last."""
 
     cells: Any
     outputs: Any
+    counts: Any
+    apart: int
 
 
 class Cells(NamedTuple):
@@ -77,14 +84,19 @@ class Cells(NamedTuple):
     step: int
 
 
-class TapSums(NamedTuple):
-    """Factors of the sums of a tap, k over the channels: column k·taps + tap of panels, values[offset + k]."""
+class Weights(NamedTuple):
+    """Weights of sums, and a workspace for panels of them.
 
-    weights: Panels
-    taps: int
-    tap: int
+    rows    the weights: a row for each result
+    size    results, channels that are summed, and taps
+    values  all panels, or one of some channels
+    kept    whether all of them
+    """
+
+    rows: Rows
+    size: tuple[int, int, int]
     values: Any
-    channels: int
+    kept: bool
 
 
 class TapProducts(NamedTuple):
@@ -134,11 +146,11 @@ def correlate_taps(
     ins, taps = x.shape[1], w.shape[2] * w.shape[3]
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = worth_listing(x.shape[0], cells)
-    weights = new_panels(outs, ins * taps, w)
-    pack_rows(w.reshape(w.size), lowest * ins * taps, outs, ins * taps, weights, 0)
-    across = weights.across
+    given = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
+    weights = _new_weights(given, (outs, ins, taps), x.shape[0] > samples_per_block)
+    across = whole_vectors(outs, x.itemsize)
     sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
-    pairs, seen = _unlisted(samples_per_block * cells), _new_cells(x, samples_per_block)
+    pairs, seen = _unlisted(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
     wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
     image = Grid(0, x.shape[2], x.shape[3], seen.step, x.shape[2] * x.shape[3] * seen.step)
     outputs = Grid(first, last, y.shape[3], across, cells * across)
@@ -148,10 +160,9 @@ def correlate_taps(
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
-            met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
-            _fill_up(pairs.cells, pairs.outputs, met, samples_per_block * cells * across)
-            given = TapSums(weights, taps, tap, seen.values, ins)
-            _add_sums(given, pairs.cells, pairs.outputs, met, sums)
+            met = _pair(pairs, tap, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            _fill_up(pairs.cells, pairs.outputs, tap * pairs.apart + met, samples_per_block * cells * across)
+        _add_sums(weights, start == 0, seen.values, pairs.cells, pairs.outputs, pairs, sums)
         for s in range(count):
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             into = Matrix(result, place, y.shape[2] * y.shape[3])
@@ -186,12 +197,12 @@ def _finish(y, plus, times, untied, rows, filters, bounds):
 def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
-    weights, cells, result = new_panels(ins, outs * taps, w), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
-    pack_each(w.reshape(w.size), outs, ins, taps, weights)
-    across = weights.across
+    cells, result, across = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
     samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
+    given = Rows(w.reshape(w.size), 0, outs, ins, taps, taps)
+    weights = _new_weights(given, (ins, outs, taps), dy.shape[0] > samples_per_block)
     sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
-    pairs = _unlisted(samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
+    pairs = _unlisted(taps, samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
     seen = _new_cells(dy, samples_per_block)
     image = Grid(0, dx.shape[2], dx.shape[3], across, cells * across)
     outputs = Grid(0, dy.shape[2], dy.shape[3], seen.step, dy.shape[2] * dy.shape[3] * seen.step)
@@ -201,10 +212,9 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
-            met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
-            _fill_up(pairs.outputs, pairs.cells, met, samples_per_block * cells * across)
-            given = TapSums(weights, taps, tap, seen.values, outs)
-            _add_sums(given, pairs.outputs, pairs.cells, met, sums)
+            met = _pair(pairs, tap, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            _fill_up(pairs.outputs, pairs.cells, tap * pairs.apart + met, samples_per_block * cells * across)
+        _add_sums(weights, start == 0, seen.values, pairs.outputs, pairs.cells, pairs, sums)
         for s in range(count):
             into = Matrix(result, (start + s) * ins * cells, cells)
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
@@ -217,7 +227,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
     cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
     samples_per_block = worth_listing(x.shape[0], cells)
-    upstream, pairs = new_panels(outs, samples_per_block * cells, x), _unlisted(samples_per_block * cells)
+    upstream, pairs = new_panels(outs, samples_per_block * cells, x), _unlisted(1, samples_per_block * cells)
     spaced = _space(x, samples_per_block * ins, plane)
     planes = np.minimum(np.arange(ins + COLUMNS), ins - 1) * plane  # a tile reads the last channel again
     sums = np.zeros((ins + COLUMNS) * taps * across, x.dtype)
@@ -226,10 +236,9 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _planes(x, start, count, spaced, plane)
-        for s in range(count):
-            pack_rows(dy.reshape(dy.size), (start + s) * outs * cells, outs, cells, upstream, s * cells)
+        pack(Rows(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
-            met = _pair(pairs, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
+            met = _pair(pairs, 0, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
             given = TapProducts(upstream, pairs.outputs, seen, planes)
             size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
             own = sums[tap * across :]
@@ -302,15 +311,18 @@ def _ahead(tap, shape, dilation, padding, flip):
 
 
 @inlined
-def _unlisted(most):
-    """Return lists for as many pairs, and for a tile that reaches beyond the last."""
-    return TapPairs(np.zeros(most + COLUMNS, np.int64), np.zeros(most + COLUMNS, np.int64))
+def _unlisted(taps, most):
+    """Return lists for as many pairs of each tap, and for a tile that reaches beyond the last."""
+    apart = most + COLUMNS
+    offsets = np.zeros(taps * apart, np.int64), np.zeros(taps * apart, np.int64)
+    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), apart)
 
 
 @kernel
-def _pair(pairs, samples, ahead, stride, image, outputs):
+def _pair(pairs, tap, samples, ahead, stride, image, outputs):
     """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
-    (down, along), (cells, results), p = ahead, pairs, 0
+    (down, along), (cells, results, counts, apart) = ahead, pairs
+    begin, p = tap * apart, tap * apart
     top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
     bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
     left = max(0, (stride[1] - 1 - along) // stride[1])
@@ -322,13 +334,14 @@ def _pair(pairs, samples, ahead, stride, image, outputs):
             for j in range(right - left):
                 cells[p], results[p] = cell + j * stride[1] * image.step, result + j * outputs.step
                 p += 1
-    return p
+    counts[tap] = p - begin
+    return p - begin
 
 
 @inlined
-def _fill_up(values, sums, count, beyond):
+def _fill_up(values, sums, end, beyond):
     """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
-    for p in range(count, count + COLUMNS):
+    for p in range(end, end + COLUMNS):
         values[p], sums[p] = 0, beyond
 
 
@@ -336,32 +349,85 @@ def _fill_up(values, sums, count, beyond):
 
 
 @inlined
-def _add_sums(given, at, to, count, sums):
-    """Add Σ_k w[k, o] · values[at[p] + k] to sums[to[p] + o] for `count` pairs p and all filters o."""
-    across = given.weights.across
-    fours, pairs = panel_ends(across, sums.itemsize)
+def _new_weights(rows, size, kept):
+    """Return weights with space for all panels, or for the widest of as many channels as are packed at a time."""
+    (results, channels, taps), lanes = size, WIDTH // rows.values.itemsize
+    most = max(_channels_packed(channels, taps, 1), TALLEST * _channels_packed(channels, taps, TALLEST))
+    space = whole_vectors(results, rows.values.itemsize) * channels if kept else most * lanes
+    return Weights(rows, size, np.empty(space * taps + TALLEST * lanes * lanes, rows.values.dtype), kept)
+
+
+@inlined
+def _add_sums(weights, fresh, values, at, to, pairs, sums):
+    """Add Σ_k w[k, o] · values[at[p] + k] to sums[to[p] + o] for all pairs p of each tap, and all results o.
+
+    fresh  whether no panels have been packed yet
+    """
+    across = whole_vectors(weights.size[0], sums.itemsize)
+    fours, twos = panel_ends(across, sums.itemsize)
     if TALLEST == 4:
-        _add_sums_by(given, at, to, count, sums, 0, fours, tall=4, broad=FEW)
-    _add_sums_by(given, at, to, count, sums, fours, pairs, tall=2, broad=COLUMNS)
-    _add_sums_by(given, at, to, count, sums, pairs, across, tall=1, broad=COLUMNS)
+        _add_sums_by(weights, fresh, values, at, to, pairs, sums, 0, fours, tall=4, broad=FEW)
+    _add_sums_by(weights, fresh, values, at, to, pairs, sums, fours, twos, tall=2, broad=COLUMNS)
+    _add_sums_by(weights, fresh, values, at, to, pairs, sums, twos, across, tall=1, broad=COLUMNS)
 
 
 @kernel
-def _add_sums_by(given, at, to, count, sums, begin, end, tall, broad):
-    """Compute `_add_sums` for filters from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
+def _add_sums_by(weights, fresh, values, at, to, pairs, sums, begin, end, tall, broad):
+    """Compute `_add_sums` for results from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
     literally(tall)
     literally(broad)
-    (w, columns, _), taps, tap, values, channels = given
-    wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
+    (_, (_, channels, taps), panels, kept), wide = weights, tall * (WIDTH // sums.itemsize)
+    strip = _channels_packed(channels, taps, tall)
     for o in range(begin, end, wide):
         for first in range(0, channels, strip):
             last = min(first + strip, channels)
-            for p in range(0, count, broad):
-                tile = load_picked(sums, o, to, p, tall, broad)
-                seen = places(at, p, broad)
-                for k in range(first, last):
-                    tile = add_picked(tile, w, o * columns + (k * taps + tap) * wide, values, k, seen)
-                store_picked(tile, sums, o, to, p)
+            panel = panels[(o * channels + first * wide) * taps if kept else 0 :]
+            if fresh or not kept:
+                pack_panel(_of_channels(weights, first, last), o, wide, panel, 0)
+            for tap in range(taps):
+                begun, count = tap * pairs.apart, pairs.counts[tap]
+                most = broadly(count, broad)
+                given = TapOfPanel(panel, taps, tap, first, last)
+                for p in range(begun, begun + most, broad):
+                    _add_tile(given, values, at, to, p, sums, o, tall, broad)
+                for p in range(begun + most, begun + count, FEWEST):
+                    _add_tile(given, values, at, to, p, sums, o, tall, FEWEST)
+
+
+class TapOfPanel(NamedTuple):
+    """The weights of a panel under one of its taps, for channels from `first` to `last`."""
+
+    values: Any
+    taps: int
+    tap: int
+    first: int
+    last: int
+
+
+@inlined
+def _add_tile(given, values, at, to, p, sums, o, tall, broad):
+    """Add the products under a tap to the sums of a tile."""
+    (panel, taps, tap, first, last), wide = given, tall * (WIDTH // sums.itemsize)
+    tile, seen = load_picked(sums, o, to, p, tall, broad), places(at, p, broad)
+    for k in range(last - first):
+        tile = add_picked(tile, panel, (k * taps + tap) * wide, values, first + k, seen)
+    store_picked(tile, sums, o, to, p)
+
+
+@inlined
+def _channels_packed(channels, taps, tall):
+    """Return of how many channels to pack the weights at a time: as many each time, about `PACKED` for two vectors."""
+    parts = (channels * taps * tall + 2 * PACKED - 1) // (2 * PACKED)
+    return (channels + parts - 1) // parts
+
+
+@inlined
+def _of_channels(weights, first, last):
+    """Return the rows of the weights of some of the channels that are summed."""
+    (values, start, matrices, rows, columns, step), (_, channels, taps) = weights.rows, weights.size
+    if matrices == channels:
+        return Rows(values, start + first * rows * step, last - first, rows, columns, step)
+    return Rows(values, start + first * taps, matrices, rows, (last - first) * taps, step)
 
 
 @kernel

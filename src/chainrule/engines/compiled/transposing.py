@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.tiles import load_part, store_part, transpose
+from chainrule.engines.compiled.tiles import load_part, store_part, transpose, transpose_to
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel
 
 TALLEST = 4 if COUNT == 32 else 2  # vectors of a panel, and of the tiles that read it
@@ -107,43 +107,61 @@ def add_transposed(sums, across, taps, dw):
         gradient[k] += transposed[k]
 
 
-@kernel
-def pack_rows(x, start, rows, columns, panels, begin):
-    """Pack the rows of a matrix, entry (r, c) in x[start + r·columns + c], into columns of panels from `begin` on."""
-    lanes = WIDTH // x.itemsize
-    block, other = np.empty(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
-    for r in range(0, rows, lanes):
-        place, wide = panel_place(panels, r)
-        for first in range(0, columns, lanes):
-            c = max(min(first, columns - lanes), 0)
-            source, found = start + r * columns + c, place + (begin + c) * wide
-            if r + lanes <= rows and columns >= lanes:
-                transpose(x, source, columns, panels.values, found, wide)
-                continue
-            for k in range(lanes * lanes):
-                block[k] = 0
-            _copy_block(x, source, columns, block, 0, lanes, min(rows - r, lanes), min(columns, lanes))
-            transpose(block, 0, lanes, other, 0, lanes)
-            _copy_block(other, 0, lanes, panels.values, found, wide, min(columns, lanes), lanes)
+class Rows(NamedTuple):
+    """Rows of matrices that lie one after the other: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
+
+    values: Any
+    start: int
+    matrices: int
+    rows: int
+    columns: int
+    step: int
+
+
+@inlined
+def rows_of(values, start, rows, columns):
+    """Return the rows of one matrix without gaps."""
+    return Rows(values, start, 1, rows, columns, columns)
+
+
+@inlined
+def pack(given, panels):
+    """Pack all rows side by side into panels, whose columns are (m, c)."""
+    fours, twos = panel_ends(panels.across, panels.values.itemsize)
+    lanes = WIDTH // panels.values.itemsize
+    for first in range(0, fours, 4 * lanes):
+        pack_panel(given, first, 4 * lanes, panels.values, first * panels.columns)
+    for first in range(fours, twos, 2 * lanes):
+        pack_panel(given, first, 2 * lanes, panels.values, first * panels.columns)
+    for first in range(twos, panels.across, lanes):
+        pack_panel(given, first, lanes, panels.values, first * panels.columns)
 
 
 @kernel
-def pack_each(x, matrices, rows, columns, panels):
-    """Pack matrices one after the other, entry (m, r, c), into panels of rows r, whose columns are (m, c).
+def pack_panel(given, first, wide, panel, place):
+    """Pack `wide` rows from the first on into a panel: entry (m, r, c) to panel[place + (m·columns + c)·wide + r − first].
 
-    A matrix has few columns. A block is as broad as a vector, so it also fills columns of the next matrix, which are
-    written later, and lanes of rows that there are not. Blocks that would read beyond x are done by plain loops.
+    Behind the last row it stands once more. A block is as broad as a vector, so it also fills columns behind the last of
+    a matrix, which are written later or never read; one that would read beyond the array is done by plain loops.
     """
-    lanes = WIDTH // x.itemsize
-    for r in range(0, rows, lanes):
-        place, wide = panel_place(panels, r)
-        for m in range(matrices):
-            for j in range(0, columns, lanes):
-                source, found = (m * rows + r) * columns + j, place + (m * columns + j) * wide
-                if source + (lanes - 1) * columns + lanes <= x.size:
-                    transpose(x, source, columns, panels.values, found, wide)
-                    continue
+    x, start, matrices, rows, columns, step = given
+    lanes = WIDTH // panel.itemsize
+    seen, to = np.empty(wide, np.int64), np.empty(lanes, np.int64)
+    for k in range(wide):
+        seen[k] = min(first + k, rows - 1) * step
+    for k in range(lanes):
+        to[k] = k * wide
+    end = seen[wide - 1] + lanes
+    for m in range(matrices):
+        for j in range(0, columns, lanes):
+            source, found = start + m * rows * step + j, place + (m * columns + j) * wide
+            if source + end > x.size:
                 for c in range(min(lanes, columns - j)):
-                    for k in range(lanes):
-                        value = x[source + k * columns + c] if r + k < rows else x.dtype.type(0)
-                        panels.values[found + c * wide + k] = value
+                    for k in range(wide):
+                        panel[found + c * wide + k] = x[source + seen[k] + c]
+            elif first + wide > rows:
+                for k in range(0, wide, lanes):
+                    transpose_to(x, source, seen[k:], panel, found + k, to, 0)
+            else:
+                for k in range(0, wide, lanes):
+                    transpose(x, source + (first + k) * step, step, panel, found + k, wide)

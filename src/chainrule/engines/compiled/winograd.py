@@ -35,11 +35,12 @@ from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literal
 from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
+    Rows,
     add_transposed,
     new_panels,
-    pack_each,
-    pack_rows,
+    pack,
     panel_ends,
+    rows_of,
     transpose_matrix,
     whole_vectors,
 )
@@ -123,7 +124,7 @@ def correlate_winograd(
     if last <= first or outs <= 0:
         return
     panels = new_panels(outs, ins * 9, w)
-    pack_rows(w.reshape(w.size), lowest * ins * 9, outs, ins * 9, panels, 0)
+    pack(rows_of(w.reshape(w.size), lowest * ins * 9, outs, ins * 9), panels)
     plus, times = np.zeros(panels.across, x.dtype), np.ones(panels.across, x.dtype)
     addends, factors = scales_of(b, scaled, y)
     for o in range(outs):
@@ -139,7 +140,7 @@ def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), flip=False):
     """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − u], on both axes alike."""
     outs, ins = w.shape[0], w.shape[1]
     panels = new_panels(ins, outs * 9, w)
-    pack_each(w.reshape(w.size), outs, ins, 9, panels)
+    pack(Rows(w.reshape(w.size), 0, outs, ins, 9, 9), panels)
     plus, times = np.zeros(panels.across, dy.dtype), np.ones(panels.across, dy.dtype)
     seen = TiledImages(dy, 2 - padding[0][0], 2 - padding[1][0])
     results = Results(dx, 0, dx.shape[2], 0, ins, plus, times, bounds_of(False, 0.0, dy))

@@ -136,6 +136,25 @@ def test_any_number_of_filters(seed: int) -> None:
     close(dx, reference.cross_correlate_dx(dy, w, size=size, **options))
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_weights_that_are_packed_in_parts(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    window, size = (tuple(int(one) for one in draw.integers(least, most, 2)) for least, most in ((1, 5), (4, 9)))
+    step, before, after = int(draw.integers(1, 3)), int(draw.integers(0, 2)), int(draw.integers(0, 3))
+    outs, ins, count = (int(draw.integers(*ends)) for ends in ((1, 4 * WHOLE + 2), (100, 400), (1, 40)))
+    x, w = draw.standard_normal((count, ins, *size)), draw.standard_normal((outs, ins, *window))
+    padded = np.pad(x, ((0, 0), (0, 0), (before, after), (before, after)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=(2, 3))[:, :, ::step, ::step]
+    expected = np.einsum("ncijuv,ocuv->noij", windows, w, optimize=True)
+    options = {"stride": (step, step), "padding": ((before, after), (before, after))}
+    for some in (count, 1):
+        for kernel in ("correlate_filters", "correlate_taps"):
+            close(operations.call(kernel, (x[:some], w, None), options)[0], expected[:some])
+        dy = draw.standard_normal(expected[:some].shape)
+        dx = operations.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
+        close(np.vdot(dx, x[:some]) / dx.size, np.vdot(dy, expected[:some]) / dx.size)  # one map, and its adjoint
+
+
 # For narrower vectors the same sizes have other kernels, which compute the same.
 widest = pytest.mark.skipif(lanes(8) < 8, reason="needs vectors of 512 bits")
 

@@ -13,7 +13,7 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, filters
+from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, filter_tiles, filters
 from chainrule.engines.compiled import normalization, operations, pooling, row_sums, row_tiles, side_by_side
 from chainrule.engines.compiled import taps, transposing
 from chainrule.engines.compiled.tiles import lanes
@@ -38,8 +38,9 @@ for name in ("sum_taps", "sum_side_by_side"):
     watch(depthwise, name)
 for name in ("transpose_to", "store_transposed"):
     watch(side_by_side, name)
-for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"):
-    watch(filters, name, 2)
+for name in ("_correlate_tiles_by", "_correlate_pooled"):
+    watch(filter_tiles, name, 2)
+watch(filters, "_weight_gradient", 2)
 watch(transposing, "transpose")
 watch(dense, "_products", 2)
 watch(dense, "_batched_samples")
@@ -165,11 +166,11 @@ side_by_side.BAND = band
 taken.clear()
 
 heights = (1, 2, 4) if transposing.TALLEST == 4 else (1, 2)  # of tiles, in vectors of filters
-columns = {1: filters.COLUMNS, 2: filters.COLUMNS, 4: filters.FEW}
+columns = {1: filter_tiles.COLUMNS, 2: filter_tiles.COLUMNS, 4: filter_tiles.FEW}
 
 def by(tall, *names):
-    return [(name, tall, filters.FEW_POOLED if tall == 4 and name == "_correlate_pooled" else
-             filters.POOLED if name == "_correlate_pooled" else columns[tall]) for name in names]
+    return [(name, tall, filter_tiles.FEW_POOLED if tall == 4 and name == "_correlate_pooled" else
+             filter_tiles.POOLED if name == "_correlate_pooled" else columns[tall]) for name in names]
 
 one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
 entered(*by(1, "_add_sums_by"), *by(2, "_add_sums_by", "_add_gradient"))
@@ -177,7 +178,7 @@ one_tap_after_the_other(lanes(8) + 1, 2, (1, 2), (16, 16))  # channels that woul
 entered(*by(1, "_add_sums_by", "_add_gradient"), *by(2, "_add_sums_by"))
 one_tap_after_the_other(sum(heights) * lanes(8), 4 * lanes(8) - 1, (1, 2), (5, 4))
 entered(*by(heights[-1], "_add_sums_by", "_add_gradient"), *by(2, "_add_sums_by"), *by(1, "_add_sums_by"))
-one_tap_after_the_other(filters.STRIP + 5, 4 * lanes(8), (1, 1), (3, 4))  # more channels than stay in a cache
+one_tap_after_the_other(filter_tiles.STRIP + 5, 4 * lanes(8), (1, 1), (3, 4))  # more channels than stay in a cache
 
 def pooled(outs, ins=2):
     x, w = rng.standard_normal((2, ins, 9, 8)), rng.standard_normal((outs, ins, 3, 3))
@@ -194,7 +195,7 @@ def pooled(outs, ins=2):
 for vectors in heights:
     pooled(vectors * lanes(8))
     entered(*by(vectors, "_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"), "transpose")
-pooled(heights[-1] * lanes(8), filters.STRIP // 4)  # more taps than stay in a cache
+pooled(heights[-1] * lanes(8), filter_tiles.STRIP // 4)  # more taps than stay in a cache
 entered(*by(heights[-1], "_correlate_tiles_by"))
 
 def multiply(samples, ins, outs):

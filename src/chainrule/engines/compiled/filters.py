@@ -21,6 +21,16 @@ import numpy as np
 
 from chainrule.engines.compiled.bounds import bounds_of, has_no_factors, has_tied_bias, is_untied
 from chainrule.engines.compiled.filling import forward_fit, kernel_gradient_fit
+from chainrule.engines.compiled.filter_tiles import (
+    COLUMNS,
+    FEW,
+    FEWEST,
+    STRIP,
+    Bias,
+    ImageCells,
+    broadly,
+    correlate_tiles,
+)
 from chainrule.engines.compiled.layout import (
     Sliding,
     buffer_size,
@@ -39,71 +49,27 @@ from chainrule.engines.compiled.registry import SHARED_FROM, Share, Slide, alway
 from chainrule.engines.compiled.tiles import (
     add_picked,
     lanes,
-    largest,
     load,
-    load_picked,
-    multiply_add,
     places,
     store,
-    within,
-    zeros,
 )
-from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel, literally
+from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
     Rows,
     add_transposed,
     new_panels,
+    new_weights,
     pack,
-    pack_panel,
     panel_ends,
     rows_of,
     transpose_matrix,
     whole_vectors,
 )
 
-# Columns of a tile: outputs or taps, and outputs to pool. Registers keep the places of no more than ten, and with four
-# vectors of filters the sums of no more than six.
-COLUMNS, POOLED = (10, 8) if COUNT == 32 else (6, 4)
-FEW, FEW_POOLED = 6, 4
-FEWEST = 4  # outputs of a tile for those that broad ones leave over
 OUTPUTS_WORTH_LISTING = 240  # outputs whose list is long enough to fill its tiles, and whose sums stay in a cache
 TRANSPOSED = 9  # outputs whose sums take as long as transposing the weights
-STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
-
-
-class ImageCells(NamedTuple):
-    """Cells of images; output p sees cells[at[p] + taps[k]] under tap k."""
-
-    cells: Any
-    taps: Any
-    at: Any
-
-
-class Weights(NamedTuple):
-    """Weights of filters, and a workspace for panels of them.
-
-    rows    the weights: a row for each filter
-    values  all panels, or one of some taps
-    packed  whether all of them, which are packed
-    """
-
-    rows: Rows
-    values: Any
-    packed: bool
-
-
-class Bias(NamedTuple):
-    """Biases, the filters side by side: values[begin[p] + o] is the one for output p of filter o.
-
-    scaled  sums are multiplied by times[o] before it is added
-    """
-
-    values: Any
-    begin: Any
-    times: Any
-    scaled: bool
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
@@ -180,7 +146,7 @@ def correlate_filters(
         begin, above = begin * across, first * by * row * across
         bias = _untied_side_by_side(b, y, (lowest, outs), across)
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
-    weights = _weights_of(rows, x.shape[0] * cells > at_once)
+    weights = new_weights(rows, x.shape[0] * cells > at_once, TALLEST * offsets.size)
     sums, bounds = np.empty((at_once + COLUMNS) * across, x.dtype), bounds_of(rectify, capped, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
@@ -188,9 +154,9 @@ def correlate_filters(
         seen = _lay_out_block(x, start, count, images, laid, slide, wanted)[first * by * down :]
         at[count * cells * by * by :] = 0  # the last tile reads no sample after the last
         for done in range(0, count * cells, at_once):
-            some, listed = min(at_once, count * cells - done), done * by * by
+            some, listed, fresh = min(at_once, count * cells - done), done * by * by, start == 0 and done == 0
             plus = Bias(bias[above:], begin[listed:], times, scaled)
-            _correlate_tiles(weights, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bounds, pooled)
+            correlate_tiles(weights, fresh, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bounds, pooled)
             place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + done
             sizes, target = (some, min(some, cells), outs), Matrix(result, place, plane)
             _write_results(Matrix(sums, 0, across), sizes, target, y.shape[1] * plane)
@@ -230,19 +196,6 @@ def _untied_side_by_side(b, y, filters, across):
 def worth_listing(samples, cells):
     """Return how many of a block's samples make a list of outputs that is long enough to fill its tiles."""
     return max(1, min(samples, (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
-
-
-@inlined
-def broadly(count, broad):
-    """Return how many of so many outputs to give to broad tiles, so that they and those of `FEWEST` leave least empty."""
-    most = (count + broad - 1) // broad * broad
-    found, empty = most, most - count
-    for _ in range(2):
-        most = max(most - broad, 0)
-        left = (count - most + FEWEST - 1) // FEWEST * FEWEST - (count - most)
-        if left < empty:
-            found, empty = most, left
-    return found
 
 
 @operation(
@@ -329,120 +282,36 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
                 p += 4
 
 
-@inlined
-def _weights_of(rows, shared):
-    """Return the weights of filters: all packed where several lists of outputs share them."""
-    lanes = WIDTH // rows.values.itemsize
-    if shared:
-        panels = new_panels(rows.rows, rows.columns, rows.values)
-        pack(rows, panels)
-        return Weights(rows, panels.values, True)
-    return Weights(rows, np.empty(TALLEST * lanes * (rows.columns + lanes), rows.values.dtype), False)
-
-
-@inlined
-def _correlate_tiles(w, seen, bias, sums, count, bounds, pooled):
-    """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], within bounds, for `count` results p."""
-    across = whole_vectors(w.rows.rows, w.values.itemsize)
-    fours, pairs = panel_ends(across, w.values.itemsize)
-    if pooled:
-        if TALLEST == 4:
-            _correlate_pooled(w, 0, fours, seen, bias, sums, count, bounds, tall=4, broad=FEW_POOLED)
-        _correlate_pooled(w, fours, pairs, seen, bias, sums, count, bounds, tall=2, broad=POOLED)
-        _correlate_pooled(w, pairs, across, seen, bias, sums, count, bounds, tall=1, broad=POOLED)
-    else:
-        if TALLEST == 4:
-            _correlate_tiles_by(w, 0, fours, seen, bias, sums, count, bounds, tall=4, broad=FEW)
-        _correlate_tiles_by(w, fours, pairs, seen, bias, sums, count, bounds, tall=2, broad=COLUMNS)
-        _correlate_tiles_by(w, pairs, across, seen, bias, sums, count, bounds, tall=1, broad=COLUMNS)
-
-
-@kernel
-def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
-    """Compute `_correlate_tiles` by tiles of `tall` vectors of filters; the last one reaches beyond the outputs."""
-    literally(tall)
-    literally(broad)
-    (given, w, packed), (rows, offsets, at), (plus, own, times, scaled) = weights, seen, bias
-    wide, strip, across = tall * (WIDTH // rows.itemsize), 2 * STRIP // tall, whole_vectors(given.rows, rows.itemsize)
-    for o in range(begin, end, wide):
-        for first in range(0, max(offsets.size, 1), strip):
-            last = min(first + strip, offsets.size)
-            panel = w[o * offsets.size + first * wide if packed else 0 :]
-            if not packed:
-                pack_panel(_of_taps(given, first, last), o, wide, panel, 0)
-            part, most = TapsOfPanel(panel, first, last), broadly(count, broad)
-            for p in range(0, most, broad):
-                _add_tile(part, seen, bias, sums, p, (o, across), bounds, tall, broad)
-            for p in range(most, count, FEWEST):
-                _add_tile(part, seen, bias, sums, p, (o, across), bounds, tall, FEWEST)
-
-
-class TapsOfPanel(NamedTuple):
-    """The weights of a panel under the taps from `first` to `last`."""
-
-    values: Any
-    first: int
-    last: int
-
-
-@inlined
-def _add_tile(part, seen, bias, sums, p, place, bounds, tall, broad):
-    """Add the products of some taps to the sums of a tile, to the bias if the taps are the first."""
-    (panel, first, last), (rows, offsets, at), (plus, own, times, scaled), (o, across) = part, seen, bias, place
-    if first > 0:
-        tile = load(sums, p * across + o, across, tall, broad)
-    elif scaled:
-        tile = zeros(rows, tall, broad)
-    else:
-        tile = load_picked(plus, o, own, p, tall, broad)
-    seen_by = places(at, p, broad)
-    for k in range(first, last):
-        tile = add_picked(tile, panel, (k - first) * tall * (WIDTH // rows.itemsize), rows, offsets[k], seen_by)
-    if last == offsets.size:
-        if scaled:
-            tile = multiply_add(tile, load(times, o, 0, tall, broad), load(plus, o, 0, tall, broad))
-        tile = within(tile, bounds.least, bounds.most)
-    store(tile, sums, p * across + o, across)
-
-
-@inlined
-def _of_taps(given, first, last):
-    """Return the rows of some of the taps."""
-    return Rows(given.values, given.start + first, given.matrices, given.rows, last - first, given.step)
-
-
-@kernel
-def _correlate_pooled(weights, begin, end, seen, bias, sums, count, bounds, tall, broad):
-    """Compute `_correlate_tiles` for `count` results, each the largest of four sums, while they are in registers."""
-    literally(tall)
-    literally(broad)
-    (given, w, packed), (rows, offsets, at), (plus, own, _, _) = weights, seen, bias
-    wide, across = tall * (WIDTH // rows.itemsize), whole_vectors(given.rows, rows.itemsize)
-    for o in range(begin, end, wide):
-        panel = w[o * offsets.size if packed else 0 :]
-        if not packed:
-            pack_panel(given, o, wide, panel, 0)
-        for p in range(0, 4 * count, broad):
-            tile = load_picked(plus, o, own, p, tall, broad)
-            seen_by = places(at, p, broad)
-            for k in range(offsets.size):
-                tile = add_picked(tile, panel, k * wide, rows, offsets[k], seen_by)
-            store(within(largest(tile), bounds.least, bounds.most), sums, p // 4 * across + o, across)
-
-
 @kernel
 def _weight_gradient(upstream, begin, end, seen, count, taps, sums, tall, broad):
     """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
     literally(tall)
     literally(broad)
-    (dy, cells, outs), (rows, offsets, at) = upstream, seen
-    wide, strip = tall * (WIDTH // rows.itemsize), 2 * STRIP // tall
+    dy, cells, outs = upstream
+    wide, strip, most = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall, broadly(taps, broad)
     for o in range(begin, end, wide):
+        given = FiltersUpstream(dy[o * cells :], o, seen)
         for first in range(0, count, strip):
             last = min(first + strip, count)
-            for k in range(0, taps, broad):
-                tile = load(sums, k * outs + o, outs, tall, broad)
-                under = places(offsets, k, broad)
-                for p in range(first, last):
-                    tile = add_picked(tile, dy, o * cells + p * wide, rows, at[p], under)
-                store(tile, sums, k * outs + o, outs)
+            for k in range(0, most, broad):
+                _add_gradient_tile(given, k, (first, last), sums, outs, tall, broad)
+            for k in range(most, taps, FEWEST):
+                _add_gradient_tile(given, k, (first, last), sums, outs, tall, FEWEST)
+
+
+class FiltersUpstream(NamedTuple):
+    """The factors of the kernel gradient of a panel's filters, which begin with filter o."""
+
+    values: Any
+    o: int
+    seen: ImageCells
+
+
+@inlined
+def _add_gradient_tile(given, k, ends, sums, outs, tall, broad):
+    """Add the products of outputs p within the ends to the sums of a tile of filters by taps from k on."""
+    (dy, o, (rows, offsets, at)), wide = given, tall * (WIDTH // sums.itemsize)
+    tile, under = load(sums, k * outs + o, outs, tall, broad), places(offsets, k, broad)
+    for p in range(ends[0], ends[1]):
+        tile = add_picked(tile, dy, p * wide, rows, at[p], under)
+    store(tile, sums, k * outs + o, outs)

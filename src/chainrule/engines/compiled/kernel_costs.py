@@ -6,7 +6,7 @@ ones take than the fastest; with --fit it looks for costs by which better ones w
 
 from typing import NamedTuple
 
-from chainrule.engines.compiled.toolchain import COUNT
+from chainrule.engines.compiled.toolchain import COUNT, WIDTH
 
 
 class KernelCosts(NamedTuple):
@@ -83,4 +83,16 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     kernels=50,
     added_across=1.25,
 )
-COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS
+NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-add takes two to three instructions
+    copied=43,
+    packed=0,
+    packed_far=0,
+    in_patches=0.65,
+    cut=6,
+    odd=0,
+    cells=0,
+    results=50,
+    kernels=20,
+    added_across=0.9,
+)
+COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS if WIDTH == 32 else NARROW_VECTORS

@@ -18,15 +18,8 @@ import numpy as np
 
 from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.compiled.filling import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.filters import (
-    COLUMNS,
-    FEW,
-    FEWEST,
-    STRIP,
-    broadly,
-    share_filters,
-    worth_listing,
-)
+from chainrule.engines.compiled.filter_tiles import COLUMNS, FEW, FEWEST, STRIP, broadly
+from chainrule.engines.compiled.filters import share_filters, worth_listing
 from chainrule.engines.compiled.layout import (
     CACHE_LINE,
     Sliding,
@@ -37,6 +30,7 @@ from chainrule.engines.compiled.layout import (
     rows_seen,
 )
 from chainrule.engines.compiled.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.tap_pairs import Grid, ahead, fill_up, pair, unlisted
 from chainrule.engines.compiled.tiles import add_picked, load, load_picked, places, store, store_picked
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.transposing import (
@@ -46,6 +40,7 @@ from chainrule.engines.compiled.transposing import (
     Rows,
     add_transposed,
     new_panels,
+    new_weights,
     pack,
     pack_panel,
     panel_ends,
@@ -58,45 +53,11 @@ PACKED = 1152  # weights of a result that are packed at a time, in panels of two
 CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
 
 
-class Grid(NamedTuple):
-    """Rows from `first` on of cells or outputs, `height` rows in all; `step` entries apart, images `sample` entries."""
-
-    first: int
-    height: int
-    width: int
-    step: int
-    sample: int
-
-
-class TapPairs(NamedTuple):
-    """Offsets of the cells and of the outputs that meet: `counts[tap]` pairs of each tap, `apart` entries from the last."""
-
-    cells: Any
-    outputs: Any
-    counts: Any
-    apart: int
-
-
 class Cells(NamedTuple):
     """Cells of images, `step` entries apart, the channels of each side by side."""
 
     values: Any
     step: int
-
-
-class Weights(NamedTuple):
-    """Weights of sums, and a workspace for panels of them.
-
-    rows    the weights: a row for each result
-    size    results, channels that are summed, and taps
-    values  all panels, or one of some channels
-    kept    whether all of them
-    """
-
-    rows: Rows
-    size: tuple[int, int, int]
-    values: Any
-    kept: bool
 
 
 class TapProducts(NamedTuple):
@@ -147,10 +108,10 @@ def correlate_taps(
     cells, result = (last - first) * y.shape[3], y.reshape(y.size)
     samples_per_block = worth_listing(x.shape[0], cells)
     given = rows_of(w.reshape(w.size), lowest * ins * taps, outs, ins * taps)
-    weights = _new_weights(given, (outs, ins, taps), x.shape[0] > samples_per_block)
+    weights = new_weights(given, x.shape[0] > samples_per_block, _most_packed(ins, taps))
     across = whole_vectors(outs, x.itemsize)
     sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
-    pairs, seen = _unlisted(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
+    pairs, seen = unlisted(taps, samples_per_block * cells), _new_cells(x, samples_per_block)
     wanted = rows_seen(x, w, Sliding(stride, padding, dilation, flip), first, last)
     image = Grid(0, x.shape[2], x.shape[3], seen.step, x.shape[2] * x.shape[3] * seen.step)
     outputs = Grid(first, last, y.shape[3], across, cells * across)
@@ -160,8 +121,8 @@ def correlate_taps(
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
-            met = _pair(pairs, tap, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
-            _fill_up(pairs.cells, pairs.outputs, tap * pairs.apart + met, samples_per_block * cells * across)
+            met = pair(pairs, tap, count, ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            fill_up(pairs.cells, pairs.outputs, tap * pairs.apart + met, samples_per_block * cells * across)
         _add_sums(weights, start == 0, seen.values, pairs.cells, pairs.outputs, pairs, sums)
         for s in range(count):
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
@@ -200,9 +161,9 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     cells, result, across = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
     samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
     given = Rows(w.reshape(w.size), 0, outs, ins, taps, taps)
-    weights = _new_weights(given, (ins, outs, taps), dy.shape[0] > samples_per_block)
+    weights = new_weights(given, dy.shape[0] > samples_per_block, _most_packed(outs, taps))
     sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
-    pairs = _unlisted(taps, samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
+    pairs = unlisted(taps, samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
     seen = _new_cells(dy, samples_per_block)
     image = Grid(0, dx.shape[2], dx.shape[3], across, cells * across)
     outputs = Grid(0, dy.shape[2], dy.shape[3], seen.step, dy.shape[2] * dy.shape[3] * seen.step)
@@ -212,8 +173,8 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         for k in range(count * cells * across):
             sums[k] = 0
         for tap in range(taps):
-            met = _pair(pairs, tap, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
-            _fill_up(pairs.outputs, pairs.cells, tap * pairs.apart + met, samples_per_block * cells * across)
+            met = pair(pairs, tap, count, ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            fill_up(pairs.outputs, pairs.cells, tap * pairs.apart + met, samples_per_block * cells * across)
         _add_sums(weights, start == 0, seen.values, pairs.outputs, pairs.cells, pairs, sums)
         for s in range(count):
             into = Matrix(result, (start + s) * ins * cells, cells)
@@ -227,7 +188,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
     cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
     samples_per_block = worth_listing(x.shape[0], cells)
-    upstream, pairs = new_panels(outs, samples_per_block * cells, x), _unlisted(1, samples_per_block * cells)
+    upstream, pairs = new_panels(outs, samples_per_block * cells, x), unlisted(1, samples_per_block * cells)
     spaced = _space(x, samples_per_block * ins, plane)
     planes = np.minimum(np.arange(ins + COLUMNS), ins - 1) * plane  # a tile reads the last channel again
     sums = np.zeros((ins + COLUMNS) * taps * across, x.dtype)
@@ -238,7 +199,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         seen = _planes(x, start, count, spaced, plane)
         pack(Rows(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
-            met = _pair(pairs, 0, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
+            met = pair(pairs, 0, count, ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
             given = TapProducts(upstream, pairs.outputs, seen, planes)
             size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
             own = sums[tap * across :]
@@ -300,61 +261,7 @@ def _planes(images, first, count, spaced, plane):
     return spaced
 
 
-# ---------------------------------------------------------------------- pairs that meet under a tap
-
-
-@inlined
-def _ahead(tap, shape, dilation, padding, flip):
-    """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
-    at = shape[2] * shape[3] - 1 - tap if flip else tap
-    return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
-
-
-@inlined
-def _unlisted(taps, most):
-    """Return lists for as many pairs of each tap, and for a tile that reaches beyond the last."""
-    apart = most + COLUMNS
-    offsets = np.zeros(taps * apart, np.int64), np.zeros(taps * apart, np.int64)
-    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), apart)
-
-
-@kernel
-def _pair(pairs, tap, samples, ahead, stride, image, outputs):
-    """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
-    (down, along), (cells, results, counts, apart) = ahead, pairs
-    begin, p = tap * apart, tap * apart
-    top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
-    bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
-    left = max(0, (stride[1] - 1 - along) // stride[1])
-    right = min(outputs.width, (image.width - 1 - along) // stride[1] + 1)
-    for s in range(samples):
-        for i in range(top, bottom):
-            cell = ((i * stride[0] + down) * image.width + left * stride[1] + along) * image.step + s * image.sample
-            result = ((i - outputs.first) * outputs.width + left) * outputs.step + s * outputs.sample
-            for j in range(right - left):
-                cells[p], results[p] = cell + j * stride[1] * image.step, result + j * outputs.step
-                p += 1
-    counts[tap] = p - begin
-    return p - begin
-
-
-@inlined
-def _fill_up(values, sums, end, beyond):
-    """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
-    for p in range(end, end + COLUMNS):
-        values[p], sums[p] = 0, beyond
-
-
 # ---------------------------------------------------------------------- tiles
-
-
-@inlined
-def _new_weights(rows, size, kept):
-    """Return weights with space for all panels, or for the widest of as many channels as are packed at a time."""
-    (results, channels, taps), lanes = size, WIDTH // rows.values.itemsize
-    most = max(_channels_packed(channels, taps, 1), TALLEST * _channels_packed(channels, taps, TALLEST))
-    space = whole_vectors(results, rows.values.itemsize) * channels if kept else most * lanes
-    return Weights(rows, size, np.empty(space * taps + TALLEST * lanes * lanes, rows.values.dtype), kept)
 
 
 @inlined
@@ -363,7 +270,7 @@ def _add_sums(weights, fresh, values, at, to, pairs, sums):
 
     fresh  whether no panels have been packed yet
     """
-    across = whole_vectors(weights.size[0], sums.itemsize)
+    across = whole_vectors(weights.rows.rows, sums.itemsize)
     fours, twos = panel_ends(across, sums.itemsize)
     if TALLEST == 4:
         _add_sums_by(weights, fresh, values, at, to, pairs, sums, 0, fours, tall=4, broad=FEW)
@@ -376,14 +283,15 @@ def _add_sums_by(weights, fresh, values, at, to, pairs, sums, begin, end, tall, 
     """Compute `_add_sums` for results from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
     literally(tall)
     literally(broad)
-    (_, (_, channels, taps), panels, kept), wide = weights, tall * (WIDTH // sums.itemsize)
+    (rows, panels, kept), taps, wide = weights, pairs.counts.size, tall * (WIDTH // sums.itemsize)
+    channels = rows.matrices * rows.columns // taps
     strip = _channels_packed(channels, taps, tall)
     for o in range(begin, end, wide):
         for first in range(0, channels, strip):
             last = min(first + strip, channels)
             panel = panels[(o * channels + first * wide) * taps if kept else 0 :]
             if fresh or not kept:
-                pack_panel(_of_channels(weights, first, last), o, wide, panel, 0)
+                pack_panel(_of_channels(rows, taps, first, last), o, wide, panel, 0)
             for tap in range(taps):
                 begun, count = tap * pairs.apart, pairs.counts[tap]
                 most = broadly(count, broad)
@@ -422,10 +330,16 @@ def _channels_packed(channels, taps, tall):
 
 
 @inlined
-def _of_channels(weights, first, last):
-    """Return the rows of the weights of some of the channels that are summed."""
-    (values, start, matrices, rows, columns, step), (_, channels, taps) = weights.rows, weights.size
-    if matrices == channels:
+def _most_packed(channels, taps):
+    """Return the vectors of a part of a panel that is packed at a time."""
+    return max(_channels_packed(channels, taps, 1), TALLEST * _channels_packed(channels, taps, TALLEST)) * taps
+
+
+@inlined
+def _of_channels(given, taps, first, last):
+    """Return the rows of weights of some of the channels that are summed: columns, or for dx matrices, of the rows."""
+    (values, start, matrices, rows, columns, step) = given
+    if columns == taps:
         return Rows(values, start + first * rows * step, last - first, rows, columns, step)
     return Rows(values, start + first * taps, matrices, rows, (last - first) * taps, step)
 
@@ -435,13 +349,22 @@ def _add_gradient(given, at, count, sums, size, begin, end, tall, broad):
     """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
     literally(tall)
     literally(broad)
-    ((dy, columns, _), rows, values, planes), (ins, step) = given, size
-    wide, strip = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
+    (ins, step), wide, strip = size, tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
+    most = broadly(ins, broad)
     for o in range(begin, end, wide):
         for first in range(0, count, strip):
-            for c in range(0, ins, broad):
-                tile = load(sums, c * step + o, step, tall, broad)
-                channels = places(planes, c, broad)
-                for p in range(first, min(first + strip, count)):
-                    tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)
-                store(tile, sums, c * step + o, step)
+            ends = first, min(first + strip, count)
+            for c in range(0, most, broad):
+                _add_gradient_tile(given, at, c, ends, sums, step, o, tall, broad)
+            for c in range(most, ins, FEWEST):
+                _add_gradient_tile(given, at, c, ends, sums, step, o, tall, FEWEST)
+
+
+@inlined
+def _add_gradient_tile(given, at, c, ends, sums, step, o, tall, broad):
+    """Add the products of pairs p within the ends to the sums of a tile of filters by channels from c on."""
+    ((dy, columns, _), rows, values, planes), wide = given, tall * (WIDTH // sums.itemsize)
+    tile, channels = load(sums, c * step + o, step, tall, broad), places(planes, c, broad)
+    for p in range(ends[0], ends[1]):
+        tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)
+    store(tile, sums, c * step + o, step)

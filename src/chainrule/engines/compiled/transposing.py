@@ -118,6 +118,27 @@ class Rows(NamedTuple):
     step: int
 
 
+class Weights(NamedTuple):
+    """Weights of results, and a workspace for panels of them.
+
+    rows    the weights: a row for each result
+    values  all panels, or a part of one
+    kept    whether all, which several lists of outputs share
+    """
+
+    rows: Rows
+    values: Any
+    kept: bool
+
+
+@inlined
+def new_weights(rows, kept, most):
+    """Return weights with space for all panels if they are kept, or for a part of `most` vectors."""
+    lanes = WIDTH // rows.values.itemsize
+    vectors = (rows.rows + lanes - 1) // lanes * rows.matrices * rows.columns if kept else most
+    return Weights(rows, np.empty((vectors + TALLEST * lanes) * lanes, rows.values.dtype), kept)
+
+
 @inlined
 def rows_of(values, start, rows, columns):
     """Return the rows of one matrix without gaps."""
@@ -139,10 +160,11 @@ def pack(given, panels):
 
 @kernel
 def pack_panel(given, first, wide, panel, place):
-    """Pack `wide` rows from the first on into a panel: entry (m, r, c) to panel[place + (m·columns + c)·wide + r − first].
+    """Pack `wide` rows from the first on: entry (m, r, c) comes to panel[place + (m·columns + c)·wide + r − first].
 
-    Behind the last row it stands once more. A block is as broad as a vector, so it also fills columns behind the last of
-    a matrix, which are written later or never read; one that would read beyond the array is done by plain loops.
+    Where there are not so many rows, the last one stands in their place. A block is as broad as a vector, so it also
+    fills columns behind the last of a matrix, which are written later or never read; one that would read beyond the
+    array is done by plain loops.
     """
     x, start, matrices, rows, columns, step = given
     lanes = WIDTH // panel.itemsize

@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.filling import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.filters import STRIP
+from chainrule.engines.compiled.filter_tiles import STRIP
 from chainrule.engines.compiled.layout import (
     conflict_free_stride,
     correlate_dw_shape,

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chainrule.engines.compiled.filter_tiles import COLUMNS, broadly, in_tiles
 from chainrule.engines.compiled.kernel_costs import COSTS
 from chainrule.engines.compiled.layout import correlate_shape
 from chainrule.engines.compiled.registry import Attributes
@@ -30,8 +31,6 @@ PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 OF_SUMS = tuple((filters, 1) for *_, filters in (EVEN, SIX, FIVE))  # filters and taps of tiles in rows
 OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD
 MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
-GRADIENTS = 10 if COUNT == 32 else 6  # taps or channels of a tile of a kernel gradient, see `filter_tiles.COLUMNS`
-FEWEST = 4  # of one for what others leave over
 
 
 def forward_fit(name: str) -> Fit:
@@ -104,10 +103,10 @@ def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize
     filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
     transposed = outputs * COSTS.transposed / weights
-    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * _in_tiles(x[0]) / x[0] + transposed)
+    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * in_tiles(x[0], broadly(x[0], COLUMNS)) / x[0] + transposed)
     rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, tiles=OF_GRADIENT)
     return {
-        "filters": filters * (outputs * _in_tiles(weights) / weights + transposed),
+        "filters": filters * (outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed),
         "convolution": COSTS.added_across * rows,
         "taps": taps,
         "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
@@ -211,12 +210,6 @@ def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair
     ahead = [u * dilation - padding[0] for u in range(taps)]
     ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in ahead]
     return sum(max(0, last - first) for first, last in ends) / taps
-
-
-def _in_tiles(count: int) -> int:
-    """Return the taps or channels of the tiles of a kernel gradient that hold a number of them."""
-    broad = max(0, -(-count // GRADIENTS) - 2), -(-count // GRADIENTS) + 1
-    return min(most * GRADIENTS + _round_up(max(count - most * GRADIENTS, 0), FEWEST) for most in range(*broad))
 
 
 def _round_up(count: int, tile: int) -> int:

@@ -25,7 +25,10 @@ from chainrule.engines.compiled.transposing import TALLEST, Rows, pack_panel, pa
 # vectors of filters the sums of no more than six.
 COLUMNS, POOLED = (10, 8) if COUNT == 32 else (6, 4)
 FEW, FEW_POOLED = 6, 4
-FEWEST = 4  # outputs of a tile for those that broad ones leave over
+FEWEST, AS_LONG_AS = (
+    4,
+    5,
+)  # columns of a tile for those that broad ones leave over, which takes as long as five of these
 STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
 
 
@@ -144,12 +147,17 @@ def _correlate_pooled(weights, fresh, begin, end, seen, bias, sums, count, bound
 
 @inlined
 def broadly(count, broad):
-    """Return how many outputs to give to broad tiles, where those of `FEWEST` take the rest, so that least is empty."""
+    """Return how many columns to give to broad tiles, so that those of `FEWEST`, which take the rest, end soonest."""
     most = (count + broad - 1) // broad * broad
-    found, empty = most, most - count
+    found = most
     for _ in range(2):
         most = max(most - broad, 0)
-        left = (count - most + FEWEST - 1) // FEWEST * FEWEST - (count - most)
-        if left < empty:
-            found, empty = most, left
+        if in_tiles(count, most) < in_tiles(count, found):
+            found = most
     return found
+
+
+@inlined
+def in_tiles(count, most):
+    """Return how long tiles take for so many columns, `most` of them in broad ones, as columns of these."""
+    return most + (max(count - most, 0) + FEWEST - 1) // FEWEST * AS_LONG_AS

@@ -167,23 +167,44 @@ def pack_panel(given, first, wide, panel, place):
     array is done by plain loops.
     """
     x, start, matrices, rows, columns, step = given
+    lanes, last = WIDTH // panel.itemsize, min(first + wide, rows) - 1
+    if first + wide > rows:
+        _pack_last(given, first, wide, panel, place)
+        return
+    for m in range(matrices):
+        for j in range(0, columns, lanes):
+            source, found = start + m * rows * step + j, place + (m * columns + j) * wide
+            if source + last * step + lanes > x.size:
+                _pack_by_entry(x, source, (first, last, step), min(lanes, columns - j), panel, found, wide)
+                continue
+            for k in range(0, wide, lanes):
+                transpose(x, source + (first + k) * step, step, panel, found + k, wide)
+
+
+@kernel
+def _pack_last(given, first, wide, panel, place):
+    """Do as `pack_panel` for the last panel, which has fewer rows."""
+    x, start, matrices, rows, columns, step = given
     lanes = WIDTH // panel.itemsize
     seen, to = np.empty(wide, np.int64), np.empty(lanes, np.int64)
     for k in range(wide):
         seen[k] = min(first + k, rows - 1) * step
     for k in range(lanes):
         to[k] = k * wide
-    end = seen[wide - 1] + lanes
     for m in range(matrices):
         for j in range(0, columns, lanes):
             source, found = start + m * rows * step + j, place + (m * columns + j) * wide
-            if source + end > x.size:
-                for c in range(min(lanes, columns - j)):
-                    for k in range(wide):
-                        panel[found + c * wide + k] = x[source + seen[k] + c]
-            elif first + wide > rows:
-                for k in range(0, wide, lanes):
-                    transpose_to(x, source, seen[k:], panel, found + k, to, 0)
-            else:
-                for k in range(0, wide, lanes):
-                    transpose(x, source + (first + k) * step, step, panel, found + k, wide)
+            if source + seen[wide - 1] + lanes > x.size:
+                _pack_by_entry(x, source, (first, rows - 1, step), min(lanes, columns - j), panel, found, wide)
+                continue
+            for k in range(0, wide, lanes):
+                transpose_to(x, source, seen[k:], panel, found + k, to, 0)
+
+
+@inlined
+def _pack_by_entry(x, source, ends, columns, panel, place, wide):
+    """Pack some columns of `wide` rows; the rows from the last one on are the last one."""
+    first, last, step = ends
+    for c in range(columns):
+        for k in range(wide):
+            panel[place + c * wide + k] = x[source + min(first + k, last) * step + c]

@@ -19,7 +19,7 @@ from chainrule.engines.compiled.tiles import (
     zeros,
 )
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.compiled.transposing import TALLEST, Rows, pack_panel, panel_ends, whole_vectors
+from chainrule.engines.compiled.transposing import TALLEST, RowsToPack, pack_panel, panel_ends, whole_vectors
 
 # Columns of a tile: outputs or taps, and outputs to pool. Registers keep the places of no more than ten, and with four
 # vectors of filters the sums of no more than six.
@@ -123,7 +123,7 @@ def _add_tile(part, seen, bias, sums, p, place, bounds, tall, broad):
 @inlined
 def _of_taps(given, first, last):
     """Return the rows of some of the taps."""
-    return Rows(given.values, given.start + first, given.matrices, given.rows, last - first, given.step)
+    return RowsToPack(given.values, given.start + first, given.matrices, given.rows, last - first, given.step)
 
 
 @kernel

@@ -57,7 +57,7 @@ from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literal
 from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
-    Rows,
+    RowsToPack,
     add_transposed,
     new_panels,
     new_weights,
@@ -226,7 +226,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
-        pack(Rows(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
+        pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         fours, pairs = panel_ends(across, x.itemsize)
         if TALLEST == 4:
             _weight_gradient(upstream, 0, fours, seen, count * cells, taps, sums, tall=4, broad=FEW)

@@ -37,7 +37,7 @@ from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
     Panels,
-    Rows,
+    RowsToPack,
     add_transposed,
     new_panels,
     new_weights,
@@ -160,7 +160,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
     cells, result, across = dx.shape[2] * dx.shape[3], dx.reshape(dx.size), whole_vectors(ins, dx.itemsize)
     samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
-    given = Rows(w.reshape(w.size), 0, outs, ins, taps, taps)
+    given = RowsToPack(w.reshape(w.size), 0, outs, ins, taps, taps)
     weights = new_weights(given, dy.shape[0] > samples_per_block, _most_packed(outs, taps))
     sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
     pairs = unlisted(taps, samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
@@ -197,7 +197,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _planes(x, start, count, spaced, plane)
-        pack(Rows(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
+        pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
         for tap in range(taps):
             met = pair(pairs, 0, count, ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
             given = TapProducts(upstream, pairs.outputs, seen, planes)
@@ -340,8 +340,8 @@ def _of_channels(given, taps, first, last):
     """Return the rows of weights of some of the channels that are summed: columns, or for dx matrices, of the rows."""
     (values, start, matrices, rows, columns, step) = given
     if columns == taps:
-        return Rows(values, start + first * rows * step, last - first, rows, columns, step)
-    return Rows(values, start + first * taps, matrices, rows, (last - first) * taps, step)
+        return RowsToPack(values, start + first * rows * step, last - first, rows, columns, step)
+    return RowsToPack(values, start + first * taps, matrices, rows, (last - first) * taps, step)
 
 
 @kernel

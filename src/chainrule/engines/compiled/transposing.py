@@ -107,7 +107,7 @@ def add_transposed(sums, across, taps, dw):
         gradient[k] += transposed[k]
 
 
-class Rows(NamedTuple):
+class RowsToPack(NamedTuple):
     """Rows of matrices that lie one after the other: entry (m, r, c) is values[start + (m·rows + r)·step + c]."""
 
     values: Any
@@ -118,7 +118,7 @@ class Rows(NamedTuple):
     step: int
 
 
-class Weights(NamedTuple):
+class PackedWeights(NamedTuple):
     """Weights of results, and a workspace for panels of them.
 
     rows    the weights: a row for each result
@@ -126,7 +126,7 @@ class Weights(NamedTuple):
     kept    whether all, which several lists of outputs share
     """
 
-    rows: Rows
+    rows: RowsToPack
     values: Any
     kept: bool
 
@@ -136,13 +136,13 @@ def new_weights(rows, kept, most):
     """Return weights with space for all panels if they are kept, or for a part of `most` vectors."""
     lanes = WIDTH // rows.values.itemsize
     vectors = (rows.rows + lanes - 1) // lanes * rows.matrices * rows.columns if kept else most
-    return Weights(rows, np.empty((vectors + TALLEST * lanes) * lanes, rows.values.dtype), kept)
+    return PackedWeights(rows, np.empty((vectors + TALLEST * lanes) * lanes, rows.values.dtype), kept)
 
 
 @inlined
 def rows_of(values, start, rows, columns):
     """Return the rows of one matrix without gaps."""
-    return Rows(values, start, 1, rows, columns, columns)
+    return RowsToPack(values, start, 1, rows, columns, columns)
 
 
 @inlined

@@ -35,7 +35,7 @@ from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literal
 from chainrule.engines.compiled.transposing import (
     TALLEST,
     Matrix,
-    Rows,
+    RowsToPack,
     add_transposed,
     new_panels,
     pack,
@@ -140,7 +140,7 @@ def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), flip=False):
     """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − u], on both axes alike."""
     outs, ins = w.shape[0], w.shape[1]
     panels = new_panels(ins, outs * 9, w)
-    pack(Rows(w.reshape(w.size), 0, outs, ins, 9, 9), panels)
+    pack(RowsToPack(w.reshape(w.size), 0, outs, ins, 9, 9), panels)
     plus, times = np.zeros(panels.across, dy.dtype), np.ones(panels.across, dy.dtype)
     seen = TiledImages(dy, 2 - padding[0][0], 2 - padding[1][0])
     results = Results(dx, 0, dx.shape[2], 0, ins, plus, times, bounds_of(False, 0.0, dy))

@@ -25,10 +25,8 @@ from chainrule.engines.compiled.transposing import TALLEST, RowsToPack, pack_pan
 # vectors of filters the sums of no more than six.
 COLUMNS, POOLED = (10, 8) if COUNT == 32 else (6, 4)
 FEW, FEW_POOLED = 6, 4
-FEWEST, AS_LONG_AS = (
-    4,
-    5,
-)  # columns of a tile for those that broad ones leave over, which takes as long as five of these
+FEWEST = 4  # columns of a tile for those that broad ones leave over,
+AS_LONG_AS = 5  # which takes as long as so many columns of these
 STRIP = 256  # taps, or outputs, of which two vectors each stay in the fastest cache while all outputs, or taps, pass by
 
 

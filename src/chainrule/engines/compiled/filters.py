@@ -137,8 +137,7 @@ def correlate_filters(
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
-    begin, above = np.zeros(at.size, np.int64), 0
-    across = whole_vectors(outs, w.itemsize)
+    begin, above, across = np.zeros(at.size, np.int64), 0, whole_vectors(outs, w.itemsize)
     bias, times = _side_by_side(b, scaled, y, (lowest, outs), across)
     if untied:
         row = outputs_on_axis(1, x.shape, w.shape, window)

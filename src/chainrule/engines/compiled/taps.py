@@ -331,8 +331,8 @@ def _channels_packed(channels, taps, tall):
 
 @inlined
 def _most_packed(channels, taps):
-    """Return the vectors of a part of a panel that is packed at a time."""
-    return max(_channels_packed(channels, taps, 1), TALLEST * _channels_packed(channels, taps, TALLEST)) * taps
+    """Return the vectors of a part of a panel that is packed at a time: those of the tallest are most."""
+    return TALLEST * _channels_packed(channels, taps, TALLEST) * taps
 
 
 @inlined

@@ -135,8 +135,9 @@ class PackedWeights(NamedTuple):
 def new_weights(rows, kept, most):
     """Return weights with space for all panels if they are kept, or for a part of `most` vectors."""
     lanes = WIDTH // rows.values.itemsize
-    vectors = (rows.rows + lanes - 1) // lanes * rows.matrices * rows.columns if kept else most
-    return PackedWeights(rows, np.empty((vectors + TALLEST * lanes) * lanes, rows.values.dtype), kept)
+    across = whole_vectors(rows.rows, rows.values.itemsize)
+    entries = across * rows.matrices * rows.columns if kept else most * lanes
+    return PackedWeights(rows, np.empty(entries + TALLEST * lanes * lanes, rows.values.dtype), kept)
 
 
 @inlined

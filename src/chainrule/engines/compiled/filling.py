@@ -15,7 +15,7 @@ from chainrule.engines.compiled.filter_tiles import COLUMNS, broadly, in_tiles
 from chainrule.engines.compiled.kernel_costs import COSTS
 from chainrule.engines.compiled.layout import correlate_shape
 from chainrule.engines.compiled.registry import Attributes
-from chainrule.engines.compiled.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD
+from chainrule.engines.compiled.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD, in_tall_tiles
 from chainrule.engines.compiled.tiles import lanes
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH
 from chainrule.shapes import NO_PADDING, Pair
@@ -28,8 +28,8 @@ IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how mu
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 # Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
 PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
-OF_SUMS = tuple((filters, 1) for *_, filters in (EVEN, SIX, FIVE))  # filters and taps of tiles in rows
-OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD
+OF_SUMS = EVEN, SIX, FIVE  # vectors of tiles in rows, of those for the rest of a row, and filters
+OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD  # filters and taps
 MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
 
 
@@ -57,11 +57,9 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     """Return the estimate of each file's cross-correlation of (x, w, b); infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
-    weights, outputs, single = math.prod(w[1:]), math.prod(y), given.get("single", False)
+    weights, outputs = math.prod(w[1:]), math.prod(y)
     filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
-    transposed = outputs * COSTS.transposed / weights
-    if single:
-        transposed += COSTS.packed_far if w[0] * weights >= MANY else COSTS.packed
+    transposed = outputs * COSTS.transposed / weights + _packed(w, given)
     taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + COSTS.stored / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
@@ -82,7 +80,7 @@ def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize:
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
     pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
-    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights)
+    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, given))
     within = max(map(max, given.get("padding", NO_PADDING))) <= 2  # zeros are put around dy, never left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
     reach = given.get("dilation", (1, 1))[1] * (w[3] - 1)
@@ -104,13 +102,20 @@ def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
     transposed = outputs * COSTS.transposed / weights
     taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * in_tiles(x[0], broadly(x[0], COLUMNS)) / x[0] + transposed)
-    rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, tiles=OF_GRADIENT)
+    rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, gradient=True)
     return {
         "filters": filters * (outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed),
         "convolution": COSTS.added_across * rows,
         "taps": taps,
         "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
     }
+
+
+def _packed(w: Sequence[int], given: Attributes) -> float:
+    """Return what packing weights takes for one sample, in outputs; a batch shares packed weights."""
+    if not given.get("single"):
+        return 0
+    return COSTS.packed_far if math.prod(w) >= MANY else COSTS.packed
 
 
 def _winograd(
@@ -145,22 +150,30 @@ def _rows(
     itemsize: int,
     *,
     strided: float | None = None,
-    tiles: Sequence[tuple[int, int]] = OF_SUMS,
+    gradient: bool = False,
 ) -> float:
     """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
 
     With a stride, outputs come to lie side by side only after the cells of the image have been gathered.
 
-    size     rows and columns of outputs
-    width    cells from a row to the next
-    weights  of a filter: (channels, KH, KW)
-    strided  what spreading a cell takes; None: what gathering one takes
-    tiles    filters and taps of the tiles of which the one is taken that filters leave least empty
+    size      rows and columns of outputs
+    width     cells from a row to the next
+    weights   of a filter: (channels, KH, KW)
+    strided   what spreading a cell takes; None: what gathering one takes
+    gradient  whether they are multiplied for a kernel gradient
+
+    Of the tiles the one is taken that filters leave least empty.
     """
     stride, taps, count = given.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
-    length = _round_up((size[0] - 1) * width + size[1], lanes(itemsize))
-    broad, taps_of_tile = min(tiles, key=lambda tile: _round_up(filters, tile[0]))
-    computed = length * _round_up(filters, broad) / filters * min(_round_up(count, taps_of_tile) / count, MOST_EMPTY)
+    vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
+    if gradient:
+        broad, under = min(OF_GRADIENT, key=lambda tile: _round_up(filters, tile[0]))
+        vectors *= min(_round_up(count, under) / count, MOST_EMPTY)
+    else:
+        tall, low, broad = min(OF_SUMS, key=lambda tile: _round_up(filters, tile[2]))
+        in_tall = in_tall_tiles(vectors, tall, low)
+        vectors = _round_up(in_tall, tall) + _round_up(vectors - in_tall, low)
+    computed = vectors * lanes(itemsize) * _round_up(filters, broad) / filters
     each = COSTS.gathered if strided is None else strided
     gathered = each * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
     return computed * (1 + COSTS.copied / count + gathered)

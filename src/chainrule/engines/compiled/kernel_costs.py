@@ -50,24 +50,24 @@ class KernelCosts(NamedTuple):
     added_across: float
 
 
-MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon and an AMD EPYC
+MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
     copied=8,
     transposed=9,
     stored=6,
-    packed=5,
-    packed_far=48,
+    packed=6,
+    packed_far=12,
     in_place=0.6,
-    in_patches=1.1,
-    cut=10,
+    in_patches=1.0,
+    cut=7,
     added=5,
-    gathered=10,
+    gathered=6,
     spread=20,
-    odd=0.1,
-    odd_taps=0.3,
-    cells=60,
+    odd=0.15,
+    odd_taps=0.45,
+    cells=70,
     results=95,
-    kernels=40,
-    added_across=1.2,
+    kernels=70,
+    added_across=1.4,
 )
 FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     copied=12,
@@ -76,6 +76,8 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     packed=4,
     packed_far=9,
     in_patches=1.2,
+    cut=10,
+    gathered=10,
     odd=0.35,
     odd_taps=0.75,
     cells=10,

@@ -123,6 +123,17 @@ def correlate_tiles(rows, ahead, weights, sums, outs):
         _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=SIX[0], low=SIX[1], broad=SIX[2])
 
 
+@inlined
+def in_tall_tiles(vectors, tall, low):
+    """Return how many vectors of outputs tiles of `tall` vectors compute; those of `low` compute the rest."""
+    rest = vectors % tall
+    if rest > low:
+        rest = 0  # a whole tile
+    elif rest + tall == 2 * low and vectors > tall:
+        rest += tall  # two low tiles
+    return vectors - rest
+
+
 @kernel
 def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
     """Compute `correlate_tiles` by `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
@@ -137,12 +148,7 @@ def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
     sums, size, length = results
     vector = WIDTH // rows.itemsize
     vectors = (length + vector - 1) // vector
-    rest = vectors % tall
-    if rest > low:
-        rest = 0  # a whole tile
-    elif rest + tall == 2 * low and vectors > tall:
-        rest += tall  # two low tiles
-    whole = vectors - rest
+    whole = in_tall_tiles(vectors, tall, low)
     for o in range(0, outs, broad):
         first = start + o * step
         for t in range(0, whole, tall):

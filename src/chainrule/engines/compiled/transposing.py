@@ -169,6 +169,11 @@ def pack_panel(given, first, wide, panel, place):
     """
     x, start, matrices, rows, columns, step = given
     lanes, last = WIDTH // panel.itemsize, min(first + wide, rows) - 1
+    if step == 1:  # rows of one entry lie side by side as they are
+        for m in range(matrices):
+            for k in range(wide):
+                panel[place + m * wide + k] = x[start + m * rows + min(first + k, last)]
+        return
     if first + wide > rows:
         _pack_last(given, first, wide, panel, place)
         return

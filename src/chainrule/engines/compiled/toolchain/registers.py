@@ -24,8 +24,7 @@ def _with_products(code: CodeBuilder, tile: Tile, left: Iterable[Any], right: It
             k = a * down + b * along
             total = code.multiply_add(tile, one, other, code.builder.extract_value(sums, k))
             sums = code.builder.insert_value(sums, total, k)
-    code.close()
-    return sums
+    return code.close(sums)
 
 
 def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -88,8 +87,7 @@ def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     for b in range(tile.columns):
         seen = code.load(tile, code.after(x, builder.extract_value(arguments[5], b)))
         sums = builder.insert_value(sums, code.multiply_add(tile, seen, weight, builder.extract_value(sums, b)), b)
-    code.close()
-    return sums
+    return code.close(sums)
 
 
 def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -18,6 +18,7 @@ from chainrule.engines.compiled.toolchain.kernel_values import INT64, Kind, ir, 
 from chainrule.engines.compiled.toolchain.processor import COUNT, HAS_MASKS, WIDTH
 
 TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # of a loop that become one, as fewer are counted; slower with SSE
+REGISTER = "w" if (WIDTH, COUNT) == (16, 32) else "v"  # LLVM's letter for a register of vectors: NEON, x86
 
 BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LLVM's names
 
@@ -188,10 +189,22 @@ class CodeBuilder:
         one = self.builder.insert_element(nothing, number, lane(0))
         return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
-    def close(self) -> None:
-        """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out."""
-        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
-        self.builder.call(nothing, [])
+    def close(self, sums: Any) -> Any:
+        """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out.
+
+        Where turns become one, all sums of a tile pass through it, and it returns them: else LLVM may do the products
+        after the loads of the next turn, as it did in `taps.py` (docs/measurements.md). More sums than there are
+        registers cannot.
+        """
+        count = sums.type.count if TURNS > 1 and sums.type.count <= COUNT else 0
+        kinds, places = [sums.type.element] * count, range(count)
+        result = ir.LiteralStructType(kinds) if count > 1 else kinds[0] if kinds else ir.VoidType()
+        names = ",".join([f"={REGISTER}" for _ in places] + [str(k) for k in places])
+        nothing = ir.InlineAsm(ir.FunctionType(result, kinds), "", names, side_effect=True)
+        passed = self.builder.call(nothing, [self.builder.extract_value(sums, k) for k in places])
+        for k in places:
+            sums = self.builder.insert_value(sums, self.builder.extract_value(passed, k) if count > 1 else passed, k)
+        return sums
 
     def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
         """Return a · b + total, rounded once where the processor has an instruction for it, else twice.

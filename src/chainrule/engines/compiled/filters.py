@@ -52,6 +52,7 @@ from chainrule.engines.compiled.tiles import (
     load,
     places,
     store,
+    zeros,
 )
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.transposing import (
@@ -221,16 +222,16 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     upstream = new_panels(outs, samples_per_block * cells, x)
     at = np.empty(samples_per_block * cells, np.int64)
     positions(at, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
-    sums = np.zeros(offsets.size * across, x.dtype)
+    sums = np.empty(offsets.size * across, x.dtype)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide, (0, x.shape[2])), offsets, at)
         pack(RowsToPack(dy.reshape(dy.size), start * outs * cells, count, outs, cells, cells), upstream)
-        fours, pairs = panel_ends(across, x.itemsize)
+        (fours, pairs), size, fresh = panel_ends(across, x.itemsize), (count * cells, taps), start == 0
         if TALLEST == 4:
-            _weight_gradient(upstream, 0, fours, seen, count * cells, taps, sums, tall=4, broad=FEW)
-        _weight_gradient(upstream, fours, pairs, seen, count * cells, taps, sums, tall=2, broad=COLUMNS)
-        _weight_gradient(upstream, pairs, across, seen, count * cells, taps, sums, tall=1, broad=COLUMNS)
+            _weight_gradient(upstream, 0, fours, seen, size, fresh, sums, tall=4, broad=FEW)
+        _weight_gradient(upstream, fours, pairs, seen, size, fresh, sums, tall=2, broad=COLUMNS)
+        _weight_gradient(upstream, pairs, across, seen, size, fresh, sums, tall=1, broad=COLUMNS)
     add_transposed(sums, across, taps, dw)
 
 
@@ -282,20 +283,23 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
 
 
 @kernel
-def _weight_gradient(upstream, begin, end, seen, count, taps, sums, tall, broad):
-    """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
+def _weight_gradient(upstream, begin, end, seen, size, fresh, sums, tall, broad):
+    """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last.
+
+    fresh  whether sums hold nothing yet
+    """
     literally(tall)
     literally(broad)
-    dy, cells, outs = upstream
+    (dy, cells, outs), (count, taps) = upstream, size
     wide, strip, most = tall * (WIDTH // sums.itemsize), 2 * STRIP // tall, broadly(taps, broad)
     for o in range(begin, end, wide):
         given = FiltersUpstream(dy[o * cells :], o, seen)
         for first in range(0, count, strip):
-            last = min(first + strip, count)
+            ends, new = (first, min(first + strip, count)), fresh and first == 0
             for k in range(0, most, broad):
-                _add_gradient_tile(given, k, (first, last), sums, outs, tall, broad)
+                _add_gradient_tile(given, k, ends, new, sums, outs, tall, broad)
             for k in range(most, taps, FEWEST):
-                _add_gradient_tile(given, k, (first, last), sums, outs, tall, FEWEST)
+                _add_gradient_tile(given, k, ends, new, sums, outs, tall, FEWEST)
 
 
 class FiltersUpstream(NamedTuple):
@@ -307,10 +311,14 @@ class FiltersUpstream(NamedTuple):
 
 
 @inlined
-def _add_gradient_tile(given, k, ends, sums, outs, tall, broad):
+def _add_gradient_tile(given, k, ends, fresh, sums, outs, tall, broad):
     """Add the products of outputs p within the ends to the sums of a tile of filters by taps from k on."""
     (dy, o, (rows, offsets, at)), wide = given, tall * (WIDTH // sums.itemsize)
-    tile, under = load(sums, k * outs + o, outs, tall, broad), places(offsets, k, broad)
+    if fresh:
+        tile = zeros(sums, tall, broad)
+    else:
+        tile = load(sums, k * outs + o, outs, tall, broad)
+    under = places(offsets, k, broad)
     for p in range(ends[0], ends[1]):
         tile = add_picked(tile, dy, p * wide, rows, at[p], under)
     store(tile, sums, k * outs + o, outs)

@@ -31,7 +31,7 @@ from chainrule.engines.compiled.layout import (
 )
 from chainrule.engines.compiled.registry import SHARED_FROM, always, operation
 from chainrule.engines.compiled.tap_pairs import Grid, ahead, fill_up, pair, unlisted
-from chainrule.engines.compiled.tiles import add_picked, load, load_picked, places, store, store_picked
+from chainrule.engines.compiled.tiles import add_picked, load, load_picked, places, store, store_picked, zeros
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.transposing import (
     TALLEST,
@@ -191,7 +191,7 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     upstream, pairs = new_panels(outs, samples_per_block * cells, x), unlisted(1, samples_per_block * cells)
     spaced = _space(x, samples_per_block * ins, plane)
     planes = np.minimum(np.arange(ins + COLUMNS), ins - 1) * plane  # a tile reads the last channel again
-    sums = np.zeros((ins + COLUMNS) * taps * across, x.dtype)
+    sums = np.empty((ins + COLUMNS) * taps * across, x.dtype)
     image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
     outputs = Grid(0, dy.shape[2], dy.shape[3], 1, cells)
     for start in range(0, x.shape[0], samples_per_block):
@@ -202,11 +202,11 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
             met = pair(pairs, 0, count, ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
             given = TapProducts(upstream, pairs.outputs, seen, planes)
             size, (fours, twos) = (ins, taps * across), panel_ends(across, x.itemsize)
-            own = sums[tap * across :]
+            own, seen_by = sums[tap * across :], (pairs.cells, met, start == 0)
             if TALLEST == 4:
-                _add_gradient(given, pairs.cells, met, own, size, 0, fours, tall=4, broad=FEW)
-            _add_gradient(given, pairs.cells, met, own, size, fours, twos, tall=2, broad=COLUMNS)
-            _add_gradient(given, pairs.cells, met, own, size, twos, across, tall=1, broad=COLUMNS)
+                _add_gradient(given, seen_by, own, size, 0, fours, tall=4, broad=FEW)
+            _add_gradient(given, seen_by, own, size, fours, twos, tall=2, broad=COLUMNS)
+            _add_gradient(given, seen_by, own, size, twos, across, tall=1, broad=COLUMNS)
     add_transposed(sums, across, ins * taps, dw)
 
 
@@ -345,26 +345,33 @@ def _of_channels(given, taps, first, last):
 
 
 @kernel
-def _add_gradient(given, at, count, sums, size, begin, end, tall, broad):
-    """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
+def _add_gradient(given, pairs, sums, size, begin, end, tall, broad):
+    """Add Σ_p dy[rows[p], o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels.
+
+    pairs  at, their number, and whether sums hold nothing yet
+    """
     literally(tall)
     literally(broad)
-    (ins, step), wide, strip = size, tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
+    (at, count, fresh), (ins, step), wide, strip = pairs, size, tall * (WIDTH // sums.itemsize), 2 * STRIP // tall
     most = broadly(ins, broad)
     for o in range(begin, end, wide):
-        for first in range(0, count, strip):
-            ends = first, min(first + strip, count)
+        for first in range(0, max(count, 1), strip):
+            ends, new = (first, min(first + strip, count)), fresh and first == 0
             for c in range(0, most, broad):
-                _add_gradient_tile(given, at, c, ends, sums, step, o, tall, broad)
+                _add_gradient_tile(given, at, c, ends, new, sums, step, o, tall, broad)
             for c in range(most, ins, FEWEST):
-                _add_gradient_tile(given, at, c, ends, sums, step, o, tall, FEWEST)
+                _add_gradient_tile(given, at, c, ends, new, sums, step, o, tall, FEWEST)
 
 
 @inlined
-def _add_gradient_tile(given, at, c, ends, sums, step, o, tall, broad):
+def _add_gradient_tile(given, at, c, ends, fresh, sums, step, o, tall, broad):
     """Add the products of pairs p within the ends to the sums of a tile of filters by channels from c on."""
     ((dy, columns, _), rows, values, planes), wide = given, tall * (WIDTH // sums.itemsize)
-    tile, channels = load(sums, c * step + o, step, tall, broad), places(planes, c, broad)
+    if fresh:
+        tile = zeros(sums, tall, broad)
+    else:
+        tile = load(sums, c * step + o, step, tall, broad)
+    channels = places(planes, c, broad)
     for p in range(ends[0], ends[1]):
         tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)
     store(tile, sums, c * step + o, step)

@@ -314,10 +314,7 @@ class FiltersUpstream(NamedTuple):
 def _add_gradient_tile(given, k, ends, fresh, sums, outs, tall, broad):
     """Add the products of outputs p within the ends to the sums of a tile of filters by taps from k on."""
     (dy, o, (rows, offsets, at)), wide = given, tall * (WIDTH // sums.itemsize)
-    if fresh:
-        tile = zeros(sums, tall, broad)
-    else:
-        tile = load(sums, k * outs + o, outs, tall, broad)
+    tile = zeros(sums, tall, broad) if fresh else load(sums, k * outs + o, outs, tall, broad)
     under = places(offsets, k, broad)
     for p in range(ends[0], ends[1]):
         tile = add_picked(tile, dy, p * wide, rows, at[p], under)

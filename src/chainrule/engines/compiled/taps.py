@@ -367,10 +367,7 @@ def _add_gradient(given, pairs, sums, size, begin, end, tall, broad):
 def _add_gradient_tile(given, at, c, ends, fresh, sums, step, o, tall, broad):
     """Add the products of pairs p within the ends to the sums of a tile of filters by channels from c on."""
     ((dy, columns, _), rows, values, planes), wide = given, tall * (WIDTH // sums.itemsize)
-    if fresh:
-        tile = zeros(sums, tall, broad)
-    else:
-        tile = load(sums, c * step + o, step, tall, broad)
+    tile = zeros(sums, tall, broad) if fresh else load(sums, c * step + o, step, tall, broad)
     channels = places(planes, c, broad)
     for p in range(ends[0], ends[1]):
         tile = add_picked(tile, dy, o * columns + rows[p] * wide, values, at[p], channels)

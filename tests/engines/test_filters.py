@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chainrule import layers, reference
 from chainrule.engines.compiled import filters, operations, rewriting, taps
 from chainrule.engines.compiled.generator import ProgramWriter
-from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled.operations import ALTERNATIVES, KERNELS
 from chainrule.engines.compiled.tiles import lanes
 from chainrule.network import Network
 
@@ -153,6 +153,19 @@ def test_weights_that_are_packed_in_parts(seed: int) -> None:
         dy = draw.standard_normal(expected[:some].shape)
         dx = operations.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
         close(np.vdot(dx, x[:some]) / dx.size, np.vdot(dy, expected[:some]) / dx.size)  # one map, and its adjoint
+        exact = np.einsum("ncijuv,noij->ocuv", windows[:some], dy, optimize=True)
+        for kernel in ("correlate_filters_dw", "correlate_taps_dw"):
+            close(operations.call(kernel, (x[:some], dy), {**options, "kernel": window})[0], exact)
+
+
+@pytest.mark.parametrize("kernel", ["cross_correlate_dw", *(each.name for each in ALTERNATIVES["cross_correlate_dw"])])
+def test_a_kernel_gradient_of_no_samples_is_what_it_was(kernel: str) -> None:
+    left = [np.full(1 << 16, np.nan, np.float32) for _ in range(40)]
+    del left  # what a kernel allocates would hold these
+    x, dw = np.zeros((0, WHOLE, 9, 9), np.float32), np.ones((WHOLE, WHOLE, 3, 3), np.float32)
+    given = {**PLAIN, "padding": ((1, 1), (1, 1)), "kernel": (3, 3), "groups": 1}
+    KERNELS[kernel].kernel(x, x, dw, *KERNELS[kernel].arguments(3, given))
+    np.testing.assert_array_equal(dw, 1)
 
 
 # For narrower vectors the same sizes have other kernels, which compute the same.

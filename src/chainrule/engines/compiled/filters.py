@@ -208,6 +208,8 @@ def worth_listing(samples, cells):
 @kernel
 def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
+    if x.shape[0] == 0:
+        return  # no sum would be written
     slide = Sliding((1, 1), padding, dilation, flip)
     outs, cells, taps = dy.shape[1], dy.shape[2] * dy.shape[3], dw[0].size
     across = whole_vectors(outs, x.itemsize)

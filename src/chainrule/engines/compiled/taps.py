@@ -185,6 +185,8 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
 @kernel
 def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""
+    if x.shape[0] == 0:
+        return  # no sum would be written
     outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
     cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
     samples_per_block = worth_listing(x.shape[0], cells)

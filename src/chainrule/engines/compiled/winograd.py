@@ -54,6 +54,7 @@ from chainrule.engines.compiled.winograd_points import (
     Work,
     cells_to_points,
     new_points,
+    new_products,
     results_from_points,
     upstream_to_points,
     weights_from_points,
@@ -156,13 +157,15 @@ def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), flip=False):
 @kernel
 def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block, at the 36 points."""
+    if x.shape[0] == 0:
+        return  # no sum would be written
     outs, ins = dy.shape[1], x.shape[1]
     bands = _bands(x.shape[0], dy.shape[2], dy.shape[3])
     work, cells = _new_work(x, bands, 2), new_points(x, ins)
-    own, upstream = _new_work(dy, bands, 0), new_points(dy, outs)
-    across = upstream.across
+    own, upstream = _new_work(dy, bands, 0), new_products(dy, outs)
+    across, fresh = upstream.across, True
     step = conflict_free_stride((ins + BROAD) * across)  # the last tile adds to channels that nobody reads
-    sums = AtPoints(np.zeros(POINTS * step, x.dtype), step, across)
+    sums = AtPoints(np.empty(POINTS * step, x.dtype), step, across)
     seen, given = TiledImages(x, padding[0][0], padding[1][0]), TiledImages(dy, 0, 0)
     for start in range(0, x.shape[0], bands.images):
         count = min(bands.images, x.shape[0] - start)
@@ -176,7 +179,8 @@ def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), flip=False):
                 some = min(BLOCK, tiles - t)
                 cells_to_points(work, rows, bands.along, t, some, cells)
                 upstream_to_points(own, bands.along, t, some, upstream)
-                _add_all_products(cells, upstream, sums, ins, some)
+                _add_all_products(cells, upstream, sums, fresh, ins, some)
+                fresh = False
     found = np.empty(9 * ins * across, x.dtype)
     weights_from_points(sums, ins, flip, found)
     add_transposed(found, across, ins * 9, dw)
@@ -189,7 +193,7 @@ def _correlate(seen, kernels, results):
     ins, height, width = x.shape[1], last - first, y.shape[3]
     bands = _bands(x.shape[0], height, width)
     work, cells = _new_work(x, bands, 2), new_points(x, ins)
-    products, line = new_points(y, outs), 4 * bands.along
+    products, line = new_products(y, outs), 4 * bands.along
     found = np.empty(4 * bands.images * bands.rows * line * kernels.across, x.dtype)
     flat, plane = y.reshape(y.size), y.shape[2] * width
     for start in range(0, x.shape[0], bands.images):
@@ -299,17 +303,17 @@ def _multiply(cells, kernels, products, ins, count, begin, end, tall, broad):
 
 
 @inlined
-def _add_all_products(cells, upstream, sums, ins, count):
-    """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t."""
+def _add_all_products(cells, upstream, sums, fresh, ins, count):
+    """Add Σ_t cells[p, t, c] · upstream[p, t, o] to sums[p, c, o] for `count` tiles t; if fresh, sums are 0 before."""
     fours, pairs = panel_ends(sums.across, cells.values.itemsize)
     if TALLEST == 4:
-        _add_products(cells, upstream, sums, ins, count, 0, fours, tall=4, broad=FEW)
-    _add_products(cells, upstream, sums, ins, count, fours, pairs, tall=2, broad=BROAD)
-    _add_products(cells, upstream, sums, ins, count, pairs, sums.across, tall=1, broad=BROAD)
+        _add_products(cells, upstream, sums, fresh, ins, count, 0, fours, tall=4, broad=FEW)
+    _add_products(cells, upstream, sums, fresh, ins, count, fours, pairs, tall=2, broad=BROAD)
+    _add_products(cells, upstream, sums, fresh, ins, count, pairs, sums.across, tall=1, broad=BROAD)
 
 
 @kernel
-def _add_products(cells, upstream, sums, ins, count, begin, end, tall, broad):
+def _add_products(cells, upstream, sums, fresh, ins, count, begin, end, tall, broad):
     """Compute `_add_all_products` for filters from `begin` to `end`, by tiles of vectors of them by channels."""
     literally(tall)
     literally(broad)
@@ -319,7 +323,7 @@ def _add_products(cells, upstream, sums, ins, count, begin, end, tall, broad):
         for o in range(begin, end, wide):
             for c in range(0, ins, broad):
                 place = p * step + c * across + o
-                tile = load(total, place, across, tall, broad)
+                tile = zeros(v, tall, broad) if fresh else load(total, place, across, tall, broad)
                 for t in range(count):
                     start = p * apart + t * channels + c
                     tile = add_outer(tile, d, p * far + t * across + o, v, start, 1)

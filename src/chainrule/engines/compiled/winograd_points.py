@@ -59,9 +59,17 @@ class Results(NamedTuple):
 @inlined
 def new_points(x, channels):
     """Return space for the values of a block at the points, and for a tile of sums that reaches beyond the last."""
+    found = new_products(x, channels)
+    found.values[:] = 0
+    return found
+
+
+@inlined
+def new_products(x, channels):
+    """Return the same space for values of which none is read that has not been written."""
     across = whole_vectors(channels, x.itemsize)
     step = BLOCK * across + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
-    return AtPoints(np.zeros(POINTS * step + BROAD, x.dtype), step, across)
+    return AtPoints(np.empty(POINTS * step + BROAD, x.dtype), step, across)
 
 
 @kernel

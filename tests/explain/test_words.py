@@ -33,8 +33,8 @@ def test_places(operation):
 def test_the_kernel_that_ran_is_named():
     """The one chosen for the shapes; a ReLU that no other operation needs is done by the convolution before it."""
     made = [cr.Conv2D(lanes(4), 3), cr.ReLU(), cr.Conv2D(3, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
-    model = Sequential(made, (8, 7, 6), loss="half_squared_error", engine="compiled")
-    trace = model.trace(np.ones((1, 8, 7, 6)), np.zeros((1, 2)))
+    model = Sequential(made, (8, 9, 7), loss="half_squared_error", engine="compiled")
+    trace = model.trace(np.ones((1, 8, 9, 7)), np.zeros((1, 2)))
     found = {
         cell: trace.explain(cell).code[2]
         for cell in ("conv1.y[0,0,0]", "relu1.y[0,0,0]", "conv1.dw[0,0,0,0]", "conv2.y[0,0,0]", "conv2.dx[0,0,0]")

@@ -24,6 +24,7 @@ from chainrule.plan import Operation, Plan, Tensor
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
 MEETING_IN_TRAINING = 14
 TRAINED = 16  # a dense layer's weights in training, of which each is read again for a gradient, and updated by Adam
+READ = 4  # multiplications that take as long as reading such a weight in inference, where each is multiplied once
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
@@ -195,7 +196,7 @@ def _work(operation: Operation, itemsize: int, *, training: bool) -> float:
 
     That is the number of entries read where no weights are; otherwise the multiplications by the weights, the second
     array read, with `MOVED` for every entry read or written, of which groups of few filters have many. Work that cannot
-    be shared evenly counts less, a dense layer's in training more: `TRAINED`.
+    be shared evenly counts less, a dense layer's more: `TRAINED`, `READ`.
     """
     least = KERNELS[operation.name].shared_from
     x, w, *_ = (*operation.reads, None)
@@ -204,8 +205,10 @@ def _work(operation: Operation, itemsize: int, *, training: bool) -> float:
     if w is None or w.per_sample or len(w.shape) == 1:
         return x.size / least
     result = operation.writes[0]
-    multiplied = math.prod(w.shape) * math.prod(result.shape[1:]) + MOVED * (x.size + result.size)
-    times = TRAINED if training and len(w.shape) == 2 else 1
+    dense = len(w.shape) == 2
+    multiplied = math.prod(w.shape) * (READ if dense and not training else math.prod(result.shape[1:]))
+    multiplied += MOVED * (x.size + result.size)
+    times = TRAINED if dense and training else 1
     return times * 2 * (1 - sharing(operation, itemsize).half) * multiplied / least
 
 

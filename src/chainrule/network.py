@@ -20,6 +20,7 @@ from chainrule.layers.base import Parameter
 from chainrule.layers.custom import is_custom
 from chainrule.layers.node import Wiring
 from chainrule.losses import CustomLoss, Loss
+from chainrule.placement import new_zeros
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
 from chainrule.tasks import Task
@@ -106,7 +107,7 @@ class Network:
             if parameter.trained == trained:
                 start, end = end, end + math.prod(parameter.shape)
                 self.layout[name] = (start, end)
-        return np.zeros(end, self.dtype)
+        return new_zeros((end,), self.dtype)
 
     def reset(self, seed: int) -> None:
         """Draw all parameters anew from a seed, each from a generator of its own."""

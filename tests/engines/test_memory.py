@@ -7,8 +7,9 @@ from networks.test_networks import plans_of
 
 import chainrule as cr
 from chainrule.engines.compiled.generator import ProgramWriter
-from chainrule.engines.compiled.memory import new_workspace, place_of
+from chainrule.engines.compiled.memory import place_of
 from chainrule.engines.compiled.segments import tensors_of
+from chainrule.placement import new_zeros
 
 MOST = 1 << 20  # entries of the largest array
 
@@ -61,10 +62,17 @@ def test_arrays_of_the_first_sample_begin_with_a_line_of_the_cache(dtype: str) -
         assert not any(first % line for first in offsets)
         for name, size in writer.memory.sizes.items():
             threads, block = generator.integers(1, 5, 2)
-            rows = new_workspace((int(threads), int(size * block)), dtype)
+            rows = new_zeros((int(threads), int(size * block)), dtype)
             assert rows.shape == (threads, size * block), name
             assert not rows.any()
             assert not any(row.ctypes.data % 64 for row in rows if size)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_parameters_begin_with_a_line_of_the_cache(engine: str) -> None:
+    """NumPy's own large arrays begin 16 bytes after a page, so every vector would lie in two lines."""
+    model = cr.Sequential([cr.Conv2D(64, 7), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(99)], (9, 13, 11), engine=engine)
+    assert [each.ctypes.data % 64 for each in (model.parameters, model.statistics)] == [0, 0]
 
 
 def test_inference_needs_two_neighbouring_arrays_at_a_time() -> None:

@@ -133,7 +133,7 @@ def correlate_filters(
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
+    images = _read_in_place(x, samples_per_block, laid, length, offsets, slide, outs < y.shape[1])
     wanted = rows_seen(x, w, window, by * first, by * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
     at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
@@ -220,7 +220,7 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     samples_per_block = worth_listing(x.shape[0], cells)
     down, along = stride[0] * laid.width, stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
-    images = _read_in_place(x, samples_per_block, laid, length, found, slide)
+    images = _read_in_place(x, samples_per_block, laid, length, found, slide, False)
     upstream = new_panels(outs, samples_per_block * cells, x)
     at = np.empty(samples_per_block * cells, np.int64)
     positions(at, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
@@ -246,11 +246,14 @@ class Images(NamedTuple):
 
 
 @inlined
-def _read_in_place(x, samples_per_block, laid, length, offsets, slide):
+def _read_in_place(x, samples_per_block, laid, length, offsets, slide, shared):
     """Return the rows for `samples_per_block` images, `length` cells under the first tap: x itself if nothing is put
     around.
+
+    Where threads share the filters it is a copy: tiles read here and there, and what another thread just wrote is
+    fetched from its cache sooner by passing through it once.
     """
-    in_place = unpadded(slide.padding)
+    in_place = unpadded(slide.padding) and not shared
     image = x[0].size if in_place else conflict_free_stride(x.shape[1] * laid.plane)
     size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
     rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)

@@ -5,16 +5,10 @@ the cache, and the more often is a result written where the cache still holds wh
 no more than two arrays are needed at any time; in training a gradient lives from one operation to the next.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from chainrule.engines.compiled.branching import ArrayPart
-from chainrule.engines.compiled.layout import CACHE_LINE
 from chainrule.engines.compiled.segments import Segment, tensors_of
 from chainrule.placement import Placed, place
 
@@ -32,14 +26,6 @@ class MemoryPlan:
 
     offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORKSPACES, 0))
-
-
-def new_workspace(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array of zeros that begins with a line of the cache: a vector in two lines takes as long as two."""
-    size, itemsize = math.prod(shape), np.dtype(dtype).itemsize
-    cells = np.zeros(size + CACHE_LINE // itemsize, dtype)
-    first = -cells.ctypes.data % CACHE_LINE // itemsize
-    return cells[first : first + size].reshape(shape)
 
 
 @dataclass

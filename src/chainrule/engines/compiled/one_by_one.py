@@ -74,11 +74,27 @@ def correlate_points(x, w, b, y, scaled=False, rectify=False, capped=0.0, first=
     (plus, times), bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, x)
     ends = Ending(plus[lowest:end], times[lowest:end], scaled, bounds)
     weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
-    image, result = x.reshape(x.size), y.reshape(y.size)
+    image, result = _nearby(x, end - lowest < outs), y.reshape(y.size)
     for s in range(x.shape[0]):
         seen = Channels(image, s * ins * plane + begin, plane)
         found = Channels(result, (s * outs + lowest) * plane + begin, plane)
         _multiply(weights, seen, ins, found, length, ends)
+
+
+@inlined
+def _nearby(x, shared):
+    """Return x, flat; a copy where threads share the filters, of which another one may just have written half of x.
+
+    Lines of another processor's cache are fetched several at a time by a loop that passes through them once, but not
+    by tiles that read here and there.
+    """
+    flat = x.reshape(x.size)
+    if shared:
+        copy = np.empty(x.size, x.dtype)
+        for k in range(x.size):
+            copy[k] = flat[k]
+        flat = copy
+    return flat
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("one_by_one"))

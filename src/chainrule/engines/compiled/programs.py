@@ -11,13 +11,13 @@ import numpy as np
 from chainrule.engines import Array, Buffers, Gradients, Shard, Sums
 from chainrule.engines.compiled import operations, toolchain
 from chainrule.engines.compiled.generator import GIVEN, ProgramWriter
-from chainrule.engines.compiled.memory import new_workspace
 from chainrule.engines.compiled.rewriting import is_worth_sharing
 from chainrule.engines.compiled.segments import block_size
 from chainrule.engines.compiled.stages import met_at
 from chainrule.engines.compiled.toolchain import load
 from chainrule.engines.compiled.update_programs import constants_of, update_source
 from chainrule.errors import EngineError
+from chainrule.placement import new_zeros
 from chainrule.plan import Plan, Tensor
 
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
@@ -74,10 +74,10 @@ class Program:
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
         rows = (1 if intra_sample else threads) if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
-            "work": new_workspace((threads, sizes["work"] * self._block), self._dtype),
-            "indices": new_workspace((threads, sizes["indices"] * self._block), np.int32),
-            "gradients": new_workspace((rows, buffers.parameters.size), self._dtype),
-            "spare": new_workspace((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
+            "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
+            "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
+            "gradients": new_zeros((rows, buffers.parameters.size), self._dtype),
+            "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
@@ -234,8 +234,8 @@ class Program:
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         sizes = self._writer.memory.sizes
-        self._workspaces["batch_work"] = new_workspace((sizes["batch_work"] * count,), self._dtype)
-        self._workspaces["batch_indices"] = new_workspace((sizes["batch_indices"] * count,), np.int32)
+        self._workspaces["batch_work"] = new_zeros((sizes["batch_work"] * count,), self._dtype)
+        self._workspaces["batch_indices"] = new_zeros((sizes["batch_indices"] * count,), np.int32)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

@@ -26,7 +26,7 @@ pads = st.tuples(st.integers(0, 3), st.integers(0, 3))
     filters=st.integers(PATCHES[0], 2 * BLOCK + PATCHES[0]),
     flip=st.booleans(),
     bias=st.sampled_from(["none", "tied", "untied", "scaled"]),
-    step=st.sampled_from([{}, {"rectify": True}, {"capped": 0.75}]),
+    step=st.sampled_from([{}, {"rectify": True}, {"capped": 0.75}, {"leak": 0.3}]),
     threads=st.integers(1, 4),
     dtype=st.sampled_from(["float32", "float64"]),
 )
@@ -48,7 +48,9 @@ def test_shares_of_threads_make_the_result_of_the_reference(
         expected = y * b[1][:, None, None] + b[0][:, None, None]
     else:
         expected = y if b is None else y + (b[:, None, None] if bias == "tied" else b)
-    if step:
+    if "leak" in step:
+        expected = np.where(expected > 0, expected, 0.3 * expected)
+    elif step:
         expected = np.clip(expected, 0, step.get("capped", np.inf))
     x, w, flat = x.astype(dtype), w.astype(dtype), None if b is None else b.reshape(-1).astype(dtype)
     found = np.full_like(expected, np.nan, dtype)

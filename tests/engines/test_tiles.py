@@ -9,7 +9,7 @@ from chainrule.engines.compiled.toolchain import COUNT, WIDTH
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
 
-def calls(rows: int, columns: int):
+def calls(rows: int, columns: int, part: float):
     """Call every function of `tiles` once, in a function to compile: the compiler must see the shape as constants."""
 
     def run(y, g, places, outer, products, picked, turned, sums):
@@ -27,7 +27,7 @@ def calls(rows: int, columns: int):
             tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, tiles.places(places, 2, columns))
         times = tiles.load_picked(g, 5, places, 0, rows, columns)
         tile = tiles.multiply_add(tile, times, tiles.load(y, 3, 17, rows, columns))
-        tiles.store(tiles.within(tile, -0.25, 0.5), picked, 7, 128)
+        tiles.store(tiles.bent_tile(tile, -0.25, 0.5, part), picked, 7, 128)
         tiles.transpose(g, 5, 31, turned, 3, 29)
 
     return run
@@ -35,11 +35,12 @@ def calls(rows: int, columns: int):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str) -> None:
+@pytest.mark.parametrize("part", [1.0, 0.3])
+def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str, part: float) -> None:
     rng = np.random.default_rng(1)
     y, g = (rng.standard_normal(1200).astype(dtype) for _ in range(2))
     places = rng.permutation(400)[:12]
-    run = calls(*shape)
+    run = calls(*shape, part)
     results = []
     for function in (run, toolchain.kernel(run)):
         given = [np.full(1200, 7, dtype) for _ in range(5)]

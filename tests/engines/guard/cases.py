@@ -150,7 +150,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         min(outputs) > 1 and not scaled and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     )
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
-    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "scaled": scaled}
+    joined |= {"capped": one(draw, 0.0, 0.0, 0.7), "leak": one(draw, 1.0, 1.0, 0.2), "scaled": scaled}
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 
 

@@ -15,7 +15,7 @@ dw      dw[o, k] += Σ_p dy[o, p] · rows[p + taps[k]], with dy zero where a row
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, is_untied, scales_of
+from chainrule.engines.compiled.endings import bend_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.compiled.layout import (
     PaddedLayout,
     Sliding,
@@ -68,7 +68,7 @@ def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     flat=("b",),
     share=share_tiles,
     shared_from=SHARED_FROM,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "pooled": has_tied_bias},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always, "pooled": has_tied_bias},
     slide=Slide("y", tiled=True),
 )
 @kernel
@@ -85,6 +85,7 @@ def cross_correlate(
     scaled=False,
     rectify=False,
     capped=0.0,
+    leak=1.0,
     pooled=False,
     first=0,
     last=-1,
@@ -96,14 +97,15 @@ def cross_correlate(
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     pooled   write the largest of each 2×2 results alone; the bias must be tied
     """
     slide = Sliding(stride, padding, dilation, flip)
     last, end = y.shape[2] if last < 0 else last, y.shape[1] if highest < 0 else highest
-    (plus, times), bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, y)
+    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
     outs, filters = y.shape[1] // groups, w[0].size
     laid = padded_layout(x, slide)
-    epilogues = Epilogues(laid.width, plus, times, is_untied(b, scaled, y), bounds)
+    epilogues = Epilogues(laid.width, plus, times, is_untied(b, scaled, y), bend)
     offsets = forward_taps(w.shape, laid, slide)
     if last <= first:
         return

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import Ending, bounds_of, has_tied_bias, scales_of
+from chainrule.engines.compiled.endings import Ending, bend_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.layout import (
     Sliding,
     correlate_dw_shape,
@@ -90,7 +90,7 @@ def share_vectors(shape: tuple[int, ...], itemsize: int) -> Share:
     share=share_vectors,
     shared_from=SHARED_FROM,
     fits=filters_are_few,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_few(
@@ -106,6 +106,7 @@ def correlate_few(
     scaled=False,
     rectify=False,
     capped=0.0,
+    leak=1.0,
     lowest=0,
     highest=-1,
 ):
@@ -114,17 +115,18 @@ def correlate_few(
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     """
     behind, slide = y.shape[1] if highest < 0 else highest, Sliding(stride, padding, dilation, flip)
-    scales, bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, y)
+    scales, bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
     tall = rows_of_a_band(y.shape[2], x.shape[3] * stride[0], w.shape[1], x.itemsize)
     for first in range(0, y.shape[2], tall):
         rows = (first, min(first + tall, y.shape[2]))
-        _correlate_rows(x, w, y, slide, groups, (lowest, behind), rows, scales, scaled, bounds)
+        _correlate_rows(x, w, y, slide, groups, (lowest, behind), rows, scales, scaled, bend)
 
 
 @kernel
-def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bounds):
+def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bend):
     """Compute rows of some filters of y, from a first to before a last one, for every sample of a block."""
     (lowest, behind), (addends, factors) = wanted, scales
     outs, ins, lanes = y.shape[1] // groups, w.shape[1], WIDTH // x.itemsize
@@ -132,7 +134,7 @@ def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bounds
     frame, cells, begin = vector_frame(x, w, y, slide, rows), (rows[1] - rows[0]) * y.shape[3], rows[0] * y.shape[3]
     direct, found = cells >= OUTPUTS, np.arange(OUTPUTS) * lanes
     sums, weights, order = np.empty(OUTPUTS * lanes, x.dtype), np.empty(count * lanes, x.dtype), np.arange(count)
-    ending = Ending(np.empty(lanes, x.dtype), np.empty(lanes, x.dtype), scaled, bounds)
+    ending = Ending(np.empty(lanes, x.dtype), np.empty(lanes, x.dtype), scaled, bend)
     given, filters, result = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size)
     seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(lowest, behind, lanes):
@@ -176,7 +178,7 @@ def _gradient_rows(dy, w, dx, slide, groups, rows):
     direct = slide.stride[0] == slide.stride[1] == 1 and cells >= OUTPUTS
     frame, sums = np.zeros(outs * laid.plane * lanes, dy.dtype), np.empty(0 if direct else cells * lanes, dy.dtype)
     weights, none = np.empty(outs * size * lanes, dy.dtype), np.zeros(lanes, dy.dtype)
-    ending = Ending(none, none, False, bounds_of(False, 0.0, dy))
+    ending = Ending(none, none, False, bend_of(False, 0.0, 1.0, dy))
     given, filters, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     seen, written, begins = np.empty(lanes, np.int64), np.empty(lanes, np.int64), np.empty(lanes, np.int64)
     for first in range(0, dx.shape[1], lanes):

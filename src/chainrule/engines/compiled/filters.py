@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import bounds_of, has_no_factors, has_tied_bias, is_untied
+from chainrule.engines.compiled.endings import bend_of, has_no_factors, has_tied_bias, is_untied
 from chainrule.engines.compiled.filling import forward_fit, kernel_gradient_fit
 from chainrule.engines.compiled.filter_tiles import (
     COLUMNS,
@@ -96,7 +96,7 @@ def _in_tiles(outputs: int) -> int:
     shared_from=SHARED_FROM,
     fits=forward_fit("filters"),
     share=share_filters,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "pooled": has_no_factors},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always, "pooled": has_no_factors},
     slide=Slide("y", tiled=False),
 )
 @kernel
@@ -112,6 +112,7 @@ def correlate_filters(
     scaled=False,
     rectify=False,
     capped=0.0,
+    leak=1.0,
     pooled=False,
     first=0,
     last=-1,
@@ -123,6 +124,7 @@ def correlate_filters(
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
     slide, window = Sliding((1, 1), padding, dilation, flip), Sliding(stride, padding, dilation, flip)
@@ -147,7 +149,7 @@ def correlate_filters(
         bias = _untied_side_by_side(b, y, (lowest, outs), across)
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
     weights = new_weights(rows, x.shape[0] * cells > at_once, TALLEST * offsets.size)
-    sums, bounds = np.empty((at_once + COLUMNS) * across, x.dtype), bounds_of(rectify, capped, x)
+    sums, bend = np.empty((at_once + COLUMNS) * across, x.dtype), bend_of(rectify, capped, leak, x)
     result, plane = y.reshape(y.size), y.shape[2] * y.shape[3]
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
@@ -156,7 +158,7 @@ def correlate_filters(
         for done in range(0, count * cells, at_once):
             some, listed, fresh = min(at_once, count * cells - done), done * by * by, start == 0 and done == 0
             plus = Bias(bias[above:], begin[listed:], times, scaled)
-            correlate_tiles(weights, fresh, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bounds, pooled)
+            correlate_tiles(weights, fresh, ImageCells(seen, offsets, at[listed:]), plus, sums, some, bend, pooled)
             place = (start * y.shape[1] + lowest) * plane + first * y.shape[3] + done
             sizes, target = (some, min(some, cells), outs), Matrix(result, place, plane)
             _write_results(Matrix(sums, 0, across), sizes, target, y.shape[1] * plane)

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import Ending, bounds_of, has_tied_bias, scales_of
+from chainrule.engines.compiled.endings import Ending, bend_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.filling import POINTS, forward_fit, input_gradient_fit
 from chainrule.engines.compiled.layout import correlate_dx_shape, correlate_shape
 from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation, rows_or_filters
-from chainrule.engines.compiled.tiles import add_picked, load, multiply_add, places, store, within, zeros
+from chainrule.engines.compiled.tiles import add_picked, bent_tile, load, multiply_add, places, store, zeros
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
 
 TALL, LOW, BROAD = POINTS  # vectors of positions of a tile, fewer for the rest, and filters
@@ -58,21 +58,24 @@ def _in_tiles(filters: int) -> int:
     shared_from=SHARED_FROM,
     fits=forward_fit("one_by_one"),
     share=share_points,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
-def correlate_points(x, w, b, y, scaled=False, rectify=False, capped=0.0, first=0, last=-1, lowest=0, highest=-1):
+def correlate_points(
+    x, w, b, y, scaled=False, rectify=False, capped=0.0, leak=1.0, first=0, last=-1, lowest=0, highest=-1
+):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     """
     ins, outs, plane = x.shape[1], y.shape[1], y.shape[2] * y.shape[3]
     end = outs if highest < 0 else highest
     begin, length = first * y.shape[3], ((y.shape[2] if last < 0 else last) - first) * y.shape[3]
-    (plus, times), bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, x)
-    ends = Ending(plus[lowest:end], times[lowest:end], scaled, bounds)
+    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, x)
+    ends = Ending(plus[lowest:end], times[lowest:end], scaled, bend)
     weights = WeightMatrix(w.reshape(w.size), lowest * ins, ins, 1)
     image, result = _nearby(x, end - lowest < outs), y.reshape(y.size)
     for s in range(x.shape[0]):
@@ -103,7 +106,7 @@ def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""
     outs, ins, plane = dy.shape[1], dx.shape[1], dx.shape[2] * dx.shape[3]
     nothing = np.zeros(ins, dy.dtype)
-    ends = Ending(nothing, nothing, False, bounds_of(False, 0.0, dy))
+    ends = Ending(nothing, nothing, False, bend_of(False, 0.0, 1.0, dy))
     weights, upstream, result = WeightMatrix(w.reshape(w.size), 0, 1, ins), dy.reshape(dy.size), dx.reshape(dx.size)
     for s in range(dy.shape[0]):
         seen = Channels(upstream, s * outs * plane, plane)
@@ -118,7 +121,7 @@ def _multiply(weights, seen, ins, found, length, ends):
     if filters < BROAD or length < LOW * vector:
         _multiply_singly(weights, seen, ins, found, length, ends)
         return
-    spread = Ending(_spread(ends.plus, vector), _spread(ends.times, vector), ends.scaled, ends.bounds)
+    spread = Ending(_spread(ends.plus, vector), _spread(ends.times, vector), ends.scaled, ends.bend)
     tall, low = _tiles(length, vector)
     strip = max(1, STRIP // (ins * TALL * WIDTH))
     for first in range(0, tall.size, strip):
@@ -168,19 +171,19 @@ def _multiply_tiles(weights, outs, seen, ins, found, begins, ends, tall):
             if ends.scaled:
                 times = load(ends.times, o * lanes, lanes, tall, BROAD)
                 tile = multiply_add(tile, times, load(ends.plus, o * lanes, lanes, tall, BROAD))
-            store(within(tile, ends.bounds.least, ends.bounds.most), y, place + o * along + p, along)
+            store(bent_tile(tile, ends.bend.least, ends.bend.most, ends.bend.part), y, place + o * along + p, along)
 
 
 @kernel
 def _multiply_singly(weights, seen, ins, found, length, ends):
     """Compute the share of one of many threads, which does not fill a tile."""
     (w, start, apart, step), (x, begin, plane), (y, place, along) = weights, seen, found
-    bounds = ends.bounds
+    least, most, part = ends.bend
     for o in range(ends.plus.size):
         for p in range(length):
             total = y.dtype.type(0) if ends.scaled else ends.plus[o]
             for c in range(ins):
                 total += w[start + o * apart + c * step] * x[begin + c * plane + p]
             total = total * ends.times[o] + ends.plus[o] if ends.scaled else total
-            total = bounds.least if total < bounds.least else total
-            y[place + o * along + p] = bounds.most if total > bounds.most else total
+            total = least if total < least else most if total > most else total
+            y[place + o * along + p] = total if total > 0 else part * total

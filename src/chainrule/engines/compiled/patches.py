@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, is_untied, scales_of
+from chainrule.engines.compiled.endings import bend_of, has_tied_bias, is_untied, scales_of
 from chainrule.engines.compiled.filling import PATCHES, forward_fit
 from chainrule.engines.compiled.layout import (
     CACHE_LINE,
@@ -55,7 +55,7 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
     shared_from=SHARED_FROM,
     fits=forward_fit("patches"),
     share=share_in_tiles,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_patches(
@@ -70,6 +70,7 @@ def correlate_patches(
     scaled=False,
     rectify=False,
     capped=0.0,
+    leak=1.0,
     lowest=0,
     highest=-1,
 ):
@@ -80,13 +81,14 @@ def correlate_patches(
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     """
     slide = Sliding(stride, padding, dilation, flip)
     end, outputs = y.shape[1] if highest < 0 else highest, y.shape[2] * y.shape[3]
     if end <= lowest:
         return
-    (plus, times), bounds = scales_of(b, scaled, y), bounds_of(rectify, capped, y)
-    epilogues = Epilogues(y.shape[3], plus, times, is_untied(b, scaled, y), bounds)
+    (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
+    epilogues = Epilogues(y.shape[3], plus, times, is_untied(b, scaled, y), bend)
     laid, vector = padded_layout(x, slide), WIDTH // x.itemsize
     offsets = forward_taps(w.shape, laid, slide)
     size = _odd_lines(offsets.size, x.itemsize)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.compiled.endings import leak_row
 from chainrule.engines.compiled.tiles import add_outer, add_products, places, store, store_sums, zeros
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
@@ -64,14 +65,14 @@ class Epilogue(NamedTuple):
 class Epilogues(NamedTuple):
     """How sums become the results of all filters: `times` and `plus` of each filter; if `untied`, `plus` of each cell.
 
-    bounds   least and largest value, as of `Epilogue`
+    bend     of the results, see `endings`
     """
 
     width: int
     plus: Any
     times: Any
     untied: Any
-    bounds: Any
+    bend: Any
 
 
 @inlined
@@ -206,7 +207,7 @@ def _weight_gradient_by(given, seen, dw, count, tall, broad):
 def write_results(sums, start, y, sample_and_filter, rows, ends, pooled):
     """Make the results of one filter for one sample, some rows of y, of the sums from `start` on; `pooled`: of 2×2."""
     (s, f), (first, last) = sample_and_filter, rows
-    target, (least, most) = y[s, f, first:last], ends.bounds
+    target, (least, most, part) = y[s, f, first:last], ends.bend
     if pooled:
         _pool_with_bias(sums, start, target, Epilogue(ends.width, ends.plus[f], ends.times[f], least, most))
     elif ends.untied:
@@ -215,6 +216,7 @@ def write_results(sums, start, y, sample_and_filter, rows, ends, pooled):
         _copy_with_untied_bias(sums, start, target, Epilogue(ends.width, more, 1, least, most))
     else:
         copy_with_bias(sums, start, target, Epilogue(ends.width, ends.plus[f], ends.times[f], least, most))
+    leak_row(target.reshape(target.size), part)
 
 
 @kernel

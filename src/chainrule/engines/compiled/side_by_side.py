@@ -18,6 +18,7 @@ from chainrule.engines.compiled.layout import (
 )
 from chainrule.engines.compiled.tiles import (
     add_apart,
+    bent_tile,
     load,
     multiply_add,
     places,
@@ -25,7 +26,6 @@ from chainrule.engines.compiled.tiles import (
     store_picked,
     store_transposed,
     transpose_to,
-    within,
     zeros,
 )
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel
@@ -218,7 +218,7 @@ def sum_side_by_side(rows, outputs, ahead, w, ending, sums, found):
 @inlined
 def _tile(rows, outputs, p, ahead, w, ending):
     """Return the sums over taps of a tile of outputs, from the p-th on."""
-    plus, times, scaled, bounds = ending
+    plus, times, scaled, bend = ending
     lanes, at = WIDTH // rows.itemsize, places(outputs, p, OUTPUTS)
     tile = load(plus, 0, 0, 1, OUTPUTS)
     if scaled:
@@ -227,7 +227,7 @@ def _tile(rows, outputs, p, ahead, w, ending):
         tile = add_apart(tile, rows, ahead[k], w, k * lanes, at)
     if scaled:
         tile = multiply_add(tile, load(times, 0, 0, 1, OUTPUTS), load(plus, 0, 0, 1, OUTPUTS))
-    return within(tile, bounds.least, bounds.most)
+    return bent_tile(tile, bend.least, bend.most, bend.part)
 
 
 @kernel

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, is_untied, scales_of
+from chainrule.engines.compiled.endings import bend_of, has_tied_bias, is_untied, leak_row, scales_of
 from chainrule.engines.compiled.filling import forward_fit, input_gradient_fit, kernel_gradient_fit
 from chainrule.engines.compiled.filter_tiles import COLUMNS, FEW, FEWEST, STRIP, broadly
 from chainrule.engines.compiled.filters import share_filters, worth_listing
@@ -76,7 +76,7 @@ class TapProducts(NamedTuple):
     shared_from=SHARED_FROM,
     fits=forward_fit("taps"),
     share=share_filters,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_taps(
@@ -91,6 +91,7 @@ def correlate_taps(
     scaled=False,
     rectify=False,
     capped=0.0,
+    leak=1.0,
     first=0,
     last=-1,
     lowest=0,
@@ -101,6 +102,7 @@ def correlate_taps(
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     """
     last = y.shape[2] if last < 0 else last
     outs = (y.shape[1] if highest < 0 else highest) - lowest
@@ -128,15 +130,15 @@ def correlate_taps(
             place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
             into = Matrix(result, place, y.shape[2] * y.shape[3])
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
-    if b is not None or rectify or capped > 0:
-        plus, times = scales_of(b, scaled, y)
-        _finish(y, plus, times, is_untied(b, scaled, y), (first, last), (lowest, outs), bounds_of(rectify, capped, y))
+    if b is not None or rectify or capped > 0 or leak != 1:
+        (plus, times), bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
+        _finish(y, plus, times, is_untied(b, scaled, y), (first, last), (lowest, outs), bend)
 
 
 @kernel
-def _finish(y, plus, times, untied, rows, filters, bounds):
-    """Take rows from the first to before the last, of some filters from the lowest on: times, plus, within bounds."""
-    (first, last), (lowest, outs), (least, most) = rows, filters, bounds
+def _finish(y, plus, times, untied, rows, filters, bend):
+    """Take rows from the first to before the last, of some filters from the lowest on: times, plus, bent."""
+    (first, last), (lowest, outs), (least, most, part) = rows, filters, bend
     length = (last - first) * y.shape[3]
     for s in range(y.shape[0]):
         for o in range(lowest, lowest + outs):
@@ -151,6 +153,7 @@ def _finish(y, plus, times, untied, rows, filters, bounds):
                 for p in range(length):
                     value = row[p] * factor + addend
                     row[p] = least if value <= least else most if value >= most else value
+            leak_row(row, part)
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("taps"))

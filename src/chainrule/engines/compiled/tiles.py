@@ -136,12 +136,14 @@ def store_sums(tile: Array, y: Array, place: int) -> None:
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-def within(tile: Array, least: float, most: float) -> Array:
-    """Compute within[a, b, lane] = least where tile[a, b, lane] < least, most where > most, else tile[a, b, lane].
+def bent_tile(tile: Array, least: float, most: float, part: float) -> Array:
+    """Compute v = least where tile[a, b, lane] < least, most where > most, else itself, and bent[a, b, lane] = v, or
+    part·v where v is not positive.
 
     NaN stays NaN.
     """
-    return np.where(tile < least, tile.dtype.type(least), np.where(tile > most, tile.dtype.type(most), tile))
+    kept = np.where(tile < least, tile.dtype.type(least), np.where(tile > most, tile.dtype.type(most), tile))
+    return np.where(kept > 0, kept, kept * tile.dtype.type(part))
 
 
 def multiply_add(tile: Array, times: Array, plus: Array) -> Array:
@@ -198,7 +200,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 for _function in (
     *(zeros, load, load_part, load_picked, places, add_outer, add_picked, add_products, add_apart),
-    *(within, multiply_add, larger, larger_neighbours, largest, store, store_picked, store_part, split_pairs),
+    *(bent_tile, multiply_add, larger, larger_neighbours, largest, store, store_picked, store_part, split_pairs),
     *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

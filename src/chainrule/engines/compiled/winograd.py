@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.bounds import bounds_of, has_tied_bias, scales_of
+from chainrule.engines.compiled.endings import bend_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.filling import forward_fit, input_gradient_fit, kernel_gradient_fit
 from chainrule.engines.compiled.filter_tiles import STRIP
 from chainrule.engines.compiled.layout import (
@@ -54,7 +54,6 @@ from chainrule.engines.compiled.winograd_points import (
     Work,
     cells_to_points,
     new_points,
-    new_products,
     results_from_points,
     upstream_to_points,
     weights_from_points,
@@ -95,7 +94,7 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int) -> Share:
     shared_from=SHARED_FROM,
     fits=forward_fit("winograd"),
     share=share_tiled_rows,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always},
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_winograd(
@@ -108,6 +107,7 @@ def correlate_winograd(
     scaled=False,
     rectify=False,
     capped=0.0,
+    leak=1.0,
     first=0,
     last=-1,
     lowest=0,
@@ -118,6 +118,7 @@ def correlate_winograd(
     scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
     first    first row of y, a multiple of 4: the tiles are then the same whoever computes them
     """
     last = y.shape[2] if last < 0 else last
@@ -131,7 +132,7 @@ def correlate_winograd(
     for o in range(outs):
         plus[o], times[o] = addends[lowest + o], factors[lowest + o]
     seen = TiledImages(x, padding[0][0] - first, padding[1][0])
-    results = Results(y, first, last, lowest, outs, plus, times, bounds_of(rectify, capped, x))
+    results = Results(y, first, last, lowest, outs, plus, times, bend_of(rectify, capped, leak, x))
     _correlate(seen, weights_to_points(panels, ins, flip), results)
 
 
@@ -144,7 +145,7 @@ def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), flip=False):
     pack(RowsToPack(w.reshape(w.size), 0, outs, ins, 9, 9), panels)
     plus, times = np.zeros(panels.across, dy.dtype), np.ones(panels.across, dy.dtype)
     seen = TiledImages(dy, 2 - padding[0][0], 2 - padding[1][0])
-    results = Results(dx, 0, dx.shape[2], 0, ins, plus, times, bounds_of(False, 0.0, dy))
+    results = Results(dx, 0, dx.shape[2], 0, ins, plus, times, bend_of(False, 0.0, 1.0, dy))
     _correlate(seen, weights_to_points(panels, outs, not flip), results)
 
 
@@ -162,7 +163,7 @@ def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), flip=False):
     outs, ins = dy.shape[1], x.shape[1]
     bands = _bands(x.shape[0], dy.shape[2], dy.shape[3])
     work, cells = _new_work(x, bands, 2), new_points(x, ins)
-    own, upstream = _new_work(dy, bands, 0), new_products(dy, outs)
+    own, upstream = _new_work(dy, bands, 0), new_points(dy, outs)
     across, fresh = upstream.across, True
     step = conflict_free_stride((ins + BROAD) * across)  # the last tile adds to channels that nobody reads
     sums = AtPoints(np.empty(POINTS * step, x.dtype), step, across)
@@ -193,7 +194,7 @@ def _correlate(seen, kernels, results):
     ins, height, width = x.shape[1], last - first, y.shape[3]
     bands = _bands(x.shape[0], height, width)
     work, cells = _new_work(x, bands, 2), new_points(x, ins)
-    products, line = new_products(y, outs), 4 * bands.along
+    products, line = new_points(y, outs), 4 * bands.along
     found = np.empty(4 * bands.images * bands.rows * line * kernels.across, x.dtype)
     flat, plane = y.reshape(y.size), y.shape[2] * width
     for start in range(0, x.shape[0], bands.images):

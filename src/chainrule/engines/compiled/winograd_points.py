@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.compiled.layout import conflict_free_stride
-from chainrule.engines.compiled.tiles import load, multiply_add, store, within
+from chainrule.engines.compiled.tiles import bent_tile, load, multiply_add, store
 from chainrule.engines.compiled.toolchain import (
     CELLS,
     COUNT,
@@ -44,7 +44,7 @@ class AtPoints(NamedTuple):
 
 
 class Results(NamedTuple):
-    """Where results go: rows from `first` on of y, filters from `lowest` on, times `times`, plus `plus`, in bounds."""
+    """Where results go: rows from `first` on of y, filters from `lowest` on, times `times`, plus `plus`, bent."""
 
     y: Any
     first: int
@@ -53,20 +53,12 @@ class Results(NamedTuple):
     outs: int
     plus: Any
     times: Any
-    bounds: Any
+    bend: Any
 
 
 @inlined
 def new_points(x, channels):
     """Return space for the values of a block at the points, and for a tile of sums that reaches beyond the last."""
-    found = new_products(x, channels)
-    found.values[:] = 0
-    return found
-
-
-@inlined
-def new_products(x, channels):
-    """Return the same space for values of which none is read that has not been written."""
     across = whole_vectors(channels, x.itemsize)
     step = BLOCK * across + WIDTH // x.itemsize  # the points of a tile do not share their lines of the cache
     return AtPoints(np.empty(POINTS * step + BROAD, x.dtype), step, across)
@@ -97,7 +89,7 @@ def weights_to_points(panels, ins, flip):
 
 @kernel
 def cells_to_points(work, rows, along, first, count, points):
-    """Compute Bᵀ x̄ B of `count` tiles from the `first` of a band, channels side by side."""
+    """Compute Bᵀ x̄ B of `count` tiles from the `first` of a band, channels side by side, and zeros after them."""
     cells, _, across = work
     values, step, _ = points
     vector = WIDTH // cells.itemsize
@@ -112,6 +104,10 @@ def cells_to_points(work, rows, along, first, count, points):
             for k in range(6):
                 tile = to_points(load(between, 6 * k * vector, vector, 1, 6), CELLS)
                 store(tile, values, 6 * k * step + t * across + c, step)
+    end = min((count // BROAD + 1) * BROAD, BLOCK) * across + vector  # tiles of sums reach so far
+    for p in range(POINTS):
+        for k in range(count * across, end):
+            values[p * step + k] = 0
 
 
 @kernel
@@ -151,9 +147,9 @@ def weights_from_points(sums, ins, flip, found):
 
 @kernel
 def results_from_points(products, along, first, count, results, found):
-    """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, within bounds, filters side by side."""
+    """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, bent, filters side by side."""
     m, step, across = products
-    plus, times, bounds = results[5:]
+    plus, times, bend = results[5:]
     vector = WIDTH // m.itemsize
     between, width = np.empty(24 * vector, m.dtype), 4 * along * across
     for o in range(0, across, vector):
@@ -165,5 +161,5 @@ def results_from_points(products, along, first, count, results, found):
                 store(from_points(tile, RESULTS), between, k * vector, 6 * vector)
             for k in range(4):
                 tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS)
-                tile = within(multiply_add(tile, factor, addend), bounds.least, bounds.most)
+                tile = bent_tile(multiply_add(tile, factor, addend), bend.least, bend.most, bend.part)
                 store(tile, found, place + k * width, across)

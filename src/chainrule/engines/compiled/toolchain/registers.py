@@ -90,17 +90,24 @@ def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return code.close(sums)
 
 
-def _within(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _bent_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
-    least, most = (
-        code.every(tile, code.context.cast(builder, arguments[k], signature.args[k], tile.dtype)) for k in (1, 2)
-    )
+    numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
+    (least, most, factor), values = (code.every(tile, each) for each in numbers), list[Any]()
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
         value = builder.select(builder.fcmp_ordered("<", value, least), least, value)  # one instruction each
-        value = builder.select(builder.fcmp_ordered(">", value, most), most, value)
-        sums = builder.insert_value(sums, value, k)
+        values.append(builder.select(builder.fcmp_ordered(">", value, most), most, value))
+    before, nothing = builder.block, ir.Constant(vector_of(tile), None)
+    with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
+        low = [builder.select(builder.fcmp_ordered(">", v, nothing), v, builder.fmul(factor, v)) for v in values]
+        after = builder.block
+    found = [builder.phi(value.type) for value in values]
+    for k, one in enumerate(found):
+        one.add_incoming(values[k], before)
+        one.add_incoming(low[k], after)
+        sums = builder.insert_value(sums, one, k)
     return sums
 
 
@@ -344,7 +351,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "store_alternate": (lambda arguments: NOTHING, _store_alternate),
     "store_transposed": (lambda arguments: NOTHING, _store_transposed),
     "store_sums": (lambda arguments: NOTHING, _store_sums),
-    "within": (lambda arguments: arguments[0], _within),
+    "bent_tile": (lambda arguments: arguments[0], _bent_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
     "larger_neighbours": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbours),

@@ -1,22 +1,26 @@
-"""What becomes of a convolution's sums: the bias, a normalisation in inference, and the bounds of what follows."""
+"""What becomes of a convolution's sums: the bias, a normalisation in inference, and the activation that follows."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.toolchain import inlined
+from chainrule.engines.compiled.toolchain import inlined, kernel
 
 
-class Bounds(NamedTuple):
-    """The least and the largest value of results; −∞ and ∞ stand for none."""
+class Bend(NamedTuple):
+    """The least and the largest result, −∞ and ∞ for none, and what those are multiplied by that are not positive.
+
+    That is 1 unless a leaky ReLU follows: seldom, so that kernels do it by itself.
+    """
 
     least: Any
     most: Any
+    part: Any
 
 
 class Ending(NamedTuple):
-    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first; then bounds.
+    """The last steps of sums: they start from `plus`, or, if scaled, are multiplied by `times` first, and are bent.
 
     plus, times  for each filter or lane
     """
@@ -24,14 +28,22 @@ class Ending(NamedTuple):
     plus: Any
     times: Any
     scaled: bool
-    bounds: Any
+    bend: Any
 
 
 @inlined
-def bounds_of(rectify, capped, like):
-    """Return the bounds for a kernel's epilogues: 0 and `capped`, which stands for a clipping unless it is 0."""
+def bend_of(rectify, capped, leak, like):
+    """Return how a kernel's epilogues bend its results: a `capped` of 0 stands for none, and a leak of 1."""
     least = like.dtype.type(0 if rectify or capped > 0 else -np.inf)
-    return Bounds(least, like.dtype.type(capped if capped > 0 else np.inf))
+    return Bend(least, like.dtype.type(capped if capped > 0 else np.inf), like.dtype.type(leak))
+
+
+@kernel
+def leak_row(row, part):
+    """Multiply the entries of a row that are not positive by a part, unless that is 1."""
+    if part != 1:
+        for p in range(row.size):
+            row[p] = row[p] if row[p] > 0 else part * row[p]
 
 
 @inlined

@@ -90,7 +90,8 @@ def relu_dx(dy, y, dx):
     upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
     zero = y.dtype.type(0)
     for k in range(upstream.size):
-        result[k] = zero if value[k] <= zero else upstream[k]
+        d = upstream[k]  # for either choice: without masks, what depends on one is a branch, often mispredicted
+        result[k] = zero if value[k] <= zero else d
 
 
 def leak_of(attributes: Attributes) -> float:
@@ -204,7 +205,8 @@ def clip_dx(dy, x, dx, low=0.0, high=6.0):
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     least, most, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
     for k in range(upstream.size):
-        result[k] = zero if value[k] <= least or value[k] >= most else upstream[k]
+        v, d = value[k], upstream[k]
+        result[k] = zero if v <= least or v >= most else d
 
 
 @pointwise()
@@ -248,7 +250,8 @@ def hard_sigmoid_dx(dy, x, dx):
     upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     zero, three, sixth = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 6)
     for k in range(upstream.size):
-        result[k] = zero if value[k] <= -three or value[k] >= three else upstream[k] * sixth
+        v, part = value[k], upstream[k] * sixth
+        result[k] = zero if v <= -three or v >= three else part
 
 
 @pointwise(CHEAP_FROM)
@@ -270,7 +273,9 @@ def hard_swish_dx(dy, x, dx):
     zero, three, third, center = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 3), x.dtype.type(1.5)
     for k in range(upstream.size):
         v, d = value[k], upstream[k]
-        result[k] = zero if v <= -three else d if v >= three else d * third * (v + center)
+        part = d * third * (v + center)
+        part = d if v >= three else part
+        result[k] = zero if v <= -three else part
 
 
 @pointwise(increasing=True)

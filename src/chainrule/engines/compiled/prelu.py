@@ -25,7 +25,8 @@ def _lean(values, signs, slope, results):
         if cells == 1:
             value, sign, result = values[s, :, 0], signs[s, :, 0], results[s, :, 0]
             for c in range(channels):
-                result[c] = slope[c] * value[c] if sign[c] <= 0 else value[c]
+                part = slope[c] * value[c]
+                result[c] = part if sign[c] <= 0 else value[c]
             continue
         for c in range(channels):
             value, sign, result, part = values[s, c], signs[s, c], results[s, c], slope[c]
@@ -51,7 +52,8 @@ def _products(upstream, row):
     """Return Σ d x over the entries x ≤ 0 of a row."""
     total, zero = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
-        total += upstream[p] * row[p] if row[p] <= zero else zero
+        product = upstream[p] * row[p]
+        total += product if row[p] <= zero else zero
     return total
 
 

@@ -30,7 +30,10 @@ def network(channels: int, size: int) -> Subject:
         Softmax(),
     ]
     name = f"{channels} channels, {size}×{size}"
-    return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), Recipe())
+    # Standardised, blank parts of an image are not 0. While biases are, their sums would be 0 before a ReLU but for
+    # rounding, which decides which way it falls.
+    recipe = Recipe(normalise="standardise")
+    return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), recipe)
 
 
 def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:

@@ -138,14 +138,13 @@ def correlate_filters(
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide, outs < y.shape[1])
     wanted = rows_seen(x, w, window, by * first, by * last)
     rows = rows_of(w.reshape(w.size), lowest * offsets.size, outs, offsets.size)
-    at = np.zeros(samples_per_block * cells * by * by + COLUMNS, np.int64)
-    _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
+    at = _window_offsets(samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
     begin, above, across = np.zeros(at.size, np.int64), 0, whole_vectors(outs, w.itemsize)
     bias, times = _side_by_side(b, scaled, y, (lowest, outs), across)
     if untied:
         row = outputs_on_axis(1, x.shape, w.shape, window)
-        _window_offsets(begin, samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
-        begin, above = begin * across, first * by * row * across
+        begin = across * _window_offsets(samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
+        above = first * by * row * across
         bias = _untied_side_by_side(b, y, (lowest, outs), across)
     at_once = OUTPUTS_WORTH_LISTING if samples_per_block == 1 else max(1, samples_per_block * cells)
     weights = new_weights(rows, x.shape[0] * cells > at_once, TALLEST * offsets.size)
@@ -273,13 +272,14 @@ def _lay_out_block(x, start, count, images, laid, slide, wanted):
 
 
 @kernel
-def _window_offsets(at, samples, results, cells, steps, pooled):
-    """Set at[p] to the offset of output p, which is (row, column, image) times `steps`; if pooled, four of 2×2 make one
-    result.
+def _window_offsets(samples, results, cells, steps, pooled):
+    """Return the offset of each output, which is (row, column, image) times `steps`, and zeros for the last tile; if
+    pooled, four of 2×2 make one result.
     """
+    at = np.zeros(samples * results * cells * (4 if pooled else 1) + COLUMNS, np.int64)
     if not pooled:
         positions(at, samples, results, cells, steps)
-        return
+        return at
     (down, along, image), p = steps, 0
     for s in range(samples):
         for i in range(results):
@@ -287,6 +287,7 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
                 place = s * image + 2 * i * down + 2 * j * along
                 at[p], at[p + 1], at[p + 2], at[p + 3] = place, place + along, place + down, place + down + along
                 p += 4
+    return at
 
 
 @kernel

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,37 @@ def interrupted() -> bool:
             caught += 1
     print(caught, "interrupts", flush=True)
     return compiling()
+
+
+def interrupted_at_the_start() -> bool:
+    """Check that an interrupt at any line of LLVM's first work in a process leaves that process working."""
+    expected, spans, chosen = np.tanh(X).reshape(70, -1), 24, np.random.default_rng()
+    here, found = small(), multiprocessing.Value("i", 1)
+
+    def predicted(span: int) -> bool:
+        """Predict, interrupted at a line drawn from that span of llvmlite's, of as many as were counted."""
+        seen, at = 0, int(chosen.uniform(span, span + 1) / spans * found.value) if span >= 0 else -1
+
+        def traced(frame: Any, *_: Any) -> Any:
+            nonlocal seen
+            seen += "llvmlite" in frame.f_code.co_filename
+            if seen == at:
+                seen += 1  # once
+                signal.raise_signal(signal.SIGINT)
+            return traced
+
+        try:
+            sys.settrace(traced)
+            here.predict(X)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        found.value = seen if span < 0 else found.value
+        return all(np.allclose(each.predict(X), expected, atol=1e-6) for each in (small(), here))
+
+    counted = (-1, -1)  # twice: what the first child still compiles is work of another kind
+    return all(ends_well(partial(predicted, span)) for span in (*counted, *range(spans))) and found.value > spans
 
 
 def at_once() -> bool:

@@ -83,6 +83,11 @@ def test_interrupts_while_compiling(tmp_path: Path) -> None:
     assert int(words[0]) > 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork")
+def test_interrupts_when_the_linker_starts(cache: Path) -> None:
+    ended(started("interrupted_at_the_start", cache))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
 def test_a_full_disk(tmp_path: Path) -> None:
     _, complaints = ended(started("full_disk", tmp_path))

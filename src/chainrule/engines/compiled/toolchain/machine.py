@@ -87,8 +87,9 @@ def _memory() -> Any:
 
 
 def start() -> None:
-    """Make the linker ready, unless it is."""
-    _memory()
+    """Make the linker ready, unless it is: as a whole, since one that is given up releases the target of all others."""
+    with uninterrupted():
+        _memory()
 
 
 def assembled(text: str) -> bytes:

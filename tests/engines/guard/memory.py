@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.toolchain import machine
+from chainrule.engines.compiled.toolchain import buffers, machine
 
 SIDES = ("behind", "before")  # the position of the array's neighbouring guard page
 PAGE = mmap.PAGESIZE
 POISON = 0xFF  # every byte of fresh memory: a NaN, so that reading uninitialised memory shows
 
-ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
+ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t)
 RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -73,7 +73,6 @@ class Fence:
         self._mappings.clear()
 
 
-HEADER = 40  # bytes of a buffer's head: owners, two words that are null, the address of its elements, its size
 _KEPT: list[Any] = []  # functions that compiled code calls, and heads of buffers, for as long as the process lasts
 
 
@@ -81,13 +80,14 @@ def fence_allocations(fence: Fence) -> None:
     """Redirect allocations of compiled code to a fence; call this before any kernel is loaded."""
     machine.start()
 
-    def allocate(size: int, alignment: int) -> int:
+    def allocate(size: int) -> int:
         fence.allocated += 1
-        head = (ctypes.c_int64 * (HEADER // 8))(1, 0, 0, fence.allocate(size), size)
+        head = (ctypes.c_int64 * (buffers.SIZE + 1))()
+        head[buffers.ELEMENTS] = fence.allocate(size)
         _KEPT.append(head)
         return ctypes.addressof(head)
 
     functions = ALLOCATE(allocate), RELEASE(lambda buffer: None)
     _KEPT.extend(functions)
-    for name, function in zip(("chainrule_allocate", "chainrule_release"), functions, strict=True):
+    for name, function in zip((buffers.ALLOCATE, buffers.RELEASE), functions, strict=True):
         machine.name_address(name, ctypes.cast(function, ctypes.c_void_p).value or 0)

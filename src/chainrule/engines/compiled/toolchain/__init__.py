@@ -20,6 +20,7 @@ emitting        machine code of programs
 loading         programs from their source
 machine         LLVM: object files of its intermediate code, and object files in memory
 ahead           other processes that help to compile the kernels of a new program
+buffers         memory of the buffers that kernels make
 threads         worker threads, and the locks that a fork must not copy while they are held
 pool_code       code of the loops that they share
 """

@@ -1,7 +1,7 @@
 """Arrays of a kernel that is compiled: elements, parts, and memory for new ones.
 
-New arrays are kept in a list (the second word of the head of a buffer is the address of the one before), and released
-where the loop turn or the function ends in which they were made.
+New arrays are kept in a list (the head of a buffer has the address of the one before), and released where the loop
+turn or the function ends in which they were made.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -10,10 +10,10 @@ where the loop turn or the function ends in which they were made.
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.engines.compiled.toolchain import buffers
 from chainrule.engines.compiled.toolchain.kernel_values import (
     BOOL,
     BYTE,
-    HALF,
     INT64,
     WHOLE,
     Arithmetic,
@@ -26,8 +26,6 @@ from chainrule.engines.compiled.toolchain.kernel_values import (
     known,
     pointer_to,
 )
-
-ALIGNMENT = 64  # bytes: a vector that lies in two lines of the cache takes as long as two
 
 
 def steps_of(arithmetic: Arithmetic, shape: Sequence[Value]) -> tuple[Value, ...]:
@@ -130,15 +128,16 @@ class Arrays(Arithmetic):
         """Return a new array, of zeros or of whatever its memory holds."""
         build = self.builder
         size = self.whole(self.times(self.product(shape), kind.bitwidth // 8))
-        head = build.call(self.outside("chainrule_allocate", WHOLE, [WHOLE, HALF]), [size, HALF(ALIGNMENT)])
+        head = build.call(self.outside(buffers.ALLOCATE, WHOLE, [WHOLE]), [size])
         found = build.append_basic_block()
         build.cbranch(build.icmp_signed("==", head, WHOLE(0)), self.failed, found)
         build.position_at_end(found)
         self.allocations += 1
         word = pointer_to(WHOLE)
-        build.store(build.load(self.last_buffer, typ=WHOLE), build.inttoptr(build.add(head, WHOLE(8)), word))
+        previous, elements = (WHOLE(8 * each) for each in (buffers.PREVIOUS, buffers.ELEMENTS))
+        build.store(build.load(self.last_buffer, typ=WHOLE), build.inttoptr(build.add(head, previous), word))
         build.store(head, self.last_buffer)
-        data = build.load(build.inttoptr(build.add(head, WHOLE(24)), word), typ=WHOLE)
+        data = build.load(build.inttoptr(build.add(head, elements), word), typ=WHOLE)
         pointer = build.inttoptr(data, pointer_to(kind.stored))
         if zeros:
             byte = build.bitcast(pointer, pointer_to(BYTE))
@@ -174,7 +173,8 @@ class Arrays(Arithmetic):
         head = build.load(pointer, typ=WHOLE)
         build.cbranch(build.icmp_signed("==", head, mark), end, turn)
         build.position_at_end(turn)
-        build.store(build.load(build.inttoptr(build.add(head, WHOLE(8)), word), typ=WHOLE), pointer)
-        build.call(self.outside("chainrule_release", ir.VoidType(), [WHOLE]), [head])
+        previous = build.add(head, WHOLE(8 * buffers.PREVIOUS))
+        build.store(build.load(build.inttoptr(previous, word), typ=WHOLE), pointer)
+        build.call(self.outside(buffers.RELEASE, WHOLE, [WHOLE]), [head])
         build.branch(test)
         ir.IRBuilder(end).ret_void()

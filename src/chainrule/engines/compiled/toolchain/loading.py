@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.toolchain import ahead, machine, storing, threads
+from chainrule.engines.compiled.toolchain import ahead, buffers, machine, storing, threads
 from chainrule.engines.compiled.toolchain.linking import (
     NOT_FINITE,
     UNFIT,
@@ -127,6 +127,7 @@ def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
 
     Errors   TypeError for an array that is not contiguous
     """
+    buffers.use_stack()
     kinds = tuple(map(_kind, arguments))
     if kinds not in kernel.programs:
         with storing.SETTING:

@@ -1,65 +1,20 @@
 """Machine code in memory, given as object files.
 
-Kernels allocate and release their buffers by two functions that are written out here (`RUNTIME`). A buffer begins with
-its head: a word that is 1, the address of the buffer made before it (`kernel_arrays`), a word that is 0, the address of
-its elements, and its size.
-
 Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
 """
 
-import ctypes
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.toolchain import processor
+from chainrule.engines.compiled.toolchain import buffers, processor, storing
 from chainrule.engines.compiled.toolchain.interrupts import uninterrupted
 
 binding: Any = _binding  # llvmlite has no type annotations
 
-RUNTIME = ("chainrule_allocate", "chainrule_release")  # the functions below, as kernels name them
 RELOCATION = "static" if binding.get_process_triple().startswith(("x86", "i")) else "default"
-SOURCE = """
-declare i64 @PyMem_RawMalloc(i64)
-declare void @PyMem_RawFree(i64)
-
-define i64 @allocate(i64 %size, i32 %alignment) {
-  %step = zext i32 %alignment to i64
-  %head = add i64 %step, 64
-  %all = add i64 %head, %size
-  %found = call i64 @PyMem_RawMalloc(i64 %all)
-  %failed = icmp eq i64 %found, 0
-  br i1 %failed, label %end, label %fill
-fill:
-  %last = add i64 %found, %head
-  %over = urem i64 %last, %step
-  %first = sub i64 %last, %over
-  %data = inttoptr i64 %found to POINTER
-  store i64 1, POINTER %data
-  %place1 = add i64 %found, 8
-  %field1 = inttoptr i64 %place1 to POINTER
-  store i64 0, POINTER %field1
-  %place2 = add i64 %found, 16
-  %field2 = inttoptr i64 %place2 to POINTER
-  store i64 0, POINTER %field2
-  %place3 = add i64 %found, 24
-  %field3 = inttoptr i64 %place3 to POINTER
-  store i64 %first, POINTER %field3
-  %place4 = add i64 %found, 32
-  %field4 = inttoptr i64 %place4 to POINTER
-  store i64 %size, POINTER %field4
-  br label %end
-end:
-  ret i64 %found
-}
-
-define void @release(i64 %buffer) {
-  call void @PyMem_RawFree(i64 %buffer)
-  ret void
-}
-"""
 
 
 @cache
@@ -75,14 +30,16 @@ def _target() -> Any:
 
 @cache
 def _memory() -> Any:
-    """Return LLVM's linker of machine code in memory, which knows the runtime of kernels."""
-    module = binding.parse_assembly(SOURCE.replace("POINTER", "ptr" if binding.llvm_version_info[0] > 16 else "i64*"))
-    for name in ("PyMem_RawMalloc", "PyMem_RawFree"):
-        binding.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
-    memory = binding.create_mcjit_compiler(module, _target())
-    memory.finalize_object()
-    for name in RUNTIME:
-        binding.add_symbol(name, memory.get_function_address(name.removeprefix("chainrule_")))
+    """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
+    memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
+    for name, address in buffers.outside().items():
+        binding.add_symbol(name, address)
+    content = storing.stored(buffers.NAME)
+    if content is None:
+        content = assembled(buffers.emit_buffers())
+        storing.store(buffers.NAME, content)
+    for name, address in addresses_of(buffers.NAMES, content).items():
+        binding.add_symbol(name, address)
     return memory
 
 

@@ -16,6 +16,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Any
 
+from chainrule.engines.compiled.toolchain import buffers
 from chainrule.engines.compiled.toolchain.kernel_values import HALF, WHOLE, ir, pointer_to
 
 LINE = 16  # words from one that threads write to the next: two lines of a cache
@@ -41,6 +42,7 @@ def emit_pool(processor: str) -> str:
     ir.Function(module, ir.FunctionType(HALF, [address, HALF]), "PyThread_acquire_lock")
     ir.Function(module, ir.FunctionType(nothing, [address]), "PyThread_release_lock")
     ir.Function(module, ir.FunctionType(HALF, []), YIELD)
+    ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), buffers.OWN)
     if processor in PAUSES:
         ir.Function(module, ir.FunctionType(nothing, []), PAUSES[processor])
     emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 4, _share_out), ("work", 1, _work))
@@ -228,6 +230,10 @@ def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any) -> 
 def _work(emit: _Emitter, pool: Any) -> None:
     """Do turns of one loop after the other, for ever, as the next thread that begins."""
     b = emit.builder
+    words = ir.ArrayType(WHOLE, buffers.WORDS)
+    stack = b.alloca(words)
+    b.store(ir.Constant(words, None), stack)
+    b.call(b.module.globals[buffers.OWN], [b.ptrtoint(stack, WHOLE)])
     own = b.add(emit.change("add", pool, BEGUN, 1), WHOLE(1))
     place = _of_thread(emit, own)
     entry, again = b.block, b.append_basic_block()

@@ -23,7 +23,7 @@ from typing import Any
 from llvmlite.binding import ffi as _ffi
 
 from chainrule import engines
-from chainrule.engines.compiled.toolchain import machine, pool_code, storing
+from chainrule.engines.compiled.toolchain import buffers, machine, pool_code, storing
 from chainrule.engines.compiled.toolchain.storing import SETTING
 
 ffi: Any = _ffi  # llvmlite has no type annotations
@@ -44,7 +44,7 @@ class Pool:
         self._words[pool_code.LIMIT] = 1
         self._python: Any = ctypes.pythonapi
         for name in pool_code.OUTSIDE:
-            machine.name_address(name, ctypes.cast(getattr(self._python, name), ctypes.c_void_p).value or 0)
+            machine.name_address(name, buffers.address_of(name))
         self._python.PyThread_allocate_lock.restype = ctypes.c_void_p
         self._python.PyThread_acquire_lock.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._start_thread: Any = self._python.PyThread_start_new_thread
@@ -130,7 +130,8 @@ def launch_threads() -> Pool:
 
 
 def use_threads(count: int) -> None:
-    """Have parallel programs run on so many threads, or on all there are."""
+    """Have programs that this thread runs next share loops by so many threads, or by all there are."""
+    buffers.use_stack()
     launch_threads().use(count)
 
 

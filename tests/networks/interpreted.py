@@ -8,7 +8,7 @@ within its workspace, and whether a kernel is passed arrays of the types it was 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -43,13 +43,26 @@ def running(*, small: bool) -> Generator[None]:
         yield
 
 
+class Interpreted(NamedTuple):
+    """A program as Python's lines, called like `toolchain.loading.MachineFunction`."""
+
+    run: Callable[..., None]
+
+    def __call__(self, *arguments: Any) -> None:
+        self.run(*arguments)
+
+    def bound(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
+        """Return the program with all arguments from the first on but the last."""
+        return lambda given, *rest: self.run(*given[:first], *own, *rest)
+
+
 def load(source: str) -> Any:
     """Return the function `run` of a program, like `chainrule.engines.compiled.programs.load`."""
     if source not in _programs:
         known: dict[str, Any] = {entry.family: entry.module for entry in KERNELS.values()}
         known |= {"call": call, "declare": declare, "link": link, "number": number, "prange": range, "view": view}
         exec(source, known)
-        _programs[source] = known["run"]
+        _programs[source] = Interpreted(known["run"])
     return _programs[source]
 
 

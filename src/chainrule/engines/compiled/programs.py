@@ -84,7 +84,7 @@ class Program:
         self._after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
         self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
         self._commit: Any = None  # the program that writes running statistics
-        self._calls: dict[_Key, tuple[Any, list[Array], tuple[int, ...]]] = {}
+        self._calls: dict[_Key, Any] = {}  # for batches of this size: functions of what changes from call to call
         self._count = 0
 
     def forward(self, x: Array) -> Array:
@@ -93,7 +93,7 @@ class Program:
             return x.reshape(len(x), *self._plan.output.shape).copy()
         if self._shared and 0 < len(x) < max(self._threads, 2):
             if len(x) == 1:
-                return self._of_one().forward(x)
+                return (self._small_batch or self._of_one()).forward(x)
             return np.concatenate([self._of_one().forward(x[s : s + 1]).copy() for s in range(len(x))])
         self._run((x,), 0, 0)
         return self._results["y"]
@@ -152,7 +152,7 @@ class Program:
         if count != self._count:
             self._allocate(count)
         if name not in self._calls:
-            self._calls[name] = self._call(name)
+            self._calls[name] = self._program(name), *self._own(name)
         program, own, numbers = self._calls[name]
         outcomes = np.full((len(rates), 4), np.nan)
         rest = [attributes.get(each, default) for each, default in constants_of(name).items()]
@@ -198,20 +198,21 @@ class Program:
         if len(given[0]) != self._count:
             self._allocate(len(given[0]))
         if stage not in self._calls:
-            self._calls[stage] = self._call(stage)
-        program, arrays, numbers = self._calls[stage]
-        toolchain.use_threads(numbers[0])
-        program(*given, *arrays, *numbers, seed, step, *shard)
+            arrays, numbers = self._own(stage)
+            self._calls[stage] = numbers[0], self._program(stage).bound(len(given), (*arrays, *numbers))
+        threads, run = self._calls[stage]
+        toolchain.use_threads(threads)
+        run(given, seed, step, *shard)
 
-    def _call(self, key: _Key) -> tuple[Any, list[Array], tuple[int, ...]]:
-        """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
+    def _own(self, key: _Key) -> tuple[list[Array], tuple[int, ...]]:
+        """Return a program's arguments that stay the same for batches of this size: arrays, and whole numbers."""
         arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
         arrays += [self._buffers.parameters, self._buffers.statistics]
         threads = self._threads if self._count >= self._threads or self._intra_sample else 1
         arrays += [self._workspaces["gradients"][:threads]] if self._writer.training else []
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
         every = (threads,) if isinstance(key, int) else (threads, self._threads_of_update())
-        return self._program(key), arrays, (*every, self._count, self._block)
+        return arrays, (*every, self._count, self._block)
 
     def _threads_of_update(self) -> int:
         """Return how many threads change the parameters.

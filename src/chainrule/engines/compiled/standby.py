@@ -39,7 +39,12 @@ class GuardedProgram:
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
-        return self._call("forward", x)
+        try:
+            return self._compiled.forward(x)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            return self._again(error, "forward", x)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss."""
@@ -109,9 +114,13 @@ class GuardedProgram:
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything
-            if self._failed:
-                raise
-            self._replace(error)
+            return self._again(error, method, *arguments, **named)
+
+    def _again(self, error: Exception, method: str, *arguments: Any, **named: Any) -> Any:
+        """Call a method of the replacement of a program that failed."""
+        if self._failed:
+            raise error
+        self._replace(error)
         if method == "commit_statistics" and self._batch is not None:
             x, t, weights, seed, step = self._batch
             self._compiled.gradients(x, t, weights, seed=seed, step=step)

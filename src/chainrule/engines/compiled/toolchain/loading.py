@@ -31,7 +31,7 @@ from chainrule.engines.compiled.toolchain.linking import (
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
 NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 
-_loaded: dict[str, Any] = {}
+_loaded: dict[str, "MachineFunction"] = {}
 
 
 @cache
@@ -40,19 +40,53 @@ def _announce() -> None:
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 
-def load(source: str) -> Callable[..., None]:
-    """Return the function `run` of a program, whose machine code is kept on disk.
+class MachineFunction:
+    """A function in machine code that reads its arguments from a table: addresses of arrays, and numbers.
 
-    Errors   TypeError when it is called with an array that is not contiguous, or not of the type that it declares;
+    Errors   of a call: TypeError for an array that is not contiguous, or not of the type that the function declares;
              FloatingPointError when one of its kernels raises it
     """
+
+    def __init__(self, address: int, kinds: Sequence[Any]) -> None:
+        self._enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
+        self._are_arrays = [is_array(kind) for kind in kinds]
+        self._words = "".join("d" if kind is float else "q" for kind in kinds)
+
+    def __call__(self, *arguments: Any) -> None:
+        if failed := self._enter(self._table(0, arguments)):
+            _raise(failed)
+
+    def _table(self, first: int, arguments: Sequence[Any]) -> bytes:
+        """Return the part of the table that holds these arguments, from the first on."""
+        last = first + len(arguments)
+        given = zip(self._are_arrays[first:last], arguments, strict=True)
+        return struct.pack(self._words[first:last], *[id(each) if array else each for array, each in given])
+
+    def bound(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
+        """Return the function of a tuple of arrays, all before the first of its own, and of the whole numbers after.
+
+        What does not change from call to call is put into the table here, once.
+        """
+        enter, between, kept = self._enter, self._table(first, own), tuple(own)
+        before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept) :]).pack
+
+        def run(given: tuple[NDArray[Any], ...], *rest: int) -> None:
+            if failed := enter(before(*map(id, given)) + between + after(*rest)):
+                _raise(failed)
+
+        run.__dict__["own"] = kept  # alive, since the table has their addresses
+        return run
+
+
+def load(source: str) -> MachineFunction:
+    """Return the function `run` of a program, whose machine code is kept on disk."""
     with storing.SETTING:
         if source not in _loaded:
             _loaded[source] = _program(source)
         return _loaded[source]
 
 
-def _program(source: str) -> Callable[..., None]:
+def _program(source: str) -> MachineFunction:
     tree = ast.parse(source)
     links, declared = links_of(tree), _statements(tree, "declare")
     own: dict[str, Sequence[Any]] = {}
@@ -82,7 +116,7 @@ def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
 
 def _callable(
     name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
-) -> Callable[..., None]:
+) -> MachineFunction:
     """Return a program as a function of Python's, given the types of its own functions."""
     content = storing.stored(name) if kept else None
     if content is None:
@@ -95,23 +129,7 @@ def _callable(
         link(each)
     if any(isinstance(node, ast.Name) and node.id == "prange" for node in ast.walk(tree)):
         threads.launch_threads()
-    return called(machine.address_of(name, content), own["run"])
-
-
-def called(address: int, kinds: Sequence[Any]) -> Callable[..., None]:
-    """Return the function at an address, which reads its arguments from a table, as a function of Python's."""
-    enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
-    pack = struct.Struct("".join("d" if kind is float else "q" for kind in kinds)).pack
-    arrays = [place for place, kind in enumerate(kinds) if is_array(kind)]
-
-    def run(*arguments: Any) -> None:
-        table = list(arguments)
-        for place in arrays:
-            table[place] = id(table[place])
-        if failed := enter(pack(*table)):
-            _raise(failed)
-
-    return run
+    return MachineFunction(machine.address_of(name, content), own["run"])
 
 
 def _raise(failed: int) -> None:
@@ -154,7 +172,7 @@ def _numbers(value: Any) -> Sequence[Any]:
     return () if value is None else (value,)
 
 
-def _caller(kernel: Any, types: Sequence[Any]) -> Callable[..., None]:
+def _caller(kernel: Any, types: Sequence[Any]) -> MachineFunction:
     """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
     name = Link("", kernel, types).name
     given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()

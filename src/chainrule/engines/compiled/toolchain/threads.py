@@ -37,11 +37,12 @@ class Pool:
     """The worker threads of this process."""
 
     def __init__(self) -> None:
+        machine.start()
         words = pool_code.THREADS + pool_code.OF_THREAD * most_threads()
         self._words = (ctypes.c_int64 * words)()
         self._most = most_threads()
         self._started = 1  # threads, with the one that runs a program
-        self._words[pool_code.LIMIT] = 1
+        self._used = self._words[pool_code.LIMIT] = 1  # threads that the last program was allowed, and those it had
         self._python: Any = ctypes.pythonapi
         for name in pool_code.OUTSIDE:
             machine.name_address(name, buffers.address_of(name))
@@ -56,11 +57,13 @@ class Pool:
 
     def use(self, count: int) -> None:
         """Have loops shared by so many threads, or by as many as there can be."""
-        count = min(count, self._most)
-        if count > self._started:
+        if count == self._used:
+            return
+        if min(count, self._most) > self._started:
             with SETTING:
-                self._start(count)
+                self._start(min(count, self._most))
         self._words[pool_code.LIMIT] = min(count, self._started)
+        self._used = count
 
     def _start(self, count: int) -> None:
         """Start threads until there are so many."""
@@ -95,7 +98,7 @@ class Pool:
     def forget(self) -> None:
         """Start anew: in a forked process there are no threads."""
         ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
-        self._started = self._words[pool_code.LIMIT] = 1
+        self._started = self._used = self._words[pool_code.LIMIT] = 1
         self._most = most_threads()
 
 

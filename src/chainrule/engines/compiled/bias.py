@@ -8,14 +8,21 @@ from chainrule.engines.compiled.toolchain import kernel
 @kernel
 def add_bias(x, b, y):
     """Compute y = x + b: b has one entry for each channel, or one for every position (untied)."""
-    count = x.shape[0]
-    cells = x.size // (count * x.shape[1]) if count else 1
+    count, channels = x.shape[0], x.shape[1]
+    cells = x.size // max(count * channels, 1)
     source, target = x.reshape(x.size), y.reshape(y.size)
-    sample = cells * x.shape[1]
-    untied = b.size == sample
-    for k in range(source.size):
-        place = k % sample
-        target[k] = source[k] + (b[place] if untied else b[place // cells])
+    if b.size != channels:
+        width = channels * cells
+        for s in range(count):
+            given, result = source[s * width : (s + 1) * width], target[s * width : (s + 1) * width]
+            for k in range(width):
+                result[k] = given[k] + b[k]
+        return
+    for s in range(count):
+        for c in range(channels):
+            row, addend = (s * channels + c) * cells, b[c]
+            for k in range(row, row + cells):
+                target[k] = source[k] + addend
 
 
 @operation(

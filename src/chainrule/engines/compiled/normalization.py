@@ -183,9 +183,9 @@ def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
 def _gradient_sums(upstream, rows, signs, first, last, mean, part, along, total):
     """Compute Σ d (x − μ) and Σ d of some channels in float64, d the upstream gradient behind the activation."""
     count, channels, cells = rows.shape
-    for c in range(first, last):
-        along[c], total[c] = 0.0, 0.0
     if cells >= SHORT:
+        for c in range(first, last):
+            along[c], total[c] = 0.0, 0.0
         for s in range(count):
             for c in range(first, last):
                 tilted, flat = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
@@ -202,9 +202,9 @@ def _gradient_sums(upstream, rows, signs, first, last, mean, part, along, total)
             d = bent(slope[q], sign[q], part)
             tilted[q] += d * (line[q] - m[q])
             flat[q] += d
-    for q in range(m.size):
-        along[first + q // cells] += tilted[q]
-        total[first + q // cells] += flat[q]
+    for c in range(first, last):
+        k = (c - first) * cells
+        along[c], total[c] = tilted[k : k + cells].sum(), flat[k : k + cells].sum()
 
 
 @kernel

@@ -6,7 +6,9 @@ range holds the number of the loop and, in its last `LEFT` bits, how many turns 
 has a turn. One that is late finds none left of the loop it knows, whatever has been posted meanwhile; and what
 describes a loop changes only when all its turns are done.
 
-Words that threads write for one another are read and written in one order, the same for all threads (`seq_cst`).
+Words that threads write for one another are read and written in one order, the same for all threads (`seq_cst`). What
+comes before the number of a loop is written at leisure (`monotonic`): each write in that order would wait until no
+other processor has the line.
 
 Tried with llvmlite 0.50, of which llvmlite's `ir` is used alone. Besides, CPython's `PyThread_acquire_lock`
 and `PyThread_release_lock`, which need no interpreter.
@@ -21,10 +23,11 @@ from chainrule.engines.compiled.toolchain.kernel_values import HALF, WHOLE, ir, 
 
 LINE = 16  # words from one that threads write to the next: two lines of a cache
 # Words of the pool: the number of the loop, its turns that are done, whether the thread that posted it sleeps, whether
-# there is one, and threads that have begun to work; then what describes a loop.
-LOOP, DONE, WAITING, BUSY, BEGUN, TURN = (LINE * place for place in range(6))
-TABLE, COUNT, RANGES, LIMIT, SPINS, LOCK = range(TURN + 1, TURN + 7)
-THREADS = TURN + LINE  # the words of each thread begin here: its range of turns, whether it sleeps, and its lock
+# there is one, threads that have begun to work, and what rarely changes.
+LOOP, DONE, WAITING, BUSY, BEGUN, LIMIT = (LINE * place for place in range(6))
+TURN, TABLE, COUNT, RANGES = range(LOOP + 1, LOOP + 5)  # what describes a loop comes with its number
+SPINS, LOCK = LIMIT + 1, LIMIT + 2
+THREADS = LIMIT + LINE  # the words of each thread begin here: its range of turns, whether it sleeps, and its lock
 ASLEEP, OWN_LOCK, OF_THREAD = LINE, LINE + 1, 2 * LINE
 LEFT = 20
 OUTSIDE = ("PyThread_acquire_lock", "PyThread_release_lock")
@@ -69,9 +72,9 @@ class _Emitter:
         """Return a word."""
         return self.builder.load_atomic(self.at(pool, word), "seq_cst", 8, typ=WHOLE)
 
-    def store(self, pool: Any, word: Any, value: Any) -> None:
+    def store(self, pool: Any, word: Any, value: Any, order: str = "seq_cst") -> None:
         """Write a word."""
-        self.builder.store_atomic(value, self.at(pool, word), "seq_cst", 8)
+        self.builder.store_atomic(value, self.at(pool, word), order, 8)
 
     def change(self, operation: str, pool: Any, word: Any, value: int) -> Any:
         """Change a word (xchg: write, add), and return what it was."""
@@ -212,18 +215,19 @@ def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any) -> 
     b.ret_void()
     b.position_at_end(shared)
     for word, value in ((TURN, turn), (TABLE, table), (COUNT, count), (RANGES, ranges), (DONE, WHOLE(0))):
-        emit.store(pool, word, value)
+        emit.store(pool, word, value, "monotonic")
     loop = b.add(emit.load(pool, LOOP), WHOLE(1))
     with emit.loop(WHOLE(0), ranges) as number:
         last, first = (_edge(emit, edge, count, ranges) for edge in (b.add(number, WHOLE(1)), number))
-        emit.store(pool, _of_thread(emit, number), b.or_(b.shl(loop, WHOLE(LEFT)), b.sub(last, first)))
+        turns = b.or_(b.shl(loop, WHOLE(LEFT)), b.sub(last, first))
+        emit.store(pool, _of_thread(emit, number), turns, "monotonic")
     emit.store(pool, LOOP, loop)
     with emit.loop(WHOLE(1), ranges) as number:
         place = _of_thread(emit, number)
         emit.wake(pool, b.add(place, WHOLE(ASLEEP)), b.add(place, WHOLE(OWN_LOCK)))
     b.call(b.module.globals["take_turns"], [pool, WHOLE(0), loop])
     emit.wait(pool, DONE, ("==", count), WAITING, LOCK)
-    emit.store(pool, BUSY, WHOLE(0))
+    emit.store(pool, BUSY, WHOLE(0), "release")
     b.ret_void()
 
 

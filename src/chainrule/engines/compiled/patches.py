@@ -28,7 +28,7 @@ from chainrule.engines.compiled.layout import (
 from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation
 from chainrule.engines.compiled.row_tiles import Epilogues, write_results
 from chainrule.engines.compiled.side_by_side import lay_side_by_side
-from chainrule.engines.compiled.tiles import add_products, load, places, store, store_sums, zeros
+from chainrule.engines.compiled.tiles import add_products, fetch, load, places, store, store_sums, zeros
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel
 
 FILTERS, OUTPUTS = PATCHES  # of a tile
@@ -139,7 +139,8 @@ def _patches_of(y, width, size):
 def _multiply(w, lowest, highest, patches, outputs, sums):
     """Compute sums[f − lowest, p] = Σ_k w[f, k] · patch[p, k] for a block of filters f.
 
-    A tile that would reach beyond the last filter of w begins earlier; the sums that it has again are left out.
+    A tile that would reach beyond the last filter of w begins earlier; the sums that it has again are left out. Weights
+    lie in a far cache: each tile fetches a row of those that follow its strip, or its block.
     """
     (values, begins), taps, weights = patches, w[0].size, w.reshape(w.size)
     vector = WIDTH // w.itemsize
@@ -147,13 +148,16 @@ def _multiply(w, lowest, highest, patches, outputs, sums):
     kept = np.empty((outputs + OUTPUTS) * BLOCK * vector, w.dtype)  # the sums of all tiles between two strips
     found = np.empty(FILTERS * OUTPUTS + vector, w.dtype)
     for first in range(0, taps, STRIP):
-        last = min(first + STRIP, taps)
+        last, row = min(first + STRIP, taps), 0
+        following = lowest * taps + last if last < taps else highest * taps
         for p in range(0, outputs, OUTPUTS):
             seen = places(begins, p, OUTPUTS)
             for o in range(lowest, highest, FILTERS):
                 f, place = min(o, w.shape[0] - FILTERS), (p * BLOCK + (o - lowest) * OUTPUTS) * vector
                 tile = load(kept, place, size, FILTERS, OUTPUTS) if first else zeros(w, FILTERS, OUTPUTS)
+                ahead, row = following + row * taps - first, row + 1 if row + 1 < BLOCK else 0
                 for k in range(first, last, vector):
+                    fetch(weights, ahead + k)
                     tile = add_products(tile, weights, f * taps + k, taps, values, k, seen)
                 if last < taps:
                     store(tile, kept, place, size)

@@ -56,6 +56,13 @@ def load_part(y: Array, place: int, count: int) -> Array:
     return tile
 
 
+def fetch(y: Array, place: int) -> None:
+    """Bring the line of the cache that holds y[place] nearer, for a load that follows later; nothing else changes.
+
+    The place may lie outside the array.
+    """
+
+
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
     """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
@@ -201,6 +208,6 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 for _function in (
     *(zeros, load, load_part, load_picked, places, add_outer, add_picked, add_products, add_apart),
     *(bent_tile, multiply_add, larger, larger_neighbours, largest, store, store_picked, store_part, split_pairs),
-    *(store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
+    *(fetch, store_alternate, store_transposed, store_sums, transpose, transpose_to, largest_of_four),
 ):
     compile_by_hand(_function)

@@ -128,6 +128,12 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     return _with_products(code, tile, left, (code.load(tile, code.after(each, start)) for each in x))
 
 
+def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = CodeBuilder(context, builder, signature, arguments)
+    code.fetch(code.address(0, code.number(1)))
+    return context.get_dummy_value()
+
+
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step = code.address(1, code.number(2)), code.number(3)
@@ -338,6 +344,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
+    "fetch": (lambda arguments: NOTHING, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "places": (_columns, _places),
     "add_outer": (lambda arguments: arguments[0], _add_outer),

@@ -99,6 +99,13 @@ class CodeBuilder:
         """Store a vector at an address that is a multiple of `align` bytes."""
         self.builder.store(vector, self._pointer(address, vector.type), align=align)
 
+    def fetch(self, address: Address) -> None:
+        """Bring the line of an address into the second cache."""
+        pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = _declared(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, number(0), number(2), number(1)])
+
     def _pointer(self, address: Address, kind: Any) -> Any:
         """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
         return self.builder.bitcast(address.pointer, pointer_to(kind))

@@ -119,7 +119,7 @@ def share_large_layers(plan: Plan, itemsize: int) -> Plan:
 
 
 def _by_channels(forward: Sequence[Operation]) -> Iterator[Operation]:
-    """Yield operations, with the attribute where a thread can go on with its channels to a depthwise convolution.
+    """Yield operations, marked where a thread can go on with its channels to a depthwise convolution or their means.
 
     With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than a
     meeting.
@@ -130,12 +130,15 @@ def _by_channels(forward: Sequence[Operation]) -> Iterator[Operation]:
 
 
 def _leads_to_channels(operations: Sequence[Operation]) -> bool:
-    """Return whether all that lies between the first operation and a depthwise convolution treats channels alone."""
+    """Return whether all operations after the first treat channels alone, as far as one that is worth it.
+
+    That is a depthwise convolution, or one that leaves a number of each channel.
+    """
     for before, operation in itertools.pairwise(operations):
         by_channel = is_by_channel(operation)
         if operation.reads[:1] != before.writes[:1] or not (by_channel or KERNELS[operation.name].piece is not None):
             return False
-        if by_channel and _name(operation) == "cross_correlate":
+        if math.prod(operation.writes[0].shape[1:]) == 1 or (by_channel and _name(operation) == "cross_correlate"):
             return True
     return False
 

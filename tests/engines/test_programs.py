@@ -282,6 +282,29 @@ def test_a_thread_goes_on_to_a_depthwise_layer_with_its_channels(kernel: int, be
     assert loop.count("call('") == 3  # the convolution before it, the activation, and itself
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_thread_goes_on_to_the_means_of_its_channels(seed: int) -> None:
+    chosen = np.random.default_rng(seed)
+    size, channels = int(chosen.integers(24, 40)), int(chosen.integers(3, 20))
+    made = [
+        layers.Conv2D(int(chosen.integers(33, 65)), 5),
+        *chosen.permutation([layers.BatchNorm2D(), layers.Tanh(), layers.ReLU()])[: seed + 1].tolist(),
+        layers.GlobalAveragePool2D(),
+        layers.Dense(3),
+    ]
+    x = chosen.standard_normal((1, channels, size, size))
+    models = [
+        Network(made, x.shape[1:], dtype="float64", engine=engine, threads=threads)
+        for engine, threads in (("numpy", 1), ("compiled", 1), ("compiled", 2), ("compiled", 5))
+    ]
+    for model in models[1:]:
+        np.testing.assert_allclose(model.apply(x), models[0].apply(x), rtol=1e-9, atol=1e-12)
+    source = ProgramWriter(models[2].plan(), models[2].layout, "float64", intra_sample=True).source()
+    loop = source.split("prange(threads)")[1]
+    assert "correlate" in loop
+    assert "average_pool" in loop
+
+
 def test_a_convolution_before_one_that_mixes_channels_is_shared_by_rows() -> None:
     made = [layers.Conv2D(64, 1), layers.ReLU(), layers.Conv2D(32, 3, groups=32), layers.Flatten(), layers.Dense(3)]
     model = Network(made, (16, 62, 60), dtype="float64", engine="compiled", threads=2)

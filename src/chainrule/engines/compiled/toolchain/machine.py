@@ -45,7 +45,7 @@ def _memory() -> Any:
 
 def start() -> None:
     """Make the linker ready, unless it is: as a whole, since one that is given up releases the target of all others."""
-    with uninterrupted():
+    with storing.SETTING, uninterrupted():
         _memory()
 
 

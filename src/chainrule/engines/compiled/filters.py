@@ -128,9 +128,8 @@ def correlate_filters(
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
     slide, window = Sliding((1, 1), padding, dilation, flip), Sliding(stride, padding, dilation, flip)
-    last = y.shape[2] if last < 0 else last
-    outs, by = (y.shape[1] if highest < 0 else highest) - lowest, 2 if pooled else 1
-    laid = padded_layout(x, slide)
+    last, outs = y.shape[2] if last < 0 else last, (y.shape[1] if highest < 0 else highest) - lowest
+    laid, by = padded_layout(x, slide), 2 if pooled else 1
     offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
     cells, untied = (last - first) * y.shape[3], is_untied(b, scaled, y)
     samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)

@@ -155,7 +155,7 @@ def _multiply(w, lowest, highest, patches, outputs, sums):
             for o in range(lowest, highest, FILTERS):
                 f, place = min(o, w.shape[0] - FILTERS), (p * BLOCK + (o - lowest) * OUTPUTS) * vector
                 tile = load(kept, place, size, FILTERS, OUTPUTS) if first else zeros(w, FILTERS, OUTPUTS)
-                ahead, row = following + row * taps - first, row + 1 if row + 1 < BLOCK else 0
+                ahead, row = following + row * taps - first, (row + 1) % BLOCK
                 for k in range(first, last, vector):
                     fetch(weights, ahead + k)
                     tile = add_products(tile, weights, f * taps + k, taps, values, k, seen)

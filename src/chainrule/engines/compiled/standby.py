@@ -38,7 +38,7 @@ class GuardedProgram:
             self._replace(error)
 
     def forward(self, x: Array) -> Array:
-        """Return the output for a batch x."""
+        """Return the output for a batch x, as `_call` would, which takes a small network longer."""
         try:
             return self._compiled.forward(x)
         except OWN_ERRORS:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import epochs, growth, peers, random_networks, startup, steps, subjects, vision
+from benchmarks import epochs, growth, peers, random_networks, startup, steps, subjects, thread_counts, vision
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
@@ -36,7 +36,7 @@ class Choice:
 
 def train(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time training steps."""
-    names = peers.select_peers(choice.names, "torch", "numpy")
+    names = peers.select_peers(choice.names, "torch", "torch-cuda-graph", "numpy")
     yield from steps.rows("train", choice.subjects(subjects.standard()), choice.batches or (1, 32, 128), names, setting)
 
 
@@ -87,6 +87,12 @@ def grow(choice: Choice, setting: Setting) -> Iterator[Row]:
     yield from growth.growth(names, setting)
 
 
+def several_threads(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Time steps with several numbers of threads."""
+    usual = choice.subjects([*subjects.standard(), "resnet-8"])
+    yield from thread_counts.rows(usual, choice.batches or (128,), setting)
+
+
 def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time random networks."""
     yield from random_networks.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
@@ -118,6 +124,7 @@ WORKS: dict[str, Callable[[Choice, Setting], Iterator[Row]]] = {
     "memory": memory,
     "growth": grow,
     "drawn": draw,
+    "threads": several_threads,
     "train-branching": train_branching,
     "infer-branching": infer_branching,
 }

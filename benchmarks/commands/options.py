@@ -33,6 +33,7 @@ peers = click.option(
     default="torch,onnxruntime",
     show_default=True,
     help="Peers to compare with: torch (eager, channels last, compiled), torch-eager (the first two), onnxruntime, "
+    "torch-cuda-graph (on a GPU, beside CHAINRULE_ENGINE=jax), "
     "numpy (our NumPy engine); for predict also c, c-plain and wasm (exported networks).",
 )
 threads = click.option(

@@ -51,6 +51,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("accuracy", lambda row: format_percent(row.more.get("ours_accuracy"))),
         ("theirs", lambda row: format_percent(row.more.get("theirs_accuracy"))),
     ),
+    "threads": (
+        *(MODEL, BATCH, ("threads", lambda row: str(row.more["count"])), OURS),
+        ("speed-up", lambda row: _number(row.ratio)),
+        ("of each thread", lambda row: format_percent(row.ratio and row.ratio / row.more["count"], 0)),
+        ("the machine's own", lambda row: _number(row.more.get("machine"))),
+    ),
     "startup": (
         ("what", lambda row: row.more["what"]),
         *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),

@@ -17,12 +17,13 @@ from typing import Any, Protocol
 from benchmarks.subjects import Subject
 from chainrule.errors import unknown_name
 
-OURS = ("compiled", "numpy")
+OURS = ("compiled", "numpy", "jax")
 TORCH = ("torch", "torch-channels-last", "torch-compile")
 
 PLACES = {
     ("train", "ours"): "ours:Training",
     ("train", "torch"): "torch:Training",
+    ("train", "torch-cuda-graph"): "torch_cuda:Training",
     ("infer", "ours"): "ours:Inference",
     ("infer", "torch"): "torch:Inference",
     ("infer", "onnxruntime"): "onnxruntime:Inference",
@@ -39,7 +40,7 @@ class Task:
     """The work of one contender.
 
     work     train, infer or epoch
-    who      an engine of ours (compiled, numpy), or a peer
+    who      an engine of ours (compiled, numpy, jax), or a peer
     subject  the network; train and infer use synthetic images, epoch uses MNIST
     batch    samples per step or call
     samples  images in an epoch; 0: all

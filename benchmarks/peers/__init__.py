@@ -10,6 +10,7 @@ from chainrule.errors import OptionError, unknown_name
 
 FAMILIES = {
     "torch": ("torch", "torch-channels-last", "torch-compile"),
+    "torch-cuda-graph": ("torch-cuda-graph",),
     "onnxruntime": ("onnxruntime",),
     "numpy": ("numpy",),
     "c": ("c",),
@@ -19,12 +20,13 @@ FAMILIES = {
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
 GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # words that stand for several peers
 DEFAULT = "torch,onnxruntime"
-NEEDS = {"torch": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
+NEEDS = {"torch": ("torch",), "torch-cuda-graph": ("torch",), "onnxruntime": ("onnxruntime",), "wasm": ("ziglang",)}
 PROGRAMS = {"c": "gcc", "c-plain": "gcc", "wasm": "node"}
 TITLES = {
     "torch": "PyTorch",
     "torch-channels-last": "PyTorch, channels last",
     "torch-compile": "PyTorch, torch.compile",
+    "torch-cuda-graph": "PyTorch, a CUDA graph for each step",
     "onnxruntime": "ONNX Runtime",
     "numpy": "our NumPy engine",
     "c": "our exported C",

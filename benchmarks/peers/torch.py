@@ -61,7 +61,7 @@ class Translation:
         for name, (first, last) in self.network.layout.items():
             tensor = self.tensors.get(name)
             if tensor is not None and tensor.grad is not None:
-                found[first:last] = tensor.grad.numpy().ravel()
+                found[first:last] = tensor.grad.cpu().numpy().ravel()
         return found
 
     def parameter(self, tensor: Tensor | None) -> Any:

@@ -96,7 +96,7 @@ class Interpreter:
         self._walk(self.plan.deferred)
 
     def prepare(
-        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
         """Do nothing: no operation is compiled ahead."""
 

@@ -13,13 +13,14 @@ import chainrule as cr
 from chainrule import optimizers
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import Normalisation
+from chainrule.engines.compiled.standby import GuardedProgram
 from chainrule.errors import DataError, NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.model import Sequential
 from chainrule.network import Fitted, Network
 from chainrule.optimizers import SGD
 from chainrule.schedules import OneCycle, Step
-from chainrule.training import loop
+from chainrule.training import step as stepping
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
@@ -120,7 +121,9 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw = np.random.default_rng(number)
-    monkeypatch.setattr(loop, "TOGETHER", int(draw.integers(1, 2000)))  # bytes: one batch, several, or a whole epoch
+    size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
+    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(size=size))
+    monkeypatch.setattr(stepping, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
     chosen = recipe(
         batch_size=int(draw.integers(1, 9)),
         epochs=2,
@@ -267,7 +270,8 @@ def state_of(trainer: Trainer) -> list[bytes]:
 @pytest.mark.parametrize("number", range(16))
 def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
-    monkeypatch.setattr(loop, "MOST_STEPS", int(draw.integers(2, 9)))
+    most = int(draw.integers(2, 9))
+    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(steps=most))
     chosen = recipe(
         batch_size=int(draw.integers(1, 8)),
         optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[number % 4],
@@ -282,7 +286,7 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
     assert several.outcomes == single.outcomes
     assert (one.history.rates, one.history.losses) == (other.history.rates, other.history.losses)
     assert set(single.ahead) == {0}
-    assert max(several.ahead) == min(loop.MOST_STEPS, COUNT // chosen.batch_size) - 1
+    assert max(several.ahead) == min(most, COUNT // chosen.batch_size) - 1
     assert several.states == {step: single.states[step] for step in several.states}
     assert not other.ahead
     assert state_of(other) == state_of(one)
@@ -291,8 +295,9 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
 def test_a_stop_ends_after_the_steps_that_are_taken_at_once() -> None:
     trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
     trainer.run([told])
-    assert len(trainer.history) == loop.MOST_STEPS
-    assert told.ahead == list(range(loop.MOST_STEPS))[::-1]
+    most = GuardedProgram.at_once.steps
+    assert len(trainer.history) == most
+    assert told.ahead == list(range(most))[::-1]
     trainer.stop = False
     whole = make(recipe(batch_size=1), engine="compiled")
     trainer.run()

@@ -8,7 +8,7 @@ reference  the literal loops that define the operations: exact, readable and slo
 
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -34,6 +34,13 @@ class Shard(NamedTuple):
 
     batch: int
     first: int = 0
+
+
+class AtOnce(NamedTuple):
+    """What a training takes at once where nobody looks at single steps: so many steps, so many bytes of inputs."""
+
+    steps: int
+    size: int
 
 
 class CompiledPlan(Protocol):
@@ -68,20 +75,26 @@ class CompiledPlan(Protocol):
         ...
 
     def prepare(
-        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
         """Compile what a training step on so many samples runs, where anything is compiled; nothing is changed.
 
         name        the optimizer's operation; None: its update is not the engine's
         moments     the optimizer's moments, of which copies are used
         attributes  the operation's attributes
+        steps       how many will be taken at once
         """
         ...
 
 
 @runtime_checkable
 class WholeSteps(Protocol):
-    """A plan for which training steps, the update included, are one program."""
+    """A plan for which training steps, the update included, are one program.
+
+    at_once   what is worth being taken at once: few steps cost more each, and no training is stopped between them
+    """
+
+    at_once: AtOnce
 
     def steps(
         self,
@@ -105,6 +118,23 @@ class WholeSteps(Protocol):
         step        number of the first step
 
         A step that is not finite changes nothing, and none is taken after it: its sums are not among those returned.
+        """
+        ...
+
+
+@runtime_checkable
+class HoldsSamples(Protocol):
+    """A plan whose device can hold the samples of a training, so that steps are given no more than their numbers.
+
+    most_held   bytes of samples that it may hold
+    """
+
+    most_held: int
+
+    def hold(self, parts: Iterable[tuple[Array, ...]]) -> None:
+        """Copy all samples to the device: x, t and, for a plan that has them, weights, some samples at a time.
+
+        From then on, what is given to `WholeSteps.steps` may be the one array of the samples' numbers.
         """
         ...
 

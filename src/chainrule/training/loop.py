@@ -25,14 +25,14 @@ from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.look_ahead import slow_copy
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.step import Stepper
+from chainrule.training.step import Outcome, Stepper
 from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
 
-TOGETHER = 1 << 17  # bytes of the inputs that are made for several steps at once: they stay in the cache
-MOST_STEPS = 16  # that are taken at once: each costs little more, and a training can be stopped after them
+HELD_AT_ONCE = 4096  # samples that are normalised together for a device that holds all
 
 _Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t and, where samples have them, weights
+_Given: TypeAlias = _Batch | tuple[Array]  # or the numbers of samples that the engine's device holds
 
 
 class Clock(Protocol):
@@ -100,6 +100,7 @@ class Trainer:
         if said := tasks.range_warning(network.last_layer, train_data.targets):
             self.history.notes.append(said)
         self._slow = slow_copy(network) if recipe.look_ahead else {}
+        self._held = False
         self._clock = clock
         self._started = clock()
 
@@ -158,7 +159,9 @@ class Trainer:
         """Train from the current step to the end."""
         self.adopt()
         if not self.finished:
-            self.stepper.prepare(min(self.recipe.batch_size, len(self.train_data)))
+            self._hold()
+            size = min(self.recipe.batch_size, len(self.train_data))
+            self.stepper.prepare(size, min(self._limit(callbacks), self._batches_at_once))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         self._started = self._clock() - before
         with ExitStack() as begun:
@@ -174,7 +177,7 @@ class Trainer:
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
         """Train from the current step to the end of its epoch; return whether a worker was stopped."""
-        limit = 1 if self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks)) else MOST_STEPS
+        limit = self._limit(callbacks)
         for samples, count, batches in self._batches(epoch):
             done = 0
             while done < count:
@@ -187,6 +190,32 @@ class Trainer:
         self._end_epoch(epoch, callbacks)
         return self.workers.any(self.stop)
 
+    def _limit(self, callbacks: Sequence[Callback]) -> int:
+        """Return how many steps may be taken at once: one where each is looked at."""
+        watched = self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks))
+        return 1 if watched else self.stepper.at_once.steps
+
+    def _hold(self) -> None:
+        """Have the engine's device hold the samples, where it can: they are then not normalised again in each epoch."""
+        if self._held or self.recipe.augmentation:
+            return
+        count = len(self.train_data)
+        blocks = (np.arange(first, min(first + HELD_AT_ONCE, count)) for first in range(0, count, HELD_AT_ONCE))
+        batches = (self._batch(0, block) for block in blocks)
+        parts = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
+        self._held = self.stepper.hold(count * self._bytes_of_sample, parts)
+
+    @property
+    def _bytes_of_sample(self) -> int:
+        return math.prod(self.network.input_shape) * self.network.dtype.itemsize
+
+    @property
+    def _batches_at_once(self) -> int:
+        """Number of full batches that are made at once: NumPy takes as long for one small image as for ten."""
+        full = max(1, len(self.train_data) // self.recipe.batch_size)
+        made = max(1, self.stepper.at_once.size // (self.recipe.batch_size * self._bytes_of_sample))
+        return full if self._held else min(full, made)
+
     def batch(self, step: int) -> _Batch:
         """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed, and its weights."""
         return self._batch(step // self.epoch_steps, self.batch_indices(step))
@@ -197,20 +226,15 @@ class Trainer:
         size = self.recipe.batch_size
         return order(len(self.train_data), self.recipe.seed, epoch)[place * size : (place + 1) * size]
 
-    def _batches(self, epoch: int) -> Iterator[tuple[int, int, _Batch]]:
-        """Yield the rest of an epoch: the size of some batches, their number, and what this worker has of them.
-
-        Small batches are made several at once: NumPy takes as long for one image as for ten.
-        """
+    def _batches(self, epoch: int) -> Iterator[tuple[int, int, _Given]]:
+        """Yield the rest of an epoch: the size of some batches, their number, and what this worker has of them."""
         size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
-        bytes_of_sample = math.prod(self.network.input_shape) * self.network.dtype.itemsize
-        together = max(1, TOGETHER // (size * bytes_of_sample))
         place, full = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
         while place < self.epoch_steps:
-            end = min(place + together, full) if place < full else self.epoch_steps  # the last batch may be smaller
+            end = min(place + self._batches_at_once, full) if place < full else self.epoch_steps  # the last: smaller
             batches = all_samples[place * size : end * size].reshape(end - place, -1)
-            own = batches[:, self.stepper.rows(batches.shape[1])]
-            yield batches.shape[1], len(batches), self._batch(epoch, own.ravel())
+            own = batches[:, self.stepper.rows(batches.shape[1])].ravel()
+            yield batches.shape[1], len(batches), (own,) if self._held else self._batch(epoch, own)
             place = end
 
     def _batch(self, epoch: int, indices: Any) -> _Batch:
@@ -223,12 +247,12 @@ class Trainer:
             t += share / t.shape[1]
         return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
 
-    def _steps(self, epoch: int, samples: int, count: int, given: _Batch, callbacks: Sequence[Callback]) -> int:
+    def _steps(self, epoch: int, samples: int, count: int, given: _Given, callbacks: Sequence[Callback]) -> int:
         """Take steps on `count` batches of so many samples each, or on the first of them; return how many."""
         recipe, first = self.recipe, len(self.history)
         factors = (recipe.schedule.factor(step, self.steps, self.epoch_steps) for step in range(first, first + count))
         rates = [recipe.optimizer.rate * factor for factor in factors]
-        outcomes = self.stepper.steps(*given, step=first + 1, rates=rates, seed=recipe.seed, samples=samples)
+        outcomes = self._take(epoch, samples, given, rates)
         self.ahead = len(outcomes)
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1
@@ -239,6 +263,15 @@ class Trainer:
             for callback in callbacks:
                 callback.stepped(self, outcome, samples)
         return len(outcomes)
+
+    def _take(self, epoch: int, samples: int, given: _Given, rates: list[float]) -> list[Outcome]:
+        """Take steps at some rates, as many as one program can, and return their outcomes."""
+        step, seed = len(self.history) + 1, self.recipe.seed
+        if len(given) == 1:
+            if found := self.stepper.steps_of_held(given[0], step=step, rates=rates, seed=seed):
+                return found
+            given, rates = self._batch(epoch, given[0][:samples]), rates[:1]  # not finite: an error says what
+        return self.stepper.steps(*given, step=step, rates=rates, seed=seed, samples=samples)
 
     def look_ahead(self, step: int) -> None:
         """Average the network as the recipe's look-ahead does after step number ``step`` (from 1)."""
@@ -272,8 +305,7 @@ class Trainer:
         return len(epochs) - 1 - best_epoch(epochs) >= self.recipe.patience
 
 
-def _some(batches: _Batch, count: int, first: int, last: int) -> _Batch:
+def _some(batches: _Given, count: int, first: int, last: int) -> Any:
     """Return some of `count` batches of equal size that lie one after the other: from `first` to before `last`."""
     size = len(batches[0]) // count
-    (x, t, weights), rows = batches, slice(first * size, last * size)
-    return x[rows], t[rows], None if weights is None else weights[rows]
+    return tuple(None if array is None else array[first * size : last * size] for array in batches)

@@ -1,13 +1,13 @@
 """A training step: gradients, a check that they are finite, and the update."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from chainrule import engines
-from chainrule.engines import Array, WholeSteps
+from chainrule.engines import Array, AtOnce, HoldsSamples, WholeSteps
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
@@ -20,6 +20,7 @@ from chainrule.training.workers import ALONE, Arrays, Division, Workers, added, 
 
 Given: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, where samples have them, weights
 
+ONE_STEP = AtOnce(1, 1 << 17)  # its inputs are made with those of the next ones
 TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 
@@ -100,8 +101,24 @@ class Stepper:
         """Return the parts of a batch of so many, each of which draws random numbers of its own; shards do not."""
         return Division(samples, self._parts)
 
-    def prepare(self, samples: int) -> None:
-        """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it."""
+    @property
+    def at_once(self) -> AtOnce:
+        """What is worth being taken at once where nobody looks at single steps."""
+        return self._whole.at_once if self._whole else ONE_STEP
+
+    def hold(self, size: int, parts: Iterable[Given]) -> bool:
+        """Have the engine's device hold samples of so many bytes, given some at a time; return whether it does."""
+        program = self._compiled
+        if not (self._whole and isinstance(program, HoldsSamples) and size <= program.most_held):
+            return False
+        program.hold(parts)
+        return True
+
+    def prepare(self, samples: int, steps: int = 1) -> None:
+        """Have a compiled engine compile what steps on so many samples run, so that no clock counts it.
+
+        steps   how many will be taken at once
+        """
         own = isinstance(self.optimizer, CustomOptimizer)
         name = None if own else self.optimizer.operation
         attributes = self._attributes(1, self.optimizer.rate)
@@ -109,7 +126,7 @@ class Stepper:
             self._sharding.prepare(samples, name, self.moments, attributes)
         else:
             name = name if self._whole else None
-            self._compiled.prepare(-(-samples // self._parts), name, self.moments, attributes)
+            self._compiled.prepare(-(-samples // self._parts), name, self.moments, attributes, steps)
 
     def _attributes(self, step: int, rate: float) -> dict[str, Any]:
         """Return the attributes of the update operation."""
@@ -159,13 +176,8 @@ class Stepper:
         """
         given: Given = (x, t) if weights is None else (x, t, weights)
         size = len(x) // len(rates)
-        if self._whole:
-            name, attributes = self.optimizer.operation, self._attributes(step, rates[0])
-            found = self._whole.steps(
-                given, name, self.moments, attributes, rates, clip=self._clip, seed=seed, step=step
-            )
-            if found:
-                return [Outcome(total / size, right / size, math.sqrt(squares)) for total, right, squares in found]
+        if found := self._take_whole(given, step, rates, seed):
+            return found
         first: Any = tuple(array[:size] for array in given)
         batch = Batch(first, size if samples is None else samples)
         if self._parts == 1:
@@ -176,6 +188,22 @@ class Stepper:
         except NotFiniteError:
             self.network.statistics[:] = before
             raise
+
+    @np.errstate(all="ignore")
+    def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
+        """Take steps on samples that the device holds, given their numbers, as `steps` does; none if the first is not
+        finite.
+        """
+        return self._take_whole((numbers,), step, rates, seed)
+
+    def _take_whole(self, given: tuple[Array, ...], step: int, rates: Sequence[float], seed: int) -> list[Outcome]:
+        """Take steps in one program, as many as can be."""
+        if self._whole is None:
+            return []
+        name, attributes = self.optimizer.operation, self._attributes(step, rates[0])
+        found = self._whole.steps(given, name, self.moments, attributes, rates, clip=self._clip, seed=seed, step=step)
+        size = len(given[0]) // len(rates)
+        return [Outcome(total / size, right / size, math.sqrt(squares)) for total, right, squares in found]
 
     @np.errstate(all="ignore")
     def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:

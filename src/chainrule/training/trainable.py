@@ -196,7 +196,7 @@ class TrainableNetwork(Network):
     # ------------------------------------------------------------------ use
 
     def predict(
-        self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = network.PREDICT_BATCH
+        self, x: "ArrayLike | Dataset | ImageSource | Sequence[ImageSource]", *, batch_size: int = network.PREDICT_BATCH
     ) -> NDArray[Any]:
         """Return outputs (N, K) for inputs (N, *input_shape), which are normalised as in training; (0, K) for none.
 

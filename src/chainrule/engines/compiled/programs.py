@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.engines import Array, Buffers, Gradients, Shard, Sums
+from chainrule.engines import Array, AtOnce, Buffers, Gradients, Shard, Sums
 from chainrule.engines.compiled import operations, toolchain
 from chainrule.engines.compiled.generator import GIVEN, ProgramWriter
 from chainrule.engines.compiled.rewriting import is_worth_sharing
@@ -49,6 +49,8 @@ _Key: TypeAlias = str | int  # of a program: the operation of an optimizer's upd
 
 class Program:
     """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
+
+    at_once = AtOnce(16, 1 << 17)  # each step more costs little, and their inputs stay in the cache
 
     def __init__(
         self,
@@ -164,7 +166,7 @@ class Program:
         return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
 
     def prepare(
-        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
         """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
         target, _, _ = self._plan.loss_tensors

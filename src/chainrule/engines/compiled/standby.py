@@ -23,6 +23,8 @@ class GuardedProgram:
     See `engines.CompiledPlan` and `engines.WholeSteps`.
     """
 
+    at_once = Program.at_once
+
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._given = plan, layout, buffers, threads
         self._failed = False
@@ -101,10 +103,10 @@ class GuardedProgram:
         self._call("commit_statistics")
 
     def prepare(
-        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
         """Compile what a step on a number of samples runs; see `engines.CompiledPlan`."""
-        self._call("prepare", samples, name, moments, attributes)
+        self._call("prepare", samples, name, moments, attributes, steps)
         self._batch = None
 
     def _call(self, method: str, *arguments: Any, **named: Any) -> Any:

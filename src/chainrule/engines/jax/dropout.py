@@ -11,7 +11,8 @@ def dropout(x: Array, *, rate: float, stream: int, seed: Array, step: Array, fir
     key = jnp.asarray(seed).astype(jnp.uint64)
     for coordinate in (stream, step):
         key = mix_array(key, jnp.asarray(coordinate).astype(jnp.uint64))
-    rows = mix_array(key, jnp.arange(first, first + len(x), dtype=jnp.uint64)[:, None])
+    samples = jnp.asarray(first).astype(jnp.uint64) + jnp.arange(len(x), dtype=jnp.uint64)
+    rows = mix_array(key, samples[:, None])
     bits = mix_array(rows, jnp.arange(math.prod(x.shape[1:]), dtype=jnp.uint64)[None, :])
     kept = (bits >> jnp.uint64(11)) >= jnp.uint64(math.ceil(rate * 2**53))
     return jnp.where(kept.reshape(x.shape), x / (1 - rate), 0)

@@ -53,7 +53,7 @@ def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: A
 def _loss_gradient(entry: Mapping[str, Any], p: Array, t: Array, *, batch: int | None = None) -> Array:
     """Compute the gradient of the mean loss."""
     known: Known = {"p": p, "t": t, "K": p.shape[1], "N": batch or len(p), "ε": float(jnp.finfo(p.dtype).eps)}
-    return _results(entry["steps"], known, {"batch": True})["dp"]
+    return _results(entry["steps"], known, {"batch": True})["dp"].astype(p.dtype)  # cases may be numbers
 
 
 def _results(formulas: Iterable[Mapping[str, Any]], known: Known, facts: Mapping[str, bool] | None = None) -> Known:

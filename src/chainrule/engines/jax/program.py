@@ -1,25 +1,28 @@
 """A plan compiled by XLA, run over a model's buffers."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array, Buffers, Gradients, Shard, Sums
+from chainrule.engines import Array, AtOnce, Buffers, Gradients, Shard, Sums
 from chainrule.engines.jax import operations
-from chainrule.engines.jax.arrays import jax, jnp, settings, sharding
+from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
 from chainrule.plan import Plan
 
 
 class XlaProgram:
-    """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`.
+    """A plan compiled whole; see `engines.CompiledPlan`, `engines.WholeSteps` and `engines.HoldsSamples`.
 
-    Parameters, moments and running statistics are copied to the device for each run, and back after each update:
-    the model's buffers are what users, files and callbacks read and write.
+    Parameters, moments and running statistics are copied to the device for each run, and back after the last step that
+    is taken at once: the model's buffers are what users, files and callbacks read and write.
 
     devices   how many share a batch; of a size that they do not divide, as many as do
     """
+
+    at_once = AtOnce(64, 1 << 23)  # their copies, and the wait for their results, are those of one step
+    most_held = 1 << 31
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
         self._plan = plan
@@ -27,9 +30,10 @@ class XlaProgram:
         self._buffers = buffers
         self._devices = devices
         self._forward = jax.jit(self._trace_forward)
-        self._derivatives = jax.jit(self._trace_derivatives)
-        self._step = jax.jit(self._trace_step, static_argnames=("name", "constant"))
+        self._derivatives = jax.jit(self._trace_derivatives, static_argnames="batch")
+        self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant"))
         self._last: Derivatives | None = None
+        self._held: tuple[Any, ...] = ()
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -63,39 +67,41 @@ class XlaProgram:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Take training steps, each as one program; see `engines.WholeSteps`."""
-        found, buffers, size = list[Sums](), self._buffers, len(given[0]) // len(rates)
-        for number, rate in enumerate(rates):
-            batch = tuple(array[number * size : (number + 1) * size] for array in given)
-            own = {**attributes, "rate": rate} | ({"step": step + number} if "step" in attributes else {})
-            sums, finite, *changed = self._take_step(batch, name, moments, own, clip, seed, step + number)
-            if not finite:
-                break
-            for target, result in zip((buffers.parameters, buffers.statistics, *moments), changed, strict=True):
-                target[...] = result
-            total, measured, squares = np.asarray(sums).tolist()
-            found.append((total, measured, squares))
-        return found
+        """Take training steps as one program; see `engines.WholeSteps`."""
+        sums, taken, *changed = self._run(given, name, moments, attributes, rates, (clip, seed, step))
+        state = (self._buffers.parameters, self._buffers.statistics, *moments)
+        for target, result in zip(state, changed, strict=True):
+            target[...] = result
+        return [(total, measured, squares) for total, measured, squares in sums[taken].tolist()]
+
+    def hold(self, parts: Iterable[tuple[Array, ...]]) -> None:
+        """Copy the samples of a training to the device; see `engines.HoldsSamples`."""
+        with settings():
+            columns: Any = zip(*map(jax.device_put, parts), strict=True)
+            self._held = tuple(map(jnp.concatenate, columns))
 
     def prepare(
-        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step on so many samples runs, by taking one on zeros, whose results are dropped."""
+        """Compile what steps on so many samples run, by taking them on zeros; the results are dropped."""
         target, _, _ = self._plan.loss_tensors
-        dtype = self._buffers.parameters.dtype
-        x, t = (np.zeros((samples, *tensor.shape), dtype) for tensor in (self._plan.input, target))
-        given = _given(x, t, None if self._plan.weights is None else np.zeros(samples, dtype))
+        shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
+        dtype, count = self._buffers.parameters.dtype, samples * steps
         if name is None:
-            self._derive(given, 0, 0)
+            self._derive(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
+        elif self._held:
+            self._run((np.zeros(count, np.int64),), name, moments, attributes, [0.0] * steps, (None, 0, 1))
         else:
-            self._take_step(given, name, moments, attributes, None, 0, 1)
+            given = tuple(np.zeros((count, *shape), dtype) for shape in shapes)
+            self._run(given, name, moments, attributes, [0.0] * steps, (None, 0, 1))
 
     def _derive(self, given: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
         """Run forward and backward; the results stay on the device."""
         with settings():
             buffers = self._buffers
-            arguments = (self._share(*given), seed, step, shard or Shard(len(given[0])))
-            found = self._derivatives(buffers.parameters, buffers.statistics, *arguments)
+            batch, first = shard or Shard(len(given[0]))
+            arguments = (self._share(*given), seed, step, first)
+            found = self._derivatives(buffers.parameters, buffers.statistics, *arguments, batch=batch)
         self._last = found
         return found
 
@@ -105,28 +111,33 @@ class XlaProgram:
             raise RuntimeError("a gradient comes before its update")
         return self._last
 
-    def _take_step(
+    def _run(
         self,
         given: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
-        clip: float | None,
-        seed: int,
-        step: int,
+        rates: Sequence[float],
+        others: tuple[float | None, int, int],
     ) -> list[Array]:
-        """Return sums, whether the step is finite, and parameters, running statistics and moments after it."""
+        """Return what `_trace_steps` does, for steps with a largest norm, a seed and a first number; change nothing.
+
+        The program is compiled for as many steps as the next power of two; those that are not asked for are not taken.
+        """
+        clip, seed, step = others
+        count = len(rates)
+        places = 1 << (count - 1).bit_length()
         constant, varying = operations.divided(name, attributes)
-        limit = np.inf if clip is None else clip
+        numbers = np.arange(step, step + places)
+        vary = {"rate": _padded(np.array(rates), places), "step": numbers}
         buffers = self._buffers
         with settings():
-            found = self._step(
-                buffers.parameters,
-                buffers.statistics,
-                moments,
-                self._share(*given),
-                (seed, step, limit),
-                varying,
+            held, rows = self._placed(given, count, places)
+            found = self._steps(
+                (buffers.parameters, buffers.statistics, *moments),
+                held,
+                (rows, numbers, np.arange(places) < count, {key: vary[key] for key in varying}),
+                (seed, np.inf if clip is None else clip),
                 name=name,
                 constant=constant,
             )
@@ -136,46 +147,85 @@ class XlaProgram:
         return TracedPlan(self._plan, self._layout, p, statistics).forward(x)
 
     def _trace_derivatives(
-        self, p: Any, statistics: Any, given: tuple[Any, ...], seed: Any, step: Any, shard: Any
+        self, p: Any, statistics: Any, given: tuple[Any, ...], seed: Any, step: Any, first: Any, *, batch: int
     ) -> Derivatives:
-        return TracedPlan(self._plan, self._layout, p, statistics).derivatives(given, seed, step, shard)
+        return TracedPlan(self._plan, self._layout, p, statistics).derivatives(given, seed, step, Shard(batch, first))
 
-    def _trace_step(
+    def _trace_steps(
         self,
-        p: Any,
-        statistics: Any,
-        moments: tuple[Any, ...],
-        given: tuple[Any, ...],
-        numbers: tuple[Any, Any, Any],
-        varying: Mapping[str, Any],
+        state: tuple[Any, ...],
+        held: tuple[Any, ...],
+        each: tuple[Any, Any, Any, Mapping[str, Any]],
+        constants: tuple[Any, Any],
         *,
         name: str,
         constant: operations.Constant,
     ) -> tuple[Any, ...]:
-        """Compute a whole step: forward, backward, update and running statistics; nothing changes unless it is finite.
+        """Compute steps, one after the other: forward, backward, update and running statistics.
 
-        numbers   seed, step, and the largest norm that the gradient may have
+        state      parameters, running statistics and moments
+        held       samples: x, t and, for a plan that has them, weights
+        each       of each step: the numbers of its samples among them, its own number, whether it is asked for, and
+                   what else varies
+        constants  seed, and the largest norm that the gradient may have
+
+        Return the sums of each, whether it was taken, and the state after the last.
         """
-        seed, step, limit = numbers
-        found = self._trace_derivatives(p, statistics, given, seed, step, Shard(len(given[0])))
-        norm = jnp.sqrt(found.sums[2])
-        scale = jnp.where(norm > limit, limit / (norm + 1e-6), 1.0).astype(p.dtype)
-        after, *kept = operations.call(name, (p, found.gradient * scale, *moments), {**dict(constant), **varying})
-        finite = jnp.isfinite(found.sums[0]) & jnp.isfinite(found.sums[2]) & jnp.isfinite(found.statistics).all()
-        return found.sums, finite, after, found.statistics, *kept
+        seed, limit = constants
+
+        def take(before: tuple[Any, ...], own: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+            going, p, statistics, *moments = before
+            rows, number, asked, varying = own
+            given = tuple(array[rows] for array in held)
+            found = self._trace_derivatives(p, statistics, given, seed, number, 0, batch=len(rows))
+            norm = jnp.sqrt(found.sums[2])
+            scale = jnp.where(norm > limit, limit / (norm + 1e-6), 1.0).astype(p.dtype)
+            after, *kept = operations.call(name, (p, found.gradient * scale, *moments), {**dict(constant), **varying})
+            finite = jnp.isfinite(found.sums[0]) & jnp.isfinite(found.sums[2]) & jnp.isfinite(found.statistics).all()
+            taken = going & asked & finite
+            changes = zip((p, statistics, *moments), (after, found.statistics, *kept), strict=True)
+            state = [jnp.where(taken, new.astype(old.dtype), old) for old, new in changes]
+            return (taken, *state), (found.sums, taken)
+
+        (_, *after), (sums, taken) = lax.scan(take, (jnp.array(True), *state), each)
+        return sums, taken, *after
+
+    def _placed(self, given: tuple[Array, ...], count: int, places: int) -> tuple[tuple[Any, ...], Any]:
+        """Return samples on the devices, and the numbers (places, N) of those of each step among them."""
+        if len(given) == 1:
+            held, rows = self._held, given[0]
+        else:
+            held, rows = tuple(_padded(each, len(each) // count * places) for each in given), np.arange(len(given[0]))
+        rows = _padded(rows.reshape(count, -1), places)
+        devices = self._dividing(rows.shape[1])
+        if devices == 1:
+            return held, rows
+        everywhere = self._sharing(devices)
+        return jax.device_put(held, everywhere), jax.device_put(rows, self._sharing(devices, None, "batch"))
 
     def _share(self, *batch: Array) -> tuple[Any, ...]:
         """Return the arrays of a batch, on several devices in equal parts where there are several."""
-        devices = next(each for each in range(self._devices, 0, -1) if len(batch[0]) % each == 0)
-        if devices == 1:
-            return batch
+        devices = self._dividing(len(batch[0]))
+        return batch if devices == 1 else jax.device_put(batch, self._sharing(devices, "batch"))
+
+    def _dividing(self, samples: int) -> int:
+        """Return how many devices share so many samples."""
+        return next(each for each in range(self._devices, 0, -1) if samples % each == 0)
+
+    @staticmethod
+    def _sharing(devices: int, *axes: str | None) -> Any:
+        """Return how arrays lie on devices: an axis named "batch" in equal parts, of others all on each."""
         mesh = sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
-        parts = sharding.NamedSharding(mesh, sharding.PartitionSpec("batch"))
-        return tuple(jax.device_put(each, parts) for each in batch)
+        return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
 
 
 def _gradients(found: Derivatives) -> Gradients:
     return np.array(found.losses), np.array(found.measured), np.array(found.gradient)
+
+
+def _padded(array: Array, length: int) -> Array:
+    """Return an array with zeros at the end of its first axis, up to a length."""
+    return np.pad(array, [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]) if len(array) < length else array
 
 
 def _given(x: Array, t: Array, weights: Array | None) -> tuple[Array, ...]:

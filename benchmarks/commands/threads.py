@@ -1,0 +1,32 @@
+"""`python -m benchmarks threads`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.commands import options
+from benchmarks.commands.running import measured, show
+from chainrule.cli.options import markdown as markdown_option
+
+MARKS = ("<!-- numbers of threads -->", "<!-- end of numbers of threads -->")  # where the table stands on the page
+
+
+@click.command(short_help="Time a training step with 1, 2, 4, … threads.")
+@options.default_options(rounds=5)
+@markdown_option
+def threads(markdown: Path | None, **given: Any) -> None:
+    """Time a training step of fit with 1, 2, 4, … threads, up to --threads: how much of each thread is used.
+
+    The batch size is 128. No peer is timed.
+    """
+    from benchmarks.commands import tables
+    from chainrule import markdown as page
+    from chainrule.cli import run_paths
+
+    run_paths.require_writable(markdown)
+    with options.watched(given["quiet"]) as watch:
+        rows = measured("threads", given, watch)
+    show(rows, as_json=given["as_json"])
+    if markdown is not None:
+        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), page.machine()]), MARKS)

@@ -127,6 +127,10 @@ def images(
 
 
 def samples_needed(shape: Sequence[int], batch: int) -> int:
-    """Return the number of images to make: whole batches, more than the caches hold, but not too many."""
-    wanted = min(max(1 << 22, 1) // math.prod(shape) + 1, 4096)
-    return batch * max(-(-wanted // batch), 2)
+    """Return the number of images to make: whole batches, more than the caches hold, but not too many.
+
+    Of small images there are up to 64 batches, as in an epoch on MNIST: steps at its end are taken at once with fewer.
+    """
+    size = math.prod(shape)
+    wanted = min((1 << 22) // size + 1, 4096)
+    return batch * max(-(-wanted // batch), min(64, (1 << 26) // (batch * size)), 2)

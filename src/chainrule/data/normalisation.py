@@ -82,12 +82,18 @@ class Normalisation:
             out += self.offset
         return out
 
+    def constants(self, x: Pixels) -> tuple[float, float] | None:
+        """Return gain and offset in the units of x; None where they depend on its values."""
+        if x.dtype == np.uint8:
+            return (self.gain / 255.0 if self.pixels == "shares" else self.gain), self.offset
+        return (self.gain, self.offset) if self.pixels == "numbers" else None
+
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:
         """Return the gain in the units of x: one for all images or, where it depends on their values, one per image."""
         if self.pixels == "bytes" and x.dtype.kind in "fb":
             return _each(x, np.where(_are_shares(x), self.gain * 255.0, self.gain), dtype)
-        if self.pixels == "shares" and x.dtype == np.uint8:
-            return self.gain / 255.0
+        if constants := self.constants(x):
+            return constants[0]
         if self.pixels == "shares" and x.dtype.kind in "iu":
             least, greatest = _ranges(x)
             return _each(x, np.where((least >= 0) & (greatest <= 1), self.gain, self.gain / 255.0), dtype)

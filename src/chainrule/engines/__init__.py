@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from chainrule.errors import OptionError, one_line, quoted, unknown_name
 from chainrule.plan import Plan
@@ -94,7 +94,8 @@ class WholeSteps(Protocol):
     at_once   what is worth being taken at once: few steps cost more each, and no training is stopped between them
     """
 
-    at_once: AtOnce
+    @property
+    def at_once(self) -> AtOnce: ...
 
     def steps(
         self,
@@ -159,6 +160,12 @@ class Engine(Protocol):
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
         """Compute an optimizer's update in place."""
+        ...
+
+    def normalised_rows(
+        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+    ) -> Array | None:
+        """Return the batch x[rows]·gain + offset in a dtype, as NumPy rounds it; None where NumPy should make it."""
         ...
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:

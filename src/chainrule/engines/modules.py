@@ -4,6 +4,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from numpy.typing import DTypeLike
+
 from chainrule.engines import Array, Buffers, CompiledPlan
 from chainrule.errors import unknown_name
 from chainrule.interpreter import Interpreter
@@ -36,6 +38,12 @@ class ModuleEngine:
         """Compute the update and copy the results back."""
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
+
+    def normalised_rows(
+        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+    ) -> Array | None:
+        """Return None: NumPy makes the batches."""
+        return None
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
         """Return an empty mapping: each operation is computed by the function of its name."""

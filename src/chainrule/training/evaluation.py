@@ -241,7 +241,7 @@ def evaluate(
     total = 0.0
     for start in range(0, len(samples), BATCH):
         indices = np.arange(start, min(start + BATCH, len(samples)))
-        x, t = samples.batch(indices, normalisation, network.dtype)
+        x, t = samples.batch(indices, normalisation, network.dtype, network=network)
         shown = views.of(x) if views is not None else [(1.0, x)]
         outputs[indices] = sum(weight * network.apply(view) for weight, view in shown)
         found = losses.of_samples(loss, network.engine, outputs[indices], t)

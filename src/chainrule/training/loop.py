@@ -214,7 +214,7 @@ class Trainer:
         """Number of full batches that are made at once: NumPy takes as long for one small image as for ten."""
         full = max(1, len(self.train_data) // self.recipe.batch_size)
         made = max(1, self.stepper.at_once.size // (self.recipe.batch_size * self._bytes_of_sample))
-        return full if self._held else min(full, made)
+        return min(full, made)
 
     def batch(self, step: int) -> _Batch:
         """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed, and its weights."""
@@ -230,8 +230,9 @@ class Trainer:
         """Yield the rest of an epoch: the size of some batches, their number, and what this worker has of them."""
         size, all_samples = self.recipe.batch_size, order(len(self.train_data), self.recipe.seed, epoch)
         place, full = len(self.history) - epoch * self.epoch_steps, len(all_samples) // size
+        many = self._batches_at_once
         while place < self.epoch_steps:
-            end = min(place + self._batches_at_once, full) if place < full else self.epoch_steps  # the last: smaller
+            end = min(place + many, full) if place < full else self.epoch_steps  # the last: smaller
             batches = all_samples[place * size : end * size].reshape(end - place, -1)
             own = batches[:, self.stepper.rows(batches.shape[1])].ravel()
             yield batches.shape[1], len(batches), (own,) if self._held else self._batch(epoch, own)
@@ -240,7 +241,10 @@ class Trainer:
     def _batch(self, epoch: int, indices: Any) -> _Batch:
         augmentation, seed = self.recipe.augmentation, self.recipe.seed
         x, t = self.train_data.batch(
-            indices, self.normalisation, self.network.dtype, augmentation, seed=seed, epoch=epoch
+            *(indices, self.normalisation, self.network.dtype, augmentation),
+            seed=seed,
+            epoch=epoch,
+            network=self.network,
         )
         if share := self.recipe.smoothing:
             t *= 1 - share

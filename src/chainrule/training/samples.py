@@ -12,6 +12,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
 from chainrule.errors import DataError
+from chainrule.network import Network
 from chainrule.shapes import text
 
 
@@ -117,9 +118,17 @@ class Samples:
         *,
         seed: int = 0,
         epoch: int = 0,
+        network: Network | None = None,
     ) -> tuple[Array, Array]:
-        """Return the batch at some indices: x, normalised and augmented, and its targets, in a dtype."""
-        x = normalisation.apply(self.x[indices], dtype)
+        """Return the batch at some indices: x, normalised and augmented, and its targets, in a dtype.
+
+        network   whose engine and threads make the batch, where they can; None: NumPy does
+        """
+        constants, x = normalisation.constants(self.x), None
+        if network and constants:
+            x = network.engine.normalised_rows(self.x, indices, *constants, dtype, network.threads)
+        if x is None:
+            x = normalisation.apply(self.x[indices], dtype)
         if augmentation:
             fill = normalisation.background
             x = np.ascontiguousarray(augmentation.apply(x, seed=seed, step=epoch, samples=indices, fill=fill), dtype)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from chainrule import engines
 from chainrule.engines import Array, Buffers, CompiledPlan
-from chainrule.engines.compiled import operations, programs, rewriting, toolchain
+from chainrule.engines.compiled import batches, operations, programs, rewriting, toolchain
 from chainrule.engines.compiled.standby import OWN_ERRORS, GuardedProgram
 from chainrule.errors import unknown_name
 from chainrule.interpreter import Interpreter
@@ -45,6 +46,18 @@ class CompiledEngine:
             raise
         except Exception as error:  # foreign code may raise anything
             _instead(name, error).update(name, p, g, moments, attributes, threads)
+
+    def normalised_rows(
+        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+    ) -> Array | None:
+        """Return x[rows]·gain + offset, or None where NumPy should; see `engines.Engine`."""
+        try:
+            return batches.normalised_rows(x, rows, gain, offset, dtype, threads)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            _instead("batches", error)
+            return None
 
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int

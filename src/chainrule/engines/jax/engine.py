@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from numpy.typing import DTypeLike
+
 from chainrule.engines import Array, Buffers, CompiledPlan
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax
@@ -30,6 +32,12 @@ class JaxEngine:
     ) -> None:
         """Compute an optimizer's update in place."""
         update(name, p, g, moments, attributes)
+
+    def normalised_rows(
+        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+    ) -> Array | None:
+        """Return None: NumPy makes the batches."""
+        return None
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
         """Return an empty mapping: each operation is computed by the function of its name."""

@@ -21,7 +21,6 @@ class XlaProgram:
     devices   how many share a batch; of a size that they do not divide, as many as do
     """
 
-    at_once = AtOnce(64, 1 << 23)  # their copies, and the wait for their results, are those of one step
     most_held = 1 << 31
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
@@ -34,6 +33,11 @@ class XlaProgram:
         self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant"))
         self._last: Derivatives | None = None
         self._held: tuple[Any, ...] = ()
+
+    @property
+    def at_once(self) -> AtOnce:
+        """Steps whose copies, and the wait for their results, are those of one; few of networks with large inputs."""
+        return AtOnce(64, 1 << 28 if self._held else 1 << 23)
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -122,11 +126,11 @@ class XlaProgram:
     ) -> list[Array]:
         """Return what `_trace_steps` does, for steps with a largest norm, a seed and a first number; change nothing.
 
-        The program is compiled for as many steps as the next power of two; those that are not asked for are not taken.
+        The program is compiled for a number of steps that is rounded up; those that are not asked for are not taken.
         """
         clip, seed, step = others
         count = len(rates)
-        places = 1 << (count - 1).bit_length()
+        places = _rounded(count)
         constant, varying = operations.divided(name, attributes)
         numbers = np.arange(step, step + places)
         vary = {"rate": _padded(np.array(rates), places), "step": numbers}
@@ -141,6 +145,8 @@ class XlaProgram:
                 name=name,
                 constant=constant,
             )
+            for each in found:
+                each.copy_to_host_async()  # one after the other, each would be waited for
             return [np.asarray(each) for each in found]
 
     def _trace_forward(self, p: Any, statistics: Any, x: Any) -> Any:
@@ -221,6 +227,12 @@ class XlaProgram:
 
 def _gradients(found: Derivatives) -> Gradients:
     return np.array(found.losses), np.array(found.measured), np.array(found.gradient)
+
+
+def _rounded(count: int) -> int:
+    """Return a number rounded up, from above 32 to 64 to a multiple of 4, so that few programs are compiled."""
+    unit = max(1, (1 << (count - 1).bit_length()) // 16)
+    return -(-count // unit) * unit
 
 
 def _padded(array: Array, length: int) -> Array:

@@ -141,7 +141,7 @@ class Emitter(Expressions):
         flags = self.builder.and_(self._loaded(self.builder.add(array, WHOLE(FLAGS)), HALF), HALF(CONTIGUOUS))
         for found, expected in (
             (self._loaded(self.builder.add(kind, WHOLE(NUMBER)), HALF), np.dtype(dtype).num),
-            (self._loaded(self.builder.add(kind, WHOLE(ORDER)), BYTE), NATIVE),
+            (self._loaded(self.builder.add(kind, WHOLE(ORDER)), BYTE), ord(np.dtype(dtype).byteorder)),
             (self._loaded(self.builder.add(array, WHOLE(AXES)), HALF), axes),
             (flags, CONTIGUOUS),
         ):

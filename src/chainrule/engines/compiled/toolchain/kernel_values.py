@@ -51,6 +51,7 @@ KINDS = {
     each.name: each
     for each in (
         Kind("bool", 8, ir.IntType(1), BYTE),
+        Kind("uint8", 8, BYTE, BYTE),
         Kind("int32", 32, HALF, HALF),
         Kind("int64", 64, WHOLE, WHOLE),
         Kind("uint64", 64, WHOLE, WHOLE),
@@ -58,7 +59,7 @@ KINDS = {
         Kind("float64", 64, REAL, REAL),
     )
 }
-BOOL, INT32, INT64, UINT64, FLOAT32, FLOAT64 = KINDS.values()
+BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = KINDS.values()
 
 
 NOTHING = object()  # type of the result of a function that returns none
@@ -236,9 +237,9 @@ class Arithmetic:
                 return (self.builder.fptoui if kind is UINT64 else self.builder.fptosi)(value, kind.llvm)
             return (self.builder.fpext if kind is FLOAT64 else self.builder.fptrunc)(value, kind.llvm)
         if kind.real:
-            unsigned = of in (BOOL, UINT64)
+            unsigned = of in (BOOL, UINT8, UINT64)
             return (self.builder.uitofp if unsigned else self.builder.sitofp)(value, kind.llvm)
-        if of is BOOL:
+        if of in (BOOL, UINT8):
             return self.builder.zext(value, kind.llvm)
         if kind.bitwidth > of.bitwidth:
             return self.builder.sext(value, kind.llvm)
@@ -289,7 +290,7 @@ class Arithmetic:
         if whole and (same := self._unchanged(name, a, b)) is not None:
             return same
         kind = unified(kind_of(a), kind_of(b))
-        if kind is INT32 or (kind is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
+        if kind in (UINT8, INT32) or (kind is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
             kind = INT64
         if name == "Div" and not kind.real:
             kind = FLOAT64

@@ -1,0 +1,76 @@
+"""Normalised batches that the compiled engine makes have the bits of NumPy's."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.data.normalisation import Normalisation
+from chainrule.engines import find
+from chainrule.engines.compiled import batches
+from chainrule.network import Network
+from chainrule.training.samples import Samples
+
+
+def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalisation]:
+    """Draw images of a type, and a normalisation that was fitted to them or to data of another type."""
+    shape = (int(draw.integers(1, 40)), *draw.integers(1, 12, int(draw.integers(1, 4))).tolist())
+    x = draw.integers(0, 256, shape).astype(np.uint8) if kind == "uint8" else draw.normal(size=shape).astype(kind)
+    name = ("scale", "standardise", "none")[draw.integers(3)]
+    pixels = ("bytes", "shares", "numbers")[draw.integers(3)] if kind == "uint8" else "numbers"
+    gain, offset = (1.0, 0.0) if name == "none" else (float(draw.normal()), float(draw.normal()))
+    return x, Normalisation(name, gain, 0.0 if name == "scale" else offset, pixels)
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(number)
+    dtype = ("float32", "float64")[number % 2]
+    x, normalisation = drawn(draw, ("uint8", dtype)[number // 2 % 2])
+    rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
+    monkeypatch.setattr(batches, "WORTH", 0)
+    constants: Any = normalisation.constants(x)
+    found = find("compiled").normalised_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
+    expected = normalisation.apply(x[rows], dtype)
+    assert found is not None
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((3, 4), np.int16),
+        np.zeros((3, 4), np.float64),
+        np.zeros((3, 4), ">f4"),
+        np.zeros((3, 8), np.uint8)[:, ::2],
+    ],
+    ids=lambda x: f"{x.dtype} {x.flags.c_contiguous}",
+)
+def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "WORTH", 0)
+    assert find("compiled").normalised_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
+
+
+def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare the losses of trainings on bytes whose batches the engine makes, and NumPy."""
+    x, y = np.random.default_rng(1).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8), np.arange(30) % 3
+    losses = []
+    for worth in (0, 1 << 30):
+        monkeypatch.setattr(batches, "WORTH", worth)
+        model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6), seed=1, threads=2)
+        losses.append(model.fit(x, y, epochs=2, batch_size=7, normalise="standardise", progress=False).losses)
+    assert losses[0] == losses[1]
+
+
+def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("LLVM fails")
+
+    monkeypatch.setattr(batches, "load", fails)
+    monkeypatch.setattr(batches, "WORTH", 0)
+    samples = Samples.of(np.arange(12, dtype=np.uint8).reshape(3, 4), [0, 1, 2], 3)
+    network = Network([cr.Dense(3)], (4,), engine="compiled")
+    x, _ = samples.batch(np.array([2, 0]), Normalisation("none"), "float32", network=network)
+    np.testing.assert_array_equal(x, samples.x[[2, 0]])

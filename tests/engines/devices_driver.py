@@ -29,8 +29,18 @@ def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
     return [*found, model.predict(np.ones((4, 2, 6, 8)))], devices
 
 
+def trained(engine: str) -> np.ndarray:
+    """Return parameters after a training on samples that the devices hold; the last batch of an epoch is smaller."""
+    draw = np.random.default_rng(4)
+    model = cr.Sequential(LAYERS, (2, 6, 8), dtype="float64", engine=engine, threads=4)
+    x, y = draw.normal(size=(22, 2, 6, 8)), draw.integers(0, 3, 22)
+    model.fit(x, y, epochs=3, batch_size=8, optimizer=Adam(0.01, epsilon=1e-2), progress=False)
+    return model.parameters
+
+
 results, shared_by = states("jax")
 for ours, expected in zip(results, states("numpy")[0], strict=True):
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-10)
+np.testing.assert_allclose(trained("jax"), trained("numpy"), rtol=0, atol=1e-10)
 parts = ", ".join(f"{devices} of {count}" for devices, count in zip(shared_by, COUNTS, strict=True))
 print(f"{parts}: the same")

@@ -103,7 +103,7 @@ class Stepper:
 
     @property
     def at_once(self) -> AtOnce:
-        """What is worth being taken at once where nobody looks at single steps."""
+        """Steps, and bytes of their inputs, that are worth being taken at once where nobody looks at single ones."""
         return self._whole.at_once if self._whole else ONE_STEP
 
     def hold(self, size: int, parts: Iterable[Given]) -> bool:

@@ -198,16 +198,18 @@ class XlaProgram:
 
     def _placed(self, given: tuple[Array, ...], count: int, places: int) -> tuple[tuple[Any, ...], Any]:
         """Return samples on the devices, and the numbers (places, N) of those of each step among them."""
-        if len(given) == 1:
-            held, rows = self._held, given[0]
-        else:
-            held, rows = tuple(_padded(each, len(each) // count * places) for each in given), np.arange(len(given[0]))
+        is_held = len(given) == 1
+        samples, rows = (self._held, given[0]) if is_held else (given, np.arange(len(given[0])))
+        if not is_held:
+            samples = tuple(_padded(each, len(each) // count * places) for each in given)
         rows = _padded(rows.reshape(count, -1), places)
         devices = self._dividing(rows.shape[1])
-        if devices == 1:
-            return held, rows
-        everywhere = self._sharing(devices)
-        return jax.device_put(held, everywhere), jax.device_put(rows, self._sharing(devices, None, "batch"))
+        if devices > 1:
+            samples = jax.device_put(samples, self._sharing(devices))
+            rows = jax.device_put(rows, self._sharing(devices, None, "batch"))
+        if is_held:
+            self._held = samples  # where they lie now: on other devices for the last batch, if it is smaller
+        return samples, rows
 
     def _share(self, *batch: Array) -> tuple[Any, ...]:
         """Return the arrays of a batch, on several devices in equal parts where there are several."""

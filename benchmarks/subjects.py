@@ -129,7 +129,7 @@ def images(
 def samples_needed(shape: Sequence[int], batch: int) -> int:
     """Return the number of images to make: whole batches, more than the caches hold, but not too many.
 
-    Of small images there are up to 64 batches, as in an epoch on MNIST: steps at its end are taken at once with fewer.
+    Of small images there are up to 64 batches, since the last steps of a short epoch are taken in calls of their own.
     """
     size = math.prod(shape)
     wanted = min((1 << 22) // size + 1, 4096)

@@ -43,9 +43,12 @@ def rows(subjects: Sequence[Subject], batches: Sequence[int], setting: Setting) 
                     loaded[name] = process
                 for reason in reasons.values():
                     yield Row("threads", subject.name, batch, None, None, None, reason, {"count": int(name)})
-            found, _ = timed(loaded, setting.rounds)
+            found, lost = timed(loaded, setting.rounds)
+            for name, reason in lost.items():
+                yield Row("threads", subject.name, batch, None, None, None, reason, {"count": int(name)})
+            alone = found.get("1")
             for name, timing in found.items():
-                alone, machine = found["1"], [speeds[who]["fma"] for who in ("1", name)]
+                machine = [speeds[who]["fma"] for who in ("1", name)]
                 more = {**setting.facts(), "count": int(name), "ours_excess": timing.excess}
                 more |= {"machine": machine[1] / machine[0] if all(machine) else None}
-                yield Row("threads", subject.name, batch, None, timing.least, alone.least, None, more)
+                yield Row("threads", subject.name, batch, None, timing.least, alone and alone.least, None, more)

@@ -54,14 +54,35 @@ def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.Monkey
 
 
 def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare the losses of trainings on bytes whose batches the engine makes, and NumPy."""
+    """Compare trainings, and what validation finds, with batches that the engine makes, and with NumPy's."""
     x, y = np.random.default_rng(1).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8), np.arange(30) % 3
-    losses = []
+    made: list[int] = []
+    ours = batches.normalised_rows
+
+    def counted(*given: Any) -> Any:
+        found = ours(*given)
+        made[-1] += found is not None
+        return found
+
+    monkeypatch.setattr(batches, "normalised_rows", counted)
+    histories = []
     for worth in (0, 1 << 30):
+        made.append(0)
         monkeypatch.setattr(batches, "WORTH", worth)
         model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6), seed=1, threads=2)
-        losses.append(model.fit(x, y, epochs=2, batch_size=7, normalise="standardise", progress=False).losses)
-    assert losses[0] == losses[1]
+        options: Any = {"epochs": 2, "batch_size": 7, "normalise": "standardise", "progress": False}
+        history = model.fit(x, y, validation_data=(x, y), **options)
+        histories.append((history.losses, history.epochs[-1].validation_loss))
+    assert histories[0] == histories[1]
+    assert made[0] > 2 * 2  # batches made for steps, and for two evaluations
+    assert made[1] == 0
+
+
+@pytest.mark.parametrize("rows", [[-1, 2], [0, 3], [True, False, True], [0.0, 1.0]])
+def test_leaves_other_numbers_to_numpy(rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "WORTH", 0)
+    x = np.ones((3, 4), np.uint8)
+    assert find("compiled").normalised_rows(x, np.array(rows), 0.5, 0.0, "float32", 1) is None
 
 
 def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:

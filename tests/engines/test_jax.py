@@ -166,13 +166,15 @@ def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
 
 
 class Watching(Callback):
-    """Has a training take its steps one by one."""
+    """Looks at each step, so that a training takes them one by one."""
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         pass
 
 
-def trained(number: int, engine: str, callbacks: list[Callback], **options: Any) -> dict[str, np.ndarray]:
+def trained(
+    number: int, engine: str, callbacks: list[Callback], dtype: str = "float64", **options: Any
+) -> dict[str, np.ndarray]:
     """Train a network by a drawn recipe, and return what differs from step to step."""
     draw = np.random.default_rng(number)
     count = int(draw.integers(12, 40))
@@ -189,7 +191,7 @@ def trained(number: int, engine: str, callbacks: list[Callback], **options: Any)
         **options,
     )
     layers = [cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3)]
-    network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype="float64", seed=1)
+    network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype=dtype, seed=1)
     trainer = Trainer(network, recipe, data, Normalisation("standardise"))
     trainer.run(callbacks)
     return {
@@ -210,6 +212,25 @@ def test_a_training_is_that_of_the_numpy_engine(number: int, monkeypatch: pytest
     found = trained(number, "jax", [Watching()] if number == 4 else [], augmentation=augmentation)
     away = {name: apart(found[name], expected[name]) for name in expected}
     assert {name: value for name, value in away.items() if value > 1e-10} == {}
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_training_in_float32_computes_in_it(number: int) -> None:
+    expected, found = (trained(number, engine, [], "float32") for engine in ("numpy", "jax"))
+    assert {name: array.dtype for name, array in found.items()} == {name: a.dtype for name, a in expected.items()}
+    assert max(apart(found[name], expected[name]) for name in expected) < 1e-3
+
+
+def test_samples_are_held_during_a_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    monkeypatch.setattr(Watching, "stepped", lambda *_: held.append(sum(each.nbytes for each in jax.live_arrays())))
+    x, y = batch(200)
+    before = sum(each.nbytes for each in jax.live_arrays())
+    model = small()
+    for _ in range(2):
+        model.fit(x, y, batch_size=100, callbacks=[Watching()], progress=False)
+    assert min(held) >= before + x.size * 4
+    assert sum(each.nbytes for each in jax.live_arrays()) < before + x.size * 4
 
 
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:

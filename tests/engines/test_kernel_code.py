@@ -302,3 +302,22 @@ def test_what_is_allocated_is_released(folder: Path) -> None:
         tracemalloc.stop()
     assert given[3][0] == 12 * 50_001
     assert most < 1 << 20
+
+
+def test_bytes_have_no_sign(folder: Path) -> None:
+    """Compare bytes above 127 with others, and with whole numbers and floats, as Python does."""
+    lines = """
+    for k in range(x.size):
+        found[k] = x[k]
+        places[k] = 4 * (x[k] > x[0]) + 2 * (x[k] < a) + (max(x[k], x[1]) == x[k])
+        copy[k] = np.float64(x[k]) - 1.0
+"""
+    run = loaded(folder, lines, "def run(x, a, found, places, copy):\n")
+    x = np.array([100, 200, 50, 255, 128, 127, 1], np.uint8)
+    results = []
+    for function in (run, toolchain.kernel(run)):
+        given = np.empty(7), np.zeros(7, np.int64), np.zeros(7, np.uint8)
+        function(x, 130, *given)
+        results.append(given)
+    for expected, ours in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -44,6 +44,8 @@ class Normalisation:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise unknown_name("normalisation", self.kind, KINDS)
+        for name in ("gain", "offset"):  # a float of NumPy's would have float32 images computed in float64
+            object.__setattr__(self, name, float(getattr(self, name)))
         if self.pixels not in PIXELS:
             raise unknown_name("pixels of a normalisation", self.pixels, PIXELS)
         if not (math.isfinite(self.gain) and math.isfinite(self.offset)):

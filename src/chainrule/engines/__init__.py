@@ -37,7 +37,7 @@ class Shard(NamedTuple):
 
 
 class AtOnce(NamedTuple):
-    """What a training takes at once where nobody looks at single steps: so many steps, so many bytes of inputs."""
+    """How many steps, and how many bytes of inputs, are taken in one call where no callback needs single steps."""
 
     steps: int
     size: int
@@ -91,7 +91,7 @@ class CompiledPlan(Protocol):
 class WholeSteps(Protocol):
     """A plan for which training steps, the update included, are one program.
 
-    at_once   what is worth being taken at once: few steps cost more each, and no training is stopped between them
+    at_once   how much to take in one call: with fewer steps each costs more, and with more a training stops later
     """
 
     @property
@@ -139,6 +139,10 @@ class HoldsSamples(Protocol):
         """
         ...
 
+    def release(self) -> None:
+        """Free the memory of the samples."""
+        ...
+
 
 class Engine(Protocol):
     """Everything that layers, models and training know of an engine."""
@@ -165,7 +169,11 @@ class Engine(Protocol):
     def normalised_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return the batch x[rows]·gain + offset in a dtype, as NumPy rounds it; None where NumPy should make it."""
+        """Return the batch x[rows]·gain + offset in a dtype, as NumPy rounds it; None where NumPy should make it.
+
+        rows           numbers of samples, (N,)
+        gain, offset   floats of Python's
+        """
         ...
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:

@@ -157,6 +157,13 @@ class Trainer:
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Train from the current step to the end."""
+        try:
+            return self._run(callbacks)
+        finally:
+            self.stepper.release()
+            self._held = False
+
+    def _run(self, callbacks: Sequence[Callback]) -> History:
         self.adopt()
         if not self.finished:
             self._hold()
@@ -197,13 +204,14 @@ class Trainer:
 
     def _hold(self) -> None:
         """Have the engine's device hold the samples, where it can: they are then not normalised again in each epoch."""
-        if self._held or self.recipe.augmentation:
+        if self.recipe.augmentation:
             return
         count = len(self.train_data)
         blocks = (np.arange(first, min(first + HELD_AT_ONCE, count)) for first in range(0, count, HELD_AT_ONCE))
         batches = (self._batch(0, block) for block in blocks)
         parts = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
-        self._held = self.stepper.hold(count * self._bytes_of_sample, parts)
+        entries = math.prod(self.network.input_shape) + self.train_data.targets.shape[1] + 1  # x, t and a weight
+        self._held = self.stepper.hold(count * entries * self.network.dtype.itemsize, parts)
 
     @property
     def _bytes_of_sample(self) -> int:

@@ -114,6 +114,11 @@ class Stepper:
         program.hold(parts)
         return True
 
+    def release(self) -> None:
+        """Have the engine's device free the samples that it holds."""
+        if isinstance(self._compiled, HoldsSamples):
+            self._compiled.release()
+
     def prepare(self, samples: int, steps: int = 1) -> None:
         """Have a compiled engine compile what steps on so many samples run, so that no clock counts it.
 

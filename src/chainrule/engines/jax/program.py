@@ -11,6 +11,9 @@ from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
 from chainrule.plan import Plan
 
+MOST_ENTRIES = 1 << 32  # of all arrays that are computed in the steps that are taken at once
+MOST_SENT = 1 << 23  # bytes of inputs for them
+
 
 class XlaProgram:
     """A plan compiled whole; see `engines.CompiledPlan`, `engines.WholeSteps` and `engines.HoldsSamples`.
@@ -21,7 +24,7 @@ class XlaProgram:
     devices   how many share a batch; of a size that they do not divide, as many as do
     """
 
-    most_held = 1 << 31
+    most_held = 1 << 30  # while they are copied there are two of each
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
         self._plan = plan
@@ -30,14 +33,18 @@ class XlaProgram:
         self._devices = devices
         self._forward = jax.jit(self._trace_forward)
         self._derivatives = jax.jit(self._trace_derivatives, static_argnames="batch")
-        self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant"))
+        self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant", "varying"))
         self._last: Derivatives | None = None
+        self._compiled: dict[Any, Any] = {}  # steps, by what their program depends on
         self._held: tuple[Any, ...] = ()
 
     @property
     def at_once(self) -> AtOnce:
-        """Steps whose copies, and the wait for their results, are those of one; few of networks with large inputs."""
-        return AtOnce(64, 1 << 28 if self._held else 1 << 23)
+        """As many steps as compute so many entries, which takes an accelerator less than a second; on a CPU, one."""
+        written = (tensor for operation in self._plan.operations for tensor in operation.writes)
+        entries = sum(tensor.size for tensor in written if tensor.per_sample)
+        size = MOST_ENTRIES // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
+        return AtOnce(1 if jax.default_backend() == "cpu" else 64, size if self._held else min(size, MOST_SENT))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -72,7 +79,12 @@ class XlaProgram:
         step: int,
     ) -> list[Sums]:
         """Take training steps as one program; see `engines.WholeSteps`."""
-        sums, taken, *changed = self._run(given, name, moments, attributes, rates, (clip, seed, step))
+        program, arguments = self._program(given, name, moments, attributes, rates, (clip, seed, step))
+        with settings():
+            results = program(*arguments)
+            for each in results:
+                each.copy_to_host_async()  # one after the other, each would be waited for
+            sums, taken, *changed = map(np.asarray, results)
         state = (self._buffers.parameters, self._buffers.statistics, *moments)
         for target, result in zip(state, changed, strict=True):
             target[...] = result
@@ -84,20 +96,24 @@ class XlaProgram:
             columns: Any = zip(*map(jax.device_put, parts), strict=True)
             self._held = tuple(map(jnp.concatenate, columns))
 
+    def release(self) -> None:
+        """Free the memory of the samples; see `engines.HoldsSamples`."""
+        self._held = ()
+
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what steps on so many samples run, by taking them on zeros; the results are dropped."""
+        """Compile what steps on so many samples run; for an update that is not ours, by a gradient of zeros."""
         target, _, _ = self._plan.loss_tensors
         shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
         dtype, count = self._buffers.parameters.dtype, samples * steps
         if name is None:
             self._derive(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
         elif self._held:
-            self._run((np.zeros(count, np.int64),), name, moments, attributes, [0.0] * steps, (None, 0, 1))
+            self._program((np.zeros(count, np.int64),), name, moments, attributes, [0.0] * steps, (None, 0, 1))
         else:
             given = tuple(np.zeros((count, *shape), dtype) for shape in shapes)
-            self._run(given, name, moments, attributes, [0.0] * steps, (None, 0, 1))
+            self._program(given, name, moments, attributes, [0.0] * steps, (None, 0, 1))
 
     def _derive(self, given: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
         """Run forward and backward; the results stay on the device."""
@@ -115,7 +131,7 @@ class XlaProgram:
             raise RuntimeError("a gradient comes before its update")
         return self._last
 
-    def _run(
+    def _program(
         self,
         given: tuple[Array, ...],
         name: str,
@@ -123,31 +139,30 @@ class XlaProgram:
         attributes: Mapping[str, Any],
         rates: Sequence[float],
         others: tuple[float | None, int, int],
-    ) -> list[Array]:
-        """Return what `_trace_steps` does, for steps with a largest norm, a seed and a first number; change nothing.
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Return `_trace_steps` compiled for such steps, and its arguments.
 
-        The program is compiled for a number of steps that is rounded up; those that are not asked for are not taken.
+        others  the largest norm that a gradient may have, the seed, and the number of the first step
+
+        The number of steps is rounded up; those that are not asked for are not taken.
         """
         clip, seed, step = others
-        count = len(rates)
-        places = _rounded(count)
+        places, buffers = _rounded(len(rates)), self._buffers
         constant, varying = operations.divided(name, attributes)
-        numbers = np.arange(step, step + places)
-        vary = {"rate": _padded(np.array(rates), places), "step": numbers}
-        buffers = self._buffers
+        update = {"name": name, "constant": constant, "varying": tuple(varying)}
         with settings():
-            held, rows = self._placed(given, count, places)
-            found = self._steps(
+            samples, rows = self._placed(given, len(rates), places)
+            asked = np.arange(places) < len(rates)
+            arguments = (
                 (buffers.parameters, buffers.statistics, *moments),
-                held,
-                (rows, numbers, np.arange(places) < count, {key: vary[key] for key in varying}),
-                (seed, np.inf if clip is None else clip),
-                name=name,
-                constant=constant,
+                samples,
+                (rows, asked, _padded(np.array(rates, buffers.parameters.dtype), places)),
+                (seed, step, np.inf if clip is None else float(clip)),
             )
-            for each in found:
-                each.copy_to_host_async()  # one after the other, each would be waited for
-            return [np.asarray(each) for each in found]
+            key = *update.values(), rows.shape, *(each.shape for each in samples)
+            if key not in self._compiled:
+                self._compiled[key] = self._steps.lower(*arguments, **update).compile()
+        return self._compiled[key], arguments
 
     def _trace_forward(self, p: Any, statistics: Any, x: Any) -> Any:
         return TracedPlan(self._plan, self._layout, p, statistics).forward(x)
@@ -161,39 +176,39 @@ class XlaProgram:
         self,
         state: tuple[Any, ...],
         held: tuple[Any, ...],
-        each: tuple[Any, Any, Any, Mapping[str, Any]],
-        constants: tuple[Any, Any],
+        each: tuple[Any, Any, Any],
+        constants: tuple[Any, Any, Any],
         *,
         name: str,
         constant: operations.Constant,
+        varying: tuple[str, ...],
     ) -> tuple[Any, ...]:
         """Compute steps, one after the other: forward, backward, update and running statistics.
 
         state      parameters, running statistics and moments
         held       samples: x, t and, for a plan that has them, weights
-        each       of each step: the numbers of its samples among them, its own number, whether it is asked for, and
-                   what else varies
-        constants  seed, and the largest norm that the gradient may have
+        each       of each step: the numbers of its samples among them, whether it is asked for, and its rate
+        constants  seed, number of the first step, and the largest norm that the gradient may have
 
         Return the sums of each, whether it was taken, and the state after the last.
         """
-        seed, limit = constants
+        seed, step, limit = constants
 
         def take(before: tuple[Any, ...], own: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-            going, p, statistics, *moments = before
-            rows, number, asked, varying = own
+            going, number, p, statistics, *moments = before
+            rows, asked, rate = own
             given = tuple(array[rows] for array in held)
             found = self._trace_derivatives(p, statistics, given, seed, number, 0, batch=len(rows))
             norm = jnp.sqrt(found.sums[2])
             scale = jnp.where(norm > limit, limit / (norm + 1e-6), 1.0).astype(p.dtype)
-            after, *kept = operations.call(name, (p, found.gradient * scale, *moments), {**dict(constant), **varying})
+            now = {key: {"rate": rate, "step": number}[key] for key in varying}
+            after, *kept = operations.call(name, (p, found.gradient * scale, *moments), {**dict(constant), **now})
             finite = jnp.isfinite(found.sums[0]) & jnp.isfinite(found.sums[2]) & jnp.isfinite(found.statistics).all()
             taken = going & asked & finite
             changes = zip((p, statistics, *moments), (after, found.statistics, *kept), strict=True)
-            state = [jnp.where(taken, new.astype(old.dtype), old) for old, new in changes]
-            return (taken, *state), (found.sums, taken)
+            return (taken, number + 1, *(jnp.where(taken, new, old) for old, new in changes)), (found.sums, taken)
 
-        (_, *after), (sums, taken) = lax.scan(take, (jnp.array(True), *state), each)
+        (_, _, *after), (sums, taken) = lax.scan(take, (jnp.array(True), step, *state), each)
         return sums, taken, *after
 
     def _placed(self, given: tuple[Array, ...], count: int, places: int) -> tuple[tuple[Any, ...], Any]:
@@ -232,7 +247,7 @@ def _gradients(found: Derivatives) -> Gradients:
 
 
 def _rounded(count: int) -> int:
-    """Return a number rounded up, from above 32 to 64 to a multiple of 4, so that few programs are compiled."""
+    """Round a count up to one of at most 8 values for each power of two, so that few programs are compiled."""
     unit = max(1, (1 << (count - 1).bit_length()) // 16)
     return -(-count // unit) * unit
 

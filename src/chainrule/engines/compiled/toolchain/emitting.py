@@ -34,7 +34,7 @@ from chainrule.engines.compiled.toolchain.linking import UNFIT, Several, is_arra
 DATA = object.__basicsize__
 AXES, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
 ORDER, NUMBER = DATA + 10, DATA + 12
-CONTIGUOUS, NATIVE = 1, ord("=")  # among the flags; an order
+CONTIGUOUS = 1  # among the flags
 
 
 Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`

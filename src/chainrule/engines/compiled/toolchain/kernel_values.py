@@ -234,7 +234,7 @@ class Arithmetic:
             return self.builder.icmp_signed("!=", value, of.llvm(0))
         if of.real:
             if not kind.real:
-                return (self.builder.fptoui if kind is UINT64 else self.builder.fptosi)(value, kind.llvm)
+                return (self.builder.fptoui if kind in (UINT8, UINT64) else self.builder.fptosi)(value, kind.llvm)
             return (self.builder.fpext if kind is FLOAT64 else self.builder.fptrunc)(value, kind.llvm)
         if kind.real:
             unsigned = of in (BOOL, UINT8, UINT64)
@@ -381,7 +381,7 @@ class Arithmetic:
         if kind.real:
             compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
         else:
-            compare = self.builder.icmp_unsigned if kind in (UINT64, BOOL) else self.builder.icmp_signed
+            compare = self.builder.icmp_unsigned if kind in (UINT64, UINT8, BOOL) else self.builder.icmp_signed
         return KernelNumber(BOOL, compare(sign, left, right))
 
     def negative(self, value: Value) -> Value:

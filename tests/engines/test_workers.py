@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 DRIVER = Path(__file__).with_name("process_driver.py")
+FORKS = "ignore:This process:DeprecationWarning"  # Python 3.12 and later warn of forks where there are threads
 
 
 def run(*scenarios: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, str(DRIVER), *scenarios],
+        [sys.executable, "-W", FORKS, str(DRIVER), *scenarios],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -38,7 +38,7 @@ from chainrule.training.step import Outcome, Stepper
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
 
-from chainrule.engines.jax import operations  # noqa: E402
+from chainrule.engines.jax import operations, program  # noqa: E402
 from chainrule.engines.jax.program import XlaProgram  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "2"))
@@ -231,6 +231,17 @@ def test_samples_are_held_during_a_training_alone(monkeypatch: pytest.MonkeyPatc
         model.fit(x, y, batch_size=100, callbacks=[Watching()], progress=False)
     assert min(held) >= before + x.size * 4
     assert sum(each.nbytes for each in jax.live_arrays()) < before + x.size * 4
+
+
+def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trained(1, "numpy", [])
+
+    def full(_: Any) -> Any:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(program.jnp, "concatenate", full)
+    found = trained(1, "jax", [])
+    assert max(apart(found[name], expected[name]) for name in expected) < 1e-10
 
 
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:

@@ -132,10 +132,11 @@ class HoldsSamples(Protocol):
 
     most_held: int
 
-    def hold(self, parts: Iterable[tuple[Array, ...]]) -> None:
+    def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy all samples to the device: x, t and, for a plan that has them, weights, some samples at a time.
 
-        From then on, what is given to `WholeSteps.steps` may be the one array of the samples' numbers.
+        Return whether there was room for them. If so, what is given to `WholeSteps.steps` may from then on be the one
+        array of the samples' numbers.
         """
         ...
 

@@ -111,8 +111,7 @@ class Stepper:
         program = self._compiled
         if not (self._whole and isinstance(program, HoldsSamples) and size <= program.most_held):
             return False
-        program.hold(parts)
-        return True
+        return program.hold(parts)
 
     def release(self) -> None:
         """Have the engine's device free the samples that it holds."""

@@ -1,6 +1,7 @@
 """A plan compiled by XLA, run over a model's buffers."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,12 @@ class XlaProgram:
             target[...] = result
         return [(total, measured, squares) for total, measured, squares in sums[taken].tolist()]
 
-    def hold(self, parts: Iterable[tuple[Array, ...]]) -> None:
+    def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
         """Copy the samples of a training to the device; see `engines.HoldsSamples`."""
-        with settings():
+        with settings(), suppress(jax.errors.JaxRuntimeError):  # the device has too little memory left
             columns: Any = zip(*map(jax.device_put, parts), strict=True)
-            self._held = tuple(map(jnp.concatenate, columns))
+            self._held = jax.block_until_ready(tuple(jnp.concatenate(column) for column in columns))
+        return bool(self._held)
 
     def release(self) -> None:
         """Free the memory of the samples; see `engines.HoldsSamples`."""

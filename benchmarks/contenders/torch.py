@@ -59,15 +59,18 @@ class Training:
         return time.perf_counter() - start
 
     def _steps(self, count: int) -> None:
-        module, optimizer, batch = self._module, self._optimizer, self._task.batch
+        batch = self._task.batch
         for _ in range(count):
             i = self._place
             j = i + batch
-            optimizer.zero_grad(set_to_none=True)
-            loss = self._loss(module(self._x[i:j]), self._t[i:j])
-            loss.backward()
-            optimizer.step()
+            self._step(self._x[i:j], self._t[i:j])
             self._place = 0 if j >= len(self._x) else j
+
+    def _step(self, x: Any, t: Any) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(self._module(x), t)
+        loss.backward()
+        self._optimizer.step()
 
 
 class Inference:

@@ -1,6 +1,5 @@
 """PyTorch on a GPU, with a whole training step as one CUDA graph."""
 
-import time
 from typing import Any
 
 from benchmarks.contenders import Task
@@ -27,17 +26,16 @@ class Training(EagerTraining):
         for group in self._optimizer.param_groups:
             group["capturable"] = True
         self._graph: Any = None
-        self._place = 0
 
-    def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run steps, and return the seconds of the timed repetitions."""
+    def _steps(self, count: int) -> None:
         self._graph = self._graph or self._captured()
-        self._steps(warm_ups)
+        super()._steps(count)
         torch.cuda.synchronize()
-        start = time.perf_counter()
-        self._steps(repetitions)
-        torch.cuda.synchronize()
-        return time.perf_counter() - start
+
+    def _step(self, x: Any, t: Any) -> None:
+        for memory, array in zip(self._batch, (x, t), strict=True):
+            memory.copy_(array)
+        self._graph.replay()
 
     def _captured(self) -> Any:
         """Return the graph of a step on the first batch's memory, into which each batch is then copied."""
@@ -47,26 +45,10 @@ class Training(EagerTraining):
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(BEFORE_CAPTURE):
-                self._step()
+                super()._step(*self._batch)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         self._optimizer.zero_grad(set_to_none=True)
         with torch.cuda.graph(graph):
-            self._step()
+            super()._step(*self._batch)
         return graph
-
-    def _step(self) -> None:
-        x, t = self._batch
-        self._optimizer.zero_grad(set_to_none=True)
-        self._loss(self._module(x), t).backward()
-        self._optimizer.step()
-
-    def _steps(self, count: int) -> None:
-        (x, t), batch = self._batch, self._task.batch
-        for _ in range(count):
-            i = self._place
-            j = i + batch
-            x.copy_(self._x[i:j])
-            t.copy_(self._t[i:j])
-            self._graph.replay()
-            self._place = 0 if j >= len(self._x) else j

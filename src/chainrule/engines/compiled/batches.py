@@ -48,15 +48,17 @@ def normalised(x, rows, out, first, last, gain, offset):
 
 def normalised_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
     """Return x[rows]·gain + offset, by threads; None where NumPy takes no longer, or there is no kernel for it."""
+    made = np.dtype(dtype)
     if len(rows) * math.prod(x.shape[1:]) < WORTH or len(x) > MOST or not x.flags.c_contiguous:
         return None
-    out = np.empty((len(rows), *x.shape[1:]), dtype)
-    known = x.dtype in (np.uint8, out.dtype) and out.dtype in (np.float32, np.float64)
-    if not known or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(x):
+    if x.dtype not in (np.uint8, made) or made not in (np.float32, np.float64):
         return None
+    if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(x):
+        return None
+    out = np.empty((len(rows), *x.shape[1:]), made)
     toolchain.use_threads(threads)
     arrays = (x.reshape(len(x), -1), rows.astype(np.int32), out.reshape(len(out), -1))
-    load(_source(x.dtype, out.dtype))(*arrays, threads, gain, offset)
+    load(_source(x.dtype, made))(*arrays, threads, gain, offset)
     return out
 
 

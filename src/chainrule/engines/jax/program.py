@@ -111,10 +111,9 @@ class XlaProgram:
         dtype, count = self._buffers.parameters.dtype, samples * steps
         if name is None:
             self._derive(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
-        elif self._held:
-            self._program((np.zeros(count, np.int64),), name, moments, attributes, [0.0] * steps, (None, 0, 1))
         else:
-            given = tuple(np.zeros((count, *shape), dtype) for shape in shapes)
+            inputs = (np.zeros((count, *shape), dtype) for shape in shapes)
+            given = (np.zeros(count, np.int64),) if self._held else tuple(inputs)
             self._program(given, name, moments, attributes, [0.0] * steps, (None, 0, 1))
 
     def _derive(self, given: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
@@ -216,9 +215,11 @@ class XlaProgram:
     def _placed(self, given: tuple[Array, ...], count: int, places: int) -> tuple[tuple[Any, ...], Any]:
         """Return samples on the devices, and the numbers (places, N) of those of each step among them."""
         is_held = len(given) == 1
-        samples, rows = (self._held, given[0]) if is_held else (given, np.arange(len(given[0])))
-        if not is_held:
-            samples = tuple(_padded(each, len(each) // count * places) for each in given)
+        if is_held:
+            samples, rows = self._held, given[0]
+        else:
+            size = len(given[0]) // count
+            samples, rows = tuple(_padded(each, places * size) for each in given), np.arange(count * size)
         rows = _padded(rows.reshape(count, -1), places)
         devices = self._dividing(rows.shape[1])
         if devices > 1:

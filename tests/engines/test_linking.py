@@ -79,6 +79,9 @@ LOOPS = {
     for k in prange(c):
         call('updates.clear float64', (rows, k, 7, 8))
 """,
+    "turns of some threads": """    for k, thread in turns(b, 1):
+        call('updates.clear float64', (rows, k, a + thread, 7))
+""",
     "parts": """    some = room[: a]
     s = slice(1, some.size)
     part = some[s]

@@ -6,7 +6,7 @@ within its workspace, and whether a kernel is passed arrays of the types it was 
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 from unittest import mock
@@ -20,7 +20,7 @@ SMALL = (  # sizes above which layers are shared by threads, gradients deferred 
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
     (rewriting, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (parameter_parts, {"FEW": 8}),
-    (programs, {"SHARED": 8, "SHARED_ALONE": 8}),
+    (programs, {"SHARED": 8, "SHARED_ALONE": 8, "FEWEST": 2}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )
@@ -60,10 +60,17 @@ def load(source: str) -> Any:
     """Return the function `run` of a program, like `chainrule.engines.compiled.programs.load`."""
     if source not in _programs:
         known: dict[str, Any] = {entry.family: entry.module for entry in KERNELS.values()}
-        known |= {"call": call, "declare": declare, "link": link, "number": number, "prange": range, "view": view}
+        known |= {"call": call, "declare": declare, "link": link, "number": number, "view": view}
+        known |= {"prange": range, "turns": turns}
         exec(source, known)
         _programs[source] = Interpreted(known["run"])
     return _programs[source]
+
+
+def turns(count: int, threads: int) -> Iterator[tuple[int, int]]:
+    """Yield the turns of a loop, from the last to the first, and which of so many threads does each."""
+    for turn in reversed(range(count)):
+        yield turn, turn * 7 % threads
 
 
 def declare(name: str, arrays: Sequence[Any], numbers: Sequence[Any]) -> None:

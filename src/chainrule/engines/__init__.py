@@ -37,10 +37,13 @@ class Shard(NamedTuple):
 
 
 class AtOnce(NamedTuple):
-    """How many steps, and how many bytes of inputs, are taken in one call where no callback needs single steps."""
+    """How many steps, and how many bytes of inputs, are taken in one call where no callback needs single steps.
+
+    The inputs are made by all threads together, for less than single batches cost, and still lie in their caches.
+    """
 
     steps: int
-    size: int
+    size: int = 1 << 22
 
 
 class CompiledPlan(Protocol):

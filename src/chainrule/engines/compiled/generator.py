@@ -1,9 +1,10 @@
 """Writer of a plan as the source of one compiled program.
 
 Runs of operations that treat every sample alone (scope "sample", see `segments`) become functions `samples_0`,
-`samples_1` …, in which one thread carries its share of the batch through them in blocks of samples whose arrays stay in
-its cache. Operations that need the whole batch stand between them, in `run`, where the threads meet. An array that only
-one such function touches lives in the workspace of a thread, for one block; any other holds the whole batch.
+`samples_1` …, in which a thread carries a share of the batch through them in blocks of samples whose arrays stay in its
+cache; there may be more shares than threads, so that slow threads leave some to others. Operations that need the whole
+batch stand between them, in `run`, where the threads meet. An array that only one such function touches lives in the
+workspace of a thread, for one block; any other holds the whole batch.
 
 The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
 """
@@ -35,7 +36,7 @@ GIVEN = ("x", "t", "weights")
 DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 SPARE = "spare"  # memory for what is computed in parts and soon used up: partial sums, rows of deferred gradients
-OF_THREADS = ("gradients", "work", "indices")  # arrays of which every thread has a row
+ROW_OF = {"gradients": "k", "work": "thread", "indices": "thread"}  # arrays of which a share, or a thread, has a row
 SCALARS = ("n", "block", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
 ROWS = 1 << 12  # entries of a deferred gradient that are made at a time: they stay in the fastest cache
@@ -158,14 +159,14 @@ class ProgramWriter(OperationLines):
         arrays = [*(f"all_{name}" if name in given else name for name in own), *moments, "rates", "outcomes", "after"]
         types = [self._argument_type(name, whole=True) for name in own] + [(self.dtype, 1)] * len(moments)
         types += [("float64", 1), ("float64", 2), (self.dtype, 1)]
-        scalars = ["batch_threads", "threads", *SCALARS, "clip", "count", *constants]
-        numbers = [0] * (2 + len(SCALARS)) + [1.0, 0, *constants.values()]
+        scalars = ["shares", "batch_threads", "threads", *SCALARS, "clip", "count", *constants]
+        numbers = [0] * (3 + len(SCALARS)) + [1.0, 0, *constants.values()]
         lines = [
             f"\n\ndeclare('run', {types!r}, {numbers!r})\n\n",
             f"def run({', '.join([*arrays, *scalars])}):\n",
             "    for i in range(count):\n",
             *(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n" for name in given),
-            f"        derivatives({', '.join([*own, 'batch_threads', *SCALARS])})\n",
+            f"        derivatives({', '.join([*own, 'shares', 'batch_threads', *SCALARS])})\n",
         ]
         if self.plan.deferred:
             lines += [
@@ -267,16 +268,16 @@ class ProgramWriter(OperationLines):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
         dtype = {"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype)
-        return (dtype, 2 if whole and name in OF_THREADS else 1)
+        return (dtype, 2 if whole and name in ROW_OF else 1)
 
     def _run(self, deferred: list[Operation], own: range, name: str) -> str:
         """Return the function that runs some segments, of that name."""
         arguments = self._arguments()
         lines = [
-            self._declare(name, ["threads", *self._scalars]),
-            f"def {name}({', '.join([*arguments, 'threads', *self._scalars])}):",
+            self._declare(name, ["shares", "threads", *self._scalars]),
+            f"def {name}({', '.join([*arguments, 'shares', 'threads', *self._scalars])}):",
         ]
-        each = "range(1)" if self._intra_sample else "prange(threads)"
+        by_share = "    for k, thread in turns(shares, threads):"
         first, last = own.start == 0, own.stop == len(self.segments)
         zeros = self._zeros(deferred) if self.training and first else []
         lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
@@ -284,22 +285,23 @@ class ProgramWriter(OperationLines):
             lines, zeros = [*lines, "    for k in prange(threads):", *zeros], []
         for number, segment in zip(own, self.segments[own.start :], strict=False):
             if segment.scope == "sample":
-                rows = [f"{name}[k]" if name in OF_THREADS else name for name in arguments]
-                share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
+                row_of = dict.fromkeys(ROW_OF, "0") if self._intra_sample else ROW_OF
+                rows = [f"{name}[{row_of[name]}]" if name in ROW_OF else name for name in arguments]
+                share = ["0", "n"] if self._intra_sample else ["k * n // shares", "(k + 1) * n // shares"]
                 scalars = [self._block(segment) if name == "block" else name for name in self._scalars]
-                samples = f"        samples_{number}({', '.join([*rows, *share, *scalars])})"
-                lines += [f"    for k in {each}:", *zeros, samples]
+                samples = f"samples_{number}({', '.join([*rows, *share, *scalars])})"
+                lines += [f"    {samples}"] if self._intra_sample else [by_share, *zeros, f"        {samples}"]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
             else:
-                lines += [f"    for k in {each}:", *zeros] if zeros else []
+                lines += [by_share, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
         lines += self._added_up(deferred) if self.training and last else []
         return "\n".join(lines) + "\n"
 
     def _zeros(self, deferred: list[Operation]) -> list[str]:
-        """Return the lines that set the gradients of thread `k` to 0, or its share of them where there is one row."""
+        """Return the lines that set row `k` of the gradients to 0, or a thread's part of it where there is only one."""
         symbol = symbol_of("clear", self.dtype)
         if self._intra_sample:
             parts = self.parameter_parts(single=bool(deferred))

@@ -20,6 +20,10 @@ from chainrule.errors import EngineError
 from chainrule.placement import new_zeros
 from chainrule.plan import Plan, Tensor
 
+SHARES = 4  # of a batch for each of several threads: who is slower, or interrupted, leaves some to others
+SEVERAL = 3  # threads; for two, shares cost 1 to 2 %, and gained nothing where both are as fast
+FEWEST = 8  # samples of such a share, at least; and their activations outnumber the entries of its gradient
+ROW_BYTES = 1 << 20  # of a share's gradient, which should stay in a thread's cache
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
 
@@ -50,7 +54,7 @@ _Key: TypeAlias = str | int  # of a program: the operation of an optimizer's upd
 class Program:
     """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
 
-    at_once = AtOnce(16, 1 << 17)  # each step more costs little, and their inputs stay in the cache
+    at_once = AtOnce(16)  # more gain little
 
     def __init__(
         self,
@@ -65,6 +69,8 @@ class Program:
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
+        row = buffers.parameters.nbytes if plan.loss else 0
+        self._most_shares = threads * (SHARES if row <= ROW_BYTES and threads >= SEVERAL else 1)
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
@@ -74,7 +80,7 @@ class Program:
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
-        rows = (1 if intra_sample else threads) if self._writer.training else 0
+        rows = (1 if intra_sample else self._most_shares) if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
@@ -201,7 +207,7 @@ class Program:
             self._allocate(len(given[0]))
         if stage not in self._calls:
             arrays, numbers = self._own(stage)
-            self._calls[stage] = numbers[0], self._program(stage).bound(len(given), (*arrays, *numbers))
+            self._calls[stage] = numbers[1], self._program(stage).bound(len(given), (*arrays, *numbers))
         threads, run = self._calls[stage]
         toolchain.use_threads(threads)
         run(given, seed, step, *shard)
@@ -211,10 +217,18 @@ class Program:
         arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
         arrays += [self._buffers.parameters, self._buffers.statistics]
         threads = self._threads if self._count >= self._threads or self._intra_sample else 1
-        arrays += [self._workspaces["gradients"][:threads]] if self._writer.training else []
+        shares = threads if threads == 1 or self._intra_sample else self._shares()
+        arrays += [self._workspaces["gradients"][:shares]] if self._writer.training else []
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
-        every = (threads,) if isinstance(key, int) else (threads, self._threads_of_update())
+        every = (shares, threads) if isinstance(key, int) else (shares, threads, self._threads_of_update())
         return arrays, (*every, self._count, self._block)
+
+    def _shares(self) -> int:
+        """Return in how many shares the threads go through a batch."""
+        sizes = self._writer.memory.sizes
+        row = self._buffers.parameters.size if self._writer.training else 0
+        samples = max(FEWEST, row // max(1, sizes["work"] + sizes["batch_work"]))
+        return min(self._most_shares, self._threads * max(1, self._count // (samples * self._threads)))
 
     def _threads_of_update(self) -> int:
         """Return how many threads change the parameters.

@@ -78,9 +78,9 @@ def clear(parts, k, first, last):
 
 @kernel
 def add_up(parts, sums, first, last, k):
-    """Add a share of the gradients of the threads (threads, parameters) to the first, in their order.
+    """Add a part of the gradients (rows, parameters) to the first row, in their order.
 
-    Also add Σ g² of that share to sums[2 + k].
+    Also add Σ g² of that part to sums[2 + k].
     """
     total, squares = parts[0, first:last], parts.dtype.type(0)
     for part in range(1, parts.shape[0]):

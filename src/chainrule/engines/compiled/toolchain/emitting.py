@@ -1,9 +1,10 @@
 """Compiler of programs: machine code straight from their source.
 
 A program names parts of arrays and calls kernels; all arithmetic is in the kernels. It uses so little of Python
-(assignments, `for`, `prange`, and `expressions`) that its code is emitted line by line, in milliseconds, where a
-compiler of all of Python takes seconds for every new network. A parallel loop becomes a function of its own, which
-every thread calls with the variables that it reads.
+(assignments, `for`, `prange`, `turns`, and `expressions`) that its code is emitted line by line, in milliseconds, where
+a compiler of all of Python takes seconds for every new network. A parallel loop becomes a function of its own, which
+every thread calls with the variables that it reads. `for k in prange(count)` has a turn for each k below `count`;
+`for k, thread in turns(count, threads)` also says which of so many threads does it.
 
 Functions return 0, or what a kernel that failed returned.
 
@@ -111,7 +112,11 @@ class Emitter(Expressions):
                 case ast.For(ast.Name(name), ast.Call(ast.Name("range"), bounds), inner):
                     self._loop(name, [self.value(bound) for bound in bounds], inner)
                 case ast.For(ast.Name(name), ast.Call(ast.Name("prange"), [count]), inner):
-                    self._fork(name, self.value(count), inner)
+                    number = self.value(count)
+                    self._fork((name,), number, number, inner)
+                case ast.For(ast.Tuple([ast.Name(name), ast.Name(own)]), ast.Call(ast.Name("turns"), bounds), inner):
+                    count, threads = map(self.value, bounds)
+                    self._fork((name, own), count, threads, inner)
                 case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
                     self._call_kernel(str(symbol), [self.value(each) for each in arguments])
                 case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._shared.functions:
@@ -205,22 +210,23 @@ class Emitter(Expressions):
             return BYTE(int(value)) if isinstance(value, bool) else self.builder.trunc(value, BYTE)
         return value
 
-    def _fork(self, name: str, count: Any, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop whose turns are shared by threads, as a function that does one of them.
+    def _fork(self, names: Sequence[str], count: Any, most: Any, body: Sequence[ast.stmt]) -> None:
+        """Emit a loop whose turns are shared by at most so many threads, as a function that does one of them.
 
-        It is given the number of its turn, and the address of the variables that it reads, then an error is left.
+        It is given the number of its turn, the address of the variables that it reads, where an error is left after
+        them, and the number of the thread. The first two names are those of the numbers.
         """
         used = {each.id for line in body for each in ast.walk(line) if isinstance(each, ast.Name)}
         read = {known: self.read(known) for known in self.variables if known in used}
         numbers = [number for value in read.values() for number in components(value)]
         table = self._table([*(self._as_whole(number) for number in numbers), WHOLE(0)])
-        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 2)
+        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 3)
         function = ir.Function(self._shared.module, kind, f"turn_{len(self._shared.module.globals)}")
         function.linkage = "internal"
-        _Turn(self._shared, function).emit(name, read, body)
-        share_out = self._shared.declared("chainrule_share_out", ir.VoidType(), [WHOLE] * 4)
+        _Turn(self._shared, function).emit(names, read, body)
+        share_out = self._shared.declared("chainrule_share_out", ir.VoidType(), [WHOLE] * 5)
         pool = self._address(self._shared.declared("chainrule_pool", ir.VoidType(), []))
-        self.builder.call(share_out, [pool, self._address(function), table, count])
+        self.builder.call(share_out, [pool, self._address(function), table, count, most])
         self._return_if(self._loaded(self.builder.add(table, WHOLE(8 * len(numbers)))))
 
     def _as_whole(self, number: Any) -> Any:
@@ -237,11 +243,13 @@ class Emitter(Expressions):
 
 
 class _Turn(Emitter):
-    """Emitter of a function that does a turn of a parallel loop, given its number and the address of variables."""
+    """Emitter of a function that does a turn of a parallel loop, given its number, the address of variables, and the
+    number of the thread.
+    """
 
-    def emit(self, name: str, read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
-        """Emit the function, given the variables that a turn reads."""
-        number, table = self._function.args
+    def emit(self, names: Sequence[str], read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
+        """Emit the function, given the names of the numbers and the variables that a turn reads."""
+        number, table, thread = self._function.args
         place = 0
         for known, value in read.items():
             found: list[Any] = []
@@ -250,7 +258,8 @@ class _Turn(Emitter):
                 place += 1
             self.assign(known, rebuilt(value, found))
         self._error = self.builder.add(table, WHOLE(8 * place))
-        self.assign(name, number)
+        for name, its in zip(names, (number, thread), strict=False):
+            self.assign(name, its)
         self.lines(body)
         self.builder.ret_void()
 

@@ -127,7 +127,7 @@ def _callable(
             storing.store(name, content)
     for each in links:
         link(each)
-    if any(isinstance(node, ast.Name) and node.id == "prange" for node in ast.walk(tree)):
+    if any(isinstance(node, ast.Name) and node.id in ("prange", "turns") for node in ast.walk(tree)):
         threads.launch_threads()
     return MachineFunction(machine.address_of(name, content), own["run"])
 

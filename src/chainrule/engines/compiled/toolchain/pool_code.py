@@ -48,7 +48,7 @@ def emit_pool(processor: str) -> str:
     ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), buffers.OWN)
     if processor in PAUSES:
         ir.Function(module, ir.FunctionType(nothing, []), PAUSES[processor])
-    emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 4, _share_out), ("work", 1, _work))
+    emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 5, _share_out), ("work", 1, _work))
     for name, arguments, emit in emitters:
         function = ir.Function(module, ir.FunctionType(nothing, [WHOLE] * arguments), name)
         emit(_Emitter(function, PAUSES.get(processor, "")), *function.args)
@@ -149,10 +149,10 @@ class _Emitter:
         b.branch(head)
         b.position_at_end(after)
 
-    def turn(self, function: Any, table: Any, number: Any) -> None:
-        """Do a turn of a loop."""
-        kind = ir.FunctionType(ir.VoidType(), [WHOLE, WHOLE])
-        self.builder.call(self.builder.inttoptr(function, pointer_to(kind)), [number, table])
+    def turn(self, function: Any, table: Any, number: Any, own: Any) -> None:
+        """Do a turn of a loop, as the thread with the number `own`."""
+        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 3)
+        self.builder.call(self.builder.inttoptr(function, pointer_to(kind)), [number, table, own])
 
 
 def _spin(emit: _Emitter, times: Any) -> None:
@@ -192,7 +192,7 @@ def _take_turns(emit: _Emitter, pool: Any, own: Any, loop: Any) -> None:
             b.branch(done)
         changed = b.cmpxchg(emit.at(pool, place), word, b.sub(word, WHOLE(1)), "seq_cst", "seq_cst")
         with b.if_then(b.extract_value(changed, 1)):
-            emit.turn(turn, table, b.sub(end, left))
+            emit.turn(turn, table, b.sub(end, left), own)
             with b.if_then(emit.is_("==", b.add(emit.change("add", pool, DONE, 1), WHOLE(1)), count)):
                 emit.wake(pool, WAITING, LOCK)
         b.branch(claim)
@@ -200,18 +200,21 @@ def _take_turns(emit: _Emitter, pool: Any, own: Any, loop: Any) -> None:
     b.ret_void()
 
 
-def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any) -> None:
-    """Have `count` turns of a loop done by all threads, or here where there is one, or where they are busy."""
+def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any, most: Any) -> None:
+    """Have `count` turns of a loop done by at most so many threads, or here where there is one, or where they are
+    busy.
+    """
     b = emit.builder
-    limit = emit.load(pool, LIMIT)
-    ranges = b.select(emit.is_("<", count, limit), count, limit)
+    ranges = emit.load(pool, LIMIT)
+    for other in (count, most):
+        ranges = b.select(emit.is_("<", other, ranges), other, ranges)
     alone, shared = (b.append_basic_block() for _ in range(2))
     with b.if_then(emit.is_("<", ranges, WHOLE(2))):
         b.branch(alone)
     b.cbranch(emit.is_("!=", emit.change("xchg", pool, BUSY, 1), WHOLE(0)), alone, shared)
     b.position_at_end(alone)
     with emit.loop(WHOLE(0), count) as number:
-        emit.turn(turn, table, number)
+        emit.turn(turn, table, number, WHOLE(0))
     b.ret_void()
     b.position_at_end(shared)
     for word, value in ((TURN, turn), (TABLE, table), (COUNT, count), (RANGES, ranges), (DONE, WHOLE(0))):

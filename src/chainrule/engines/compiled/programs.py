@@ -22,7 +22,7 @@ from chainrule.plan import Plan, Tensor
 
 SHARES = 4  # of a batch for each of several threads: who is slower, or interrupted, leaves some to others
 SEVERAL = 3  # threads; for two, shares cost 1 to 2 %, and gained nothing where both are as fast
-FEWEST = 8  # samples of such a share, at least; and their activations outnumber the entries of its gradient
+FEWEST = 4  # samples of such a share, at least; and their activations outnumber the entries of its gradient
 ROW_BYTES = 1 << 20  # of a share's gradient, which should stay in a thread's cache
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache

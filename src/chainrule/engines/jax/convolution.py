@@ -4,7 +4,9 @@ Along one axis, with stride s, dilation d, kernel K and outputs H′: dx slides 
 are s apart; dw slides dy, its entries s apart, over x in steps of d, with samples in the place of channels.
 """
 
-from chainrule.engines.jax.arrays import Array, lax, spread_bias
+from typing import Any
+
+from chainrule.engines.jax.arrays import Array, jnp, lax, spread_bias
 from chainrule.shapes import NO_PADDING, Padding, Pair
 
 ONE: Pair = (1, 1)
@@ -22,9 +24,7 @@ def cross_correlate(
     flip: bool = False,
 ) -> Array:
     """Compute `reference.cross_correlate` by XLA's convolution, which does not flip the kernel."""
-    y = lax.conv_general_dilated(
-        x, _turned(w, flip), stride, padding, rhs_dilation=dilation, feature_group_count=groups
-    )
+    y = _convolved(x, _turned(w, flip), stride, padding, rhs_dilation=dilation, feature_group_count=groups)
     return y if b is None else y + spread_bias(b, 4)
 
 
@@ -47,7 +47,7 @@ def cross_correlate_dx(
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
         last = stride[axis] * (dy.shape[2 + axis] - 1)
         around.append((reach - before, size[axis] - 1 - last + before))
-    return lax.conv_general_dilated(
+    return _convolved(
         dy,
         turned.reshape(groups * C_group, C_out // groups, *kernel),
         ONE,
@@ -75,7 +75,7 @@ def cross_correlate_dw(
         reach, before = dilation[axis] * (kernel[axis] - 1), padding[axis][0]
         last = stride[axis] * (dy.shape[2 + axis] - 1)
         around.append((before, reach + last + 1 - x.shape[2 + axis] - before))
-    dw = lax.conv_general_dilated(
+    dw = _convolved(
         x,
         dy,
         dilation,
@@ -85,6 +85,16 @@ def cross_correlate_dw(
         batch_group_count=groups,
     )
     return _turned(dw, flip)
+
+
+def _convolved(*arguments: Any, **options: Any) -> Array:
+    """Compute XLA's convolution; in float64 apart from what follows.
+
+    On a GPU XLA has cuDNN multiply the result by a constant that follows, such as dropout's 4/3, which it rounds to
+    float32 (seen with JAX 0.11.2: gradients wrong by 3·10⁻⁸ of themselves).
+    """
+    y = lax.conv_general_dilated(*arguments, **options)
+    return lax.optimization_barrier(y) if y.dtype == jnp.float64 else y
 
 
 def _turned(w: Array, flip: bool) -> Array:

@@ -262,11 +262,18 @@ class Told(Callback):
         trainer.stop = trainer.stop or step == self.last
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have steps taken at once however long they take."""
+    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(seconds=None))
+
+
 def state_of(trainer: Trainer) -> list[bytes]:
     network = trainer.network
     return [array.tobytes() for array in (network.parameters, network.statistics, *trainer.moments)]
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("number", range(16))
 def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
@@ -292,10 +299,12 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
     assert state_of(other) == state_of(one)
 
 
-def test_a_stop_ends_after_the_steps_that_are_taken_at_once() -> None:
+@pytest.mark.usefixtures("unhurried")
+def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 16
+    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(steps=most))
     trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
     trainer.run([told])
-    most = GuardedProgram.at_once.steps
     assert len(trainer.history) == most
     assert told.ahead == list(range(most))[::-1]
     trainer.stop = False
@@ -303,6 +312,18 @@ def test_a_stop_ends_after_the_steps_that_are_taken_at_once() -> None:
     trainer.run()
     whole.run([Told(each_step=True)])
     assert state_of(trainer) == state_of(whole)
+
+
+def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    most: list[int] = []
+    for seconds in (1e-9, 60.0):
+        monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(seconds=seconds))
+        trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
+        trainer.run([told])
+        assert told.ahead[0] == 0  # of the first step nobody knows how long it takes
+        most.append(max(told.ahead))
+    assert most[0] == 0
+    assert most[1] > 1
 
 
 @pytest.mark.parametrize("bad", range(0, COUNT, 4))

@@ -37,13 +37,17 @@ class Shard(NamedTuple):
 
 
 class AtOnce(NamedTuple):
-    """How many steps, and how many bytes of inputs, are taken in one call where no callback needs single steps.
+    """How much is taken in one call where no callback needs single steps.
 
-    The inputs are made by all threads together, for less than single batches cost, and still lie in their caches.
+    steps    their number
+    size     bytes of their inputs, which all threads make together, for less than single batches cost, and which then
+             still lie in their caches
+    seconds  that they may take, by the steps before; None: any
     """
 
     steps: int
     size: int = 1 << 22
+    seconds: float | None = 0.1
 
 
 class CompiledPlan(Protocol):

@@ -101,6 +101,7 @@ class Trainer:
             self.history.notes.append(said)
         self._slow = slow_copy(network) if recipe.look_ahead else {}
         self._held = False
+        self._pace = math.inf  # seconds that each of the last steps took
         self._clock = clock
         self._started = clock()
 
@@ -188,8 +189,9 @@ class Trainer:
         for samples, count, batches in self._batches(epoch):
             done = 0
             while done < count:
-                given = _some(batches, count, done, min(done + limit, count))
-                done += self._steps(epoch, samples, min(limit, count - done), given, callbacks)
+                taken = min(limit, count - done, self._most_in_time)
+                given = _some(batches, count, done, done + taken)
+                done += self._steps(epoch, samples, taken, given, callbacks)
                 if len(self.history) < (epoch + 1) * self.epoch_steps and self.workers.any(self.stop):
                     for callback in callbacks:
                         callback.stopped(self)
@@ -201,6 +203,12 @@ class Trainer:
         """Return how many steps may be taken at once: one where each is looked at."""
         watched = self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks))
         return 1 if watched else self.stepper.at_once.steps
+
+    @property
+    def _most_in_time(self) -> int:
+        """Number of steps that take no longer than a training should without looking up, at the pace of the last."""
+        seconds = self.stepper.at_once.seconds
+        return self.steps if seconds is None else int(max(1, min(seconds / self._pace, self.steps)))
 
     def _hold(self) -> None:
         """Have the engine's device hold the samples, where it can: they are then not normalised again in each epoch."""
@@ -264,7 +272,9 @@ class Trainer:
         recipe, first = self.recipe, len(self.history)
         factors = (recipe.schedule.factor(step, self.steps, self.epoch_steps) for step in range(first, first + count))
         rates = [recipe.optimizer.rate * factor for factor in factors]
+        began = time.perf_counter()
         outcomes = self._take(epoch, samples, given, rates)
+        self._pace = max(time.perf_counter() - began, 1e-9) / len(outcomes)
         self.ahead = len(outcomes)
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1

@@ -54,7 +54,7 @@ _Key: TypeAlias = str | int  # of a program: the operation of an optimizer's upd
 class Program:
     """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
 
-    at_once = AtOnce(16)  # more gain little
+    at_once = AtOnce(64)
 
     def __init__(
         self,

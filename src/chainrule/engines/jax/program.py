@@ -45,7 +45,8 @@ class XlaProgram:
         written = (tensor for operation in self._plan.operations for tensor in operation.writes)
         entries = sum(tensor.size for tensor in written if tensor.per_sample)
         size = MOST_ENTRIES // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
-        return AtOnce(1 if jax.default_backend() == "cpu" else 64, size if self._held else min(size, MOST_SENT))
+        size = size if self._held else min(size, MOST_SENT)
+        return AtOnce(1 if jax.default_backend() == "cpu" else 64, size, None)
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""

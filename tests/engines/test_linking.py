@@ -141,6 +141,35 @@ def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
         program(np.ones(3), 2, 1 << 50)
 
 
+@toolchain.kernel
+def occupying(rows: np.ndarray, thread: int, turn: int, changed: np.ndarray) -> None:
+    """Write the number of a turn all over the row of its thread, and count the entries that another turn changed."""
+    row = rows[thread]
+    for _ in range(20):
+        for k in range(row.size):
+            row[k] = turn
+        for k in range(row.size):
+            if row[k] != turn:
+                changed[turn] += 1
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
+    given = linking.Link("occupying", occupying, (("float64", 2), int, int, ("float64", 1)))
+    source = """def run(rows, changed, count, threads):
+    for turn, thread in turns(count, threads):
+        call('occupying', (rows, thread, turn, changed))
+"""
+    kinds = {"run": (("float64", 2), ("float64", 1), int, int)}
+    program: Callable[..., None] = loading._callable("threads_own", ast.parse(source), [given], kinds, kept=False)
+    rows, changed = np.full((threads, 4000), -1.0), np.zeros(40)
+    toolchain.use_threads(2)
+    for _ in range(5):
+        program(rows, changed, len(changed), threads)
+    assert not changed.any()
+    assert (rows[min(threads, 2) :] == -1).all()  # a pool of two has no third
+
+
 def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
     lines = ["k = 0", "part = view(rows, 4, (1, 2))", f"call({CLEAR!r}, (part, 0, 0, 1))"]
     lines += [

@@ -109,18 +109,20 @@ def test_batches_of_changing_size_reuse_nothing_stale() -> None:
 
 
 @settings(max_examples=8, deadline=None)
-@given(count=st.integers(24, 150), threads=st.integers(3, 9), data=st.data())
+@given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
-    """Whichever thread does a share, the result is the same; there are fewer processors than threads here."""
+    """Whichever thread does a share, the result is the same."""
+    made = data.draw(st.sampled_from([EVERYTHING[:10], EVERYTHING]))
+    found, expected = (Network(made, (2, 9, 8), dtype="float64", engine=each) for each in ("compiled", "numpy"))
     x, t = batch(count)
-    made = data.draw(st.sampled_from([EVERYTHING, EVERYTHING[9:], [layers.Flatten(), layers.Dense(3)]]))
-    models = [Network(made, (2, 9, 8), dtype="float64", engine=each, threads=threads) for each in ("numpy", "compiled")]
-    expected, own = (each.compile(each.plan(LOSS)) for each in models)
-    gradient = expected.gradients(x, t, seed=5, step=2)[2]
+    t = np.eye(found.output_shape[0])[np.arange(count) % found.output_shape[0]]
+    plan, reference = found.plan(LOSS), expected.compile(expected.plan(LOSS))
+    own = programs.Program(plan, found.layout, found, threads)
+    gradient = reference.gradients(x, t, seed=5, step=2)[2]
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
+    assert own._shares() > threads
     np.testing.assert_allclose(first, gradient, atol=1e-11 * max(1.0, np.abs(gradient).max()))
     assert all((each == first).all() for each in others)
-    np.testing.assert_allclose(models[1].apply(x), models[0].apply(x), atol=1e-11)
 
 
 def test_predicting_from_several_threads_gives_what_one_gives() -> None:

@@ -20,7 +20,7 @@ SMALL = (  # sizes above which layers are shared by threads, gradients deferred 
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
     (rewriting, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (parameter_parts, {"FEW": 8}),
-    (programs, {"SHARED": 8, "SHARED_ALONE": 8, "FEWEST": 2}),
+    (programs, {"SHARED": 8, "SHARED_ALONE": 8, "SEVERAL": 2, "FEWEST": 2}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )
@@ -70,7 +70,7 @@ def load(source: str) -> Any:
 def turns(count: int, threads: int) -> Iterator[tuple[int, int]]:
     """Yield the turns of a loop, from the last to the first, and which of so many threads does each."""
     for turn in reversed(range(count)):
-        yield turn, turn * 7 % threads
+        yield turn, (turn * 7 + 1) % threads
 
 
 def declare(name: str, arrays: Sequence[Any], numbers: Sequence[Any]) -> None:

@@ -326,6 +326,7 @@ def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most[1] > 1
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("bad", range(0, COUNT, 4))
 def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: int) -> None:
     """Steps taken at once end before the one whose image is not finite, as if they had been taken one by one."""

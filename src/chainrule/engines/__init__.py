@@ -39,15 +39,14 @@ class Shard(NamedTuple):
 class AtOnce(NamedTuple):
     """How much is taken in one call where no callback needs single steps.
 
-    steps    their number
-    size     bytes of their inputs, which all threads make together, for less than single batches cost, and which then
-             still lie in their caches
-    seconds  that they may take, by the steps before; None: any
+    steps    the number of steps, at most
+    size     bytes of their inputs and targets
+    seconds  that they may take, estimated from the steps before; None: no limit
     """
 
     steps: int
-    size: int = 1 << 22
-    seconds: float | None = 0.1
+    size: int
+    seconds: float | None
 
 
 class CompiledPlan(Protocol):

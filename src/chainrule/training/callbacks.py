@@ -26,7 +26,8 @@ class Callback:
     trainer     `training.loop.Trainer`: network, recipe, history, moments, steps, epoch_steps, seconds, stop, ahead
     each_step   whether `stepped` needs the network as it is after its step, or may stop training there. Where it is
                 False for all callbacks that have `stepped`, several steps may be taken at once, and are told of
-                afterwards: the network is then as after the last of them, `trainer.ahead` steps further.
+                afterwards: the network is then as after the last of them, `trainer.ahead` steps further. How many
+                depends on the time they take, and so does where a stop by such a callback ends the training.
     """
 
     each_step: bool = True

@@ -25,7 +25,7 @@ from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.look_ahead import slow_copy
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.step import Outcome, Stepper
+from chainrule.training.step import ONE_STEP, Outcome, Stepper
 from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
 
@@ -101,7 +101,7 @@ class Trainer:
             self.history.notes.append(said)
         self._slow = slow_copy(network) if recipe.look_ahead else {}
         self._held = False
-        self._pace = math.inf  # seconds that each of the last steps took
+        self._pace = math.inf  # seconds for each sample, in the last steps
         self._clock = clock
         self._started = clock()
 
@@ -189,7 +189,7 @@ class Trainer:
         for samples, count, batches in self._batches(epoch):
             done = 0
             while done < count:
-                taken = min(limit, count - done, self._most_in_time)
+                taken = min(limit, count - done, self._most_in_time(samples))
                 given = _some(batches, count, done, done + taken)
                 done += self._steps(epoch, samples, taken, given, callbacks)
                 if len(self.history) < (epoch + 1) * self.epoch_steps and self.workers.any(self.stop):
@@ -204,11 +204,10 @@ class Trainer:
         watched = self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks))
         return 1 if watched else self.stepper.at_once.steps
 
-    @property
-    def _most_in_time(self) -> int:
-        """Number of steps that take no longer than a training should without looking up, at the pace of the last."""
+    def _most_in_time(self, samples: int) -> int:
+        """Return how many steps on so many samples each take no longer than the engine allows, at least one."""
         seconds = self.stepper.at_once.seconds
-        return self.steps if seconds is None else int(max(1, min(seconds / self._pace, self.steps)))
+        return self.steps if seconds is None else int(max(1, min(seconds / (self._pace * samples), self.steps)))
 
     def _hold(self) -> None:
         """Have the engine's device hold the samples, where it can: they are then not normalised again in each epoch."""
@@ -218,19 +217,20 @@ class Trainer:
         blocks = (np.arange(first, min(first + HELD_AT_ONCE, count)) for first in range(0, count, HELD_AT_ONCE))
         batches = (self._batch(0, block) for block in blocks)
         parts = ((x, t) if weights is None else (x, t, weights) for x, t, weights in batches)
-        entries = math.prod(self.network.input_shape) + self.train_data.targets.shape[1] + 1  # x, t and a weight
-        self._held = self.stepper.hold(count * entries * self.network.dtype.itemsize, parts)
+        self._held = self.stepper.hold(count * self._bytes_of_sample, parts)
 
     @property
     def _bytes_of_sample(self) -> int:
-        return math.prod(self.network.input_shape) * self.network.dtype.itemsize
+        """Bytes of an input, its target and its weight."""
+        entries = math.prod(self.network.input_shape) + self.train_data.targets.shape[1] + 1
+        return entries * self.network.dtype.itemsize
 
     @property
     def _batches_at_once(self) -> int:
-        """Number of full batches that are made at once: NumPy takes as long for one small image as for ten."""
+        """Number of full batches that are made at once: one small image takes NumPy as long as ten do."""
         full = max(1, len(self.train_data) // self.recipe.batch_size)
-        made = max(1, self.stepper.at_once.size // (self.recipe.batch_size * self._bytes_of_sample))
-        return min(full, made)
+        size = ONE_STEP.size if self.recipe.augmentation else self.stepper.at_once.size  # one thread augments
+        return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     def batch(self, step: int) -> _Batch:
         """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed, and its weights."""
@@ -274,7 +274,7 @@ class Trainer:
         rates = [recipe.optimizer.rate * factor for factor in factors]
         began = time.perf_counter()
         outcomes = self._take(epoch, samples, given, rates)
-        self._pace = max(time.perf_counter() - began, 1e-9) / len(outcomes)
+        self._pace = max(time.perf_counter() - began, 1e-9) / (len(outcomes) * samples)
         self.ahead = len(outcomes)
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1

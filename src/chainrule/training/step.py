@@ -20,7 +20,7 @@ from chainrule.training.workers import ALONE, Arrays, Division, Workers, added, 
 
 Given: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, where samples have them, weights
 
-ONE_STEP = AtOnce(1)  # its inputs are made with those of the next ones
+ONE_STEP = AtOnce(1, 1 << 17, None)  # its inputs are made with those of the next ones
 TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 

@@ -263,7 +263,7 @@ class ProgramWriter(OperationLines):
         return f"\n\ndeclare({name!r}, {arrays!r}, {[0] * len(scalars)!r})\n\n"
 
     def _argument_type(self, name: str, *, whole: bool) -> tuple[str, int]:
-        """Return (dtype, axes) of one of the program's arguments, whole or a thread's part of it."""
+        """Return (dtype, axes) of one of the program's arguments, whole or the row of a share or thread."""
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
@@ -313,7 +313,7 @@ class ProgramWriter(OperationLines):
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
     def _added_up(self, deferred: list[Operation]) -> list[str]:
-        """Return the lines that add up losses, hits, the gradients of threads, and Σ g²."""
+        """Return the lines that add up losses, hits, the gradients of all shares, and Σ g²."""
         parts = [each for each in self.parameter_parts(single=bool(deferred)) if not each.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
         lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []

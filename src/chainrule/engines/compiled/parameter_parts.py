@@ -18,7 +18,7 @@ class ParameterPart(NamedTuple):
     """A part of the parameters, in their flat buffer: rows of equal width.
 
     outer  the operation that makes the gradient dy xᵀ of these rows, where the update does that instead
-    whole  the gradient is made at once for the whole batch, and not added up by each thread
+    whole  the gradient is made at once for the whole batch, and not for each share and then added up
     """
 
     first: int

@@ -20,10 +20,10 @@ from chainrule.errors import EngineError
 from chainrule.placement import new_zeros
 from chainrule.plan import Plan, Tensor
 
-SHARES = 4  # of a batch for each of several threads: who is slower, or interrupted, leaves some to others
+SHARES = 4  # of a batch for each of several threads: one that is slower, or interrupted, leaves some to others
 SEVERAL = 3  # threads; for two, shares cost 1 to 2 %, and gained nothing where both are as fast
-FEWEST = 4  # samples of such a share, at least; and their activations outnumber the entries of its gradient
-ROW_BYTES = 1 << 20  # of a share's gradient, which should stay in a thread's cache
+FEWEST = 4  # samples of such a share
+ROWS_BYTES = 1 << 25  # of the gradients of all shares
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
 
@@ -54,7 +54,7 @@ _Key: TypeAlias = str | int  # of a program: the operation of an optimizer's upd
 class Program:
     """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
 
-    at_once = AtOnce(64)
+    at_once = AtOnce(64, 1 << 22, 0.1)  # all threads make the inputs, which then lie in their caches
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Program:
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        row = buffers.parameters.nbytes if plan.loss else 0
-        self._most_shares = threads * (SHARES if row <= ROW_BYTES and threads >= SEVERAL else 1)
+        of_each = min(SHARES, ROWS_BYTES // max(1, threads * buffers.parameters.nbytes)) if threads >= SEVERAL else 1
+        self._most_shares = threads * max(1, of_each)
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
@@ -224,10 +224,12 @@ class Program:
         return arrays, (*every, self._count, self._block)
 
     def _shares(self) -> int:
-        """Return in how many shares the threads go through a batch."""
+        """Return the number of shares of a batch.
+
+        A share reads all parameters and has a gradient of its own, so its activations are no fewer.
+        """
         sizes = self._writer.memory.sizes
-        row = self._buffers.parameters.size if self._writer.training else 0
-        samples = max(FEWEST, row // max(1, sizes["work"] + sizes["batch_work"]))
+        samples = max(FEWEST, self._buffers.parameters.size // max(1, sizes["work"] + sizes["batch_work"]))
         return min(self._most_shares, self._threads * max(1, self._count // (samples * self._threads)))
 
     def _threads_of_update(self) -> int:

@@ -25,7 +25,7 @@ MEETING = 6  # work of all large layers from which on it is worth to wake the th
 MEETING_IN_TRAINING = 14
 TRAINED = 16  # a dense layer's weights in training, of which each is read again for a gradient, and updated by Adam
 READ = 4  # multiplications that take as long as reading such a weight in inference, where each is multiplied once
-LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
+LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on a gradient for each share costs more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
 
@@ -218,7 +218,7 @@ def _work(operation: Operation, itemsize: int, *, training: bool) -> float:
 def share_large_gradients(plan: Plan) -> Plan:
     """Return the plan with the gradients of large dense layers at the end, each made once for the whole batch.
 
-    Threads share their rows. So they are neither cleared nor made by each thread and then added up, of which all would
+    Threads share their rows. So they are neither cleared nor made for each share and then added up, of which all would
     pass through memory: one row of millions takes longer than its sums.
     """
     large = [each for each in plan.backward if is_shared_gradient(each) and is_only_writer(each, plan)]

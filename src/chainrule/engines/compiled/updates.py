@@ -70,7 +70,7 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
 
 @kernel
 def clear(parts, k, first, last):
-    """Set a range of the gradients of one thread to 0."""
+    """Set a range of one of the gradients to 0."""
     part = parts[k, first:last]
     for p in range(part.size):
         part[p] = 0

@@ -213,8 +213,8 @@ class Emitter(Expressions):
     def _fork(self, names: Sequence[str], count: Any, most: Any, body: Sequence[ast.stmt]) -> None:
         """Emit a loop whose turns are shared by at most so many threads, as a function that does one of them.
 
-        It is given the number of its turn, the address of the variables that it reads, where an error is left after
-        them, and the number of the thread. The first two names are those of the numbers.
+        The function is given the number of its turn, the address of the variables that it reads, after which it leaves
+        an error, and the number of the thread. Its lines know the turn by the first name, the thread by the second.
         """
         used = {each.id for line in body for each in ast.walk(line) if isinstance(each, ast.Name)}
         read = {known: self.read(known) for known in self.variables if known in used}
@@ -258,8 +258,8 @@ class _Turn(Emitter):
                 place += 1
             self.assign(known, rebuilt(value, found))
         self._error = self.builder.add(table, WHOLE(8 * place))
-        for name, its in zip(names, (number, thread), strict=False):
-            self.assign(name, its)
+        for name, value in zip(names, (number, thread), strict=False):
+            self.assign(name, value)
         self.lines(body)
         self.builder.ret_void()
 

@@ -18,6 +18,7 @@ from chainrule import zoo
 from chainrule.cli.train_options import material, network, steps
 from chainrule.loading import load
 from chainrule.runs import running
+from experiments.seconds import ACCURACY
 
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", 1)
 ALL_FILES = {
@@ -36,6 +37,17 @@ def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
     assert all(name in done.stdout for name in ALL_FILES)
     assert "epoch 12/12" in done.stderr
     assert json.loads((tmp_path / "here" / "evaluation.json").read_text())["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("views", [(), ("--views", "flip")])
+def test_what_was_reached_is_printed_before_plots_are_drawn(invoke, digits, monkeypatch, views):
+    monkeypatch.setattr(running, "draw", lambda *_: print("now"))
+    result = invoke("train", "--data", digits, *QUICK, *views, "--out", "here")
+    before, _ = result.stdout.split("now\n")
+    assert [match[1] for match in map(ACCURACY.match, before.splitlines()) if match] == [
+        "test accuracy",
+        *(["accuracy over views"] if views else []),
+    ]
 
 
 def test_the_command_is_kept_with_the_run(invoke, digits):

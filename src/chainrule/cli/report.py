@@ -79,10 +79,8 @@ def optimizer_text(optimizer: Optimizer) -> str:
     return f"{optimizer.name} at rate {optimizer.rate:g}" + (f" ({', '.join(rest)})" if rest else "")
 
 
-def run_text(result: Result) -> None:
-    """Print the results of a finished run, its path last; nothing for an interrupted run."""
-    if not result.finished:
-        return
+def run_measures(result: Result) -> None:
+    """Print what a finished run reached."""
     evaluation, rows = result.evaluation, list[list[str]]()
     if evaluation is not None:
         rows = [[f"test {name}", value] for name, value in format_measures(evaluation.figures)]
@@ -94,6 +92,10 @@ def run_text(result: Result) -> None:
     click.echo(table(rows))
     for warning in evaluation.warnings if evaluation is not None else ():
         say(warning)
+
+
+def run_files(result: Result) -> None:
+    """Print the files of a run, and its path last."""
     first = "wrote          "
     rest = " " * len(first)
     click.echo(textwrap.fill(printable(", ".join(_files(result))), WIDTH, initial_indent=first, subsequent_indent=rest))

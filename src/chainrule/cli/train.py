@@ -34,19 +34,24 @@ def train(context: click.Context, **given: Any) -> None:
     the model, config.json, history.csv and plots; its path is printed last.
     """
     from chainrule.cli import report
+    from chainrule.runs import running
     from chainrule.training import mpi
 
     with mpi.session() as workers:
         if workers.rank:
             given["quiet"], given["tensorboard"] = True, None
         train_in = _fresh if given["resume"] is None else _resumed
-        result, inventory = train_in(context, given, workers)
+        result, inventory, test = train_in(context, given, workers)
     if workers.rank:
         return
+    if result.finished and not given["as_json"]:
+        report.run_measures(result)  # as soon as they are known: plots take a second
+    if result.finished:
+        running.draw(result, test)
     if given["as_json"]:
         report.run_json(result, inventory)
-    else:
-        report.run_text(result)
+    elif result.finished:
+        report.run_files(result)
     if not result.finished:
         _stopped(result.folder, len(result.history))
 
@@ -67,8 +72,11 @@ def _fresh(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
         report.remarks(request.remarks(job, training, test), given["quiet"])
         with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
             weights = model.weights if given["source"] is not None else None
-            result = running.start(folder, job, training, test, _callbacks(given), weights=weights, workers=workers)
-            return result, training.inventory
+            callbacks = _callbacks(given)
+            result = running.start(
+                folder, job, training, test, callbacks, weights=weights, workers=workers, plots=False
+            )
+            return result, training.inventory, test
 
 
 def _shard(given: dict[str, Any], workers: Any) -> None:
@@ -103,9 +111,9 @@ def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any
     with _advice(folder, memory="out of memory"):
         changes = {name: given[name] for name in EXTENDING}
         result = running.resume(
-            folder, training, test, _callbacks(given), accept_changes=accept, workers=workers, **changes
+            folder, training, test, _callbacks(given), accept_changes=accept, workers=workers, plots=False, **changes
         )
-        return result, training.inventory
+        return result, training.inventory, test
 
 
 def _tell_of_schedule(recipe: Any, epochs: int) -> None:

@@ -281,9 +281,10 @@ def _train(
         contents[EVALUATION] = files.json_bytes(found)
     recorder.write(contents)
     recorder.record_all()
+    result = Result(folder, model, trainer.history, seconds, True, evaluation, averaged=averaged)
     if plots:
-        draw(folder, model, trainer.history, test, evaluation)
-    return Result(folder, model, trainer.history, seconds, True, evaluation, averaged=averaged)
+        draw(result, test)
+    return result
 
 
 @contextmanager
@@ -316,11 +317,14 @@ def _write_stderr(text: str) -> None:
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
 
 
-def draw(folder: Path, model: Model, history: History, test: Labelled | None, evaluation: Evaluation | None) -> None:
-    """Plot learning curves and kernels and, with an evaluation, the confusion matrix and most confident mistakes."""
+def draw(result: Result, test: Labelled | None) -> None:
+    """Plot the learning curves and kernels of a finished run and, with an evaluation on test data, the confusion matrix
+    and most confident mistakes.
+    """
     from chainrule.figures import confusion, curves, kernels, mistakes
     from chainrule.figures.files import save
 
+    folder, model, history, evaluation = result.folder, result.model, result.history, result.evaluation
     steps = range(1, len(history) + 1)
     epochs = history.epoch_dicts()
     figure = curves.learning_curves(steps, history.loss, history.measured, epochs, model.name, history.measure)

@@ -1,8 +1,13 @@
 """Workspaces of programs: what is needed at the same time lies apart, and the rest takes no room of its own."""
 
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from networks.drawing import draw_network
+from networks.interpreted import running
 from networks.test_networks import plans_of
 
 import chainrule as cr
@@ -14,28 +19,54 @@ from chainrule.placement import new_zeros
 MOST = 1 << 20  # entries of the largest array
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", range(60))
 def test_no_operation_overwrites_what_is_read_later(number: int) -> None:
-    """Follow a program with one sample: each operation reads what it would if every array had memory of its own."""
-    for writer in plans_of(draw_network(7, number)):
-        shared: dict[str, np.ndarray] = {}
-        apart: dict[str, np.ndarray] = {}
-        written = 0
-        later = tensors_of(writer.plan.deferred) + tensors_of(writer.deferred_gradients)
-        for reads, writes in [(o.reads, o.writes) for o in writer.plan.operations] + [(tuple(later), ())]:
-            for tensor in (*reads, *writes):
-                if tensor is None or tensor.storage not in writer.memory.offsets:
-                    continue
-                room, first = writer.memory.offsets[tensor.storage]
-                held = shared.setdefault(room, np.full(writer.memory.sizes[room], -1))[first : first + tensor.size]
-                whole, before = place_of(tensor.storage, writer.parts)
-                own = apart.setdefault(whole, np.full(MOST, -1))[before : before + tensor.size]
-                if tensor in writes:
-                    held[:] = own[:] = np.arange(written, written + tensor.size)
-                    written += tensor.size
-                else:
-                    assert own.min() >= 0
-                    assert (held == own).all()
+    """Follow a program with two samples, each with a thread of its own: one goes through all segments before the
+    threads meet, then the other. Each operation reads what it would if every array had memory of its own.
+    """
+    with running(small=number % 2 == 1):
+        for writer in plans_of(draw_network(7, number)):
+            _follow(writer, np.random.default_rng(number))
+
+
+def _follow(writer: ProgramWriter, draw: np.random.Generator) -> None:
+    samples = [0] if writer.intra_sample else [0, 1]
+    shared: dict[tuple[str, int], np.ndarray] = {}
+    apart: dict[tuple[str, int], np.ndarray] = {}
+    written = 0
+    for reads, writes, sample in _steps(writer, samples, draw):
+        for tensor in (*reads, *writes):
+            if tensor is None or tensor.storage not in writer.memory.offsets:
+                continue
+            room, first = writer.memory.offsets[tensor.storage]
+            together = room.startswith("batch_")
+            memory = np.full(writer.memory.sizes[room] * (len(samples) if together else 1), -1)
+            begin = first * len(samples) + sample * tensor.size * tensor.per_sample if together else first
+            held = shared.setdefault((room, 0 if together else sample), memory)[begin : begin + tensor.size]
+            whole, before = place_of(tensor.storage, writer.parts)
+            each = apart.setdefault((whole, sample * tensor.per_sample), np.full(MOST, -1))
+            own = each[before : before + tensor.size]
+            if tensor in writes:
+                held[:] = own[:] = np.arange(written, written + tensor.size)
+                written += tensor.size
+            else:
+                assert own.min() >= 0
+                assert (held == own).all()
+
+
+def _steps(writer: ProgramWriter, samples: list[int], draw: np.random.Generator) -> Iterator[Any]:
+    """Yield what the operations of a program read and write, in an order in which threads may do them, and for which
+    sample; and at the end what is read after them.
+    """
+    for alone, segments in itertools.groupby(writer.segments, key=lambda each: each.scope == "sample"):
+        run = [operation for segment in segments for operation in segment.operations]
+        for sample in draw.permutation(samples) if alone else []:
+            yield from ((each.reads, each.writes, int(sample)) for each in run)
+        for each in [] if alone else run:
+            yield from ((each.reads, (), sample) for sample in samples)
+            yield from (((), each.writes, sample) for sample in samples)
+    for sample in samples:
+        yield tensors_of(writer.plan.deferred) + tensors_of(writer.deferred_gradients), (), sample
 
 
 def test_parts_of_a_concatenation_are_written_where_they_belong() -> None:

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 MARKS = ("<!-- networks -->", "<!-- end of networks -->")
 
@@ -57,17 +58,24 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _refuse(why: str) -> Any:
+    """Fail where a user's model would go on with the NumPy engine, with which it would be compared here."""
+    raise AssertionError(why)
+
+
 def _outcome(number: int, options: argparse.Namespace) -> str:
     """Return the outcome for a network, with a line that describes a difference."""
     from networks import interpreted
     from networks.comparing import compare
     from networks.drawing import draw_network
 
+    from chainrule import engines
+
     drawn = draw_network(options.seed, number)
     whole = options.engine != "compiled" or (options.compiled and number % options.compiled == 0)
     running: Any = contextlib.nullcontext() if whole else interpreted.running(small=number // 2 % 2 == 1)
     try:
-        with running:
+        with running, mock.patch.object(engines, "stand_in", _refuse):
             return compare(drawn, options.engine)
     except Exception as error:
         if options.stop:

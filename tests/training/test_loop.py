@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import optimizers
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines.compiled.standby import GuardedProgram
+from chainrule.engines.compiled import programs
 from chainrule.errors import DataError, NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.model import Sequential
@@ -122,7 +122,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
 ) -> None:
     draw = np.random.default_rng(number)
     size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
-    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(size=size))
+    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(size=size))
     monkeypatch.setattr(stepping, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
     chosen = recipe(
         batch_size=int(draw.integers(1, 9)),
@@ -265,7 +265,7 @@ class Told(Callback):
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have steps taken at once however long they take."""
-    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(seconds=None))
+    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(seconds=None))
 
 
 def state_of(trainer: Trainer) -> list[bytes]:
@@ -278,7 +278,7 @@ def state_of(trainer: Trainer) -> list[bytes]:
 def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
     most = int(draw.integers(2, 9))
-    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(steps=most))
+    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(steps=most))
     chosen = recipe(
         batch_size=int(draw.integers(1, 8)),
         optimizer=(SGD(0.05), optimizers.Adam(0.01), optimizers.Nesterov(0.02), optimizers.RMSProp(0.001))[number % 4],
@@ -302,7 +302,7 @@ def test_steps_taken_at_once_are_those_taken_one_by_one(number: int, monkeypatch
 @pytest.mark.usefixtures("unhurried")
 def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     most = 16
-    monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(steps=most))
+    monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(steps=most))
     trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False, last=3)
     trainer.run([told])
     assert len(trainer.history) == most
@@ -317,7 +317,7 @@ def test_a_stop_ends_after_the_steps_that_are_taken_at_once(monkeypatch: pytest.
 def test_a_training_looks_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     most: list[int] = []
     for seconds in (1e-9, 60.0):
-        monkeypatch.setattr(GuardedProgram, "at_once", GuardedProgram.at_once._replace(seconds=seconds))
+        monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(seconds=seconds))
         trainer, told = make(recipe(batch_size=1), engine="compiled"), Told(each_step=False)
         trainer.run([told])
         assert told.ahead[0] == 0  # of the first step nobody knows how long it takes

@@ -49,6 +49,9 @@ class AtOnce(NamedTuple):
     seconds: float | None
 
 
+ONE_STEP = AtOnce(1, 1 << 17, None)  # its inputs are made with those of the next ones
+
+
 class CompiledPlan(Protocol):
     """A plan made ready to run over given buffers of parameters and running statistics."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule import tasks
 from chainrule.data.batches import batch_count, order
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import Array
+from chainrule.engines import ONE_STEP, Array
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network import Fitted, Network
 from chainrule.training import notes
@@ -25,7 +25,7 @@ from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.look_ahead import slow_copy
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.step import ONE_STEP, Outcome, Stepper
+from chainrule.training.step import Outcome, Stepper
 from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
 
@@ -279,7 +279,8 @@ class Trainer:
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1
             self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
-            self.look_ahead(len(self.history))
+            if recipe.look_ahead:
+                self.look_ahead(len(self.history))
             if self.average is not None:
                 self.average.add(len(self.history))
             for callback in callbacks:
@@ -296,7 +297,7 @@ class Trainer:
         return self.stepper.steps(*given, step=step, rates=rates, seed=seed, samples=samples)
 
     def look_ahead(self, step: int) -> None:
-        """Average the network as the recipe's look-ahead does after step number ``step`` (from 1)."""
+        """Average the network as the recipe's look-ahead, if it has one, does after step number ``step`` (from 1)."""
         if self.recipe.look_ahead:
             self.recipe.look_ahead.follow(self.network, self._slow, step, self.steps)
 

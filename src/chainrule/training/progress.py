@@ -44,15 +44,15 @@ class ProgressBar(Callback):
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Count the samples, and update the bar from time to time."""
-        steps = len(trainer.history)
+        if self._bar is None:
+            return
         weight = SMOOTH if self._done else 0.0
         self._done += samples
         self._loss += (1 - weight) * (outcome.loss - self._loss)
         self._measured += (1 - weight) * (outcome.measured - self._measured)
-        now = time.perf_counter()
-        if self._bar is not None and now - self._drawn > REFRESH:
+        if not trainer.ahead and (now := time.perf_counter()) - self._drawn > REFRESH:
             self._drawn = now
-            self._draw(trainer, steps, now)
+            self._draw(trainer, len(trainer.history), now)
 
     def _draw(self, trainer: Trainer, steps: int, now: float) -> None:
         epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)

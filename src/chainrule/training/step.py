@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from chainrule import engines
-from chainrule.engines import Array, AtOnce, HoldsSamples, WholeSteps
+from chainrule.engines import ONE_STEP, Array, AtOnce, HoldsSamples, WholeSteps
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
@@ -20,7 +20,6 @@ from chainrule.training.workers import ALONE, Arrays, Division, Workers, added, 
 
 Given: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, where samples have them, weights
 
-ONE_STEP = AtOnce(1, 1 << 17, None)  # its inputs are made with those of the next ones
 TOO_LARGE = "the gradient is too large for its norm to be finite"
 
 

@@ -4,7 +4,8 @@ Runs of operations that treat every sample alone (scope "sample", see `segments`
 `samples_1` …, in which a thread carries a share of the batch through them in blocks of samples whose arrays stay in its
 cache; there may be more shares than threads, so that slow threads leave some to others. Operations that need the whole
 batch stand between them, in `run`, where the threads meet. An array that only one such function touches lives in the
-workspace of a thread, for one block; any other holds the whole batch.
+workspace of a thread, for one block; one that only functions touch between which no threads meet lives there for a
+share; any other holds the whole batch.
 
 The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
 """
@@ -20,11 +21,20 @@ from chainrule.engines.compiled.branching import ArrayPart, write_parts
 from chainrule.engines.compiled.checking import check_plan
 from chainrule.engines.compiled.joining import divide_norms
 from chainrule.engines.compiled.memory import WORKSPACES, MemoryPlan, plan_memory
-from chainrule.engines.compiled.operation_lines import OperationLines
-from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled.operation_lines import OperationLines, edges_of, range_of
+from chainrule.engines.compiled.operations import KERNELS, sharing
 from chainrule.engines.compiled.parameter_parts import ParameterPart, parameter_count, parts_of
 from chainrule.engines.compiled.rewriting import flatten, is_only_writer, rewrite
-from chainrule.engines.compiled.segments import BY_OUTPUTS, PARTS, WIDE_BLOCK, Segment, block_size, segments, tensors_of
+from chainrule.engines.compiled.segments import (
+    BY_OUTPUTS,
+    PARTS,
+    WIDE_BLOCK,
+    Segment,
+    block_size,
+    runs_of,
+    segments,
+    tensors_of,
+)
 from chainrule.engines.compiled.stages import stages_of
 from chainrule.engines.compiled.update_programs import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.plan import Operation, Plan, Tensor
@@ -36,8 +46,9 @@ GIVEN = ("x", "t", "weights")
 DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 SPARE = "spare"  # memory for what is computed in parts and soon used up: partial sums, rows of deferred gradients
-ROW_OF = {"gradients": "k", "work": "thread", "indices": "thread"}  # arrays of which a share, or a thread, has a row
-SCALARS = ("n", "block", "seed", "step")
+OF_THREAD = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
+ROW_OF = {"gradients": "k"} | dict.fromkeys(OF_THREAD, "thread")  # arrays of which a share, or a thread, has a row
+SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
 ROWS = 1 << 12  # entries of a deferred gradient that are made at a time: they stay in the fastest cache
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
@@ -68,7 +79,7 @@ class ProgramWriter(OperationLines):
         inference = intra_sample and not plan.loss
         plan, self.parts = write_parts(plan, self._given.keys()) if inference else (plan, dict[str, ArrayPart]())
         self.plan = plan
-        self._intra_sample = intra_sample
+        self.intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
         self.dtype = dtype
         self.segments = segments(plan.operations, np.dtype(dtype).itemsize)
@@ -189,7 +200,8 @@ class ProgramWriter(OperationLines):
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
         """Return the parts of the parameters; `single`: for one sample, without `deferred_gradients`."""
-        return parts_of(self.plan, self._layout, self.parameters, self.deferred_gradients if single else ())
+        deferred = self.deferred_gradients if single else ()
+        return parts_of(self.plan, self._layout, self.parameters, deferred, by_rows=self.intra_sample)
 
     def _flat(self, tensor: Tensor) -> str:
         """Return the expression for a tensor of one sample, flat, after the segment that wrote it."""
@@ -267,7 +279,7 @@ class ProgramWriter(OperationLines):
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
-        dtype = {"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype)
+        dtype = "int32" if name.endswith("indices") else "float64" if name == "sums" else self.dtype
         return (dtype, 2 if whole and name in ROW_OF else 1)
 
     def _run(self, deferred: list[Operation], own: range, name: str) -> str:
@@ -281,29 +293,35 @@ class ProgramWriter(OperationLines):
         first, last = own.start == 0, own.stop == len(self.segments)
         zeros = self._zeros(deferred) if self.training and first else []
         lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
-        if self._intra_sample and zeros:
+        if self.intra_sample and zeros:
             lines, zeros = [*lines, "    for k in prange(threads):", *zeros], []
-        for number, segment in zip(own, self.segments[own.start :], strict=False):
+        for run in runs_of(own, self.segments):
+            segment = self.segments[run[0]]
             if segment.scope == "sample":
-                row_of = dict.fromkeys(ROW_OF, "0") if self._intra_sample else ROW_OF
-                rows = [f"{name}[{row_of[name]}]" if name in ROW_OF else name for name in arguments]
-                share = ["0", "n"] if self._intra_sample else ["k * n // shares", "(k + 1) * n // shares"]
-                scalars = [self._block(segment) if name == "block" else name for name in self._scalars]
-                samples = f"samples_{number}({', '.join([*rows, *share, *scalars])})"
-                lines += [f"    {samples}"] if self._intra_sample else [by_share, *zeros, f"        {samples}"]
+                samples = [self._samples_call(number) for number in run]
+                lines += samples if self.intra_sample else [by_share, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
-            else:
+            elif not segment.operations[0].attributes.get("fresh"):  # else it is made as the rest is added up
                 lines += [by_share, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
         lines += self._added_up(deferred) if self.training and last else []
         return "\n".join(lines) + "\n"
 
+    def _samples_call(self, number: int) -> str:
+        """Return the line that calls the function of a segment, in `run`: for the samples of a share, or for one."""
+        row_of = dict.fromkeys(ROW_OF, "0") if self.intra_sample else ROW_OF
+        rows = [f"{name}[{row_of[name]}]" if name in ROW_OF else name for name in self._arguments()]
+        edges = ["0", "n"] if self.intra_sample else ["k * n // shares", "(k + 1) * n // shares"]
+        block = self._block(self.segments[number])
+        scalars = [block if name == "block" else name for name in self._scalars]
+        return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
+
     def _zeros(self, deferred: list[Operation]) -> list[str]:
         """Return the lines that set row `k` of the gradients to 0, or a thread's part of it where there is only one."""
         symbol = symbol_of("clear", self.dtype)
-        if self._intra_sample:
+        if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
             return [f"        call({symbol!r}, (gradients, 0, {part.share}))" for part in parts if not part.outer]
         once = {self.gradient_range(each.writes[0]) for each in self.plan.backward if each.attributes.get("fresh")}
@@ -313,32 +331,41 @@ class ProgramWriter(OperationLines):
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
     def _added_up(self, deferred: list[Operation]) -> list[str]:
-        """Return the lines that add up losses, hits, the gradients of all shares, and Σ g²."""
+        """Return the lines that add up losses, hits, the gradients of all shares, and Σ g².
+
+        Each thread has its part of the parameters, and makes what of its gradient is made for the whole batch.
+        """
         parts = [each for each in self.parameter_parts(single=bool(deferred)) if not each.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
         lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []
-        lines += ["    for k in prange(threads):"] if parts else []
+        each_does = list[str]()
         for part in parts:
-            rows = "first_row" if part.whole else "gradients"
-            lines += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {part.share}, k))"]
-        return lines
+            rows, edges = "gradients", part.share
+            if part.whole:
+                views, defined = self._whole([part.whole])
+                share = sharing(part.whole, np.dtype(self.dtype).itemsize)
+                call = self._call(part.whole, views, "n", "0", range_of(share.names))
+                lines, each_does = lines + defined, [*each_does, edges_of(share), f"        {call}"]
+                rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
+            each_does += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
+        return [*lines, "    for k in prange(threads):", *each_does] if parts else lines
 
     def _block(self, segment: Segment) -> str:
         """Return the samples of a block of a segment: fewer than in others where it passes through more arrays."""
         if segment.wide:
             return str(WIDE_BLOCK)
-        batch = {t.storage: t.size for t in tensors_of(segment.operations) if self._is_of_batch(t)}
+        passed = {t.storage: t.size for t in tensors_of(segment.operations) if self._is_passed_on(t)}
         size = np.dtype(self.dtype).itemsize
         own, common = (
             block_size(entries * size)
-            for entries in (self.memory.sizes["work"] + sum(batch.values()), self.memory.sizes["work"])
+            for entries in (self.memory.sizes["work"] + sum(passed.values()), self.memory.sizes["work"])
         )
         return "block" if own == common else f"min(block, {own})"
 
-    def _is_of_batch(self, tensor: Tensor) -> bool:
-        """Return whether a tensor lies in a workspace that holds it for every sample of the batch."""
-        offsets = self.memory.offsets
-        return tensor.per_sample and tensor.storage in offsets and offsets[tensor.storage][0].startswith("batch_")
+    def _is_passed_on(self, tensor: Tensor) -> bool:
+        """Return whether a tensor lies in a workspace that holds it for more samples than those of a block."""
+        workspace, _ = self.memory.offsets.get(tensor.storage, ("", 0))
+        return tensor.per_sample and workspace.startswith(("share_", "batch_"))
 
     def _squares(self, operation: Operation) -> list[str]:
         """Return the lines for Σ g² of a gradient that is deferred."""

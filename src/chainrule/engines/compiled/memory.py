@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.engines.compiled.branching import ArrayPart
-from chainrule.engines.compiled.segments import Segment, tensors_of
+from chainrule.engines.compiled.segments import Segment, runs_of, tensors_of
 from chainrule.placement import Placed, place
 
-WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
+WORKSPACES = ("work", "indices", "share_work", "share_indices", "batch_work", "batch_indices")
 WHOLE = 16  # entries that fill a line, in float32; in float64 they fill two
 
 
 @dataclass
 class MemoryPlan:
-    """Offsets of the arrays of a plan, in entries for each sample, in the workspaces of a thread or of the batch.
+    """Offsets of the arrays of a plan, in entries for each sample, in the workspaces for a block, a share or a batch.
 
     offsets  storage of a tensor → its workspace and its offset there
     sizes    entries of each workspace for one sample
@@ -45,8 +45,9 @@ def plan_memory(
     parts  storages that lie in others
 
     A tensor that one segment of scope "sample" touches lies in the workspace of a thread, for one block, and its time
-    is counted in operations. Any other holds the whole batch, and its time is counted in segments: threads go through
-    one at their own pace.
+    is counted in operations. One that only a run of them touches lies there for the share of the batch with which a
+    thread goes through the run, and its time is counted in segments. Any other holds the whole batch, and its time is
+    counted in runs: threads go through one at their own pace.
     """
     kept, memory = set(kept), MemoryPlan()
     arrays, end = _arrays(segments, set(given), parts), sum(len(segment.operations) for segment in segments)
@@ -78,18 +79,22 @@ def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Ar
     One that has parts is needed as long as any of them, and holds the whole batch.
     """
     users, arrays, time = _users(segments), dict[str, _Array](), 0
+    runs = runs_of(range(len(segments)), segments)
+    run_of = {number: (place, {*run}) for place, run in enumerate(runs) for number in run}
     joined = {place_of(storage, parts).whole for storage in parts}
     for number, segment in enumerate(segments):
+        run_time, run = run_of[number]
         for operation in segment.operations:
             time += 1
             for tensor in tensors_of([operation]):
                 if tensor.kind not in ("activation", "statistic") or tensor.storage in given:
                     continue
                 storage = place_of(tensor.storage, parts).whole
-                of_block = segment.scope == "sample" and not segment.wide
-                alone = of_block and storage not in joined and len(users[storage]) == 1
-                name = ("" if alone else "batch_") + ("indices" if tensor.integer else "work")
-                now = time if alone else number
+                of_share = segment.scope == "sample" and storage not in joined and users[storage] <= run
+                of_block = of_share and not segment.wide and len(users[storage]) == 1
+                kind = "" if of_block else "share_" if of_share else "batch_"
+                name = kind + ("indices" if tensor.integer else "work")
+                now = time if of_block else number if of_share else run_time
                 size = -(-tensor.size // WHOLE) * WHOLE
                 array = arrays.setdefault(storage, _Array(storage, size, now, now, workspace=name))
                 array.size, array.last = max(array.size, size), now

@@ -69,17 +69,17 @@ class OperationLines:
         if _in_pieces(operation):
             return self._pieces(operation)
         share = sharing(operation, np.dtype(self.dtype).itemsize)
-        lines += ["    for k in prange(threads):", _edges(share)]
-        lines += [f"        {self._call(operation, views, 'n', '0', _range_of(share.names))}"]
+        lines += ["    for k in prange(threads):", edges_of(share)]
+        lines += [f"        {self._call(operation, views, 'n', '0', range_of(share.names))}"]
         for other in others:
             if share.axis == 1 and _in_pieces(other):
                 lines += self._rows_of(other)
             elif share.axis == 1:
-                lines += [f"        {self._call(other, views, 'n', '0', _range_of(KERNELS[other.name].by_row))}"]
+                lines += [f"        {self._call(other, views, 'n', '0', range_of(KERNELS[other.name].by_row))}"]
             elif _in_pieces(other):
                 lines += ["        for s in range(n):", *self._piece(other, "s", "            ")]
             else:
-                lines += [f"        {self._call(other, views, 'n', '0', _range_of(KERNELS[other.name].by_channel))}"]
+                lines += [f"        {self._call(other, views, 'n', '0', range_of(KERNELS[other.name].by_channel))}"]
         return lines
 
     def _whole(self, operations: list[Operation]) -> tuple[Views, list[str]]:
@@ -91,7 +91,7 @@ class OperationLines:
     def _side_by_side(self, operations: list[Operation]) -> list[str]:
         """Return the lines of operations on the whole batch, each of which one thread does while others do the rest."""
         views, lines = self._whole(operations)
-        lines += ["    for k in prange(threads):", _edges(Share(("begin", "end"), len(operations)))]
+        lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
         for number, operation in enumerate(operations):
             lines += [f"        for s in range(max(begin, {number}), min(end, {number + 1})):"]
             lines += [f"            {self._call(operation, views, 'n', '0')}"]
@@ -101,7 +101,7 @@ class OperationLines:
         """Return the lines of the gradient of a convolution's weights by one sample: threads share the filters."""
         (x, dy), dw = operation.reads, operation.writes[0]
         share, views = Share(("begin", "end"), dw.shape[0], FILTERS), Views()
-        lines = ["    for k in prange(threads):", _edges(share)]
+        lines = ["    for k in prange(threads):", edges_of(share)]
         for tensor in (x, dy, dw):
             if tensor is None:
                 continue
@@ -216,10 +216,12 @@ class OperationLines:
         ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
         if tensor.storage in self._given:
             return self._given[tensor.storage], ahead or "0"
-        # A workspace holds its arrays one after the other, each for a whole block, or for the whole batch.
+        # A workspace holds its arrays one after the other, each for a whole block, a share, or the whole batch.
         workspace, offset = self.memory.offsets[tensor.storage]
         if workspace.startswith("batch_"):
             return workspace, f"{offset} * n" + (f" + {ahead}" if ahead else "")
+        if workspace.startswith("share_"):
+            return workspace, f"{offset} * share" + (f" + ({sample} - first) * {tensor.size}" if ahead else "")
         return workspace, f"{offset} * block"
 
     def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
@@ -233,7 +235,7 @@ def _in_pieces(operation: Operation) -> bool:
     return KERNELS[operation.name].piece is not None
 
 
-def _edges(share: Share) -> str:
+def edges_of(share: Share) -> str:
     """Return the line that says which entries a thread has."""
     edges = [f"{k} * {share.parts} // threads" for k in ("k", "(k + 1)")]
     if share.size > 1:
@@ -246,7 +248,7 @@ def _turns(edge: str) -> str:
     return f"{edge} * {PARTS} // threads"
 
 
-def _range_of(names: tuple[str, ...]) -> dict[str, Any]:
+def range_of(names: tuple[str, ...]) -> dict[str, Any]:
     """Return the arguments for the entries of a thread."""
     return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 

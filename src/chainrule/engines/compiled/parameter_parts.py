@@ -2,7 +2,8 @@
 
 A row is what makes one filter, or one output of a dense layer. Where threads share a layer of one sample by its
 outputs, the same thread has the same rows in the forward pass, in both gradients and in the update, so that the weights
-and their moments stay in its cache: fetching what another thread wrote takes longer than computing with it.
+and their moments stay in its cache: fetching what another thread wrote takes longer than computing with it. Where they
+share a batch, each reads all parameters, and the rows are lines of the cache.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,26 +13,35 @@ from chainrule.engines.compiled.segments import tensors_of
 from chainrule.plan import Operation, Plan
 
 FEW = 1 << 12  # entries of a parameter that are not worth a part to themselves
+LINE = 16  # entries that fill a line of the cache, in float32
 
 
 class ParameterPart(NamedTuple):
-    """A part of the parameters, in their flat buffer: rows of equal width.
+    """A part of the parameters, in their flat buffer: rows of equal width, the last of which may end before.
 
     outer  the operation that makes the gradient dy xᵀ of these rows, where the update does that instead
-    whole  the gradient is made at once for the whole batch, and not for each share and then added up
+    whole  the operation that makes their gradient for the whole batch, where it is not made for each share and added up
     """
 
     first: int
-    rows: int
-    width: int = 1
+    size: int
+    width: int = LINE
     outer: Operation | None = None
-    whole: bool = False
+    whole: Operation | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return -(-self.size // self.width)
 
     @property
     def share(self) -> str:
         """The expressions for the first entry of thread `k`, and for the one after its last."""
         edges = [f"{k} * {self.rows} // threads * {self.width}" for k in ("k", "(k + 1)")]
-        return ", ".join(f"{self.first} + {edge}" for edge in edges)
+        return ", ".join(f"{self.first} + {edge}" for edge in self._within(edges))
+
+    def _within(self, edges: list[str]) -> list[str]:
+        return edges if self.size % self.width == 0 else [f"min({self.size}, {edge})" for edge in edges]
 
 
 def parameter_count(plan: Plan, layout: Mapping[str, tuple[int, int]]) -> int:
@@ -41,35 +51,23 @@ def parameter_count(plan: Plan, layout: Mapping[str, tuple[int, int]]) -> int:
 
 
 def parts_of(
-    plan: Plan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Operation]
+    plan: Plan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Operation], *, by_rows: bool
 ) -> list[ParameterPart]:
-    """Return the parts of so many parameters, in their order; small ones that are neighbours are one.
+    """Return the parts of so many parameters, in their order; those between which there is no difference are one.
 
     layout    name of a parameter → its range in the flat buffer
     deferred  operations that make gradients, which are left to the update
+    by_rows   whether threads share layers, so that each should have the rows of its outputs
     """
     outer = {each.writes[0].differentiated: each for each in deferred}
-    whole = {each.writes[0].differentiated for each in plan.backward if each.attributes.get("fresh")}
+    whole = {each.writes[0].differentiated: each for each in plan.backward if each.attributes.get("fresh")}
     written = tensors_of(plan.backward)
     rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
     found, end = list[ParameterPart](), 0
     for first, last, name in sorted((*layout[each], each) for each in rows):
-        own = ParameterPart(first, rows[name], (last - first) // rows[name], outer.get(name), name in whole)
-        is_alone = own.outer or own.whole or last - first >= FEW
-        found += [
-            ParameterPart(end, first - end),
-            own if is_alone else ParameterPart(first, last - first),
-        ]  # what is before is not learnt
-        end = last
-    return _joined([*found, ParameterPart(end, count - end)])
-
-
-def _joined(parts: Iterable[ParameterPart]) -> list[ParameterPart]:
-    """Return parts without empty ones, of which neighbours that any thread may have are one."""
-    found = list[ParameterPart]()
-    for part in parts:
-        if found and all(each.width == 1 and not (each.outer or each.whole) for each in (found[-1], part)):
-            found[-1] = found[-1]._replace(rows=found[-1].rows + part.rows)
-        elif part.rows:
-            found.append(part)
-    return found
+        size = last - first
+        if name in outer or name in whole or (by_rows and size >= FEW):
+            own = ParameterPart(first, size, size // rows[name], outer.get(name), whole.get(name))
+            found += [ParameterPart(end, first - end), own]
+            end = last
+    return [part for part in (*found, ParameterPart(end, count - end)) if part.size]

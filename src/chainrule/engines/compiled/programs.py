@@ -20,6 +20,7 @@ from chainrule.errors import EngineError
 from chainrule.placement import new_zeros
 from chainrule.plan import Plan, Tensor
 
+AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # the size for each of two threads, or more, in whose caches the inputs then lie
 SHARES = 4  # of a batch for each of several threads: one that is slower, or interrupted, leaves some to others
 SEVERAL = 3  # threads; for two, shares cost 1 to 2 %, and gained nothing where both are as fast
 FEWEST = 4  # samples of such a share
@@ -53,8 +54,6 @@ _Key: TypeAlias = str | int  # of a program: the operation of an optimizer's upd
 
 class Program:
     """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
-
-    at_once = AtOnce(64, 1 << 22, 0.1)  # all threads make the inputs, which then lie in their caches
 
     def __init__(
         self,
@@ -93,7 +92,12 @@ class Program:
         self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
         self._commit: Any = None  # the program that writes running statistics
         self._calls: dict[_Key, Any] = {}  # for batches of this size: functions of what changes from call to call
-        self._count = 0
+        self._count = self._share = 0  # samples of a batch, and of its largest share
+
+    @property
+    def at_once(self) -> AtOnce:
+        """How much to take in one call."""
+        return AT_ONCE._replace(size=AT_ONCE.size * max(2, self._threads))
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x."""
@@ -216,12 +220,16 @@ class Program:
         """Return a program's arguments that stay the same for batches of this size: arrays, and whole numbers."""
         arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
         arrays += [self._buffers.parameters, self._buffers.statistics]
-        threads = self._threads if self._count >= self._threads or self._intra_sample else 1
-        shares = threads if threads == 1 or self._intra_sample else self._shares()
+        shares, threads = self._division()
         arrays += [self._workspaces["gradients"][:shares]] if self._writer.training else []
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
         every = (shares, threads) if isinstance(key, int) else (shares, threads, self._threads_of_update())
-        return arrays, (*every, self._count, self._block)
+        return arrays, (*every, self._count, self._block, self._share)
+
+    def _division(self) -> tuple[int, int]:
+        """Return the number of shares of a batch, and of the threads that do them."""
+        threads = self._threads if self._count >= self._threads or self._intra_sample else 1
+        return threads if threads == 1 or self._intra_sample else self._shares(), threads
 
     def _shares(self) -> int:
         """Return the number of shares of a batch.
@@ -229,7 +237,8 @@ class Program:
         A share reads all parameters and has a gradient of its own, so its activations are no fewer.
         """
         sizes = self._writer.memory.sizes
-        samples = max(FEWEST, self._buffers.parameters.size // max(1, sizes["work"] + sizes["batch_work"]))
+        activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
+        samples = max(FEWEST, self._buffers.parameters.size // max(1, activations))
         return min(self._most_shares, self._threads * max(1, self._count // (samples * self._threads)))
 
     def _threads_of_update(self) -> int:
@@ -252,12 +261,15 @@ class Program:
 
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
-        sizes = self._writer.memory.sizes
-        self._workspaces["batch_work"] = new_zeros((sizes["batch_work"] * count,), self._dtype)
-        self._workspaces["batch_indices"] = new_zeros((sizes["batch_indices"] * count,), np.int32)
+        self._count = count
+        shares, threads = self._division()
+        self._share = count if self._intra_sample else -(-count // shares)
+        for name, dtype in (("work", self._dtype), ("indices", np.int32)):
+            size, of_share = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
+            self._workspaces[f"batch_{name}"] = new_zeros((size * count,), dtype)
+            self._workspaces[f"share_{name}"] = new_zeros((threads, of_share * self._share), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
         } | {"sums": self._sums}
-        self._count = count
         self._calls.clear()

@@ -6,7 +6,7 @@ more weights than activations are segments of their own, with blocks of `WIDE_BL
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Segment(NamedTuple):
     """Operations that follow each other; a segment of scope "batch" has one, and those that a thread goes on to with
     its channels, or its rows, of the result, or two that different threads do at the same time.
 
-    wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold the whole batch
+    wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold a whole share
     """
 
     operations: list[Operation]
@@ -47,6 +47,14 @@ def segments(operations: Iterable[Operation], itemsize: int) -> list[Segment]:
     numbered = groupby(zip(keys, listed, strict=True), key=lambda pair: pair[0])
     found = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
     return [Segment(run, run[0].scope, wide) for run, wide in found]
+
+
+def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
+    """Return the numbers of segments in runs: a thread carries a share of the batch through all of a run of scope
+    "sample"; at any other segment the threads meet.
+    """
+    runs = groupby(numbers, key=lambda number: "sample" if listed[number].scope == "sample" else number)
+    return [list(run) for _, run in runs]
 
 
 def shared_runs(

@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from chainrule import engines
-from chainrule.engines import Array, Buffers, CompiledPlan, Gradients, Shard, Sums
+from chainrule.engines import ONE_STEP, Array, AtOnce, Buffers, CompiledPlan, Gradients, Shard, Sums
 from chainrule.engines.compiled.programs import Program
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.plan import Plan
@@ -22,8 +22,6 @@ class GuardedProgram:
 
     See `engines.CompiledPlan` and `engines.WholeSteps`.
     """
-
-    at_once = Program.at_once
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._given = plan, layout, buffers, threads
@@ -38,6 +36,11 @@ class GuardedProgram:
             raise
         except Exception as error:  # foreign code may raise anything
             self._replace(error)
+
+    @property
+    def at_once(self) -> AtOnce:
+        """How much to take in one call."""
+        return self._whole.at_once if self._whole else ONE_STEP
 
     def forward(self, x: Array) -> Array:
         """Return the output for a batch x, as `_call` would, which takes a small network longer."""

@@ -65,7 +65,7 @@ def update_lines(
             lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
     lines += ["        for k in prange(threads):\n"]
     for number, part in enumerate(parts):
-        words |= {"share": part.share, "number": number, **part._asdict()}
+        words |= {"share": part.share, "number": number, "rows": part.rows, **part._asdict()}
         lines.append((MADE if part.outer else HELD).format(**words))
     return lines
 

@@ -13,14 +13,15 @@ from unittest import mock
 
 import numpy as np
 
-from chainrule.engines.compiled import generator, parameter_parts, programs, rewriting, segments
+from chainrule.engines.compiled import generator, parameter_parts, programs, rewriting, segments, shares
 from chainrule.engines.compiled.operations import KERNELS
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
     (rewriting, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
     (parameter_parts, {"FEW": 8}),
-    (programs, {"SHARED": 8, "SHARED_ALONE": 8, "SEVERAL": 2, "FEWEST": 2}),
+    (programs, {"SHARED": 8, "SHARED_ALONE": 8}),
+    (shares, {"SEVERAL": 2, "FEWEST": 1}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )
@@ -94,7 +95,7 @@ def call(symbol: str, arguments: tuple[Any, ...]) -> None:
 
 def number(array: np.ndarray, place: int) -> float:
     """Return a number at a flat index."""
-    return float(array.reshape(-1)[place])
+    return array.reshape(-1)[place].item()
 
 
 def view(room: np.ndarray, begin: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -45,6 +45,7 @@ HEAD = '"""A compiled program of chainrule, written from the plan of a model by 
 GIVEN = ("x", "t", "weights")
 DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
+EDGES = "edges"  # where the shares of the batch begin, and its end
 SPARE = "spare"  # memory for what is computed in parts and soon used up: partial sums, rows of deferred gradients
 OF_THREAD = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
 ROW_OF = {"gradients": "k"} | dict.fromkeys(OF_THREAD, "thread")  # arrays of which a share, or a thread, has a row
@@ -170,14 +171,15 @@ class ProgramWriter(OperationLines):
         arrays = [*(f"all_{name}" if name in given else name for name in own), *moments, "rates", "outcomes", "after"]
         types = [self._argument_type(name, whole=True) for name in own] + [(self.dtype, 1)] * len(moments)
         types += [("float64", 1), ("float64", 2), (self.dtype, 1)]
-        scalars = ["shares", "batch_threads", "threads", *SCALARS, "clip", "count", *constants]
-        numbers = [0] * (3 + len(SCALARS)) + [1.0, 0, *constants.values()]
+        of_batch = ["shares", "batch_threads", "batch_parts"]
+        scalars = [*of_batch, "threads", "parts", *SCALARS, "clip", "count", *constants]
+        numbers = [0] * (5 + len(SCALARS)) + [1.0, 0, *constants.values()]
         lines = [
             f"\n\ndeclare('run', {types!r}, {numbers!r})\n\n",
             f"def run({', '.join([*arrays, *scalars])}):\n",
             "    for i in range(count):\n",
             *(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n" for name in given),
-            f"        derivatives({', '.join([*own, 'shares', 'batch_threads', *SCALARS])})\n",
+            f"        derivatives({', '.join([*own, *of_batch, *SCALARS])})\n",
         ]
         if self.plan.deferred:
             lines += [
@@ -234,7 +236,7 @@ class ProgramWriter(OperationLines):
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
 
     def _arguments(self) -> list[str]:
-        buffers = BUFFERS if self.training else BUFFERS[:2]
+        buffers = [*(BUFFERS if self.training else BUFFERS[:2]), EDGES]
         return [*self.data, *buffers, *self.workspaces]
 
     @property
@@ -279,22 +281,22 @@ class ProgramWriter(OperationLines):
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
-        dtype = "int32" if name.endswith("indices") else "float64" if name == "sums" else self.dtype
+        dtype = "int32" if name == EDGES or name.endswith("indices") else "float64" if name == "sums" else self.dtype
         return (dtype, 2 if whole and name in ROW_OF else 1)
 
     def _run(self, deferred: list[Operation], own: range, name: str) -> str:
         """Return the function that runs some segments, of that name."""
         arguments = self._arguments()
         lines = [
-            self._declare(name, ["shares", "threads", *self._scalars]),
-            f"def {name}({', '.join([*arguments, 'shares', 'threads', *self._scalars])}):",
+            self._declare(name, ["shares", "threads", "parts", *self._scalars]),
+            f"def {name}({', '.join([*arguments, 'shares', 'threads', 'parts', *self._scalars])}):",
         ]
         by_share = "    for k, thread in turns(shares, threads):"
         first, last = own.start == 0, own.stop == len(self.segments)
         zeros = self._zeros(deferred) if self.training and first else []
         lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
         if self.intra_sample and zeros:
-            lines, zeros = [*lines, "    for k in prange(threads):", *zeros], []
+            lines, zeros = [*lines, "    for k in prange(parts):", *zeros], []
         for run in runs_of(own, self.segments):
             segment = self.segments[run[0]]
             if segment.scope == "sample":
@@ -313,7 +315,7 @@ class ProgramWriter(OperationLines):
         """Return the line that calls the function of a segment, in `run`: for the samples of a share, or for one."""
         row_of = dict.fromkeys(ROW_OF, "0") if self.intra_sample else ROW_OF
         rows = [f"{name}[{row_of[name]}]" if name in ROW_OF else name for name in self._arguments()]
-        edges = ["0", "n"] if self.intra_sample else ["k * n // shares", "(k + 1) * n // shares"]
+        edges = ["0", "n"] if self.intra_sample else ["number(edges, k)", "number(edges, k + 1)"]
         block = self._block(self.segments[number])
         scalars = [block if name == "block" else name for name in self._scalars]
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
@@ -345,10 +347,10 @@ class ProgramWriter(OperationLines):
                 views, defined = self._whole([part.whole])
                 share = sharing(part.whole, np.dtype(self.dtype).itemsize)
                 call = self._call(part.whole, views, "n", "0", range_of(share.names))
-                lines, each_does = lines + defined, [*each_does, edges_of(share), f"        {call}"]
+                lines, each_does = lines + defined, [*each_does, edges_of(share, "parts"), f"        {call}"]
                 rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
             each_does += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
-        return [*lines, "    for k in prange(threads):", *each_does] if parts else lines
+        return [*lines, "    for k, thread in turns(parts, threads):", *each_does] if parts else lines
 
     def _block(self, segment: Segment) -> str:
         """Return the samples of a block of a segment: fewer than in others where it passes through more arrays."""

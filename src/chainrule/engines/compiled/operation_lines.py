@@ -235,9 +235,9 @@ def _in_pieces(operation: Operation) -> bool:
     return KERNELS[operation.name].piece is not None
 
 
-def edges_of(share: Share) -> str:
-    """Return the line that says which entries a thread has."""
-    edges = [f"{k} * {share.parts} // threads" for k in ("k", "(k + 1)")]
+def edges_of(share: Share, turns: str = "threads") -> str:
+    """Return the line that says which entries turn `k` has, of so many."""
+    edges = [f"{k} * {share.parts} // {turns}" for k in ("k", "(k + 1)")]
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
     return f"        begin, end = {edges[0]}, {edges[1]}"

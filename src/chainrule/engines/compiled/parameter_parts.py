@@ -36,8 +36,8 @@ class ParameterPart(NamedTuple):
 
     @property
     def share(self) -> str:
-        """The expressions for the first entry of thread `k`, and for the one after its last."""
-        edges = [f"{k} * {self.rows} // threads * {self.width}" for k in ("k", "(k + 1)")]
+        """The expressions for the first entry of turn `k` of so many `parts`, and for the one after its last."""
+        edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         return ", ".join(f"{self.first} + {edge}" for edge in self._within(edges))
 
     def _within(self, edges: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from chainrule.engines import Array, AtOnce, Buffers, Gradients, Shard, Sums
-from chainrule.engines.compiled import operations, toolchain
+from chainrule.engines.compiled import operations, shares, toolchain
 from chainrule.engines.compiled.generator import GIVEN, ProgramWriter
 from chainrule.engines.compiled.rewriting import is_worth_sharing
 from chainrule.engines.compiled.segments import block_size
@@ -21,10 +21,6 @@ from chainrule.placement import new_zeros
 from chainrule.plan import Plan, Tensor
 
 AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # the size for each of two threads, or more, in whose caches the inputs then lie
-SHARES = 4  # of a batch for each of several threads: one that is slower, or interrupted, leaves some to others
-SEVERAL = 3  # threads; for two, shares cost 1 to 2 %, and gained nothing where both are as fast
-FEWEST = 4  # samples of such a share
-ROWS_BYTES = 1 << 25  # of the gradients of all shares
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
 
@@ -68,8 +64,7 @@ class Program:
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        of_each = min(SHARES, ROWS_BYTES // max(1, threads * buffers.parameters.nbytes)) if threads >= SEVERAL else 1
-        self._most_shares = threads * max(1, of_each)
+        self._most_shares = 1 if intra_sample else shares.most_shares(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
@@ -79,7 +74,7 @@ class Program:
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
-        rows = (1 if intra_sample else self._most_shares) if self._writer.training else 0
+        rows = (1 if intra_sample else threads * self._most_shares) if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
@@ -87,12 +82,13 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
+        self._sums = np.zeros(2 + shares.parts(threads))  # losses, hits, and Σ g² of each part of the parameters
         self._after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
         self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
         self._commit: Any = None  # the program that writes running statistics
         self._calls: dict[_Key, Any] = {}  # for batches of this size: functions of what changes from call to call
         self._count = self._share = 0  # samples of a batch, and of its largest share
+        self._edges = np.zeros(1, np.int32)
 
     @property
     def at_once(self) -> AtOnce:
@@ -220,26 +216,33 @@ class Program:
         """Return a program's arguments that stay the same for batches of this size: arrays, and whole numbers."""
         arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
         arrays += [self._buffers.parameters, self._buffers.statistics]
-        shares, threads = self._division()
-        arrays += [self._workspaces["gradients"][:shares]] if self._writer.training else []
+        many = len(self._edges) - 1
+        arrays += [self._workspaces["gradients"][:many], self._edges] if self._writer.training else [self._edges]
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
-        every = (shares, threads) if isinstance(key, int) else (shares, threads, self._threads_of_update())
-        return arrays, (*every, self._count, self._block, self._share)
+        of_batch = many, *self._turns(self._batch_threads)
+        of_update = () if isinstance(key, int) else self._turns(self._threads_of_update())
+        return arrays, (*of_batch, *of_update, self._count, self._block, self._share)
 
-    def _division(self) -> tuple[int, int]:
-        """Return the number of shares of a batch, and of the threads that do them."""
-        threads = self._threads if self._count >= self._threads or self._intra_sample else 1
-        return threads if threads == 1 or self._intra_sample else self._shares(), threads
+    def _turns(self, threads: int) -> tuple[int, int]:
+        """Return so many threads, and the number of parts of the parameters of which they take turns."""
+        return threads, threads if self._intra_sample else shares.parts(threads)
 
-    def _shares(self) -> int:
-        """Return the number of shares of a batch.
+    @property
+    def _batch_threads(self) -> int:
+        """Number of threads that share a batch."""
+        return self._threads if self._count >= self._threads or self._intra_sample else 1
+
+    def _share_edges(self) -> Array:
+        """Return where the shares of a batch begin, and its end.
 
         A share reads all parameters and has a gradient of its own, so its activations are no fewer.
         """
+        if self._intra_sample:
+            return np.array([0, self._count], np.int32)
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
-        samples = max(FEWEST, self._buffers.parameters.size // max(1, activations))
-        return min(self._most_shares, self._threads * max(1, self._count // (samples * self._threads)))
+        fewest = self._buffers.parameters.size // max(1, activations)
+        return shares.share_edges(self._count, self._batch_threads, self._most_shares, fewest)
 
     def _threads_of_update(self) -> int:
         """Return how many threads change the parameters.
@@ -262,12 +265,12 @@ class Program:
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         self._count = count
-        shares, threads = self._division()
-        self._share = count if self._intra_sample else -(-count // shares)
+        self._edges = self._share_edges()
+        self._share = int(np.diff(self._edges).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
             size, of_share = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
             self._workspaces[f"batch_{name}"] = new_zeros((size * count,), dtype)
-            self._workspaces[f"share_{name}"] = new_zeros((threads, of_share * self._share), dtype)
+            self._workspaces[f"share_{name}"] = new_zeros((self._batch_threads, of_share * self._share), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

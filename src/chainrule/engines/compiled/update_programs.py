@@ -30,10 +30,10 @@ HELD = """\
 """
 
 MADE = """\
-            many, upto = max(1, {row} // {width}), (k + 1) * {rows} // threads
-            for o in range(k * {rows} // threads, upto, many):
+            many, upto = max(1, {row} // {width}), (k + 1) * {rows} // parts
+            for o in range(k * {rows} // parts, upto, many):
                 next_o = min(o + many, upto)
-                made = view(spare, k * {row}, ((next_o - o) * {width},))
+                made = view(spare, thread * {row}, ((next_o - o) * {width},))
                 call({made!r}, (x_{number}, dy_{number}, made, o, next_o, scale))
                 s = slice({first} + o * {width}, {first} + next_o * {width})
                 call({symbol!r}, ({shares_made}, {arguments},))
@@ -63,7 +63,7 @@ def update_lines(
         if part.outer:
             x, dy = (view(each) for each in part.outer.reads if each)
             lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
-    lines += ["        for k in prange(threads):\n"]
+    lines += ["        for k, thread in turns(parts, threads):\n"]
     for number, part in enumerate(parts):
         words |= {"share": part.share, "number": number, "rows": part.rows, **part._asdict()}
         lines.append((MADE if part.outer else HELD).format(**words))

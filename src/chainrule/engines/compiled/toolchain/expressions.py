@@ -101,9 +101,12 @@ class Expressions:
                 whole: ArrayValue = self.value(array)
                 start = self.after(whole, self.value(begin))
                 return ArrayValue(whole.dtype, start, list(self.value(shape)))
-            case ast.Call(ast.Name("number"), [array, index]):  # of float64
-                address = self.after(self.value(array), self.value(index))
-                return self.builder.load(self.builder.inttoptr(address, pointer_to(REAL)), typ=REAL)
+            case ast.Call(ast.Name("number"), [array, index]):  # of float64 or int32
+                given: ArrayValue = self.value(array)
+                address = self.after(given, self.value(index))
+                kind = KINDS[given.dtype].stored
+                found = self.builder.load(self.builder.inttoptr(address, pointer_to(kind)), typ=kind)
+                return self.builder.sext(found, WHOLE) if given.dtype == "int32" else found
             case ast.Call(ast.Name(choice), [left, right]) if choice in CHOICES:
                 one, other = self.value(left), self.value(right)
                 chosen = self.builder.icmp_signed(CHOICES[choice], one, other)

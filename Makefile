@@ -98,8 +98,9 @@ zoo: $(VENV)/.installed
 zoo-cifar10: $(VENV)/.installed
 	$(BIN)/chainrule zoo resnet-8 resnet-20 mobilenet-small --cifar10 --out runs/zoo-cifar10 --markdown docs/zoo-cifar10.md $(ARGS)
 
+# A test that hangs, such as one that waits for a browser, fails after a while.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+	$(BIN)/python -m pytest --timeout=400 $(SPREAD) $(ARGS)
 
 # What `make test` leaves out for the time that it takes.
 thorough: $(VENV)/.test

@@ -2,22 +2,12 @@
 
 They work in place: given arrays to write besides, the compiler could not tell that they are the same, and would take
 one element at a time, ten times slower.
-
-A moment whose gradient stays 0 shrinks by β a step until it is denormal, and stays so: 0.9 times the smallest float is
-rounded up again. Arithmetic with denormal floats is up to 100 times slower, so moments below the smallest normal float
-are taken as 0.
 """
 
 import numpy as np
 
 from chainrule.engines.compiled.registry import update
-from chainrule.engines.compiled.toolchain import inlined, kernel
-
-
-@inlined
-def _normal(value, tiny):
-    """Return the value, or 0 where it is denormal; NaN stays."""
-    return tiny - tiny if abs(value) < tiny else value  # a 0 written out would be of another type, and not a vector's
+from chainrule.engines.compiled.toolchain import kernel
 
 
 @update
@@ -31,11 +21,10 @@ def sgd_update(p, g, rate=0.01, decay=0.0):
 @update
 def momentum_update(p, g, v, rate=0.01, momentum=0.9, nesterov=False, decay=0.0):
     """Compute h = g + decay·p;  v ← μ v + h;  p ← p − rate·v, or with Nesterov p − rate·(h + μ v)."""
-    r, mu, tiny = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(np.finfo(p.dtype).tiny)
-    shrink = p.dtype.type(decay)
+    r, mu, shrink = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(decay)
     for k in range(p.size):
         slope = g[k] + shrink * p[k]
-        speed = _normal(mu * v[k] + slope, tiny)
+        speed = mu * v[k] + slope
         p[k] -= r * (slope + mu * speed if nesterov else speed)
         v[k] = speed
 
@@ -43,12 +32,12 @@ def momentum_update(p, g, v, rate=0.01, momentum=0.9, nesterov=False, decay=0.0)
 @update
 def rmsprop_update(p, g, v, u, rate=0.01, alpha=0.99, epsilon=1e-8, momentum=0.0, decay=0.0):
     """Compute h = g + decay·p;  v ← α v + (1 − α) h²;  u ← μ u + h/(√v + ε);  p ← p − rate·u."""
-    r, mu, tiny = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(np.finfo(p.dtype).tiny)
+    r, mu = p.dtype.type(rate), p.dtype.type(momentum)
     a, rest, eps, shrink = p.dtype.type(alpha), p.dtype.type(1 - alpha), p.dtype.type(epsilon), p.dtype.type(decay)
     for k in range(p.size):
         slope = g[k] + shrink * p[k]
-        square = _normal(a * v[k] + rest * slope * slope, tiny)
-        speed = _normal(mu * u[k] + slope / (np.sqrt(square) + eps), tiny)
+        square = a * v[k] + rest * slope * slope
+        speed = mu * u[k] + slope / (np.sqrt(square) + eps)
         p[k] -= r * speed
         v[k], u[k] = square, speed
 
@@ -60,10 +49,10 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
     c1, c2 = p.dtype.type(1 - beta1), p.dtype.type(1 - beta2)
     pace = p.dtype.type(rate / (1 - beta1**step))
     root = p.dtype.type(1 / np.sqrt(1 - beta2**step))
-    keep, tiny = p.dtype.type(1 - rate * decay), p.dtype.type(np.finfo(p.dtype).tiny)
+    keep = p.dtype.type(1 - rate * decay)
     for k in range(p.size):
-        first = _normal(b1 * m[k] + c1 * g[k], tiny)
-        second = _normal(b2 * v[k] + c2 * g[k] * g[k], tiny)
+        first = b1 * m[k] + c1 * g[k]
+        second = b2 * v[k] + c2 * g[k] * g[k]
         p[k] = keep * p[k] - pace * first / (np.sqrt(second) * root + eps)
         m[k], v[k] = first, second
 

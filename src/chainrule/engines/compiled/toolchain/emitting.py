@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.compiled.toolchain import denormals
 from chainrule.engines.compiled.toolchain.expressions import (
     ArrayValue,
     Expressions,
@@ -41,20 +42,23 @@ CONTIGUOUS = 1  # among the flags
 Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`
 
 
-def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds]) -> Any:
+def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds], processor: str) -> Any:
     """Return a module whose function `name` runs the program's `run`, given the address of a table of its arguments.
 
     The table has the addresses of array objects, and numbers.
 
-    kernels  types of the kernels that are called, by their symbols
-    own      types of the program's own functions, by their names
+    kernels    types of the kernels that are called, by their symbols
+    own        types of the program's own functions, by their names
+    processor  the first word of LLVM's name for the machine
     """
     module = ir.Module(name)
     shared = Shared(module, kernels, {})
     for node in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         kinds = own[node.name]
         if node.name == "run":
-            function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), name)
+            function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), "run")
+            function.linkage = "internal"
+            _enter(function, name, processor)
             emitter = Emitter(shared, function)
             given = emitter.received(function.args[0], kinds)
         else:
@@ -71,6 +75,16 @@ def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping
         emitter.lines(node.body)
         emitter.builder.ret(WHOLE(0))
     return module
+
+
+def _enter(run: Any, name: str, processor: str) -> None:
+    """Emit the function by which Python enters a program."""
+    function = ir.Function(run.module, run.function_type, name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    before = denormals.take_as_zero(builder, processor)
+    failed = builder.call(run, function.args)
+    denormals.put_back(builder, before)
+    builder.ret(failed)
 
 
 class Shared(NamedTuple):

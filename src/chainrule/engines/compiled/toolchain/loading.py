@@ -122,7 +122,8 @@ def _callable(
     if content is None:
         from chainrule.engines.compiled.toolchain.emitting import emit
 
-        content = machine.assembled(str(emit(name, tree, {each.symbol: each.kinds for each in links}, own)))
+        kernels = {each.symbol: each.kinds for each in links}
+        content = machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
         if kept:
             storing.store(name, content)
     for each in links:

@@ -15,10 +15,11 @@ and `PyThread_release_lock`, which need no interpreter.
 """
 
 import contextlib
+import functools
 from collections.abc import Generator
 from typing import Any
 
-from chainrule.engines.compiled.toolchain import buffers
+from chainrule.engines.compiled.toolchain import buffers, denormals
 from chainrule.engines.compiled.toolchain.kernel_values import HALF, WHOLE, ir, pointer_to
 
 LINE = 16  # words from one that threads write to the next: two lines of a cache
@@ -48,7 +49,8 @@ def emit_pool(processor: str) -> str:
     ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), buffers.OWN)
     if processor in PAUSES:
         ir.Function(module, ir.FunctionType(nothing, []), PAUSES[processor])
-    emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 5, _share_out), ("work", 1, _work))
+    work = functools.partial(_work, processor=processor)
+    emitters = (("spin", 1, _spin), ("take_turns", 3, _take_turns), ("share_out", 5, _share_out), ("work", 1, work))
     for name, arguments, emit in emitters:
         function = ir.Function(module, ir.FunctionType(nothing, [WHOLE] * arguments), name)
         emit(_Emitter(function, PAUSES.get(processor, "")), *function.args)
@@ -234,9 +236,10 @@ def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any, mos
     b.ret_void()
 
 
-def _work(emit: _Emitter, pool: Any) -> None:
+def _work(emit: _Emitter, pool: Any, processor: str) -> None:
     """Do turns of one loop after the other, for ever, as the next thread that begins."""
     b = emit.builder
+    denormals.take_as_zero(b, processor)
     words = ir.ArrayType(WHOLE, buffers.WORDS)
     stack = b.alloca(words)
     b.store(ir.Constant(words, None), stack)

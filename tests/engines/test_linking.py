@@ -203,5 +203,7 @@ def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
 
 
 def test_machine_code_is_that_of_this_processor() -> None:
-    module = emitting.emit("one", ast.parse("def run(a):\n    b = a\n"), {}, {"run": (int,)}, machine.processor_family())
+    module = emitting.emit(
+        "one", ast.parse("def run(a):\n    b = a\n"), {}, {"run": (int,)}, machine.processor_family()
+    )
     assert machine.assembled(str(module))

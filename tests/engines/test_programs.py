@@ -30,6 +30,13 @@ EVERYTHING = [
     layers.GELU(),
     layers.Dense(3, bias=False),
 ]
+LARGE_IMAGES = (  # so that blocks are small, but not those of dense layers: arrays pass from one to the other
+    [
+        *(layers.Conv2D(16, 3), layers.MaxPool2D(2), layers.Conv2D(12, 3), layers.MaxPool2D(2), layers.Flatten()),
+        *(layers.Dense(40), layers.ReLU(), layers.Dense(33), layers.Tanh(), layers.Dense(10)),
+    ],
+    (3, 40, 37),
+)
 LOSS = "softmax_cross_entropy"
 
 
@@ -112,9 +119,9 @@ def test_batches_of_changing_size_reuse_nothing_stale() -> None:
 @given(count=st.integers(48, 150), threads=st.integers(3, 6), data=st.data())
 def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.DataObject) -> None:
     """Whichever thread does a share, the result is the same."""
-    made = data.draw(st.sampled_from([EVERYTHING[:10], EVERYTHING]))
-    found, expected = (Network(made, (2, 9, 8), dtype="float64", engine=each) for each in ("compiled", "numpy"))
-    x, t = batch(count)
+    made, shape = data.draw(st.sampled_from([(EVERYTHING[:10], (2, 9, 8)), (EVERYTHING, (2, 9, 8)), LARGE_IMAGES]))
+    found, expected = (Network(made, shape, dtype="float64", engine=each) for each in ("compiled", "numpy"))
+    x = np.random.default_rng(count).standard_normal((count, *shape))
     t = np.eye(found.output_shape[0])[np.arange(count) % found.output_shape[0]]
     plan, reference = found.plan(LOSS), expected.compile(expected.plan(LOSS))
     own = programs.Program(plan, found.layout, found, threads)
@@ -122,6 +129,7 @@ def test_a_batch_in_more_shares_than_threads(count: int, threads: int, data: st.
     first, *others = (own.gradients(x, t, seed=5, step=2)[2].copy() for _ in range(4))
     assert len(own._results["loss"]) == count
     assert len(own._edges) - 1 > threads
+    assert own._workspaces["share_work"].size or shape == (2, 9, 8)
     np.testing.assert_allclose(first, gradient, atol=1e-11 * max(1.0, np.abs(gradient).max()))
     assert all((each == first).all() for each in others)
 
@@ -146,7 +154,7 @@ def test_predicting_from_several_threads_gives_what_one_gives() -> None:
     assert not failures
 
 
-def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None:
+def test_arrays_lie_in_a_block_a_share_or_the_batch() -> None:
     made = network("compiled")
     writer = ProgramWriter(made.plan(LOSS), made.layout, "float64")
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
@@ -156,6 +164,9 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     source = writer.source()
     assert "prange" in source
     assert source.count("def samples_") == sum(run.scope == "sample" for run in writer.segments)
+    large = Network(*LARGE_IMAGES, dtype="float64", engine="compiled")
+    offsets = ProgramWriter(large.plan(LOSS), large.layout, "float64").memory.offsets
+    assert {room for room, _ in offsets.values()} == {"work", "share_work", "share_indices"}
 
 
 @pytest.mark.usefixtures("stand_ins")

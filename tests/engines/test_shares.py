@@ -1,10 +1,12 @@
 """The division of a batch into shares: all samples, evenly among threads, smaller and smaller shares for each."""
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chainrule.engines.compiled.parameter_parts import ParameterPart
 from chainrule.engines.compiled.shares import FEWEST, SHARES, most_shares, share_edges
 
 
@@ -29,3 +31,15 @@ def test_two_threads_have_a_share_each_and_large_gradients_few(threads: int, siz
     found = most_shares(threads, size)
     assert 1 <= found <= (SHARES if threads > 2 else 1)
     assert found == 1 or found * threads * size <= 1 << 25
+
+
+@given(st.integers(0, 99), st.integers(1, 5000), st.integers(1, 900), st.integers(1, 64))
+def test_the_turns_at_parameters_are_all_of_them_in_whole_rows(first: int, size: int, width: int, parts: int) -> None:
+    part = ParameterPart(first, size, width)
+    known: dict[str, Any] = {"parts": parts}
+    edges = [eval(part.share, {**known, "k": k}) for k in range(parts)]
+    assert (edges[0][0], edges[-1][1]) == (first, first + size)
+    assert all(one[1] == other[0] for one, other in pairwise(edges))
+    assert all((begin - first) % width == 0 or begin == first + size for begin, _ in edges)
+    rows = [-(-(end - begin) // width) for begin, end in edges]
+    assert max(rows) - min(rows) <= 1

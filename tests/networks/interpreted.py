@@ -93,7 +93,7 @@ def call(symbol: str, arguments: tuple[Any, ...]) -> None:
     kernel(*arguments)
 
 
-def number(array: np.ndarray, place: int) -> float:
+def number(array: np.ndarray, place: int) -> float | int:
     """Return a number at a flat index."""
     return array.reshape(-1)[place].item()
 

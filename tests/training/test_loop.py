@@ -20,6 +20,7 @@ from chainrule.model import Sequential
 from chainrule.network import Fitted, Network
 from chainrule.optimizers import SGD
 from chainrule.schedules import OneCycle, Step
+from chainrule.training import loop as looping
 from chainrule.training import step as stepping
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch
@@ -123,7 +124,8 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
     draw = np.random.default_rng(number)
     size = int(draw.integers(1, 2000))  # bytes: one batch, several, or a whole epoch
     monkeypatch.setattr(programs, "AT_ONCE", programs.AT_ONCE._replace(size=size))
-    monkeypatch.setattr(stepping, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
+    for module in (stepping, looping):
+        monkeypatch.setattr(module, "ONE_STEP", stepping.ONE_STEP._replace(size=size))
     chosen = recipe(
         batch_size=int(draw.integers(1, 9)),
         epochs=2,

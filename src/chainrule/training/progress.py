@@ -43,7 +43,7 @@ class ProgressBar(Callback):
         self._first = self._drawn = time.perf_counter()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Count the samples, and update the bar from time to time."""
+        """Count the samples for a terminal's bar, and update it from time to time, when no step is ahead."""
         if self._bar is None:
             return
         weight = SMOOTH if self._done else 0.0

@@ -3,9 +3,9 @@
 Runs of operations that treat every sample alone (scope "sample", see `segments`) become functions `samples_0`,
 `samples_1` …, in which a thread carries a share of the batch through them in blocks of samples whose arrays stay in its
 cache; there may be more shares than threads, so that slow threads leave some to others. Operations that need the whole
-batch stand between them, in `run`, where the threads meet. An array that only one such function touches lives in the
-workspace of a thread, for one block; one that only functions touch between which no threads meet lives there for a
-share; any other holds the whole batch.
+batch stand between them, in `run`, where the threads meet. An array that only one such function touches lies in the
+workspace of a thread, for one block. One that passes from such a function to the next without a meeting lies there too,
+for a share. Any other holds the whole batch.
 
 The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
 """
@@ -335,7 +335,7 @@ class ProgramWriter(OperationLines):
     def _added_up(self, deferred: list[Operation]) -> list[str]:
         """Return the lines that add up losses, hits, the gradients of all shares, and Σ g².
 
-        Each thread has its part of the parameters, and makes what of its gradient is made for the whole batch.
+        Threads take turns at parts of the parameters. A gradient that is made for the whole batch is made there, too.
         """
         parts = [each for each in self.parameter_parts(single=bool(deferred)) if not each.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]

@@ -79,11 +79,11 @@ def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Ar
     One that has parts is needed as long as any of them, and holds the whole batch.
     """
     users, arrays, time = _users(segments), dict[str, _Array](), 0
-    runs = runs_of(range(len(segments)), segments)
-    run_of = {number: (place, {*run}) for place, run in enumerate(runs) for number in run}
+    runs = [{*run} for run in runs_of(range(len(segments)), segments)]
+    run_of = {number: (time_of_run, run) for time_of_run, run in enumerate(runs) for number in run}
     joined = {place_of(storage, parts).whole for storage in parts}
     for number, segment in enumerate(segments):
-        run_time, run = run_of[number]
+        time_of_run, run = run_of[number]
         for operation in segment.operations:
             time += 1
             for tensor in tensors_of([operation]):
@@ -94,7 +94,7 @@ def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Ar
                 of_block = of_share and not segment.wide and len(users[storage]) == 1
                 kind = "" if of_block else "share_" if of_share else "batch_"
                 name = kind + ("indices" if tensor.integer else "work")
-                now = time if of_block else number if of_share else run_time
+                now = time if of_block else number if of_share else time_of_run
                 size = -(-tensor.size // WHOLE) * WHOLE
                 array = arrays.setdefault(storage, _Array(storage, size, now, now, workspace=name))
                 array.size, array.last = max(array.size, size), now

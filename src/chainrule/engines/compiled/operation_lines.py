@@ -249,7 +249,7 @@ def _turns(edge: str) -> str:
 
 
 def range_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the arguments for the entries of a thread."""
+    """Return the arguments for the entries of a thread, or of a turn."""
     return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 
 

@@ -3,7 +3,8 @@
 A row is what makes one filter, or one output of a dense layer. Where threads share a layer of one sample by its
 outputs, the same thread has the same rows in the forward pass, in both gradients and in the update, so that the weights
 and their moments stay in its cache: fetching what another thread wrote takes longer than computing with it. Where they
-share a batch, each reads all parameters, and the rows are lines of the cache.
+share a batch, each reads all parameters, and a row is as long as a line of the cache; only a gradient that is made for
+the whole batch keeps its rows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ LINE = 16  # entries that fill a line of the cache, in float32
 
 
 class ParameterPart(NamedTuple):
-    """A part of the parameters, in their flat buffer: rows of equal width, the last of which may end before.
+    """A part of the parameters, in their flat buffer: rows of equal width, the last of which may be shorter.
 
     outer  the operation that makes the gradient dy xᵀ of these rows, where the update does that instead
     whole  the operation that makes their gradient for the whole batch, where it is not made for each share and added up

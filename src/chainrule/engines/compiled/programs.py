@@ -20,7 +20,7 @@ from chainrule.errors import EngineError
 from chainrule.placement import new_zeros
 from chainrule.plan import Plan, Tensor
 
-AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # the size for each of two threads, or more, in whose caches the inputs then lie
+AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
 
@@ -267,10 +267,11 @@ class Program:
         self._count = count
         self._edges = self._share_edges()
         self._share = int(np.diff(self._edges).max())
+        rows = 1 if self._intra_sample else self._batch_threads
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
             size, of_share = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
-            self._workspaces[f"batch_{name}"] = new_zeros((size * count,), dtype)
-            self._workspaces[f"share_{name}"] = new_zeros((self._batch_threads, of_share * self._share), dtype)
+            self._workspaces[f"batch_{name}"] = new_zeros((size * max(1, count),), dtype)  # statistics of none, too
+            self._workspaces[f"share_{name}"] = new_zeros((rows, of_share * self._share), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

@@ -29,7 +29,7 @@ class Segment(NamedTuple):
     """Operations that follow each other; a segment of scope "batch" has one, and those that a thread goes on to with
     its channels, or its rows, of the result, or two that different threads do at the same time.
 
-    wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold a whole share
+    wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold a whole share at least
     """
 
     operations: list[Operation]
@@ -50,8 +50,8 @@ def segments(operations: Iterable[Operation], itemsize: int) -> list[Segment]:
 
 
 def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]]:
-    """Return the numbers of segments in runs: a thread carries a share of the batch through all of a run of scope
-    "sample"; at any other segment the threads meet.
+    """Return the numbers of segments in runs: through those of scope "sample" that follow each other, a thread carries
+    its share of the batch without meeting others.
     """
     runs = groupby(numbers, key=lambda number: "sample" if listed[number].scope == "sample" else number)
     return [list(run) for _, run in runs]

@@ -1,8 +1,9 @@
 """Division of a batch into shares, and of the parameters into parts, of which threads take turns.
 
-Each of several threads begins with half of its samples, goes on with half of the rest, and so on; one that is done
-takes what others have not begun, which is small by then. So the slowest thread no longer decides, be it interrupted or
-on a slower processor, and large shares read the weights of dense layers less often.
+Each of several threads begins with half of its samples, goes on with half of the rest, and so on, until what is left
+is not worth being halved; one that is done takes what others have not begun, which is small by then. So the slowest
+thread no longer decides, be it interrupted or on a slower processor, and large shares read the weights of dense layers
+less often.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ def most_shares(threads: int, gradient_bytes: int) -> int:
 
 
 def share_edges(count: int, threads: int, most: int, fewest: int) -> NDArray[np.int32]:
-    """Return where the shares of a batch of `count` samples begin, in order, and its end.
+    """Return where the shares of a batch of `count` samples begin, in order, and its end: halves of what is left.
 
     most    shares of the samples of each thread
     fewest  samples of the smallest, if there are so many for each thread
@@ -35,5 +36,5 @@ def share_edges(count: int, threads: int, most: int, fewest: int) -> NDArray[np.
 
 
 def parts(threads: int) -> int:
-    """Return the number of parts of the parameters, which are as large."""
+    """Return the number of parts into which the parameters are divided evenly."""
     return threads * (PARTS if threads >= SEVERAL else 1)

@@ -282,7 +282,11 @@ def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -
         toolchain.kernel(run)(1, 2, 3, *arguments())
 
 
-@given(numbers=st.tuples(*[st.floats(-1e300, 1e300)] * 3))
+# Denormal floats are taken as 0, so that no number, and no difference of two, is one.
+NORMAL = st.floats(-1e300, 1e300).map(lambda number: 0.0 if abs(number) < 1e-100 else number)
+
+
+@given(numbers=st.tuples(*[NORMAL] * 3))
 def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple[float, float, float]) -> None:
     x, a, b = numbers
     reals, found = np.tile(np.array([[x], [a], [b]]), 16), np.empty(16)

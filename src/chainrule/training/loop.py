@@ -279,8 +279,7 @@ class Trainer:
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1
             self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
-            if recipe.look_ahead:
-                self.look_ahead(len(self.history))
+            self.look_ahead(len(self.history))
             if self.average is not None:
                 self.average.add(len(self.history))
             for callback in callbacks:

@@ -39,10 +39,9 @@ class ParameterPart(NamedTuple):
     def share(self) -> str:
         """The expressions for the first entry of turn `k` of so many `parts`, and for the one after its last."""
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
-        return ", ".join(f"{self.first} + {edge}" for edge in self._within(edges))
-
-    def _within(self, edges: list[str]) -> list[str]:
-        return edges if self.size % self.width == 0 else [f"min({self.size}, {edge})" for edge in edges]
+        if self.size % self.width:
+            edges = [f"min({self.size}, {edge})" for edge in edges]
+        return ", ".join(f"{self.first} + {edge}" for edge in edges)
 
 
 def parameter_count(plan: Plan, layout: Mapping[str, tuple[int, int]]) -> int:

@@ -232,17 +232,15 @@ class Program:
         """Number of threads that share a batch."""
         return self._threads if self._count >= self._threads or self._intra_sample else 1
 
-    def _share_edges(self) -> Array:
-        """Return where the shares of a batch begin, and its end.
+    def _share_edges(self, threads: int) -> Array:
+        """Return where the shares of a batch, for so many threads, begin, and its end.
 
         A share reads all parameters and has a gradient of its own, so its activations are no fewer.
         """
-        if self._intra_sample:
-            return np.array([0, self._count], np.int32)
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
         fewest = self._buffers.parameters.size // max(1, activations)
-        return shares.share_edges(self._count, self._batch_threads, self._most_shares, fewest)
+        return shares.share_edges(self._count, threads, self._most_shares, fewest)
 
     def _threads_of_update(self) -> int:
         """Return how many threads change the parameters.
@@ -265,9 +263,9 @@ class Program:
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         self._count = count
-        self._edges = self._share_edges()
+        rows = 1 if self._intra_sample else self._batch_threads  # of threads that have shares
+        self._edges = self._share_edges(rows)
         self._share = int(np.diff(self._edges).max())
-        rows = 1 if self._intra_sample else self._batch_threads
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
             size, of_share = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
             self._workspaces[f"batch_{name}"] = new_zeros((size * max(1, count),), dtype)  # statistics of none, too

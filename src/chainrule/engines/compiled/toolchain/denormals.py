@@ -13,7 +13,7 @@ from typing import Any
 from chainrule.engines.compiled.toolchain.kernel_values import BYTE, HALF, ir, pointer_to
 
 TO_ZERO = 0x8040  # results that are denormal become 0, and operands that are count as 0
-PROCESSORS = ("x86_64", "i686")
+PROCESSORS: tuple[str, ...] = ("x86_64", "i686")
 
 
 def take_as_zero(builder: Any, processor: str) -> Any:

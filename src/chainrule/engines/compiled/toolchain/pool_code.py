@@ -34,7 +34,7 @@ LEFT = 20
 OUTSIDE = ("PyThread_acquire_lock", "PyThread_release_lock")
 YIELD = "chainrule_yield"  # by which a thread lets others run that have no processor, if there are any
 YIELDS = 10_000  # how often a waiting thread does, some milliseconds, before it sleeps
-PAUSES = {"x86_64": "llvm.x86.sse2.pause", "i686": "llvm.x86.sse2.pause"}  # what a waiting thread tells its processor
+PAUSES = dict.fromkeys(denormals.PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
 
 
 def emit_pool(processor: str) -> str:

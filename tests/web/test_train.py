@@ -119,11 +119,12 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     opened.locator(".train-slider").focus()
     opened.keyboard.press("Home")
     until(opened, lambda: opened.inner_text(".train-past span") == "Showing step 0")
-    before = named(opened, (0, 0, 0, 0))
-    until(opened, lambda: step(opened) > 40)
-    assert opened.inner_text(".train-past span") == "Showing step 0"
     found = list[str]()
     until(opened, lambda: found.append(named(opened, (0, 0, 0, 0))) or found[-1])  # nothing, while the page draws
+    before = found[-1]
+    until(opened, lambda: step(opened) > 40)
+    assert opened.inner_text(".train-past span") == "Showing step 0"
+    until(opened, lambda: found.append(named(opened, (0, 0, 0, 0))) or found[-1])
     assert found[-1] == before
     opened.click(".train-go")
     opened.click(".train-back")

@@ -29,8 +29,7 @@ class Direct(Algorithm):
         """Run the engine's fastest kernel of plain sums, on a single thread."""
         given, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
         estimates = forward_estimates(given, attributes, x.itemsize)
-        del estimates["winograd"]
-        family = min(estimates, key=lambda name: estimates[name])
+        family = min(estimates.keys() - {"winograd", "winograd_5x5"}, key=lambda name: estimates[name])
         kernels = [*ALTERNATIVES["cross_correlate"], KERNELS["cross_correlate"]]
         return run_kernel(next(each for each in kernels if each.family == family), given, attributes, x.dtype)[0]
 

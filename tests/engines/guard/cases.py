@@ -14,7 +14,7 @@ from engines.guard import norm_parts
 from numpy.typing import NDArray
 
 from chainrule.engines.compiled import losses
-from chainrule.engines.compiled.filling import PATCHES
+from chainrule.engines.compiled.filling import PATCHES, WINOGRAD
 from chainrule.engines.compiled.operations import KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
@@ -110,6 +110,11 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         groups = one(draw, 1, 1, 1, 2, 3)
         if not draw.integers(6):  # those of 1×1, which have a kernel of their own
             window, stride, padding, dilation, outputs, groups = (1, 1), (1, 1), ((0, 0),) * 2, (1, 1), size, 1
+        elif not draw.integers(8):  # square ones at stride 1, which Winograd's algorithm computes
+            window, stride, groups = one(draw, *WINOGRAD), (1, 1), 1
+            outputs = [output_size(*axis) for axis in zip(size, window, stride, padding, dilation, strict=True)]
+            if min(outputs) < 1:
+                continue
         elif not draw.integers(4):  # those of 3×3, which have another
             window, stride, dilation, groups = (3, 3), (1, 1), (1, 1), 1
             padding = tuple((whole(draw, 0, 2), whole(draw, 0, 2)) for _ in range(2))
@@ -136,8 +141,9 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     attributes |= more
     fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
     untied = name == "cross_correlate" and b is not None and b.ndim > 1
-    square = window == (3, 3) and stride == dilation == (1, 1) and groups == 1 and np.max(padding) <= 2 and not untied
-    others = [name.replace("cross_correlate", "correlate_winograd")] if square else []
+    by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
+    within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
+    others = [name.replace("cross_correlate", f"correlate_{by_tiles}")] if by_tiles and within else []
     if name == "cross_correlate" and groups == 1 and outs >= PATCHES[0] and ins * int(np.prod(window)) % full == 0:
         others.append("correlate_patches")
     kernel = one(draw, name, fitted, *others)
@@ -336,7 +342,7 @@ def parts(case: Case, shape: tuple[int, ...], itemsize: int) -> list[dict[str, i
     """Return the arguments that select each thread's part of the result; none for a single thread."""
     if case.threads == 1:
         return [{}]
-    share = KERNELS[case.kernel].share(shape[1:], itemsize)
+    share = KERNELS[case.kernel].share(shape[1:], itemsize, case.attributes)
     low, high = share.names
     edges = [min(share.entries, k * share.parts // case.threads * share.size) for k in range(case.threads + 1)]
     return [{low: a, high: b} for a, b in itertools.pairwise(edges)]

@@ -33,7 +33,15 @@ from chainrule.engines.compiled.layout import (
     rows_seen,
     spread_rows,
 )
-from chainrule.engines.compiled.registry import SHARED_FROM, Share, Slide, always, operation, rows_or_filters
+from chainrule.engines.compiled.registry import (
+    SHARED_FROM,
+    Attributes,
+    Share,
+    Slide,
+    always,
+    operation,
+    rows_or_filters,
+)
 from chainrule.engines.compiled.row_tiles import (
     BROAD,
     Epilogue,
@@ -56,7 +64,7 @@ from chainrule.engines.compiled.toolchain import inlined, kernel
 PRODUCTS_IN_REGISTERS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
 
 
-def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share rows, or tiles of filters."""
     tile = filters_per_tile(shape[0])
     parts = -(-shape[0] // tile)

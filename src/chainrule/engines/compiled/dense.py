@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.registry import SHARED_FROM, Share, operation
+from chainrule.engines.compiled.registry import SHARED_FROM, Attributes, Share, operation
 from chainrule.engines.compiled.tiles import add_outer, add_picked, add_products, load, places, store, store_sums, zeros
 from chainrule.engines.compiled.toolchain import COUNT, WIDTH, kernel, literally
 from chainrule.engines.compiled.transposing import Matrix, transpose_matrix
@@ -123,7 +123,7 @@ def _products(given, y, first, last, samples, rows):
                     y[s + a, o + c] = sums[a * rows + c]
 
 
-def share_columns(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share columns of the weights, in whole tiles of one sample."""
     return Share(("left", "right"), shape[0], ALONE * (WIDTH // itemsize))
 
@@ -214,7 +214,7 @@ def _add_weighted_rows(dy, w, dx, first):
                 row[k] += slope * weights[k]
 
 
-def share_rows(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share rows of the weights, in whole tiles."""
     return Share(("first", "last"), shape[0], BROAD)
 

@@ -75,7 +75,7 @@ def _are_small(groups: int, side_by_side: int, summed: int, itemsize: int) -> bo
     return groups > 1 and summed <= FEW and TIMES * groups >= -(-side_by_side // lanes) * lanes
 
 
-def share_vectors(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share whole vectors of filters, of a tall image too: with rows, threads would write side by side."""
     lanes = WIDTH // itemsize
     vectors = -(-shape[0] // lanes)

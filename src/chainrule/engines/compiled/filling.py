@@ -25,6 +25,8 @@ Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
 MANY = 1 << 18  # weights that no fast cache holds twice
 TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
+CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
+WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "winograd", (5, 5): "winograd_5x5"}
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 # Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
 PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
@@ -68,7 +70,7 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
         "filters": filters * (outputs + transposed),
         "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
         "taps": taps,
-        "winograd": _winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else math.inf,
+        **(_winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else {}),
         "patches": _patches(w, y, _width(x[-1], given), given, itemsize),
     }
 
@@ -81,15 +83,16 @@ def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize:
     weights = w[0] * math.prod(w[2:])
     pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
     taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, given))
-    within = max(map(max, given.get("padding", NO_PADDING))) <= 2  # zeros are put around dy, never left out
+    reaches = [apart * (taps - 1) for apart, taps in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
+    pads = map(max, given.get("padding", NO_PADDING))
+    within = all(pad <= each for pad, each in zip(pads, reaches, strict=True))  # zeros lie around dy, none are left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
-    reach = given.get("dilation", (1, 1))[1] * (w[3] - 1)
-    width = dy[1] + (reach // stride[1] if stride[1] > 1 else reach - min(given.get("padding", NO_PADDING)[1]))
+    right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(given.get("padding", NO_PADDING)[1])
     return {
         "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
-        "convolution": _rows(w[1], phase, width, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
+        "convolution": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
         "taps": taps if given.get("groups", 1) == 1 else math.inf,
-        "winograd": _winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else math.inf,
+        **(_winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else {}),
     }
 
 
@@ -107,7 +110,7 @@ def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize
         "filters": filters * (outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed),
         "convolution": COSTS.added_across * rows,
         "taps": taps,
-        "winograd": _winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+        **_winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
     }
 
 
@@ -120,19 +123,21 @@ def _packed(w: Sequence[int], given: Attributes) -> float:
 
 def _winograd(
     channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
-) -> float:
-    """Return the products of vectors at the points of all tiles, and the transforms; infinite for other windows.
+) -> dict[str, float]:
+    """Return the products of vectors at the points of all tiles, and the transforms; nothing for other windows.
 
     channels  those that lie side by side in the products, and those that are summed
     """
-    plain = tuple(kernel) == (3, 3) and max(given.get("stride", (1, 1))) == max(given.get("dilation", (1, 1))) == 1
-    if not plain or given.get("groups", 1) != 1:
-        return math.inf
-    (across, along), tiles = channels, math.prod(-(-cells // 4) for cells in size)
+    name = WINOGRAD.get(tuple(kernel))
+    if not name or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
+        return {}
+    (across, along), weights, apart = channels, math.prod(kernel), given.get("dilation", (1, 1))
+    steps = [(CELLS + 1 - kernel[0]) * each for each in apart]
+    tiles = math.prod(-(-cells // step) * each for cells, step, each in zip(size, steps, apart, strict=True))
     shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
     kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
     kernels /= 1 if given.get("single") else TRANSFORMED_FOR
-    return _side_by_side(across, itemsize) * (tiles * (4 + shared) + kernels)
+    return {name: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
 
 
 def _width(cells: int, given: Attributes) -> int:

@@ -45,7 +45,15 @@ from chainrule.engines.compiled.layout import (
     rows_seen,
     unpadded,
 )
-from chainrule.engines.compiled.registry import SHARED_FROM, Share, Slide, always, operation, rows_or_filters
+from chainrule.engines.compiled.registry import (
+    SHARED_FROM,
+    Attributes,
+    Share,
+    Slide,
+    always,
+    operation,
+    rows_or_filters,
+)
 from chainrule.engines.compiled.tiles import (
     add_picked,
     lanes,
@@ -73,7 +81,7 @@ OUTPUTS_WORTH_LISTING = 240  # outputs whose list is long enough to fill its til
 TRANSPOSED = 9  # outputs whose sums take as long as transposing the weights
 
 
-def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_filters(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share rows, or vectors of filters.
 
     With rows, each thread transposes all weights, which takes as long as `TRANSPOSED` outputs.

@@ -86,15 +86,22 @@ FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
     added_across=1.25,
 )
 NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-add takes two to three instructions
-    copied=43,
+    copied=0,
+    transposed=0,
+    stored=2.8,
     packed=0,
     packed_far=0,
+    in_place=0.3,
     in_patches=0.65,
-    cut=6,
+    cut=9,
+    added=6,
+    gathered=5,
+    spread=10,
     odd=0,
+    odd_taps=0,
     cells=0,
-    results=50,
-    kernels=20,
+    results=35,
+    kernels=12,
     added_across=0.9,
 )
 COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS if WIDTH == 32 else NARROW_VECTORS

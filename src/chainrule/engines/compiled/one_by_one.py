@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.engines.compiled.endings import Ending, bend_of, has_tied_bias, scales_of
 from chainrule.engines.compiled.filling import POINTS, forward_fit, input_gradient_fit
 from chainrule.engines.compiled.layout import correlate_dx_shape, correlate_shape
-from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation, rows_or_filters
+from chainrule.engines.compiled.registry import SHARED_FROM, Attributes, Share, always, operation, rows_or_filters
 from chainrule.engines.compiled.tiles import add_picked, bent_tile, load, multiply_add, places, store, zeros
 from chainrule.engines.compiled.toolchain import WIDTH, inlined, kernel, literally
 
@@ -41,7 +41,7 @@ class Channels(NamedTuple):
     step: int
 
 
-def share_points(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share rows, or filters, of which whole tiles are computed; fewer than fill one are computed singly."""
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * BROAD else 1
     return rows_or_filters(shape, 1, half)

@@ -34,6 +34,7 @@ from chainrule.engines.compiled import response_normalization as response_normal
 from chainrule.engines.compiled import taps as taps
 from chainrule.engines.compiled import updates as updates
 from chainrule.engines.compiled import winograd as winograd
+from chainrule.engines.compiled import winograd_5x5 as winograd_5x5
 from chainrule.engines.compiled.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share
 from chainrule.plan import Operation
 
@@ -56,7 +57,7 @@ def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any
 
 def sharing(operation: Operation, itemsize: int) -> Share:
     """Return how threads share an operation on one sample."""
-    share = KERNELS[operation.name].share(operation.writes[0].shape, itemsize)
+    share = KERNELS[operation.name].share(operation.writes[0].shape, itemsize, operation.attributes)
     return share.instead if share.instead and operation.attributes.get(BY_CHANNELS) else share
 
 

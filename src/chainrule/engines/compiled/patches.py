@@ -25,7 +25,7 @@ from chainrule.engines.compiled.layout import (
     lay_out,
     padded_layout,
 )
-from chainrule.engines.compiled.registry import SHARED_FROM, Share, always, operation
+from chainrule.engines.compiled.registry import SHARED_FROM, Attributes, Share, always, operation
 from chainrule.engines.compiled.row_tiles import Epilogues, write_results
 from chainrule.engines.compiled.side_by_side import lay_side_by_side
 from chainrule.engines.compiled.tiles import add_products, fetch, load, places, store, store_sums, zeros
@@ -42,7 +42,7 @@ class Patches(NamedTuple):
     begins: Any
 
 
-def share_in_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share filters, in whole tiles."""
     parts = -(-shape[0] // FILTERS)
     return Share(("lowest", "highest"), shape[0], FILTERS, -(-parts // 2) / parts)

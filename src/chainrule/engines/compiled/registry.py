@@ -71,7 +71,7 @@ def per_sample(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
     return [arrays[0].shape[:1]]
 
 
-def by_first_axis(shape: tuple[int, ...], itemsize: int) -> Share:
+def by_first_axis(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     """Share the filters, channels or rows of a result."""
     return Share(("first", "last"), shape[0])
 
@@ -107,7 +107,7 @@ class KernelEntry:
     in_place       arrays that are read and changed; nothing else is written then
     names          attribute → its names, of which kernels get the number
     defaults       attribute → the attribute whose value it has where it is not given
-    share          (shape of the result for one sample, bytes of an element) → how threads share it
+    share          (shape of the result for one sample, bytes of an element, attributes) → how threads share it
     piece          number of last axes that are treated alone, without weights: 0 of an activation, whose entries are
                    shared by threads, 2 of pooling, whose images are; None where the results need more than that
     increasing     an entry of the result grows with the one entry that it depends on, or stays the same
@@ -138,7 +138,7 @@ class KernelEntry:
     in_place: tuple[str, ...] = ()
     names: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
-    share: Callable[[tuple[int, ...], int], Share] = by_first_axis
+    share: Callable[[tuple[int, ...], int, Attributes], Share] = by_first_axis
     piece: int | None = None
     increasing: bool = False
     picks: bool = False

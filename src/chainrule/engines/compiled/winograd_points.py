@@ -1,6 +1,9 @@
-"""The transforms of `winograd.py` on both axes: kernels, cells and upstream gradients to the 36 points, and back.
+"""The transforms of `winograd_tiles.py` on both axes: kernels, cells and upstream gradients to the 36 points, and back.
 
 Each is done along one axis after the other, by vectors of channels or filters; a small buffer holds what is between.
+
+taps  rows, and columns, of a kernel: 3 or 5, a constant
+side  rows, and columns, of the results of a tile: 7 − taps, a constant
 """
 
 from typing import Any, NamedTuple
@@ -18,6 +21,7 @@ from chainrule.engines.compiled.toolchain import (
     from_points,
     inlined,
     kernel,
+    literally,
     to_points,
 )
 from chainrule.engines.compiled.transposing import Panels, panel_place, whole_vectors
@@ -33,6 +37,20 @@ class Work(NamedTuple):
     cells: Any
     dense: Any
     across: int
+
+
+class Bands(NamedTuple):
+    """Division of results into bands of tiles: `rows` × `along` tiles of each of `images` images at once.
+
+    The cells that a tile sees, and its results, are `apart` from each other, as the taps of a kernel are. So tiles lie
+    between each other, as many on each axis: those of a row of tiles begin in neighbouring columns.
+    """
+
+    down: int
+    along: int
+    rows: int
+    images: int
+    apart: tuple[int, int]
 
 
 class AtPoints(NamedTuple):
@@ -57,6 +75,12 @@ class Results(NamedTuple):
 
 
 @inlined
+def origin(number, apart, side):
+    """Return the first row, or column, of the results of a tile, by its number on that axis."""
+    return number // apart * side * apart + number % apart
+
+
+@inlined
 def new_points(x, channels):
     """Return space for the values of a block at the points, and for a tile of sums that reaches beyond the last."""
     across = whole_vectors(channels, x.itemsize)
@@ -65,41 +89,45 @@ def new_points(x, channels):
 
 
 @kernel
-def weights_to_points(panels, ins, flip):
+def weights_to_points(panels, ins, flip, taps):
     """Return G w Gᵀ of kernels in panels of filters: entry (point, o, c) in panels of filters again."""
+    literally(taps)
     w, _, across = panels
     vector, step = WIDTH // w.itemsize, conflict_free_stride(ins * across)
-    points, between = np.empty(POINTS * step, w.dtype), np.empty(18 * vector, w.dtype)
+    points, between = np.empty(POINTS * step, w.dtype), np.empty(6 * taps * vector, w.dtype)
     transformed = Panels(points, ins, across)
     for f in range(0, across, vector):
         place, wide = panel_place(panels, f)
         found, _ = panel_place(transformed, f)
         for c in range(ins):
-            tap, along = place + c * 9 * wide, wide
+            tap, along = place + c * taps * taps * wide, wide
             if flip:
-                tap, along = tap + 8 * wide, -wide
-            for v in range(3):
-                tile = to_points(load(w, tap + v * along, 3 * along, 1, 3), WEIGHTS)
-                store(tile, between, v * vector, 3 * vector)
+                tap, along = tap + (taps * taps - 1) * wide, -wide
+            for v in range(taps):
+                tile = to_points(load(w, tap + v * along, taps * along, 1, taps), WEIGHTS)
+                store(tile, between, v * vector, taps * vector)
             for k in range(6):
-                tile = to_points(load(between, k * 3 * vector, vector, 1, 3), WEIGHTS)
+                tile = to_points(load(between, k * taps * vector, vector, 1, taps), WEIGHTS)
                 store(tile, points, 6 * k * step + found + c * wide, step)
     return AtPoints(points, step, across)
 
 
 @kernel
-def cells_to_points(work, rows, along, first, count, points):
+def cells_to_points(work, bands, rows, first, count, points, side):
     """Compute Bᵀ x̄ B of `count` tiles from the `first` of a band, channels side by side, and zeros after them."""
     cells, _, across = work
     values, step, _ = points
     vector = WIDTH // cells.itemsize
-    between, width = np.empty(POINTS * vector, cells.dtype), (4 * along + 2) * across
+    along, (above, beside) = bands.along, bands.apart
+    between, width = np.empty(POINTS * vector, cells.dtype), (side * along + (6 - side) * beside) * across
+    height = side * rows + (6 - side) * above
     for t in range(count):
         line, j = (first + t) // along, (first + t) % along
-        place = (line // rows * (4 * rows + 2) + line % rows * 4) * width + 4 * j * across
+        place = (line // rows * height + origin(line % rows, above, side)) * width
+        place += origin(j, beside, side) * across
         for c in range(0, across, vector):
             for k in range(6):
-                tile = to_points(load(cells, place + c + k * across, width, 1, 6), CELLS)
+                tile = to_points(load(cells, place + c + k * beside * across, above * width, 1, 6), CELLS)
                 store(tile, between, k * vector, 6 * vector)
             for k in range(6):
                 tile = to_points(load(between, 6 * k * vector, vector, 1, 6), CELLS)
@@ -111,55 +139,61 @@ def cells_to_points(work, rows, along, first, count, points):
 
 
 @kernel
-def upstream_to_points(work, along, first, count, points):
+def upstream_to_points(work, bands, first, count, points, side):
     """Compute A dy Aᵀ of `count` tiles from the `first` of a band, filters side by side."""
+    literally(side)
     cells, _, across = work
     values, step, _ = points
     vector = WIDTH // cells.itemsize
-    between, width = np.empty(24 * vector, cells.dtype), 4 * along * across
+    along, (above, beside) = bands.along, bands.apart
+    between, width = np.empty(6 * side * vector, cells.dtype), side * along * across
     for t in range(count):
-        place = (first + t) // along * 4 * width + (first + t) % along * 4 * across
+        place = origin((first + t) // along, above, side) * width + origin((first + t) % along, beside, side) * across
         for o in range(0, across, vector):
-            for k in range(4):
-                tile = to_points(load(cells, place + o + k * across, width, 1, 4), RESULTS)
-                store(tile, between, k * vector, 4 * vector)
+            for k in range(side):
+                tile = to_points(load(cells, place + o + k * beside * across, above * width, 1, side), RESULTS)
+                store(tile, between, k * vector, side * vector)
             for k in range(6):
-                tile = to_points(load(between, 4 * k * vector, vector, 1, 4), RESULTS)
+                tile = to_points(load(between, side * k * vector, vector, 1, side), RESULTS)
                 store(tile, values, 6 * k * step + t * across + o, step)
 
 
 @kernel
-def weights_from_points(sums, ins, flip, found):
+def weights_from_points(sums, ins, flip, found, taps):
     """Compute Gᵀ m G of the sums of every channel, filters side by side: `found` has rows (c, u, v)."""
+    literally(taps)
     values, step, across = sums
     vector = WIDTH // values.itemsize
-    between = np.empty(18 * vector, values.dtype)
+    between, last = np.empty(6 * taps * vector, values.dtype), taps * taps - 1
     for c in range(ins):
         for o in range(0, across, vector):
             for k in range(6):
                 tile = load(values, k * step + c * across + o, 6 * step, 1, 6)
-                store(from_points(tile, WEIGHTS), between, k * vector, 6 * vector)
-            for u in range(3):
-                tile = from_points(load(between, u * 6 * vector, vector, 1, 6), WEIGHTS)
-                at = c * 9 + (8 - 3 * u if flip else 3 * u)
+                store(from_points(tile, WEIGHTS, taps), between, k * vector, 6 * vector)
+            for u in range(taps):
+                tile = from_points(load(between, u * 6 * vector, vector, 1, 6), WEIGHTS, taps)
+                at = c * (last + 1) + (last - taps * u if flip else taps * u)
                 store(tile, found, at * across + o, -across if flip else across)
 
 
 @kernel
-def results_from_points(products, along, first, count, results, found):
+def results_from_points(products, bands, first, count, results, found, side):
     """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, bent, filters side by side."""
+    literally(side)
     m, step, across = products
     plus, times, bend = results[5:]
     vector = WIDTH // m.itemsize
-    between, width = np.empty(24 * vector, m.dtype), 4 * along * across
+    along, (above, beside) = bands.along, bands.apart
+    between, width = np.empty(6 * side * vector, m.dtype), side * along * across
     for o in range(0, across, vector):
-        addend, factor = load(plus, o, 0, 1, 4), load(times, o, 0, 1, 4)
+        addend, factor = load(plus, o, 0, 1, side), load(times, o, 0, 1, side)
         for t in range(count):
-            place = (first + t) // along * 4 * width + (first + t) % along * 4 * across + o
+            place = origin((first + t) // along, above, side) * width
+            place += origin((first + t) % along, beside, side) * across + o
             for k in range(6):
                 tile = load(m, k * step + t * across + o, 6 * step, 1, 6)
-                store(from_points(tile, RESULTS), between, k * vector, 6 * vector)
-            for k in range(4):
-                tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS)
+                store(from_points(tile, RESULTS, side), between, k * vector, 6 * vector)
+            for k in range(side):
+                tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS, side)
                 tile = bent_tile(multiply_add(tile, factor, addend), bend.least, bend.most, bend.part)
-                store(tile, found, place + k * width, across)
+                store(tile, found, place + k * above * width, beside * across)

@@ -6,13 +6,13 @@ Tried with llvmlite 0.50: see `registers`, whose tiles these are.
 from typing import Any
 
 from chainrule.engines.compiled.toolchain.kernel_values import Literal, ir
-from chainrule.engines.compiled.toolchain.transforms import MATRICES, from_points, to_points
+from chainrule.engines.compiled.toolchain.transforms import POINTS_OF_A_ROW, from_points, matrix_of, to_points
 from chainrule.engines.compiled.toolchain.vectors import CodeBuilder, Tile
 
 
 def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    matrix = MATRICES[int(signature.args[1].literal_value)]
+    matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
     rows = [_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
     found = [_with_pairs(builder, [_sum(code, tile, factors, row) for factors in matrix]) for row in rows]
     return _tile(context, builder, signature.return_type, found)
@@ -20,7 +20,7 @@ def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 def _from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    matrix = MATRICES[int(signature.args[1].literal_value)]
+    matrix = matrix_of(*(int(each.literal_value) for each in signature.args[1:]))
     rows = [_with_pairs(builder, _columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
     found = [[_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
     return _tile(context, builder, signature.return_type, found)
@@ -58,15 +58,15 @@ def _sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
 
 
 def _six(arguments: Any) -> Tile | None:
-    tile, matrix = arguments
-    return Tile(tile.dtype, tile.rows, len(MATRICES[0])) if isinstance(matrix, Literal) else None
+    tile, which = arguments
+    return Tile(tile.dtype, tile.rows, POINTS_OF_A_ROW) if isinstance(which, Literal) else None
 
 
 def _fewer(arguments: Any) -> Tile | None:
-    tile, matrix = arguments
-    if not isinstance(matrix, Literal):
+    tile, which, count = arguments
+    if not isinstance(which, Literal) or not isinstance(count, Literal):
         return None
-    return Tile(tile.dtype, tile.rows, MATRICES[int(matrix.literal_value)].shape[1])
+    return Tile(tile.dtype, tile.rows, int(count.literal_value))
 
 
 CODE = {to_points: (_six, _to_points), from_points: (_fewer, _from_points)}  # type of the result, emitter

@@ -74,10 +74,22 @@ class Results(NamedTuple):
     bend: Any
 
 
-@inlined
-def origin(number, apart, side):
-    """Return the first row, or column, of the results of a tile, by its number on that axis."""
-    return number // apart * side * apart + number % apart
+@kernel
+def places_of(bands, rows, first, count, side, beyond):
+    """Return where each of `count` tiles from the `first` of a band begins, in cells of the workspace of the band.
+
+    beyond  1 where that has the cells under all taps, 0 where it has as many as there are results
+    """
+    along, (above, beside) = bands.along, bands.apart
+    more = beyond * (6 - side)
+    height, width = side * rows + more * above, side * along + more * beside
+    places = np.empty(BLOCK, np.int64)
+    for t in range(count):
+        line, j = (first + t) // along, (first + t) % along
+        i = line % rows
+        row = line // rows * height + i // above * side * above + i % above
+        places[t] = row * width + j // beside * side * beside + j % beside
+    return places
 
 
 @inlined
@@ -117,17 +129,15 @@ def cells_to_points(work, bands, rows, first, count, points, side):
     """Compute Bᵀ x̄ B of `count` tiles from the `first` of a band, channels side by side, and zeros after them."""
     cells, _, across = work
     values, step, _ = points
-    vector = WIDTH // cells.itemsize
-    along, (above, beside) = bands.along, bands.apart
-    between, width = np.empty(POINTS * vector, cells.dtype), (side * along + (6 - side) * beside) * across
-    height = side * rows + (6 - side) * above
+    vector, right = WIDTH // cells.itemsize, bands.apart[1] * across
+    between = np.empty(POINTS * vector, cells.dtype)
+    below = (side * bands.along + (6 - side) * bands.apart[1]) * bands.apart[0] * across
+    places = places_of(bands, rows, first, count, side, 1)
     for t in range(count):
-        line, j = (first + t) // along, (first + t) % along
-        place = (line // rows * height + origin(line % rows, above, side)) * width
-        place += origin(j, beside, side) * across
         for c in range(0, across, vector):
+            place = places[t] * across + c
             for k in range(6):
-                tile = to_points(load(cells, place + c + k * beside * across, above * width, 1, 6), CELLS)
+                tile = to_points(load(cells, place + k * right, below, 1, 6), CELLS)
                 store(tile, between, k * vector, 6 * vector)
             for k in range(6):
                 tile = to_points(load(between, 6 * k * vector, vector, 1, 6), CELLS)
@@ -139,19 +149,22 @@ def cells_to_points(work, bands, rows, first, count, points, side):
 
 
 @kernel
-def upstream_to_points(work, bands, first, count, points, side):
+def upstream_to_points(work, bands, rows, first, count, points, side):
     """Compute A dy Aᵀ of `count` tiles from the `first` of a band, filters side by side."""
     literally(side)
     cells, _, across = work
     values, step, _ = points
-    vector = WIDTH // cells.itemsize
-    along, (above, beside) = bands.along, bands.apart
-    between, width = np.empty(6 * side * vector, cells.dtype), side * along * across
+    vector, right, below = (
+        WIDTH // cells.itemsize,
+        bands.apart[1] * across,
+        bands.apart[0] * side * bands.along * across,
+    )
+    between, places = np.empty(6 * side * vector, cells.dtype), places_of(bands, rows, first, count, side, 0)
     for t in range(count):
-        place = origin((first + t) // along, above, side) * width + origin((first + t) % along, beside, side) * across
         for o in range(0, across, vector):
+            place = places[t] * across + o
             for k in range(side):
-                tile = to_points(load(cells, place + o + k * beside * across, above * width, 1, side), RESULTS)
+                tile = to_points(load(cells, place + k * right, below, 1, side), RESULTS)
                 store(tile, between, k * vector, side * vector)
             for k in range(6):
                 tile = to_points(load(between, side * k * vector, vector, 1, side), RESULTS)
@@ -177,23 +190,22 @@ def weights_from_points(sums, ins, flip, found, taps):
 
 
 @kernel
-def results_from_points(products, bands, first, count, results, found, side):
+def results_from_points(products, bands, rows, first, count, results, found, side):
     """Compute Aᵀ m A of `count` tiles from the `first` of a band, times, plus, bent, filters side by side."""
     literally(side)
     m, step, across = products
     plus, times, bend = results[5:]
-    vector = WIDTH // m.itemsize
-    along, (above, beside) = bands.along, bands.apart
-    between, width = np.empty(6 * side * vector, m.dtype), side * along * across
+    vector, right = WIDTH // m.itemsize, bands.apart[1] * across
+    below = side * bands.along * bands.apart[0] * across
+    between, places = np.empty(6 * side * vector, m.dtype), places_of(bands, rows, first, count, side, 0)
     for o in range(0, across, vector):
         addend, factor = load(plus, o, 0, 1, side), load(times, o, 0, 1, side)
         for t in range(count):
-            place = origin((first + t) // along, above, side) * width
-            place += origin((first + t) % along, beside, side) * across + o
+            place = places[t] * across + o
             for k in range(6):
                 tile = load(m, k * step + t * across + o, 6 * step, 1, 6)
                 store(from_points(tile, RESULTS, side), between, k * vector, 6 * vector)
             for k in range(side):
                 tile = from_points(load(between, 6 * k * vector, vector, 1, 6), RESULTS, side)
                 tile = bent_tile(multiply_add(tile, factor, addend), bend.least, bend.most, bend.part)
-                store(tile, found, place + k * above * width, beside * across)
+                store(tile, found, place + k * below, right)

@@ -133,7 +133,7 @@ def correlate_at_points_dw(x, dy, dw, padding, dilation, flip, taps, side):
             for t in range(0, tiles, BLOCK):
                 some = min(BLOCK, tiles - t)
                 cells_to_points(work, bands, rows, t, some, cells, side)
-                upstream_to_points(own, bands, t, some, upstream, side)
+                upstream_to_points(own, bands, rows, t, some, upstream, side)
                 _add_all_products(cells, upstream, sums, fresh, ins, some)
                 fresh = False
     found = np.empty(taps * taps * ins * across, x.dtype)
@@ -164,7 +164,7 @@ def _correlate(seen, kernels, results, dilation, side):
                 some = min(BLOCK, tiles - t)
                 cells_to_points(work, bands, rows, t, some, cells, side)
                 _multiply_all(cells, kernels, products, ins, some)
-                results_from_points(products, bands, t, some, results, found, side)
+                results_from_points(products, bands, rows, t, some, results, found, side)
             for s in range(count):
                 start_of = s * side * rows * line * kernels.across
                 _push_together(found, start_of, whole, line * kernels.across, width * kernels.across)

@@ -276,7 +276,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     steps = {"rectify": True, "leak": 0.2, "capped": 0.7}
     joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     if name in special:
-        return Case(name, name, *special[name], joined)
+        return Case(name, name, *special[name], joined, one(draw, 1, 2, 3) if name == "dropout" else 1)
     if KERNELS[name].in_place:
         return update(draw, name, dtype)
     if KERNELS[name].module is losses:

@@ -83,7 +83,7 @@ def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize:
     weights = w[0] * math.prod(w[2:])
     pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
     taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, given))
-    reaches = [apart * (taps - 1) for apart, taps in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
+    reaches = [apart * (each - 1) for apart, each in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
     pads = map(max, given.get("padding", NO_PADDING))
     within = all(pad <= each for pad, each in zip(pads, reaches, strict=True))  # zeros lie around dy, none are left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)

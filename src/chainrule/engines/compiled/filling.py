@@ -66,7 +66,7 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
     return {
-        "one_by_one": points * COSTS.in_place,
+        "one_by_one": points * COSTS.in_place if points < math.inf else math.inf,
         "filters": filters * (outputs + transposed),
         "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
         "taps": taps,

@@ -278,7 +278,7 @@ def test_threads_share_large_layers_for_one_picture(groups: int, filters: int, s
         layers.Conv2D(36, 1, groups=groups),  # whose tiles are shared evenly, with many registers and with few
         layers.MaxPool2D((5, 8)),
         layers.Flatten(),
-        layers.Dense(3),
+        layers.Dense(1),
     ]
     x = np.random.default_rng(3).standard_normal((3, 4, *size))
     models = [Network(made, (4, *size), dtype="float64", engine="compiled", threads=threads) for threads in (1, 2, 4)]

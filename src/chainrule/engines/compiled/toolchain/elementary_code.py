@@ -35,7 +35,9 @@ from typing import Any
 from chainrule.engines import mills
 from chainrule.engines.compiled.toolchain.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.compiled.toolchain.kernel_values import ir
+from chainrule.engines.compiled.toolchain.processor import COUNT, WIDTH
 
+FUSED = COUNT == 32 or WIDTH == 32  # whether one instruction multiplies and adds: not with SSE
 # Coefficients of Q.
 EXPONENTIAL = {
     32: (0.49999997, 0.166665435, 0.0416672006, 0.00836652052, 0.00138825225),
@@ -137,6 +139,8 @@ class _Code:
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
     power, p = code.power_and_rest(arguments[0])
+    if not FUSED:  # the product may be denormal, which programs take as 0, where the sum is not
+        return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
     return code.multiply_add(power, p, power)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
-from chainrule.engines.compiled.filling import forward_estimates
+from chainrule.engines.compiled.filling import WINOGRAD, forward_estimates
 from chainrule.engines.compiled.operations import ALTERNATIVES, KERNELS, run_kernel
 
 
@@ -29,7 +29,8 @@ class Direct(Algorithm):
         """Run the engine's fastest kernel of plain sums, on a single thread."""
         given, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
         estimates = forward_estimates(given, attributes, x.itemsize)
-        family = min(estimates.keys() - {"winograd", "winograd_5x5"}, key=lambda name: estimates[name])
+        plain = [name for name in estimates if name not in WINOGRAD.values()]
+        family = min(plain, key=lambda name: estimates[name])
         kernels = [*ALTERNATIVES["cross_correlate"], KERNELS["cross_correlate"]]
         return run_kernel(next(each for each in kernels if each.family == family), given, attributes, x.dtype)[0]
 

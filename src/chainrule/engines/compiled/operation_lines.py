@@ -15,9 +15,7 @@ from chainrule.engines.compiled.update_programs import symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
-FILTERS = (
-    2  # of a part of the gradient of a convolution's weights that is given to a thread: kernels in rows take three
-)
+FILTERS = 2  # of a part of the gradient of a convolution's weights that is given to a thread
 
 Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # the names of arrays, by storage and shape
 

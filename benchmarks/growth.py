@@ -8,7 +8,7 @@ from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject, of_model
 from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from chainrule.training.recipe import Recipe
 
 BATCH, CHANNELS, SIZE = 32, 16, 28  # values while another one grows

@@ -15,11 +15,11 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks import random_networks
-from chainrule.engines.compiled import filling
-from chainrule.engines.compiled.kernel_costs import KernelCosts
-from chainrule.engines.compiled.operations import KERNELS, select_kernel
-from chainrule.engines.compiled.registry import ALTERNATIVES, KernelEntry
-from chainrule.plan import Operation
+from chainrule.core.plan import Operation
+from chainrule.engines.compiled.kernels import choice
+from chainrule.engines.compiled.kernels.kernel_costs import KernelCosts
+from chainrule.engines.compiled.kernels.registry import ALTERNATIVES, KernelEntry
+from chainrule.engines.compiled.kernels.selection import KERNELS, select_kernel
 
 BLOCK, ITEMSIZE = 8, 4
 TURN = 1e-3  # seconds of a turn of each kernel
@@ -27,9 +27,9 @@ FACTORS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0)  # by which `fitted` changes a co
 PASSES = 3  # over all costs
 BETTER = 1e-5  # what a changed cost must save, as a share of all time
 ESTIMATES: dict[str, Callable[..., dict[str, float]]] = {
-    "cross_correlate": filling.forward_estimates,
-    "cross_correlate_dx": filling.input_gradient_estimates,
-    "cross_correlate_dw": filling.kernel_gradient_estimates,
+    "cross_correlate": choice.forward_estimates,
+    "cross_correlate_dx": choice.input_gradient_estimates,
+    "cross_correlate_dw": choice.kernel_gradient_estimates,
 }
 
 
@@ -142,7 +142,7 @@ def mean_excess(found: Sequence[TimedConvolution]) -> float:
 
 def fitted(found: Sequence[TimedConvolution]) -> KernelCosts:
     """Return costs by which faster kernels would be chosen, changing one cost after the other."""
-    best = filling.COSTS
+    best = choice.COSTS
     least = mean_excess(found)
     for _ in range(PASSES):
         for name in KernelCosts._fields:
@@ -157,4 +157,4 @@ def fitted(found: Sequence[TimedConvolution]) -> KernelCosts:
 
 def costs(tried: KernelCosts) -> AbstractContextManager[Any]:
     """Return a context in which estimates use other costs."""
-    return patch.object(filling, "COSTS", tried)
+    return patch.object(choice, "COSTS", tried)

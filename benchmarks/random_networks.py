@@ -31,7 +31,7 @@ from chainrule.layers import (
     Softmax,
     Tanh,
 )
-from chainrule.model import Graph, Model, Sequential
+from chainrule.models.model import Graph, Model, Sequential
 from chainrule.training.recipe import Recipe
 
 SIZES = (20, 24, 28, 32, 32, 40, 48, 64, 96)

@@ -9,12 +9,12 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.data.views import Views
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.training.evaluation import Evaluation
 from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.zoo import Entry
+from chainrule.zoo.entries import Entry
 
 
 class Contender(Protocol):

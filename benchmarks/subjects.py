@@ -13,8 +13,8 @@ from benchmarks import vision
 from chainrule import zoo
 from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
-from chainrule.loading import load
-from chainrule.model import Model, connect
+from chainrule.models.model import Model, connect
+from chainrule.runs.loading import load
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")

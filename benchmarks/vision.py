@@ -16,7 +16,7 @@ from chainrule.layers import (
     ReLU,
     Softmax,
 )
-from chainrule.model import Graph
+from chainrule.models.model import Graph
 
 SHAPE, CLASSES = (3, 224, 224), 1000
 

@@ -7,7 +7,7 @@ includes taps on padding, and is the same for algorithms that need fewer multipl
 import math
 from collections.abc import Sequence
 
-from chainrule.plan import Operation, Plan
+from chainrule.core.plan import Operation, Plan
 
 
 def of_plan(plan: Plan) -> int:

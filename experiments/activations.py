@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import reference
 from chainrule.layers.activations import EXAMPLES
+from chainrule.operations import reference
 
 NAMES = (*EXAMPLES, "softmax")
 OTHERS = (0.0, 1.0)  # inputs of the plotted softmax besides x

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from chainrule.data.dataset import Dataset
 from chainrule.engines.numpy.convolution import cross_correlate
 from chainrule.errors import unknown_name
-from chainrule.model import Sequential
-from chainrule.optimizers import Optimizer
-from chainrule.schedules import OneCycle
+from chainrule.models.model import Sequential
+from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import OneCycle
 from experiments.setting import Setting
 from experiments.trials import TRIALS, Trial
 

@@ -187,9 +187,9 @@ def seconds(seeds: int, **given: Any) -> None:
 @options.as_json
 def integers(runs: tuple[Path, ...], limit: int | None, markdown: Path | None, as_json: bool) -> None:
     """Convert the networks of run folders to int8, and print accuracy and memory before and after."""
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_percent, json_out, table
+    from chainrule.plotting import markdown as page
     from experiments.integers import conversions
 
     run_paths.require_writable(markdown)
@@ -250,8 +250,8 @@ def _draw_graphs(folder: Path | None) -> None:
     import numpy as np
 
     from chainrule.cli import run_paths
-    from chainrule.figures.files import save
-    from chainrule.figures.graphs import graphs
+    from chainrule.plotting.files import save
+    from chainrule.plotting.graphs import graphs
     from experiments.activations import NAMES, curves
 
     for name in NAMES:
@@ -263,13 +263,14 @@ def _draw_graphs(folder: Path | None) -> None:
 
 def _setting(given: dict[str, Any]) -> "Setting":
     """Return the settings of an experiment, after checking that its Markdown file can be written."""
-    from chainrule import engines
     from chainrule.cli import run_paths
+    from chainrule.engines import loader
+    from chainrule.engines.threads import thread_count
     from experiments.setting import Setting
 
     run_paths.require_writable(given["markdown"])
     where = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
-    engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
+    engine, threads = loader.find(given["engine"]).name, thread_count(given["threads"])
     callbacks: Callable[[str], Sequence[Any]] = options.silent_run if given["quiet"] else options.announce_run
     return Setting(given["epochs"], given["limit"], engine, threads, where, callbacks)
 
@@ -282,23 +283,24 @@ def _show(
     marks: tuple[str, str] | None = None,
 ) -> None:
     """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page between marks."""
-    from chainrule import engines
     from chainrule.cli.output import json_out, table
+    from chainrule.engines import loader
+    from chainrule.engines.threads import thread_count
 
     if given["as_json"]:
         json_out(known)
     else:
         click.echo(table(cells, right=range(words, len(cells[0]))))
     if given["markdown"] is not None:
-        from chainrule.markdown import MARKS, write
+        from chainrule.plotting.markdown import MARKS, write
 
-        engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
+        engine, threads = loader.find(given["engine"]).name, thread_count(given["threads"])
         write(given["markdown"], cells, engine, threads, marks=marks or MARKS)
 
 
 def _draw(found: "Sequence[Curve]", picture: Path) -> None:
-    from chainrule.figures.curves import compare_curves
-    from chainrule.figures.files import save
+    from chainrule.plotting.curves import compare_curves
+    from chainrule.plotting.files import save
 
     runs: dict[str, Any] = {}
     for curve in found:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.export.c import CFiles, Quantised, write_c
-from chainrule.loading import load
+from chainrule.interop.c import CFiles, Quantised, write_c
 from chainrule.runs import running
+from chainrule.runs.loading import load
 
 MEASURED = 500  # training images on which activations are measured, as by `chainrule export --int8`
 

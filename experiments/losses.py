@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from chainrule import zoo
 from chainrule.layers import Layer, Sigmoid, Softmax
-from chainrule.model import Sequential
-from chainrule.optimizers import SGD
+from chainrule.models.model import Sequential
 from chainrule.training.history import History
+from chainrule.training.optimizers import SGD
 from experiments.setting import Setting, samples
 
 SETTINGS: tuple[tuple[Layer, str, float], ...] = (

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chainrule import zoo
-from chainrule.optimizers import SGD
 from chainrule.training.history import History
+from chainrule.training.optimizers import SGD
 from experiments.setting import Setting, samples
 
 # Keras's mean squared error over ten outputs is a fifth of half the squared error: its default SGD, of rate 0.01, is

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule import losses, markdown
 from chainrule.check import kinks, probes
 from chainrule.check.diagnoses import EXACT, mistakes_for, of_layer, of_loss
 from chainrule.check.diagnoses.truth import GroundTruth, same
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.subjects import LayerSubject, LossSubject
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
+from chainrule.plotting import markdown
+from chainrule.training import losses
 
 MARKS = ("<!-- separations -->", "<!-- end of separations -->")
 RESHAPING = "(moves values)"

@@ -9,8 +9,8 @@ from unittest import mock
 
 from click.testing import CliRunner
 
-from chainrule import markdown
 from chainrule.cli import main
+from chainrule.plotting import markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "explaining.md"
 MARKS = {name: (f"<!-- {name} -->", f"<!-- end of {name} -->") for name in ("terminal", "example")}

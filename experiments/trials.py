@@ -20,7 +20,7 @@ from chainrule.layers import (
     Sigmoid,
     Softmax,
 )
-from chainrule.optimizers import SGD, Adam, Momentum, Optimizer
+from chainrule.training.optimizers import SGD, Adam, Momentum, Optimizer
 
 Build = Callable[[int], list[Layer]]
 

@@ -25,10 +25,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 import chainrule
-from chainrule import tasks
 from chainrule.data import Normalisation
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs.jobs import DataChoice
+from chainrule.training import tasks
 from chainrule.training.recipe import Recipe
 from chainrule.web import single_file
 from chainrule.web.subjects import PageSubject

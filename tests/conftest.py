@@ -6,7 +6,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from chainrule import engines
+from chainrule.engines import fallback
+from chainrule.engines.protocol import Engine
 
 # A shell's background job ignores interrupts, and so would all processes that a test starts to interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -15,7 +16,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")
 
-_stand_in = engines.stand_in
+_stand_in = fallback.fall_back
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
-def _refused(why: str) -> engines.Engine:
+def _refused(why: str) -> Engine:
     raise AssertionError(f"the NumPy engine would have computed what this test compares: {why}")
 
 
@@ -31,7 +32,7 @@ def _refused(why: str) -> engines.Engine:
 def no_stand_in() -> Generator[None]:
     """Fail a test in which compiled code fails, where a user's model goes on with the NumPy engine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "stand_in", _refused)
+        patch.setattr(fallback, "fall_back", _refused)
         yield
 
 
@@ -46,5 +47,5 @@ def jax_where_it_is_named(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the NumPy engine stand in for compiled code that fails, as it does for users."""
-    monkeypatch.setattr(engines, "stand_in", _stand_in)
-    engines.say_once.cache_clear()
+    monkeypatch.setattr(fallback, "fall_back", _stand_in)
+    fallback.say_once.cache_clear()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 Array = NDArray[Any]
 

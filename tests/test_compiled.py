@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chainrule import compiled
-from chainrule.cache import cache_folder
-from chainrule.compiled import DAY, LOCKS
+from chainrule._io import program_cache
+from chainrule._io.cache_folder import cache_folder
+from chainrule._io.locks import Locks
+from chainrule._io.program_cache import DAY, LOCKS
 from chainrule.errors import OptionError
-from chainrule.locks import Locks
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
     used, recent = made(programs / "used", 90), made(programs / "recent", 29)
     (programs / "used" / LOCKS).touch()  # just used by another checkout
     (programs / "a file").touch()
-    now = compiled.use("now")
+    now = program_cache.use("now")
     assert now == programs / "now"
     assert not old.exists()
     assert not older.exists()
@@ -50,33 +50,33 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
 def test_a_version_that_is_there_clears_out_nothing(programs: Path) -> None:
     made(programs / "now", 50)
     old = made(programs / "old", 50)
-    assert compiled.use("now").stat().st_mtime < time.time() - 40 * DAY
+    assert program_cache.use("now").stat().st_mtime < time.time() - 40 * DAY
     assert old.exists()
     made(programs / "newer", 0)
-    compiled.use("newest")
+    program_cache.use("newest")
     assert (programs / "now").exists(), "its use was noted"
     assert not old.exists()
 
 
 def test_a_running_process_keeps_its_folder(programs: Path) -> None:
     old = made(programs / "old", 50)
-    code = f"from pathlib import Path; from chainrule.locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
+    code = f"from pathlib import Path; from chainrule._io.locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
     command = [sys.executable, "-c", f"{code}print('here', flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert compiled.remove_unused() == 0
+        assert program_cache.remove_unused() == 0
         process.communicate("\n")
-    assert compiled.remove_unused() == 1000
+    assert program_cache.remove_unused() == 1000
     assert not old.exists()
 
 
 def test_clearing_says_what_it_freed(programs: Path) -> None:
-    assert compiled.clear() == compiled.size() == compiled.versions() == 0
+    assert program_cache.clear() == program_cache.size() == program_cache.versions() == 0
     made(programs / "a", 0)
     Locks(made(programs / "b", 3) / LOCKS)
-    assert (compiled.size(), compiled.versions()) == (2000, 2)
-    assert compiled.clear() == 2000
+    assert (program_cache.size(), program_cache.versions()) == (2000, 2)
+    assert program_cache.clear() == 2000
     assert not programs.exists()
 
 
@@ -84,8 +84,8 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: p
     (tmp_path / "file").touch()
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file"))
     with pytest.raises(OSError, match="file"):
-        compiled.use("now")
-    assert compiled.size() == compiled.clear() == 0
+        program_cache.use("now")
+    assert program_cache.size() == program_cache.clear() == 0
 
 
 @pytest.mark.parametrize("found", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])

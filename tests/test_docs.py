@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import zoo
-from chainrule.markdown import MARKS
+from chainrule.plotting.markdown import MARKS
 from experiments import activations
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save
 
 import chainrule
-from chainrule import files
+from chainrule._io import files
 from chainrule.errors import FormatError, RunError
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError, ShapeError
-from chainrule.model import Model
+from chainrule.models.model import Model
 
 
 def residual(**options):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chainrule import initializers, layers, zoo
+from chainrule import layers, zoo
 from chainrule.errors import OptionError
-from chainrule.initializers import Fans
-from chainrule.network import Network
+from chainrule.layers import initializers
+from chainrule.layers.initializers import Fans
+from chainrule.models.network import Network
 
 FANS = Fans(48, 80)
 DRAWS = (200, 500)

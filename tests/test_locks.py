@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from chainrule import locks
-from chainrule.locks import Locks
+from chainrule._io import locks
+from chainrule._io.locks import Locks
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from chainrule.locks import Locks
+from chainrule._io.locks import Locks
 with Locks(Path(sys.argv[1])).hold(sys.argv[2]):
     print("held", flush=True)
     time.sleep(60)
@@ -24,7 +24,7 @@ with Locks(Path(sys.argv[1])).hold(sys.argv[2]):
 COUNTER = """
 import sys
 from pathlib import Path
-from chainrule.locks import Locks
+from chainrule._io.locks import Locks
 locks, count = Locks(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(100):
     with locks.hold("count"):
@@ -89,7 +89,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
     here = Locks(file)
     with here.hold("one"), here.hold("one") as got:
         assert got
-    probe = "import sys; from pathlib import Path; from chainrule.locks import Locks\n"
+    probe = "import sys; from pathlib import Path; from chainrule._io.locks import Locks\n"
     probe += "with Locks(Path(sys.argv[1])).hold('one', patience=0) as got: sys.exit(0 if got else 3)"
     command = [sys.executable, "-c", probe, str(file)]
     with here.hold("one"):

@@ -2,10 +2,11 @@
 
 import pytest
 
-from chainrule import losses, reference
+from chainrule.core.plan import Builder, Operation, Tensor
 from chainrule.errors import OptionError
-from chainrule.plan import Builder, Operation, Tensor
-from chainrule.tasks import CLASSIFICATION
+from chainrule.operations import reference
+from chainrule.training import losses
+from chainrule.training.tasks import CLASSIFICATION
 
 
 @pytest.mark.parametrize("name", losses.NAMES)

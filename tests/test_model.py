@@ -293,7 +293,7 @@ def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targe
 def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
     uses: list[Any] = [cr.load, small().save]
     if path is not None:
-        uses.append(lambda run: small().fit(*stripes(9), run=run, progress=False))
+        uses.append(lambda run: small().fit(*stripes(9), run=cr.Run(run), progress=False))
     for use in uses:
         with pytest.raises(cr.OptionError, match="expected the name of a file or folder"):
             use(path)

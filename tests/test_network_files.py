@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule import network_files, templates
 from chainrule.check import configurations
 from chainrule.errors import ChainruleError, OptionError, RunError
+from chainrule.zoo import network_files, templates
 
 LAYERS = ["Conv2D(4, 3)", "ReLU()", "Flatten()", "Dense(classes)", "Softmax()"]
 BUILT = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax()]

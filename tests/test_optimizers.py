@@ -5,8 +5,10 @@ import pytest
 from numerical import frozen
 from training.recorded import RECORDED, unpack
 
-from chainrule import engines, optimizers
+from chainrule.engines import loader
+from chainrule.engines.loader import NAMES
 from chainrule.errors import OptionError
+from chainrule.training import optimizers
 
 THEIRS = RECORDED["optimizers"]
 START, GRADIENTS, RATES = (unpack(THEIRS[name]) for name in ("start", "gradients", "rates"))
@@ -34,14 +36,14 @@ def test_update_follows_pytorch(runs: str, name: str) -> None:
         np.testing.assert_allclose(moment, theirs, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize(("runs", "name"), RUNS)
 def test_update_in_place_follows_pytorch_on_every_engine(runs: str, name: str, engine: str) -> None:
     optimizer, trajectory, _ = recorded(name, runs)
     parameters, moments = START.copy(), optimizer.init(START)
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
         attributes = {"rate": float(rate), **optimizer.step_attributes(step)}
-        engines.find(engine).update(optimizer.operation, parameters, gradient, moments, attributes, 2)
+        loader.find(engine).update(optimizer.operation, parameters, gradient, moments, attributes, 2)
         np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from chainrule import layers, reference
+from chainrule import layers
+from chainrule.core.plan import Plan, Tensor, gradient_name
 from chainrule.errors import OptionError
-from chainrule.network import Network
-from chainrule.plan import Plan, Tensor, gradient_name
+from chainrule.models.network import Network
+from chainrule.operations import reference
 
 
 def network() -> Network:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chainrule import engines, randomness
+from chainrule.core import randomness
+from chainrule.engines import loader
+from chainrule.engines.loader import NAMES
 
 
 def split_mix_64(seed: int, count: int) -> list[int]:
@@ -89,11 +91,11 @@ def test_stream_numbers_are_those_of_crc32() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 11, 2**63 - 1])
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", NAMES)
 def test_dropout_keeps_the_same_cells_on_every_engine(engine: str, seed: int) -> None:
     options = {"rate": 0.3, "stream": 4000000000, "seed": seed, "step": 12, "first": 5}
     x = np.ones((6, 3, 4, 5))
-    (y,) = engines.find(engine).run("dropout", (x,), options)
+    (y,) = loader.find(engine).run("dropout", (x,), options)
     kept = randomness.uniform(seed, 4000000000, 12, np.arange(5, 11), 60).reshape(x.shape) >= 0.3
     assert ((y != 0) == kept).all()
     np.testing.assert_allclose(y[kept], 1 / 0.7, rtol=1e-15)

@@ -5,10 +5,11 @@ import pytest
 from training.made import dense, stripes
 
 import chainrule as cr
-from chainrule import engines, optimizers
+from chainrule.engines import loader
 from chainrule.errors import OptionError
-from chainrule.network import Network
-from chainrule.rates import RateGroup, Rates
+from chainrule.models.network import Network
+from chainrule.training import optimizers
+from chainrule.training.lr_multipliers import RateGroup, Rates
 from chainrule.training.step import Stepper
 
 LAYOUT = {"conv1.w": (0, 8), "conv1.b": (8, 10), "norm1.gamma": (10, 12), "norm1.beta": (12, 14), "dense1.w": (14, 20)}
@@ -62,7 +63,7 @@ def test_every_parameter_takes_the_step_of_its_own_rate(engine: str, optimizer: 
     """Compare three steps with the reference's update of each parameter, at its rate and with decay undone."""
     taking = stepper(engine, optimizer, "beta=8,gamma=0,dense2.w=0.25")
     network, factors = taking.network, {"norm1.beta": 8.0, "norm1.gamma": 0.0, "dense2.w": 0.25}
-    reference = engines.find("reference")
+    reference = loader.find("reference")
     moments = {
         name: [np.zeros(last - first) for _ in optimizer.moments] for name, (first, last) in network.layout.items()
     }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule import reading
+from chainrule._io import reading
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 
 unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix")

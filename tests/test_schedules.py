@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from training.recorded import RECORDED
 
-from chainrule import schedules
 from chainrule.errors import OptionError
+from chainrule.training import schedules
 
 
 def factors(schedule: schedules.Schedule, steps: int, epoch_steps: int) -> list[float]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chainrule import shapes
+from chainrule.core import shapes
 from chainrule.errors import OptionError, ShapeError
 
 AXES = {

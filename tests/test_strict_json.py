@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule import strict_json
+from chainrule._io import strict_json
 from chainrule.errors import FormatError
 
 plain = (

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule import losses, tasks
 from chainrule.errors import DataError, OptionError
+from chainrule.training import losses, tasks
 
 ENDINGS = ("Softmax", "Sigmoid", "Dense", "")
 

@@ -6,7 +6,7 @@ import pytest
 
 from chainrule import layers, zoo
 from chainrule.errors import OptionError
-from chainrule.optimizers import SGD, Adam
+from chainrule.training.optimizers import SGD, Adam
 
 
 def residual(blocks: int) -> int:

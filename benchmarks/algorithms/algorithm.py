@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 
 from benchmarks.algorithms.layer import NO_PADDING, Array, Layer, of_arrays
+from chainrule.core.shapes import Padding
 from chainrule.errors import ShapeError
-from chainrule.shapes import Padding
 
 
 class Algorithm(ABC):

@@ -4,8 +4,8 @@ import numpy as np
 
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
-from chainrule.engines.compiled.filling import WINOGRAD, forward_estimates
-from chainrule.engines.compiled.operations import ALTERNATIVES, KERNELS, run_kernel
+from chainrule.engines.compiled.kernels.choice import WINOGRAD, forward_estimates
+from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, run_kernel
 
 
 class Direct(Algorithm):
@@ -16,7 +16,7 @@ class Direct(Algorithm):
     Cost       C·KH·KW multiplications per output, and as many additions, fused with them
     Memory     copies of an image, its outputs and the kernels in another layout
     Precision  one rounding per product: an error of about ε·√(C·KH·KW), ε the machine epsilon of the dtype
-    Source     reference/convolution.py; engines/compiled/convolution.py
+    Source     reference/convolution.py; engines/compiled/kernels/convolution.py
     """
 
     name = "direct"

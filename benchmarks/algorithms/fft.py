@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.algorithms import kernels, transforms
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
-from chainrule.shapes import Pair
+from chainrule.core.shapes import Pair
 
 BLOCK = 8  # images processed in one pass over the spectra of the kernels
 

@@ -10,7 +10,7 @@ from benchmarks.algorithms import transforms
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.fft import Fft
 from benchmarks.algorithms.layer import NO_PADDING, Array, Layer
-from chainrule.shapes import Pair
+from chainrule.core.shapes import Pair
 
 SIDES = tuple(2**power for power in range(3, 15))  # sizes of tiles
 WHOLE = Fft()

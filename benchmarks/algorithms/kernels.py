@@ -1,7 +1,7 @@
 """Loops that are slow in NumPy, compiled as the kernels of the compiled engine are."""
 
-from chainrule.engines.compiled.tiles import add_outer, store, zeros
-from chainrule.engines.compiled.toolchain import COUNT, WIDTH, inlined, kernel
+from chainrule.engines.compiled.compiler import COUNT, WIDTH, inlined, kernel
+from chainrule.engines.compiled.kernels.tiles import add_outer, store, zeros
 
 SUMS = (3, 8) if COUNT == 32 else (3, 4)  # vectors and factors whose products fill the registers
 FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into the second-level cache

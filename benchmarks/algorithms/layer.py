@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from chainrule.core.shapes import Padding, PaddingLike, Pair, check_fits, output_size, resolve_padding, text
 from chainrule.errors import OptionError, ShapeError
-from chainrule.shapes import Padding, PaddingLike, Pair, check_fits, output_size, resolve_padding, text
 
 Array = NDArray[Any]
 

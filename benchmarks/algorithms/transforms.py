@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from benchmarks.algorithms.layer import Array
-from chainrule.shapes import Pair
+from chainrule.core.shapes import Pair
 
 AXES = (-2, -1)
 

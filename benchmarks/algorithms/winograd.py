@@ -8,8 +8,8 @@ from benchmarks.algorithms import winograd_kernels as kernels
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 from benchmarks.algorithms.toom_cook import Matrices, matrices
+from chainrule.core.shapes import text
 from chainrule.errors import OptionError
-from chainrule.shapes import text
 
 LANES = 256  # tiles in one matrix product, from a part of an image or several images
 TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications by Bᵀ and Aᵀ along one line of a tile: winograd_kernels.py

@@ -10,7 +10,7 @@ apart. In two dimensions it is applied twice: from d to e, where each column bec
 
 import numpy as np
 
-from chainrule.engines.compiled.toolchain import inlined, kernel
+from chainrule.engines.compiled.compiler import inlined, kernel
 
 LANES = 64  # tiles whose values fit into the first-level cache
 

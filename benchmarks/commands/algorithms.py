@@ -99,7 +99,7 @@ def _write(
     """Write both tables to a page, between its marks for one or two dimensions."""
     from benchmarks.algorithms import tables
     from benchmarks.algorithms.worker import described
-    from chainrule import markdown
+    from chainrule.plotting import markdown
 
     parts = [f"{title}:", markdown.table(tables.layer_cells(rows)), *(f"{said}." for said in tables.refusals(rows))]
     if swept:

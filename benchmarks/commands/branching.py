@@ -20,8 +20,8 @@ def branching(markdown: Path | None, **given: Any) -> None:
     """Time steps of the zoo's residual networks, and predict of those, SqueezeNet, ResNet-18 and MobileNetV2."""
     from benchmarks import peers
     from benchmarks.commands import tables
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     parts: list[str] = []

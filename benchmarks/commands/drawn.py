@@ -30,8 +30,8 @@ def drawn(markdown: Path | None, **given: Any) -> None:
     """
     from benchmarks import peers
     from benchmarks.commands import tables
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     with options.watched(given["quiet"]) as watch:

@@ -55,7 +55,7 @@ def _rows(work: str, given: Mapping[str, Any], watch: Any) -> "list[Row]":
 def _write(page: Path, found: "Mapping[str, list[Row]]") -> None:
     from benchmarks import peers
     from benchmarks.commands import tables
-    from chainrule import markdown
+    from chainrule.plotting import markdown
 
     parts: list[str] = []
     for work, rows in found.items():

@@ -28,10 +28,10 @@ def exported(models: tuple[str, ...], rounds: int, markdown: Path | None, quiet:
     from benchmarks import exported as work
     from benchmarks import peers, subjects
     from benchmarks.setting import Setting
-    from chainrule import markdown as page
     from chainrule import zoo
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out, table
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:

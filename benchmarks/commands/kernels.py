@@ -28,9 +28,9 @@ def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown
     holds; costs that --fit finds should be tried with another --seed before they take their place.
     """
     from benchmarks import kernel_choice as choice
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_percent, json_out, table
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     with options.watched(quiet) as watch:

@@ -62,13 +62,14 @@ def recipe(**given: Any) -> None:
     ten steps only.
     """  # fmt: skip
     from benchmarks import peers, recipes
-    from chainrule import engines, zoo
-    from chainrule import markdown as page
+    from chainrule import zoo
     from chainrule.cli import run_paths
     from chainrule.cli.output import table
+    from chainrule.engines.threads import thread_count
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(given["markdown"])
-    entry, threads = zoo.find(given["model"]), engines.thread_count(given["threads"])
+    entry, threads = zoo.find(given["model"]), thread_count(given["threads"])
     place: dict[str, Any] = {"folder": given["data_folder"], "offline": given["offline"]}
     cells = [HEADS, *_of_runs(entry.name, given["runs"])]
     with options.watched(given["quiet"]) as watch:
@@ -118,7 +119,7 @@ def _epochs(row: tuple[str, tuple[float, ...]]) -> float:
 
 def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
     """Return the description of a finished run, its epochs, steps, minutes, and accuracies of its evaluation."""
-    from chainrule import files
+    from chainrule._io import files
     from chainrule.errors import RunError
     from chainrule.runs import running
     from chainrule.runs.folder import EVALUATION, HISTORY

@@ -34,7 +34,8 @@ def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
     """Run a benchmark and return its rows."""
     from benchmarks import peers, suite
     from benchmarks.setting import Setting
-    from chainrule import engines
+    from chainrule.engines import loader
+    from chainrule.engines.threads import thread_count
 
     choice = suite.Choice(
         tuple(given.get("models", ())),
@@ -46,7 +47,7 @@ def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
         given.get("seed", 0),
     )
     env = _with_mnist(given) if work in suite.ON_MNIST else {}
-    threads, engine = engines.thread_count(given["threads"]), engines.find().name
+    threads, engine = thread_count(given["threads"]), loader.find().name
     return list(suite.WORKS[work](choice, Setting(threads, given["rounds"], engine, watch, env)))
 
 

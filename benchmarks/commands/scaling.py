@@ -29,9 +29,9 @@ def scaling(networks: str, batches: str, seconds: float, launcher: str, markdown
     batch size several machines are faster than one.
     """
     from benchmarks.scaling import report
-    from chainrule import markdown as pages
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out, table
+    from chainrule.plotting import markdown as pages
 
     run_paths.require_writable(markdown)
     report.require_launcher(launcher)

@@ -21,9 +21,9 @@ MANY = 1000  # trials of the sweep that the table computes
 def sweep(model: str, data: str, epochs: int, trials: int, rounds: int, markdown: Path | None, as_json: bool) -> None:
     """Train alone, in a run folder and as trials of a sweep, and compare the seconds of processor time."""
     from benchmarks import sweeping
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out, table
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     words = ("--model", model, "--data", data, "--epochs", str(epochs))

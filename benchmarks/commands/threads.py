@@ -21,8 +21,8 @@ def threads(markdown: Path | None, **given: Any) -> None:
     The batch size is 128. No peer is timed.
     """
     from benchmarks.commands import tables
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
+    from chainrule.plotting import markdown as page
 
     run_paths.require_writable(markdown)
     with options.watched(given["quiet"]) as watch:

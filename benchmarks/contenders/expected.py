@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.contenders import Task
 from benchmarks.subjects import images, samples_needed
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.training.samples import Samples
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import output_difference, prepare
 from chainrule.data.normalisation import Normalisation
-from chainrule.export.c import write_c
+from chainrule.interop.c import write_c
 
 FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
 OWN = {"c": (), "c-plain": ("-DNETWORK_PLAIN", "-O2")}  # GCC 12's -O3 makes plain loops ten times slower

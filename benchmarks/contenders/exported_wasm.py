@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import output_difference, prepare
 from chainrule.data.normalisation import Normalisation
-from chainrule.export.c.wasm import write_wasm
+from chainrule.interop.c.wasm import write_wasm
 
 LOOP = """
 import { readFileSync } from "node:fs";

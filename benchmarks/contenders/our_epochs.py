@@ -5,7 +5,7 @@ import time
 from benchmarks.contenders import Task
 from chainrule import data
 from chainrule.data.dataset import Dataset
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.training.progress import ProgressBar
 from chainrule.training.samples import Samples
 

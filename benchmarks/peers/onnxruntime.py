@@ -3,9 +3,9 @@
 import importlib
 from typing import Any
 
-from chainrule.export.onnx_model import message_of
-from chainrule.formats.onnx_messages import serialize
-from chainrule.network import Network
+from chainrule.interop.onnx.export import message_of
+from chainrule.interop.onnx.messages import serialize
+from chainrule.models.network import Network
 
 
 def session(network: Network, threads: int) -> Any:

@@ -25,10 +25,10 @@ from benchmarks.peers.torch_modules import (
     TrueConvolution,
     edges,
 )
-from chainrule.engines import Array
-from chainrule.network import Network
-from chainrule.plan import Operation, Plan, Tensor
-from chainrule.shapes import ceil_padding, output_size
+from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.shapes import ceil_padding, output_size
+from chainrule.engines.protocol import Array
+from chainrule.models.network import Network
 
 torch: Any = importlib.import_module("torch")
 nn: Any = torch.nn

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.plan import Operation
+from chainrule.core.plan import Operation
 
 torch: Any = importlib.import_module("torch")
 nn: Any = torch.nn

@@ -8,11 +8,11 @@ from benchmarks.contenders.torch import in_variant
 from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
 from benchmarks.peers.torch import torch
-from chainrule import losses
 from chainrule.data.dataset import Dataset
 from chainrule.data.views import Views
-from chainrule.engines import Array
-from chainrule.model import Sequential
+from chainrule.engines.protocol import Array
+from chainrule.models.model import Sequential
+from chainrule.training import losses
 from chainrule.training.evaluation import BATCH, Evaluation
 from chainrule.training.loop import Trainer
 from chainrule.training.samples import Samples

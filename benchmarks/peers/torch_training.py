@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array
-from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
-from chainrule.plan import Plan
-from chainrule.rates import RateGroup
+from chainrule.core.plan import Plan
+from chainrule.engines.protocol import Array
+from chainrule.training.lr_multipliers import RateGroup
+from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
 from chainrule.training.recipe import Recipe
 
 torch: Any = importlib.import_module("torch")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule import zoo
-from chainrule.meetings import meetings
-from chainrule.model import Model
+from chainrule.engines.batch_norm_sync import meetings
+from chainrule.models.model import Model
 from chainrule.training import mpi
 from chainrule.training.step import Stepper
 from chainrule.training.workers import SHARDS, Division, Workers, added

@@ -12,7 +12,6 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -20,11 +19,6 @@ from chainrule.version import __version__ as __version__
 if TYPE_CHECKING:
     from chainrule import data as data
     from chainrule import errors as errors
-    from chainrule import initializers as initializers
-    from chainrule import losses as losses
-    from chainrule import optimizers as optimizers
-    from chainrule import reference as reference
-    from chainrule import schedules as schedules
     from chainrule import zoo as zoo
     from chainrule.check.entry import check_gradients as check_gradients
     from chainrule.data.augmentation import Augmentation as Augmentation
@@ -40,7 +34,7 @@ if TYPE_CHECKING:
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
-    from chainrule.export.onnx_model import export_onnx as export_onnx
+    from chainrule.interop.onnx.export import export_onnx as export_onnx
     from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
     from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
@@ -90,31 +84,44 @@ if TYPE_CHECKING:
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
     from chainrule.layers import UpSample2D as UpSample2D
-    from chainrule.loading import load as load
-    from chainrule.model import Graph as Graph
-    from chainrule.model import Sequential as Sequential
-    from chainrule.optimizers import SGD as SGD
-    from chainrule.optimizers import Adam as Adam
-    from chainrule.optimizers import AdamW as AdamW
-    from chainrule.optimizers import Momentum as Momentum
-    from chainrule.optimizers import Nesterov as Nesterov
-    from chainrule.optimizers import RMSProp as RMSProp
-    from chainrule.rates import Rates as Rates
-    from chainrule.schedules import Constant as Constant
-    from chainrule.schedules import Cosine as Cosine
-    from chainrule.schedules import OneCycle as OneCycle
-    from chainrule.schedules import Step as Step
-    from chainrule.schedules import Triangular as Triangular
-    from chainrule.schedules import WarmUp as WarmUp
-    from chainrule.sweeps.fitting import sweep as sweep
+    from chainrule.layers import initializers as initializers
+    from chainrule.models.model import Graph as Graph
+    from chainrule.models.model import Sequential as Sequential
+    from chainrule.operations import reference as reference
+    from chainrule.runs.fitting import Run as Run
+    from chainrule.runs.loading import load as load
+    from chainrule.runs.sweeps.fitting import sweep as sweep
+    from chainrule.training import losses as losses
+    from chainrule.training import optimizers as optimizers
+    from chainrule.training import schedules as schedules
     from chainrule.training.callbacks import Callback as Callback
     from chainrule.training.logs import CsvLog as CsvLog
     from chainrule.training.logs import TensorBoardLog as TensorBoardLog
+    from chainrule.training.lr_multipliers import Rates as Rates
+    from chainrule.training.optimizers import SGD as SGD
+    from chainrule.training.optimizers import Adam as Adam
+    from chainrule.training.optimizers import AdamW as AdamW
+    from chainrule.training.optimizers import Momentum as Momentum
+    from chainrule.training.optimizers import Nesterov as Nesterov
+    from chainrule.training.optimizers import RMSProp as RMSProp
     from chainrule.training.recipe import Recipe as Recipe
+    from chainrule.training.schedules import Constant as Constant
+    from chainrule.training.schedules import Cosine as Cosine
+    from chainrule.training.schedules import OneCycle as OneCycle
+    from chainrule.training.schedules import Step as Step
+    from chainrule.training.schedules import Triangular as Triangular
+    from chainrule.training.schedules import WarmUp as WarmUp
 
-RENAMED = {"Own": "CustomLayer"}  # former names, which still work
-
-MODULES = ("data", "errors", "initializers", "losses", "optimizers", "reference", "schedules", "zoo")
+MODULES = {  # public modules that are attributes of the package
+    "data": "chainrule.data",
+    "errors": "chainrule.errors",
+    "initializers": "chainrule.layers.initializers",
+    "losses": "chainrule.training.losses",
+    "optimizers": "chainrule.training.optimizers",
+    "reference": "chainrule.operations.reference",
+    "schedules": "chainrule.training.schedules",
+    "zoo": "chainrule.zoo",
+}
 
 PLACES = {
     "chainrule.check.entry": "check_gradients",
@@ -125,7 +132,7 @@ PLACES = {
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
-    "chainrule.export.onnx_model": "export_onnx",
+    "chainrule.interop.onnx.export": "export_onnx",
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
         "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU ExactGELU Flatten GELU "
@@ -133,12 +140,13 @@ PLACES = {
         "Input InstanceNorm2D LayerNorm LeakyReLU LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D "
         "Permute ReLU Reshape SiLU Sigmoid Slice Softmax Softplus SumPool1D SumPool2D Tanh UpSample2D"
     ),
-    "chainrule.loading": "load",
-    "chainrule.model": "Graph Sequential",
-    "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
-    "chainrule.rates": "Rates",
-    "chainrule.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
-    "chainrule.sweeps.fitting": "sweep",
+    "chainrule.runs.fitting": "Run",
+    "chainrule.runs.loading": "load",
+    "chainrule.models.model": "Graph Sequential",
+    "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
+    "chainrule.training.lr_multipliers": "Rates",
+    "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
+    "chainrule.runs.sweeps.fitting": "sweep",
     "chainrule.training.callbacks": "Callback",
     "chainrule.training.logs": "CsvLog TensorBoardLog",
     "chainrule.training.recipe": "Recipe",
@@ -151,11 +159,8 @@ __all__ = sorted([*MODULES, *_PLACE_OF, "__version__"])  # pyright: ignore[repor
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
-    if name in RENAMED:
-        warnings.warn(f"{__name__}.{name} is now {RENAMED[name]}", DeprecationWarning, stacklevel=2)
-        return getattr(importlib.import_module(__name__), RENAMED[name])
     if name in MODULES:
-        return importlib.import_module(f"chainrule.{name}")
+        return importlib.import_module(MODULES[name])
     if name in _PLACE_OF:
         return getattr(importlib.import_module(_PLACE_OF[name]), name)
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

@@ -11,10 +11,10 @@ import chainrule as cr
 from benchmarks import recipes
 from chainrule.data.dataset import Dataset
 from chainrule.layers import Layer
-from chainrule.rates import Rates
 from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lr_multipliers import Rates
 from chainrule.training.recipe import Recipe
-from chainrule.zoo import Entry
+from chainrule.zoo.entries import Entry
 
 RECIPE = Recipe(
     epochs=2,

@@ -8,7 +8,7 @@ from benchmarks.subjects import Subject
 from chainrule import layers as cr
 from chainrule import zoo
 from chainrule.errors import OptionError
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 
 
 def test_images_are_bytes_that_differ_by_class():

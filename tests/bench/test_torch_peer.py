@@ -10,9 +10,9 @@ import pytest
 from training.networks import NETWORKS, batch
 
 from chainrule import layers as cr
-from chainrule import losses, optimizers
-from chainrule.model import Graph
-from chainrule.network import Network
+from chainrule.models.model import Graph
+from chainrule.models.network import Network
+from chainrule.training import losses, optimizers
 from chainrule.training.step import Stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")

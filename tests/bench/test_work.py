@@ -2,7 +2,7 @@
 
 from benchmarks import work
 from chainrule import layers, zoo
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 
 def test_numpy_cnn() -> None:

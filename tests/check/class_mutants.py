@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from check.mutants import Run
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 Arguments = Callable[[np.random.Generator], tuple[int, ...]]
 Inputs = Callable[[np.random.Generator, tuple[int, ...]], Array]

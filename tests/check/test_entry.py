@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import losses
 from chainrule.check import probes
 from chainrule.check.methods import JACOBIAN
-from chainrule.engines.modules import ModuleEngine
+from chainrule.engines.module_engine import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import IN_A_ROW
+from chainrule.training import losses
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

@@ -3,8 +3,8 @@
 import pytest
 
 import chainrule as cr
-from chainrule.check import expressions
 from chainrule.errors import OptionError
+from chainrule.layers import expressions
 
 
 @pytest.mark.parametrize(

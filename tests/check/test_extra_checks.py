@@ -52,8 +52,8 @@ def test_what_a_call_overwrites_is_told_beside_another_mistake() -> None:
 
 @pytest.mark.parametrize("layer", ["Sigmoid()", "Softmax()", "GELU()", "Tanh()", "LeakyReLU(0.2)"])
 def test_our_layers_far_from_zero(layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainrule.check import expressions
-    from chainrule.engines.modules import ModuleEngine
+    from chainrule.engines.module_engine import ModuleEngine
+    from chainrule.layers import expressions
 
     subject = expressions.layer(layer)
     assert cr.check_gradients(subject, engine="numpy").ok

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from chainrule.check import kinks, methods, precision
 from chainrule.check.differences import DirectionalDerivatives
 from chainrule.check.methods import CENTRAL, COMPLEX, JACOBIAN
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 GENERATOR = np.random.default_rng(0)
 MATRIX = GENERATOR.normal(size=(5, 6))

@@ -8,7 +8,7 @@ from chainrule.check import configurations, probes
 from chainrule.check.hinge import MulticlassHinge
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.losses import NAMES
+from chainrule.training.losses import NAMES
 from experiments.separations import inseparable
 
 # for a window with a side of 2, a division by the other side is exactly twice the right answer, whatever the input

@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-import chainrule.plan
+import chainrule.core.plan
 from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.sweep import configuration, is_graph, sweep, verify
-from chainrule.engines.modules import ModuleEngine
+from chainrule.engines.module_engine import ModuleEngine
 from chainrule.layers import IN_A_ROW, NAMED
 
 COUNT, PARTS = 1600, 8
@@ -64,12 +64,12 @@ def test_graphs_of_all_layers_that_branch_share_and_meet(graphs: list[GraphConfi
 
 def test_a_sum_that_forgets_a_reader_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reference runs the same plan: only the numerical derivatives can tell."""
-    add = chainrule.plan._sum
+    add = chainrule.core.plan._sum
 
     def last_part(parts, whole):
         return [replace(one, reads=(parts[-1], parts[-1])) for one in add(parts, whole)]
 
-    monkeypatch.setattr("chainrule.plan._sum", last_part)
+    monkeypatch.setattr("chainrule.core.plan._sum", last_part)
     failures = [failure for failure in sweep(GRAPHS[:40], SEED, ("numpy",)) if failure is not None]
     assert len(failures) > 5
     assert f"{failures[0].configuration.number}: " in str(failures[0])

@@ -8,9 +8,9 @@ import pytest
 import chainrule as cr
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.verifying import MOST, Assignment, verify
+from chainrule.custom import Student
+from chainrule.custom.losses import LossFunctions
 from chainrule.errors import OptionError, ShapeError
-from chainrule.student import Student
-from chainrule.student.losses import LossFunctions
 
 CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", (2, 5, 4))
 

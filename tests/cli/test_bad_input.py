@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli.commands import bars, refused
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.runs.folder import CHECKED_FILES, CHECKPOINT, HISTORY, MODEL
 
 TRAIN = ("train", "--engine", "numpy", "--quiet", "--out", "out")

@@ -8,8 +8,8 @@ import pytest
 from cli.commands import bars, refused
 
 from chainrule.data import load
-from chainrule.loading import load as load_model
 from chainrule.runs.folder import MODEL
+from chainrule.runs.loading import load as load_model
 
 ENGINE = ("--engine", "numpy")
 

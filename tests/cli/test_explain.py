@@ -13,8 +13,8 @@ from PIL import Image
 
 from chainrule.data import load, load_digit
 from chainrule.explain import Trace
-from chainrule.loading import load as load_model
 from chainrule.runs import resume_point
+from chainrule.runs.loading import load as load_model
 from chainrule.training.samples import Samples
 
 CELL = ("--cell", "dense1.dw[3,400]")

@@ -4,7 +4,7 @@ import pytest
 
 from chainrule.cli.jobs import optimizer
 from chainrule.errors import OptionError
-from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
 CASES = {
     "nothing said": (Adam(0.003), None, {}, Adam(0.003)),

@@ -7,7 +7,7 @@ import pytest
 from cli.commands import refused
 
 from chainrule import zoo
-from chainrule.engines.compiled.tiles import lanes
+from chainrule.engines.compiled.kernels.tiles import lanes
 
 
 def test_every_network_is_listed(invoke):

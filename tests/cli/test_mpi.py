@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule import files
+from chainrule._io import files
 
 pytestmark = pytest.mark.long
 
@@ -39,7 +39,7 @@ with mpi.session() as workers, np.load("data.npz") as data:
     layers = [cr.Conv2D(3, 2), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.1), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(layers, (1, 5, 5), engine="numpy", threads=1, seed=4)
     options = {"shards": 8, "batch_size": 30, "clip_norm": 1, "validation_split": 0.2, "augmentation": "shift=1"}
-    options |= {"workers": workers, "run": sys.argv[1], "resume": True, "progress": False}
+    options |= {"workers": workers, "run": cr.Run(sys.argv[1], resume=True), "progress": False}
     history = model.fit(data["x"], data["y"], epochs=int(sys.argv[2]), rate=0.02, patience=900, **options)
     if workers.rank == workers.size - 1:
         print(model.parameters.tobytes().hex())

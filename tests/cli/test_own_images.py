@@ -12,10 +12,10 @@ from PIL import Image
 
 from chainrule.cli import custom_data
 from chainrule.data import Augmentation, Dataset, load
-from chainrule.loading import load as load_model
 from chainrule.runs import running
+from chainrule.runs.loading import load as load_model
 from chainrule.training.recipe import Recipe
-from chainrule.zoo import TWO_EPOCHS
+from chainrule.zoo.entries import TWO_EPOCHS
 
 MLP = ("--model", "mlp", "--engine", "numpy")
 UNSAID = {"recipe": "best", "validation": None, "epochs": None, "augment": None}

@@ -11,9 +11,9 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
-from chainrule import templates
 from chainrule.runs import running
 from chainrule.runs.folder import CHECKSUMS
+from chainrule.zoo import templates
 
 ENGINE = ("--engine", "numpy")
 CELL = ("--cell", "conv1.w[0,0,0,0]")

@@ -9,7 +9,7 @@ from PIL import Image
 
 import chainrule as cr
 from chainrule.data import load_digit, load_image
-from chainrule.loading import load
+from chainrule.runs.loading import load
 
 ENGINE = ("--engine", "numpy")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from cli.commands import refused
 
-from chainrule import files
-from chainrule.loading import load
+from chainrule._io import files
+from chainrule.runs.loading import load
 
 FREEZE = ("--freeze", "dense1")
 QUICK = ("--engine", "numpy", "--epochs", 1, "--quiet")

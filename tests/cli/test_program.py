@@ -16,7 +16,7 @@ from cli.commands import refused
 
 from chainrule.cli import main, program
 from chainrule.cli.output import json_out
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.version import __version__
 

@@ -9,8 +9,9 @@ from cli.commands import Invoke, refused
 from PIL import Image
 
 import chainrule as cr
-from chainrule import tasks, zoo
+from chainrule import zoo
 from chainrule.data import load
+from chainrule.training import tasks
 
 RNG = np.random.default_rng(2)
 MLP = ("--model", "mlp", "--engine", "numpy", "--quiet", "--threads", 1)

@@ -16,8 +16,8 @@ from PIL import Image
 
 from chainrule import zoo
 from chainrule.cli.train_options import material, network, steps
-from chainrule.loading import load
 from chainrule.runs import running
+from chainrule.runs.loading import load
 from experiments.seconds import ACCURACY
 
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", 1)
@@ -154,10 +154,11 @@ def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
 
 
 def test_help_names_what_the_library_knows():
-    from chainrule import engines, losses, optimizers, schedules
     from chainrule.cli import options
     from chainrule.data import catalogue
     from chainrule.data.normalisation import KINDS
+    from chainrule.engines.loader import NAMES
+    from chainrule.training import losses, optimizers, schedules
 
     def nothing() -> None: ...
 
@@ -165,7 +166,7 @@ def test_help_names_what_the_library_knows():
         decorate(nothing)
     texts = {parameter.name: parameter.help for parameter in nothing.__click_params__}
     known = {"optimizer": optimizers.NAMED, "schedule": schedules.NAMED, "loss": losses.NAMES, "normalise": KINDS}
-    known |= {"engine": engines.NAMES, "data": [info.name for info in catalogue()]}
+    known |= {"engine": NAMES, "data": [info.name for info in catalogue()]}
     for option, names in known.items():
         assert [name for name in names if name not in texts[option]] == []
 

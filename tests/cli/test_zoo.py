@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from cli.commands import bars, refused
 
-from chainrule import data, files, zoo, zoo_table
+from chainrule import data, zoo
+from chainrule._io import files
 from chainrule.cli import options
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
 from chainrule.runs import running
 from chainrule.training.callbacks import Callback
+from chainrule.zoo import table
 
 ENGINE = ("--engine", "numpy", "--threads", 1)
 AS_MNIST = ("--validation", 0.02)  # as in the recipe; by default `train` holds back more of data as small as these
@@ -35,7 +37,7 @@ def known(monkeypatch):
 
     monkeypatch.setattr(data, "load", load)
     monkeypatch.setattr(running, "draw", lambda *arguments: None)  # drawing figures takes longer than training here
-    monkeypatch.setattr(zoo_table, "QUICK_IMAGES", 64)
+    monkeypatch.setattr(table, "QUICK_IMAGES", 64)
     return asked
 
 
@@ -78,7 +80,7 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
 
 
 def test_the_judgement(tmp_path):
-    row = zoo_table.ZooRow("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
+    row = table.ZooRow("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
 
     class Found:
         def __init__(self, accuracy, averaged=None):
@@ -88,7 +90,7 @@ def test_the_judgement(tmp_path):
             self.seconds = 2.0
 
     def judge(*found, quick=False, threads=2):
-        return zoo_table._judge(row, found, zoo_table.Setting(tmp_path, threads=threads, quick=quick))
+        return table._judge(row, found, table.Setting(tmp_path, threads=threads, quick=quick))
 
     mean = judge(Found(0.8), Found(1.0))
     assert (mean.reached, mean.missed, mean.seconds, mean.note) == (pytest.approx(0.9), False, 2.0, "mean of 2 seeds")

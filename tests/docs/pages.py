@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from chainrule import reference
+from chainrule.operations import reference
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "derivations"

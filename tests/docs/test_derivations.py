@@ -26,7 +26,7 @@ from docs.pages import (
     text,
 )
 
-from chainrule import reference
+from chainrule.operations import reference
 
 SOURCE = ROOT / "src" / "chainrule"
 SECTIONS = ("the numbers", "the index form", "the matrix form", "the einsum form", "in the code")

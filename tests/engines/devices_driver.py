@@ -4,7 +4,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.engines.jax.program import XlaProgram
-from chainrule.optimizers import Adam
+from chainrule.training.optimizers import Adam
 from chainrule.training.step import Stepper
 
 LAYERS = [

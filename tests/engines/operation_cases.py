@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chainrule import reference
+from chainrule.core.randomness import uniform
+from chainrule.core.shapes import extent, output_size
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
-from chainrule.randomness import uniform
-from chainrule.shapes import extent, output_size
+from chainrule.operations import reference
 
 
 @dataclass(frozen=True)

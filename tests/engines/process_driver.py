@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule import compiled
+from chainrule._io import program_cache
 from chainrule.training.loop import Callback
 
 SECONDS = 120  # after which a child is considered to hang
@@ -94,7 +94,7 @@ def no_threads() -> bool:
     """Check that programs run to the same bits where the system starts no thread."""
     from ctypes import c_ulong
 
-    from chainrule.engines.compiled.toolchain.threads import launch_threads
+    from chainrule.engines.compiled.compiler.threads import launch_threads
 
     here, pool = model(), launch_threads()
     start, pool._start_thread = pool._start_thread, lambda *_: c_ulong(-1).value
@@ -148,7 +148,7 @@ def small() -> cr.Sequential:
 
 def compiling() -> bool:
     """Print the kernels that this process compiles itself."""
-    from chainrule.engines.compiled.toolchain import linking
+    from chainrule.engines.compiled.compiler import linking
 
     names: list[str] = []
     compile_kernel = linking._compiled_here
@@ -165,7 +165,7 @@ def compiling() -> bool:
 
 def stuck() -> bool:
     """Begin to compile a kernel, and never end."""
-    from chainrule.engines.compiled.toolchain import linking
+    from chainrule.engines.compiled.compiler import linking
 
     def compile_forever(given: linking.Link) -> bytes:
         print("compiling", flush=True)
@@ -287,7 +287,7 @@ def one_processor() -> bool:
 def cleared() -> bool:
     """Check that a process continues when its compiled programs are deleted."""
     small().predict(X)
-    return compiled.clear() > 0 and bool(
+    return program_cache.clear() > 0 and bool(
         np.allclose(cr.Sequential([cr.Tanh()], (3,)).predict(X[:4, 0, 0, :3]), np.tanh(X[:4, 0, 0, :3]), atol=1e-6)
     )
 

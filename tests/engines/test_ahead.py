@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.toolchain import ahead, linking, loading, storing
+from chainrule.engines.compiled.compiler import ahead, linking, loading, storing
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_another_process_compiles_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
     (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
-    module = "chainrule.engines.compiled.toolchain"
+    module = "chainrule.engines.compiled.compiler"
     subprocess.run([sys.executable, "-m", module, str(tmp_path / "program.py"), "0.5"], check=True)
     assert {file.name for file in tmp_path.rglob("*.o")} == {f"{each.name}.o" for each in LINKS}
 

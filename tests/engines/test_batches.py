@@ -7,9 +7,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import find
-from chainrule.engines.compiled import batches
-from chainrule.network import Network
+from chainrule.engines.compiled.kernels import batches
+from chainrule.engines.loader import find
+from chainrule.models.network import Network
 from chainrule.training.samples import Samples
 
 

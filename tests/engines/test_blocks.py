@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from chainrule import reference
 from chainrule.engines.numpy import convolution
+from chainrule.operations import reference
 
 OPTIONS = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2, "flip": True}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.compiled.toolchain import buffers, machine
+from chainrule.engines.compiled.compiler import buffers, machine
 
 
 def function(name: str) -> Callable[[int], int]:

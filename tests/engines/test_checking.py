@@ -8,12 +8,12 @@ import pytest
 from engines.guard.cases import axes, one, whole
 
 from chainrule import layers
-from chainrule.engines.compiled import buffer_bounds
-from chainrule.engines.compiled.checking import check_plan
-from chainrule.engines.compiled.operations import KERNELS
+from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.passes import buffer_bounds
+from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.errors import ChainruleError, EngineError
-from chainrule.network import Network
-from chainrule.plan import Operation, Plan, Tensor
+from chainrule.models.network import Network
 
 LOSS = "softmax_cross_entropy"
 

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled import toolchain
+from chainrule.engines.compiled import compiler
 
 DRIVER = Path(__file__).with_name("process_driver.py")
 
 
 def proven(cache: Path) -> None:
     """Spare processes with a cache of their own the proof of their compiled code, which compiles more than they do."""
-    folder = cache / "compiled" / toolchain.fingerprint()
+    folder = cache / "compiled" / compiler.fingerprint()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"proven-{toolchain.NAME}").touch()
+        (folder / f"proven-{compiler.NAME}").touch()
 
 
 def started(scenario: str, cache: Path) -> "subprocess.Popen[str]":

@@ -5,8 +5,8 @@ import pytest
 
 from chainrule import Dense, Sequential, Softmax
 from chainrule.engines.compiled import programs
-from chainrule.engines.compiled.toolchain import machine
-from chainrule.engines.compiled.toolchain.denormals import PROCESSORS
+from chainrule.engines.compiled.compiler import machine
+from chainrule.engines.compiled.compiler.denormals import PROCESSORS
 
 pytestmark = pytest.mark.skipif(
     machine.processor_family() not in PROCESSORS, reason="denormal floats cost nothing here"

@@ -13,8 +13,9 @@ import pytest
 import scipy.special as special
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled import activations, toolchain
-from chainrule.engines.compiled.toolchain import WIDTH
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import WIDTH
+from chainrule.engines.compiled.kernels import activations
 
 Function = Callable[[Any], Any]
 Array = NDArray[Any]
@@ -30,7 +31,7 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 def applied(function: Function, x: Array) -> Array:
     """Return a function of the toolchain at every element, in a loop as kernels have."""
 
-    @toolchain.kernel
+    @compiler.kernel
     def run(x: Array, y: Array) -> None:
         for k in range(x.size):
             y[k] = function(x[k])
@@ -71,7 +72,7 @@ def smooth(x: Array) -> tuple[Array, Array, Array]:
 @pytest.mark.parametrize(("name", "bound"), [("tanh", 2.7), ("arctan", 2.7)])
 def test_tanh_and_arctan_to_the_last_places(dtype: str, name: str, bound: float) -> None:
     x = drawn(dtype)
-    found = applied(getattr(toolchain, name), x)
+    found = applied(getattr(compiler, name), x)
     assert units(found, getattr(np, name)(x.astype(np.longdouble))).max() < bound
     np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
     assert np.abs(found).max() <= (1 if name == "tanh" else np.dtype(dtype).type(np.pi / 2))
@@ -81,7 +82,7 @@ def test_tanh_and_arctan_to_the_last_places(dtype: str, name: str, bound: float)
 @pytest.mark.parametrize("name", ["tanh", "arctan"])
 def test_tanh_and_arctan_where_there_is_no_number(dtype: str, name: str) -> None:
     x = np.array(SPECIAL, dtype)
-    found = applied(getattr(toolchain, name), x)
+    found = applied(getattr(compiler, name), x)
     np.testing.assert_array_equal(found, getattr(np, name)(x))
     np.testing.assert_array_equal(np.signbit(found[:4]), np.signbit(x[:4]))
 
@@ -90,32 +91,32 @@ def test_tanh_and_arctan_where_there_is_no_number(dtype: str, name: str) -> None
 def test_exponentials_to_the_last_place(dtype: str) -> None:
     x = -np.abs(drawn(dtype))
     x = np.concatenate([x[x > LOWEST[dtype]], np.linspace(LOWEST[dtype], 0, 100_001).astype(dtype)])
-    assert units(applied(toolchain.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
+    assert units(applied(compiler.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
     special = np.array([-np.inf, np.nan, -1e30, 3 * LOWEST[dtype]], dtype)
-    np.testing.assert_array_equal(applied(toolchain.exponential, special), np.array([0, np.nan, 0, 0], dtype))
+    np.testing.assert_array_equal(applied(compiler.exponential, special), np.array([0, np.nan, 0, 0], dtype))
 
 
 @each_dtype
 def test_exponentials_less_one_to_the_last_places(dtype: str) -> None:
     x = -np.abs(drawn(dtype))
-    assert units(applied(toolchain.expm1, x), np.expm1(x.astype(np.longdouble))).max() < 2
+    assert units(applied(compiler.expm1, x), np.expm1(x.astype(np.longdouble))).max() < 2
     special = np.array([-np.inf, np.nan, -0.0], dtype)
-    np.testing.assert_array_equal(applied(toolchain.expm1, special), np.array([-1, np.nan, 0], dtype))
+    np.testing.assert_array_equal(applied(compiler.expm1, special), np.array([-1, np.nan, 0], dtype))
 
 
 @each_dtype
 def test_logarithms_to_the_last_places(dtype: str) -> None:
     x = np.abs(drawn(dtype))
     x = np.concatenate([x[x <= 1], np.linspace(0, 1, 100_001).astype(dtype)])
-    assert units(applied(toolchain.log1p, x), np.log1p(x.astype(np.longdouble))).max() < 3
-    assert np.isnan(applied(toolchain.log1p, np.array([np.nan], dtype)))
+    assert units(applied(compiler.log1p, x), np.log1p(x.astype(np.longdouble))).max() < 3
+    assert np.isnan(applied(compiler.log1p, np.array([np.nan], dtype)))
 
 
 @each_dtype
 def test_relative_error_of_exponentials(dtype: str) -> None:
     size = np.logspace(-9, np.log10(-LOWEST[dtype]), 20001)
     x = np.concatenate([[0.0, -0.0], -size]).astype(dtype)
-    found, exact = applied(toolchain.exponential, x), np.exp(x.astype(np.longdouble))
+    found, exact = applied(compiler.exponential, x), np.exp(x.astype(np.longdouble))
     most = 0.7 if WIDTH > 16 else 0.71  # SSE has no fused multiply-add: products are rounded too
     assert (np.abs(found - exact) / exact).max() < most * np.finfo(dtype).eps
 
@@ -145,11 +146,11 @@ def test_mills_ratio_to_the_last_places(dtype: str) -> None:
     """SciPy has it as erfcx, in float64: e^(z²) erfc(z) at z = u/√2, times √(π/2)."""
     u = np.abs(np.concatenate([drawn(dtype), np.linspace(0, 40, 100_001).astype(dtype)]))
     u = u[u < 1e30]
-    found = applied(toolchain.mills_ratio, u)
+    found = applied(compiler.mills_ratio, u)
     exact = special.erfcx(u.astype(np.float64) / np.sqrt(2)) * np.sqrt(np.pi / 2)
     bound = 3.5 if dtype == "float32" else 8  # with SciPy's own error and its argument's
     assert (np.abs(found - exact) / exact).max() < bound * np.finfo(dtype).eps
-    ends = applied(toolchain.mills_ratio, np.array([np.nan, 1e30], dtype))
+    ends = applied(compiler.mills_ratio, np.array([np.nan, 1e30], dtype))
     np.testing.assert_array_equal(np.isnan(ends), [True, False])
 
 

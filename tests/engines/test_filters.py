@@ -8,12 +8,14 @@ import pytest
 from engines.guard.cases import axes
 from numpy.typing import NDArray
 
-from chainrule import layers, reference
-from chainrule.engines.compiled import filters, operations, rewriting, taps
-from chainrule.engines.compiled.generator import ProgramWriter
-from chainrule.engines.compiled.operations import ALTERNATIVES, KERNELS
-from chainrule.engines.compiled.tiles import lanes
-from chainrule.network import Network
+from chainrule import layers
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
+from chainrule.engines.compiled.kernels import filters, selection, taps
+from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
+from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.engines.compiled.passes import rewriting
+from chainrule.models.network import Network
+from chainrule.operations import reference
 
 WHOLE = lanes(8)  # filters that fill a vector of float64
 SIZES: dict[str, Any] = {"size": (5, 5), "kernel": (3, 3)}
@@ -62,7 +64,7 @@ def close(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
 def test_results_are_those_of_the_reference(layer: str, bias: str) -> None:
     x, w, options = drawn(layer)
     b = biased(bias, reference.cross_correlate(x, w, **options).shape)
-    close(operations.call("correlate_filters", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
+    close(selection.call("correlate_filters", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
 
 
 @each_layer
@@ -106,9 +108,9 @@ def test_gradients_are_those_of_the_reference(layer: str) -> None:
     x, w, options = drawn(layer)
     dy = np.random.default_rng(2).standard_normal(reference.cross_correlate(x, w, **options).shape)
     size, kernel = x.shape[2:], w.shape[2:]
-    found = operations.call("correlate_filters_dw", (x, dy), {**options, "kernel": kernel})[0]
+    found = selection.call("correlate_filters_dw", (x, dy), {**options, "kernel": kernel})[0]
     close(found, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
-    found = operations.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
+    found = selection.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
     close(found, reference.cross_correlate_dx(dy, w, size=size, **options))
 
 
@@ -124,15 +126,15 @@ def test_any_number_of_filters(seed: int) -> None:
     options = {"stride": stride, "padding": padding, "dilation": dilation, "flip": bool(draw.integers(2))}
     x, w = draw.standard_normal((count, ins, *size)), draw.standard_normal((outs, ins, *window))
     b, dy = draw.standard_normal(outs), draw.standard_normal((count, outs, *outputs))
-    y = operations.call("correlate_filters", (x, w, b), options)[0]
+    y = selection.call("correlate_filters", (x, w, b), options)[0]
     close(y, reference.cross_correlate(x, w, b, **options))
-    dw = operations.call("correlate_filters_dw", (x, dy), {**options, "kernel": window})[0]
+    dw = selection.call("correlate_filters_dw", (x, dy), {**options, "kernel": window})[0]
     close(dw, reference.cross_correlate_dw(x, dy, kernel=window, **options))
-    y = operations.call("correlate_taps", (x, w, b), options)[0]
+    y = selection.call("correlate_taps", (x, w, b), options)[0]
     close(y, reference.cross_correlate(x, w, b, **options))
-    dw = operations.call("correlate_taps_dw", (x, dy), {**options, "kernel": window})[0]
+    dw = selection.call("correlate_taps_dw", (x, dy), {**options, "kernel": window})[0]
     close(dw, reference.cross_correlate_dw(x, dy, kernel=window, **options))
-    dx = operations.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
+    dx = selection.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
     close(dx, reference.cross_correlate_dx(dy, w, size=size, **options))
 
 
@@ -149,13 +151,13 @@ def test_weights_that_are_packed_in_parts(seed: int) -> None:
     options = {"stride": (step, step), "padding": ((before, after), (before, after))}
     for some in (count, 1):
         for kernel in ("correlate_filters", "correlate_taps"):
-            close(operations.call(kernel, (x[:some], w, None), options)[0], expected[:some])
+            close(selection.call(kernel, (x[:some], w, None), options)[0], expected[:some])
         dy = draw.standard_normal(expected[:some].shape)
-        dx = operations.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
+        dx = selection.call("correlate_taps_dx", (dy, w), {**options, "size": size})[0]
         close(np.vdot(dx, x[:some]) / dx.size, np.vdot(dy, expected[:some]) / dx.size)  # one map, and its adjoint
         exact = np.einsum("ncijuv,noij->ocuv", windows[:some], dy, optimize=True)
         for kernel in ("correlate_filters_dw", "correlate_taps_dw"):
-            close(operations.call(kernel, (x[:some], dy), {**options, "kernel": window})[0], exact)
+            close(selection.call(kernel, (x[:some], dy), {**options, "kernel": window})[0], exact)
 
 
 @pytest.mark.parametrize("kernel", ["cross_correlate_dw", *(each.name for each in ALTERNATIVES["cross_correlate_dw"])])
@@ -177,7 +179,7 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
     x, w, dy = np.zeros((2, 3, 5, 5)), np.zeros((2 * WHOLE, 3, 3, 3)), np.zeros((2, 2 * WHOLE, 3, 3))
 
     def chosen(name: str, *arrays: NDArray[np.float64], itemsize: int = 8, **options: Any) -> str:
-        return KERNELS[operations.select_kernel(name, arrays, {**PLAIN, **SIZES, **options}, itemsize)].family
+        return KERNELS[selection.select_kernel(name, arrays, {**PLAIN, **SIZES, **options}, itemsize)].family
 
     assert chosen("cross_correlate", x, w) == "filters"
     assert chosen("cross_correlate", x, w, groups=2) == "convolution"
@@ -202,7 +204,7 @@ def test_groups_that_leave_vectors_empty_are_computed_in_rows(itemsize: int) -> 
         x, w = np.zeros((2, channels, 24, 24)), np.zeros((channels, channels // groups, 3, 3))
         given = {**PLAIN, **SIZES, "padding": ((1, 1), (1, 1)), "size": (24, 24), "kernel": (3, 3), "groups": groups}
         arrays = {"": (x, w, None), "_dx": (x, w), "_dw": (x, x)}
-        names = [operations.select_kernel("cross_correlate" + k, arrays[k], given, itemsize) for k in arrays]
+        names = [selection.select_kernel("cross_correlate" + k, arrays[k], given, itemsize) for k in arrays]
         return {KERNELS[name].family for name in names}
 
     vector = lanes(itemsize)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from engines.guard.cases import DRAWERS, OPERATIONS, draw_case, parts
 
-from chainrule.engines.compiled.operations import KERNELS
-from chainrule.engines.compiled.tiles import lanes
-from chainrule.engines.compiled.toolchain import WIDTH
+from chainrule.engines.compiled.compiler import WIDTH
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.kernels.tiles import lanes
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")
 
@@ -24,8 +24,8 @@ from engines.guard.memory import Fence, fence_allocations
 
 fence = Fence()
 fence_allocations(fence)
-from chainrule.engines.compiled.tiles import load_part, store_part
-from chainrule.engines.compiled.toolchain import kernel
+from chainrule.engines.compiled.kernels.tiles import load_part, store_part
+from chainrule.engines.compiled.compiler import kernel
 
 @kernel
 def read(given, place, many, found):

@@ -24,16 +24,17 @@ from training.networks import NETWORKS, build
 from training.networks import batch as batch_of
 
 import chainrule as cr
-from chainrule import engines, reference
+from chainrule.core.plan import Operation
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import AtOnce
-from chainrule.network import Network
-from chainrule.optimizers import SGD, Adam, Nesterov, RMSProp
-from chainrule.plan import Operation
-from chainrule.schedules import OneCycle
+from chainrule.engines import loader
+from chainrule.engines.protocol import AtOnce
+from chainrule.models.network import Network
+from chainrule.operations import reference
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import OneCycle
 from chainrule.training.step import Outcome, Stepper
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
@@ -57,7 +58,7 @@ def test_it_knows_every_operation() -> None:
 def test_equals_the_reference(name: str, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([*TOLERANCE]))
     case = data.draw(CASES[name]).astype(dtype)
-    found = engines.find("jax").run(name, case.arrays, case.attributes)
+    found = loader.find("jax").run(name, case.arrays, case.attributes)
     assert_close(found, call(reference, name, case), TOLERANCE[dtype])
 
 
@@ -266,7 +267,7 @@ def test_an_unknown_operation_is_named() -> None:
     with pytest.raises(cr.errors.OptionError, match="unknown operation of the jax engine 'fold'; known: "):
         operations.check((Operation("relu", (), ()), Operation("fold", (), ())))
     with pytest.raises(cr.errors.OptionError, match="'fold'"):
-        engines.find("jax").run("fold", (), {})
+        loader.find("jax").run("fold", (), {})
 
 
 class Doubled:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.compiled.checking import check_plan
-from chainrule.engines.compiled.joining import divide_norms
-from chainrule.engines.compiled.operations import KERNELS
-from chainrule.engines.compiled.rewriting import kernels_of, rewrite
-from chainrule.model import Graph
-from chainrule.network import Network
-from chainrule.plan import Operation, Plan
+from chainrule.core.plan import Operation, Plan
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.passes.batch_norm import divide_norms
+from chainrule.engines.compiled.passes.rewriting import kernels_of, rewrite
+from chainrule.engines.compiled.passes.verification import check_plan
+from chainrule.models.model import Graph
+from chainrule.models.network import Network
 
 LOSS = "softmax_cross_entropy"
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled import toolchain
+from chainrule.engines.compiled import compiler
 
 HEAD = """from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.toolchain import inlined, kernel
+from chainrule.engines.compiled.compiler import inlined, kernel
 
 
 class Pair(NamedTuple):
@@ -86,13 +86,13 @@ def product(folder: Path) -> Callable[..., None]:
     lines = (
         "    for k in range(found.size):\n        found[k] = reals[0, k] * 0.3 * (reals[1, k] - reals[2, k]) * 0.25\n"
     )
-    return toolchain.kernel(loaded(folder, lines, "def run(reals, found):\n"))
+    return compiler.kernel(loaded(folder, lines, "def run(reals, found):\n"))
 
 
 def both(run: Callable[..., None], numbers: tuple[int, int, int]) -> list[list[np.ndarray]]:
     """Return the arrays after a function ran as Python, and compiled."""
     results: list[list[np.ndarray]] = []
-    for function in (run, toolchain.kernel(run)):
+    for function in (run, compiler.kernel(run)):
         given = arguments()
         function(*numbers, *given)
         results.append(given)
@@ -257,7 +257,7 @@ def test_lines_do_what_they_do_in_python(folder: Path, name: str) -> None:
 )
 def test_other_lines_are_refused(folder: Path, line: str) -> None:
     with pytest.raises(NotImplementedError):
-        toolchain.kernel(loaded(folder, f"    {line}\n"))(1, 2, 3, *arguments())
+        compiler.kernel(loaded(folder, f"    {line}\n"))(1, 2, 3, *arguments())
 
 
 def test_a_value_of_two_types_is_refused(folder: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_value_of_two_types_is_refused(folder: Path) -> None:
 def test_a_function_given_other_arguments_than_it_takes_is_refused(folder: Path) -> None:
     for call in ("first_above(reals)", "first_above(reals, 1, 2)", "first_above(reals, most=1)"):
         with pytest.raises(TypeError):
-            toolchain.kernel(loaded(folder, f"    places[0] = {call}\n"))(1, 2, 3, *arguments())
+            compiler.kernel(loaded(folder, f"    places[0] = {call}\n"))(1, 2, 3, *arguments())
 
 
 def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -> None:
@@ -279,7 +279,7 @@ def test_lines_that_changed_since_they_were_imported_are_refused(folder: Path) -
     file = Path(run.__code__.co_filename)
     file.write_text(file.read_text("utf-8").replace("= a", "= b"), encoding="utf-8")
     with pytest.raises(NotImplementedError, match="was changed"):
-        toolchain.kernel(run)(1, 2, 3, *arguments())
+        compiler.kernel(run)(1, 2, 3, *arguments())
 
 
 # Denormal floats are taken as 0, so that no number, and no difference of two, is one.
@@ -295,7 +295,7 @@ def test_products_are_not_reordered(product: Callable[..., None], numbers: tuple
 
 
 def test_what_is_allocated_is_released(folder: Path) -> None:
-    run = toolchain.kernel(loaded(folder, "    for k in range(c):\n        places[0] += total(wholes.reshape(12))\n"))
+    run = compiler.kernel(loaded(folder, "    for k in range(c):\n        places[0] += total(wholes.reshape(12))\n"))
     given: list[Any] = [np.zeros(12), np.ones((3, 4), np.int64), np.zeros(6), np.zeros(6, np.int64)]
     run(1, 2, 1, *given)
     tracemalloc.start()
@@ -319,7 +319,7 @@ def test_bytes_have_no_sign(folder: Path) -> None:
     run = loaded(folder, lines, "def run(x, a, found, places, copy):\n")
     x = np.array([100, 200, 50, 255, 128, 127, 1], np.uint8)
     results = []
-    for function in (run, toolchain.kernel(run)):
+    for function in (run, compiler.kernel(run)):
         given = np.empty(7), np.zeros(7, np.int64), np.zeros(7, np.uint8)
         function(x, 130, *given)
         results.append(given)

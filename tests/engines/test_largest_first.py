@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import layers
-from chainrule.engines.compiled.rewriting import rewrite
+from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.layers import Layer
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 LOSS = "softmax_cross_entropy"
 GROWING = [

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import interpreted
 
-from chainrule.engines.compiled import toolchain
-from chainrule.engines.compiled.toolchain import emitting, linking, loading, machine
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import emitting, linking, loading, machine
 
 MARK = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -27,7 +27,7 @@ A_LINE = "    call('updates.clear float64', (flat, 0, {begin}, {end}))\n"
 def both(lines: str, *arguments: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return the arrays after a program ran compiled, and as Python."""
     results: list[list[np.ndarray]] = []
-    for load in (toolchain.load, interpreted.load):
+    for load in (compiler.load, interpreted.load):
         given = [each.copy() if isinstance(each, np.ndarray) else each for each in arguments]
         load(MARK + lines)(*given)
         results.append([each for each in given if isinstance(each, np.ndarray)])
@@ -104,18 +104,18 @@ def test_lines_do_what_they_do_in_python(name: str) -> None:
 )
 def test_other_lines_are_refused(line: str) -> None:
     with pytest.raises(NotImplementedError, match="programs cannot have the line"):
-        toolchain.load(f"{MARK}    {line}\n")
+        compiler.load(f"{MARK}    {line}\n")
 
 
 def test_a_kernel_is_never_given_arrays_of_other_types() -> None:
     with pytest.raises(TypeError, match="expects"):
-        toolchain.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
+        compiler.load(f"{MARK}    call('updates.clear float64', (room, 0, 0, 1))\n")
 
 
 CLEAR = "updates.clear float64"
 
 
-@toolchain.kernel
+@compiler.kernel
 def allocating(found: np.ndarray, size: int) -> None:
     """Copy what was allocated to the result."""
     made = np.zeros(size)
@@ -141,7 +141,7 @@ def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
         program(np.ones(3), 2, 1 << 50)
 
 
-@toolchain.kernel
+@compiler.kernel
 def occupying(rows: np.ndarray, thread: int, turn: int, changed: np.ndarray) -> None:
     """Write the number of a turn all over the row of its thread, and count the entries that another turn changed."""
     row = rows[thread]
@@ -163,7 +163,7 @@ def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
     kinds = {"run": (("float64", 2), ("float64", 1), int, int)}
     program: Callable[..., None] = loading._callable("threads_own", ast.parse(source), [given], kinds, kept=False)
     rows, changed = np.full((threads, 4000), -1.0), np.zeros(40)
-    toolchain.use_threads(2)
+    compiler.use_threads(2)
     for _ in range(5):
         program(rows, changed, len(changed), threads)
     assert not changed.any()
@@ -178,7 +178,7 @@ def test_a_variable_may_name_arrays_of_other_axes_later() -> None:
         "part = view(rows, 0, (1, 2))",
         f"call({CLEAR!r}, (part, 0, 1, 2))",
     ]
-    run = toolchain.load(MARK + "".join(f"    {line}\n" for line in lines))
+    run = compiler.load(MARK + "".join(f"    {line}\n" for line in lines))
     room, rows = np.ones(3), np.ones((2, 4))
     run(room, rows, 0, 0, 0, 1.0)
     assert room.tolist() == [1, 5, 1]
@@ -191,7 +191,7 @@ def test_arrays_that_are_not_contiguous_are_refused() -> None:
 
 
 def test_a_program_refuses_arrays_of_other_types_than_it_declares() -> None:
-    run = toolchain.load(MARK + "    call('updates.clear float64', (rows, 0, 0, 1))\n")
+    run = compiler.load(MARK + "    call('updates.clear float64', (rows, 0, 0, 1))\n")
     room, rows, numbers = np.ones(3), np.ones((2, 4)), (0, 0, 0, 1.0)
     wrong = [(room, rows.astype("f4")), (room, rows[:, ::2]), (room, rows.T), (rows, rows), (room, np.ones((2, 4, 1)))]
     for pair in [*wrong, (room.astype("i4"), rows), (room.astype(room.dtype.newbyteorder()), rows)]:

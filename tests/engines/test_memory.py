@@ -11,10 +11,10 @@ from networks.interpreted import running
 from networks.test_networks import plans_of
 
 import chainrule as cr
-from chainrule.engines.compiled.generator import ProgramWriter
-from chainrule.engines.compiled.memory import place_of
-from chainrule.engines.compiled.segments import tensors_of
-from chainrule.placement import new_zeros
+from chainrule.engines.arena import new_zeros
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
+from chainrule.engines.compiled.codegen.workspaces import place_of
+from chainrule.engines.compiled.passes.segments import tensors_of
 
 MOST = 1 << 20  # entries of the largest array
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainrule import engines, losses, reference
+from chainrule.engines import loader
 from chainrule.layers.activations import EXAMPLES
+from chainrule.operations import reference
+from chainrule.training import losses
 
 LENGTH = 37  # fills vectors of any width, with a remainder
 
@@ -29,7 +31,7 @@ def pairs(dtype: str) -> NDArray[Any]:
 
 @np.errstate(all="ignore")
 def compare(engine: str, name: str, *arrays: NDArray[Any], **attributes: float) -> None:
-    found = engines.find(engine).run(name, arrays, attributes)[0]
+    found = loader.find(engine).run(name, arrays, attributes)[0]
     expected = getattr(reference, name)(*arrays, **attributes)
     eps = float(np.finfo(found.dtype).eps)
     np.testing.assert_allclose(found, expected, rtol=100 * eps, atol=2 * eps)
@@ -61,5 +63,5 @@ def test_softmax_and_the_losses(engine: str, dtype: str, name: str, target: tupl
 @each_engine
 def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine: str) -> None:
     dy, y = np.array([[np.nan, np.inf, np.nan, 2.0]]), np.array([[0.0, 0.0, 3.0, np.nan]])
-    (dx,) = engines.find(engine).run("relu_dx", (dy, y), {})
+    (dx,) = loader.find(engine).run("relu_dx", (dy, y), {})
     np.testing.assert_array_equal(dx, [[0.0, 0.0, np.nan, 2.0]])

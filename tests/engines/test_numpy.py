@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numerical import normals
 
-from chainrule import reference
 from chainrule.engines import numpy as engine
+from chainrule.operations import reference
 
 ADAM = {"rate": 0.1, "step": 3, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "decay": 0.1}
 UPDATES: dict[str, tuple[int, dict[str, Any]]] = {

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled import one_by_one, operations
-from chainrule.engines.compiled.filling import POINTS
-from chainrule.engines.compiled.one_by_one import correlate_points, correlate_points_dx
+from chainrule.engines.compiled.kernels import one_by_one, selection
+from chainrule.engines.compiled.kernels.choice import POINTS
+from chainrule.engines.compiled.kernels.one_by_one import correlate_points, correlate_points_dx
 
 TALL, LOW, BROAD = POINTS
 
@@ -67,7 +67,7 @@ def test_it_is_chosen_where_it_can_be_and_nowhere_else():
     x, w = np.zeros((1, 32, 8, 8), "float32"), np.zeros((24, 32, 1, 1), "float32")
     tied, untied = np.zeros(24, "float32"), np.zeros((24, 8, 8), "float32")
     plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "single": True}
-    assert operations.select_kernel("cross_correlate", (x, w, tied), plain, 4) == "correlate_points"
+    assert selection.select_kernel("cross_correlate", (x, w, tied), plain, 4) == "correlate_points"
     for change in ({"stride": (2, 1)}, {"padding": ((0, 1), (0, 0))}):
-        assert operations.select_kernel("cross_correlate", (x, w, tied), plain | change, 4) != "correlate_points"
-    assert operations.select_kernel("cross_correlate", (x, w, untied), plain, 4) != "correlate_points"
+        assert selection.select_kernel("cross_correlate", (x, w, tied), plain | change, 4) != "correlate_points"
+    assert selection.select_kernel("cross_correlate", (x, w, untied), plain, 4) != "correlate_points"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines.compiled.generator import ProgramWriter
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.layers import Layer
-from chainrule.network import Network
-from chainrule.optimizers import SGD
+from chainrule.models.network import Network
+from chainrule.training.optimizers import SGD
 from chainrule.training.step import Stepper
 
 LOSS = "softmax_cross_entropy"

@@ -19,16 +19,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import chainrule.engines.numpy
-from chainrule import engines, reference
-from chainrule.engines.compiled import operations
-from chainrule.engines.compiled.tiles import lanes
+from chainrule.engines import loader
+from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.engines.protocol import Engine
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
+from chainrule.operations import reference
 
 pytestmark = pytest.mark.long
 
 
-def as_functions(engine: engines.Engine) -> SimpleNamespace:
+def as_functions(engine: Engine) -> SimpleNamespace:
     """Return an engine's operations as functions with the signatures of the reference."""
 
     def function(name: str) -> Callable[..., Any]:
@@ -44,7 +46,7 @@ def as_functions(engine: engines.Engine) -> SimpleNamespace:
 
 ENGINES: dict[str, Any] = {
     "numpy": chainrule.engines.numpy,
-    "compiled": as_functions(engines.find("compiled")),
+    "compiled": as_functions(loader.find("compiled")),
 }
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger
@@ -58,7 +60,7 @@ each_dtype = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "
 
 def call(operations: Any, name: str, case: Case) -> tuple[NDArray[Any], ...]:
     """Return the results of an operation as a tuple."""
-    results = getattr(operations, name)(*case.arrays, **case.attributes)
+    results = getattr(selection, name)(*case.arrays, **case.attributes)
     return results if isinstance(results, tuple) else (results,)
 
 
@@ -82,7 +84,7 @@ def test_every_operation_has_cases() -> None:
 @each_operation
 def test_same_arguments_as_the_reference(engine: str, name: str) -> None:
     def arguments(operations: Any) -> dict[str, tuple[Any, ...]]:
-        parameters = inspect.signature(getattr(operations, name)).parameters.values()
+        parameters = inspect.signature(getattr(selection, name)).parameters.values()
         return {one.name: (one.kind, one.default) for one in parameters}
 
     assert arguments(ENGINES[engine]) == arguments(reference)
@@ -168,5 +170,5 @@ def test_arrays_that_may_not_be_written_to_are_read():
     expected = reference.cross_correlate(x, w)
     for array in (x, w):
         array.flags.writeable = False
-    (found,) = operations.call("cross_correlate", (x, w, None), {})
+    (found,) = selection.call("cross_correlate", (x, w, None), {})
     np.testing.assert_allclose(found, expected, atol=1e-12)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chainrule import reference
-from chainrule.engines.compiled import operations
-from chainrule.engines.compiled.filling import PATCHES
-from chainrule.engines.compiled.patches import BLOCK, STRIP, correlate_patches
-from chainrule.engines.compiled.tiles import lanes
+from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.kernels.choice import PATCHES
+from chainrule.engines.compiled.kernels.patches import BLOCK, STRIP, correlate_patches
+from chainrule.engines.compiled.kernels.tiles import lanes
+from chainrule.operations import reference
 
 axis = st.tuples(st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.integers(1, 2))
 pads = st.tuples(st.integers(0, 3), st.integers(0, 3))
@@ -72,7 +72,7 @@ def test_more_taps_than_stay_in_the_fastest_cache():
     draw = np.random.default_rng(0)
     x, w = draw.standard_normal((1, STRIP // 4, 3, 5)), draw.standard_normal((BLOCK + PATCHES[0], STRIP // 4, 3, 3))
     options = {"padding": ((1, 1), (1, 0))}
-    found = operations.call("correlate_patches", (x, w, None), options)[0]
+    found = selection.call("correlate_patches", (x, w, None), options)[0]
     expected = reference.cross_correlate(x, w, stride=(1, 1), dilation=(1, 1), flip=False, **options)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
 
@@ -83,7 +83,7 @@ def test_it_is_chosen_for_one_image_of_few_outputs_and_many_weights(single):
 
     def chosen(ins, outs, size, window=3, **more):
         x, w = np.zeros((1, ins, size, size), "float32"), np.zeros((outs, ins, window, window), "float32")
-        return operations.select_kernel("cross_correlate", (x, w, None), {**plain, **more}, 4) == "correlate_patches"
+        return selection.select_kernel("cross_correlate", (x, w, None), {**plain, **more}, 4) == "correlate_patches"
 
     assert chosen(256, 256, 5) == single
     assert not chosen(256, 256, 40)
@@ -94,4 +94,4 @@ def test_it_is_chosen_for_one_image_of_few_outputs_and_many_weights(single):
 
 def test_it_is_not_chosen_where_cutting_takes_longer_than_the_products():
     x, w = np.zeros((1, 1, 60, 256), "float32"), np.zeros((256, 1, 5, 256), "float32")  # a convolution over text
-    assert operations.select_kernel("cross_correlate", (x, w, None), {"single": True}, 4) != "correlate_patches"
+    assert selection.select_kernel("cross_correlate", (x, w, None), {"single": True}, 4) != "correlate_patches"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chainrule.engines.compiled.toolchain.processor import chosen_bits, feature_string
+from chainrule.engines.compiled.compiler.processor import chosen_bits, feature_string
 from chainrule.errors import OptionError
 
 SSE = {"sse4.2": True, "avx": False, "avx2": False, "fma": False, "avx512f": False}
@@ -15,7 +15,7 @@ AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
 
 LOOK = """
 import llvmlite.binding as binding
-from chainrule.engines.compiled.toolchain import machine, processor, storing
+from chainrule.engines.compiled.compiler import machine, processor, storing
 ADD = "define <16 x float> @add(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }"
 print(8 * processor.WIDTH, processor.COUNT, storing.compiled_folder())
 print("zmm" in machine._optimising().emit_assembly(binding.parse_assembly(ADD)))

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule import engines, layers, optimizers
-from chainrule.engines.compiled import programs, proof, toolchain
-from chainrule.engines.compiled.generator import ProgramWriter
+from chainrule import layers
+from chainrule.engines import OptionError, loader
+from chainrule.engines.compiled import compiler, programs, self_test
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
+from chainrule.engines.threads import processors, thread_count
 from chainrule.errors import printable
-from chainrule.network import Network
+from chainrule.models.network import Network
+from chainrule.training import optimizers
 
 EVERYTHING = [
     layers.Conv2D(4, 3, padding="same", bias="untied"),
@@ -90,11 +93,11 @@ def test_the_same_thread_count_gives_the_same_bits() -> None:
 def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
     x, t = batch(count)
     results: list[list[np.ndarray]] = []
-    use = toolchain.use_threads
+    use = compiler.use_threads
     for alone in (False, True):
         made, adam = network("compiled", threads), optimizers.Adam()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(toolchain, "use_threads", (lambda _: use(1)) if alone else use)
+            patch.setattr(compiler, "use_threads", (lambda _: use(1)) if alone else use)
             patch.setattr(programs, "SHARED", 16)
             run = made.compile(made.plan(LOSS))
             options = {"clip": 0.5, "seed": seed, "step": 3}
@@ -187,19 +190,19 @@ def test_the_numpy_engine_stands_in_where_the_compiled_engine_cannot_be_used(
     def broken() -> str:
         raise error
 
-    engines._load.cache_clear()
-    monkeypatch.setattr(proof, "failure", broken)
+    loader._load.cache_clear()
+    monkeypatch.setattr(self_test, "failure", broken)
     try:
         for _ in range(2):
-            assert engines.find().name == engines.find("compiled", required=False).name == "numpy"
+            assert loader.find().name == loader.find("compiled", required=False).name == "numpy"
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert len(said) < 300
-        with pytest.raises(engines.OptionError, match="compiled engine cannot be used here") as refused:
-            engines.find("compiled")
+        with pytest.raises(OptionError, match="compiled engine cannot be used here") as refused:
+            loader.find("compiled")
         assert "\n" not in str(refused.value)
     finally:
-        engines._load.cache_clear()
+        loader._load.cache_clear()
 
 
 @given(
@@ -212,32 +215,32 @@ def test_any_text_as_number_of_threads(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHAINRULE_THREADS", text)
         if not text or (text.isascii() and text.isdigit() and 0 < int(text) <= 1024 and len(text) < 10):
-            assert engines.thread_count() == (int(text) if text else engines.processors())
+            assert thread_count() == (int(text) if text else processors())
             return
-        with pytest.raises(engines.OptionError, match="CHAINRULE_THREADS=") as refused:
-            engines.thread_count()
+        with pytest.raises(OptionError, match="CHAINRULE_THREADS=") as refused:
+            thread_count()
     assert printable(str(refused.value)) == str(refused.value)
     assert len(str(refused.value)) < 300
 
 
 def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    engines._load.cache_clear()
+    loader._load.cache_clear()
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setenv("CHAINRULE_THREADS", "3")
-    assert engines.find().name == "numpy"
-    assert engines.thread_count() == 3
+    assert loader.find().name == "numpy"
+    assert thread_count() == 3
     monkeypatch.setenv("CHAINRULE_THREADS", "many")
-    with pytest.raises(engines.OptionError, match="CHAINRULE_THREADS=many"):
-        engines.thread_count()
+    with pytest.raises(OptionError, match="CHAINRULE_THREADS=many"):
+        thread_count()
     monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
-    engines._load.cache_clear()
-    with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: compiled, numpy, jax, reference"):
-        engines.find()
-    engines._load.cache_clear()
+    loader._load.cache_clear()
+    with pytest.raises(OptionError, match="unknown engine 'cuda'; known: compiled, numpy, jax, reference"):
+        loader.find()
+    loader._load.cache_clear()
 
 
 def test_a_symbol_is_never_linked_with_other_types() -> None:
-    from chainrule.engines.compiled.toolchain import load
+    from chainrule.engines.compiled.compiler import load
 
     line = "link('leaky_relu of this test', activations.leaky_relu, [('float64', 1), ('float64', 1)], [{}])\n"
     run = "declare('run', [], [0])\n\n\ndef run(n):\n    m = n\n"
@@ -255,7 +258,7 @@ def test_a_network_that_only_renames_gives_its_input() -> None:
 
 def test_no_more_threads_than_there_are() -> None:
     made = Network([layers.Dense(2)], (3,), engine="compiled", threads=1024)
-    assert made.threads == max(engines.processors(), engines.thread_count())
+    assert made.threads == max(processors(), thread_count())
 
 
 def test_a_copy_shares_nothing_that_changes() -> None:

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import engines, layers, optimizers
-from chainrule.engines.compiled import operations, programs, proof, toolchain
-from chainrule.network import Network
-from chainrule.rates import Rates
+from chainrule import layers
+from chainrule.engines import OptionError, loader
+from chainrule.engines.compiled import compiler, programs, self_test
+from chainrule.engines.compiled.kernels import selection
+from chainrule.models.network import Network
+from chainrule.training import optimizers
+from chainrule.training.lr_multipliers import Rates
 from chainrule.training.step import Stepper
 
 
@@ -101,22 +104,22 @@ def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
 
 
 def test_compiled_code_is_right() -> None:
-    assert proof.difference() == ""
+    assert self_test.difference() == ""
 
 
 def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found, asked = ["wrong", "", "never"], list[str]()
-    monkeypatch.setattr(toolchain, "compiled_folder", lambda: tmp_path)
-    monkeypatch.setattr(proof, "difference", lambda: asked.append(found.pop(0)) or asked[-1])
-    assert [proof.failure() for _ in range(4)] == ["wrong", "", "", ""]
+    monkeypatch.setattr(compiler, "compiled_folder", lambda: tmp_path)
+    monkeypatch.setattr(self_test, "difference", lambda: asked.append(found.pop(0)) or asked[-1])
+    assert [self_test.failure() for _ in range(4)] == ["wrong", "", "", ""]
     assert asked == ["wrong", ""]
-    monkeypatch.setattr(toolchain, "NAME", "another processor")
-    assert proof.failure() == "never"
-    monkeypatch.setattr(proof, "difference", lambda: "")
-    monkeypatch.setattr(toolchain, "compiled_folder", lambda: tmp_path / "removed meanwhile")
-    assert proof.failure() == ""
-    monkeypatch.setattr(toolchain, "compiled_folder", lambda: None)
-    assert proof.failure() == ""
+    monkeypatch.setattr(compiler, "NAME", "another processor")
+    assert self_test.failure() == "never"
+    monkeypatch.setattr(self_test, "difference", lambda: "")
+    monkeypatch.setattr(compiler, "compiled_folder", lambda: tmp_path / "removed meanwhile")
+    assert self_test.failure() == ""
+    monkeypatch.setattr(compiler, "compiled_folder", lambda: None)
+    assert self_test.failure() == ""
 
 
 def network(engine: str) -> Network:
@@ -171,8 +174,8 @@ def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, 
     def fails(*arguments: Any) -> None:
         raise RuntimeError("no registers")
 
-    engine, x = engines.find("compiled"), np.array([[-1.0, 2.0]])
-    monkeypatch.setattr(operations, "call", fails)
+    engine, x = loader.find("compiled"), np.array([[-1.0, 2.0]])
+    monkeypatch.setattr(selection, "call", fails)
     monkeypatch.setattr(programs, "update", fails)
     np.testing.assert_array_equal(engine.run("relu", (x,), {})[0], [[0.0, 2.0]])
     engine.update("sgd_update", x, np.ones_like(x), (), {"rate": 0.5, "decay": 0.0}, 1)
@@ -188,5 +191,5 @@ def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch: pytest.M
     monkeypatch.setattr(programs.Program, "forward", fails)
     with pytest.raises(MemoryError, match="too large"):
         made.apply(np.zeros((3, 2, 7, 6)))
-    with pytest.raises(engines.OptionError, match="unknown operation of the compiled engine"):
+    with pytest.raises(OptionError, match="unknown operation of the compiled engine"):
         made.engine.run("nonsense", (), {})

@@ -12,7 +12,7 @@ import hashlib, sys
 import numpy as np
 from chainrule import layers
 from chainrule.engines.compiled import divided_normalization, proof
-from chainrule.network import Network
+from chainrule.models.network import Network
 from networks import interpreted
 
 proof.failure = lambda: ""  # a network of its own, whose kernels are not compared here

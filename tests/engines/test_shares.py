@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled.parameter_parts import ParameterPart
-from chainrule.engines.compiled.shares import FEWEST, SHARES, most_shares, share_edges
+from chainrule.engines.compiled.codegen.shares import FEWEST, SHARES, most_shares, share_edges
+from chainrule.engines.compiled.passes.parameter_parts import ParameterPart
 
 
 @given(count=st.integers(0, 5000), threads=st.integers(1, 64), most=st.integers(1, SHARES), fewest=st.integers(0, 1000))

@@ -16,7 +16,7 @@ from chainrule import reference
 from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, filter_tiles, filters
 from chainrule.engines.compiled import normalization, operations, pooling, row_sums, row_tiles, side_by_side
 from chainrule.engines.compiled import taps, transposing
-from chainrule.engines.compiled.tiles import lanes
+from chainrule.engines.compiled.kernels.tiles import lanes
 
 taken = set()
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from chainrule.engines.compiled import tiles, toolchain
-from chainrule.engines.compiled.toolchain import COUNT, WIDTH
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import COUNT, WIDTH
+from chainrule.engines.compiled.kernels import tiles
 
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
@@ -42,7 +43,7 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
     places = rng.permutation(400)[:12]
     run = calls(*shape, part)
     results = []
-    for function in (run, toolchain.kernel(run)):
+    for function in (run, compiler.kernel(run)):
         given = [np.full(1200, 7, dtype) for _ in range(5)]
         function(y, g, places, *given)
         results.append(given)
@@ -69,7 +70,7 @@ def test_the_largest_of_four_columns(dtype: str) -> None:
     x[::5], x[3::7], x[4::11] = np.nan, -np.inf, np.inf
     expected, found = np.zeros((2, 4 * tiles.lanes(4)), dtype)
     run(x, tiles.lanes(x.itemsize), expected)
-    toolchain.kernel(run)(x, tiles.lanes(x.itemsize), found)
+    compiler.kernel(run)(x, tiles.lanes(x.itemsize), found)
     np.testing.assert_array_equal(found, expected)
     assert np.isnan(expected).any()
     assert np.isinf(expected).any()
@@ -84,7 +85,7 @@ def test_the_larger_of_two_tiles(dtype: str) -> None:
     x, y = rng.choice([np.nan, -np.inf, -1.0, -0.5, 2.0, np.inf], (2, 2 * tiles.lanes(4))).astype(dtype)
     x[0], y[1], x[2:4], y[2:4] = np.nan, np.nan, np.nan, np.nan
     size = 2 * tiles.lanes(x.itemsize)
-    for function in (run, toolchain.kernel(run)):
+    for function in (run, compiler.kernel(run)):
         found = np.zeros(size, dtype)
         function(x, y, found)
         np.testing.assert_array_equal(found, np.maximum(x, y)[:size])
@@ -98,7 +99,7 @@ def test_the_larger_of_neighbours(dtype: str) -> None:
     x = np.random.default_rng(5).choice([np.nan, -np.inf, -1.0, 2.0, np.inf], 2 * tiles.lanes(4)).astype(dtype)
     x[0], x[3], x[4:6] = np.nan, np.nan, np.nan
     size = tiles.lanes(x.itemsize)
-    for function in (run, toolchain.kernel(run)):
+    for function in (run, compiler.kernel(run)):
         found = np.zeros(size, dtype)
         function(x, found)
         np.testing.assert_array_equal(found, np.maximum(x[::2], x[1::2])[:size])
@@ -113,7 +114,7 @@ def test_even_and_odd_entries_come_apart(dtype: str, count: int) -> None:
     y = np.random.default_rng(2).standard_normal(400).astype(dtype)
     expected, found = np.full((2, 400), 7, dtype)
     run(y, count, expected)
-    toolchain.kernel(run)(y, count, found)
+    compiler.kernel(run)(y, count, found)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -133,7 +134,7 @@ def test_channels_side_by_side_and_apart_again(dtype: str) -> None:
     x, w = (rng.standard_normal(4000).astype(dtype) for _ in range(2))
     apart, offsets = rng.permutation(40)[:lanes] * 50, rng.permutation(60)[: rows + 2] * lanes
     results = []
-    for function in (run, toolchain.kernel(run)):
+    for function in (run, compiler.kernel(run)):
         given = [np.full(4000, 7, dtype) for _ in range(2)]
         function(x, w, apart, offsets, *given)
         results.append(given)

@@ -11,9 +11,10 @@ import pytest
 from llvmlite import ir
 
 import chainrule
-from chainrule.engines.compiled import tiles, toolchain
-from chainrule.engines.compiled.toolchain import by_hand, registers, vectors
-from chainrule.engines.compiled.toolchain.kernel_values import FLOAT32, INT32, INT64, Literal
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import by_hand, registers, vectors
+from chainrule.engines.compiled.compiler.kernel_values import FLOAT32, INT32, INT64, Literal
+from chainrule.engines.compiled.kernels import tiles
 
 SOURCE = Path(chainrule.__file__).parent
 ROOM = SOURCE / "engines" / "compiled" / "toolchain"
@@ -39,8 +40,8 @@ def test_llvmlite_is_touched_in_one_folder() -> None:
 
 
 def test_the_face_has_what_it_names() -> None:
-    assert sorted(toolchain.__all__) == toolchain.__all__
-    assert all(hasattr(toolchain, name) for name in toolchain.__all__)
+    assert sorted(compiler.__all__) == compiler.__all__
+    assert all(hasattr(compiler, name) for name in compiler.__all__)
 
 
 def test_every_file_of_the_folder_says_what_its_tricks_were_tried_with() -> None:
@@ -58,7 +59,7 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     """Return the type, and LLVM's, of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile" or (function, name) in TILES:
         whole = function == "store_transposed"  # as many columns as lanes
-        tile = vectors.Tile(FLOAT32, 1, toolchain.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
+        tile = vectors.Tile(FLOAT32, 1, compiler.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
         return tile, vectors.machine_type(tile)
     if function in ("add_picked", "add_apart", "add_products") and name == "offsets":
         places = vectors.Places(4)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.toolchain import WIDTH
+from chainrule.engines.compiled.compiler import WIDTH
 
 pytestmark = pytest.mark.long
 

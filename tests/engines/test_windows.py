@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from chainrule.engines.compiled import pooling, tiles, toolchain
-from chainrule.engines.compiled.toolchain import WIDTH, add_cells, keep_larger, no_cells, store_larger
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import WIDTH, add_cells, keep_larger, no_cells, store_larger
+from chainrule.engines.compiled.kernels import pooling, tiles
 
 
 def calls(step: int):
@@ -34,7 +35,7 @@ def test_compiled_cells_are_their_definitions(dtype: str, step: int, special: bo
     limits = [(0, width, 3), (1, width, 0), (0, width - 1, 9), (width // 2, width // 2, -99), (width - 1, width, 2)]
     limits += [(2, width, -2 * step), (0, 1, x.size - 1)]  # the first and the last cell: none outside is read
     found = []
-    for function in (calls(step), toolchain.kernel(calls(step))):
+    for function in (calls(step), compiler.kernel(calls(step))):
         results = np.full(width + 4, 7, dtype), np.full(width + 3, 7, dtype), np.full(width + 3, 7, np.int32)
         with np.errstate(invalid="ignore"):
             function(x, np.array(limits), *results)
@@ -73,4 +74,4 @@ def test_a_step_that_is_no_constant_does_not_compile() -> None:
         return tiles.store_part(add_cells(tiles.zeros(x, 1, 1), x, 0, step, 0, 1), x, 0, 1)
 
     with pytest.raises(Exception, match="add_cells"):
-        toolchain.kernel(run)(np.ones(WIDTH), 2)
+        compiler.kernel(run)(np.ones(WIDTH), 2)

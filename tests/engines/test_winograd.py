@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainrule import reference
-from chainrule.engines.compiled import operations, toolchain
-from chainrule.engines.compiled.operations import KERNELS
-from chainrule.engines.compiled.tiles import lanes, load, store
-from chainrule.engines.compiled.toolchain import CELLS, RESULTS, WEIGHTS, WIDTH, from_points, to_points
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import CELLS, RESULTS, WEIGHTS, WIDTH, from_points, to_points
+from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.kernels.tiles import lanes, load, store
+from chainrule.operations import reference
 
 Array = NDArray[Any]
 CELLS_OF_A_TILE = 6
@@ -53,7 +54,7 @@ def test_compiled_transforms_are_their_definitions(dtype: str) -> None:
     x = np.random.default_rng(4).standard_normal(500).astype(dtype)
     expected, found = (np.full(80 * lanes(x.itemsize), 7, dtype) for _ in range(2))
     transforms(x, expected)
-    toolchain.kernel(transforms)(x, found)
+    compiler.kernel(transforms)(x, found)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
     assert ((found == 7) == (expected == 7)).all()
 
@@ -87,11 +88,11 @@ def test_results_and_gradients_are_those_of_the_reference(seed: int, dtype: str)
     x, w, dy, options = drawn(seed, dtype)
     exact = [each.astype("float64") for each in (x, w, dy)]
     b, kernel, name = np.random.default_rng(seed).standard_normal(len(w)).astype(dtype), w.shape[2:], NAMES[w.shape[2]]
-    found = operations.call(name, (x, w, b), options)[0]
+    found = selection.call(name, (x, w, b), options)[0]
     close(found, reference.cross_correlate(exact[0], exact[1], b.astype("float64"), **options))
-    found = operations.call(f"{name}_dx", (dy, w), {**options, "size": x.shape[2:]})[0]
+    found = selection.call(f"{name}_dx", (dy, w), {**options, "size": x.shape[2:]})[0]
     close(found, reference.cross_correlate_dx(exact[2], exact[1], size=x.shape[2:], **options))
-    found = operations.call(f"{name}_dw", (x, dy), {**options, "kernel": kernel})[0]
+    found = selection.call(f"{name}_dw", (x, dy), {**options, "kernel": kernel})[0]
     close(found, reference.cross_correlate_dw(exact[0], exact[2], kernel=kernel, **options))
 
 
@@ -129,17 +130,17 @@ def test_errors_in_float32_are_about_those_of_plain_sums(taps: int) -> None:
     draw = np.random.default_rng(5)
     x = draw.standard_normal((4, 64, 16, 16)).astype("float32")
     w = draw.standard_normal((32, 64, taps, taps)).astype("float32")
-    exact = operations.call("cross_correlate", (x.astype("float64"), w.astype("float64"), None), {})[0]
-    plain, found = (operations.call(name, (x, w, None), {})[0] for name in ("correlate_filters", NAMES[taps]))
+    exact = selection.call("cross_correlate", (x.astype("float64"), w.astype("float64"), None), {})[0]
+    plain, found = (selection.call(name, (x, w, None), {})[0] for name in ("correlate_filters", NAMES[taps]))
     assert np.std(found - exact) < 3 * np.std(plain - exact)
 
 
 def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -> None:
     draw = np.random.default_rng(6)
     x, w = draw.standard_normal((2, lanes(8), 12, 12)), draw.standard_normal((lanes(8), lanes(8), 3, 3))
-    found = operations.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
+    found = selection.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
     x[1, 0, 5, 5] = np.inf
-    spoilt = operations.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
+    spoilt = selection.call("correlate_winograd", (x, w, None), {"padding": ((1, 1), (1, 1))})[0]
     assert np.isnan(spoilt[1, :, 4:8, 4:8]).all()
     spoilt[1, :, 4:8, 4:8] = found[1, :, 4:8, 4:8]
     np.testing.assert_array_equal(spoilt, found)
@@ -148,7 +149,7 @@ def test_a_cell_that_is_not_finite_is_seen_by_the_results_of_its_tiles_alone() -
 def test_they_are_selected_for_many_channels() -> None:
     def chosen(name: str, *arrays: Array, **options: Any) -> str:
         given = {"padding": ((1, 1), (1, 1)), "size": (16, 16), "kernel": (3, 3), **options}
-        return KERNELS[operations.select_kernel(name, arrays, given, 4)].family
+        return KERNELS[selection.select_kernel(name, arrays, given, 4)].family
 
     x, w, dy = np.zeros((8, 64, 16, 16)), np.zeros((64, 64, 3, 3)), np.zeros((8, 64, 16, 16))
     assert chosen("cross_correlate", x, w) == "winograd"

@@ -6,7 +6,7 @@ import numpy as np
 from cli.commands import refused
 
 from chainrule.data.dataset import Dataset
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from experiments.trials import TRIALS
 
 SMALL = ("--engine", "numpy", "--quiet", "--epochs", 1, "--limit", 40)

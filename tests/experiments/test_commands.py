@@ -12,7 +12,7 @@ from PIL import Image
 import chainrule as cr
 from chainrule import data
 from chainrule.layers.activations import EXAMPLES
-from chainrule.markdown import write
+from chainrule.plotting.markdown import write
 
 SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
 
@@ -103,7 +103,7 @@ def test_integers_of_a_run(invoke, tmp_path):
     layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax())
     training, _ = data.load("mnist")
     model = cr.Sequential(layers, training.x.shape[1:], engine="numpy")
-    model.fit(training, epochs=1, run=tmp_path / "run", progress=False)
+    model.fit(training, epochs=1, run=cr.Run(tmp_path / "run"), progress=False)
     result = invoke("integers", "run", "--json", "--markdown", "page.md")
     assert (result.exit_code, result.stderr) == (0, "")
     (row,) = json.loads(result.stdout)

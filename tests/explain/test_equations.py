@@ -9,7 +9,7 @@ from explain.networks import KINDS, drawn, random_index
 
 from chainrule.explain import NextStep
 from chainrule.explain.cataloguing import layer_of_operations
-from chainrule.optimizers import AdamW, Momentum, Nesterov, RMSProp
+from chainrule.training.optimizers import AdamW, Momentum, Nesterov, RMSProp
 
 TRAININGS = (
     *(NextStep(AdamW(0.01), step=5), NextStep(Nesterov(0.1), clip_norm=0.05), NextStep(RMSProp(decay=0.2))),

@@ -5,7 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain import NextStep
-from chainrule.optimizers import SGD, Adam
+from chainrule.training.optimizers import SGD, Adam
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from explain.networks import KINDS, LOSSES, around, drawn, random_index
 from chainrule import layers as cr
 from chainrule.explain import Explanation, NextStep, Trace
 from chainrule.explain.record import OPTIONAL
-from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
 TRAININGS = (
     *(NextStep(SGD(0.1)), NextStep(Momentum(0.1)), NextStep(Nesterov(0.05), clip_norm=0.01)),

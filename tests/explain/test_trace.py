@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from explain.networks import LOSSES, around, trace_of
 
-from chainrule import engines, optimizers, reference
 from chainrule import layers as cr
+from chainrule._io.files import without_nonfinite
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import NextStep, Trace
-from chainrule.files import without_nonfinite
-from chainrule.interpreter import Interpreter
-from chainrule.model import Sequential
-from chainrule.network import Network
+from chainrule.models.model import Sequential
+from chainrule.models.network import Network
+from chainrule.operations import reference
+from chainrule.training import optimizers
 from chainrule.training.step import Stepper
 
 
@@ -27,7 +29,7 @@ def mean_loss(network, loss, x, t, parameters, training):
     """Compute the mean loss with the reference engine in float64 at other parameters."""
     buffers = Buffers(network)
     buffers.parameters = parameters
-    walk = Interpreter(engines.find("reference"), network.plan(loss), network.layout, buffers)
+    walk = Interpreter(loader.find("reference"), network.plan(loss), network.layout, buffers)
     walk.forward(x, t, seed=training.seed, step=training.step)
     return float(walk.read(walk.plan.loss_tensors[1]).mean())
 
@@ -40,7 +42,7 @@ def test_arrays(loss, samples):
     trace = trace_of(network, loss, samples, 1, training)
     x, t = trace._arrays["x"], trace._arrays["t"]
     buffers = Buffers(network)
-    walk = Interpreter(engines.find("reference"), trace.plan, network.layout, buffers)
+    walk = Interpreter(loader.find("reference"), trace.plan, network.layout, buffers)
     walk.gradients(x, t, seed=11, step=4)
     for operation in trace.plan.operations:
         for tensor in operation.writes:

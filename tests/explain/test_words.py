@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from explain.networks import around, trace_of
 
-import chainrule.reference as reference
+import chainrule.operations.reference as reference
 from chainrule import layers as cr
+from chainrule.core.randomness import stream_key, uniform
 from chainrule.engines import numpy as engine
-from chainrule.engines.compiled.tiles import lanes
+from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.explain import NextStep
 from chainrule.explain.code import SOURCE, derivation, locations
-from chainrule.model import Sequential
-from chainrule.network import Network
-from chainrule.optimizers import SGD, Adam, Momentum
-from chainrule.randomness import stream_key, uniform
+from chainrule.models.model import Sequential
+from chainrule.models.network import Network
+from chainrule.training.optimizers import SGD, Adam, Momentum
 
 
 @pytest.mark.parametrize("operation", reference.__all__)
@@ -49,7 +49,9 @@ def test_the_kernel_that_ran_is_named():
     for place in found.values():
         line = (SOURCE / place.file).read_text(encoding="utf-8").splitlines()[place.line - 1]
         assert line.startswith(f"def {place.function}(")
-    assert "correlate_filters in engines/compiled/filters.py:" in " ".join(str(trace.explain("relu1.y[0,0,0]")).split())
+    assert "correlate_filters in engines/compiled/kernels/filters.py:" in " ".join(
+        str(trace.explain("relu1.y[0,0,0]")).split()
+    )
 
 
 def test_code_of_nobody():

@@ -6,7 +6,7 @@ from explain.networks import trace_of
 
 from chainrule import layers as cr
 from chainrule.explain import Trace
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 IMAGE = np.array([[1.0, 6, 2], [5, 3, 1], [7, 0, 4]])
 KERNEL = np.array([[1.0, 2], [-1, 0]])

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from chainrule.data.normalisation import Normalisation
-from chainrule.export.onnx_graph import LEAST
-from chainrule.export.onnx_model import message_of
-from chainrule.formats.onnx_graph import NEWEST
-from chainrule.formats.onnx_messages import serialize
+from chainrule.interop.onnx.export import message_of
+from chainrule.interop.onnx.export_graph import LEAST
+from chainrule.interop.onnx.import_graph import NEWEST
+from chainrule.interop.onnx.messages import serialize
 from chainrule.layers import Dense
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6  # of float32: Euclidean norm of the difference, relative to that of the outputs of a batch

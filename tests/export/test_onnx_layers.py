@@ -13,10 +13,10 @@ from parity.drawing import DRAWN, fitting
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.export.onnx_graph import LEAST
-from chainrule.formats.onnx_graph import NEWEST
+from chainrule.interop.onnx.export_graph import LEAST
+from chainrule.interop.onnx.import_graph import NEWEST
 from chainrule.layers import NAMED, Add, Layer, Multiply
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 COUNT = 12
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chainrule.markdown import insert, machine, table
+from chainrule.plotting.markdown import insert, machine, table
 from faults import tracing
 from faults.injection import EFFECTS
 from faults.trials import Outcome, Trials

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainrule.files import TEMPORARY
+from chainrule._io.files import TEMPORARY
 
 CALLS = ("open", "write", "fsync", "close", "replace", "unlink")
 KILLS = ("killed before", "killed half way", "killed after")

@@ -15,7 +15,8 @@ from pathlib import Path
 from runs import run_driver
 from runs.processes import assert_same
 
-from chainrule import engines, files
+from chainrule._io import files
+from chainrule.engines import loader
 from chainrule.errors import ChainruleError, RunError
 from chainrule.runs import checksums, running
 from faults.injection import ERRORS, Layer
@@ -46,7 +47,7 @@ class Trials:
         self.place, self.data = place, place / "data.npz"
         run_driver.make_data(self.data)
         self.whole = place / "whole"
-        engines.find("numpy")  # imported once, here, and not by every child
+        loader.find("numpy")  # imported once, here, and not by every child
         assert child(self._recorded) == 0, "a run without faults"
         self.calls = (place / "calls").read_text().splitlines()
         self._number = 0

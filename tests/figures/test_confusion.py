@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
-from chainrule.figures.confusion import confusion_matrix, shares
-from chainrule.figures.files import png
+from chainrule.plotting.confusion import confusion_matrix, shares
+from chainrule.plotting.files import png
 
 COUNTS = np.array([[90, 8, 2], [0, 40, 10], [1, 0, 1199]])
 

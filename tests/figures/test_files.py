@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from chainrule.errors import RunError
-from chainrule.figures.confusion import confusion_matrix
-from chainrule.figures.curves import learning_curves
-from chainrule.figures.files import png, save
-from chainrule.figures.kernels import kernel_grid
-from chainrule.figures.mistakes import batch_grid
+from chainrule.plotting.confusion import confusion_matrix
+from chainrule.plotting.curves import learning_curves
+from chainrule.plotting.files import png, save
+from chainrule.plotting.kernels import kernel_grid
+from chainrule.plotting.mistakes import batch_grid
 
 
 def figures() -> list[Figure]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chainrule.figures.files import png
-from chainrule.figures.graphs import graphs
+from chainrule.plotting.files import png
+from chainrule.plotting.graphs import graphs
 
 X = np.arange(-100, 101) / 100
 

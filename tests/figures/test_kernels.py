@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ShapeError
-from chainrule.figures.files import png
-from chainrule.figures.kernels import MOST_CHANNELS, MOST_FILTERS, kernel_grid
+from chainrule.plotting.files import png
+from chainrule.plotting.kernels import MOST_CHANNELS, MOST_FILTERS, kernel_grid
 
 
 def weights(*shape: int) -> np.ndarray:

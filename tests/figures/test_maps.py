@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from chainrule.figures.maps import HIGH, LOW, png
+from chainrule.plotting.maps import HIGH, LOW, png
 
 
 def pixels(values) -> np.ndarray:

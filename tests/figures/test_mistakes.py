@@ -5,9 +5,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
-from chainrule.figures.files import png
-from chainrule.figures.mistakes import batch_grid, mistakes, percent
-from chainrule.figures.tiles import as_images
+from chainrule.plotting.files import png
+from chainrule.plotting.mistakes import batch_grid, mistakes, percent
+from chainrule.plotting.tiles import as_images
 
 CLASSES = ["cat", "dog", "owl"]
 

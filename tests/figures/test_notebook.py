@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from chainrule.figures.files import png
-from chainrule.figures.kernels import kernel_grid
-from chainrule.figures.notebook import image, table
+from chainrule.plotting.files import png
+from chainrule.plotting.kernels import kernel_grid
+from chainrule.plotting.notebook import image, table
 
 
 def cells(html: str, tag: str) -> list[list[str]]:

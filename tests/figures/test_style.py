@@ -4,14 +4,14 @@ import subprocess
 import sys
 
 import chainrule
-from chainrule.figures.files import png
-from chainrule.figures.style import legible, message
+from chainrule.plotting.files import png
+from chainrule.plotting.style import legible, message
 
 ALONE = """
 import sys, types
 package = sys.modules["chainrule"] = types.ModuleType("chainrule")
 package.__path__ = [sys.argv[1]]  # without what the package itself imports
-import chainrule.figures
+import chainrule.plotting
 print(*sorted(name for name in sys.modules if name.startswith("chainrule.")))
 print(*{name.split(".")[0] for name in sys.modules})
 """
@@ -21,13 +21,13 @@ def test_importing_pictures_imports_neither_matplotlib_nor_other_floors() -> Non
     command = [sys.executable, "-c", ALONE, chainrule.__path__[0]]
     own, others = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"matplotlib", "llvmlite", "PIL", "rich"} & set(others.split()) == set()
-    assert {name for name in own.split() if not name.startswith("chainrule.figures")} == {
-        *("chainrule.errors", "chainrule.files", "chainrule.reading", "chainrule.strict_json"),
+    assert {name for name in own.split() if not name.startswith("chainrule.plotting")} == {
+        *("chainrule.errors", "chainrule._io.files", "chainrule._io.reading", "chainrule._io.strict_json"),
     }
 
 
 def test_pyplot_is_never_imported() -> None:
-    program = "from chainrule.figures import kernels, files; import numpy, sys\n"
+    program = "from chainrule.plotting import kernels, files; import numpy, sys\n"
     program += (
         "files.png(kernels.kernel_grid(numpy.ones((1, 1, 2, 2)), 'k')); print('matplotlib.pyplot' in sys.modules)"
     )

@@ -38,7 +38,7 @@ def main() -> int:
         rows.append(row)
         failures += not right
     if options.markdown is not None:
-        from chainrule.markdown import insert, machine, table
+        from chainrule.plotting.markdown import insert, machine, table
 
         shown = f"{options.threads} threads; ONNX Runtime {_version()}; {machine()}"
         insert(options.markdown, f"{table(rows)}\n\n{shown}", MARKS)
@@ -46,11 +46,11 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    from chainrule import engines
+    from chainrule.engines.threads import processors
 
     parser = argparse.ArgumentParser(prog="formats.light")
     parser.add_argument("--network", nargs="+", default=_names(), help="names; all of them by default")
-    parser.add_argument("--threads", type=int, default=engines.processors(), help="of either side")
+    parser.add_argument("--threads", type=int, default=processors(), help="of either side")
     parser.add_argument("--rounds", type=int, default=10, help="images one after the other; the fastest counts")
     parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write a table between the marks of a page")
     parser.add_argument("--alone", choices=("chainrule", "onnxruntime"), help="one side, in this process")
@@ -94,9 +94,9 @@ def _compared(name: str, options: argparse.Namespace) -> tuple[list[str], bool]:
 
 def _ours(folder: Path, threads: int, rounds: int) -> dict[str, float]:
     import chainrule as cr
-    from chainrule import engines
+    from chainrule.engines import fallback
 
-    engines.stand_in = _refused
+    fallback.fall_back = _refused
     x, began = np.load(folder / "x.npy"), time.perf_counter()
     model = cr.load(folder / "net.onnx", engine="compiled", threads=threads)
     return _timed(folder / "chainrule.npy", lambda: model.predict(x), began, rounds)

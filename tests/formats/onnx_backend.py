@@ -16,10 +16,10 @@ from onnx.backend.base import Backend, BackendRep
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
-from chainrule.formats import onnx_messages, onnx_tensors
-from chainrule.formats.assembly import Assembly, reshaped
-from chainrule.formats.onnx_call import Feature, Value
-from chainrule.formats.onnx_graph import Walk, checked_graph
+from chainrule.interop.assembly import Assembly, reshaped
+from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx.call import Feature, Value
+from chainrule.interop.onnx.import_graph import Walk, checked_graph
 
 Array = NDArray[Any]
 COUNTS: Counter[str] = Counter()
@@ -29,12 +29,12 @@ class ChainruleRep(BackendRep):
     """A model that is built when its inputs are known."""
 
     def __init__(self, model: ModelProto) -> None:
-        self._message = onnx_messages.parse(memoryview(model.SerializeToString()))
+        self._message = messages.parse(memoryview(model.SerializeToString()))
 
     def run(self, inputs: Sequence[Any], **kwargs: Any) -> tuple[Array, ...]:
         """Return the outputs; ChainruleError when no choice of inputs and constants gives a network."""
         graph, opset = checked_graph(self._message)
-        constants = {each.name: onnx_tensors.array(each, None) for each in graph.initializers}
+        constants = {each.name: tensors.array(each, None) for each in graph.initializers}
         names = [value.name for value in graph.inputs if value.name not in constants]
         given = {name: np.asarray(value) for name, value in zip(names, inputs, strict=False)}
         lifted = {name: value[None] for name, value in given.items() if value.ndim == 1 and value.dtype.kind == "f"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from formats.keras_models import agree, keras
 
-from chainrule.formats.keras_layers import LAYERS
+from chainrule.interop.keras.layers import LAYERS
 
 COUNT = 5
 L = keras.layers

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from chainrule.errors import FormatError
-from chainrule.formats import onnx_messages, onnx_tensors
-from chainrule.formats.protobuf import unpack_varints
+from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx.protobuf import unpack_varints
 
 PACKAGED = Path(onnx.__file__).parent / "backend" / "test" / "data"
 FILES = sorted(PACKAGED.rglob("*.onnx"))
-TYPES = [kind for kind in onnx_tensors.DTYPES if kind != onnx_tensors.BFLOAT16]
+TYPES = [kind for kind in tensors.DTYPES if kind != tensors.BFLOAT16]
 
 
-def message_of(tensor: Any) -> onnx_messages.TensorMessage:
+def message_of(tensor: Any) -> messages.TensorMessage:
     """Return a tensor as our reader sees it, read from a model that holds it."""
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [], [tensor])
-    parsed = onnx_messages.parse(memoryview(helper.make_model(graph).SerializeToString()))
+    parsed = messages.parse(memoryview(helper.make_model(graph).SerializeToString()))
     assert parsed.graph is not None
     return parsed.graph.initializers[0]
 
@@ -31,7 +31,7 @@ def message_of(tensor: Any) -> onnx_messages.TensorMessage:
 def test_the_files_that_come_with_onnx_are_read_alike() -> None:
     assert len(FILES) > 100
     for file in FILES:
-        ours, theirs = onnx_messages.parse(memoryview(file.read_bytes())).graph, onnx.load(file).graph
+        ours, theirs = messages.parse(memoryview(file.read_bytes())).graph, onnx.load(file).graph
         assert ours is not None
         for mine, other in zip(ours.nodes, theirs.node, strict=True):
             assert (mine.operator, mine.name, mine.domain) == (other.op_type, other.name, other.domain)
@@ -40,22 +40,20 @@ def test_the_files_that_come_with_onnx_are_read_alike() -> None:
                 assert (attribute.name, attribute.integers) == (known.name, [*known.ints])
                 assert (attribute.integer or 0, attribute.real or 0.0) == (known.i, known.f)
         for mine, other in zip(ours.initializers, theirs.initializer, strict=True):
-            np.testing.assert_array_equal(onnx_tensors.array(mine, None), numpy_helper.to_array(other))
+            np.testing.assert_array_equal(tensors.array(mine, None), numpy_helper.to_array(other))
 
 
 @pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed"])
 @pytest.mark.parametrize("kind", TYPES)
 def test_tensors_of_every_type(kind: int, raw: bool) -> None:
-    numbers = (
-        np.random.default_rng(kind).integers(0, 2 if kind == 9 else 100, (2, 3, 4)).astype(onnx_tensors.DTYPES[kind])
-    )
+    numbers = np.random.default_rng(kind).integers(0, 2 if kind == 9 else 100, (2, 3, 4)).astype(tensors.DTYPES[kind])
     values = numbers.tobytes() if raw else numbers.ravel()
     if not raw and kind == TensorProto.FLOAT16:
         values = numbers.ravel().view(np.uint16)
     tensor = helper.make_tensor("w", kind, numbers.shape, values, raw=raw)
     if not raw and kind == TensorProto.FLOAT16:
         tensor.int32_data[:] = [int(bits) for bits in values]
-    np.testing.assert_array_equal(onnx_tensors.array(message_of(tensor), None), numbers)
+    np.testing.assert_array_equal(tensors.array(message_of(tensor), None), numbers)
 
 
 def test_bfloat16_becomes_float32() -> None:
@@ -63,7 +61,7 @@ def test_bfloat16_becomes_float32() -> None:
     tensor = helper.make_tensor(
         "w", TensorProto.BFLOAT16, (4,), (numbers.view(np.uint32) >> 16).astype("<u2").tobytes(), raw=True
     )
-    found = onnx_tensors.array(message_of(tensor), None)
+    found = tensors.array(message_of(tensor), None)
     np.testing.assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
 
 
@@ -71,7 +69,7 @@ def test_bfloat16_becomes_float32() -> None:
 def test_packed_numbers(numbers: list[int]) -> None:
     attribute = helper.make_tensor("w", TensorProto.INT64, (len(numbers),), numbers)
     found = message_of(attribute)
-    assert onnx_tensors.array(found, None).tolist() == numbers
+    assert tensors.array(found, None).tolist() == numbers
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\xff" * 11 + b"\x01", b"\x01\x80"])
@@ -90,7 +88,7 @@ def external(location: str, offset: int = 0, length: int = 48) -> Any:
 def test_data_in_a_file_of_the_same_folder(tmp_path: Path) -> None:
     numbers = np.arange(12, dtype=np.float32).reshape(3, 4)
     (tmp_path / "w.data").write_bytes(bytes(16) + numbers.tobytes())
-    np.testing.assert_array_equal(onnx_tensors.array(external("w.data", 16), tmp_path), numbers)
+    np.testing.assert_array_equal(tensors.array(external("w.data", 16), tmp_path), numbers)
 
 
 def test_data_elsewhere_are_refused(tmp_path: Path) -> None:
@@ -104,20 +102,20 @@ def test_data_elsewhere_are_refused(tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe")
     for name in ("../secret", str(secret), "link", "deep/w", "..", "", "short", "deep", "pipe", "none", "a\0b"):
         with pytest.raises(FormatError):
-            onnx_tensors.array(external(name), folder)
+            tensors.array(external(name), folder)
     (folder / "w.data").write_bytes(bytes(100))
     for offset, length in ((60, 48), (2**62, 48), (0, 49), (0, 2**40)):
         with pytest.raises(FormatError):
-            onnx_tensors.array(external("w.data", offset, length), folder)
+            tensors.array(external("w.data", offset, length), folder)
     with pytest.raises(FormatError, match="no folder"):
-        onnx_tensors.array(external("w.data"), None)
+        tensors.array(external("w.data"), None)
 
 
 def test_a_tensor_that_claims_more_than_it_has_is_refused() -> None:
     tensor = helper.make_tensor("w", TensorProto.FLOAT, (2,), bytes(8), raw=True)
     tensor.dims[:] = [2**40, 2**20]
     with pytest.raises(FormatError, match="'w': it has 8 bytes"):
-        onnx_tensors.array(message_of(tensor), None)
+        tensors.array(message_of(tensor), None)
 
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
@@ -131,19 +129,17 @@ def test_what_is_written_is_read_by_the_package(
     """The package encodes the message again to the same bytes, so order and form of the fields are its own."""
     kinds = onnx.AttributeProto
     attributes = [
-        onnx_messages.Attribute("a", kinds.INT, integer=integer),
-        onnx_messages.Attribute("b", kinds.INTS, integers=integers),
-        onnx_messages.Attribute("c", kinds.FLOAT, real=real),
-        onnx_messages.Attribute("d", kinds.FLOATS, reals=reals),
-        onnx_messages.Attribute("e", kinds.STRING, text=text.encode()),
+        messages.Attribute("a", kinds.INT, integer=integer),
+        messages.Attribute("b", kinds.INTS, integers=integers),
+        messages.Attribute("c", kinds.FLOAT, real=real),
+        messages.Attribute("d", kinds.FLOATS, reals=reals),
+        messages.Attribute("e", kinds.STRING, text=text.encode()),
     ]
-    node = onnx_messages.OnnxNode(names, ["y", ""], "node", "Custom", text, attributes)
-    weights = onnx_messages.TensorMessage([2, 0, 3], TensorProto.FLOAT, "w", b"")
-    graph = onnx_messages.GraphMessage(text, [node], [weights])
-    message = onnx_messages.ModelMessage(
-        graph, [onnx_messages.Opset("", 13)], text, metadata=[onnx_messages.Pair("k", text)]
-    )
-    content = onnx_messages.serialize(message)
+    node = messages.OnnxNode(names, ["y", ""], "node", "Custom", text, attributes)
+    weights = messages.TensorMessage([2, 0, 3], TensorProto.FLOAT, "w", b"")
+    graph = messages.GraphMessage(text, [node], [weights])
+    message = messages.ModelMessage(graph, [messages.Opset("", 13)], text, metadata=[messages.Pair("k", text)])
+    content = messages.serialize(message)
     theirs = onnx.ModelProto.FromString(content)
     assert theirs.SerializeToString() == content
     (found,) = theirs.graph.node
@@ -152,5 +148,5 @@ def test_what_is_written_is_read_by_the_package(
     assert values == [integer, integers, real, reals, text.encode()]
     assert numpy_helper.to_array(theirs.graph.initializer[0]).shape == (2, 0, 3)
     assert {each.key: each.value for each in theirs.metadata_props} == {"k": text}
-    again = onnx_messages.parse(memoryview(content))
-    assert onnx_messages.serialize(again) == content
+    again = messages.parse(memoryview(content))
+    assert messages.serialize(again) == content

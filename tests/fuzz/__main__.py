@@ -13,7 +13,7 @@ from fuzz.campaign import Format, Tally, campaign
 from fuzz.formats import FORMATS
 from fuzz.judge import BYTES, HANG, SECONDS, little_memory
 
-from chainrule.markdown import insert, machine, table
+from chainrule.plotting.markdown import insert, machine, table
 
 HEADS = ("format", "inputs", "of them guided by coverage", "refused", "read", "slowest", "largest memory", "faults")
 MARKS = ("<!-- fuzz -->", "<!-- end of fuzz -->")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import engines
-from chainrule.optimizers import NAMED
+from chainrule.engines import fallback
+from chainrule.engines.loader import NAMES
+from chainrule.training.optimizers import NAMED
 from chainrule.training.step import Stepper
 
 X = np.random.default_rng(0).standard_normal((12, 2, 6, 5))
@@ -113,7 +114,7 @@ def test_every_form_of_a_layer_trains_the_same(form: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("engine", NAMES)
 def test_every_engine_serves_them(engine: str, dtype: str) -> None:
     own = mixed(MyDense, engine=engine, dtype=dtype)
     twin = begun_alike(own, dtype=dtype)
@@ -133,7 +134,7 @@ def test_a_network_of_nothing_but_own_layers() -> None:
 
 @pytest.mark.parametrize(("engine", "said"), [("compiled", 1), ("numpy", 0)])
 def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
-    engines.say_once.cache_clear()
+    fallback.say_once.cache_clear()
     model = mixed(MyDense, engine=engine)
     model.predict(X)
     assert "one by one" not in capsys.readouterr().err

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from chainrule import layers
+from chainrule.core.plan import Builder, Operation, Plan, Tensor
 from chainrule.errors import ShapeError
-from chainrule.initializers import Fans
 from chainrule.layers import Layer, Parameter
-from chainrule.plan import Builder, Operation, Plan, Tensor
+from chainrule.layers.initializers import Fans
 
 Shape = tuple[int, ...]
 X = "parameter"  # treat the input as a parameter, so that its gradient is computed

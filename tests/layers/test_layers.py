@@ -5,9 +5,10 @@ import pytest
 from scipy.signal import convolve2d, correlate2d
 
 import chainrule as cr
-from chainrule import layers, reference
+from chainrule import layers
 from chainrule.layers.activations import EXAMPLES
-from chainrule.network import Network
+from chainrule.models.network import Network
+from chainrule.operations import reference
 
 
 def applied(layer: layers.Layer, x: np.ndarray, engine: str = "reference") -> tuple[np.ndarray, dict[str, np.ndarray]]:

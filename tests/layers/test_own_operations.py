@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numerical import normals
 
+from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import StudentError
 from chainrule.layers import CustomLayer
-from chainrule.plan import Builder, Tensor
 
 
 class Scale:

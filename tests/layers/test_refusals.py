@@ -4,7 +4,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import layers
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 ERRORS = [
     (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.network import Network
-from chainrule.optimizers import Adam
+from chainrule.models.network import Network
+from chainrule.training.optimizers import Adam
 from chainrule.training.step import Stepper
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mutation.running import Outcome, Survivor
 from mutation.subjects import ROOT, Subject
 
-from chainrule.markdown import MARKS, insert, table
+from chainrule.plotting.markdown import MARKS, insert, table
 
 HEAD = ("module", "mutants", "killed", "of them without end", "survived", "killed, %", "seconds", "source")
 REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<why>.+) \|$", re.M)

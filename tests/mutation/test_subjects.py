@@ -7,7 +7,7 @@ from mutation import page as pages
 from mutation.running import Outcome, Survivor
 from mutation.subjects import EMPTY, PACKAGE, ROOT, Subject, subjects
 
-from chainrule.markdown import MARKS
+from chainrule.plotting.markdown import MARKS
 
 PAGE = ROOT / "docs/mutation.md"
 FOLDERS = ("reference", "layers", "engines/numpy")

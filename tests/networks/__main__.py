@@ -38,7 +38,7 @@ def main() -> int:
 
 def _write(options: argparse.Namespace, outcomes: Counter[str]) -> None:
     """Write the counts between the markers of a page."""
-    from chainrule.markdown import insert, machine, table
+    from chainrule.plotting.markdown import insert, machine, table
 
     whole = -(-options.count // options.compiled) if options.compiled else 0
     head = ["networks", "of them compiled whole", "the same", "decided by rounding", "different"]
@@ -69,13 +69,13 @@ def _outcome(number: int, options: argparse.Namespace) -> str:
     from networks.comparing import compare
     from networks.drawing import draw_network
 
-    from chainrule import engines
+    from chainrule.engines import fallback
 
     drawn = draw_network(options.seed, number)
     whole = options.engine != "compiled" or (options.compiled and number % options.compiled == 0)
     running: Any = contextlib.nullcontext() if whole else interpreted.running(small=number // 2 % 2 == 1)
     try:
-        with running, mock.patch.object(engines, "stand_in", _refuse):
+        with running, mock.patch.object(fallback, "fall_back", _refuse):
             return compare(drawn, options.engine)
     except Exception as error:
         if options.stop:

@@ -12,8 +12,8 @@ import numpy as np
 from networks.drawing import Array, Drawn
 
 from chainrule import errors
-from chainrule.engines.modules import ModuleEngine
-from chainrule.model import Model
+from chainrule.engines.module_engine import ModuleEngine
+from chainrule.models.model import Model
 from chainrule.training.step import Stepper
 
 TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # relative to the largest entry of an array, or to 1

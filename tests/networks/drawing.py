@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from parity.drawing import DRAWN, one
 
 from chainrule import layers as cr
-from chainrule import losses, optimizers
 from chainrule.check import graphs
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.node import Wiring
-from chainrule.model import Graph, Sequential, connect
+from chainrule.models.model import Graph, Sequential, connect
+from chainrule.training import losses, optimizers
 
 Array = NDArray[Any]
 Draw = np.random.Generator

@@ -13,8 +13,10 @@ from unittest import mock
 
 import numpy as np
 
-from chainrule.engines.compiled import generator, parameter_parts, programs, rewriting, segments, shares
-from chainrule.engines.compiled.operations import KERNELS
+from chainrule.engines.compiled import programs
+from chainrule.engines.compiled.codegen import generator, shares
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.passes import parameter_parts, rewriting, segments
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),

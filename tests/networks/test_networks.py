@@ -15,14 +15,17 @@ from networks.comparing import TOLERANCE, Rounding, apart, compare
 from networks.drawing import Drawn, draw_network
 
 import chainrule as cr
-from chainrule import layers, losses, optimizers
-from chainrule.engines.compiled import generator, programs, rewriting
-from chainrule.engines.compiled.generator import ProgramWriter
-from chainrule.engines.compiled.operations import KERNELS
-from chainrule.engines.compiled.segments import BY_OUTPUTS
+from chainrule import layers
+from chainrule.engines.compiled import programs
+from chainrule.engines.compiled.codegen import generator
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.passes import rewriting
+from chainrule.engines.compiled.passes.segments import BY_OUTPUTS
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
-from chainrule.model import connect
+from chainrule.models.model import connect
+from chainrule.training import losses, optimizers
 
 COUNT, PARTS = 60, 4
 MANY = 800  # networks that are only drawn, to check their variety

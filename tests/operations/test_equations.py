@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from operations.written import docstring, page
 
-from chainrule import operations, reference
+from chainrule import operations
 from chainrule.check.configurations import draw
-from chainrule.network import Network
+from chainrule.models.network import Network
+from chainrule.operations import reference
 from chainrule.operations.equation import parse
 
 EQUATIONS = {name: entry for name, entry in operations.entries().items() if "equation" in entry}

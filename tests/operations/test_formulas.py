@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from operations.written import computed, docstring, page
 
-from chainrule import operations, optimizers, reference
+from chainrule import operations
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
 from chainrule.layers.activations import EXAMPLES
-from chainrule.operations import formula
+from chainrule.operations import formula, reference
+from chainrule.training import optimizers
 
 POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from docs.pages import FOLDER, stated
 
-from chainrule import reference
+from chainrule.operations import reference
 
 FUNCTIONS: dict[str, Any] = {
     "tanh": math.tanh,

@@ -16,7 +16,7 @@ from chainrule.errors import ChainruleError, ShapeError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
 from chainrule.layers.node import Wiring
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -7,7 +7,8 @@ import pytest
 from parity import drawing
 from parity.sweeping import TOLERANCE, Largest, deviation, generator
 
-from chainrule import layers, losses
+from chainrule import layers
+from chainrule.training import losses
 
 DRAWS = 200
 

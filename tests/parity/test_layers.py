@@ -10,10 +10,11 @@ from parity import drawing
 from parity.drawing import Configuration
 from parity.sweeping import EXAMPLES, Largest, generator
 
-from chainrule import engines, losses
-from chainrule.interpreter import Interpreter
-from chainrule.network import Network
-from chainrule.plan import Plan
+from chainrule.core.plan import Plan
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
+from chainrule.models.network import Network
+from chainrule.training import losses
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")
@@ -43,11 +44,11 @@ def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, A
 def by_engine(name: str, network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
     """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
-    walk = Interpreter(engines.find(name), plan, network.layout, network, 1)
+    walk = Interpreter(loader.find(name), plan, network.layout, network, 1)
     each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
     found = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
     walk.commit_statistics()
-    inference = Interpreter(engines.find(name), network.plan(), network.layout, network, 1).forward(config.x)
+    inference = Interpreter(loader.find(name), network.plan(), network.layout, network, 1).forward(config.x)
     return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
 
 

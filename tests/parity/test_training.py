@@ -19,10 +19,10 @@ from parity.sweeping import Largest, generator
 from training.networks import NETWORKS, build
 
 from chainrule import zoo
-from chainrule.network import Network
-from chainrule.optimizers import AdamW, Momentum, Nesterov
-from chainrule.schedules import Cosine
+from chainrule.models.network import Network
+from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Cosine
 from chainrule.training.step import Stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import randomness
-from chainrule.network import Network
-from chainrule.plan import Plan
+from chainrule.core import randomness
+from chainrule.core.plan import Plan
+from chainrule.models.network import Network
 
 torch: Any = importlib.import_module("torch")
 peer: Any = importlib.import_module("benchmarks.peers.torch")

@@ -9,9 +9,9 @@ import pytest
 import scipy.special as special
 from numerical import assert_gradient, frozen, normals
 
-from chainrule import reference
 from chainrule.errors import ShapeError
 from chainrule.layers.activations import EXAMPLES
+from chainrule.operations import reference
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 

@@ -6,7 +6,7 @@ from numerical import assert_gradient, frozen, normals
 from reference.splitmix import splitmix64
 
 from chainrule.errors import ShapeError
-from chainrule.reference import dropout
+from chainrule.operations.reference import dropout
 
 OPTIONS = {"rate": 0.4, "stream": 12, "seed": 7, "step": 3}
 

@@ -6,8 +6,8 @@ from engines.operation_cases import CASES, Case
 from hypothesis import given, settings
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.reference import crop, pad, permute
-from chainrule.shapes import inverse_permutation
+from chainrule.core.shapes import inverse_permutation
+from chainrule.operations.reference import crop, pad, permute
 
 sweep = settings(max_examples=60, derandomize=True)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.reference import batch_norm, group_norm, group_norm_dw, group_norm_dx
+from chainrule.operations.reference import batch_norm, group_norm, group_norm_dw, group_norm_dx
 
 CASES = [
     ((3, 6, 2, 3), 2, False),

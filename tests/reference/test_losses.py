@@ -5,8 +5,8 @@ import pytest
 import scipy.special as special
 from numerical import assert_gradient, frozen, normals
 
-from chainrule import reference
 from chainrule.errors import ShapeError
+from chainrule.operations import reference
 
 LOSSES = [
     "half_squared_error",

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
 
-from chainrule import reference
 from chainrule.errors import ShapeError
+from chainrule.operations import reference
 
 SHAPE = (2, 3, 4, 5)
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference.oracles import ORACLES
 
-from chainrule import reference
+from chainrule.operations import reference
 
 GRADIENTS = ("_dx", "_dw", "_dp", "bias_gradient")
 FORWARD = tuple(name for name in reference.__all__ if not name.endswith(GRADIENTS))

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import reference
 from chainrule.errors import ChainruleError
 from chainrule.layers.activations import EXAMPLES
+from chainrule.operations import reference
 
 Shape = tuple[int, ...]
 SQUARE = {"size": (5, 4)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from runs import run_driver
 
-from chainrule import files
+from chainrule._io import files
 
 DRIVER = Path(run_driver.__file__)
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}

@@ -17,13 +17,13 @@ from chainrule import layers as cr
 from chainrule.data import load_npz
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError
-from chainrule.model import Sequential
-from chainrule.optimizers import Adam
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.schedules import OneCycle
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import OneCycle
 from chainrule.training.step import Outcome
 
 RECIPE = Recipe(

@@ -12,7 +12,7 @@ import pytest
 from runs.processes import assert_same
 from runs.run_driver import Callback, make_job
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, FormatError
 from chainrule.runs import checksums, opening, resume_point, running

@@ -10,12 +10,12 @@ from runs.processes import assert_same
 from runs.run_driver import RECIPE, make_job
 from runs.test_checksums import Halt
 
-from chainrule import schedules
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, OptionError
-from chainrule.loading import load
 from chainrule.runs import checksums, opening, running
-from chainrule.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
+from chainrule.runs.loading import load
+from chainrule.training import schedules
+from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
 from chainrule.web import subjects
 
 EPOCH = 7  # steps

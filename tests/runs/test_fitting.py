@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from runs.test_checksums import Halt
 
 import chainrule as cr
-from chainrule import files
+from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, DataError, OptionError, RunError, StudentError
 from chainrule.runs import checksums, opening, running
@@ -46,7 +47,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
     inputs = (training,) if given == "dataset" else (training.x, training.y.astype(np.uint8))
     plain, kept = network(), network()
     expected = plain.fit(*inputs, epochs=2, **words)
-    found = kept.fit(*inputs, epochs=2, run=tmp_path / "run", test_data=test, **words)
+    found = kept.fit(*inputs, epochs=2, run=cr.Run(tmp_path / "run", test_data=test), **words)
     assert list(found.losses) == list(expected.losses)
     assert same(plain.weights, kept.weights)
     assert same(kept.weights, weights(tmp_path / "run"))
@@ -60,12 +61,12 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
 def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
     """Resume here, and by the command with a file of the same arrays."""
     training, test = parts
-    network().fit(training, epochs=2, run=tmp_path / "whole", test_data=test, **FIT)
+    network().fit(training, epochs=2, run=cr.Run(tmp_path / "whole", test_data=test), **FIT)
     for name, resume in itertools.product(["here", "there"], [False, True]):
         if name == "there" and resume:
             running.resume(tmp_path / name, training, test)
         else:
-            words = {"run": tmp_path / name, "test_data": (test.x, test.y), "resume": resume}
+            words: dict[str, Any] = {"run": cr.Run(tmp_path / name, resume, (test.x, test.y))}
             words |= {} if resume else {"callbacks": [Halt(stop)]}
             network().fit(training.x, training.y, epochs=2, **words, **FIT)
         assert (tmp_path / name / "model.safetensors").exists() == resume
@@ -84,7 +85,7 @@ def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
         model.fit(training, epochs=1, **FIT)
     plain, kept = models
     plain.fit(training, epochs=1, normalise="scale", **FIT)
-    kept.fit(training, epochs=1, normalise="scale", run=tmp_path / "run", test_data=test, **FIT)
+    kept.fit(training, epochs=1, normalise="scale", run=cr.Run(tmp_path / "run", test_data=test), **FIT)
     for name in ("checkpoint", "best", "model"):
         (tmp_path / "run" / f"{name}.safetensors").unlink()
     (tmp_path / "run" / "history.csv").unlink()
@@ -94,8 +95,8 @@ def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
 
 def test_more_epochs(parts: Any, tmp_path: Path) -> None:
     training, _ = parts
-    network().fit(training, epochs=1, run=tmp_path / "run", **FIT)
-    history = network().fit(training, epochs=3, run=tmp_path / "run", resume=True, **FIT)
+    network().fit(training, epochs=1, run=cr.Run(tmp_path / "run"), **FIT)
+    history = network().fit(training, epochs=3, run=cr.Run(tmp_path / "run", resume=True), **FIT)
     plain = network()
     plain.fit(training, epochs=3, **FIT)
     assert len(history.epochs) == 3
@@ -115,22 +116,26 @@ def test_more_epochs(parts: Any, tmp_path: Path) -> None:
 )
 def test_another_recipe_is_not_gone_on_with(parts: Any, tmp_path: Path, words: Any, kind: Any, said: str) -> None:
     training, _ = parts
-    network().fit(training, epochs=2, run=tmp_path / "run", **FIT)
+    network().fit(training, epochs=2, run=cr.Run(tmp_path / "run"), **FIT)
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     with pytest.raises(kind, match=said):
-        network().fit(training, run=tmp_path / "run", resume=True, **{"epochs": 2, **FIT, **words})
+        network().fit(training, run=cr.Run(tmp_path / "run", resume=True), **{"epochs": 2, **FIT, **words})
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 
 
 def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: Path) -> None:
     training, test = parts
-    words = {**FIT, "epochs": 2, "run": tmp_path / "run"}
-    network().fit(training, **words)
+    words = {**FIT, "epochs": 2}
+    run, again = cr.Run(tmp_path / "run"), cr.Run(tmp_path / "run", resume=True)
+    network().fit(training, run=run, **words)
     for act, said in (
-        (lambda: network().fit(training, **words), "already holds a run"),
-        (lambda: network().fit(training.x[::-1], training.y, resume=True, **words), "not those this run began with"),
-        (lambda: network().fit(training, test_data=test, resume=True, **words), "the test data .* are not those"),
-        (lambda: network(dtype="float64").fit(training, resume=True, **words), "dtype differ"),
+        (lambda: network().fit(training, run=run, **words), "already holds a run"),
+        (lambda: network().fit(training.x[::-1], training.y, run=again, **words), "not those this run began with"),
+        (
+            lambda: network().fit(training, run=replace(again, test_data=test), **words),
+            "the test data .* are not those",
+        ),
+        (lambda: network(dtype="float64").fit(training, run=again, **words), "dtype differ"),
         (lambda: running.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
     ):
         with pytest.raises(ChainruleError, match=said) as caught:
@@ -155,11 +160,11 @@ def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
 
     model = cr.Sequential([Mine(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
     with pytest.raises(StudentError, match=r"Mine.*run folder holds no code"):
-        model.fit(training, run=tmp_path / "run", **FIT)
+        model.fit(training, run=cr.Run(tmp_path / "run"), **FIT)
     with pytest.raises(RunError, match="schedule or optimizer of your own"):
-        network().fit(training, run=tmp_path / "run", schedule=Wave(), **FIT)
-    with pytest.raises(OptionError, match="give run= too"):
-        network().fit(training, resume=True, **FIT)
+        network().fit(training, run=cr.Run(tmp_path / "run"), schedule=Wave(), **FIT)
+    with pytest.raises(OptionError, match="expected a run folder"):
+        network().fit(training, run=tmp_path / "run", **FIT)
     assert not (tmp_path / "run").exists()
 
 
@@ -173,9 +178,9 @@ def test_ctrl_c_keeps_the_run_and_is_not_swallowed(parts: Any, tmp_path: Path) -
                 signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt, match="resume=True"):
-        network().fit(training, epochs=2, run=tmp_path / "run", callbacks=[Interrupting()], **FIT)
+        network().fit(training, epochs=2, run=cr.Run(tmp_path / "run"), callbacks=[Interrupting()], **FIT)
     assert files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")[1]["step"] == 5
     plain, again = network(), network()
     plain.fit(training, epochs=2, **FIT)
-    again.fit(training, epochs=2, run=tmp_path / "run", resume=True, **FIT)
+    again.fit(training, epochs=2, run=cr.Run(tmp_path / "run", resume=True), **FIT)
     assert same(plain.weights, again.weights)

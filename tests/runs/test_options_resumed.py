@@ -6,12 +6,12 @@ from runs.run_driver import make_job
 import chainrule as cr
 from chainrule.data import load_npz
 from chainrule.data.augmentation import Augmentation
-from chainrule.rates import Rates
 from chainrule.runs import running
-from chainrule.schedules import Triangular
 from chainrule.training.look_ahead import LookAhead
 from chainrule.training.loop import Callback
+from chainrule.training.lr_multipliers import Rates
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Triangular
 
 
 class StopAfter(Callback):

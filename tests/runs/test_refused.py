@@ -11,13 +11,13 @@ import pytest
 from runs import run_driver
 from runs.run_driver import make_job
 
-from chainrule import files
 from chainrule import layers as cr
+from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.data.dataset import Dataset
-from chainrule.engines import find
+from chainrule.engines.loader import find
 from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.folder import CHECKED_FILES
 from chainrule.runs.jobs import describe

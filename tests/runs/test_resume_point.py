@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from runs.run_driver import RECIPE, make_job
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.data.batches import order
 from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
-from chainrule.optimizers import SGD, Adam
 from chainrule.runs import resume_point, running
-from chainrule.schedules import OneCycle
 from chainrule.training.loop import Callback
+from chainrule.training.optimizers import SGD, Adam
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import OneCycle
 
 STOP = 10
 

@@ -14,13 +14,13 @@ from runs import run_driver
 from runs.processes import assert_same, completed, content, started
 from runs.run_driver import RECIPE, make_job
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, NotFiniteError, RunError
-from chainrule.loading import load
 from chainrule.runs import checkpointer, running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job
+from chainrule.runs.loading import load
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
 

@@ -8,10 +8,10 @@ from check import planted_conduct, planted_layers, planted_losses
 from check.planted_conduct import CONDUCT
 
 import chainrule as cr
-from chainrule.student import Student
-from chainrule.student.interface import CallResult, Code
-from chainrule.student.losses import LossFunctions
-from chainrule.student.methods import Methods
+from chainrule.custom import Student
+from chainrule.custom.interface import CallResult, Code
+from chainrule.custom.losses import LossFunctions
+from chainrule.custom.methods import Methods
 
 
 def sent(array: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from chainrule.custom import Student
 from chainrule.errors import StudentError
-from chainrule.student import Student
 
 X = np.random.default_rng(0).normal(size=(2, 3))
 DY = np.random.default_rng(1).normal(size=(2, 4))

@@ -17,10 +17,10 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.runs import jobs
 from chainrule.runs.folder import CONFIG, MODEL
-from chainrule.sweeps.execution import ENDED, run_trials
-from chainrule.sweeps.fitting import FitTrial
-from chainrule.sweeps.grid import SweepTrial, trials
-from chainrule.sweeps.results import Sweep, TrialResult
+from chainrule.runs.sweeps.execution import ENDED, run_trials
+from chainrule.runs.sweeps.fitting import FitTrial
+from chainrule.runs.sweeps.grid import SweepTrial, trials
+from chainrule.runs.sweeps.results import Sweep, TrialResult
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(90, 4)).astype("float32")
@@ -109,7 +109,7 @@ def test_the_checksum_of_the_data_is_computed_once_for_all_trials_that_share_the
     assert len(computed) == 2
     for result in found.results[:: len(found.results) - 1]:
         weight = dict(result.trial.settings)["class_weight"]
-        model().fit(X, Y, class_weight=weight, progress=False, run=tmp_path / f"alone {weight}", **OPTIONS)
+        model().fit(X, Y, class_weight=weight, progress=False, run=cr.Run(tmp_path / f"alone {weight}"), **OPTIONS)
         folders = (Path(result.folder), tmp_path / f"alone {weight}")
         first, second = (json.loads((folder / CONFIG).read_text())["data"]["fingerprint"] for folder in folders)
         assert first == second

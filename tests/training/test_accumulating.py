@@ -9,9 +9,9 @@ from runs.test_checksums import Halt
 
 import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.network import Network
-from chainrule.rates import Rates
+from chainrule.models.network import Network
 from chainrule.training.callbacks import best_epoch
+from chainrule.training.lr_multipliers import Rates
 from chainrule.training.recipe import Recipe
 from chainrule.training.step import Stepper
 
@@ -144,8 +144,8 @@ def test_a_run_keeps_the_average_and_goes_on(tmp_path: Path) -> None:
     words: dict[str, Any] = {"batch_size": 7, "average": 0.8, "accumulate": 2, "progress": False}
     whole, parted, again = sequential(), sequential(), sequential()
     whole.fit(x, t.argmax(1), epochs=4, **words)
-    parted.fit(x, t.argmax(1), epochs=4, run=tmp_path / "run", callbacks=Halt(9), **words)
-    again.fit(x, t.argmax(1), epochs=4, run=tmp_path / "run", resume=True, **words)
+    parted.fit(x, t.argmax(1), epochs=4, run=cr.Run(tmp_path / "run"), callbacks=Halt(9), **words)
+    again.fit(x, t.argmax(1), epochs=4, run=cr.Run(tmp_path / "run", resume=True), **words)
     np.testing.assert_array_equal(again.parameters, whole.parameters)
     kept = cr.load(tmp_path / "run" / "model.safetensors", engine="numpy")
     np.testing.assert_array_equal(kept.parameters, whole.parameters)

@@ -232,9 +232,9 @@ def test_targets_out_of_reach_are_said() -> None:
 def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).standard_normal((30, 4)) * 9 + 5, np.arange(30) % 3
     model = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), engine="numpy")
-    model.fit(x, y, epochs=1, normalise="standardise", run=tmp_path / "run")
+    model.fit(x, y, epochs=1, normalise="standardise", run=cr.Run(tmp_path / "run"))
     about, weights = model.about(), {name: values.copy() for name, values in model.weights.items()}
     with pytest.raises(cr.ChainruleError):
-        model.fit(x * 3, y, epochs=1, normalise="none", loss="half_squared_error", run=tmp_path / "run")
+        model.fit(x * 3, y, epochs=1, normalise="none", loss="half_squared_error", run=cr.Run(tmp_path / "run"))
     assert model.about() == about
     assert all(np.array_equal(values, weights[name]) for name, values in model.weights.items())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.rates import Rates
+from chainrule.training.lr_multipliers import Rates
 
 LAYERS = [
     cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Tanh(),

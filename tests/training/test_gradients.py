@@ -5,11 +5,11 @@ import pytest
 from training.networks import NETWORKS, Array, batch, build
 
 from chainrule import layers as cr
-from chainrule import losses
-from chainrule.interpreter import Interpreter
+from chainrule.engines.interpreter import Interpreter
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
-from chainrule.network import Network
+from chainrule.models.network import Network
+from chainrule.training import losses
 
 SEED, STEP = 9, 4  # of dropout
 

@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import optimizers
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines.compiled import programs
 from chainrule.errors import DataError, NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
-from chainrule.model import Sequential
-from chainrule.network import Fitted, Network
-from chainrule.optimizers import SGD
-from chainrule.schedules import OneCycle, Step
+from chainrule.models.model import Sequential
+from chainrule.models.network import Fitted, Network
 from chainrule.training import loop as looping
+from chainrule.training import optimizers
 from chainrule.training import step as stepping
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
+from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import OneCycle, Step
 from chainrule.training.step import Outcome
 
 COUNT, BATCH = 23, 5

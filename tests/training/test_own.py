@@ -9,7 +9,7 @@ import pytest
 from training.made import dense, points, stripes
 
 import chainrule as cr
-from chainrule import losses, optimizers, schedules
+from chainrule.training import losses, optimizers, schedules
 from chainrule.training.recipe import Recipe
 
 ENGINES = ("reference", "numpy", "compiled")

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.engines.compiled.generator import ProgramWriter
+from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
-from chainrule.meetings import meetings
-from chainrule.network import Network
+from chainrule.models.network import Network
 from chainrule.training.recipe import Recipe
 from chainrule.training.step import Stepper
 from chainrule.training.workers import Arrays, Division, Workers, added

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from training.networks import NETWORKS, Array, batch, build
 
-from chainrule import layers, optimizers
+from chainrule import layers
 from chainrule.errors import NotFiniteError
 from chainrule.layers import Layer
-from chainrule.network import Network
+from chainrule.models.network import Network
+from chainrule.training import optimizers
 from chainrule.training.step import Outcome, Stepper
 
 LOSS = NETWORKS["pictures"][2]

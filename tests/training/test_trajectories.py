@@ -5,8 +5,8 @@ import pytest
 from training.recorded import RECORDED, unpack
 
 from chainrule import layers
-from chainrule.network import Network
-from chainrule.optimizers import AdamW
+from chainrule.models.network import Network
+from chainrule.training.optimizers import AdamW
 from chainrule.training.step import Stepper
 
 THEIRS = RECORDED["network"]

@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import DataError, OptionError
-from chainrule.network import Network
+from chainrule.models.network import Network
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -193,9 +193,9 @@ def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
     whole, parted = made(), made()
     whole.fit(x, y, epochs=3, sample_weight=w, **words)
-    parted.fit(x, y, epochs=1, sample_weight=w, run=tmp_path / "run", **words)
+    parted.fit(x, y, epochs=1, sample_weight=w, run=cr.Run(tmp_path / "run"), **words)
     with pytest.raises(DataError, match="data are not those"):
-        parted.fit(x, y, epochs=3, sample_weight=w * 2, run=tmp_path / "run", resume=True, **words)
+        parted.fit(x, y, epochs=3, sample_weight=w * 2, run=cr.Run(tmp_path / "run", resume=True), **words)
     again = made()
-    again.fit(x, y, epochs=3, sample_weight=w, run=tmp_path / "run", resume=True, **words)
+    again.fit(x, y, epochs=3, sample_weight=w, run=cr.Run(tmp_path / "run", resume=True), **words)
     np.testing.assert_array_equal(again.parameters, whole.parameters)

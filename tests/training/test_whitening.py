@@ -5,12 +5,11 @@ import pytest
 from training.made import dense, stripes
 
 import chainrule as cr
-from chainrule import initializers
 from chainrule.errors import OptionError
-from chainrule.initializers import Fans
-from chainrule.layers import Layer
-from chainrule.model import Sequential
-from chainrule.rates import Rates
+from chainrule.layers import Layer, initializers
+from chainrule.layers.initializers import Fans
+from chainrule.models.model import Sequential
+from chainrule.training.lr_multipliers import Rates
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 

@@ -10,7 +10,9 @@ from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, plane, same
 from tutorials.nets import gradients, small
 
-from chainrule import layers, reference, shapes
+from chainrule import layers
+from chainrule.core import shapes
+from chainrule.operations import reference
 from experiments.claims import by_fourier, moved
 
 # ---------------------------------------------------------------------- convolution

@@ -12,9 +12,10 @@ from scipy.signal import convolve2d
 from tutorials.comparing import other, plane, same
 from tutorials.nets import gradients, small
 
-from chainrule import layers, reference, zoo
+from chainrule import layers, zoo
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
+from chainrule.operations import reference
 
 # ---------------------------------------------------------------------- parameters
 

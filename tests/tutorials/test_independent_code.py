@@ -6,7 +6,8 @@ from numerical import assert_gradient, central_difference, frozen, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import plane, same
 
-from chainrule import reference, shapes
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 IMAGE = np.array([[1.0, 6, 2], [5, 3, 1], [7, 0, 4]])
 KERNEL = np.array([[1.0, 2], [-1, 0]])

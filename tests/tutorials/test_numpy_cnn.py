@@ -10,7 +10,8 @@ from scipy.integrate import quad
 from scipy.signal import convolve2d
 from tutorials.comparing import plane, same
 
-from chainrule import reference, shapes
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 N_C, K_C = 2, 3  # η_c + 1 of layers l − 1 and l
 N_X, N_Y, K_X, K_Y = 6, 5, 3, 2  # η_x + 1, η_y + 1 of layer l − 1, k_x + 1, k_y + 1

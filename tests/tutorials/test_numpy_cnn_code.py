@@ -6,9 +6,10 @@ from numerical import normals
 from tutorials import listings
 from tutorials.comparing import same
 
-from chainrule import data, reference, zoo
-from chainrule.losses import find
-from chainrule.network import Network
+from chainrule import data, zoo
+from chainrule.models.network import Network
+from chainrule.operations import reference
+from chainrule.training.losses import find
 
 
 @pytest.mark.parametrize("s", [1, 2])

@@ -9,7 +9,9 @@ from scipy.signal import convolve2d, correlate2d
 from scipy.special import expit
 from tutorials.comparing import plane, same
 
-from chainrule import reference, shapes, zoo
+from chainrule import zoo
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 SIZES = [(7, 3), (6, 2), (5, 5), (4, 1), (28, 5), (12, 5)]  # cells of the input and of the kernel
 sizes = pytest.mark.parametrize(("x_i", "x_k"), SIZES)

@@ -11,7 +11,8 @@ from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import plane, same
 from tutorials.paper import Paper
 
-from chainrule import reference, zoo
+from chainrule import zoo
+from chainrule.operations import reference
 
 Deltas = dict[str, Any]
 

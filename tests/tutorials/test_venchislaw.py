@@ -6,7 +6,8 @@ from numerical import assert_gradient, central_difference, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import plane, same
 
-from chainrule import reference, shapes
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 
 @pytest.mark.parametrize(("size", "p", "f", "s"), [(28, 0, 5, 1), (6, 0, 3, 1), (7, 1, 3, 2), (5, 2, 3, 2)])

@@ -6,7 +6,7 @@ from numerical import assert_gradient, central_difference, frozen, normals
 from scipy.signal import correlate2d
 from tutorials.comparing import plane, same
 
-from chainrule import reference
+from chainrule.operations import reference
 
 SIGMA = {"sigmoid": reference.sigmoid, "tanh": reference.tanh}
 

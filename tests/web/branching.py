@@ -4,8 +4,8 @@ import numpy as np
 from web.fixed_page import Subject
 
 import chainrule as cr
-from chainrule import optimizers
 from chainrule.data.normalisation import Normalisation
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 
 SAMPLES = 3

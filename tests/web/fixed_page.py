@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from web import looked_at, serving
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.explain import NextStep, Trace
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.history import History
 from chainrule.training.recipe import Recipe

@@ -14,9 +14,9 @@ from web.looked_at import opened, stripes, until
 
 from chainrule.explain import NextStep, Trace
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
-from chainrule.model import Sequential
-from chainrule.optimizers import Adam
+from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
+from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.web import opening, subjects
 from chainrule.web.frames import Frame

@@ -9,14 +9,14 @@ import numpy as np
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
-from chainrule.model import Sequential
-from chainrule.optimizers import Adam
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.schedules import OneCycle
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+from chainrule.training.schedules import OneCycle
 from chainrule.training.step import Outcome
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from web.branching import graph
 
-from chainrule import layers, optimizers, tasks, zoo
+from chainrule import layers, zoo
 from chainrule.data.normalisation import Normalisation
 from chainrule.explain import NextStep, Trace
 from chainrule.layers.activations import EXAMPLES
-from chainrule.losses import find
-from chainrule.model import Model, Sequential
+from chainrule.models.model import Model, Sequential
+from chainrule.training import optimizers, tasks
+from chainrule.training.losses import find
 from chainrule.training.recipe import Recipe
 from chainrule.web.description import describe
 

@@ -11,14 +11,14 @@ import pytest
 from web.journey import entered, journey, waited
 from web.looked_at import RECIPE, Watch, finished, layers, opened
 
-from chainrule import engines
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError
-from chainrule.interpreter import Interpreter
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
-from chainrule.model import Sequential
-from chainrule.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
-from chainrule.rates import Rates
+from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.web.subjects import PageSubject
@@ -133,7 +133,7 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
     model.parameters[:] = found.before.parameters
     x, t, _ = found.given
     alone = [
-        Interpreter(engines.find("reference"), model.plan(recipe.loss), model.layout, model)
+        Interpreter(loader.find("reference"), model.plan(recipe.loss), model.layout, model)
         .gradients(x[n : n + 1], t[n : n + 1], seed=recipe.seed, step=step + 1)[2]
         .copy()
         for n in range(len(x))

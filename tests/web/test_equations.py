@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from web import fixed_networks
 
-from chainrule import reference
+from chainrule.operations import reference
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

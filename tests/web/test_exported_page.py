@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.export.c.wasm import write_wasm
+from chainrule.interop.c.wasm import write_wasm
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -11,7 +11,8 @@ from web.fixed_page import served
 from web.lab_page import COLOURED, Setting, block, opened, printed, went
 from web.watching import watched
 
-from chainrule import reference, shapes
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

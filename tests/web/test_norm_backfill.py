@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from web.looked_at import finished, opened, run, small, stripes, trained_through, until
 
-from chainrule import engines
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError, NotFiniteError
-from chainrule.interpreter import Interpreter
 from chainrule.training.samples import Samples
 from chainrule.web import norm_backfill, subjects
 from chainrule.web.session import Session
@@ -57,7 +57,7 @@ def gradients(data: Path, steps: list[int]) -> dict[int, np.ndarray]:
     numbers, _ = trained_through(subject)
     model, (training, _) = small(data).model, subject.choice.load(subject.recipe.seed)
     trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
-    walk = Interpreter(engines.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
+    walk = Interpreter(loader.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
     found = {}
     for step in steps:
         model.parameters[:], model.statistics[:] = numbers[step - 1][:2]

@@ -20,9 +20,9 @@ import pytest
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.layers import Dense, Flatten
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import DataChoice, Job

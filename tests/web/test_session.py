@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from web.looked_at import RECIPE, finished, opened, small, trained_through, until
 
-from chainrule import engines
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError, OptionError
-from chainrule.interpreter import Interpreter
-from chainrule.optimizers import SGD, Momentum
+from chainrule.training.optimizers import SGD, Momentum
 from chainrule.training.samples import Samples
 from chainrule.web.frames import Frame
 from chainrule.web.replaying import Cancelled
@@ -130,7 +130,7 @@ def test_norms_by_layer_are_those_of_the_step(data: Path) -> None:
     training, _ = subject.choice.load(subject.recipe.seed)
     trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
     x, t, _ = trainer.batch(0)
-    walk = Interpreter(engines.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
+    walk = Interpreter(loader.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
     gradient = walk.gradients(x, t, seed=subject.recipe.seed, step=1)[2]
     assert list(found["norms"]) == ["conv1", "norm1", "dense1"]
     total = sum(norms[0] ** 2 for norms in found["norms"].values())

@@ -13,11 +13,11 @@ from web.serving import client
 
 from chainrule import zoo
 from chainrule.errors import DataError, FormatError, OptionError, RunError
-from chainrule.loading import load
-from chainrule.model import Sequential
-from chainrule.optimizers import Adam
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.folder import LOCK, locked
+from chainrule.runs.loading import load
+from chainrule.training.optimizers import Adam
 from chainrule.web import subjects
 from chainrule.web.description import describe
 

@@ -12,10 +12,10 @@ from web import looked_at, serving, train_served
 from web.train_page import named, number, step, tab, until, visit, weight, words
 from web.train_served import EPOCH, RECIPE, Served
 
-from chainrule.optimizers import Adam
 from chainrule.runs import running
 from chainrule.runs.folder import locked
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.optimizers import Adam
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome
 

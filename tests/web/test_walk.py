@@ -12,8 +12,9 @@ from web import fixed_networks, serving
 from web.fixed_page import Subject, served
 from web.watching import watched
 
-from chainrule import layers, optimizers
+from chainrule import layers
 from chainrule.explain.numbers import format_number
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 from chainrule.web.guard import Key
 from chainrule.web.session import Session

@@ -12,9 +12,9 @@ from pathlib import Path
 import uvicorn
 
 from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
-from chainrule.model import Sequential
-from chainrule.optimizers import Adam
+from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
+from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.web.guard import Key
 from chainrule.web.server import application

@@ -18,7 +18,7 @@ from chainrule.check.methods import LIMIT
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import SHARP, Probe, function_of, gradient_row, numbers_of, output_row, row_beside
 from chainrule.check.subjects import Subject, Values
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 TIES = "slopes on either side of ties"

@@ -7,9 +7,9 @@ import numpy as np
 from chainrule.check.differences import BEND, Slope
 from chainrule.check.methods import Derivative
 from chainrule.check.report import WorstEntry
-from chainrule.engines import Array
+from chainrule.core.shapes import text
+from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
-from chainrule.shapes import text
 
 TINY = 1e-300
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers as cr
+from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
-from chainrule.shapes import text
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")

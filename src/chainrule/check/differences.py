@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 EPSILON = 2.2e-16
 ROUNDING = 4.0  # standard deviations

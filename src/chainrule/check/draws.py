@@ -14,8 +14,8 @@ import numpy as np
 from chainrule.check.file_assignments import FileAssignment
 from chainrule.check.subjects import LayerSubject, LossSubject
 from chainrule.check.verifying import Assignment
+from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.shapes import text
 
 TRIES, MORE = 40, 4  # shapes tried, and the largest number of entries that an axis is extended by
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import losses
-from chainrule.check import expressions, probes
+from chainrule.check import probes
 from chainrule.check.checker import examine, prepare, ties, with_diagnoses
 from chainrule.check.files import LocalFile, check_file
 from chainrule.check.judging import LayerJudge, LossJudge
@@ -18,11 +17,12 @@ from chainrule.check.learners import TIED, LearnerTask, check_layer, check_loss,
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
 from chainrule.check.unchecked import parameters_without_gradient
+from chainrule.core.shapes import is_whole
+from chainrule.custom import Student
 from chainrule.errors import OptionError, quoted
-from chainrule.layers import Layer
-from chainrule.network import Network
-from chainrule.shapes import is_whole
-from chainrule.student import Student
+from chainrule.layers import Layer, expressions
+from chainrule.models.network import Network
+from chainrule.training import losses
 
 MODEL_LIMIT = 8  # entries of a model's tensor that are checked one by one
 MODEL_SAMPLES = 2

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import engines
-from chainrule.engines import Array
-from chainrule.engines.modules import ModuleEngine
+from chainrule.engines import loader
+from chainrule.engines.module_engine import ModuleEngine
 from chainrule.engines.numpy import pooling
+from chainrule.engines.protocol import Array
 
 LINEAR = {
     *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
@@ -56,7 +56,7 @@ class ExactEngine(ModuleEngine):
     def __init__(self) -> None:
         super().__init__("numpy")
         self.name = "exact"
-        self._reference = engines.find("reference")
+        self._reference = loader.find("reference")
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Call the operation, with all arrays converted to their widest type, float64 at least."""

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 
 from chainrule.check.layouts import SAME, ArrayLayout
-from chainrule.engines import Array
+from chainrule.core.plan import gradient_name
+from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
 from chainrule.explain.plans import PlanTrace
 from chainrule.explain.record import Derivation, Factor, Term
-from chainrule.plan import gradient_name
 
 Place = tuple[int, ...]
 

@@ -16,9 +16,9 @@ from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
 from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import Subject, Values
-from chainrule.engines import Array
+from chainrule.custom.calls import EARLIER, OPTION
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
-from chainrule.student.calls import EARLIER, OPTION
 
 ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
 LARGE = 1000.0

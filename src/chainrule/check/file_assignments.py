@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chainrule import losses
 from chainrule.check.files import CheckedFile, check_file
 from chainrule.check.forms import ALTERNATIVES, FUNCTIONS, VARIANTS, ClassForm, FunctionForm, class_form, pairs_in
 from chainrule.check.report import Report, Row
 from chainrule.layers import IN_A_ROW
+from chainrule.training import losses
 
 UNKNOWN_OUTPUT = "gradients count only if the output is right, or wrong by a known mistake."
 

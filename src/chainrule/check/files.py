@@ -31,10 +31,10 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.custom import Student
+from chainrule.custom.losses import LossFunctions
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
-from chainrule.student import Student
-from chainrule.student.losses import LossFunctions
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalisations use
 EXACT = 1e-10

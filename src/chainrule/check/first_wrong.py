@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.check.explaining import Account, NamedFactor, Place
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines
 

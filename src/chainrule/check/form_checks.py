@@ -11,11 +11,11 @@ from chainrule.check import comparing, students
 from chainrule.check.forms import DEFAULTS, KEEP_MORE, FoundPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
-from chainrule.engines import Array
+from chainrule.custom import Student
+from chainrule.custom.methods import EVALUATED
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D
-from chainrule.student import Student
-from chainrule.student.methods import EVALUATED
 
 TOLERANCE = 1e-9
 LOAD = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions with other options

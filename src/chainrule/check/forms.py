@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from chainrule import layers as cr
 from chainrule.check.layouts import TRANSPOSED, ArrayLayout
+from chainrule.core.shapes import text
 from chainrule.layers import Layer
-from chainrule.shapes import text
 
 EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
 KEEP, KEEP_MORE = 0.3, 0.8  # not ½, so that the probabilities of keeping and of dropping differ

@@ -10,11 +10,11 @@ import numpy as np
 
 from chainrule.check import graphs
 from chainrule.check.configurations import DRAWERS, ENGINES, any_shape
+from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.node import Wiring
-from chainrule.network import Network
-from chainrule.shapes import text
+from chainrule.models.network import Network
 
 TRIES = 30
 STEPS = (3, 9)  # fewest and most

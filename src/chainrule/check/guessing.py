@@ -8,11 +8,11 @@ from chainrule.check.diagnoses.truth import same
 from chainrule.check.layouts import SAME, TRANSPOSED, ArrayLayout, between
 from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject
-from chainrule.engines import Array
+from chainrule.custom.recognition import family
+from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
-from chainrule.student.recognition import family
 
 EXACT = 1e-9
 ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.check.subjects import Subject, Values
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 class MulticlassHinge(Subject):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chainrule._io.files import csv_bytes, write_atomic
 from chainrule.check.draws import Draw, draw
 from chainrule.check.entries import Submission, entries, single_entry, student_of
 from chainrule.check.entry import check_gradients
@@ -19,7 +20,6 @@ from chainrule.check.host import HostedFile, Limits, Permissions, Protection, op
 from chainrule.check.report import Report, Row, WorstEntry
 from chainrule.check.verifying import Assignment, verify
 from chainrule.errors import ChainruleError, OptionError, one_line
-from chainrule.files import csv_bytes, write_atomic
 
 SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
 SEEDS = 1 << 32

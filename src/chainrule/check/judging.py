@@ -10,7 +10,7 @@ from chainrule.check.hinge import MulticlassHinge
 from chainrule.check.layouts import ArrayLayout, to_theirs
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.explain.plans import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.check.methods import LIMIT, basis
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
 STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 @dataclass(frozen=True)

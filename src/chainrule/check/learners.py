@@ -22,11 +22,11 @@ from chainrule.check.rows import Probe, output_row
 from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.check.unchecked import complete
+from chainrule.core.shapes import text
+from chainrule.custom import Student
+from chainrule.custom.losses import LossFunctions
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
-from chainrule.shapes import text
-from chainrule.student import Student
-from chainrule.student.losses import LossFunctions
 
 TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
 SECOND = 1e-9

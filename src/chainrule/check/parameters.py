@@ -6,9 +6,9 @@ from collections.abc import Collection
 import numpy as np
 
 from chainrule.check.methods import Derivative
-from chainrule.engines import Array
+from chainrule.custom import Student
+from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
-from chainrule.student import Student
 
 WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is a parameter, not an option
 

@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 ORDER = 4
 TRIES = 3

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from chainrule import layers as cr
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES

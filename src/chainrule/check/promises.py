@@ -11,10 +11,10 @@ from chainrule.check.forms import class_form, plain_name
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.engines import Array
+from chainrule.custom.recognition import family
+from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
-from chainrule.student.recognition import family
 
 TOLERANCE = 1e-4  # of code in float32 too
 FIXED: dict[str, Layer] = {  # an activation of each name; what computes another form of it is recognised before

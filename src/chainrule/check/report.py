@@ -327,7 +327,7 @@ class Report:
         """Return the table and the notes as HTML, for a notebook."""
         from html import escape as quoted
 
-        from chainrule.figures import notebook
+        from chainrule.plotting import notebook
 
         table = notebook.table(
             [*TITLES, "diagnosis"], [_html_row(row) for row in self.rows], f"{self.subject}: gradients"

@@ -11,8 +11,8 @@ from chainrule.check.judging import Judge
 from chainrule.check.methods import COMPLEX, Derivative, Scalar
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
-from chainrule.engines import Array
-from chainrule.shapes import text
+from chainrule.core.shapes import text
+from chainrule.engines.protocol import Array
 
 SINGLE = "the code computes in float32 or less: tolerances are widened to its rounding"
 LOOPS = "reference loops"

@@ -3,21 +3,20 @@
 A notebook (.ipynb) is run cell by cell and treated as a module of the names that its code cells define.
 """
 
-import importlib.util
 import inspect
 import json
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, cast
 
+from chainrule._io import python_files
+from chainrule.custom.calls import is_unwritten
+from chainrule.custom.functions import Functions
+from chainrule.custom.losses import LossFunctions
+from chainrule.custom.methods import Methods
 from chainrule.errors import StudentError
-from chainrule.student.calls import is_unwritten
-from chainrule.student.functions import Functions
-from chainrule.student.losses import LossFunctions
-from chainrule.student.methods import Methods
 
 METHODS = ("forward", "backward")
 SUFFIXES = (".py", ".ipynb")
@@ -75,23 +74,9 @@ def contents(module: ModuleType) -> dict[str, Any]:
 
 def load(path: Path) -> ModuleType:
     """Run a file and return it as a module; any error in it becomes a StudentError with its line."""
-    if not path.is_file():
-        raise StudentError(f"{path}: no such file")
-    if path.suffix.lower() == ".ipynb":
+    if path.suffix.lower() == ".ipynb" and path.is_file():
         return _notebook(path)
-    spec = importlib.util.spec_from_file_location(f"learner_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise StudentError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise StudentError(f"{path.name} cannot be imported: {_told(error, path)}") from None
-    finally:
-        sys.path.remove(str(path.resolve().parent))
-    return module
+    return python_files.load(path)
 
 
 def _notebook(path: Path) -> ModuleType:
@@ -107,7 +92,7 @@ def _notebook(path: Path) -> ModuleType:
         try:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
-            failed = failed or f"{cell}: {_told(error, cell)}"
+            failed = failed or f"{cell}: {python_files.describe(error, cell)}"
     if failed and not (layers(module) or functions(module) or _complete(module)):
         raise StudentError(failed)
     return module
@@ -129,14 +114,6 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
 
 def _complete(thing: Any) -> bool:
     return all(callable(getattr(thing, method, None)) for method in METHODS)
-
-
-def _told(error: BaseException, path: Path) -> str:
-    message = " ".join(f"{type(error).__name__}: {error}".split())
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return f"{message} (line {lines[-1]})" if lines else message
 
 
 def functions(module: ModuleType) -> list[str]:

@@ -10,12 +10,12 @@ from chainrule.check import probes
 from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
 from chainrule.check.parameters import influential
 from chainrule.check.subjects import LayerSubject, Subject, Values
-from chainrule.engines import Array
+from chainrule.core.shapes import text
+from chainrule.custom import Student
+from chainrule.custom.interface import LossCode
+from chainrule.custom.recognition import FAMILIES, arrays_named
+from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
-from chainrule.shapes import text
-from chainrule.student import Student
-from chainrule.student.interface import LossCode
-from chainrule.student.recognition import FAMILIES, arrays_named
 
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
 SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given

@@ -11,14 +11,15 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from chainrule import engines, losses
 from chainrule.check.exact import ENGINE
-from chainrule.engines import Array
+from chainrule.core.plan import Builder, Plan, Tensor
+from chainrule.engines import loader
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import Array, Engine
 from chainrule.explain.plans import PlanTrace
-from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer
-from chainrule.network import Network
-from chainrule.plan import Builder, Plan, Tensor
+from chainrule.models.network import Network
+from chainrule.training import losses
 
 Values = Mapping[str, Array]
 SEED, STEP = 9, 4  # of dropout masks
@@ -76,7 +77,7 @@ class PlanSubject(Subject):
         prefix: str = "",
     ) -> None:
         self.name, self.shape = name, shape
-        self.engine = engines.find(engine)
+        self.engine = loader.find(engine)
         self.dtype = np.dtype(dtype)
         learnt = [tensor for tensor in tensors if tensor.kind == "parameter"]
         self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in learnt}
@@ -103,7 +104,7 @@ class PlanSubject(Subject):
         """Emit the operations for x and return their result."""
         raise NotImplementedError
 
-    def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
+    def _walk(self, engine: Engine, values: Values) -> Interpreter:
         """Return an interpreter of the plan over these values, not yet run."""
         layout = {f"{self._prefix}{name}": place for name, place in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
@@ -117,12 +118,12 @@ class PlanSubject(Subject):
     def output(self, values: Values, engine: str | None = None) -> Array:
         """Return the output by its engine, or by the named one, in the dtype of the subject."""
         given = {name: value.astype(self.dtype) for name, value in values.items()}
-        chosen = self.engine if engine is None else engines.find(engine)
+        chosen = self.engine if engine is None else loader.find(engine)
         return self._walk(chosen, given).forward(given["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
         """Return every array of a run forward and backward by the reference, for explanations of their entries."""
-        walk = self._walk(engines.find("reference"), values)
+        walk = self._walk(loader.find("reference"), values)
         walk.forward(values["x"])
         walk.pull_back(dy)
         arrays = {tensor.storage: walk.read(tensor) for one in self.plan.operations for tensor in one.writes}
@@ -134,7 +135,7 @@ class PlanSubject(Subject):
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients by its engine, or by the named one, in the dtype of the subject."""
         given = {name: value.astype(self.dtype) for name, value in values.items()}
-        walk = self._walk(self.engine if engine is None else engines.find(engine), given)
+        walk = self._walk(self.engine if engine is None else loader.find(engine), given)
         walk.forward(given["x"])
         flat = walk.pull_back(dy.astype(self.dtype))
         own = {name: flat[slice(*place)].reshape(self.parameters[name]) for name, place in self._layout.items()}
@@ -186,7 +187,7 @@ class LossSubject(Subject):
 
     def __init__(self, loss: str, *, engine: str | None = None) -> None:
         self.name = losses.find(loss)
-        self.engine = engines.find(engine)
+        self.engine = loader.find(engine)
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
@@ -201,7 +202,7 @@ class LossSubject(Subject):
         (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
         return {"p": dp * dy}
 
-    def _mean(self, engine: engines.Engine, values: Values) -> Array:
+    def _mean(self, engine: Engine, values: Values) -> Array:
         (each,) = engine.run(self.name, (values["p"], values["t"]), {})
         return np.asarray(each.mean())
 

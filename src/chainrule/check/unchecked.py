@@ -12,9 +12,9 @@ from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import function_of
 from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import Values
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
-from chainrule.network import Network
+from chainrule.models.network import Network
 
 ENTRIES = 40
 NAME = "not-checked"

@@ -13,8 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule import losses
-from chainrule.check import comparing, expressions, probes, students
+from chainrule.check import comparing, probes, students
 from chainrule.check.entries import DEFINITIONS
 from chainrule.check.file_assignments import UNKNOWN_OUTPUT
 from chainrule.check.forms import constructor_values
@@ -22,9 +21,10 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
-from chainrule.engines import Array
-from chainrule.layers import Layer
-from chainrule.student import Student
+from chainrule.custom import Student
+from chainrule.engines.protocol import Array
+from chainrule.layers import Layer, expressions
+from chainrule.training import losses
 
 ROUNDS = 3
 COMPLEX = 16  # bytes of a complex128

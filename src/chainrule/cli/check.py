@@ -78,13 +78,15 @@ def check(
     Exits with 0 when everything is right, 1 when something is wrong, 2 when the file cannot be used, and 3 when nothing
     is wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
-    from chainrule.check import expressions, sources
+    from chainrule.check import sources
     from chainrule.check.entry import check_gradients
     from chainrule.check.hints import ALL, limited
+    from chainrule.check.sources import SUFFIXES
     from chainrule.cli.output import json_out
+    from chainrule.layers import expressions
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
-    if sources.split(subject or "")[0].suffix.lower() in sources.SUFFIXES:
+    if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
         report = _report_of_file(str(subject), against, shape, seconds, seed, constants)
     else:
         found, name = _ours(subject, engine)
@@ -148,11 +150,11 @@ def _echo(printed: str) -> None:
 
 def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     """Return a model, a layer or a loss of this library and its name in the report; (None, None) for all of them."""
-    from chainrule import losses, zoo
-    from chainrule.check import expressions
+    from chainrule import zoo
     from chainrule.cli.opened import model_and_job
     from chainrule.errors import unknown_name
-    from chainrule.layers import IN_A_ROW
+    from chainrule.layers import IN_A_ROW, expressions
+    from chainrule.training import losses
 
     if text is None:
         return None, None

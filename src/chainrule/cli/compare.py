@@ -42,7 +42,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 def _figures(run: "Run") -> dict[str, Any]:
     """Return the results of a run; None for those it does not have (yet)."""
-    from chainrule.network import parameter_count_of
+    from chainrule.models.network import parameter_count_of
     from chainrule.training.history import ERROR
 
     job, epochs = run.job, run.history.epochs
@@ -122,8 +122,8 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
 
 
 def _draw(runs: Sequence["Run"], picture: Path) -> None:
-    from chainrule.figures.curves import compare_curves
-    from chainrule.figures.files import save
+    from chainrule.plotting.curves import compare_curves
+    from chainrule.plotting.files import save
 
     names: dict[str, Any] = {}
     for run in runs:

@@ -34,10 +34,10 @@ def data() -> None:
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
     """Fetch data sets that are not cached, and verify the SHA-256 of every file."""
     from chainrule.cli.output import line
+    from chainrule.core.shapes import text
     from chainrule.data import catalogue
     from chainrule.data.catalogue import find
     from chainrule.data.sources import load_known
-    from chainrule.shapes import text
 
     wanted = list(catalogue()) if "all" in names else [find(name) for name in names]
     for info in wanted:
@@ -53,11 +53,11 @@ def list_(as_json: bool) -> None:
 
     The last lines give the size of the compiled programs in the cache.
     """
-    from chainrule import compiled
-    from chainrule.cache import cache_folder
+    from chainrule._io import program_cache
+    from chainrule._io.cache_folder import cache_folder
     from chainrule.cli.output import WIDTH, json_out, line, table
+    from chainrule.core.shapes import text
     from chainrule.data import catalogue
-    from chainrule.shapes import text
 
     known = catalogue()
     if as_json:
@@ -73,9 +73,9 @@ def list_(as_json: bool) -> None:
     for info in known:
         about = f"{info.title}. {info.source}. Licence: {info.licence}."
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
-    many = compiled.versions()
-    kept = f"{_size(compiled.size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
-    click.echo(f"\ncompiled programs: {kept} (those not used for {compiled.UNUSED_DAYS} days are removed)")
+    many = program_cache.versions()
+    kept = f"{_size(program_cache.size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
+    click.echo(f"\ncompiled programs: {kept} (those not used for {program_cache.UNUSED_DAYS} days are removed)")
     line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
 
 
@@ -86,9 +86,9 @@ def list_(as_json: bool) -> None:
 def inspect(folder: Path, listed: bool, as_json: bool) -> None:
     """Read an image folder as training would, and report which files are used, and which are left out and why."""
     from chainrule.cli.output import json_out, table
+    from chainrule.core.shapes import text
     from chainrule.data.folder import load_folder, suggested_size
     from chainrule.data.targets import TABLE, has_targets, load_targets
-    from chainrule.shapes import text
 
     if has_targets(folder):
         training, test = load_targets(folder, size=suggested_size(folder))
@@ -124,8 +124,8 @@ def clear(name: str | None, yes: bool) -> None:
 
     Programs are compiled again when they are next needed, also by running processes.
     """
-    from chainrule import compiled
-    from chainrule.cache import cache_folder
+    from chainrule._io import program_cache
+    from chainrule._io.cache_folder import cache_folder
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
     from chainrule.errors import OptionError, unknown_name
@@ -135,8 +135,8 @@ def clear(name: str | None, yes: bool) -> None:
         raise unknown_name("name", name, _clearable())
     held = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
     programs = name in (None, COMPILED)
-    if programs and compiled.versions():
-        held.append(f"compiled programs ({_size(compiled.size())})")
+    if programs and program_cache.versions():
+        held.append(f"compiled programs ({_size(program_cache.size())})")
     if not yes and held:
         try:
             agreed = click.confirm(f"remove {', '.join(held)} from {cache_folder()}?", err=True)
@@ -145,7 +145,7 @@ def clear(name: str | None, yes: bool) -> None:
         if not agreed:
             click.echo("nothing was removed")
             return
-    of_data, of_programs = sum(remove(info.name) for info in infos), compiled.clear() if programs else 0
+    of_data, of_programs = sum(remove(info.name) for info in infos), program_cache.clear() if programs else 0
     shares = f" (data {_size(of_data)}, compiled programs {_size(of_programs)})" if of_data and of_programs else ""
     click.echo(f"{_size(of_data + of_programs)} freed{shares}")
 

@@ -12,9 +12,7 @@ FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages
 
 def pages() -> dict[str, Path]:
     """Return the documentation files by page name, from a clone or from the installed package."""
-    import chainrule
-
-    package = Path(chainrule.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "docs"  # in a wheel, with the pages of FIRST
     root = installed if installed.is_dir() else package.parents[1]
     folder = installed if installed.is_dir() else root / "docs"

@@ -7,21 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import optimizers, zoo
+from chainrule import zoo
 from chainrule.cli import opened, run_paths
 from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.numbers import format_number
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
-from chainrule.tasks import REGRESSION
+from chainrule.training import optimizers
 from chainrule.training.samples import Samples
+from chainrule.training.tasks import REGRESSION
 from chainrule.web.subjects import DEFAULT, newest_run
 
 Options = Mapping[str, Any]

@@ -8,7 +8,7 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.model import Model
+    from chainrule.models.model import Model
     from chainrule.runs.jobs import Job
 
 
@@ -92,8 +92,8 @@ def _require_new(file: Path) -> None:
 def _open(run: Path, *, accept_changes: bool) -> "tuple[Model, Job | None]":
     """Return the model of a run folder or a file, on the NumPy engine: nothing is computed with it."""
     from chainrule.cli import opened
-    from chainrule.loading import load
     from chainrule.runs.folder import CONFIG
+    from chainrule.runs.loading import load
 
     if run.is_dir() and not (run / CONFIG).is_file():
         return load(run, engine="numpy"), None
@@ -119,7 +119,7 @@ def _is_final(model: "Model", folder: Path) -> bool:
     """Return whether a model has the weights that its run was evaluated with; those of the best epoch may differ."""
     import numpy as np
 
-    from chainrule.files import read_tensors
+    from chainrule._io.files import read_tensors
     from chainrule.runs.folder import MODEL
 
     final = read_tensors(folder / MODEL, "model")[0] if (folder / MODEL).is_file() else {}
@@ -128,8 +128,8 @@ def _is_final(model: "Model", folder: Path) -> bool:
 
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
     """Write an ONNX file, and return a line that says what it holds."""
-    from chainrule.export.onnx_model import input_units, model_message, write
-    from chainrule.shapes import text
+    from chainrule.core.shapes import text
+    from chainrule.interop.onnx.export import input_units, model_message, write
 
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)
@@ -146,7 +146,7 @@ def _leave_out_normalisation(model: "Model") -> None:
 
 def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str:
     """Write C files, and return a line that says which, and how much memory the program needs."""
-    from chainrule.export.c import write_c
+    from chainrule.interop.c import write_c
 
     return str(write_c(model, folder, train=train, compact=compact))
 
@@ -155,7 +155,7 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     """Write C files in integer arithmetic, and return lines with the metric of the task before and after."""
     from chainrule.cli.output import format_measure
     from chainrule.errors import OptionError
-    from chainrule.export.c import Quantised, write_c
+    from chainrule.interop.c import Quantised, write_c
 
     if job is None:
         raise OptionError("--int8 measures activations on training images: it needs a run folder, not a model file")
@@ -170,6 +170,6 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:
     """Write a WebAssembly module, its JavaScript and a page, and return a line that names them."""
-    from chainrule.export.c.wasm import write_wasm
+    from chainrule.interop.c.wasm import write_wasm
 
     return ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in write_wasm(model, file, compact=compact))

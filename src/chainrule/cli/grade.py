@@ -143,10 +143,10 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
 
 def _assignment(given: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment that the options describe."""
-    from chainrule.check import expressions
     from chainrule.check.graders import points
     from chainrule.check.graders.autograder import GradedAssignment
     from chainrule.check.homework import assignment
+    from chainrule.layers import expressions
 
     shape = given["input_shape"]
     parts = assignment(given["against"], None if shape is None else expressions.shape(shape)).parts
@@ -159,8 +159,9 @@ def _graded(
     folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
 ) -> "tuple[list[Grade], list[str]]":
     """Return the rows of all submissions, and the names in the folder that are none."""
-    from chainrule.check import entries, expressions, homework
+    from chainrule.check import entries, homework
     from chainrule.check.hints import ALL
+    from chainrule.layers import expressions
 
     rows, count = list["Grade"](), 1 if single else len(entries.entries(folder))
     found = homework.grade(
@@ -190,9 +191,9 @@ def _points(row: "Grade", task: "GradedAssignment", given: dict[str, Any]) -> di
 
 def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any]) -> None:
     """Write the table and the files that graders read."""
+    from chainrule._io.files import write_atomic
     from chainrule.check import homework
     from chainrule.check.graders.results import results
-    from chainrule.files import write_atomic
 
     if given["table"] is not None:
         homework.write_csv(rows, given["table"], [_points(row, task, given) for row in rows])
@@ -201,8 +202,8 @@ def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any])
 
 
 def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> None:
+    from chainrule._io.files import write_atomic
     from chainrule.check.graders.autograder import autograder
-    from chainrule.files import write_atomic
 
     for path in paths:
         write_atomic(path, autograder(path.suffix, task))

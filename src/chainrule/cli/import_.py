@@ -8,7 +8,7 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.model import Model
+    from chainrule.models.model import Model
 
 
 @click.command(name="import", short_help="Read a network, or weights, that another framework wrote.")
@@ -45,8 +45,8 @@ def import_(
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
-    from chainrule.formats.networks import is_network
-    from chainrule.loading import load
+    from chainrule.interop.networks import is_network
+    from chainrule.runs.loading import load
 
     if operators or layers:
         _list_operators(markdown) if operators else _list_layers(markdown)
@@ -71,7 +71,7 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
     """Return the named network, or that of a model file, with the weights of a file; print which went where."""
     from chainrule import zoo
     from chainrule.errors import OptionError
-    from chainrule.loading import load
+    from chainrule.runs.loading import load
 
     if model is None:
         raise OptionError(f"{file} holds weights alone: name the network that they are for, --model NAME")
@@ -90,9 +90,9 @@ def _list_operators(markdown: Path | None) -> None:
     """Print a table of the operators of ONNX that layers express, and those that are folded; write it to a file too."""
     import textwrap
 
-    from chainrule.formats.onnx_folding import FOLDED
-    from chainrule.formats.onnx_operators import described
-    from chainrule.markdown import insert, table
+    from chainrule.interop.onnx.folding import FOLDED
+    from chainrule.interop.onnx.readers import described
+    from chainrule.plotting.markdown import insert, table
 
     said = f"Of constants and shapes alone, these are computed when a file is read: {', '.join(sorted(FOLDED))}."
     text = f"{table([('operator', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
@@ -105,9 +105,9 @@ def _list_layers(markdown: Path | None) -> None:
     """Print a table of the layers of Keras that layers here express; write it to a file too."""
     import textwrap
 
-    from chainrule.formats.keras_layers import described
-    from chainrule.formats.keras_layers.activations import FUNCTIONS
-    from chainrule.markdown import insert, table
+    from chainrule.interop.keras.layers import described
+    from chainrule.interop.keras.layers.activations import FUNCTIONS
+    from chainrule.plotting.markdown import insert, table
 
     said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
     text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"

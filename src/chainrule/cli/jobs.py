@@ -5,20 +5,22 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import data, losses, network_files, optimizers, pretrained, schedules, zoo
+from chainrule import data, zoo
+from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted, unknown_name
-from chainrule.network import DTYPES
-from chainrule.optimizers import Adam, AdamW, Optimizer
-from chainrule.rates import Rates
-from chainrule.reading import expanded
+from chainrule.models.network import DTYPES
 from chainrule.runs.jobs import DataChoice
+from chainrule.training import losses, optimizers, schedules
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.optimizers import Adam, AdamW, Optimizer
 from chainrule.training.recipe import Recipe
-from chainrule.zoo import Entry
+from chainrule.zoo import network_files, pretrained
+from chainrule.zoo.entries import Entry
 
 Options = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from chainrule.cli import options
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
-    from chainrule.zoo import Entry
+    from chainrule.zoo.entries import Entry
 
 
 @click.command(short_help="List the named networks, or describe one.")
@@ -30,7 +30,7 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 
     --new FILE writes a network that trains as it stands, for you to change; train it with chainrule train --model FILE.
     """
-    from chainrule import zoo
+    from chainrule import zoo as zoo
     from chainrule.cli.output import json_out
     from chainrule.errors import OptionError
 
@@ -51,9 +51,9 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 
 def _begin(path: Path, *, alone: bool) -> None:
     """Write a network template, and print the command that trains it."""
-    from chainrule import templates
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
+    from chainrule.zoo import templates
 
     if not alone:
         raise OptionError("--new FILE writes a file and shows no model; leave out the rest")
@@ -65,10 +65,10 @@ def _begin(path: Path, *, alone: bool) -> None:
 
 def _program(entry: "Entry") -> str:
     """Return the source code that the compiled engine compiles for the training steps of a model."""
-    from chainrule import engines
+    from chainrule.engines import loader
 
-    engines.find("compiled")
-    from chainrule.engines.compiled.generator import ProgramWriter
+    loader.find("compiled")
+    from chainrule.engines.compiled.codegen.generator import ProgramWriter
 
     model = entry.build(engine="numpy")
     writer = ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype))

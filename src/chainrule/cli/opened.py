@@ -11,13 +11,13 @@ from chainrule.cli.jobs import full_path
 from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
-from chainrule.loading import load
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs import checksums, opening, running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
+from chainrule.runs.loading import load
 from chainrule.runs.results import Run, read_run
 
 

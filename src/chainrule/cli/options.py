@@ -42,9 +42,9 @@ def data_names() -> list[str]:
 
 
 def _engine_names() -> list[str]:
-    from chainrule import engines
+    from chainrule.engines.loader import NAMES
 
-    return list(engines.NAMES)
+    return list(NAMES)
 
 
 class _Path(click.Path):

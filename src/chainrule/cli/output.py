@@ -17,7 +17,7 @@ WORDS = {"r2": "R²", "mean_f1": "mean F1"}
 
 def json_out(value: Any) -> None:
     """Print indented JSON in ASCII, so that any name survives any terminal; NaN and infinities become null."""
-    from chainrule.files import without_nonfinite
+    from chainrule._io.files import without_nonfinite
 
     click.echo(json.dumps(without_nonfinite(value), indent=2, allow_nan=False))
 

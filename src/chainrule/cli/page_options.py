@@ -73,7 +73,7 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
 
 def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
     """Return the subject of the page, by default the newest run, else the default model, with the changes asked for."""
-    from chainrule import optimizers
+    from chainrule.training import optimizers
     from chainrule.web import subjects
 
     found = _opened(run, given)

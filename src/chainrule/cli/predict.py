@@ -54,9 +54,9 @@ def predict(
     is found, centred and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
     "problem" of the --csv FILE; the others are still predicted, and the command exits with 2.
     """
+    from chainrule._io.files import csv_bytes, write_atomic
     from chainrule.cli import opened, run_paths
     from chainrule.cli.output import json_out
-    from chainrule.files import csv_bytes, write_atomic
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
@@ -102,8 +102,8 @@ def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterato
     """
     import numpy as np
 
-    from chainrule.tasks import MULTI_LABEL, REGRESSION
     from chainrule.training.evaluation import confidences
+    from chainrule.training.tasks import MULTI_LABEL, REGRESSION
 
     names = list(model.classes) if len(model.classes) > 1 else ["output"]
     by_output = model.task in (MULTI_LABEL, REGRESSION)

@@ -35,12 +35,12 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and --count 1
     repeat it alone. Exits with 1 when something is wrong.
     """
-    from chainrule import engines
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep
     from chainrule.cli.output import json_out
+    from chainrule.engines import loader
 
-    chosen = ENGINES if engine is None else (engines.find(engine).name,)
+    chosen = ENGINES if engine is None else (loader.find(engine).name,)
     failures: list[Failure] = []
     numbers = range(first, first + count)
     results = sweep(numbers, seed, chosen)

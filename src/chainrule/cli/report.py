@@ -17,15 +17,15 @@ from chainrule.cli.output import (
     table,
 )
 from chainrule.cli.program import say
+from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
-from chainrule.model import Model
-from chainrule.optimizers import CustomOptimizer, Optimizer
+from chainrule.models.model import Model
 from chainrule.runs.jobs import Job
 from chainrule.runs.results import speed
 from chainrule.runs.running import Result, read_job
-from chainrule.shapes import text
+from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
 
 

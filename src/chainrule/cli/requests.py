@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chainrule import losses, tasks
 from chainrule.cli import custom_data, jobs
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs.jobs import DataChoice, Job
+from chainrule.training import losses, tasks
 from chainrule.training.recipe import Recipe
-from chainrule.zoo import Entry
+from chainrule.zoo.entries import Entry
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+from chainrule._io.reading import kind_of
 from chainrule.errors import RunError
-from chainrule.reading import kind_of
 from chainrule.runs.folder import refuse_occupied
 
 RUNS = Path("runs")

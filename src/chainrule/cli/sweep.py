@@ -11,7 +11,7 @@ from chainrule.cli import options, train_options
 from chainrule.cli.program import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from chainrule.sweeps.results import Combination, Sweep
+    from chainrule.runs.sweeps.results import Combination, Sweep
 
 
 @click.command(short_help="Train with every combination of some options.")
@@ -57,10 +57,10 @@ def sweep(context: click.Context, **given: Any) -> None:
     from chainrule.cli import sweep_trials
     from chainrule.cli.output import json_out, line
     from chainrule.cli.run_paths import require_folder
-    from chainrule.sweeps import grid as grids
-    from chainrule.sweeps.execution import run_trials
-    from chainrule.sweeps.progress import reporting
-    from chainrule.sweeps.results import INTERRUPTED as STOPPED
+    from chainrule.runs.sweeps import grid as grids
+    from chainrule.runs.sweeps.execution import run_trials
+    from chainrule.runs.sweeps.progress import reporting
+    from chainrule.runs.sweeps.results import INTERRUPTED as STOPPED
 
     names = ("grid", "seeds", "jobs", "backend", "out", "as_json")
     trained = {name: value for name, value in given.items() if name not in names}

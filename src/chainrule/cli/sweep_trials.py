@@ -14,7 +14,7 @@ from chainrule.runs import running
 from chainrule.runs.folder import CONFIG, MODEL
 from chainrule.runs.jobs import same_data
 from chainrule.runs.same_job import require_same
-from chainrule.sweeps.grid import SweepTrial
+from chainrule.runs.sweeps.grid import SweepTrial
 
 FIXED = ("seed", "threads", "data_folder", "offline", "quiet", "freeze", "skip_damaged", "views")  # not to be swept
 SHORT = {"rate": "lr", "batch": "batch-size"}

@@ -14,19 +14,19 @@ MOST_SIDE = 4096  # largest height and width to resize images to, in pixels
 
 
 def _optimizer_names() -> list[str]:
-    from chainrule import optimizers
+    from chainrule.training import optimizers
 
     return list(optimizers.NAMED)
 
 
 def _schedule_names() -> list[str]:
-    from chainrule import schedules
+    from chainrule.training import schedules
 
     return list(schedules.NAMED)
 
 
 def _loss_names() -> list[str]:
-    from chainrule import losses
+    from chainrule.training import losses
 
     return list(losses.NAMES)
 

@@ -14,7 +14,7 @@ from chainrule.cli import options
 from chainrule.cli.program import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from chainrule.zoo_table import ZooRow
+    from chainrule.zoo.table import ZooRow
 
 LONG = 20  # characters; longer notes go below the table
 NETWORK, FIGURES = ["name", "source", "parameters", "data", "epochs"], ["figure of the source", "must reach", "reached"]
@@ -61,15 +61,17 @@ def zoo(
 
     Exits with 1 when a network misses its target accuracy. Progress is shown on stderr.
     """
-    from chainrule import engines, zoo_table
     from chainrule import zoo as networks
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
+    from chainrule.engines import loader
+    from chainrule.engines.threads import thread_count
+    from chainrule.zoo import table as zoo_table
 
     run_paths.require_writable(markdown)
     quickly = [entry.name for entry in networks.ENTRIES if entry.choice.name != "cifar10"]
     entries = [networks.find(name) for name in names or quickly]
-    used, many = engines.find(engine).name, engines.thread_count(threads)
+    used, many = loader.find(engine).name, thread_count(threads)
     where = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
         setting = zoo_table.Setting(folder, used, many, quick, cifar10, where)
@@ -77,7 +79,7 @@ def zoo(
         rows = [row if quiet else _told(row) for row in found]
     cells = [HEADS, *(_cells(row) for row in rows)]
     if markdown is not None:
-        from chainrule import markdown as page
+        from chainrule.plotting import markdown as page
 
         kept = [row for row in page.rows(markdown) if names and row[0] not in names]
         order = [entry.name for entry in networks.ENTRIES]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.randomness import stream_key, uniform
 from chainrule.errors import OptionError, unknown_name
-from chainrule.randomness import stream_key, uniform
 
 STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")

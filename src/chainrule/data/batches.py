@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.randomness import generator
 from chainrule.errors import OptionError
-from chainrule.randomness import generator
 
 ENOUGH, FEWEST = 1000, 50  # validation samples: enough for any purpose; the least that are of use
 MAX_VALIDATION = 0.2

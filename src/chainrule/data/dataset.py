@@ -7,11 +7,11 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.core.randomness import generator
+from chainrule.core.shapes import text
 from chainrule.data.batches import split_validation
 from chainrule.data.inventory import Inventory
 from chainrule.errors import DataError, OptionError, printable, unknown_name
-from chainrule.randomness import generator
-from chainrule.shapes import text
 
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
@@ -113,7 +113,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Show the first images and their classes in a notebook."""
-        from chainrule.figures import files, mistakes, notebook
+        from chainrule.plotting import files, mistakes, notebook
 
         shown = self.x[:40]
         figure = mistakes.batch_grid(shown, self.y[:40] if self.has_classes else None, self.classes)

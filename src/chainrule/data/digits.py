@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.shapes import text
 from chainrule.data.images import MAX_PIXELS, open_image, to_array
 from chainrule.data.ink import find_ink
 from chainrule.errors import DataError
-from chainrule.shapes import text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

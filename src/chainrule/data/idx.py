@@ -15,8 +15,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.reading import reading, refuse_bomb
 from chainrule.errors import FormatError
-from chainrule.reading import reading, refuse_bomb
 
 UNSIGNED_BYTE = 0x08
 MAX_AXES = 4

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.reading import decoding, read_bytes
+from chainrule.core.shapes import text
 from chainrule.errors import DataError, FormatError, OptionError
-from chainrule.reading import decoding, read_bytes
-from chainrule.shapes import text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

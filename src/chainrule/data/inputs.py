@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.shapes import text
 from chainrule.data.digits import as_mnist
 from chainrule.data.images import FORMATS_TEXT, open_image, to_array
 from chainrule.errors import DataError, OptionError
-from chainrule.shapes import text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

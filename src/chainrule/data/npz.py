@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.reading import decoding, reading
+from chainrule.core.shapes import text
 from chainrule.data import npy
 from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError
-from chainrule.reading import decoding, reading
-from chainrule.shapes import text
 
 NAMES = ("x", "y", "targets", "weights", "x_test", "y_test", "targets_test", "classes")
 MAX_COLOURS = 4

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.reading import expanded
 from chainrule.data import cifar
 from chainrule.data.cache import FileRecord, read_verified
 from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
@@ -16,7 +17,6 @@ from chainrule.data.local import dataset, find_known, is_idx_folder, load_idx_fo
 from chainrule.data.packages import installed, wheel
 from chainrule.data.progress import reporter
 from chainrule.errors import DataError, FormatError
-from chainrule.reading import expanded
 
 
 def load(

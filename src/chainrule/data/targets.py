@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from chainrule._io.reading import read_bytes
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder import ImageReader
 from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
-from chainrule.reading import read_bytes
 
 TABLE = "targets.csv"
 FILE, WEIGHT = "file", "weight"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.shapes import is_whole
 from chainrule.errors import OptionError, ShapeError, unknown_name
-from chainrule.shapes import is_whole
 
 MAX_SHIFT = 1000
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from chainrule.locks import ThreadLock
+from chainrule._io.locks import ThreadLock
 
 _taken = ThreadLock()
 

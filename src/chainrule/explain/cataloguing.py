@@ -1,12 +1,17 @@
 """The catalogue of a training plan: its tensors, the operations that write them, and their aliases."""
 
-from collections.abc import Iterator
+from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chainrule.core.plan import Operation, Plan, Tensor, gradient_name, gradient_part
 from chainrule.explain.cells import Shape, TensorCatalogue
 from chainrule.layers import Softmax
-from chainrule.network import Network
-from chainrule.optimizers import Optimizer
-from chainrule.plan import Operation, Plan, Tensor, gradient_name, gradient_part
+from chainrule.training.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule import operations
-from chainrule.engines import Array
+from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
+from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Cell, Index, TensorCatalogue, cell_index, flat_index
 from chainrule.explain.notation import Index as Symbol
 from chainrule.explain.notation import at, sum_over
 from chainrule.explain.record import Factor
-from chainrule.plan import Operation, Tensor, gradient_name, gradient_part
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from chainrule.core.plan import Operation, Tensor
+from chainrule.core.shapes import text
 from chainrule.errors import OptionError
-from chainrule.plan import Operation, Tensor
-from chainrule.shapes import text
 
 Shape = tuple[int, ...]
 Index = tuple[int, ...]

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import chainrule
-
-FLOORS = ("reference", "engines/numpy", "engines/compiled")
+FLOORS = ("operations/reference", "engines/numpy", "engines/compiled/kernels")
 INDEX_FORM = "the-index-form"  # section of every page of derivation
 SECTIONS = {  # where the heading is not the name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
@@ -17,7 +15,7 @@ SECTIONS = {  # where the heading is not the name
     **dict.fromkeys(("correct", "correct_labels", "absolute_error"), "what-is-not-differentiated"),
     "softmax_cross_entropy": "softmax-with-categorical-cross-entropy",
 }
-SOURCE = Path(chainrule.__file__).parent
+SOURCE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from chainrule.core.randomness import uniform
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.cells import flat_index
 from chainrule.explain.notation import letters
 from chainrule.explain.numbers import bracketed, format_number
 from chainrule.explain.record import CalculationStep, Derivation
-from chainrule.randomness import uniform
 
 
 def dropout(ctx: CellContext) -> Derivation:

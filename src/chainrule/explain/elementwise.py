@@ -10,7 +10,7 @@ from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers
 from chainrule.explain.notation import letters
 from chainrule.explain.numbers import bracketed, format_number
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
-from chainrule.reference import activations as reference
+from chainrule.operations.reference import activations as reference
 
 
 def value(ctx: CellContext) -> Derivation:

@@ -11,12 +11,12 @@ from itertools import product
 from typing import Any, cast
 
 from chainrule import operations
+from chainrule.core.plan import Tensor
 from chainrule.explain import notation
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, at, minus, over, plus, sum_over, times, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.window import Window
-from chainrule.plan import Tensor
 
 OPERATORS = {"+": plus, "−": minus, "·": times, "/": over}
 Parsed = Mapping[str, Any]

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+from chainrule.core.shapes import inverse_permutation
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, letters, minus, plus, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
-from chainrule.shapes import inverse_permutation
 
 Source = Callable[[Sequence[Index]], list[Index]]
 

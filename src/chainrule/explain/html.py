@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.core.shapes import text as size_text
+from chainrule.engines.protocol import Array
 from chainrule.explain.code import located
 from chainrule.explain.numbers import format_number
 from chainrule.explain.terms import fold
-from chainrule.figures import maps, notebook
-from chainrule.shapes import text as size_text
+from chainrule.plotting import maps, notebook
 
 if TYPE_CHECKING:
     from chainrule.explain.record import Explanation, Term

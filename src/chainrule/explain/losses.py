@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule import operations
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.formulas import chain, in_letters, in_numbers
 from chainrule.explain.notation import Index, at

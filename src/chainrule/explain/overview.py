@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.core.shapes import text
+from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Shape, cell_index, cell_name
 from chainrule.explain.numbers import format_number
-from chainrule.shapes import text
 
 
 @dataclass(frozen=True)

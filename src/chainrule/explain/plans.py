@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.engines.protocol import Array
 from chainrule.explain.cataloguing import add_written
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.cells import Cell, Shape, TensorCatalogue, cell_index, flat_index
 from chainrule.explain.operations import EXPLAINERS
 from chainrule.explain.record import Derivation
-from chainrule.plan import Operation, Plan, Tensor
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
 

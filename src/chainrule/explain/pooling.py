@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, plus, times, with_bar
 from chainrule.explain.record import Candidate, Derivation, Factor, Pick, Scale, Term
-from chainrule.reference.windows import Axis, sliding
+from chainrule.operations.reference.windows import Axis, sliding
 
 Cell = tuple[int, int]
 

@@ -1,9 +1,9 @@
 """Explanations of resampling and its gradient. Equations: reference/resampling.py."""
 
+from chainrule.core.shapes import resampling_weights
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import at
 from chainrule.explain.record import Derivation, Factor, Term
-from chainrule.shapes import resampling_weights
 
 
 def resample(ctx: CellContext) -> Derivation:

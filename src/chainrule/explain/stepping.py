@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import engines
-from chainrule.engines import Array
+from chainrule.engines import fallback
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.optimizers import Adam, Moments, Optimizer
-from chainrule.rates import RateGroup, Rates
+from chainrule.training.lr_multipliers import RateGroup, Rates
+from chainrule.training.optimizers import Adam, Moments, Optimizer
 
 CLIPPING = 1e-6  # as in training/step.py
 
@@ -92,7 +92,9 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
         if factors[name]:
             arrays = [array[first:last] for array in (parameters, gradient * scale, *moments)]
             name_of_update = training.optimizer.operation
-            found.after[first:last] = engines.fallback().run(name_of_update, tuple(arrays), found.attributes(name))[0]
+            found.after[first:last] = fallback.numpy_engine().run(
+                name_of_update, tuple(arrays), found.attributes(name)
+            )[0]
     return found
 
 

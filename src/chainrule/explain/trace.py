@@ -1,12 +1,18 @@
 """Traces: one training step in float64, with every array that it computed, and an explanation of any value."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule import engines
-from chainrule.engines import Array
+from chainrule.core.plan import Plan
+from chainrule.core.shapes import text
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import code, leaves, updates
 from chainrule.explain.cataloguing import build_catalogue, is_fused
@@ -17,11 +23,10 @@ from chainrule.explain.overview import Overview, overview
 from chainrule.explain.record import Derivation, Explanation
 from chainrule.explain.stepping import NextStep, Update, update
 from chainrule.explain.titles import title
-from chainrule.interpreter import Interpreter
-from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.plan import Plan
-from chainrule.shapes import text
+from chainrule.training.losses import Loss
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 
 class Float64Buffers:
@@ -63,7 +68,7 @@ class Trace:
         """Walk the plan and take the step, keeping all arrays."""
         buffers = Float64Buffers(self.network)
         before = buffers.parameters.copy()
-        walk = Interpreter(engines.fallback(), self.plan, self.network.layout, buffers)
+        walk = Interpreter(fallback.numpy_engine(), self.plan, self.network.layout, buffers)
         _, _, gradient = walk.gradients(x, t, seed=self.training.seed, step=self.training.step)
         for operation in self.plan.operations:
             for tensor in operation.writes:
@@ -103,7 +108,7 @@ class Trace:
 
     def _unfuse(self) -> None:
         """Compute softmax and the gradient of its result, which the plan has fused with the loss."""
-        engine, name = engines.fallback(), self.network.names[-1]
+        engine, name = fallback.numpy_engine(), self.network.names[-1]
         (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
         self._arrays[f"{name}.y"] = y
         (dy,) = engine.run("categorical_cross_entropy_dp", (y, self._arrays["t"]), {})

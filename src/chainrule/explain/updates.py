@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from chainrule import operations
-from chainrule.engines import Array
+from chainrule.core.plan import gradient_name
+from chainrule.engines.protocol import Array
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
 from chainrule.explain.formulas import Values, chain, in_letters
 from chainrule.explain.notation import at, letters
 from chainrule.explain.numbers import format_number
 from chainrule.explain.record import Derivation
 from chainrule.explain.stepping import Update
-from chainrule.plan import gradient_name
 
 
 def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivation:

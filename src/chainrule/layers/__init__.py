@@ -1,7 +1,5 @@
 """The layers: hyper-parameters, shape rules, parameters and the operations they emit. One file per family."""
 
-import importlib
-import warnings
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
@@ -123,13 +121,3 @@ def from_config(config: dict[str, Any]) -> Layer:
         return NAMED[kind](**options)
     except (TypeError, AttributeError, OverflowError) as error:
         raise FormatError(f"layer {kind}: {error}") from None
-
-
-RENAMED = {"Own": "CustomLayer"}  # former names, which still work
-
-
-def __getattr__(name: str) -> Any:
-    if name in RENAMED:
-        warnings.warn(f"{__name__}.{name} is now {RENAMED[name]}", DeprecationWarning, stacklevel=2)
-        return getattr(importlib.import_module(__name__), RENAMED[name])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

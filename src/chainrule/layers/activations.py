@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields
 from math import inf, isfinite
 from typing import ClassVar
 
+from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer
-from chainrule.plan import Builder, Tensor
 
 
 @dataclass(frozen=True)

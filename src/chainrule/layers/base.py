@@ -10,13 +10,12 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import initializers
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import expected_integer, is_whole, text
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
-from chainrule.initializers import Fans
-from chainrule.layers import node
+from chainrule.layers import initializers, node
+from chainrule.layers.initializers import Fans
 from chainrule.layers.node import Node, Shape
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import expected_integer, is_whole, text
 
 ONE = Fans(1, 1)
 

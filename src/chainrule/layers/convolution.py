@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from chainrule import initializers, shapes
+from chainrule.core import shapes
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import PaddingLike
 from chainrule.errors import ShapeError
+from chainrule.layers import initializers
 from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import PaddingLike
 
 BIASES = (True, False, "untied")
 

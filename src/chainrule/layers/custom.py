@@ -6,13 +6,13 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule._io.locks import ThreadLock
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import text
+from chainrule.custom import Array, Student
+from chainrule.custom.interface import OWN
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
-from chainrule.locks import ThreadLock
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import text
-from chainrule.student import Array, Student
-from chainrule.student.interface import OWN
 
 TRIAL = 2  # batch size of the trial that determines shapes and parameters
 

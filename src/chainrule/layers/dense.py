@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule import initializers
+from chainrule.core.plan import Builder, Tensor
+from chainrule.layers import initializers
 from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole
-from chainrule.plan import Builder, Tensor
 
 
 @dataclass(frozen=True)

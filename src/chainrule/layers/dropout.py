@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.randomness import stream_key
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer
-from chainrule.plan import Builder, Tensor
-from chainrule.randomness import stream_key
 
 RUNTIME = {"seed": ("seed", 1), "step": ("step", 1), "first": ("first", 1)}
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chainrule import shapes
+from chainrule.core import shapes
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import Ends, Pair
 from chainrule.errors import ShapeError
 from chainrule.layers.base import Layer, Shape
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import Ends, Pair
 
 EndsLike = int | tuple[int | Pair, ...]
 

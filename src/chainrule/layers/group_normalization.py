@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer, Parameter, Shape, as_image, check_whole
-from chainrule.plan import Builder, Tensor
 
 
 @dataclass(frozen=True)

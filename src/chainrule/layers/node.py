@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from chainrule.core.shapes import is_whole, text
 from chainrule.errors import OptionError, ShapeError, quoted
-from chainrule.shapes import is_whole, text
 
 if TYPE_CHECKING:
     from chainrule.layers.base import Layer

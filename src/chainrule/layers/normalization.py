@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer, Parameter, Shape, as_image
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import text
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from chainrule import shapes
+from chainrule.core import shapes
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import PaddingLike
 from chainrule.errors import ShapeError
 from chainrule.layers.base import Layer, Shape, as_image, check_choice
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import PaddingLike
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from chainrule.core.plan import Builder, Tensor
 from chainrule.layers.base import Layer, Parameter, Shape, as_image
-from chainrule.plan import Builder, Tensor
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chainrule import shapes
+from chainrule.core import shapes
+from chainrule.core.plan import Builder, Tensor
 from chainrule.layers.base import Layer, Shape, check_choice
-from chainrule.plan import Builder, Tensor
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
+from chainrule.core.plan import Builder, Tensor
+from chainrule.core.shapes import text
 from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer, Shape, as_image, check_whole
-from chainrule.plan import Builder, Tensor
-from chainrule.shapes import text
 
 
 @dataclass(frozen=True)

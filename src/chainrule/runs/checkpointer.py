@@ -13,10 +13,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule import files
-from chainrule.engines import Array
+from chainrule._io import files
+from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, NotFiniteError
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES
 from chainrule.training import history

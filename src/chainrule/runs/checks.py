@@ -5,8 +5,8 @@ Errors   KeyError (an entry is missing) or FormatError; `Job.from_config` adds t
 
 from typing import Any
 
+from chainrule._io.strict_json import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
-from chainrule.strict_json import expect, expect_list, expect_object
 
 
 def data(value: Any) -> dict[str, Any]:

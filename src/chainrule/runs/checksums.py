@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.errors import ChangedError, FormatError, RunError
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, CONFIG, HISTORY
 

@@ -1,4 +1,4 @@
-"""Run folders of `model.fit(…, run=FOLDER)`: the same files as from `chainrule train`, for data in memory."""
+"""Run folders of `model.fit(…, run=Run(FOLDER))`: the files that `chainrule train` writes, for data in memory."""
 
 import sys
 from collections.abc import Sequence
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import data, files
+from chainrule import data
+from chainrule._io import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, RunError, StudentError
 from chainrule.layers import CustomLayer
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe
@@ -45,37 +46,50 @@ class Part:
         return Part(x, y.astype(np.int64) if whole else y.astype(str) if named else y)
 
 
-def fit_parts(training: Any, validation: Any, test: Any, weights: Any) -> tuple[Part | None, ...]:
-    """Return the training, validation and test data of `fit`: each a `Dataset`, a pair (x, y), or None.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run folder for `Model.fit`: config, history, checkpoints, the model and its evaluation; see docs/runs.md.
 
-    weights  of the training samples (N,); None: 1
+    folder      the folder; worker 0 alone writes it
+    resume      whether to continue from the folder's checkpoint if it holds a run
+    test_data   data to evaluate the finished model on: a `Dataset` or a pair (x, y)
+    plots       whether to draw plots at the end
+
+        model.fit(x, y, epochs=4, run=cr.Run("runs/stripes", test_data=(x_test, y_test)))
     """
-    first = Part.of(training)
-    return first and replace(first, weights=weights), Part.of(validation), Part.of(test)
+
+    folder: str | Path
+    resume: bool = False
+    test_data: Any = None
+    plots: bool = True
+
+    def train(
+        self,
+        model: Model,
+        trainer: Trainer,
+        given: Any,
+        validation: Any,
+        weights: Any,
+        callbacks: Sequence[Callback],
+    ) -> History:
+        """Train a model and trainer that `fit` has prepared, in a new folder or from the checkpoint of a run.
+
+        Errors   RunError when the folder holds a run, or none that can be resumed; OptionError when that run has
+                 another model or recipe; DataError when it was trained on other data
+        """
+        training = Part.of(given)
+        parts = (training and replace(training, weights=weights), Part.of(validation), Part.of(self.test_data))
+        return _fit_in_folder(self, model, trainer, parts, callbacks)
 
 
-def fit_in_folder(
-    model: Model,
-    trainer: Trainer,
-    run: str | Path,
-    parts: Sequence[Part | None],
-    callbacks: Sequence[Callback],
-    *,
-    resume: bool,
-    plots: bool = True,
+def _fit_in_folder(
+    run: Run, model: Model, trainer: Trainer, parts: Sequence[Part | None], callbacks: Sequence[Callback]
 ) -> History:
-    """Train a model and trainer prepared by `fit` in a new run folder or, to resume, from a folder's checkpoint.
-
-    run    the folder, which worker 0 alone writes
-    parts  training, validation and test data, from `fit_parts`
-    plots  whether to draw plots in the end
-    Errors   RunError when the folder holds a run, or none that can be resumed; OptionError when that run has another
-             model or recipe; DataError when it was trained on other data
-    """
-    folder, workers = files.as_path(run), trainer.workers
+    """Train in a run folder; parts are the training, validation and test data."""
+    folder, workers = files.as_path(run.folder), trainer.workers
     job = _job(model, trainer, parts)
     changes: dict[str, Any] = {"epochs": job.recipe.epochs, "patience": job.recipe.patience}
-    resuming = workers.any(resume and not workers.rank and (folder / CONFIG).is_file())
+    resuming = workers.any(run.resume and not workers.rank and (folder / CONFIG).is_file())
     if workers.rank and not resuming:
         result = running.assist(folder, model, trainer, callbacks)
     elif resuming:
@@ -91,16 +105,16 @@ def fit_in_folder(
         if workers.rank:
             result = running.assist_continued(folder, prepare, callbacks, **changes)
         else:
-            result = running.continue_run(folder, prepare, parts[2], callbacks, plots=plots, **changes)
+            result = running.continue_run(folder, prepare, parts[2], callbacks, plots=run.plots, **changes)
     else:
         fresh = job.build().weights
         as_seeded = all(np.array_equal(values, fresh[name]) for name, values in model.weights.items())
         first = None if as_seeded else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
-        result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first, plots=plots)
+        result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first, plots=run.plots)
     for buffer in (model.parameters, model.statistics):  # perhaps those of the best epoch
         workers.broadcast(buffer)
     if result.interrupted:
-        raise KeyboardInterrupt(f"go on with fit(…, run={str(folder)!r}, resume=True)")
+        raise KeyboardInterrupt(f"go on with fit(…, run=Run({str(folder)!r}, resume=True))")
     return result.history
 
 

@@ -26,7 +26,9 @@ def refuse_occupied(folder: Path) -> None:
         raise RunError(f"{str(folder)!r} cannot be a run folder: its name holds unprintable characters")
     for name in CHECKED_FILES:
         if os.path.lexists(folder / name):
-            advice = f"go on with it by --resume {folder} or fit(…, resume=True), or " if name == CONFIG else ""
+            advice = (
+                f"go on with it by --resume {folder} or fit(…, run=Run(…, resume=True)), or " if name == CONFIG else ""
+            )
             raise RunError(f"{folder} already holds a run ({name}); {advice}choose another folder")
 
 

@@ -11,14 +11,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule import data, engines, files, strict_json
+from chainrule import data
+from chainrule._io import files, strict_json
+from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
-from chainrule.descriptions import checked_about
+from chainrule.engines import loader
+from chainrule.engines.threads import thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
-from chainrule.model import Model
+from chainrule.models.descriptions import checked_about
+from chainrule.models.model import Model
 from chainrule.runs import checks
 from chainrule.runs.folder import CHECKSUMS
-from chainrule.shapes import text
 from chainrule.training.recipe import Recipe
 from chainrule.version import __version__
 
@@ -65,7 +68,7 @@ class DataChoice:
     ) -> tuple[Dataset, Dataset]:
         """Load training and test data."""
         if self.name == ARRAYS:
-            again = "give --data, or in Python go on with model.fit(…, run=…, resume=True)"
+            again = "give --data, or in Python go on with model.fit(…, run=Run(…, resume=True))"
             raise DataError(f"this run was trained on arrays that were given to model.fit: {again}")
         where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
         training, test = data.load(self.name, **where, size=self.size, skip_damaged=self.skip_damaged)
@@ -137,8 +140,8 @@ class Job:
             about, model = checks.data(config["data"]), checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
             recipe = Recipe.from_config(strict_json.expect_object(config["recipe"], "recipe"))
-            engine = engines.find(strict_json.expect(str, config["engine"], "engine")).name
-            threads = engines.thread_count(strict_json.expect(int, config["threads"], "threads"))
+            engine = loader.find(strict_json.expect(str, config["engine"], "engine")).name
+            threads = thread_count(strict_json.expect(int, config["threads"], "threads"))
             command = strict_json.expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command)
         except KeyError as error:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule import engines, files
+from chainrule._io import files
+from chainrule.engines import fallback
 from chainrule.errors import FormatError, RunError
-from chainrule.model import Model
+from chainrule.models.model import Model
 from chainrule.runs import checksums, running
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, MODEL, START
@@ -53,7 +54,7 @@ def load_run(folder: Path, *, engine: str | None = None, threads: int | None = N
     if (folder / CONFIG).is_file():
         opened = open_run(folder, engine=engine, threads=threads)
         for remark in opened.remarks:
-            engines.say_once(f"chainrule: {remark}")
+            fallback.say_once(f"chainrule: {remark}")
         return opened.model
     path = folder / MODEL
     if not path.exists():

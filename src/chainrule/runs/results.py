@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule import files
+from chainrule._io import files
+from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, RunError
-from chainrule.reading import read_bytes
 from chainrule.runs import checksums, running
 from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY
 from chainrule.runs.jobs import Job
-from chainrule.tasks import MEASURES
 from chainrule.training import history
 from chainrule.training.history import ERROR, History
+from chainrule.training.tasks import MEASURES
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule import data, files
-from chainrule.engines import Array
+from chainrule import data
+from chainrule._io import files
+from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.explain import NextStep
-from chainrule.model import Model
-from chainrule.optimizers import Optimizer
+from chainrule.models.model import Model
 from chainrule.runs import running
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.runs.jobs import Job
+from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
 
 

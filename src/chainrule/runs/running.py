@@ -13,22 +13,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.data.dataset import Dataset
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, RunError
-from chainrule.model import Model
+from chainrule.models.model import Model
+from chainrule.models.trainable import UNFITTED
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked
 from chainrule.runs.jobs import Job, Labelled
-from chainrule.tasks import BINARY, CLASSIFICATION
 from chainrule.training.evaluation import Evaluation, confidences
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.trainable import UNFITTED
+from chainrule.training.tasks import BINARY, CLASSIFICATION
 from chainrule.training.workers import ALONE, Workers
 
 STOPPING = "chainrule: stopping after this step; once more to stop at once"
@@ -321,8 +321,8 @@ def draw(result: Result, test: Labelled | None) -> None:
     """Plot the learning curves and kernels of a finished run and, with an evaluation on test data, the confusion matrix
     and most confident mistakes.
     """
-    from chainrule.figures import confusion, curves, kernels, mistakes
-    from chainrule.figures.files import save
+    from chainrule.plotting import confusion, curves, kernels, mistakes
+    from chainrule.plotting.files import save
 
     folder, model, history, evaluation = result.folder, result.model, result.history, result.evaluation
     steps = range(1, len(history) + 1)

@@ -4,12 +4,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.errors import OptionError
 from chainrule.runs.folder import START
 from chainrule.runs.jobs import Job
-from chainrule.schedules import Restarted
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Restarted
 
 PLANNED = ("epochs", "patience", "schedule")  # entries of a recipe that may change when a run is extended
 

@@ -7,9 +7,9 @@ import numpy as np
 import sklearn.utils.multiclass
 from sklearn.base import ClassifierMixin
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.layers import Softmax
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator
 
 multiclass: Any = sklearn.utils.multiclass  # which has no types

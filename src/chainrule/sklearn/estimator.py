@@ -10,12 +10,12 @@ import sklearn.utils
 import sklearn.utils.validation
 from sklearn.base import BaseEstimator
 
-from chainrule import optimizers
 from chainrule.data.normalisation import kind_for
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Dense, Flatten, ReLU
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from chainrule.engines import Array
-from chainrule.model import Sequential
+from chainrule.engines.protocol import Array
+from chainrule.models.model import Sequential
 from chainrule.sklearn.estimator import NetworkEstimator
 
 

@@ -1,12 +1,17 @@
 """The exponential moving average of the weights that training passes through."""
 
+from __future__ import annotations
+
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.engines import Array
-from chainrule.network import Network
+from chainrule.engines.protocol import Array
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 
 class WeightAverage:

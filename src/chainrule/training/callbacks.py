@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training.history import Epoch
 from chainrule.training.step import Outcome

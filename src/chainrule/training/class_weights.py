@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import OptionError, quoted
-from chainrule.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training.samples import Samples
+from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 
 BALANCED = "balanced"
 

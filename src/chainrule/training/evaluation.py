@@ -1,5 +1,7 @@
 """Evaluation of a network on labelled samples."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -7,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import engines, losses, tasks
 from chainrule.data.normalisation import Normalisation
 from chainrule.data.views import Views
-from chainrule.engines import Array
+from chainrule.engines import fallback
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
-from chainrule.losses import Loss
-from chainrule.network import PREDICT_BATCH, Network
-from chainrule.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
+from chainrule.training import losses, tasks
 from chainrule.training.history import formatted
+from chainrule.training.losses import Loss
 from chainrule.training.samples import Samples
+from chainrule.training.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BATCH = 4 * PREDICT_BATCH
+    from chainrule.models.network import Network
+
+BATCH = 1024
 Shares = NDArray[np.float64]
 
 
@@ -209,15 +213,15 @@ class Evaluation:
 
     # ------------------------------------------------------------------ display
 
-    def plot_confusion(self) -> "Figure":
+    def plot_confusion(self) -> Figure:
         """Draw the confusion matrix as a matplotlib figure; ``.savefig(FILE)`` writes it."""
-        from chainrule.figures import confusion
+        from chainrule.plotting import confusion
 
         return confusion.confusion_matrix(self.confusion, self._names())
 
     def _repr_html_(self) -> str:
         """Return the measures as HTML for a notebook; for classes, with a row for each and the confusion matrix."""
-        from chainrule.figures import notebook
+        from chainrule.plotting import notebook
 
         drawn = self.task in (CLASSIFICATION, BINARY)
         return notebook.evaluation(self.to_json(), self.plot_confusion() if drawn else None)
@@ -260,7 +264,7 @@ def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """
     found = np.nan_to_num(outputs.astype(np.float64))
     if loss == "softmax_cross_entropy":
-        (found,) = engines.fallback().run("softmax", (found,), {})
+        (found,) = fallback.numpy_engine().run("softmax", (found,), {})
     shares = np.clip(found, 0.0, 1.0)
     if shares.shape[1] == 1:
         return np.concatenate([1 - shares, shares], axis=1)

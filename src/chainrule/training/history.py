@@ -1,6 +1,6 @@
 """The history of a training: loss and measure of every step, and a summary of every epoch.
 
-The measure is that of the task (`chainrule.tasks`): accuracy, label accuracy or mean absolute error, which is also the
+The measure is that of the task (`training.tasks`): accuracy, label accuracy or mean absolute error, which is also the
 name of its column. history.csv has one row per step; the last row of an epoch has its validation results and the
 seconds. Numbers are written with all digits, so that reading returns the same bits.
 """
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, quoted
-from chainrule.reading import read_bytes
-from chainrule.tasks import CLASSIFICATION, MEASURES, REGRESSION
+from chainrule.training.tasks import CLASSIFICATION, MEASURES, REGRESSION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,14 +150,14 @@ class History:
 
     def plot(self, title: str = "training") -> "Figure":
         """Draw loss and measure as a matplotlib figure; ``.savefig(FILE)`` writes it."""
-        from chainrule.figures import curves
+        from chainrule.plotting import curves
 
         steps = range(1, len(self) + 1)
         return curves.learning_curves(steps, self.loss, self.measured, self.epoch_dicts(), title, self.measure)
 
     def _repr_html_(self) -> str:
         """Return curves and a table of the epochs as HTML, for a notebook."""
-        from chainrule.figures import files, notebook
+        from chainrule.plotting import files, notebook
 
         rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.errors import OptionError, RunError
 from chainrule.training import history
 from chainrule.training.callbacks import Callback

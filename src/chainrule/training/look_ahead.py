@@ -1,15 +1,19 @@
 """Look-ahead: a slow copy of the network, to which training returns every few steps."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.core.shapes import is_whole
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
-from chainrule.network import Network
-from chainrule.shapes import is_whole
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 Slow: TypeAlias = dict[str, Array]  # name of a flat buffer of the network → its slow copy
 
@@ -46,7 +50,7 @@ class LookAhead:
         return f"every={self.every},decay={self.decay!r}"
 
     @staticmethod
-    def parse(text: str) -> "LookAhead | None":
+    def parse(text: str) -> LookAhead | None:
         """Parse a look-ahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
         if text.strip() == "none":
             return None

@@ -1,33 +1,38 @@
 """The training loop."""
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import tasks
 from chainrule.data.batches import batch_count, order
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import ONE_STEP, Array
+from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.network import Fitted, Network
-from chainrule.training import notes
+from chainrule.training import notes, tasks
 from chainrule.training.averaging import WeightAverage
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import sample_weights
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.look_ahead import slow_copy
+from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome, Stepper
+from chainrule.training.tasks import Task
 from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 HELD_AT_ONCE = 4096  # samples that are normalised together for a device that holds all
 
@@ -39,6 +44,19 @@ class Clock(Protocol):
     """Source of seconds, for the history."""
 
     def __call__(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Normalisation, loss and task, which a trainer fits to its data before the first step.
+
+    classes   their names where the data have them; empty: the model's own
+    """
+
+    normalisation: Normalisation
+    loss: Loss
+    task: Task | None
+    classes: tuple[str, ...] = ()
 
 
 class Trainer:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, one_line
 from chainrule.training.workers import ALONE, SHARDS, Arrays, Workers
 

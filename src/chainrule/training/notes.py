@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.tasks import BINARY, MULTI_LABEL, REGRESSION, Task
 from chainrule.training.history import formatted
+from chainrule.training.tasks import BINARY, MULTI_LABEL, REGRESSION, Task
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Trainer

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.figures.smoothing import half_window, smooth
+from chainrule.plotting.smoothing import half_window, smooth
 from chainrule.training.loop import Trainer
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RateSearch:
 
     def plot(self, title: str = "learning rates") -> "Figure":
         """Draw the loss over the rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
-        from chainrule.figures import rates
+        from chainrule.plotting import rates
 
         return rates.rate_search(self.rates, self.losses, self.smoothed, self.suggested, title)
 

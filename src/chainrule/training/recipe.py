@@ -5,18 +5,18 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any
 
-from chainrule import losses, optimizers, schedules
+from chainrule.custom.interface import OWN
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import KINDS
 from chainrule.data.views import Views
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
-from chainrule.losses import Loss
-from chainrule.optimizers import Optimizer
-from chainrule.rates import Rates
-from chainrule.schedules import Schedule
-from chainrule.student.interface import OWN
+from chainrule.training import losses, optimizers, schedules
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.look_ahead import LookAhead
+from chainrule.training.losses import Loss
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.schedules import Schedule
 
 MOST_EPOCHS = 1_000_000  # no real training takes more
 MOST_BATCH = 1_000_000

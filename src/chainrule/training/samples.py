@@ -1,19 +1,24 @@
 """Samples for training: inputs in their original dtype, converted to normalised batches on demand."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import split_validation
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
-from chainrule.network import Network
-from chainrule.shapes import text
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +31,14 @@ class Samples:
 
     x: Array
     targets: NDArray[np.float64]
-    validation: "Samples | None" = None
+    validation: Samples | None = None
     weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     @staticmethod
-    def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> "Samples":
+    def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> Samples:
         """Return samples of inputs and labels or targets, for a network with ``outputs`` outputs.
 
         y      labels (N,) or (N, 1): whole numbers from 0 to outputs − 1, or ``names`` of classes; or targets
@@ -51,7 +56,7 @@ class Samples:
         return Samples(inputs, _values(given) if outputs == 1 else _targets(given, outputs))
 
     @staticmethod
-    def of_dataset(dataset: Dataset, outputs: int) -> "Samples":
+    def of_dataset(dataset: Dataset, outputs: int) -> Samples:
         """Return the samples of a data set, for a network with ``outputs`` outputs; a single one serves two classes."""
         classes = len(dataset.classes)
         if classes > outputs and (classes, outputs) != (2, 1):
@@ -61,7 +66,7 @@ class Samples:
         samples = Samples.of(dataset.x, dataset.y, outputs).with_weights(dataset.weights)
         return replace(samples, validation=validation)
 
-    def with_weights(self, weights: ArrayLike | None) -> "Samples":
+    def with_weights(self, weights: ArrayLike | None) -> Samples:
         """Return the samples with weights (N,) of at least 0, not all of them 0; None: the same samples.
 
         Errors   DataError for other weights
@@ -80,7 +85,7 @@ class Samples:
             raise DataError("sample weights: all are 0, so there is nothing to learn")
         return replace(self, weights=found)
 
-    def checked(self) -> "Samples":
+    def checked(self) -> Samples:
         """Return these samples; DataError if an input is infinite or NaN."""
         x = self.x
         if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
@@ -88,7 +93,7 @@ class Samples:
             raise DataError(f"inputs are not finite, the first in sample {first}")
         return self
 
-    def split_validation(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
+    def split_validation(self, share: float, seed: int) -> tuple[Samples, Samples]:
         """Split into training and validation samples: the latter are a share of every class, chosen by the seed."""
         parts = split_validation(len(self), share, seed, self._classes())
         kept, held = (
@@ -105,7 +110,7 @@ class Samples:
             return self.targets[:, 0].astype(np.int64)
         return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
 
-    def parts(self, share: float, seed: int) -> tuple["Samples", "Samples | None"]:
+    def parts(self, share: float, seed: int) -> tuple[Samples, Samples | None]:
         """Return training and validation samples: see `held_back`; for a share of 0, all and the data's own ones."""
         return self.split_validation(share, seed) if share else (self, self.validation)
 

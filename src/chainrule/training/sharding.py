@@ -1,17 +1,21 @@
 """The gradient of a batch that is cut into shards, which one or several workers compute."""
 
+from __future__ import annotations
+
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.engines import Array, CompiledPlan, Gradients, Shard
+from chainrule.core.plan import Plan
+from chainrule.engines.batch_norm_sync import EXCHANGES, Meeting, meetings
+from chainrule.engines.protocol import Array, CompiledPlan, Gradients, Shard
 from chainrule.errors import OptionError
-from chainrule.meetings import EXCHANGES, Meeting, meetings
-from chainrule.network import Network
-from chainrule.plan import Plan
 from chainrule.training.workers import Arrays, Division, Workers, added, totals_of
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 Run = Generator[Array, Array, Gradients]
 

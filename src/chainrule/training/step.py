@@ -1,22 +1,26 @@
 """A training step: gradients, a check that they are finite, and the update."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from chainrule import engines
-from chainrule.engines import ONE_STEP, Array, AtOnce, HoldsSamples, WholeSteps
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import ONE_STEP, Array, AtOnce, HoldsSamples, WholeSteps
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.interpreter import Interpreter
-from chainrule.losses import Loss
-from chainrule.network import Network
-from chainrule.optimizers import CustomOptimizer, Optimizer
-from chainrule.rates import RateGroup, Rates
-from chainrule.tasks import Task
+from chainrule.training.losses import Loss
+from chainrule.training.lr_multipliers import RateGroup, Rates
+from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.sharding import Sharding
+from chainrule.training.tasks import Task
 from chainrule.training.workers import ALONE, Arrays, Division, Workers, added, totals_of
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 Given: TypeAlias = tuple[Array, Array] | tuple[Array, Array, Array]  # x, t and, where samples have them, weights
 
@@ -319,7 +323,7 @@ class Stepper:
             return ""
         if not np.isfinite(given[0]).all():
             return "the input is not finite"
-        walk = Interpreter(engines.fallback(), self._plan, self.network.layout, self.network)
+        walk = Interpreter(fallback.numpy_engine(), self._plan, self.network.layout, self.network)
         walk.gradients(*given, seed=seed, step=step)
         for operation in self._plan.operations:
             for tensor in operation.writes:

@@ -1,12 +1,18 @@
 """Initial values that depend on the training data: kernels that whiten the patches of the images."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from chainrule import initializers
 from chainrule.data.normalisation import Normalisation
 from chainrule.errors import OptionError
-from chainrule.network import Network
+from chainrule.layers import initializers
 from chainrule.training.samples import Samples
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
 
 IMAGES = 5_000  # training images from which the patches are taken
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 SHARDS = 8  # of a batch, by default, where mpiexec starts the workers
 

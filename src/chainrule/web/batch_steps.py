@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import Array
-from chainrule.tasks import CLASSIFICATION
+from chainrule.engines.protocol import Array
 from chainrule.training.loop import Trainer
+from chainrule.training.tasks import CLASSIFICATION
 from chainrule.web import frames
 from chainrule.web.frames import ALIGNMENT, Frame, as_float32
 

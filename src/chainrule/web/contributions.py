@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import engines
-from chainrule.engines import Array
+from chainrule.core.plan import Operation, Plan, gradient_name
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.explain.trace import Float64Buffers
-from chainrule.interpreter import Interpreter
-from chainrule.plan import Operation, Plan, gradient_name
 from chainrule.training.loop import Trainer
 from chainrule.web.batch_steps import BatchStep
 from chainrule.web.replaying import Replayer
@@ -35,7 +35,7 @@ class Contributions:
         self._parts: list[tuple[Interpreter, int]] = []
         for part in range(division.count):
             first, last = division.edge(part), division.edge(part + 1)
-            walk = Interpreter(engines.fallback(), self._plan, network.layout, buffers)
+            walk = Interpreter(fallback.numpy_engine(), self._plan, network.layout, buffers)
             drawn = step.before.step * division.parts + part + 1
             with np.errstate(all="ignore"):
                 walk.gradients(*(array[first:last] for array in given), seed=recipe.seed, step=drawn)
@@ -114,7 +114,7 @@ def _of_sample(walk: Interpreter, operations: Sequence[Operation], sample: int, 
             for tensor in operation.reads
         )
         arguments = operation.arguments({"batch": batch, "first": sample, "seed": 0, "step": 0})
-        results = engines.fallback().run(operation.name, arrays, arguments)
+        results = fallback.numpy_engine().run(operation.name, arrays, arguments)
         for tensor, made in zip(operation.writes, results, strict=True):
             if not tensor.per_sample:
                 own[tensor.storage] = np.asarray(made)

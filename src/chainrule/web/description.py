@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from chainrule import operations, tasks
+from chainrule import operations
+from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code
 from chainrule.explain.code import CodeLocation
-from chainrule.model import Model
-from chainrule.plan import Operation, Plan, Tensor
+from chainrule.models.model import Model
+from chainrule.training import tasks
 from chainrule.training.recipe import Recipe
 
 FORMAT = 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 

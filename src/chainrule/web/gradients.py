@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_left
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 MEMORY = 64 << 20  # bytes of all gradients, if FEWEST allows
 FEWEST, MOST = 16, 256

@@ -7,10 +7,10 @@ from bisect import bisect_left, bisect_right
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import engines
-from chainrule.engines import CompiledPlan
-from chainrule.interpreter import Interpreter
-from chainrule.network import Network
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import CompiledPlan
+from chainrule.models.network import Network
 from chainrule.training.loop import Trainer
 from chainrule.web.gradients import Gradients
 
@@ -50,7 +50,7 @@ class Gauge:
             weighted = self._trainer.weights is not None
             plan = network.plan(recipe.loss, task=self._trainer.task, weighted=weighted)
             if recipe.batch_size == 1:
-                self._compiled = Interpreter(engines.fallback(), plan, network.layout, network)
+                self._compiled = Interpreter(fallback.numpy_engine(), plan, network.layout, network)
             else:
                 self._compiled = network.compile(plan)
         return self._compiled

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls "deflate-raw"
 

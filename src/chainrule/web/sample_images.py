@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 COUNT = 200
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.errors import ChainruleError, DataError
 from chainrule.web import entrance, page_files
 from chainrule.web.guard import BROKEN, Guard, Key

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import data, files
+from chainrule import data
+from chainrule._io import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
+from chainrule.models.trainable import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
-from chainrule.training.trainable import UNFITTED
 from chainrule.web import frames, notices, sample_images, subjects
 from chainrule.web.batch_steps import BatchStep
 from chainrule.web.description import describe

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import files
+from chainrule._io import files
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.web import document, sample_images
 from chainrule.web.frames import Frame

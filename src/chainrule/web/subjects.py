@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import zoo
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
-from chainrule.loading import load
-from chainrule.model import Model
-from chainrule.optimizers import Optimizer
+from chainrule.models.model import Model
 from chainrule.runs import checksums, resume_point, running
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.schedules import Schedule
+from chainrule.runs.loading import load
 from chainrule.training import history
 from chainrule.training.history import History
+from chainrule.training.optimizers import Optimizer
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Schedule
 
 DEFAULT = "numpy-cnn"
 UNTRAINABLE = "a model file holds no training: open the folder of a run"

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, quoted
-from chainrule.reading import read_bytes
 
 MOST_BYTES = 200_000
 MOST_STOPS = 100

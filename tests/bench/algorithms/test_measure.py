@@ -10,7 +10,7 @@ import pytest
 from benchmarks.algorithms import ALGORITHMS, Direct, report, tables, worker
 from benchmarks.algorithms.layer import Layer
 from benchmarks.algorithms.measure import Job, Measurement, measure
-from chainrule.engines.compiled.toolchain import kernel
+from chainrule.engines.compiled.compiler import kernel
 from chainrule.errors import RunError
 
 NAMES = [algorithm.name for algorithm in ALGORITHMS]

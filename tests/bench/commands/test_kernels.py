@@ -6,7 +6,7 @@ import math
 import pytest
 
 from benchmarks import kernel_choice as choice
-from chainrule.engines.compiled import filling
+from chainrule.engines.compiled.kernels import choice as filling
 
 SMALL = ("kernels", "--count", 2, "--seed", 3, "--rounds", 1, "--quiet")
 

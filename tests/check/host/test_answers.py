@@ -12,8 +12,8 @@ import chainrule as cr
 from chainrule.check.guest.frames import FrameError, decode, encode
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
+from chainrule.custom import Student
 from chainrule.errors import ChainruleError, printable
-from chainrule.student import Student
 
 ARRAY = np.arange(6.0).reshape(2, 3)
 GOOD = {

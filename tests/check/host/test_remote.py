@@ -14,9 +14,9 @@ from check import planted_convolution, planted_layers, planted_losses
 import chainrule as cr
 from chainrule.check import guest
 from chainrule.check.host import Limits, Permissions, open_file, package_folders
+from chainrule.custom import Student
+from chainrule.custom.losses import LossFunctions
 from chainrule.errors import StudentError
-from chainrule.student import Student
-from chainrule.student.losses import LossFunctions
 
 LIMITS = Limits(60)
 ODD = """
@@ -190,9 +190,9 @@ def test_nothing_that_knows_an_answer_is_loaded() -> None:
     before, after = (
         {name for name in line.split() if name.startswith("chainrule")} for line in done.stdout.splitlines()
     )
-    known = ("chainrule.student", "chainrule.check.guest")
+    known = ("chainrule.custom", "chainrule.check.guest")
     assert {name for name in before if not name.startswith(known)} <= {
         "chainrule", "chainrule.check", "chainrule.check.sources",
-        "chainrule.errors", "chainrule.locks", "chainrule.shapes",
+        "chainrule.errors", "chainrule._io.locks", "chainrule.core.shapes",
     }  # fmt: skip
     assert after == set()

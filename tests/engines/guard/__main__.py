@@ -30,7 +30,7 @@ def main() -> int:
         rows.append([str(bits), dtype, f"{options.count:,}", "a call" if failed else "none"])
         failures += failed
     if options.markdown is not None:
-        from chainrule.markdown import insert, machine, table
+        from chainrule.plotting.markdown import insert, machine, table
 
         insert(options.markdown, f"{table(rows)}\n\n{machine()}", MARKS)
     return 1 if failures else 0
@@ -49,7 +49,7 @@ def _options() -> argparse.Namespace:
 
 
 def _all_bits() -> list[int]:
-    from chainrule.engines.compiled.toolchain import WIDTH
+    from chainrule.engines.compiled.compiler import WIDTH
 
     return [bits for bits in (512, 256) if bits <= 8 * WIDTH] or [8 * WIDTH]
 

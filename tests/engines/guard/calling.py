@@ -7,8 +7,8 @@ import numpy as np
 from engines.guard import memory, norm_parts
 from engines.guard.cases import Case, draw_case, parts
 
-from chainrule import engines
-from chainrule.engines.compiled.operations import KERNELS, Array
+from chainrule.engines import loader
+from chainrule.engines.compiled.kernels.selection import KERNELS, Array
 
 TOLERANCE = 2000  # times the dtype's precision, relative to the largest entry of a result
 
@@ -65,10 +65,10 @@ def compare(case: Case, found: list[Array]) -> None:
         expected = norm_parts.expected(case.kernel, arrays, case.attributes)
     elif case.joined.get("scaled"):
         x, w, (plus, times) = arrays
-        (y,) = engines.find("numpy").run(case.name, (x, w, None), case.attributes)
+        (y,) = loader.find("numpy").run(case.name, (x, w, None), case.attributes)
         expected = [y * times[:, None, None] + plus[:, None, None]]
     else:
-        expected = list(engines.find("numpy").run(case.name, arrays, case.attributes))
+        expected = list(loader.find("numpy").run(case.name, arrays, case.attributes))
     if case.joined.get("rectify"):
         expected[0] = np.maximum(expected[0], 0)
     if cap := case.joined.get("capped"):
@@ -77,7 +77,7 @@ def compare(case: Case, found: list[Array]) -> None:
         expected[0] = np.where(expected[0] > 0, expected[0], leak * expected[0])
     if case.joined.get("pooled"):
         options = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
-        expected = [engines.find("numpy").run("max_pool", (expected[0],), options)[0]]
+        expected = [loader.find("numpy").run("max_pool", (expected[0],), options)[0]]
     if case.kernel in ("largest_cells", "largest_of_2x2"):  # they do not write the winners
         found, expected = found[:1], expected[:1]
     for result, wanted in zip(found, expected, strict=True):
@@ -99,6 +99,6 @@ def _norm_gradients(case: Case) -> list[Array]:
     """Return dγ, dβ and dx of a normalisation by the NumPy engine, from the gradient of the activation after it."""
     dy, x, gamma, mean, variance, y = (np.asarray(array) for array in case.arrays)
     dy = np.where(y > 0, dy, dy.dtype.type(case.joined["slope"]) * dy)
-    numpy = engines.find("numpy")
+    numpy = loader.find("numpy")
     sums = numpy.run("batch_norm_dw", (dy, x, mean, variance), case.attributes)
     return [*sums, *numpy.run("batch_norm_dx", (dy, x, gamma, mean, variance), case.attributes)]

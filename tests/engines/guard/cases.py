@@ -13,12 +13,12 @@ import numpy as np
 from engines.guard import norm_parts
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled import losses
-from chainrule.engines.compiled.filling import PATCHES, WINOGRAD
-from chainrule.engines.compiled.operations import KERNELS, PARTWISE, select_kernel
-from chainrule.engines.compiled.tiles import lanes
+from chainrule.core.shapes import extent, output_size
+from chainrule.engines.compiled.kernels import losses
+from chainrule.engines.compiled.kernels.choice import PATCHES, WINOGRAD
+from chainrule.engines.compiled.kernels.selection import KERNELS, PARTWISE, select_kernel
+from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
-from chainrule.shapes import extent, output_size
 
 Array = NDArray[Any]
 Draw = np.random.Generator

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.toolchain import buffers, machine
+from chainrule.engines.compiled.compiler import buffers, machine
 
 SIDES = ("behind", "before")  # the position of the array's neighbouring guard page
 PAGE = mmap.PAGESIZE

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.export.c import program, write_c
-from chainrule.model import Model
+from chainrule.interop.c import program, write_c
+from chainrule.models.model import Model
 
 Array = NDArray[Any]
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")

@@ -16,8 +16,8 @@ import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalisation import Normalisation
 from chainrule.errors import OptionError
-from chainrule.export.c import write_c
-from chainrule.model import Model
+from chainrule.interop.c import write_c
+from chainrule.models.model import Model
 
 ARM = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os")
 COMPILERS = (("gcc", ("-O2",)), ("gcc", ("-O2", "-march=native")), ("clang", ("-O2",)), ("arm-none-eabi-gcc", ARM))

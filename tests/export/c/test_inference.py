@@ -17,10 +17,10 @@ from parity.drawing import graph_configuration
 import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalisation import Normalisation
-from chainrule.export.c import program, winograd, write_c
-from chainrule.export.c.winograd import Tiling
+from chainrule.interop.c import program, winograd, write_c
+from chainrule.interop.c.winograd import Tiling
 from chainrule.layers import Layer
-from chainrule.model import Model, connect
+from chainrule.models.model import Model, connect
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 PLAIN, VECTORS = (*SANITIZED, "-DNETWORK_PLAIN"), SANITIZED

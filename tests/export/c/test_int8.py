@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.export.c import Quantised, write_c
-from chainrule.export.c.scales import IntegerScale, factors
-from chainrule.model import Model
+from chainrule.interop.c import Quantised, write_c
+from chainrule.interop.c.scales import IntegerScale, factors
+from chainrule.models.model import Model
 
 MAIN = """#include <stdio.h>
 #include "network.h"

@@ -14,14 +14,14 @@ from graph_drawing import draw_graph
 from numpy.typing import NDArray
 
 import chainrule as cr
-from chainrule import losses
 from chainrule.data import batches
 from chainrule.data.normalisation import Normalisation
 from chainrule.errors import OptionError
-from chainrule.export.c import write_c
+from chainrule.interop.c import write_c
 from chainrule.layers import Layer
-from chainrule.model import Model, connect
-from chainrule.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
+from chainrule.models.model import Model, connect
+from chainrule.training import losses
+from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 STEPS, RATE = 100, 0.02

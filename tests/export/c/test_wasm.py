@@ -10,8 +10,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.export.c.wasm import write_wasm
-from chainrule.model import Model
+from chainrule.interop.c.wasm import write_wasm
+from chainrule.models.model import Model
 
 CALL = """
 import { readFileSync } from "node:fs";

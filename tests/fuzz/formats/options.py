@@ -144,7 +144,7 @@ def place(folder: Path) -> Path:
     """Return a folder with a run, a model, data, images, and special files."""
     from fuzz.formats.runs import config, history
 
-    from chainrule.files import json_bytes, write_atomic
+    from chainrule._io.files import json_bytes, write_atomic
 
     _special(folder)
     layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]

@@ -13,13 +13,13 @@ from fuzz.formats.models import described
 from fuzz.mutators import changed, text_of
 
 import chainrule as cr
-from chainrule.model import Sequential
-from chainrule.optimizers import Adam
+from chainrule.models.model import Sequential
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.schedules import OneCycle
 from chainrule.training.history import COLUMNS, Epoch, History
+from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import OneCycle
 from chainrule.web import subjects
 
 STEPS = 4  # of an epoch

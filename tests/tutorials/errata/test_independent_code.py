@@ -5,7 +5,8 @@ from numerical import normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, plane, same
 
-from chainrule import reference, shapes
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 
 def test_size_less_the_kernel():

@@ -9,7 +9,8 @@ from numerical import central_difference, frozen, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, plane, same
 
-from chainrule import reference, shapes
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 SIZES = [(28, 5), (7, 3), (4, 4)]  # cells before, cells of the kernel
 

@@ -6,11 +6,12 @@ from numerical import frozen, normals
 from tutorials import listings
 from tutorials.comparing import other, same
 
-from chainrule import reference, zoo
+from chainrule import zoo
 from chainrule.data import load
 from chainrule.data.catalogue import find
 from chainrule.data.normalisation import Normalisation, mean_and_deviation
 from chainrule.errors import DataError
+from chainrule.operations import reference
 
 
 def test_the_two_convolutions_are_not_identical():

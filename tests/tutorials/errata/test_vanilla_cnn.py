@@ -7,7 +7,8 @@ from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, same
 from tutorials.paper import Paper
 
-from chainrule import data, shapes, zoo
+from chainrule import data, zoo
+from chainrule.core import shapes
 
 SIZES = [(7, 3), (6, 2), (28, 5)]  # x_i, x_k
 sizes = pytest.mark.parametrize(("x_i", "x_k"), SIZES)

@@ -6,7 +6,9 @@ from numerical import central_difference, normals
 from scipy.signal import correlate2d
 from tutorials.comparing import other, plane, same
 
-from chainrule import reference, shapes, zoo
+from chainrule import zoo
+from chainrule.core import shapes
+from chainrule.operations import reference
 
 
 @pytest.mark.parametrize(("size", "p", "f", "s"), [(28, 0, 5, 2), (6, 0, 3, 2), (7, 1, 2, 3)])

@@ -5,7 +5,7 @@ from numerical import central_difference, normals
 from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import other, plane, same
 
-from chainrule import reference
+from chainrule.operations import reference
 
 
 def test_what_is_called_convolution_is_cross_correlation():

@@ -8,8 +8,8 @@ from engines.operation_cases import CASES, Case
 from hypothesis import HealthCheck, given, settings
 from web.bridge import call
 
-from chainrule import reference
 from chainrule.errors import ShapeError
+from chainrule.operations import reference
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from web.bridge import call
 
-from chainrule.randomness import stream_key, uniform
+from chainrule.core.randomness import stream_key, uniform
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

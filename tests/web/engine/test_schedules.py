@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from web.bridge import call
 
-from chainrule import schedules
-from chainrule.schedules import Cosine, OneCycle
+from chainrule.training import schedules
+from chainrule.training.schedules import Cosine, OneCycle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from web.bridge import call
 from web.networks import Subject, find_subject
 
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
 from chainrule.training.step import Stepper
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import pytest
 from web.bridge import call
 from web.networks import Subject, find_subject
 
-from chainrule import engines
-from chainrule.engines import Array
+from chainrule.core.plan import gradient_name
+from chainrule.engines import fallback
+from chainrule.engines.protocol import Array
 from chainrule.explain import Trace
-from chainrule.plan import gradient_name
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -36,7 +36,7 @@ def loss_in_python(subject: Subject, trace: Trace, tensor: str, flat: int, value
         for each in operation.reads:
             shape = () if each is None else (1, *each.shape) if each.per_sample else each.shape
             given.append(None if each is None else np.reshape(arrays[each.storage], shape))
-        results = engines.fallback().run(operation.name, tuple(given), operation.arguments(known))
+        results = fallback.numpy_engine().run(operation.name, tuple(given), operation.arguments(known))
         for written, result in zip(operation.writes, results, strict=True):
             arrays[written.storage] = np.array(result)
             if written.storage == tensor:

@@ -10,7 +10,7 @@ import pytest
 from web.bridge import call
 from web.networks import Subject, find_subject
 
-from chainrule.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
+from chainrule.training.optimizers import SGD, Adam, Momentum, Nesterov, Optimizer, RMSProp
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -3,9 +3,10 @@
 import numpy as np
 from web.fixed_page import Subject
 
-from chainrule import layers, optimizers
+from chainrule import layers
 from chainrule.data.normalisation import Normalisation
-from chainrule.model import Sequential
+from chainrule.models.model import Sequential
+from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 
 SAMPLES = 6

@@ -29,9 +29,9 @@ from chainrule.check.diagnoses import (
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, of_layer, of_loss, same
 from chainrule.check.report import Diagnosis
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 from chainrule.layers.activations import ELEMENTWISE
-from chainrule.losses import NAMES as LOSSES
+from chainrule.training.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "mistakes_for", "of_layer", "of_loss"]
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
-from chainrule.reference import sigmoid, softmax
+from chainrule.engines.protocol import Array
+from chainrule.operations.reference import sigmoid, softmax
 
 FAMILY = "activations"
 MASKED = ("relu", "leaky_relu")

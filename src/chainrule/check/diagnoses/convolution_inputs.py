@@ -8,8 +8,8 @@ import numpy as np
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.kernels import dilated, exchanged_axes, flipped, slid_kernel, slide_of, turned
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
 from chainrule.engines.numpy.convolution import cross_correlate_dx
+from chainrule.engines.protocol import Array
 
 
 def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:

@@ -7,8 +7,8 @@ import numpy as np
 
 from chainrule.check.diagnoses.kernels import dilated, exchanged_axes, flipped, slide_of, turned
 from chainrule.check.diagnoses.truth import GroundTruth, catalogue
-from chainrule.engines import Array
 from chainrule.engines.numpy.convolution import cross_correlate_dw
+from chainrule.engines.protocol import Array
 
 
 def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **changes: Any) -> Array:

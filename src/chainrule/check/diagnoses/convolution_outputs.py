@@ -6,8 +6,8 @@ import numpy as np
 
 from chainrule.check.diagnoses.kernels import dilated, flipped, slide_of, turned
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
 from chainrule.engines.numpy.convolution import cross_correlate
+from chainrule.engines.protocol import Array
 
 
 def _moved(t: GroundTruth, **changes: Any) -> Array:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from itertools import product
 
-from chainrule import reference
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
+from chainrule.operations import reference
 
 FAMILY = "geometry"
 ENDS = "exchanges the two ends of an axis: the first number is for its beginning, the second for its end"

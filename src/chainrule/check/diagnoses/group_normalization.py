@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.check.diagnoses.truth import GroundTruth, catalogue
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 def _rows(t: GroundTruth, array: Array) -> Array:

@@ -1,7 +1,7 @@
 """Classic mistakes in the loss of a support vector machine and its gradient."""
 
 from chainrule.check.diagnoses.truth import GroundTruth, catalogue
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 def _positive(t: GroundTruth) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.check.diagnoses.sliding import SlidingWindow
 from chainrule.check.diagnoses.truth import GroundTruth
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 def slide_of(t: GroundTruth) -> SlidingWindow:

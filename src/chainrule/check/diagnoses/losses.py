@@ -3,8 +3,8 @@
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
-from chainrule.reference import softmax
+from chainrule.engines.protocol import Array
+from chainrule.operations.reference import softmax
 
 AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # over the classes too
 BOUNDED = ("mean_absolute_error", "huber")

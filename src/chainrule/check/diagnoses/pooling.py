@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.sliding import SlidingWindow
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 def _slide(t: GroundTruth) -> SlidingWindow:

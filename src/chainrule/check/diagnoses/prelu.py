@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.check.diagnoses.truth import catalogue
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 def _summed(each: Array) -> Array:

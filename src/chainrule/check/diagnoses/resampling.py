@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
-from chainrule.shapes import resampling_weights
+from chainrule.core.shapes import resampling_weights
+from chainrule.engines.protocol import Array
 
 
 def _mode(t: GroundTruth) -> str:

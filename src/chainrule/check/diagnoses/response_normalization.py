@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 def _scales(t: GroundTruth) -> Array:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array
-from chainrule.shapes import Padding, Pair, extent, output_size
+from chainrule.core.shapes import Padding, Pair, extent, output_size
+from chainrule.engines.protocol import Array
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, Subject, Values
-from chainrule.engines import Array
+from chainrule.engines.protocol import Array
 
 
 @dataclass(frozen=True)

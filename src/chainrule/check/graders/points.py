@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from chainrule._io.reading import read_bytes
 from chainrule.check.homework import Grade
 from chainrule.errors import FormatError, quoted, unknown_name
-from chainrule.reading import read_bytes
 
 LARGEST = 1 << 16  # bytes of the file
 MOST = 1e6  # points of a part

@@ -10,10 +10,10 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
+from chainrule._io.files import json_bytes
 from chainrule.check.graders.points import PointScheme
 from chainrule.check.homework import Grade, PartResult
 from chainrule.errors import OptionError
-from chainrule.files import json_bytes
 
 UNTOLD = "Right, but something else in the submission is wrong or was not checked: {}"
 VARIABLES = {  # keys of classroom50's result, by the environment variable that its runner sets

@@ -7,10 +7,10 @@ Sources  Otter: otter-grader 7.0.0, otter/grade/utils.py, `merge_scores_to_df`: 
 
 from collections.abc import Sequence
 
+from chainrule._io.files import csv_bytes
 from chainrule.check.entries import student_of
 from chainrule.check.graders.points import PointScheme
 from chainrule.check.homework import Grade
-from chainrule.files import csv_bytes
 
 POINTS_POSSIBLE = "points-per-question"
 NBGRADER = (

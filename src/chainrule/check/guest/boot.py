@@ -77,7 +77,7 @@ def _end_with_host(host: int) -> None:
 
 
 def _install_empty_packages() -> None:
-    """Replace chainrule by two empty packages, so that `chainrule.student` is imported without the rest."""
+    """Replace chainrule by two empty packages, so that `chainrule.custom` is imported without the rest."""
     for name, folder in (("chainrule", LIBRARY), ("chainrule.check", LIBRARY / "check")):
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__path__ = [str(folder)]

@@ -27,8 +27,8 @@ import numpy as np
 
 from chainrule.check import sources
 from chainrule.check.guest.frames import FrameError, decode, encode
+from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
-from chainrule.student.interface import CallResult
 
 LETTERS = 1000  # longest error message
 

@@ -1,4 +1,4 @@
-"""A learner's code in another process, behind the interface of code in this one (`chainrule.student.interface`).
+"""A learner's code in another process, behind the interface of code in this one (`chainrule.custom.interface`).
 
 A call is one round trip: pending assignments are sent with it, and the reply carries the current values of all names
 read so far, because they will be read again.
@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
+from chainrule.custom.calls import Array
+from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
-from chainrule.student.calls import Array
-from chainrule.student.interface import CallResult
 
 LETTERS = 500  # longest message of a learner's code
 

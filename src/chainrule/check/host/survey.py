@@ -17,7 +17,7 @@ from chainrule.check.host import Limits, Permissions, Protection, open_file, pac
 SECONDS, MEMORY = 60, 2 << 30
 LEAVING = "leave_process"
 NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in trials.ATTEMPTS)
-LIBRARY = Path(__file__).parents[2] / "reference" / "convolution.py"
+LIBRARY = Path(__file__).parents[2] / "operations" / "reference" / "convolution.py"
 
 
 @dataclass(frozen=True)

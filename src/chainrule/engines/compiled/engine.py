@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule import engines
-from chainrule.engines import Array, Buffers, CompiledPlan
-from chainrule.engines.compiled import batches, operations, programs, rewriting, toolchain
-from chainrule.engines.compiled.standby import OWN_ERRORS, GuardedProgram
+from chainrule.core.plan import Plan
+from chainrule.custom.interface import OWN
+from chainrule.engines import fallback
+from chainrule.engines.compiled import compiler, programs
+from chainrule.engines.compiled.guarded import OWN_ERRORS, GuardedProgram
+from chainrule.engines.compiled.kernels import batches, selection
+from chainrule.engines.compiled.passes import rewriting
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine
 from chainrule.errors import unknown_name
-from chainrule.interpreter import Interpreter
-from chainrule.plan import Plan
-from chainrule.student.interface import OWN
 
 
 class CompiledEngine:
@@ -23,14 +25,14 @@ class CompiledEngine:
 
     def thread_limit(self, threads: int) -> int:
         """Return no more threads than there can be."""
-        return min(threads, toolchain.most_threads())
+        return min(threads, compiler.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one kernel by itself, or NumPy's operation where the kernel cannot be compiled."""
-        if name not in operations.known():
-            raise unknown_name("operation of the compiled engine", name, operations.known())
+        if name not in selection.known():
+            raise unknown_name("operation of the compiled engine", name, selection.known())
         try:
-            return operations.call(name, arrays, attributes)
+            return selection.call(name, arrays, attributes)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -67,9 +69,9 @@ class CompiledEngine:
             if plan.backward:
                 _say_own(plan)
             return Interpreter(self, plan, layout, buffers, threads)
-        unknown = [operation.name for operation in plan.operations if operation.name not in operations.known()]
+        unknown = [operation.name for operation in plan.operations if operation.name not in selection.known()]
         if unknown:
-            raise unknown_name("operation of the compiled engine", unknown[0], operations.known())
+            raise unknown_name("operation of the compiled engine", unknown[0], selection.known())
         return GuardedProgram(plan, layout, buffers, threads)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
@@ -77,11 +79,11 @@ class CompiledEngine:
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
 
 
-def _instead(name: str, error: Exception) -> engines.Engine:
-    return engines.stand_in(f"the compiled engine cannot run {name} ({engines.first_line(error)})")
+def _instead(name: str, error: Exception) -> Engine:
+    return fallback.fall_back(f"the compiled engine cannot run {name} ({fallback.first_line(error)})")
 
 
 def _say_own(plan: Plan) -> None:
     own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
     names = ", ".join(f"{name}{OWN}" for name in own)
-    engines.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
+    fallback.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")

@@ -8,17 +8,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.engines import Array, AtOnce, Buffers, Gradients, Shard, Sums
-from chainrule.engines.compiled import operations, shares, toolchain
-from chainrule.engines.compiled.generator import GIVEN, ProgramWriter
-from chainrule.engines.compiled.rewriting import is_worth_sharing
-from chainrule.engines.compiled.segments import block_size
-from chainrule.engines.compiled.stages import met_at
-from chainrule.engines.compiled.toolchain import load
-from chainrule.engines.compiled.update_programs import constants_of, update_source
+from chainrule.core.plan import Plan, Tensor
+from chainrule.engines.arena import new_zeros
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.codegen import shares
+from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
+from chainrule.engines.compiled.codegen.stages import met_at
+from chainrule.engines.compiled.codegen.updates import constants_of, update_source
+from chainrule.engines.compiled.compiler import load
+from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.passes.rewriting import is_worth_sharing
+from chainrule.engines.compiled.passes.segments import block_size
+from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
 from chainrule.errors import EngineError
-from chainrule.placement import new_zeros
-from chainrule.plan import Plan, Tensor
 
 AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
@@ -29,13 +31,13 @@ def update(
     name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
 ) -> None:
     """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
-    entry = operations.KERNELS[name]
+    entry = selection.KERNELS[name]
     arrays = (p, g, *moments)
     numbers = entry.arguments(len(arrays), attributes)
     if p.size < SHARED:
         threads = 1
     program = load(update_source(name, _dtype_name(p.dtype)))
-    toolchain.use_threads(threads)
+    compiler.use_threads(threads)
     program(*arrays, threads, *numbers)
 
 
@@ -166,7 +168,7 @@ class Program:
         rest = [attributes.get(each, default) for each, default in constants_of(name).items()]
         limit = np.inf if clip is None else clip
         arrays = (*given, *own, *moments, np.array(rates), outcomes, self._after)
-        toolchain.use_threads(self._threads)
+        compiler.use_threads(self._threads)
         with suppress(FloatingPointError):  # raised by the first step that is not finite
             program(*arrays, *numbers, seed, step, limit, len(rates), *rest)
         return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
@@ -209,7 +211,7 @@ class Program:
             arrays, numbers = self._own(stage)
             self._calls[stage] = numbers[1], self._program(stage).bound(len(given), (*arrays, *numbers))
         threads, run = self._calls[stage]
-        toolchain.use_threads(threads)
+        compiler.use_threads(threads)
         run(given, seed, step, *shard)
 
     def _own(self, key: _Key) -> tuple[list[Array], tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""The bias, in JAX. Equations: `chainrule.reference.bias`."""
+"""The bias, in JAX. Equations: `chainrule.operations.reference.bias`."""
 
 from chainrule.engines.jax.arrays import Array, channel_axes, spread_bias
 

@@ -6,8 +6,8 @@ are s apart; dw slides dy, its entries s apart, over x in steps of d, with sampl
 
 from typing import Any
 
+from chainrule.core.shapes import NO_PADDING, Padding, Pair
 from chainrule.engines.jax.arrays import Array, jnp, lax, spread_bias
-from chainrule.shapes import NO_PADDING, Padding, Pair
 
 ONE: Pair = (1, 1)
 

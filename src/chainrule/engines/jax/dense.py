@@ -1,4 +1,4 @@
-"""The dense layer, in JAX. Equations: `chainrule.reference.dense`."""
+"""The dense layer, in JAX. Equations: `chainrule.operations.reference.dense`."""
 
 from chainrule.engines.jax.arrays import Array
 

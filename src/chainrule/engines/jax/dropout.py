@@ -1,9 +1,9 @@
-"""Dropout, in JAX. Equations: `chainrule.reference.dropout`."""
+"""Dropout, in JAX. Equations: `chainrule.operations.reference.dropout`."""
 
 import math
 
+from chainrule.core.randomness import mix_array
 from chainrule.engines.jax.arrays import Array, jnp
-from chainrule.randomness import mix_array
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: Array, step: Array, first: int = 0) -> Array:

@@ -5,13 +5,13 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from chainrule.engines import Array, Buffers, CompiledPlan
+from chainrule.core.plan import Plan
+from chainrule.engines.batch_norm_sync import meetings
+from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax
 from chainrule.engines.jax.program import XlaProgram, update
-from chainrule.interpreter import Interpreter
-from chainrule.meetings import meetings
-from chainrule.plan import Plan
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan
 
 
 class JaxEngine:

@@ -7,8 +7,9 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from chainrule import operations, reference
+from chainrule import operations
 from chainrule.engines.jax.arrays import Array, jax, jnp
+from chainrule.operations import reference
 
 Known = dict[str, Any]  # letter → array or number
 

@@ -1,7 +1,7 @@
 """Padding, cropping and permutation of axes, in JAX. Equations: `reference.geometry`."""
 
+from chainrule.core.shapes import Ends
 from chainrule.engines.jax.arrays import Array, jnp
-from chainrule.shapes import Ends
 
 
 def pad(x: Array, *, before: Ends, after: Ends) -> Array:

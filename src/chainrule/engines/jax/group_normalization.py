@@ -1,4 +1,4 @@
-"""Group normalisation, in JAX: every group at once. Equations: `chainrule.reference.group_normalization`."""
+"""Group normalisation, in JAX: every group at once. Equations: `chainrule.operations.reference.group_normalization`."""
 
 import math
 

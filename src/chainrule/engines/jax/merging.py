@@ -1,4 +1,4 @@
-"""Where branches meet, in JAX. Equations: `chainrule.reference.merging`."""
+"""Where branches meet, in JAX. Equations: `chainrule.operations.reference.merging`."""
 
 from chainrule.engines.jax.arrays import Array, jnp
 

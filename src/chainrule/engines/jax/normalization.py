@@ -1,4 +1,4 @@
-"""Batch normalisation, in JAX: every channel at once. Equations: `chainrule.reference.normalization`."""
+"""Batch normalisation, in JAX: every channel at once. Equations: `chainrule.operations.reference.normalization`."""
 
 from chainrule.engines.jax.arrays import Array, channel_axes, jnp, spread_bias
 

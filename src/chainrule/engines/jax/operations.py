@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.plan import Operation
 from chainrule.engines.jax import (
     activations,
     bias,
@@ -27,7 +28,6 @@ from chainrule.engines.jax import (
 )
 from chainrule.engines.jax.arrays import jax, settings
 from chainrule.errors import unknown_name
-from chainrule.plan import Operation
 
 _FAMILIES = (
     *(activations, bias, convolution, dense, dropout, geometry, group_normalization, losses, merging),

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
 from chainrule.engines.jax.arrays import Array, jnp, lax
-from chainrule.shapes import NO_PADDING, Padding, Pair, output_size
 
 NOTHING = np.iinfo(np.int32).max  # index of the padding
 

@@ -1,4 +1,4 @@
-"""Parametric ReLU, in JAX. Equations: `chainrule.reference.prelu`."""
+"""Parametric ReLU, in JAX. Equations: `chainrule.operations.reference.prelu`."""
 
 from chainrule.engines.jax.arrays import Array, channel_axes, jnp, spread_bias
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines import Array, AtOnce, Buffers, Gradients, Shard, Sums
+from chainrule.core.plan import Plan
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
 from chainrule.engines.jax.tracing import Derivatives, TracedPlan
-from chainrule.plan import Plan
+from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
 
 MOST_ENTRIES = 1 << 32  # of all arrays that are computed in the steps that are taken at once
 MOST_SENT = 1 << 23  # bytes of inputs for them

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from chainrule.core.shapes import Pair, resampling_weights
 from chainrule.engines.jax.arrays import Array, jnp
-from chainrule.shapes import Pair, resampling_weights
 
 
 def resample(x: Array, *, outputs: Pair, mode: str) -> Array:

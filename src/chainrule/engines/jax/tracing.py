@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chainrule.engines import Shard
+from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.jax import operations
 from chainrule.engines.jax.arrays import Array, jnp
-from chainrule.plan import Operation, Plan, Tensor
+from chainrule.engines.protocol import Shard
 
 
 class Derivatives(NamedTuple):

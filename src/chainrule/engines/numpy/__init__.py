@@ -1,4 +1,4 @@
-"""The NumPy engine: every operation of `chainrule.reference`, vectorised.
+"""The NumPy engine: every operation of `chainrule.operations.reference`, vectorised.
 
 Every public function of a family's file is an operation.
 """
@@ -18,6 +18,6 @@ from chainrule.engines.numpy.prelu import *  # noqa: F403
 from chainrule.engines.numpy.resampling import *  # noqa: F403
 from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
-from chainrule.families import operations
+from chainrule.operations.families import operations
 
 __all__ = operations(__name__, globals(), helpers=("arrays", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]

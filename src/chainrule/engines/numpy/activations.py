@@ -1,6 +1,6 @@
 """The activations, in NumPy: whole-array expressions without branches, and without overflow for large inputs.
 
-Equations: `chainrule.reference.activations`. Where an equation has two cases, both are computed and combined by
+Equations: `operations.reference.activations`. Where an equation has two cases, both are computed and combined by
 minimum, maximum or a product with 0 and 1: selecting for each element (`numpy.where`) is an order of magnitude slower.
 """
 

@@ -1,4 +1,4 @@
-"""The bias, in NumPy. Equations: `chainrule.reference.bias`."""
+"""The bias, in NumPy. Equations: `chainrule.operations.reference.bias`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The dense layer, in NumPy. Equations: `chainrule.reference.dense`."""
+"""The dense layer, in NumPy. Equations: `chainrule.operations.reference.dense`."""
 
 from chainrule.engines.numpy.arrays import Array
 

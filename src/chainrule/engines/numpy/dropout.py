@@ -1,11 +1,11 @@
-"""Dropout, in NumPy. Equations: `chainrule.reference.dropout`."""
+"""Dropout, in NumPy. Equations: `chainrule.operations.reference.dropout`."""
 
 import math
 
 import numpy as np
 
+from chainrule.core.randomness import uniform
 from chainrule.engines.numpy.arrays import Array
-from chainrule.randomness import uniform
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from chainrule.core.shapes import Ends
 from chainrule.engines.numpy.arrays import Array
-from chainrule.shapes import Ends
 
 
 def pad(x: Array, *, before: Ends, after: Ends) -> Array:

@@ -1,4 +1,4 @@
-"""Group normalisation, in NumPy: every group at once. Equations: `chainrule.reference.group_normalization`."""
+"""Group normalisation, in NumPy: every group at once. Equations: `operations.reference.group_normalization`."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The losses, in NumPy: all samples and classes at once. Equations: `chainrule.reference.losses`."""
+"""The losses, in NumPy: all samples and classes at once. Equations: `chainrule.operations.reference.losses`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Where branches meet, in NumPy. Equations: `chainrule.reference.merging`."""
+"""Where branches meet, in NumPy. Equations: `chainrule.operations.reference.merging`."""
 
 import numpy as np
 

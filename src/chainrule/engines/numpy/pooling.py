@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
 from chainrule.engines.numpy.arrays import Array
 from chainrule.engines.numpy.windows import axis_taps
-from chainrule.shapes import NO_PADDING, Padding, Pair, output_size
 
 
 def max_pool(

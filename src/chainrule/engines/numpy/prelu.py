@@ -1,4 +1,4 @@
-"""Parametric ReLU, in NumPy. Equations: `chainrule.reference.prelu`.
+"""Parametric ReLU, in NumPy. Equations: `chainrule.operations.reference.prelu`.
 
 Products are made only where x ≤ 0, so that nothing infinite is multiplied by 0.
 """

@@ -1,4 +1,4 @@
-"""The optimizer updates, in NumPy: the whole flat buffer at once. Equations: `chainrule.reference.updates`."""
+"""The optimizer updates, in NumPy: the whole flat buffer at once. Equations: `operations.reference.updates`."""
 
 import math
 

@@ -4,7 +4,7 @@ A tap is one position of a window. Sliding over an axis of ``size`` cells, it re
 each output i, except those on padding. Every vectorised loop of this engine is a loop over taps.
 """
 
-from chainrule.shapes import Pair
+from chainrule.core.shapes import Pair
 
 
 def met(size: int, outputs: int, offset: int, stride: int) -> tuple[slice, slice]:

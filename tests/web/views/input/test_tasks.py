@@ -9,7 +9,8 @@ from web.fixed_networks import random_subject
 from web.fixed_page import Subject, served
 from web.views.opened import opened
 
-from chainrule import layers, optimizers, tasks
+from chainrule import layers
+from chainrule.training import optimizers, tasks
 from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:

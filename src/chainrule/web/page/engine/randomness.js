@@ -1,5 +1,5 @@
 /**
- * Randomness as a pure function of (seed, stream, step, sample, element), the same bits as `chainrule/randomness.py`.
+ * Randomness as a pure function of (seed, stream, step, sample, element), the same bits as `chainrule/core/randomness.py`.
  *
  * The mixing function is the finaliser of SplitMix64, applied once for each coordinate. Keys of the outer coordinates
  * are BigInts; the innermost key, one per element, is computed in 32-bit halves, which is many times faster.

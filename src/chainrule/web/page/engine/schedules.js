@@ -1,5 +1,5 @@
 /**
- * Learning-rate schedules as pure functions of the step, as in `chainrule/schedules.py`.
+ * Learning-rate schedules as pure functions of the step, as in `chainrule/training/schedules.py`.
  *
  * @typedef {{step: number, steps: number, epochSteps: number}} Progress  step: 0 … steps − 1
  */

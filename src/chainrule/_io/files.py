@@ -1,0 +1,244 @@
+"""Atomic writing of files, and tensor files with a checksum.
+
+A file is written under a temporary name in the same folder, flushed to disk and renamed. Tensors are stored as
+safetensors (no pickle). Their metadata hold the kind and version of the file and a SHA-256 over names, shapes and
+bytes, all in one JSON string: safetensors writes several entries in arbitrary order, and equal models should give
+equal files.
+"""
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io import strict_json
+from chainrule._io.reading import read_bytes, reading
+from chainrule.errors import FormatError, OptionError, RunError, quoted
+
+Array = NDArray[Any]
+
+VERSION = 1
+KEY = "chainrule"  # the only key in the metadata of a tensor file
+MAX_HEADER = 4 << 20  # bytes; safetensors' own bound is 100 MB, which takes seconds and a gigabyte to parse
+FORMULAS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # first characters of a formula in a spreadsheet
+FLOATS = ("F16", "F32", "F64")
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # the temporary file of `write_atomic`
+
+
+def as_path(given: Any) -> Path:
+    """Return a path from a string or a path-like object; OptionError for an empty string or anything else."""
+    if not isinstance(given, str | os.PathLike) or (isinstance(given, str) and not given):
+        raise OptionError(f"path {quoted(given)}: expected the name of a file or folder")
+    return Path(cast("str | os.PathLike[str]", given))
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file atomically; RunError on failure, with the old file intact."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        _write(temporary, content, os.O_EXCL)
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+        raise
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to a file and flush it to disk; RunError on failure, when part of the content may have been appended."""
+    try:
+        _write(path, content, os.O_APPEND)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _write(path: Path, content: bytes, flags: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | flags, 0o666)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_temporary(folder: Path, names: Iterable[str]) -> None:
+    """Remove the temporary files that a killed process left in a folder, for files of these names (``*`` allowed).
+
+    No other process may be writing files of these names at the time.
+    """
+    known = list(names)
+    for torn in folder.glob(".*.part"):
+        found = TEMPORARY.fullmatch(torn.name)
+        if found and any(fnmatchcase(found["name"], name) for name in known):
+            with suppress(OSError):
+                torn.unlink()
+
+
+def without_nonfinite(content: Any) -> Any:
+    """Return the content with None in place of NaN and the infinities, which JSON does not have."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {name: without_nonfinite(value) for name, value in cast(Mapping[str, Any], content).items()}
+    if isinstance(content, (list, tuple)):
+        return [without_nonfinite(value) for value in cast(list[Any], content)]
+    return content
+
+
+def json_bytes(content: Any) -> bytes:
+    """Return indented JSON; RunError when a string in it, such as a file name, is not valid Unicode."""
+    return _encoded(json.dumps(without_nonfinite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _encoded(text: str) -> bytes:
+    """Encode a text as UTF-8; RunError when it holds undecodable bytes, such as a file name in another encoding."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        around = quoted(text[max(0, error.start - 20) : error.end + 20])
+        raise RunError(f"cannot be written: a text in it is not valid Unicode, near {around}") from None
+
+
+def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows as CSV in UTF-8; a text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([_without_formula(cell) for cell in row] for row in rows)
+    return stream.getvalue().encode(errors="backslashreplace")
+
+
+def _without_formula(cell: Any) -> Any:
+    """Return a cell with an apostrophe before a formula; marks alone, such as --, are none."""
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) and any(map(str.isalnum, cell)):
+        return f"'{cell}"
+    return cell
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; FormatError when it is not JSON or exceeds the bounds of `strict_json`."""
+    try:
+        return strict_json.parse(read_bytes(path, strict_json.MAX_BYTES, FormatError))
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON description of them as one file of a kind: "model" or "checkpoint"."""
+    write_atomic(path, tensor_bytes(kind, tensors, description))
+
+
+def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
+    """Return the bytes that `write_tensors` writes."""
+    from safetensors.numpy import save
+
+    whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    text = json.dumps(description, ensure_ascii=False, sort_keys=True)
+    _encoded(text)
+    metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
+    return save(whole, {KEY: json.dumps(metadata, ensure_ascii=False)})
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read tensors and their description from a file; FormatError when it is damaged or of another kind."""
+    tensors, entries = read_safetensors(path)
+    metadata = _parse_object(path, entries.get(KEY, "{}"))
+    expected = f"chainrule {kind} {VERSION}"
+    if metadata.get("format") != expected:
+        raise FormatError(f"{path}: expected a {expected!r} file, found {quoted(metadata.get('format'))}")
+    about = metadata.get("about")
+    if not isinstance(about, str) or metadata.get("sha256") != _checksum(tensors, about):
+        raise FormatError(f"{path}: the checksum does not match; the file is damaged")
+    return tensors, _parse_object(path, about)
+
+
+def read_safetensors(path: Path, *, floats_alone: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read the tensors and the metadata of a safetensors file.
+
+    floats_alone   leave out whole numbers and booleans, such as the counters of a batch normalisation
+
+    Errors   FormatError for a damaged file, or tensors of another type
+    """
+    from safetensors import safe_open
+
+    tensors: dict[str, Array] = {}
+    with reading(path, "safetensors file", FormatError) as stream:
+        header = int.from_bytes(stream.read(8), "little")
+        if header > os.fstat(stream.fileno()).st_size:
+            raise FormatError(f"{path}: damaged safetensors file, or another kind of file")
+        if header > MAX_HEADER:
+            found = f"a header of {header} bytes; expected at most {MAX_HEADER}"
+            raise FormatError(f"{path}: damaged safetensors file ({found})")
+        opened: Any = safe_open(path, "np")
+        with opened as file:
+            entries: dict[str, str] = file.metadata() or {}
+            for name in list(file.keys()):
+                kind: str = file.get_slice(name).get_dtype()
+                if floats_alone and kind.startswith(("I", "U", "BOOL")):
+                    continue
+                if kind not in FLOATS:
+                    what = f"{quoted(name)} is {kind}; expected {', '.join(FLOATS)}"
+                    raise FormatError(f"{path} holds a tensor that is not of floats: {what}")
+                tensors[name] = file.get_tensor(name)
+    return tensors, entries
+
+
+def _parse_object(path: Path, text: str) -> dict[str, Any]:
+    """Parse a JSON text of the metadata that must be an object."""
+    try:
+        return strict_json.expect_object(strict_json.parse(text), "its content")
+    except FormatError as error:
+        raise FormatError(f"{path}: the metadata are damaged: {error}") from None
+
+
+def _checksum(tensors: Mapping[str, Array], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush the renaming itself to disk, where the system can open and flush a folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EIO):
+            raise
+    finally:
+        os.close(handle)

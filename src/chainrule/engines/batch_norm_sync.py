@@ -1,0 +1,91 @@
+"""Meetings of the shards of a batch: where an operation needs the whole batch, and each shard has some of its samples.
+
+A plan that is `sharded` runs for one shard as a generator. In batch normalisation it yields two means for each channel
+over the cells of its samples, (2, C), and is sent those of the whole batch:
+
+    batch_norm      μ and σ²
+    batch_norm_dx   level = mean of dy, and tilt = mean of dy (x − μ)/(σ² + ε), with μ and σ² of the whole batch
+
+with which it goes on: y = γ (x − μ)/√(σ² + ε) + β, and dx = γ/√(σ² + ε) · (dy − level − (x − μ) · tilt), which is
+`reference.batch_norm_dx` with level = dβ/M and tilt = dγ/(M √(σ² + ε)).
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Operation, Plan
+
+Array: TypeAlias = NDArray[Any]
+Run: TypeAlias = Callable[[str, tuple[Array, ...], Mapping[str, Any]], tuple[Array, ...]]
+Exchange: TypeAlias = Generator[Array, Array, tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What the shards of a batch exchange for an operation.
+
+    operation  `batch_norm` or `batch_norm_dx` of a plan
+    channels   number of channels C
+    """
+
+    operation: Operation
+    channels: int
+
+    def weighed(self, means: Array, samples: int) -> Array:
+        """Return the means over so many samples as what `join` takes, (3, C), float64: samples, and the means."""
+        found = np.empty((3, self.channels))
+        found[0], found[1:] = samples, means
+        return found
+
+    def join(self, one: Array, other: Array) -> Array:
+        """Return the means over the samples of both, in the first array; a variance is about the mean of both.
+
+        Source   Chan, Golub and LeVeque 1979, equation 2.1
+        """
+        samples = one[0, 0] + other[0, 0]
+        share, rest = other[0, 0] / samples, one[0, 0] / samples
+        apart = other[1:] - one[1:]
+        one[0] = samples
+        one[1:] += apart * share
+        if self.operation.name == "batch_norm":
+            one[2] += apart[0] * apart[0] * (share * rest)
+        return one
+
+
+def meetings(plan: Plan) -> list[Meeting]:
+    """Return the meetings of a plan, in the order in which its shards come to them."""
+    found: list[Meeting] = []
+    for operation in plan.operations:
+        if operation.name in EXCHANGES:
+            x = operation.reads[1 if operation.name == "batch_norm_dx" else 0]
+            found.append(Meeting(operation, x.shape[0] if x is not None else 0))
+    return found
+
+
+def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
+    """Compute y, mean and variance of `reference.batch_norm`."""
+    x, gamma, beta = arrays
+    mean, variance = yield np.stack(run("batch_norm", arrays, attributes)[1:])
+    return *run("batch_norm_inference", (x, gamma, beta, mean, variance), attributes), mean, variance
+
+
+def _batch_norm_dx(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
+    """Compute dx of `reference.batch_norm_dx`: −γ·tilt and −scale·level are γ and β of a normalisation, added to it."""
+    dy, x, gamma, mean, variance = arrays
+    inverse = 1 / np.sqrt(variance + attributes["epsilon"])
+    dgamma, dbeta = run("batch_norm_dw", (dy, x, mean, variance), attributes)
+    cells = x.size // x.shape[1]
+    level, tilt = yield np.stack([dbeta / cells, dgamma * inverse / cells])
+    scaled = run("batch_norm_inference_dx", (dy, gamma, variance), attributes)
+    given = (x, -gamma * tilt, -gamma * inverse * level, mean, variance)
+    return run("add", (*scaled, *run("batch_norm_inference", given, attributes)), {})
+
+
+EXCHANGES: dict[str, Callable[[Run, tuple[Any, ...], Mapping[str, Any]], Exchange]] = {
+    "batch_norm": _batch_norm,
+    "batch_norm_dx": _batch_norm_dx,
+}

@@ -1,0 +1,112 @@
+"""Source of optimizers' updates: a program for arrays, and the lines for a plan's parameters, part by part.
+
+After one sample the latter make the gradients of large dense layers row by row (`ProgramWriter.deferred_gradients`).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from chainrule.core.plan import Tensor
+from chainrule.engines.compiled.kernels.selection import KERNELS
+from chainrule.engines.compiled.passes.parameter_parts import ParameterPart
+
+UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
+
+link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
+declare('run', {arrays!r}, {all_numbers!r})
+
+
+def run({reads}, threads, {arguments}):
+    for k in prange(threads):
+        s = slice(k * p.size // threads, (k + 1) * p.size // threads)
+        call({symbol!r}, ({shares}, {arguments},))
+'''
+
+HELD = """\
+            s = slice({share})
+            call({scaled!r}, (g[s], scale))
+            call({symbol!r}, ({shares}, {arguments},))
+"""
+
+MADE = """\
+            many, upto = max(1, {row} // {width}), (k + 1) * {rows} // parts
+            for o in range(k * {rows} // parts, upto, many):
+                next_o = min(o + many, upto)
+                made = view(spare, thread * {row}, ((next_o - o) * {width},))
+                call({made!r}, (x_{number}, dy_{number}, made, o, next_o, scale))
+                s = slice({first} + o * {width}, {first} + next_o * {width})
+                call({symbol!r}, ({shares_made}, {arguments},))
+"""
+
+
+@cache
+def update_source(name: str, dtype: str) -> str:
+    """Return the program of an optimizer's update, given the name of its operation."""
+    words = _update_words(name, dtype)
+    return UPDATE.format(**words, all_numbers=[1, *words["numbers"]])
+
+
+def update_lines(
+    name: str, dtype: str, parts: Sequence[ParameterPart], view: Callable[[Tensor], str], row: int
+) -> list[str]:
+    """Return the lines of an update of all parameters of a plan, in a loop of `run`.
+
+    view  the expression for a tensor of one sample, flat
+    row   entries of `spare` in which a thread makes rows of a deferred gradient
+    """
+    words = _update_words(name, dtype)
+    words |= {"made": symbol_of("outer_rows", dtype), "scaled": symbol_of("scaled", dtype), "row": row}
+    words["shares_made"] = words["shares"].replace("g[s]", "made")
+    lines = list[str]()
+    for number, part in enumerate(parts):
+        if part.outer:
+            x, dy = (view(each) for each in part.outer.reads if each)
+            lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
+    lines += ["        for k, thread in turns(parts, threads):\n"]
+    for number, part in enumerate(parts):
+        words |= {"share": part.share, "number": number, "rows": part.rows, **part._asdict()}
+        lines.append((MADE if part.outer else HELD).format(**words))
+    return lines
+
+
+def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[str]:
+    """Return the lines that link what the update of a plan calls."""
+    words, row = _update_words(name, dtype), (dtype, 1)
+    update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**words)
+    made = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
+    return [update, link_to("scaled", dtype, [row], [1.0]), *made]
+
+
+@cache
+def constants_of(name: str) -> dict[str, Any]:
+    """Return the arguments of an update that are the same for all steps, with their defaults."""
+    signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)
+    of_steps = ("rate", "step")
+    return {each: signature[each].default for each in list(signature)[arrays:] if each not in of_steps}
+
+
+def _update_words(name: str, dtype: str) -> dict[str, Any]:
+    """Return the words that fill the templates of updates."""
+    entry = KERNELS[name]
+    signature = list(entry.signature.parameters)
+    reads = entry.arrays
+    return {
+        "name": name,
+        "symbol": symbol_of(name, dtype),
+        "arrays": [(dtype, 1)] * len(reads),
+        "numbers": entry.arguments(len(reads), {}),
+        "reads": ", ".join(reads),
+        "shares": ", ".join(f"{array}[s]" for array in reads),
+        "arguments": ", ".join(signature[len(reads) :]),
+    }
+
+
+def symbol_of(name: str, dtype: str) -> str:
+    """Return the symbol that a kernel of `updates` is linked as."""
+    return f"updates.{name} {dtype}"
+
+
+def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: Sequence[float]) -> str:
+    """Return the line that links a kernel of `updates`."""
+    return f"link({symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"

@@ -1,0 +1,282 @@
+"""Compiler of programs: machine code straight from their source.
+
+A program names parts of arrays and calls kernels; all arithmetic is in the kernels. It uses so little of Python
+(assignments, `for`, `prange`, `turns`, and `expressions`) that its code is emitted line by line, in milliseconds, where
+a compiler of all of Python takes seconds for every new network. A parallel loop becomes a function of its own, which
+every thread calls with the variables that it reads. `for k in prange(count)` has a turn for each k below `count`;
+`for k, thread in turns(count, threads)` also says which of so many threads does it.
+
+Functions return 0, or what a kernel that failed returned.
+
+Tried with llvmlite 0.50, of which `ir` is used alone. Besides, the heads of NumPy's arrays and dtypes, as its C
+interface publishes them (`received`).
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import denormals
+from chainrule.engines.compiled.compiler.expressions import (
+    ArrayValue,
+    Expressions,
+    Value,
+    components,
+    rebuilt,
+    unsupported,
+)
+from chainrule.engines.compiled.compiler.kernel_entry import machine_types
+from chainrule.engines.compiled.compiler.kernel_values import BYTE, HALF, REAL, WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.linking import UNFIT, Several, is_array
+
+# Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
+# and its flags; in a dtype, the order of its bytes, and its number.
+DATA = object.__basicsize__
+AXES, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
+ORDER, NUMBER = DATA + 10, DATA + 12
+CONTIGUOUS = 1  # among the flags
+
+
+Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`
+
+
+def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds], processor: str) -> Any:
+    """Return a module whose function `name` runs the program's `run`, given the address of a table of its arguments.
+
+    The table has the addresses of array objects, and numbers.
+
+    kernels    types of the kernels that are called, by their symbols
+    own        types of the program's own functions, by their names
+    processor  the first word of LLVM's name for the machine
+    """
+    module = ir.Module(name)
+    shared = Shared(module, kernels, {})
+    for node in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        kinds = own[node.name]
+        if node.name == "run":
+            function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), "run")
+            function.linkage = "internal"
+            _enter(function, name, processor)
+            emitter = Emitter(shared, function)
+            given = emitter.received(function.args[0], kinds)
+        else:
+            sizes = [1 + kind[1] if is_array(kind) else 1 for kind in kinds]
+            function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE] * sum(sizes)), node.name)
+            function.linkage = "internal"
+            shared.functions[node.name] = function
+            emitter, numbers, given = Emitter(shared, function), iter(function.args), list[Value]()
+            for kind, size in zip(kinds, sizes, strict=True):
+                first, *shape = (next(numbers) for _ in range(size))
+                given.append(ArrayValue(kind[0], first, shape) if is_array(kind) else first)
+        for argument, value in zip(node.args.args, given, strict=True):
+            emitter.assign(argument.arg, value)
+        emitter.lines(node.body)
+        emitter.builder.ret(WHOLE(0))
+    return module
+
+
+def _enter(run: Any, name: str, processor: str) -> None:
+    """Emit the function by which Python enters a program."""
+    function = ir.Function(run.module, run.function_type, name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    before = denormals.take_as_zero(builder, processor)
+    failed = builder.call(run, function.args)
+    denormals.put_back(builder, before)
+    builder.ret(failed)
+
+
+class Shared(NamedTuple):
+    """What the emitters of a program's functions share."""
+
+    module: Any
+    kernels: Mapping[str, Kinds]
+    functions: dict[str, Any]
+
+    def declared(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+        """Return a function that lies outside."""
+        if name not in self.module.globals:
+            ir.Function(self.module, ir.FunctionType(result, arguments), name)
+        return self.module.globals[name]
+
+
+class Emitter(Expressions):
+    """Emitter of the lines of one function."""
+
+    def __init__(self, shared: Shared, function: Any) -> None:
+        entry, first = function.append_basic_block("entry"), function.append_basic_block()
+        ir.IRBuilder(entry).branch(first)
+        super().__init__(ir.IRBuilder(first))
+        self._shared, self._function = shared, function
+
+    def lines(self, body: Sequence[ast.stmt]) -> None:
+        """Emit statements."""
+        for node in body:
+            match node:
+                case ast.Assign([ast.Name(name)], value):
+                    self.assign(name, self.value(value))
+                case ast.Assign([ast.Tuple(names)], ast.Tuple(values)):
+                    for name, value in zip(names, [self.value(value) for value in values], strict=True):
+                        self.assign(ast.unparse(name), value)
+                case ast.Assign([ast.Subscript(ast.Name(name), index)], value) if isinstance(value, ast.Constant):
+                    array: ArrayValue = self.read(name)
+                    kind = {"float64": REAL, "float32": ir.FloatType(), "int32": HALF}[array.dtype]
+                    self.builder.store(kind(value.value), self._pointer(self.after(array, self.value(index)), kind))
+                case ast.For(ast.Name(name), ast.Call(ast.Name("range"), bounds), inner):
+                    self._loop(name, [self.value(bound) for bound in bounds], inner)
+                case ast.For(ast.Name(name), ast.Call(ast.Name("prange"), [count]), inner):
+                    number = self.value(count)
+                    self._fork((name,), number, number, inner)
+                case ast.For(ast.Tuple([ast.Name(name), ast.Name(own)]), ast.Call(ast.Name("turns"), bounds), inner):
+                    count, threads = map(self.value, bounds)
+                    self._fork((name, own), count, threads, inner)
+                case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
+                    self._call_kernel(str(symbol), [self.value(each) for each in arguments])
+                case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._shared.functions:
+                    numbers = [number for each in arguments for number in components(self.value(each))]
+                    self._return_if(self.builder.call(self._shared.functions[name], numbers))
+                case _:
+                    raise unsupported(node)
+
+    def received(self, table: Any, kinds: Kinds) -> list[Value]:
+        """Return the arguments in a table: addresses of array objects, and numbers."""
+        found: list[Value] = []
+        for place, kind in enumerate(kinds):
+            at = self.builder.add(table, WHOLE(8 * place))
+            if is_array(kind):
+                array = self._loaded(at)
+                self._check(array, *kind)
+                shape = self._loaded(self.builder.add(array, WHOLE(SHAPE)))
+                sizes = [self._loaded(self.builder.add(shape, WHOLE(8 * axis))) for axis in range(kind[1])]
+                found.append(ArrayValue(kind[0], self._loaded(self.builder.add(array, WHOLE(DATA))), sizes))
+            else:
+                found.append(None if kind is None else self._loaded(at, REAL if kind is float else WHOLE))
+        return found
+
+    def _check(self, array: Any, dtype: str, axes: int) -> None:
+        """Return `UNFIT` unless an array object has such a dtype and as many axes, and is contiguous."""
+        kind = self._loaded(self.builder.add(array, WHOLE(DTYPE)))
+        flags = self.builder.and_(self._loaded(self.builder.add(array, WHOLE(FLAGS)), HALF), HALF(CONTIGUOUS))
+        for found, expected in (
+            (self._loaded(self.builder.add(kind, WHOLE(NUMBER)), HALF), np.dtype(dtype).num),
+            (self._loaded(self.builder.add(kind, WHOLE(ORDER)), BYTE), ord(np.dtype(dtype).byteorder)),
+            (self._loaded(self.builder.add(array, WHOLE(AXES)), HALF), axes),
+            (flags, CONTIGUOUS),
+        ):
+            with self.builder.if_then(self.builder.icmp_signed("!=", found, found.type(expected)), likely=False):
+                self.builder.ret(WHOLE(UNFIT))
+
+    def _loaded(self, address: Any, kind: Any = WHOLE) -> Any:
+        return self.builder.load(self._pointer(address, kind), typ=kind)
+
+    def _pointer(self, address: Any, kind: Any) -> Any:
+        return self.builder.inttoptr(address, pointer_to(kind))
+
+    def _address(self, pointer: Any) -> Any:
+        return self.builder.ptrtoint(pointer, WHOLE)
+
+    def _return_if(self, error: Any) -> None:
+        """Return an error, unless it is 0."""
+        with self.builder.if_then(self.builder.icmp_signed("!=", error, WHOLE(0)), likely=False):
+            self._leave(error)
+
+    def _leave(self, error: Any) -> None:
+        """Return an error."""
+        self.builder.ret(error)
+
+    def _loop(self, name: str, bounds: Sequence[Any], body: Sequence[ast.stmt]) -> None:
+        """Emit a loop over range(*bounds)."""
+        begin, end, step = {1: (WHOLE(0), *bounds, WHOLE(1)), 2: (*bounds, WHOLE(1))}.get(len(bounds), bounds)
+        blocks = [self._function.append_basic_block() for _ in range(3)]
+        self.assign(name, begin)
+        self.builder.branch(blocks[0])
+        self.builder.position_at_end(blocks[0])
+        self.builder.cbranch(self.builder.icmp_signed("<", self.read(name), end), blocks[1], blocks[2])
+        self.builder.position_at_end(blocks[1])
+        self.lines(body)
+        self.assign(name, self.builder.add(self.read(name), step))
+        self.builder.branch(blocks[0])
+        self.builder.position_at_end(blocks[2])
+
+    def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
+        """Call a kernel by its symbol, and return the error that it raises."""
+        kinds = self._shared.kernels[symbol]
+        passed = [number for each, kind in zip(arguments, kinds, strict=True) for number in self._passed(each, kind)]
+        function = self._shared.declared(symbol, WHOLE, machine_types(kinds))
+        self._return_if(self.builder.call(function, passed))
+
+    def _passed(self, value: Value, kind: Any) -> list[Any]:
+        """Return the numbers that a kernel takes for an argument of a type."""
+        if isinstance(kind, Several):
+            return [number for each, its in zip(value, kind, strict=True) for number in self._passed(each, its)]
+        if is_array(kind) and isinstance(value, ArrayValue) and (value.dtype, len(value.shape)) == kind:
+            return components(value)
+        if is_array(kind) or isinstance(value, ArrayValue) or (kind is None) != (value is None):
+            raise TypeError(f"a kernel expects {kind}, the program gives {value}")
+        return [] if kind is None else [self._as(value, kind)]
+
+    def _as(self, value: Value, kind: Any) -> Any:
+        """Return a number as one of a type."""
+        if kind is float and value.type == WHOLE:
+            return self.builder.sitofp(value, REAL)
+        if kind is bool:
+            return BYTE(int(value)) if isinstance(value, bool) else self.builder.trunc(value, BYTE)
+        return value
+
+    def _fork(self, names: Sequence[str], count: Any, most: Any, body: Sequence[ast.stmt]) -> None:
+        """Emit a loop whose turns are shared by at most so many threads, as a function that does one of them.
+
+        The function is given the number of its turn, the address of the variables that it reads, after which it leaves
+        an error, and the number of the thread. Its lines know the turn by the first name, the thread by the second.
+        """
+        used = {each.id for line in body for each in ast.walk(line) if isinstance(each, ast.Name)}
+        read = {known: self.read(known) for known in self.variables if known in used}
+        numbers = [number for value in read.values() for number in components(value)]
+        table = self._table([*(self._as_whole(number) for number in numbers), WHOLE(0)])
+        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 3)
+        function = ir.Function(self._shared.module, kind, f"turn_{len(self._shared.module.globals)}")
+        function.linkage = "internal"
+        _Turn(self._shared, function).emit(names, read, body)
+        share_out = self._shared.declared("chainrule_share_out", ir.VoidType(), [WHOLE] * 5)
+        pool = self._address(self._shared.declared("chainrule_pool", ir.VoidType(), []))
+        self.builder.call(share_out, [pool, self._address(function), table, count, most])
+        self._return_if(self._loaded(self.builder.add(table, WHOLE(8 * len(numbers)))))
+
+    def _as_whole(self, number: Any) -> Any:
+        return number if number.type == WHOLE else self.builder.bitcast(number, WHOLE)
+
+    def _table(self, numbers: Sequence[Any]) -> Any:
+        """Return the address of a table of numbers."""
+        with self.builder.goto_entry_block():
+            room = self.builder.alloca(WHOLE, size=len(numbers))
+        address = self._address(room)
+        for place, number in enumerate(numbers):
+            self.builder.store(number, self._pointer(self.builder.add(address, WHOLE(8 * place)), WHOLE))
+        return address
+
+
+class _Turn(Emitter):
+    """Emitter of a function that does a turn of a parallel loop, given its number, the address of variables, and the
+    number of the thread.
+    """
+
+    def emit(self, names: Sequence[str], read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
+        """Emit the function, given the names of the numbers and the variables that a turn reads."""
+        number, table, thread = self._function.args
+        place = 0
+        for known, value in read.items():
+            found: list[Any] = []
+            for part in components(value):
+                found.append(self._loaded(self.builder.add(table, WHOLE(8 * place)), part.type))
+                place += 1
+            self.assign(known, rebuilt(value, found))
+        self._error = self.builder.add(table, WHOLE(8 * place))
+        for name, value in zip(names, (number, thread), strict=False):
+            self.assign(name, value)
+        self.lines(body)
+        self.builder.ret_void()
+
+    def _leave(self, error: Any) -> None:
+        self.builder.store(error, self._pointer(self._error, WHOLE))
+        self.builder.ret_void()

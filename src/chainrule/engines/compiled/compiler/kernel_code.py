@@ -1,0 +1,389 @@
+"""Compiler of kernels: LLVM's code straight from their source.
+
+Kernels are written in little of Python: numbers, contiguous arrays, tuples, loops over ranges, choices, and calls of
+functions, whose code is copied into the kernel. The types of all values follow from those of the arguments, so that
+the code can be emitted in one walk, in a tenth of the time that a compiler of all of Python takes. A variable that is
+given an integer in one place and a float in another is found when that line is reached; the walk then begins anew.
+
+A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0,
+`linking.NO_MEMORY`, or `linking.NOT_FINITE` where it raises FloatingPointError.
+"""
+
+# The values of kernels are of any type, and llvmlite has no types.
+# pyright: basic
+
+import ast
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule.engines.compiled.compiler.kernel_expressions import KernelExpressions
+from chainrule.engines.compiled.compiler.kernel_source import KernelSource, source_of
+from chainrule.engines.compiled.compiler.kernel_values import (
+    BOOL,
+    INT64,
+    WHOLE,
+    KernelArray,
+    KernelNumber,
+    Kind,
+    TileValue,
+    Unsupported,
+    Value,
+    common,
+    ir,
+    kind_of,
+    known,
+    numbers_in,
+    rebuilt,
+    signature_of,
+)
+from chainrule.engines.compiled.compiler.linking import NOT_FINITE
+from chainrule.engines.compiled.compiler.vectors import has_step, unrolled
+
+LOST = object()  # instead of a value that has one type on one way to a line and another on another
+
+
+class Widened(Exception):
+    """A variable was found to need another type: the walk begins anew."""
+
+
+@dataclass
+class Slot:
+    """Memory of a variable: a value of its kind, and a slot for each of its numbers."""
+
+    like: Value
+    places: list[Any]
+    loops: int  # in how many loops it was made
+    reads: int = 0
+
+
+@dataclass
+class CallFrame:
+    """A call of a function whose code is copied."""
+
+    source: KernelSource
+    path: tuple[int, ...]
+    names: dict[str, Any] = field(default_factory=dict[str, Any])
+    calls: int = 0
+    depth: int = 0  # of loops and choices around the line
+    result: Value = None
+    results: Slot | None = None
+    exit: Any = None
+    done: bool = False
+
+
+class KernelWalk(KernelExpressions):
+    """Emitter of a kernel's lines."""
+
+    def __init__(self, function: Any, widened: dict[Any, Kind]) -> None:
+        self.function, self.widened = function, widened
+        entry, first = function.append_basic_block("entry"), function.append_basic_block()
+        self.entry = ir.IRBuilder(entry)
+        self.last_buffer = self.entry.alloca(WHOLE)
+        self.entry.store(WHOLE(0), self.last_buffer)
+        self.entry.branch(first)
+        self.builder = ir.IRBuilder(first)
+        self.failed = function.append_basic_block("failed")
+        self.allocations = 0
+        self.loops: list[tuple[Any, Any]] = []  # blocks to which `continue` and `break` lead
+        self.frames: list[CallFrame] = []
+
+    # ------------------------------------------------------------------ variables
+
+    @property
+    def frame(self) -> CallFrame:
+        """The innermost call."""
+        return self.frames[-1]
+
+    def slot(self, kind: Any) -> Any:
+        """Return a place in memory for a number."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(kind)
+
+    def settled(self, value: Value) -> Value:
+        """Return a value whose known numbers are numbers of the kernel, so that it can be kept in slots."""
+        if known(value):
+            return self.number(value)
+        if isinstance(value, KernelArray):
+            shape, strides = (tuple(map(self.settled, each)) for each in (value.shape, value.strides))
+            return KernelArray(value.kind, value.pointer, shape, strides, value.contiguous)
+        if isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue):
+            parts = [self.settled(each) for each in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value
+
+    def new_slot(self, value: Value) -> Slot:
+        """Return memory for a value like this one."""
+        return Slot(value, [self.slot(each.type) for each in numbers_in(value)], len(self.loops))
+
+    def fill(self, slot: Slot, value: Value) -> None:
+        """Keep a value in memory."""
+        for place, number in zip(slot.places, numbers_in(value), strict=True):
+            self.builder.store(number, place)
+
+    def read_slot(self, slot: Slot) -> Value:
+        """Return the value in memory."""
+        slot.reads += 1
+        pairs = zip(slot.places, numbers_in(slot.like), strict=True)
+        return rebuilt(slot.like, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
+
+    def read(self, name: str) -> Value:
+        """Return the value of a variable; KeyError where there is none."""
+        found = self.frame.names[name]
+        if found is LOST:
+            raise Unsupported(f"{name} has values of several types")
+        return self.read_slot(found) if isinstance(found, Slot) else found
+
+    def assign(self, name: str, value: Value) -> None:
+        """Give a variable a value."""
+        frame = self.frame
+        if name not in frame.source.varying:
+            frame.names[name] = value
+            return
+        frame.names[name] = self._kept(frame.names.get(name), value, (*frame.path, name), frame.depth)
+
+    def _kept(self, before: Any, value: Value, key: Any, depth: int) -> Any:
+        """Keep a value in the slots of its variable, or in new ones."""
+        if value is None or callable(value) or isinstance(value, str | Kind):
+            if depth:
+                raise Unsupported(f"{key[-1]} is given {value!r} in a loop or a choice")
+            return value
+        value = self.settled(value)
+        if isinstance(value, KernelNumber) and key in self.widened:
+            value = self.number(value, self.widened[key])
+        numbers = isinstance(before, Slot) and isinstance(before.like, KernelNumber) and isinstance(value, KernelNumber)
+        same = isinstance(before, Slot) and signature_of(before.like) == signature_of(value)
+        if not same and not (numbers and depth):
+            before = self.new_slot(value)
+        elif not same:
+            kind = common(kind_of(before.like), value.kind)
+            if kind is not before.like.kind:
+                self.widened[key] = kind
+                raise Widened
+            value = self.number(value, kind)
+        if _has_array(value) and before.loops < len(self.loops):
+            raise Unsupported(f"{key[-1]} is given an array in a loop around which it lives on")
+        self.fill(before, value)
+        return before
+
+    # ------------------------------------------------------------------ statements
+
+    def lines(self, body: Sequence[ast.stmt]) -> None:
+        """Emit statements."""
+        for node in body:
+            if self.frame.done or self.builder.block.is_terminated:
+                return
+            self.line(node)
+
+    def line(self, node: ast.stmt) -> None:
+        """Emit a statement."""
+        match node:
+            case ast.Assign([target], value):
+                self._give(target, self.value(value))
+            case ast.Assign(targets, value):
+                found = self.value(value)
+                for target in targets:
+                    self._give(target, found)
+            case ast.AugAssign(ast.Name(name), operator, value):
+                self.assign(name, self.operated(operator, self.read(name), self.value(value)))
+            case ast.AugAssign(ast.Subscript(of, index), operator, value):
+                array = self.value(of)
+                address, part = self.part(array, self.indices(index))
+                if part is not None:
+                    raise Unsupported(ast.unparse(node))
+                self.store(array, address, self.operated(operator, self.load(array, address), self.value(value)))
+            case ast.For(target, iterable, inner, []):
+                self._loop(target, iterable, inner)
+            case ast.While(test, inner, []):
+                self._while(test, inner)
+            case ast.If(test, then, otherwise):
+                self._choose(test, then, otherwise)
+            case ast.Return(value):
+                self._return(None if value is None else self.value(value))
+            case ast.Continue():
+                self.builder.branch(self.loops[-1][0])
+            case ast.Break():
+                self.builder.branch(self.loops[-1][1])
+            case ast.Raise(ast.Name("FloatingPointError"), None):
+                self.release(WHOLE(0))
+                self.builder.ret(WHOLE(NOT_FINITE))
+            case ast.Expr(ast.Constant()) | ast.Pass():
+                pass
+            case ast.Expr(value):
+                self.value(value)
+            case _:
+                raise Unsupported(ast.unparse(node))
+
+    def _give(self, target: ast.expr, value: Value) -> None:
+        """Give a value to a variable, several values to several, or one to an element."""
+        match target:
+            case ast.Name(name):
+                self.assign(name, value)
+            case ast.Tuple(targets):
+                if isinstance(value, KernelArray):
+                    value = [self.element(value, [place]) for place in range(len(targets))]
+                for each, own in zip(targets, value, strict=True):
+                    self._give(each, own)
+            case ast.Subscript(of, index):
+                array = self.value(of)
+                address, part = self.part(array, self.indices(index))
+                if part is None:
+                    self.store(array, address, value)
+                else:
+                    self.fill_array(part, value)
+            case _:
+                raise Unsupported(ast.unparse(target))
+
+    def _loop(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
+        """Emit a loop over a range, over the entries of an array, or, turn by turn, over those of a tuple."""
+
+        def turn(entry: Value) -> None:
+            self._give(target, entry)
+            self.lines(body)
+
+        if not (isinstance(iterable, ast.Call) and ast.unparse(iterable.func) == "range"):
+            entries = self.value(iterable)
+            if isinstance(entries, KernelArray):
+                self.counted(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
+            elif any(isinstance(each, ast.Continue | ast.Break) for line in body for each in ast.walk(line)):
+                raise Unsupported(f"a loop over {ast.unparse(iterable)} that may end early")
+            else:
+                for entry in entries:
+                    turn(entry)
+            return
+        bounds = [self.value(each) for each in iterable.args]
+        begin, end, step = {1: (0, *bounds, 1), 2: (*bounds, 1)}.get(len(bounds), tuple(bounds))
+        self.counted(begin, end, step, turn)
+
+    def counted(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
+        """Emit a loop, given what emits a turn."""
+        blocks = [self.builder.append_basic_block() for _ in range(4)]
+        test, inside, after, out = blocks
+        end, increment = self.whole(end), self.whole(step)
+        place = self.slot(WHOLE)
+        self.builder.store(self.whole(begin), place)
+        self.builder.branch(test)
+        self.builder.position_at_end(test)
+        sign = ">" if known(step) and step < 0 else "<"
+        current = self.builder.load(place, typ=WHOLE)
+        self.builder.cbranch(self.builder.icmp_signed(sign, current, end), inside, out)
+        self.builder.position_at_end(inside)
+        self._turn(after, out, lambda: turn(KernelNumber(INT64, current)))
+        self.builder.store(self.builder.add(current, increment, flags=("nsw",)), place)
+        again = self.builder.branch(test)
+        if has_step(inside):
+            again.set_metadata("llvm.loop", unrolled(self.builder.module))
+        self.builder.position_at_end(out)
+
+    def _turn(self, after: Any, out: Any, turn: Callable[[], None]) -> None:
+        """Emit a turn of a loop, and release at its end what it allocates; go on at its end."""
+        mark, before = self.builder.load(self.last_buffer, typ=WHOLE), self.allocations
+        self.loops.append((after, out))
+        frame = self.frame
+        names = {name: (of, of.reads if isinstance(of, Slot) else 0) for name, of in frame.names.items()}
+        for name in self._branch(turn):
+            of, reads = names[name]
+            if isinstance(of, Slot) and of.reads > reads:
+                raise Unsupported(f"{name} has values of several types in the turns of a loop")
+            frame.names[name] = LOST
+        self.loops.pop()
+        if not self.builder.block.is_terminated:
+            self.builder.branch(after)
+        self.builder.position_at_end(after)
+        if self.allocations > before:
+            self.release(mark)
+
+    def _branch(self, emit: Callable[[], None]) -> list[str]:
+        """Emit lines that may not run; return the variables that have another type, in other slots, behind them."""
+        frame, before = self.frame, dict(self.frame.names)
+        frame.depth += 1
+        emit()
+        frame.depth -= 1
+        changed = [name for name, of in before.items() if frame.names[name] is not of]
+        frame.names.update({name: before[name] for name in changed})
+        return [] if self.builder.block.is_terminated else changed
+
+    def _while(self, test: ast.expr, body: Sequence[ast.stmt]) -> None:
+        again, inside, after, out = (self.builder.append_basic_block() for _ in range(4))
+        self.builder.branch(again)
+        self.builder.position_at_end(again)
+        found = self.truth(self.value(test))
+        self.builder.cbranch(BOOL.llvm(int(found)) if isinstance(found, bool) else found, inside, out)
+        self.builder.position_at_end(inside)
+        self._turn(after, out, lambda: self.lines(body))
+        self.builder.branch(again)
+        self.builder.position_at_end(out)
+
+    def _choose(self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]) -> None:
+        found = self.truth(self.value(test))
+        if isinstance(found, bool):
+            self.lines(then if found else otherwise)
+            return
+        blocks = [self.builder.append_basic_block() for _ in range(3 if otherwise else 2)]
+        one, end, other = blocks[0], blocks[1], blocks[-1]
+        self.builder.cbranch(found, one, other)
+        lost: list[str] = []
+        for block, body in ((one, then), (other, otherwise)):
+            if body:
+                self.builder.position_at_end(block)
+                lost += self._branch(functools.partial(self.lines, body))
+                if not self.builder.block.is_terminated:
+                    self.builder.branch(end)
+        self.frame.names.update(dict.fromkeys(lost, LOST))
+        self.builder.position_at_end(end)
+        if not otherwise:
+            return
+        if not any(
+            end in getattr(block.terminator, "operands", []) for block in self.function.blocks if block.terminator
+        ):
+            self.builder.unreachable()  # both ways have left
+
+    def _return(self, value: Value) -> None:
+        frame = self.frame
+        if not frame.depth and frame.exit is None:
+            frame.result, frame.done = value, True
+            return
+        if frame.exit is None:
+            frame.exit = self.builder.append_basic_block()
+        if value is not None:
+            frame.results = self._kept(frame.results, value, (*frame.path, "return"), 1)
+        self.builder.branch(frame.exit)
+        frame.done = not frame.depth
+
+    # ------------------------------------------------------------------ calls
+
+    def call(self, function: Callable[..., Any], arguments: Sequence[Value], named: dict[str, Value]) -> Value:
+        """Emit the lines of a function at the place of its call, and return its result."""
+        path: tuple[int, ...] = ()
+        if self.frames:
+            self.frame.calls += 1
+            path = (*self.frame.path, self.frame.calls)
+        if len(path) > 30:
+            raise Unsupported("recursion")
+        frame = CallFrame(source_of(function), path)
+        mark, before = self.builder.load(self.last_buffer, typ=WHOLE), self.allocations
+        given = frame.source.signature.bind(*arguments, **named)
+        given.apply_defaults()
+        self.frames.append(frame)
+        for name, value in given.arguments.items():
+            self.assign(name, value)
+        loops, self.loops = self.loops, [*self.loops]
+        self.lines(frame.source.node.body)
+        result = frame.result
+        if frame.exit is not None:
+            if not self.builder.block.is_terminated:
+                self.builder.branch(frame.exit)
+            self.builder.position_at_end(frame.exit)
+            result = None if frame.results is None else self.read_slot(frame.results)
+        self.loops = loops
+        self.frames.pop()
+        if self.allocations > before and not _has_array(result):
+            self.release(mark)
+        return result
+
+
+def _has_array(value: Value) -> bool:
+    return isinstance(value, KernelArray) or (
+        isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue) and any(map(_has_array, value))
+    )

@@ -1,0 +1,109 @@
+"""The source of kernels: the lines of a function, and which of its variables need places in memory.
+
+The lines of a file that was changed after it was imported are not those that Python runs, and are refused.
+"""
+
+import ast
+import inspect
+import linecache
+import sys
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import CodeType
+from typing import Any
+
+from chainrule.engines.compiled.compiler.kernel_values import Unsupported
+
+
+@cache
+def _functions(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
+    """Return the functions of a file, loaded as such a module, by what Python makes of them."""
+    names = vars(sys.modules[loaded]) if loaded in sys.modules else None
+    tree = ast.parse("".join(linecache.getlines(file, names)))
+    places = {
+        (min([node.lineno, *(each.lineno for each in node.decorator_list)]), node.name): node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    codes = _codes_in(compile(tree, file, "exec", dont_inherit=True))
+    return {code: places[place] for code in codes if (place := (code.co_firstlineno, code.co_name)) in places}
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    """Return the code of all functions in some code."""
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield each
+            yield from _codes_in(each)
+
+
+@dataclass(frozen=True)
+class KernelSource:
+    """A function: its lines, its variables, those of them that need slots, and its parameters."""
+
+    node: ast.FunctionDef
+    own: frozenset[str]
+    varying: frozenset[str]
+    signature: inspect.Signature
+    names: Mapping[str, Any]  # of the functions around it, and global ones
+
+
+@cache
+def source_of(function: Callable[..., Any]) -> KernelSource:
+    """Return the source of a function.
+
+    Errors   Unsupported where its file is not there, or was changed since it was imported
+    """
+    code = function.__code__
+    node = _functions(code.co_filename, function.__module__).get(code)
+    if node is None:
+        raise Unsupported(f"the source of {function.__qualname__} is not known, or was changed")
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    names = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
+    own = frozenset((*code.co_varnames, *code.co_cellvars))
+    return KernelSource(node, own, _varying(node), inspect.signature(function), names)
+
+
+def _varying(function: ast.FunctionDef) -> frozenset[str]:
+    """Return the variables that are given several values, at least one of them in a loop or a choice.
+
+    So is one that is given its only value in a loop or a choice, but read outside of it.
+    """
+    given: dict[str, list[int]] = {each.arg: [0] for each in function.args.args}
+    blocks: dict[str, Any] = {}
+
+    def walk(body: Sequence[ast.stmt], depth: int) -> None:
+        for node in body:
+            if isinstance(node, ast.For):
+                _note(node.target, depth + 1, node)
+            for target in getattr(
+                node, "targets", [getattr(node, "target", None)] if isinstance(node, ast.AugAssign) else []
+            ):
+                _note(target, depth, body)
+            for inner in (getattr(node, "body", []), getattr(node, "orelse", [])):
+                walk(inner, depth + 1)
+
+    def _note(target: ast.expr, depth: int, block: Any) -> None:
+        for each in ast.walk(target):
+            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+                given.setdefault(each.id, []).append(depth)
+                blocks[each.id] = block
+
+    walk(function.body, 0)
+    several = {name for name, depths in given.items() if len(depths) > 1 and max(depths) > 0}
+    for name, depths in given.items():
+        if len(depths) == 1 and depths[0] > 0:
+            block = blocks[name]
+            nodes = [block] if isinstance(block, ast.AST) else block
+            inside = sum(_reads(each, name) for each in nodes)
+            if inside < _reads(function, name):
+                several.add(name)
+    return frozenset(several)
+
+
+def _reads(node: ast.AST, name: str) -> int:
+    return sum(
+        isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load) for each in ast.walk(node)
+    )

@@ -1,0 +1,113 @@
+"""Machine code in memory, given as object files.
+
+Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as _binding
+
+from chainrule.engines.compiled.compiler import buffers, processor, storing
+from chainrule.engines.compiled.compiler.interrupts import uninterrupted
+
+binding: Any = _binding  # llvmlite has no type annotations
+
+RELOCATION = "static" if binding.get_process_triple().startswith(("x86", "i")) else "default"
+
+
+@cache
+def _target() -> Any:
+    """Return the description of this processor, for programs, which have nothing to be optimised."""
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    target = binding.Target.from_triple(binding.get_process_triple())
+    return target.create_target_machine(
+        cpu=processor.NAME, features=processor.FEATURES, opt=1, codemodel="jitdefault", jit=True
+    )
+
+
+@cache
+def _memory() -> Any:
+    """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
+    memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
+    for name, address in buffers.outside().items():
+        binding.add_symbol(name, address)
+    content = storing.stored(buffers.NAME)
+    if content is None:
+        content = assembled(buffers.emit_buffers())
+        storing.store(buffers.NAME, content)
+    for name, address in addresses_of(buffers.NAMES, content).items():
+        binding.add_symbol(name, address)
+    return memory
+
+
+def start() -> None:
+    """Make the linker ready, unless it is: as a whole, since one that is given up releases the target of all others."""
+    with storing.SETTING, uninterrupted():
+        _memory()
+
+
+def assembled(text: str) -> bytes:
+    """Return the object file of LLVM's intermediate code."""
+    with uninterrupted():
+        module = binding.parse_assembly(text)
+        module.triple, module.data_layout = _target().triple, str(_target().target_data)
+        module.verify()
+        return bytes(_target().emit_object(module))
+
+
+@cache
+def _optimising() -> Any:
+    """Return the description of this processor, for kernels."""
+    _target()
+    return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
+        cpu=processor.NAME, features=processor.FEATURES, opt=3, codemodel="jitdefault", jit=True, reloc=RELOCATION
+    )
+
+
+def optimised(text: str) -> bytes:
+    """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
+    with uninterrupted():
+        module, target = binding.parse_assembly(text), _optimising()
+        module.triple, module.data_layout = target.triple, str(target.target_data)
+        module.verify()
+        options = binding.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization, options.slp_vectorization = True, False
+        passes = binding.create_pass_builder(target, options)
+        passes.getModulePassManager().run(module, passes)
+        return bytes(target.emit_object(module))
+
+
+def address_of(name: str, content: bytes) -> int:
+    """Load an object file; return the address of its function of that name."""
+    with uninterrupted():
+        memory = _memory()
+        memory.add_object_file(binding.ObjectFileRef.from_data(content))
+        memory.finalize_object()
+        address = int(memory.get_function_address(name))
+    if not address:
+        raise ImportError(f"there is no function {name} in its machine code")
+    return address
+
+
+def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
+    """Load an object file for as long as the process lives; return the addresses of some of its functions."""
+    with uninterrupted():
+        memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
+        memory.add_object_file(binding.ObjectFileRef.from_data(content))
+        memory.finalize_object()
+        found = {name: int(memory.get_function_address(name)) for name in names}
+        memory.detach()  # threads may still run it while everything else is released
+    return found
+
+
+def processor_family() -> str:
+    """Return the first word of LLVM's name for this machine."""
+    return str(binding.get_process_triple()).partition("-")[0]
+
+
+def name_address(symbol: str, address: int) -> None:
+    """Have code that is loaded from now on find an address by a symbol."""
+    binding.add_symbol(symbol, address)

@@ -1,0 +1,248 @@
+"""Processor vectors in the code of a kernel: their types, addresses, loads, stores and shuffles, emitted with llvmlite.
+
+A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+
+Tried with llvmlite 0.44 and 0.50:
+- LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
+- an empty instruction at the end of a step (`close`), and `llvm.loop.unroll.count`, by which LLVM makes `TURNS` turns
+  of a loop one (`unrolled`).
+llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
+its elements (`Address`), and every `load` and `gep` names the type it works on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chainrule.engines.compiled.compiler.kernel_values import INT64, Kind, ir, pointer_to
+from chainrule.engines.compiled.compiler.processor import COUNT, HAS_MASKS, WIDTH
+
+TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # of a loop that become one, as fewer are counted; slower with SSE
+REGISTER = "w" if (WIDTH, COUNT) == (16, 32) else "v"  # LLVM's letter for a register of vectors: NEON, x86
+
+BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LLVM's names
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The type of a tile: rows × columns vectors of elements of a dtype."""
+
+    dtype: Kind
+    rows: int
+    columns: int
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector."""
+        return WIDTH * 8 // self.dtype.bitwidth
+
+
+@dataclass(frozen=True)
+class Places:
+    """The type of the offsets of a tile's columns."""
+
+    columns: int
+
+
+def machine_type(kind: Tile | Places) -> Any:
+    """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
+    if isinstance(kind, Places):
+        return ir.ArrayType(INT64.llvm, kind.columns)
+    return ir.ArrayType(vector_of(kind), kind.rows * kind.columns)
+
+
+class Address(NamedTuple):
+    """A pointer and the LLVM type of the elements that it points to."""
+
+    pointer: Any
+    element: Any
+
+
+class CodeBuilder:
+    """Builder of the code of one call: addresses, loads and stores for its arguments."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.context, self.builder = context, builder
+        self.types, self.arguments = signature.args, list(arguments)
+
+    def number(self, which: int) -> Any:
+        """Return an integer argument as 64 bits."""
+        return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
+
+    def address(self, which: int, place: Any) -> Address:
+        """Return the address of an element of an array argument, given its flat index."""
+        array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
+        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+
+    def at_places(self, which: int, places: int, columns: int) -> list[Address]:
+        """Return the addresses in an array argument at the places, another argument, of a tile's columns.
+
+        The same in all turns of a loop, they are found before it; what changes with the turns is added last.
+        """
+        return [self.address(which, self.builder.extract_value(self.arguments[places], b)) for b in range(columns)]
+
+    def after(self, address: Address, steps: Any) -> Address:
+        """Return the address a number of elements further on."""
+        count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
+        return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
+
+    def element(self, address: Address) -> Any:
+        """Load the element at an address."""
+        return self.builder.load(address.pointer, typ=address.element)
+
+    def load(self, tile: Tile, address: Address) -> Any:
+        """Load the vector at an address, which need not be a multiple of the vector's size."""
+        vector = vector_of(tile)
+        return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
+
+    def store(self, vector: Any, address: Address, align: int) -> None:
+        """Store a vector at an address that is a multiple of `align` bytes."""
+        self.builder.store(vector, self._pointer(address, vector.type), align=align)
+
+    def fetch(self, address: Address) -> None:
+        """Bring the line of an address into the second cache."""
+        pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = _declared(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, number(0), number(2), number(1)])
+
+    def _pointer(self, address: Address, kind: Any) -> Any:
+        """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
+        return self.builder.bitcast(address.pointer, pointer_to(kind))
+
+    def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
+        """Return the mask of every `step`-th lane whose number is below a count."""
+        limit = self.in_every_lane(tile, count)
+        lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
+        return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
+
+    def in_every_lane(self, tile: Tile, number: Any) -> Any:
+        """Return a vector of 32-bit integers, as many as a vector of a tile has lanes, with a number in each."""
+        numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
+        nothing = ir.Constant(numbers, ir.Undefined)
+        one = self.builder.insert_element(nothing, self.builder.trunc(number, lane), lane(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(numbers, None))
+
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
+        """Load a vector of a tile, or store it, in the lanes of a mask only; the others are loaded as 0."""
+        return self.masked_by(what, vector_of(tile), given, address, mask)
+
+    def masked_by(
+        self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None
+    ) -> Any:
+        """Load a vector, or store it, in the lanes of a mask only; others are loaded as `outside`, or as 0."""
+        element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
+        rest = [ir.Constant(vector, None) if outside is None else outside] if what == "load" else []
+        place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
+        kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
+        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
+        function = _declared(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
+        return self.builder.call(function, [*given, *place, *rest])
+
+    def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
+        """Store the first `count` lanes of a vector, which has as many as a tile's; all, or none, beyond its size.
+
+        Without AVX-512, masked stores are slow on Zen 3 (docs/measurements.md), and SSE and NEON have none. There a
+        whole vector is stored as such; of another one the half, the quarter and so on, as the bits of the count say.
+        """
+        if HAS_MASKS:
+            self.masked_by("store", vector.type, [vector], address, self.below(tile, count))
+            return
+        build, whole, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
+        with build.if_else(build.icmp_signed(">=", count, whole(tile.lanes))) as (all_lanes, some):
+            with all_lanes:
+                self.store(vector, address, align)
+            with some:
+                left, part = build.select(build.icmp_signed(">", count, whole(0)), count, whole(0)), tile.lanes // 2
+                while part:
+                    wanted = build.icmp_signed("!=", build.and_(left, whole(part)), whole(0))
+                    with build.if_then(wanted):
+                        self.store(self.shuffled(vector, vector, range(part)), address, align)
+                    rest = self.shuffled(vector, vector, [*range(part, tile.lanes), *range(part)])
+                    vector = build.select(wanted, rest, vector)
+                    further = build.select(wanted, self.after(address, part).pointer, address.pointer)
+                    address, part = Address(further, address.element), part // 2
+
+    def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
+        """Return a vector of the lanes of two vectors, numbered one after the other."""
+        return self.builder.shuffle_vector(
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
+        )
+
+    def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
+        """Add the second half of every group of lanes of two vectors to the first half, and join the sums."""
+        starts = range(0, 2 * tile.lanes, group)
+        halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
+        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
+
+    def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
+        """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
+        lanes = range(tile.lanes)
+        kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
+        given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
+        first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
+        return first, second
+
+    def spread(self, tile: Tile, address: Address) -> Any:
+        """Load the element at an address into every lane."""
+        return self.every(tile, self.element(address))
+
+    def every(self, tile: Tile, number: Any) -> Any:
+        """Return a vector with a value in every lane."""
+        vector = vector_of(tile)
+        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        one = self.builder.insert_element(nothing, number, lane(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+
+    def close(self, sums: Any) -> Any:
+        """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out.
+
+        Where turns become one, all sums of a tile pass through it, and it returns them: else LLVM may do the products
+        after the loads of the next turn, as it did in `taps.py` (docs/measurements.md). More sums than there are
+        registers cannot.
+        """
+        count = sums.type.count if TURNS > 1 and sums.type.count <= COUNT else 0
+        kinds, places = [sums.type.element] * count, range(count)
+        result = ir.LiteralStructType(kinds) if count > 1 else kinds[0] if kinds else ir.VoidType()
+        names = ",".join([f"={REGISTER}" for _ in places] + [str(k) for k in places])
+        nothing = ir.InlineAsm(ir.FunctionType(result, kinds), "", names, side_effect=True)
+        passed = self.builder.call(nothing, [self.builder.extract_value(sums, k) for k in places])
+        for k in places:
+            sums = self.builder.insert_value(sums, self.builder.extract_value(passed, k) if count > 1 else passed, k)
+        return sums
+
+    def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
+        """Return a · b + total, rounded once where the processor has an instruction for it, else twice.
+
+        `llvm.fma` would call a function for each lane where there is none (SSE): predictions took twenty times as long.
+        """
+        vector = vector_of(tile)
+        name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"
+        function = _declared(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        return self.builder.call(function, [a, b, total])
+
+
+def has_step(block: Any) -> bool:
+    """Return whether a block has a step that `CodeBuilder.close` ends."""
+    calls = (each for each in block.instructions if isinstance(each, ir.CallInstr))
+    return any(isinstance(each.callee, ir.InlineAsm) for each in calls)
+
+
+def unrolled(module: Any) -> Any:
+    """Return what to say of a loop, as `llvm.loop` of its last branch, that LLVM is to make `TURNS` turns of it one."""
+    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(TURNS)])
+    loop = ir.MDValue(module, [], name=str(len(module.metadata)))
+    loop.operands = (loop, count)  # itself first: no other loop is meant
+    return loop
+
+
+def vector_of(tile: Tile) -> Any:
+    """Return the LLVM type of one vector of a tile."""
+    return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
+
+
+def _declared(module: Any, kind: Any, name: str) -> Any:
+    """Return one of LLVM's functions."""
+    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)

@@ -1,0 +1,90 @@
+"""Code of cells of neighbouring windows in vectors, one window a lane, emitted by hand.
+
+A tile holds one vector for a sum, two for a largest cell: its value and its number. Numbers are floats of the same
+size, so that one comparison chooses both; they are exact up to 2²⁴. Each function is defined in NumPy, which runs
+without compiling.
+
+Tried with llvmlite 0.50: see `registers`, whose tiles these are.
+"""
+
+# The values of kernels are of any type, and llvmlite has no types.
+# pyright: basic
+
+from typing import Any
+
+from chainrule.engines.compiled.compiler.kernel_values import NOTHING, Literal, ir
+from chainrule.engines.compiled.compiler.registers import wins
+from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile
+from chainrule.engines.compiled.compiler.windows import add_cells, keep_larger, no_cells, store_larger
+
+FAR = 1 << 30  # a lane that no vector has
+
+
+def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: float) -> tuple[CodeBuilder, Tile, Any]:
+    """Load the cells x[place + lane·step], given (tile, x, place, step, first, last, …); `outside` in other lanes.
+
+    Vectors side by side are loaded, those elements only that are cells, and the cells are pushed together.
+    """
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    kind, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
+    whole, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
+    first, last = (code.in_every_lane(tile, code.number(which)) for which in (4, 5))
+    address, rest = code.address(1, code.number(2)), ir.Constant(kind, [outside] * width)
+    found = rest
+    for part in range(step):
+        places = range(part * width, (part + 1) * width)
+        lanes = ir.Constant(whole, [place // step if place % step == 0 else FAR for place in places])
+        inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
+        loaded = code.masked_by("load", kind, [], code.after(address, part * width), inside, rest)
+        order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
+        found = builder.shuffle_vector(found, loaded, ir.Constant(whole, order))
+    return code, tile, found
+
+
+def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
+    number, left, step = (code.in_every_lane(tile, code.number(which)) for which in (1, 2, 3))
+    at = builder.add(left, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
+    nothing = ir.Constant(whole, None)
+    skipped = builder.select(builder.icmp_signed("<", at, nothing), builder.sub(nothing, at), nothing)
+    pair = ir.Constant(context.get_value_type(tile), [ir.Constant(kind, [float("-inf")] * tile.lanes)] * 2)
+    return builder.insert_value(pair, builder.sitofp(builder.add(number, skipped), kind), 1)
+
+
+def _add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    _, _, cells = _cells(context, builder, signature, arguments, 0.0)
+    return builder.insert_value(arguments[0], builder.fadd(builder.extract_value(arguments[0], 0), cells), 0)
+
+
+def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile, value = _cells(context, builder, signature, arguments, float("-inf"))
+    most, number = (builder.extract_value(arguments[0], which) for which in range(2))
+    own = code.every(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
+    better = wins(builder, value, most)
+    kept = builder.insert_value(arguments[0], builder.select(better, value, most), 0)
+    return builder.insert_value(kept, builder.select(better, own, number), 1)
+
+
+def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    found, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
+    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, found), count)
+    whole = ir.VectorType(ir.IntType(32), tile.lanes)
+    lanes = builder.mul(code.in_every_lane(tile, step), ir.Constant(whole, list(range(tile.lanes))))
+    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.in_every_lane(tile, begin))
+    code.store_first(tile, builder.add(own, lanes), code.address(2, found), count)
+    return context.get_dummy_value()
+
+
+def _same(arguments: Any) -> Any:
+    """Return the type of the tile; None unless the step is a constant."""
+    return arguments[0] if isinstance(arguments[3], Literal) else None
+
+
+CODE = {
+    no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells),
+    add_cells: (_same, _add_cells),
+    keep_larger: (_same, _keep_larger),
+    store_larger: (lambda arguments: NOTHING, _store_larger),
+}

@@ -1,0 +1,68 @@
+"""Batches: the samples of some numbers, normalised.
+
+NumPy takes three passes for it, by one thread: copies of the samples, conversion, multiplication. The other threads
+waited meanwhile: with two of them, for 3 % of a step on 128 images, and for 12 % in networks of few filters.
+"""
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.compiler import kernel, load
+from chainrule.engines.protocol import Array
+
+WORTH = 1 << 15  # entries of a batch from which on NumPy takes longer
+MOST = (1 << 31) - 1  # samples whose numbers are int32
+
+SOURCE = '''"""A compiled program of chainrule: a normalised batch, of which every thread has a share."""
+
+link({symbol!r}, batches.normalised, {arrays!r}, [0, 0, 1.0, 1.0])
+declare('run', {arrays!r}, [1, 1.0, 1.0])
+
+
+def run(x, rows, out, threads, gain, offset):
+    for k in prange(threads):
+        call({symbol!r}, (x, rows, out, k * rows.size // threads, (k + 1) * rows.size // threads, gain, offset),)
+'''
+
+
+@kernel
+def normalised(x, rows, out, first, last, gain, offset):
+    """Compute out[k] = x[rows[k]]·gain + offset for k from `first` to before `last`; x and out are (samples, entries).
+
+    The products are rounded before the offset is added, as NumPy's are: a loop for both would round their sum alone.
+    """
+    factor, more = out.dtype.type(gain), out.dtype.type(offset)
+    for k in range(first, last):
+        given, found = x[rows[k]], out[k]
+        for e in range(found.size):
+            found[e] = out.dtype.type(given[e]) * factor
+        if offset != 0:
+            for e in range(found.size):
+                found[e] += more
+
+
+def normalised_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
+    """Return x[rows]·gain + offset, by threads; None where NumPy takes no longer, or there is no kernel for it."""
+    made = np.dtype(dtype)
+    if len(rows) * math.prod(x.shape[1:]) < WORTH or len(x) > MOST or not x.flags.c_contiguous:
+        return None
+    if x.dtype not in (np.uint8, made) or made not in (np.float32, np.float64):
+        return None
+    if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(x):
+        return None
+    out = np.empty((len(rows), *x.shape[1:]), made)
+    compiler.use_threads(threads)
+    arrays = (x.reshape(len(x), -1), rows.astype(np.int32), out.reshape(len(out), -1))
+    load(_source(x.dtype, made))(*arrays, threads, gain, offset)
+    return out
+
+
+@cache
+def _source(given: np.dtype[Any], dtype: np.dtype[Any]) -> str:
+    arrays = [(str(given), 2), ("int32", 1), (str(dtype), 2)]
+    return SOURCE.format(symbol=f"batches.normalised {given} {dtype}", arrays=arrays)

@@ -1,0 +1,235 @@
+"""Choice of the kernels of a convolution: an estimate of what each computes, in multiply-adds for one weight.
+
+`convolution.py` has neighbouring outputs side by side in vectors, for eight, six or five filters at a time, and so has
+`one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
+for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
+but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
+`patches.py` has taps side by side, so that it transposes no weights, which pays for one image.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chainrule.core.shapes import NO_PADDING, Pair
+from chainrule.engines.compiled.compiler import COUNT, WIDTH
+from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, broadly, in_tiles
+from chainrule.engines.compiled.kernels.kernel_costs import COSTS
+from chainrule.engines.compiled.kernels.layout import correlate_shape
+from chainrule.engines.compiled.kernels.registry import Attributes
+from chainrule.engines.compiled.kernels.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD, in_tall_tiles
+from chainrule.engines.compiled.kernels.tiles import lanes
+
+Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
+
+MANY = 1 << 18  # weights that no fast cache holds twice
+TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
+IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
+CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
+WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "winograd", (5, 5): "winograd_5x5"}
+POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
+# Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
+PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
+OF_SUMS = EVEN, SIX, FIVE  # vectors of tiles in rows, of those for the rest of a row, and filters
+OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD  # filters and taps
+MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
+
+
+def forward_fit(name: str) -> Fit:
+    """Return a function that tells whether a kernel computes least for a cross-correlation."""
+    return lambda arrays, given, itemsize: _least(forward_estimates(arrays, given, itemsize)) == name
+
+
+def input_gradient_fit(name: str) -> Fit:
+    """Return a function that tells whether a kernel computes least for an input gradient."""
+    return lambda arrays, given, itemsize: _least(input_gradient_estimates(arrays, given, itemsize)) == name
+
+
+def kernel_gradient_fit(name: str) -> Fit:
+    """Return a function that tells whether a kernel computes least for a kernel gradient."""
+    return lambda arrays, given, itemsize: _least(kernel_gradient_estimates(arrays, given, itemsize)) == name
+
+
+def _least(estimates: Mapping[str, float]) -> str:
+    """Return the name of the least estimate; of several, the first."""
+    return min(estimates, key=lambda name: estimates[name])
+
+
+def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's cross-correlation of (x, w, b); infinite where it cannot compute it."""
+    x, w = arrays[0].shape, arrays[1].shape
+    y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
+    weights, outputs = math.prod(w[1:]), math.prod(y)
+    filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    transposed = outputs * COSTS.transposed / weights + _packed(w, given)
+    taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + COSTS.stored / x[-3]) + transposed)
+    tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
+    points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
+    return {
+        "one_by_one": points * COSTS.in_place if points < math.inf else math.inf,
+        "filters": filters * (outputs + transposed),
+        "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
+        "taps": taps,
+        **(_winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else {}),
+        "patches": _patches(w, y, _width(x[-1], given), given, itemsize),
+    }
+
+
+def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's input gradient; infinite where it cannot compute it."""
+    dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
+    stride = given.get("stride", (1, 1))
+    phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
+    weights = w[0] * math.prod(w[2:])
+    pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
+    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, given))
+    reaches = [apart * (each - 1) for apart, each in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
+    pads = map(max, given.get("padding", NO_PADDING))
+    within = all(pad <= each for pad, each in zip(pads, reaches, strict=True))  # zeros lie around dy, none are left out
+    points = _points(w[1], dy, w[2:], w[0], given, itemsize)
+    right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(given.get("padding", NO_PADDING)[1])
+    return {
+        "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
+        "convolution": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
+        "taps": taps if given.get("groups", 1) == 1 else math.inf,
+        **(_winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else {}),
+    }
+
+
+def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+    """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
+    x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
+    odd = (COSTS.odd, COSTS.odd if given.get("single") else COSTS.odd_taps)
+    alone = 1.0 if given.get("groups", 1) == 1 else math.inf
+    filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
+    weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
+    transposed = outputs * COSTS.transposed / weights
+    taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * in_tiles(x[0], broadly(x[0], COLUMNS)) / x[0] + transposed)
+    rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, gradient=True)
+    return {
+        "filters": filters * (outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed),
+        "convolution": COSTS.added_across * rows,
+        "taps": taps,
+        **_winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+    }
+
+
+def _packed(w: Sequence[int], given: Attributes) -> float:
+    """Return what packing weights takes for one sample, in outputs; a batch shares packed weights."""
+    if not given.get("single"):
+        return 0
+    return COSTS.packed_far if math.prod(w) >= MANY else COSTS.packed
+
+
+def _winograd(
+    channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
+) -> dict[str, float]:
+    """Return the products of vectors at the points of all tiles, and the transforms; nothing for other windows.
+
+    channels  those that lie side by side in the products, and those that are summed
+    """
+    name = WINOGRAD.get(tuple(kernel))
+    if not name or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
+        return {}
+    (across, along), weights, apart = channels, math.prod(kernel), given.get("dilation", (1, 1))
+    steps = [(CELLS + 1 - kernel[0]) * each for each in apart]
+    tiles = math.prod(-(-cells // step) * each for cells, step, each in zip(size, steps, apart, strict=True))
+    shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
+    kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
+    kernels /= 1 if given.get("single") else TRANSFORMED_FOR
+    return {name: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
+
+
+def _width(cells: int, given: Attributes) -> int:
+    """Return the cells of a row with its padding, of one phase if there is a stride, as `layout.padded_layout` does."""
+    stride, (left, right) = given.get("stride", (1, 1))[1], given.get("padding", NO_PADDING)[1]
+    return cells + max(left, right) if stride == 1 else -(-(cells + left + right) // stride)
+
+
+def _rows(
+    filters: int,
+    size: Sequence[int],
+    width: int,
+    weights: Sequence[int],
+    given: Attributes,
+    itemsize: int,
+    *,
+    strided: float | None = None,
+    gradient: bool = False,
+) -> float:
+    """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
+
+    With a stride, outputs come to lie side by side only after the cells of the image have been gathered.
+
+    size      rows and columns of outputs
+    width     cells from a row to the next
+    weights   of a filter: (channels, KH, KW)
+    strided   what spreading a cell takes; None: what gathering one takes
+    gradient  whether they are multiplied for a kernel gradient
+
+    Of the tiles the one is taken that filters leave least empty.
+    """
+    stride, taps, count = given.get("stride", (1, 1)), math.prod(weights[1:]), math.prod(weights)
+    vectors = -(-((size[0] - 1) * width + size[1]) // lanes(itemsize))
+    if gradient:
+        broad, under = min(OF_GRADIENT, key=lambda tile: _round_up(filters, tile[0]))
+        vectors *= min(_round_up(count, under) / count, MOST_EMPTY)
+    else:
+        tall, low, broad = min(OF_SUMS, key=lambda tile: _round_up(filters, tile[2]))
+        in_tall = in_tall_tiles(vectors, tall, low)
+        vectors = _round_up(in_tall, tall) + _round_up(vectors - in_tall, low)
+    computed = vectors * lanes(itemsize) * _round_up(filters, broad) / filters
+    each = COSTS.gathered if strided is None else strided
+    gathered = each * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
+    return computed * (1 + COSTS.copied / count + gathered)
+
+
+def _points(
+    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, given: Attributes, itemsize: int
+) -> float:
+    """Return the multiply-adds of whole tiles of positions and filters; infinite where an image does not fill one."""
+    (_, low, broad), vector = POINTS, lanes(itemsize)
+    plain = max(given.get("stride", (1, 1))) == 1 and not any(map(any, given.get("padding", ())))
+    fits = filters >= broad and math.prod(size) >= low * vector and math.prod(kernel) == 1
+    if not (fits and plain and given.get("groups", 1) == 1):
+        return math.inf
+    return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
+
+
+def _patches(w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int) -> float:
+    """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
+
+    It is infinite where taps do not fill their vectors, and for a batch, which shares transposed weights. Patches
+    are cut out of whole rows of `width` cells.
+    """
+    (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
+    if not given.get("single") or taps % vector or w[0] < high or given.get("groups", 1) != 1:
+        return math.inf
+    sums = _round_up(math.prod(size), wide) * _round_up(w[0], high) / w[0] * (1 + COSTS.added * vector / taps)
+    cut = _round_up((size[0] - 1) * width + size[1], vector)
+    return COSTS.in_patches * sums + cut * COSTS.cut / w[0]
+
+
+def _side_by_side(filters: int, itemsize: int, odd: float | None = None) -> float:
+    """Return the multiply-adds of vectors of filters, for each filter."""
+    across, share = _round_up(filters, lanes(itemsize)), COSTS.odd if odd is None else odd
+    return (across + across // lanes(itemsize) % 2 * share * lanes(itemsize)) / filters
+
+
+def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:
+    """Return the mean number, over the taps of a kernel, of outputs whose cell under the tap lies in the image."""
+    axes = zip(image, kernel, outputs, given.get("stride", (1, 1)), given.get("padding", NO_PADDING),
+               given.get("dilation", (1, 1)), strict=True)  # fmt: skip
+    return math.prod(_pairs_along(*axis) for axis in axes)
+
+
+def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair, dilation: int) -> float:
+    """Return the same along one axis."""
+    ahead = [u * dilation - padding[0] for u in range(taps)]
+    ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in ahead]
+    return sum(max(0, last - first) for first, last in ends) / taps
+
+
+def _round_up(count: int, tile: int) -> int:
+    """Return the entries of the whole tiles that hold a number of them."""
+    return -(-count // tile) * tile

@@ -1,0 +1,311 @@
+"""The dense layer and its gradients, compiled. The equations are in reference/dense.py.
+
+All three are products of matrices, by tiles of sums that stay in registers (see `tiles`). Rows of W and of x lie side
+by side in memory, so the forward pass is a sum over vectors, and the gradients are vectors times scalars. The rest at
+the edges is done by plain loops.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import COUNT, WIDTH, kernel, literally
+from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Attributes, Share, operation
+from chainrule.engines.compiled.kernels.tiles import (
+    add_outer,
+    add_picked,
+    add_products,
+    load,
+    places,
+    store,
+    store_sums,
+    zeros,
+)
+from chainrule.engines.compiled.kernels.transposing import Matrix, transpose_matrix
+
+SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
+TALL, BROAD = (3, 8) if COUNT == 32 else (3, 4)  # a tile of the gradients: vectors, and samples or rows of W
+OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
+# Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
+# small for all of them, so fewer than for a convolution.
+ENOUGH = 32  # rows of W from which on transposing one vector of samples pays
+ALONE = 8  # rows of W, or vectors, of a tile for one sample
+OFTEN = 2  # tiles that read the same columns from which on copying these side by side pays
+
+
+class Size(NamedTuple):
+    """Samples, and entries of y and of x for each."""
+
+    samples: int
+    outs: int
+    ins: int
+
+
+class Product(NamedTuple):
+    """Rows of x and of w, flat, of `ins` entries, the first `length` of which are multiplied; rows: offsets in w."""
+
+    x: Any
+    w: Any
+    rows: Any
+    ins: int
+    length: int
+
+
+class Columns(NamedTuple):
+    """The columns of a tile in a flat matrix: where they begin, and how far apart its rows are."""
+
+    values: Any
+    start: int
+    step: int
+
+
+@operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
+@kernel
+def dense(x, w, b, y, first=0, last=-1):
+    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread for few samples."""
+    count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
+    last = outs if last < 0 else last
+    rest = ins % (WIDTH // x.itemsize)
+    offsets = np.empty(outs + OUTS + ALONE, np.int64)
+    for o in range(outs + OUTS + ALONE):
+        offsets[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
+    flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
+    vector = WIDTH // x.itemsize
+    pairs = count - count % (2 * vector) if last - first == outs else 0
+    samples_per_block = count - count % vector if last - first == outs else 0
+    if pairs:
+        _batched_samples(flat_x, flat_w, offsets, b, y[:pairs], tall=2)
+    if outs < ENOUGH:
+        samples_per_block = pairs
+    if samples_per_block > pairs:
+        _batched_samples(flat_x[pairs * ins :], flat_w, offsets, b, y[pairs:samples_per_block], tall=1)
+    others = Product(flat_x[samples_per_block * ins :], flat_w, offsets, ins, ins - rest)
+    if count - samples_per_block >= SAMPLES:
+        _products(others, y[samples_per_block:], first, last, samples=SAMPLES, rows=ROWS)
+    elif count > samples_per_block:
+        _products(others, y[samples_per_block:], first, last, samples=1, rows=ALONE)
+    for s in range(samples_per_block, count):
+        for o in range(first, last):
+            total = y[s, o] if b is None else y[s, o] + b[o]
+            for k in range(ins - rest, ins):
+                total += x[s, k] * w[o, k]
+            y[s, o] = total
+
+
+@kernel
+def _batched_samples(x, w, offsets, b, y, tall):
+    """Compute y for samples that fill `tall` vectors: x is transposed, so no lanes have to be added up."""
+    literally(tall)
+    (count, outs), ins, many = y.shape, w.size // y.shape[1], tall * (WIDTH // x.itemsize)
+    side_by_side, sums = np.empty(ins * many, x.dtype), np.empty((outs + OUTS) * many, x.dtype)
+    for s in range(0, count, many):
+        transpose_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
+        for o in range(0, outs, OUTS):
+            tile = zeros(x, tall, OUTS)
+            filters = places(offsets, o, OUTS)
+            for k in range(ins):
+                tile = add_picked(tile, side_by_side, k * many, w, k, filters)
+            store(tile, sums, o * many, many)
+        for o in range(outs):
+            bias = x.dtype.type(0) if b is None else b[o]
+            for t in range(many):
+                y[s + t, o] = sums[o * many + t] + bias
+
+
+@kernel
+def _products(given, y, first, last, samples, rows):
+    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
+    literally(samples)
+    literally(rows)
+    x, w, offsets, ins, length = given
+    count = y.shape[0]
+    sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored by whole vectors
+    for t in range(0, count, samples):
+        s = min(t, count - samples)
+        for o in range(first, last, rows):
+            tile, filters = zeros(x, samples, rows), places(offsets, o, rows)
+            for k in range(0, length, WIDTH // x.itemsize):
+                tile = add_products(tile, x, s * ins + k, ins, w, k, filters)
+            store_sums(tile, sums, 0)
+            for a in range(samples):
+                for c in range(min(rows, last - o)):
+                    y[s + a, o + c] = sums[a * rows + c]
+
+
+def share_columns(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
+    """Share columns of the weights, in whole tiles of one sample."""
+    return Share(("left", "right"), shape[0], ALONE * (WIDTH // itemsize))
+
+
+@operation(
+    lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])], share=share_columns, shared_from=SHARED_FROM
+)
+@kernel
+def dense_dx(dy, w, dx, left=0, right=-1):
+    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once; or columns of it for one sample."""
+    count, ins = dx.shape
+    right = ins if right < 0 else right
+    if left >= right:
+        return
+    size, vector = Size(count, w.shape[0], ins), WIDTH // w.itemsize
+    upstream, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
+    done, samples_per_block = 0, count - count % BROAD
+    if ins >= TALL * vector:
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=TALL, broad=BROAD)
+        done = samples_per_block
+    elif ins >= vector:
+        _rows_times(upstream, flat, result, size, (done, samples_per_block), (0, ins), tall=1, broad=BROAD)
+        done = samples_per_block
+    elif samples_per_block:
+        rows, wider = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
+        _copy_columns(flat, ins, 0, rows, vector, 0, w.shape[0], ins)
+        filled = Size(count, w.shape[0], vector)
+        _rows_times(upstream, rows, wider, filled, (done, samples_per_block), (0, vector), tall=1, broad=BROAD)
+        _copy_columns(wider, vector, 0, result, ins, 0, samples_per_block, ins)
+        done = samples_per_block
+    if ins >= ALONE * vector:
+        _rows_times(upstream, flat, result, size, (done, count), (left, right), tall=ALONE, broad=1)
+        done = count
+    _add_weighted_rows(dy, w, dx, done)
+
+
+@kernel
+def _rows_times(dy, w, dx, size, samples, columns, tall, broad):
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for a range of samples and of columns k; the last are done twice."""
+    literally(tall)
+    literally(broad)
+    (_, outs, ins), (first, last), (left, right) = size, samples, columns
+    width = tall * (WIDTH // w.itemsize)
+    if last - first >= OFTEN * broad and outs >= ENOUGH:
+        panel = np.empty(outs * width, w.dtype)
+        for t in range(left, right, width):
+            k = min(t, ins - width)
+            _gather(w, k, ins, panel, outs, tall)
+            for s in range(first, last, broad):
+                _tile_times(dy, s * outs, outs, Columns(panel, 0, width), dx, s * ins + k, ins, tall, broad)
+    else:
+        for s in range(first, last, broad):
+            for t in range(left, right, width):
+                k = min(t, ins - width)
+                _tile_times(dy, s * outs, outs, Columns(w, k, ins), dx, s * ins + k, ins, tall, broad)
+
+
+@kernel
+def _tile_times(dy, upstream, outs, columns, dx, place, ins, tall, broad):
+    """Compute a tile of dx from some samples of dy, which begin at `upstream`, and the columns of W."""
+    literally(tall)
+    literally(broad)
+    w, start, step = columns
+    tile = zeros(w, tall, broad)
+    for o in range(outs):
+        tile = add_outer(tile, w, start + o * step, dy, upstream + o, outs)
+    store(tile, dx, place, ins)
+
+
+@kernel
+def _gather(source, first, step, panel, rows, tall):
+    """Copy the columns of one tile from `rows` rows of a matrix, so that they lie side by side."""
+    literally(tall)
+    width = tall * (WIDTH // source.itemsize)
+    for r in range(rows):
+        store(load(source, first + r * step, 0, tall, 1), panel, r * width, 0)
+
+
+@kernel
+def _add_weighted_rows(dy, w, dx, first):
+    """Compute dx for the samples from `first` on, in plain loops."""
+    for s in range(first, dx.shape[0]):
+        row = dx[s]
+        row[:] = 0
+        for o in range(w.shape[0]):
+            slope, weights = dy[s, o], w[o]
+            for k in range(row.size):
+                row[k] += slope * weights[k]
+
+
+def share_rows(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
+    """Share rows of the weights, in whole tiles."""
+    return Share(("first", "last"), shape[0], BROAD)
+
+
+@operation(
+    lambda arrays, given: [(arrays[1].shape[1], arrays[0].shape[1])],
+    accumulates=True,
+    outer_product=True,
+    share=share_rows,
+)
+@kernel
+def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
+    """Add Σ_s dy[s] x[s]ᵀ to dW, or to 0 if `fresh`: all of it, or the rows of a thread.
+
+    Each tile is loaded and stored once; zeros fill up the last vector of columns.
+    """
+    count, ins = x.shape
+    outs, vector = dw.shape[0], WIDTH // x.itemsize
+    last = outs if last < 0 else last
+    flat, upstream, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
+    across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, last - (last - first) % BROAD
+    size, given = Size(count, outs, ins), (flat, upstream, fresh)
+    _add_outer_to(result, given, size, rows=(first, down), columns=(0, across), tall=TALL, broad=BROAD)
+    _add_outer_to(result, given, size, rows=(first, down), columns=(across, filled), tall=1, broad=BROAD)
+    wide = ins - ins % (ALONE * vector)
+    _add_outer_to(result, given, size, rows=(down, last), columns=(0, wide), tall=ALONE, broad=1)
+    _add_outer_to(result, given, size, rows=(down, last), columns=(wide, filled), tall=1, broad=1)
+    if fresh:
+        for o in range(first, last):
+            for k in range(filled, ins):
+                dw[o, k] = 0
+    if ins > filled and count >= SAMPLES:
+        rest, sums = np.zeros(count * vector, x.dtype), np.empty(outs * vector, x.dtype)
+        _copy_columns(flat, ins, filled, rest, vector, 0, count, ins - filled)
+        size, given = Size(count, outs, vector), (rest, upstream, True)
+        _add_outer_to(sums, given, size, rows=(first, down), columns=(0, vector), tall=1, broad=BROAD)
+        _add_outer_to(sums, given, size, rows=(down, last), columns=(0, vector), tall=1, broad=1)
+        for o in range(first, last):
+            for k in range(filled, ins):
+                dw[o, k] += sums[o * vector + k - filled]
+    else:
+        for s in range(count):
+            for o in range(first, last):
+                for k in range(filled, ins):
+                    dw[o, k] += dy[s, o] * x[s, k]
+
+
+@kernel
+def _copy_columns(source, width, first, target, across, place, rows, columns):
+    """Copy some columns of a matrix with rows of `width` entries to one with rows of `across` entries."""
+    for r in range(rows):
+        for k in range(columns):
+            target[r * across + place + k] = source[r * width + first + k]
+
+
+@kernel
+def _add_outer_to(dw, given, size, rows, columns, tall, broad):
+    """Add to a range of rows and of columns of dW, which tiles of `tall` vectors by `broad` rows fill.
+
+    given  x, dy, and whether to add to 0 instead of what dW holds
+    """
+    literally(tall)
+    literally(broad)
+    (count, _, ins), (x, dy, fresh) = size, given
+    width = tall * (WIDTH // x.itemsize)
+    panel = np.empty(count * width, x.dtype)
+    for k in range(columns[0], columns[1], width):
+        if rows[1] - rows[0] >= OFTEN * broad:
+            _gather(x, k, ins, panel, count, tall)
+            _tiles_added(dw[k:], Columns(panel, 0, width), dy, size, rows, fresh, tall, broad)
+        else:
+            _tiles_added(dw[k:], Columns(x, k, ins), dy, size, rows, fresh, tall, broad)
+
+
+@kernel
+def _tiles_added(dw, columns, dy, size, rows, fresh, tall, broad):
+    """Add to one tile's columns of dW, for a range of rows."""
+    literally(tall)
+    literally(broad)
+    (count, outs, ins), (x, start, step) = size, columns
+    for o in range(rows[0], rows[1], broad):
+        tile = zeros(x, tall, broad) if fresh else load(dw, o * ins, ins, tall, broad)
+        for s in range(count):
+            tile = add_outer(tile, x, start + s * step, dy, s * outs + o, 1)
+        store(tile, dw, o * ins, ins)

@@ -1,0 +1,148 @@
+"""Batch normalisation of long channels, divided, so that the batch passes through memory as seldom as it can.
+
+Its statistics need the whole batch, but hardly any work of it. What a sample contributes is summed while the sample
+still is in the cache of the thread that made it; threads meet for a few numbers of each channel; and what becomes of a
+sample is computed just before it is read:
+
+    forward   batch_norm_moments        mean and variance of each channel of each sample
+              batch_norm_statistics     those of the batch
+              batch_norm_inference      y, with the statistics of the batch for the running ones
+    backward  batch_norm_products       Σ d (x − μ) and Σ d of each channel of each sample
+              batch_norm_coefficients   dγ, dβ, and what is to be subtracted
+              batch_norm_combination    dx
+
+In inference nothing is summed: `batch_norm_scale` makes of the normalisation after a convolution a factor and an addend
+for each filter, which the convolution takes with its results.
+
+Samples are added up in float64 and in their order, so results have the same bits whatever the number of threads.
+`joining.py` divides a plan; `normalization.py` computes the same in one kernel, also for short channels.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, like, operation
+from chainrule.engines.compiled.kernels.row_sums import bent, gradient_sums, mean_and_variance
+
+
+def two_per_channel(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shape of two numbers for each channel of each sample."""
+    return [(arrays[0].shape[0], 2, arrays[0].shape[1])]
+
+
+def _of_channels(count: int) -> Any:
+    return lambda arrays, attributes: [arrays[0].shape[2:]] * count
+
+
+def _two_of_channels(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    return [(2, *arrays[0].shape)]
+
+
+def _coefficients(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    channels = arrays[1].shape[0]
+    return [(channels,), (channels,), (3, channels)]
+
+
+@kernel
+def as_rows(x):
+    """Return an array (N, C, …) as (N, C, cells)."""
+    return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
+
+
+@kernel
+def pooled_statistics(means, variances):
+    """Return the mean of samples of one size, and their variance about it, in float64."""
+    total, spread = 0.0, 0.0
+    for s in range(means.size):
+        total += means[s]
+    mean = total / means.size
+    for s in range(means.size):
+        distance = means[s] - mean
+        spread += variances[s] + distance * distance
+    return mean, spread / means.size
+
+
+@kernel
+def combine(upstream, row, sign, result, mean, level, tilt, scale, slope):
+    """Compute scale·(d − level − (x − μ)·tilt) of a row, d the upstream gradient, times `slope` where sign ≤ 0."""
+    for p in range(row.size):
+        result[p] = scale * (bent(upstream[p], sign[p], slope) - level - (row[p] - mean) * tilt)
+
+
+@operation(two_per_channel, part_of="batch_norm")
+@kernel
+def batch_norm_moments(x, moments):
+    """Compute mean and variance of each channel of each sample, in this order."""
+    rows = as_rows(x)
+    for s in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            moments[s, 0, c], moments[s, 1, c] = mean_and_variance(rows[s, c])
+
+
+@operation(_of_channels(2), part_of="batch_norm")
+@kernel
+def batch_norm_statistics(moments, mean, variance, first=0, last=-1):
+    """Compute μ = mean of the means, and σ² = mean of the variances and of (mean − μ)²."""
+    for c in range(first, mean.size if last < 0 else last):
+        mean[c], variance[c] = pooled_statistics(moments[:, 0, c], moments[:, 1, c])
+
+
+@operation(_two_of_channels, flat=("scale",), part_of="batch_norm_inference", alone=True)
+@kernel
+def batch_norm_scale(gamma, beta, running_mean, running_variance, b, scale, epsilon=1e-5):
+    """Compute what a convolution takes in place of its biases b to give y: addends β + (b − μ)·factor, and factors
+    γ/√(σ² + ε).
+    """
+    for c in range(gamma.size):
+        factor = gamma[c] / np.sqrt(running_variance[c] + epsilon)
+        bias = 0.0 if b is None else b[c]
+        scale[c], scale[gamma.size + c] = beta[c] + (bias - running_mean[c]) * factor, factor
+
+
+@operation(two_per_channel, part_of="batch_norm_backward")
+@kernel
+def batch_norm_products(dy, x, mean, y, products, slope=1.0):
+    """Compute Σ d (x − μ) and Σ d of each channel of each sample; d is dy, or slope·dy where y ≤ 0."""
+    upstream, rows, signs, part = as_rows(dy), as_rows(x), as_rows(y), x.dtype.type(slope)
+    for s in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            along, total = gradient_sums(upstream[s, c], rows[s, c], signs[s, c], mean[c], part)
+            products[s, 0, c], products[s, 1, c] = along, total
+
+
+@operation(_coefficients, accumulates=True, part_of="batch_norm_backward")
+@kernel
+def batch_norm_coefficients(
+    products, gamma, variance, dgamma, dbeta, coefficients, epsilon=1e-5, cells=1, first=0, last=-1
+):
+    """Add to dγ and dβ, and compute what `batch_norm_combination` takes of each channel.
+
+    They are the mean of d, the mean of d (x − μ) over σ² + ε, and γ/√(σ² + ε).
+    """
+    count = products.shape[0]
+    for c in range(first, gamma.size if last < 0 else last):
+        along, total = 0.0, 0.0
+        for s in range(count):
+            along += products[s, 0, c]
+            total += products[s, 1, c]
+        inverse = 1.0 / np.sqrt(variance[c] + epsilon)
+        dgamma[c] += along * inverse
+        dbeta[c] += total
+        coefficients[0, c] = total / (count * cells)
+        coefficients[1, c] = along * inverse * inverse / (count * cells)
+        coefficients[2, c] = gamma[c] * inverse
+
+
+@operation(like(0), part_of="batch_norm_backward")
+@kernel
+def batch_norm_combination(dy, x, mean, y, coefficients, dx, slope=1.0):
+    """Compute dx = scale·(d − level − (x − μ)·tilt) with the coefficients level, tilt and scale; d as in the sums."""
+    upstream, rows, signs, results = as_rows(dy), as_rows(x), as_rows(y), as_rows(dx)
+    part = x.dtype.type(slope)
+    for s in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            level, tilt, scale = coefficients[0, c], coefficients[1, c], coefficients[2, c]
+            combine(upstream[s, c], rows[s, c], signs[s, c], results[s, c], mean[c], level, tilt, scale, part)

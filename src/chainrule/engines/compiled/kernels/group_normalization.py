@@ -1,0 +1,156 @@
+"""Group normalisation, compiled. The equations are in reference/group_normalization.py.
+
+The values of a group of a sample lie side by side and are a row. Sums over parts of a row are made in the precision of
+the arrays, in vectors, and added in float64 (see `row_sums.py`). Where a channel has a single cell, the scales change
+from entry to entry of the row; elsewhere they are constant over the cells of a channel.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.kernels.registry import Attributes, Shapes, like, operation
+from chainrule.engines.compiled.kernels.row_sums import PART, gradient_sums, mean_and_variance
+
+
+def _with_statistics(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shapes of y, mean and variance."""
+    x = arrays[0]
+    return [x.shape, *[(x.shape[0], attributes.get("groups", 1))] * 2]
+
+
+def _of_parameters(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shapes of dγ and dβ."""
+    channels = arrays[0].shape[1]
+    return [(channels // attributes.get("groups", 1) if attributes.get("shared") else channels,)] * 2
+
+
+@kernel
+def _as_rows(x, groups):
+    """Return an array (N, C, …) as (N, groups, entries of a group)."""
+    return x.reshape((x.shape[0], groups, x.size // max(x.shape[0] * groups, 1)))
+
+
+@kernel
+def _cells(x):
+    """Return the number of cells of a channel."""
+    return x.size // max(x.shape[0] * x.shape[1], 1)
+
+
+@kernel
+def _normalize(row, result, mean, inverse, gamma, beta, cells):
+    """Compute y = γ (x − μ)/σ + β of a group; γ and β of its channels, inverse = 1/σ."""
+    if cells == 1:
+        for d in range(row.size):
+            result[d] = (row[d] - mean) * inverse * gamma[d] + beta[d]
+        return
+    for d in range(gamma.size):
+        source, written = row[d * cells : (d + 1) * cells], result[d * cells : (d + 1) * cells]
+        scale, shift = gamma[d] * inverse, beta[d]
+        for p in range(cells):
+            written[p] = (source[p] - mean) * scale + shift
+
+
+@operation(_with_statistics)
+@kernel
+def group_norm(x, gamma, beta, y, mean, variance, groups=1, shared=False, epsilon=1e-5):
+    """Compute mean, variance and y, one group after the other."""
+    rows, results = _as_rows(x, groups), _as_rows(y, groups)
+    depth, cells, kind = x.shape[1] // groups, _cells(x), x.dtype.type
+    for s in range(x.shape[0]):
+        for g in range(groups):
+            m, v = mean_and_variance(rows[s, g])
+            mean[s, g], variance[s, g] = m, v
+            k = 0 if shared else g * depth
+            inverse = kind(1.0 / np.sqrt(v + epsilon))
+            own, shift = gamma[k : k + depth], beta[k : k + depth]
+            _normalize(rows[s, g], results[s, g], kind(m), inverse, own, shift, cells)
+
+
+@kernel
+def _weighted_products(upstream, row, gamma, center):
+    """Return Σ γ d and Σ γ d (x − center) over a row with a γ for each entry."""
+    total, along = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        d = gamma[p] * upstream[p]
+        total += d
+        along += d * (row[p] - center)
+    return total, along
+
+
+@kernel
+def _group_sums(upstream, row, gamma, center, cells):
+    """Return Σ γ d and Σ γ d (x − center) over a group, in float64."""
+    total, along = 0.0, 0.0
+    if cells == 1:
+        for p in range(0, row.size, PART):
+            q = min(p + PART, row.size)
+            flat, tilted = _weighted_products(upstream[p:q], row[p:q], gamma[p:q], center)
+            total += flat
+            along += tilted
+        return total, along
+    for d in range(gamma.size):
+        source = row[d * cells : (d + 1) * cells]
+        tilted, flat = gradient_sums(upstream[d * cells : (d + 1) * cells], source, source, center, row.dtype.type(1))
+        total += gamma[d] * flat
+        along += gamma[d] * tilted
+    return total, along
+
+
+@kernel
+def _input_gradient(upstream, row, result, gamma, mean, level, tilt, inverse, cells):
+    """Compute dx = (γ d − level − (x − μ)·tilt)/σ of a group."""
+    if cells == 1:
+        for p in range(row.size):
+            result[p] = (gamma[p] * upstream[p] - level - (row[p] - mean) * tilt) * inverse
+        return
+    for d in range(gamma.size):
+        slope, source = upstream[d * cells : (d + 1) * cells], row[d * cells : (d + 1) * cells]
+        written, scale = result[d * cells : (d + 1) * cells], gamma[d]
+        for p in range(cells):
+            written[p] = (scale * slope[p] - level - (source[p] - mean) * tilt) * inverse
+
+
+@operation(like(1))
+@kernel
+def group_norm_dx(dy, x, gamma, mean, variance, dx, groups=1, shared=False, epsilon=1e-5):
+    """Compute dx = (γ dy − mean γ dy − x̂ mean(γ dy x̂))/√(σ² + ε), means over the group."""
+    above, rows, results = _as_rows(dy, groups), _as_rows(x, groups), _as_rows(dx, groups)
+    depth, cells, kind = x.shape[1] // groups, _cells(x), x.dtype.type
+    for s in range(x.shape[0]):
+        for g in range(groups):
+            k = 0 if shared else g * depth
+            own, upstream, row, m = gamma[k : k + depth], above[s, g], rows[s, g], mean[s, g]
+            total, along = _group_sums(upstream, row, own, m, cells)
+            inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
+            level, tilt = kind(total / row.size), kind(along * inverse * inverse / row.size)
+            _input_gradient(upstream, row, results[s, g], own, m, level, tilt, kind(inverse), cells)
+
+
+@operation(_of_parameters, accumulates=True)
+@kernel
+def group_norm_dw(dy, x, mean, variance, dgamma, dbeta, groups=1, shared=False, epsilon=1e-5):
+    """Add Σ dy x̂ to dγ and Σ dy to dβ, summed in float64 over the samples of the block."""
+    above, rows = _as_rows(dy, groups), _as_rows(x, groups)
+    depth, cells = x.shape[1] // groups, _cells(x)
+    scale, shift = np.zeros(dgamma.size), np.zeros(dgamma.size)
+    for s in range(x.shape[0]):
+        for g in range(groups):
+            k = 0 if shared else g * depth
+            upstream, row, m = above[s, g], rows[s, g], mean[s, g]
+            inverse = 1.0 / np.sqrt(variance[s, g] + epsilon)
+            if cells == 1:
+                for d in range(depth):
+                    scale[k + d] += upstream[d] * (row[d] - m) * inverse
+                    shift[k + d] += upstream[d]
+                continue
+            for d in range(depth):
+                p, q = d * cells, (d + 1) * cells
+                along, total = gradient_sums(upstream[p:q], row[p:q], row[p:q], m, row.dtype.type(1))
+                scale[k + d] += along * inverse
+                shift[k + d] += total
+    for k in range(dgamma.size):
+        dgamma[k] += scale[k]
+        dbeta[k] += shift[k]

@@ -1,0 +1,134 @@
+"""Where branches meet, compiled. The equations are in reference/merging.py."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.kernels.registry import (
+    CHEAP_FROM,
+    Attributes,
+    Shapes,
+    always,
+    like,
+    operation,
+    partwise,
+    pointwise,
+)
+
+
+@pointwise(CHEAP_FROM, epilogues={"rectify": always})
+@kernel
+def add(a, b, y, rectify=False):
+    """Compute y = a + b, and the ReLU of it where one follows."""
+    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    zero = y.dtype.type(0)
+    for k in range(result.size):
+        v = first[k] + second[k]
+        result[k] = zero if rectify and v <= zero else v
+
+
+@operation(like(0), renames=True)
+@kernel
+def add_dx(dy, dx):
+    """Copy dy; a compiled plan lets whatever reads dx read dy."""
+    source, result = dy.reshape(dy.size), dx.reshape(dx.size)
+    for k in range(result.size):
+        result[k] = source[k]
+
+
+@pointwise(CHEAP_FROM)
+@kernel
+def multiply(a, b, y):
+    """Compute y = a · b."""
+    first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    for k in range(result.size):
+        result[k] = first[k] * second[k]
+
+
+@operation(lambda arrays, given: [(*arrays[0].shape, *given["size"])])
+@kernel
+def expand_positions(x, y, size=(1, 1)):
+    """Write the value of each channel to all of its positions."""
+    source = x.reshape(x.size)
+    cells = y.size // max(x.size, 1)
+    result = y.reshape(y.size)
+    for k in range(source.size):
+        for p in range(k * cells, (k + 1) * cells):
+            result[p] = source[k]
+
+
+@operation(lambda arrays, given: [arrays[0].shape[:2]])
+@kernel
+def expand_positions_dx(dy, dx):
+    """Sum dy over the positions of each channel."""
+    result = dx.reshape(dx.size)
+    cells = dy.size // max(dx.size, 1)
+    upstream = dy.reshape(dy.size)
+    for k in range(result.size):
+        total = dx.dtype.type(0)
+        for p in range(k * cells, (k + 1) * cells):
+            total += upstream[p]
+        result[k] = total
+
+
+@operation(lambda arrays, given: [(arrays[0].shape[0], given["channels"], *arrays[0].shape[1:])])
+@kernel
+def expand_channels(x, y, channels=1):
+    """Write the map to every channel."""
+    count, cells = x.shape[0], x.shape[1] * x.shape[2]
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    for row in range(count * channels):
+        map_ = source[row // channels * cells : (row // channels + 1) * cells]
+        target = result[row * cells : (row + 1) * cells]
+        for p in range(cells):
+            target[p] = map_[p]
+
+
+@operation(lambda arrays, given: [(arrays[0].shape[0], *arrays[0].shape[2:])])
+@kernel
+def expand_channels_dx(dy, dx):
+    """Sum dy over the channels at each position, one channel after the other."""
+    count, channels, cells = dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]
+    upstream, result = dy.reshape(dy.size), dx.reshape(dx.size)
+    result[:] = 0
+    for row in range(count * channels):
+        source = upstream[row * cells : (row + 1) * cells]
+        target = result[row // channels * cells : (row // channels + 1) * cells]
+        for p in range(cells):
+            target[p] += source[p]
+
+
+def _whole(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return the shape of the concatenation, of which one part is read."""
+    x, axis = arrays[0].shape, given["axis"] + 1
+    return [(*x[:axis], given["whole"], *x[axis + 1 :])]
+
+
+@operation(_whole, joins=("concatenate",))
+@kernel
+def place(x, y, axis=0, offset=0, whole=0):
+    """Write x into y from an offset on, along an axis of a sample; `whole`: the size of y there."""
+    outer, inner = x.shape[0], 1
+    for each in range(axis):
+        outer *= x.shape[each + 1]
+    for each in range(axis + 2, x.ndim):
+        inner *= x.shape[each]
+    length = inner * x.shape[axis + 1]
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    for row in range(outer):
+        begin = (row * whole + offset) * inner
+        target = result[begin : begin + length]
+        part = source[row * length : (row + 1) * length]
+        for p in range(length):
+            target[p] = part[p]
+
+
+@partwise("place")
+def concatenate(shapes: Sequence[tuple[int, ...]], given: Attributes) -> list[dict[str, Any]]:
+    """Return where `place` writes each part of a concatenation."""
+    axis, found, offset = given.get("axis", 0), list[dict[str, Any]](), 0
+    whole = sum(shape[axis + 1] for shape in shapes)
+    for shape in shapes:
+        found.append({"axis": axis, "offset": offset, "whole": whole})
+        offset += shape[axis + 1]
+    return found

@@ -1,0 +1,73 @@
+"""Parametric ReLU, compiled. The equations are in reference/prelu.py.
+
+Where a channel has a single cell, as in vectors, the slopes change from entry to entry of a sample.
+"""
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.kernels.registry import elementwise, operation
+
+PART = 2048  # entries that are added up in the precision of the array; the sums of parts are added in float64
+
+
+@kernel
+def _as_rows(x):
+    """Return an array (N, C, …) as (N, C, cells)."""
+    return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
+
+
+@kernel
+def _lean(values, signs, slope, results):
+    """Write values where signs > 0, else slope · values."""
+    count, channels, cells = values.shape
+    for s in range(count):
+        if cells == 1:
+            value, sign, result = values[s, :, 0], signs[s, :, 0], results[s, :, 0]
+            for c in range(channels):
+                part = slope[c] * value[c]
+                result[c] = part if sign[c] <= 0 else value[c]
+            continue
+        for c in range(channels):
+            value, sign, result, part = values[s, c], signs[s, c], results[s, c], slope[c]
+            for p in range(cells):
+                result[p] = part * value[p] if sign[p] <= 0 else value[p]
+
+
+@elementwise
+def prelu(x, slope, y):
+    """Compute y = x where x > 0, else slope·x."""
+    rows = _as_rows(x)
+    _lean(rows, rows, slope, _as_rows(y))
+
+
+@elementwise
+def prelu_dx(dy, x, slope, dx):
+    """Compute dx = dy where x > 0, else slope·dy."""
+    _lean(_as_rows(dy), _as_rows(x), slope, _as_rows(dx))
+
+
+@kernel
+def _products(upstream, row):
+    """Return Σ d x over the entries x ≤ 0 of a row."""
+    total, zero = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        product = upstream[p] * row[p]
+        total += product if row[p] <= zero else zero
+    return total
+
+
+@operation(lambda arrays, attributes: [arrays[0].shape[1:2]], accumulates=True)
+@kernel
+def prelu_dw(dy, x, dslope):
+    """Add Σ dy x, where x ≤ 0, to dslope, summed in float64 over the samples of the block."""
+    above, rows = _as_rows(dy), _as_rows(x)
+    count, channels, cells = rows.shape
+    total = np.zeros(channels)
+    for s in range(count):
+        for c in range(channels):
+            for p in range(0, cells, PART):
+                q = min(p + PART, cells)
+                total[c] += _products(above[s, c, p:q], rows[s, c, p:q])
+    for c in range(channels):
+        dslope[c] += total[c]

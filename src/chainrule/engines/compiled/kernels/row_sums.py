@@ -1,0 +1,82 @@
+"""Sums over the cells of a channel, for the normalisations: parts in the precision of the array, added in float64."""
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import inlined, kernel
+
+PART = 2048  # cells of a part
+
+
+@inlined
+def bent(v, sign, part):
+    """Return v, or part·v where sign ≤ 0: not the product for part = 0, which is NaN where v is infinite."""
+    zero = part - part
+    return (zero if part == zero else part * v) if sign <= zero else v
+
+
+@kernel
+def finite_mean(row):
+    """Return roughly the mean of a row, or 0 where it is not finite: what to subtract before taking squares."""
+    total = row.dtype.type(0)
+    for p in range(row.size):
+        total += row[p]
+    mean = total / row.dtype.type(row.size)
+    return mean if np.isfinite(mean) else row.dtype.type(0)
+
+
+@kernel
+def moments(row, center):
+    """Return Σ (x − center) and Σ (x − center)² over a row."""
+    total, squares = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        deviation = row[p] - center
+        total += deviation
+        squares += deviation * deviation
+    return total, squares
+
+
+@kernel
+def mean_and_variance(row):
+    """Return mean and variance of a row in float64, each part summed about a mean of its own while it is in L1.
+
+    Parts are combined about the first one's mean. The squared distance between that and the mean of the row is at most
+    the variance times the number of parts, so that their difference keeps its digits.
+    """
+    origin = np.float64(finite_mean(row[: min(PART, row.size)]))
+    total, squares = 0.0, 0.0
+    for p in range(0, row.size, PART):
+        part = row[p : min(p + PART, row.size)]
+        center = row.dtype.type(origin) if p == 0 else finite_mean(part)
+        own, spread = moments(part, center)
+        shift = center - origin
+        total += own + part.size * shift
+        squares += spread + shift * (2.0 * own + part.size * shift)
+    distance = total / row.size
+    variance = squares / row.size - distance * distance
+    return origin + distance, 0.0 if variance < 0 else variance
+
+
+@kernel
+def _products(upstream, row, sign, center, part):
+    """Return Σ d (x − center) and Σ d over a row, d the upstream gradient behind the activation."""
+    along, total = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        d = bent(upstream[p], sign[p], part)
+        along += d * (row[p] - center)
+        total += d
+    return along, total
+
+
+@kernel
+def gradient_sums(upstream, row, sign, center, slope):
+    """Return Σ d (x − center) and Σ d over the cells of a channel, in float64.
+
+    d is the upstream gradient behind an activation: it counts `slope` times where sign ≤ 0.
+    """
+    along, total = 0.0, 0.0
+    for p in range(0, row.size, PART):
+        q = min(p + PART, row.size)
+        tilted, flat = _products(upstream[p:q], row[p:q], sign[p:q], center, slope)
+        along += tilted
+        total += flat
+    return along, total

@@ -1,0 +1,72 @@
+"""Lists of the cells and of the outputs that meet under the taps of a kernel, see `taps.py`."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS
+
+
+class Grid(NamedTuple):
+    """Rows from `first` on of cells or outputs, `height` rows in all; `step` entries apart, images `sample` entries."""
+
+    first: int
+    height: int
+    width: int
+    step: int
+    sample: int
+
+
+class TapPairs(NamedTuple):
+    """Offsets of the cells and of the outputs that meet.
+
+    A tap has `counts[tap]` pairs, which begin with entry tap·apart.
+    """
+
+    cells: Any
+    outputs: Any
+    counts: Any
+    apart: int
+
+
+@inlined
+def ahead(tap, shape, dilation, padding, flip):
+    """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
+    at = shape[2] * shape[3] - 1 - tap if flip else tap
+    return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
+
+
+@inlined
+def unlisted(taps, most):
+    """Return lists for as many pairs of each tap, and for a tile that reaches beyond the last."""
+    apart = most + COLUMNS
+    offsets = np.zeros(taps * apart, np.int64), np.zeros(taps * apart, np.int64)
+    return TapPairs(offsets[0], offsets[1], np.zeros(taps, np.int64), apart)
+
+
+@kernel
+def pair(pairs, tap, samples, ahead, stride, image, outputs):
+    """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
+    (down, along), (cells, results, counts, apart) = ahead, pairs
+    begin, p = tap * apart, tap * apart
+    top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
+    bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
+    left = max(0, (stride[1] - 1 - along) // stride[1])
+    right = min(outputs.width, (image.width - 1 - along) // stride[1] + 1)
+    for s in range(samples):
+        for i in range(top, bottom):
+            cell = ((i * stride[0] + down) * image.width + left * stride[1] + along) * image.step + s * image.sample
+            result = ((i - outputs.first) * outputs.width + left) * outputs.step + s * outputs.sample
+            for j in range(right - left):
+                cells[p], results[p] = cell + j * stride[1] * image.step, result + j * outputs.step
+                p += 1
+    counts[tap] = p - begin
+    return p - begin
+
+
+@inlined
+def fill_up(values, sums, end, beyond):
+    """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
+    for p in range(end, end + COLUMNS):
+        values[p], sums[p] = 0, beyond

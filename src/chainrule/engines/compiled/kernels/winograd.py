@@ -1,0 +1,73 @@
+"""Cross-correlation with kernels of 3×3 at stride 1, and its gradients, by Winograd's algorithm F(4×4, 3×3)."""
+
+from chainrule.engines.compiled.compiler import kernel
+from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
+from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias
+from chainrule.engines.compiled.kernels.layout import correlate_dw_shape, correlate_dx_shape, correlate_shape
+from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.kernels.winograd_tiles import (
+    correlate_at_points,
+    correlate_at_points_dw,
+    correlate_at_points_dx,
+    share_tiled_rows,
+)
+
+TAPS, SIDE = 3, 4
+
+
+@operation(
+    correlate_shape,
+    flat=("b",),
+    replaces="cross_correlate",
+    shared_from=SHARED_FROM,
+    fits=forward_fit("winograd"),
+    share=share_tiled_rows,
+    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
+)
+@kernel
+def correlate_winograd(
+    x,
+    w,
+    b,
+    y,
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    flip=False,
+    scaled=False,
+    rectify=False,
+    capped=0.0,
+    leak=1.0,
+    first=0,
+    last=-1,
+    lowest=0,
+    highest=-1,
+):
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
+    rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    capped   the same, and to this where it is larger, unless it is 0
+    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    first    first row of y, a multiple of 4 times the dilation: the tiles are then the same whoever computes them
+    """
+    bend = bend_of(rectify, capped, leak, x)
+    correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, TAPS, SIDE)
+
+
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("winograd"))
+@kernel
+def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
+    correlate_at_points_dx(dy, w, dx, padding, dilation, flip, TAPS, SIDE)
+
+
+@operation(
+    correlate_dw_shape,
+    accumulates=True,
+    replaces="cross_correlate_dw",
+    fits=kernel_gradient_fit("winograd"),
+)
+@kernel
+def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Add x ⋆ dy to dw, summed over the samples of a block."""
+    correlate_at_points_dw(x, dy, dw, padding, dilation, flip, TAPS, SIDE)

@@ -1,0 +1,113 @@
+"""Branches in a compiled plan: kernels of a fixed number of arrays, and no passes over memory that only copy."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
+from typing import NamedTuple
+
+from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
+from chainrule.engines.compiled.passes.segments import tensors_of
+
+
+def follow_branches(plan: Plan) -> Plan:
+    """Return the plan of the same results by kernels of a fixed number of arrays.
+
+    - An operation of any number of arrays becomes one for each of them, which writes its part of the result.
+    - What reads a result that is another array unchanged reads that array.
+    - The parts of a parameter's gradient, where layers share it, are one array, to which each kernel adds its own.
+    """
+    forward = tuple(each for operation in plan.forward for each in _partwise(operation))
+    operations = [each for operation in plan.backward for each in _partwise(operation)]
+    names = _storages(operations)
+    backward = tuple(
+        _renamed(each, names) for each in operations if each.writes[0].storage not in names or not _passes(each)
+    )
+    return replace(plan, forward=forward, backward=backward)
+
+
+def _partwise(operation: Operation) -> Iterator[Operation]:
+    """Yield an operation for each array of one that takes any number of them, else the operation itself."""
+    if operation.name not in PARTWISE:
+        yield operation
+        return
+    kernel, divide = PARTWISE[operation.name]
+    tensors = [tensor for tensor in operation.reads if tensor is not None]
+    shapes = [(1, *tensor.shape) for tensor in tensors]
+    for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
+        yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
+
+
+class ArrayPart(NamedTuple):
+    """Where an array lies that is a part of a larger one: the storage of that, and the entries before."""
+
+    whole: str
+    before: int
+
+
+def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, ArrayPart]]:
+    """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
+
+    Channels of one sample lie one after the other, so what makes a part can write it where it belongs. `given` storages
+    are arguments of the program: a copy from or to one of them stays, and the second copy of an array.
+    """
+    sizes: dict[str, set[int]] = {}
+    makers: dict[str, list[str]] = {}
+    for operation in plan.operations:
+        for tensor in tensors_of([operation]):
+            sizes.setdefault(tensor.storage, set()).add(tensor.size)
+        for tensor in operation.writes:
+            makers.setdefault(tensor.storage, []).append(operation.name)
+
+    def lies_in(part: Tensor, whole: Tensor) -> bool:
+        made = makers.get(part.storage, [])
+        once = len(made) == 1 or {*made} == {"place"}
+        whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
+        return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & given
+
+    forward, parts = list[Operation](), dict[str, ArrayPart]()
+    for operation in plan.forward:
+        part, whole = next(iter(operation.reads), None), operation.writes[0]
+        if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):
+            channel = whole.size // operation.attributes["whole"]
+            parts[part.storage] = ArrayPart(whole.storage, operation.attributes["offset"] * channel)
+        else:
+            forward.append(operation)
+    return replace(plan, forward=tuple(forward)), parts
+
+
+def _passes(operation: Operation) -> bool:
+    """Return whether an operation is left out: its result is what it reads."""
+    return _is_sum_of_gradients(operation) or KERNELS[operation.name].renames
+
+
+def _is_sum_of_gradients(operation: Operation) -> bool:
+    """Return whether an operation adds up parts of a parameter's gradient; of three or more, sums are parts again."""
+    return operation.name == "add" and operation.writes[0].kind in ("gradient", "statistic")
+
+
+def _storages(operations: list[Operation]) -> dict[str, str]:
+    """Return for each storage of the backward pass that is left out the one that takes its place."""
+    read = Counter(tensor.storage for each in operations for tensor in each.reads if tensor is not None)
+    found: dict[str, str] = {}
+    for operation in operations:
+        source, result = operation.reads[0], operation.writes[0]
+        if not operation.call and KERNELS[operation.name].renames and source is not None and read[result.storage]:
+            found[result.storage] = found.get(source.storage, source.storage)
+    for operation in reversed(operations):
+        whole = operation.writes[0].storage
+        if _is_sum_of_gradients(operation):
+            found |= {part.storage: found.get(whole, whole) for part in operation.reads if part is not None}
+            found.setdefault(whole, whole)
+    return found
+
+
+def _renamed(operation: Operation, names: Mapping[str, str]) -> Operation:
+    def follow(tensor: Tensor) -> Tensor:
+        if tensor.storage not in names:
+            return tensor
+        kind = "gradient" if tensor.kind == "statistic" else tensor.kind  # a part of a parameter's gradient
+        return replace(tensor, storage=names[tensor.storage], kind=kind)
+
+    reads = tuple(None if tensor is None else follow(tensor) for tensor in operation.reads)
+    return replace(operation, reads=reads, writes=tuple(follow(tensor) for tensor in operation.writes))

@@ -1,0 +1,111 @@
+"""A proof, before compiled code is first used, that it computes on this machine what it should.
+
+A small network (convolution, ReLU, max pooling, dense layer, softmax with its loss) runs forward and backward as a
+compiled program and on the NumPy engine. Compiled code is proven once: an empty file in its folder, which is named by
+sources and versions, records that it was right on this kind of processor.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chainrule.core.plan import Builder, Plan, Tensor
+from chainrule.engines import fallback
+from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled.programs import Program
+from chainrule.engines.protocol import Array
+
+SAMPLES = 33  # more than two of the widest registers hold
+TOLERANCE = 1e-4  # of the largest entry: float32 sums differ in their order
+# Rows wide enough for the tiles of 2×2 windows, and so many filters that the kernels are those of most networks.
+INPUT, MAPS, POOLED = (2, 10, 69), (5, 8, 68), (5, 4, 34)
+SHAPES: dict[str, tuple[int, ...]] = {"conv.w": (5, 2, 3, 2), "conv.b": (5,), "dense.w": (4, 680), "dense.b": (4,)}
+WINDOW = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
+
+
+@dataclass
+class _Buffers:
+    parameters: Array
+    statistics: Array
+
+
+def failure() -> str:
+    """Return why compiled code must not be used here, or an empty string; it may also raise what compiling raises."""
+    if compiler.DISABLED:
+        return "CHAINRULE_UNCOMPILED is set"
+    compiler.most_threads()  # raises if the environment names no possible number
+    folder = compiler.compiled_folder()
+    mark = None if folder is None else folder / f"proven-{compiler.NAME}"
+    if mark is not None and mark.exists():
+        return ""
+    wrong = difference()
+    if mark is not None and not wrong:
+        _leave(mark)
+    return wrong
+
+
+def _leave(mark: Path) -> None:
+    with suppress(OSError):  # a folder that is full or was removed: proven again next time
+        mark.touch()
+
+
+def difference() -> str:
+    """Return which result of the compiled network differs from NumPy's, and by how much; an empty string if none."""
+    plan, draw = network(), np.random.default_rng(1)
+    layout, size = dict[str, tuple[int, int]](), 0
+    for name, shape in SHAPES.items():
+        layout[name] = size, size + int(np.prod(shape))
+        size = layout[name][1]
+    parameters = (draw.standard_normal(size) / 3).astype(np.float32)
+    buffers = _Buffers(parameters, np.zeros(0, np.float32))
+    x = draw.standard_normal((SAMPLES, *plan.input.shape)).astype(np.float32)
+    t = np.eye(4, dtype=np.float32)[draw.integers(0, 4, SAMPLES)]
+    found, expected = (
+        each.gradients(x, t, seed=0, step=1)
+        for each in (Program(plan, layout, buffers, 1), fallback.numpy_engine().compile(plan, layout, buffers, 1))
+    )
+    for what, one, other in zip(("losses", "hits", "gradients"), found, expected, strict=True):
+        apart, scale = float(np.abs(one - other).max()), float(np.abs(other).max())
+        if not apart <= TOLERANCE * max(1.0, scale):  # NaN is wrong too
+            return f"its {what} are wrong by {apart:.2g} on a small network"
+    return ""
+
+
+def network() -> Plan:
+    """Return the training plan of the small network, written out: layers are above the engines."""
+    builder = Builder({name: Tensor(name, shape, "parameter") for name, shape in SHAPES.items()}, training=True)
+    builder.begin("conv")
+    x, y = Tensor("x", INPUT, "input"), builder.activation("y", MAPS)
+    w, b = builder.parameter("w"), builder.parameter("b")
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1, "flip": False}
+    builder.forward("cross_correlate", (x, w, b), (y,), **options)
+    builder.backward("bias_gradient", (y.gradient(),), (b.gradient(),), untied=False)
+    builder.backward("cross_correlate_dw", (x, y.gradient()), (w.gradient(),), kernel=w.shape[2:], **options)
+    builder.begin("relu")
+    x, y = y, builder.activation("y", y.shape)
+    builder.forward("relu", (x,), (y,))
+    builder.backward("relu_dx", (y.gradient(), y), (x.gradient(),))
+    builder.begin("pool")
+    x, y = y, builder.activation("y", POOLED)
+    winner = builder.activation("winner", y.shape, integer=True)
+    builder.forward("max_pool", (x,), (y, winner), **WINDOW)
+    builder.backward("max_pool_dx", (y.gradient(), winner), (x.gradient(),), size=x.shape[1:])
+    return _ended(builder, y.viewed((680,)))
+
+
+def _ended(builder: Builder, x: Tensor) -> Plan:
+    """Add the dense layer and the loss."""
+    builder.begin("dense")
+    y, w, b = builder.activation("y", (4,)), builder.parameter("w"), builder.parameter("b")
+    builder.forward("dense", (x, w, b), (y,))
+    builder.backward("bias_gradient", (y.gradient(),), (b.gradient(),), untied=False)
+    builder.backward("dense_dw", (x, y.gradient()), (w.gradient(),))
+    builder.backward("dense_dx", (y.gradient(), w), (x.gradient(),))
+    builder.begin("loss")
+    t, loss, correct = Tensor("t", y.shape, "target"), builder.activation("y", ()), builder.activation("correct", ())
+    builder.forward("softmax_cross_entropy", (y, t), (loss,))
+    builder.forward("correct", (y, t), (correct,))
+    builder.backward("softmax_cross_entropy_dp", (y, t), (y.gradient(),), runtime={"batch": ("batch", 1)})
+    return builder.plan(Tensor("x", INPUT, "input"), y, target=t, loss=loss, correct=correct)

@@ -1,0 +1,165 @@
+"""Interpreter of plans: one operation at a time, on any engine.
+
+It serves the engines that are modules of functions, the gradient checks, and traces: every array it makes is kept
+until the next run, so that any of them can be looked at.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.engines import batch_norm_sync, blas
+from chainrule.engines.protocol import Array, Buffers, Engine, Gradients, Shard
+
+FLAT = ("parameter", "state", "gradient")  # kinds of tensors that lie in a flat buffer
+
+
+class Interpreter:
+    """A plan made ready to run; see `engines.CompiledPlan`.
+
+    layout   name of a parameter or running statistic → its first and last index in its flat buffer
+    threads  threads of NumPy's matrix products during a run; None: as many as they use anyway
+    values   arrays of the last run by storage name, activations with the batch axis first
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        buffers: Buffers,
+        threads: int | None = None,
+    ) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.values: dict[str, Array] = {}
+        self._layout = layout
+        self._buffers = buffers
+        self._threads = threads
+        self._gradient = np.zeros_like(buffers.parameters)
+        self._count = 0
+        self._runtime: dict[str, int] = {}
+
+    def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
+        """Return the output for a batch x; a training plan also needs its targets t."""
+        self._begin(x, Shard(len(x)), seed, step)
+        if t is not None:
+            self.values[self.plan.loss_tensors[0].storage] = t
+        with blas.limit_threads(self._threads):
+            self._walk(self.plan.forward)
+        return self.read(self.plan.output)
+
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
+        """Return losses, hits and the flat gradient of the mean loss; weights (N,) where the plan has them."""
+        self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
+        with blas.limit_threads(self._threads):
+            self._walk(self.plan.operations)
+        return self._gradients()
+
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
+        self._give(given, shard, seed, step)
+        remaining = iter(self.plan.operations)
+        while operation := self._walk_to_meeting(remaining):
+            exchange = batch_norm_sync.EXCHANGES[operation.name]
+            results = yield from exchange(self.engine.run, self._arrays(operation), self._arguments(operation))
+            self._write_all(operation, results)
+        return self._gradients()
+
+    def _give(self, given: tuple[Array, ...], shard: Shard, seed: int, step: int) -> None:
+        """Begin a run forward and backward on a batch x, t and, where the plan has them, weights, or on a shard."""
+        x, t, *weights = given
+        self._begin(x, shard, seed, step)
+        self.values[self.plan.loss_tensors[0].storage] = t
+        if self.plan.weights is not None and weights:
+            self.values[self.plan.weights.storage] = weights[0]
+        self._gradient[:] = 0
+
+    def _gradients(self) -> Gradients:
+        _, loss, correct = self.plan.loss_tensors
+        return self.read(loss), self.read(correct), self._gradient
+
+    def pull_back(self, dy: Array) -> Array:
+        """Return the flat gradient of ⟨dy, output⟩, after `forward` of a plan that has no loss."""
+        self.values[self.plan.output.gradient().storage] = dy
+        self._gradient[:] = 0
+        self._walk(self.plan.backward)
+        return self._gradient
+
+    def commit_statistics(self) -> None:
+        """Write the running statistics of the last batch."""
+        self._walk(self.plan.deferred)
+
+    def prepare(
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
+    ) -> None:
+        """Do nothing: no operation is compiled ahead."""
+
+    def read(self, tensor: Tensor) -> Array:
+        """Return the array of a tensor, in the tensor's shape."""
+        if tensor.kind in FLAT:
+            return self._view(tensor)
+        array = self.values[tensor.storage]
+        shape = (self._count, *tensor.shape) if tensor.per_sample else tensor.shape
+        return array.reshape(shape)
+
+    def _begin(self, x: Array, shard: Shard, seed: int, step: int) -> None:
+        """Begin a run; the arrays of the one before stay until they are replaced one by one.
+
+        Freed all at once, their memory would go back to the system, and come from it again page by page: a third of a
+        step.
+        """
+        self._count = len(x)
+        self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
+        self.values[self.plan.input.storage] = x
+
+    def _walk(self, operations: Iterable[Operation]) -> None:
+        for operation in operations:
+            self._run(operation)
+
+    def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
+        """Run operations until one needs what other shards of the batch have; return that, or None at the end."""
+        with blas.limit_threads(self._threads):
+            for operation in operations:
+                if operation.name in batch_norm_sync.EXCHANGES:
+                    return operation
+                self._run(operation)
+        return None
+
+    def _run(self, operation: Operation) -> None:
+        arrays = self._arrays(operation)
+        if operation.call:
+            results = operation.call(*arrays)
+        else:
+            results = self.engine.run(operation.name, arrays, self._arguments(operation))
+        self._write_all(operation, results)
+
+    def _arrays(self, operation: Operation) -> tuple[Any, ...]:
+        return tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
+
+    def _arguments(self, operation: Operation) -> dict[str, Any]:
+        return operation.arguments(self._runtime)
+
+    def _write_all(self, operation: Operation, results: tuple[NDArray[Any], ...]) -> None:
+        for tensor, result in zip(operation.writes, results, strict=True):
+            self._write(tensor, result)
+
+    def _write(self, tensor: Tensor, result: NDArray[Any]) -> None:
+        if tensor.kind in FLAT:
+            self._view(tensor)[...] = result.reshape(tensor.shape)
+        else:
+            self.values[tensor.storage] = result
+
+    def _view(self, tensor: Tensor) -> Array:
+        """Return a parameter, its gradient or a running statistic: a view of its flat buffer."""
+        if tensor.kind == "gradient":
+            first, last = self._layout[tensor.differentiated]
+            return self._gradient[first:last].reshape(tensor.shape)
+        first, last = self._layout[tensor.storage]
+        buffer = self._buffers.parameters if tensor.kind == "parameter" else self._buffers.statistics
+        return buffer[first:last].reshape(tensor.shape)

@@ -1,0 +1,63 @@
+"""Loading of engines by name. An engine is imported only when it is used."""
+
+import os
+from functools import cache
+
+from chainrule.engines import fallback
+from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.protocol import Engine
+from chainrule.errors import OptionError, unknown_name
+
+NAMES = ("compiled", "numpy", "jax", "reference")
+DEFAULT = "compiled"
+ENGINE_VARIABLE = "CHAINRULE_ENGINE"
+
+
+def find(name: str | None = None, *, required: bool = True) -> Engine:
+    """Return the engine of that name; without one, the engine that CHAINRULE_ENGINE names, or the default.
+
+    An engine that cannot be used is replaced by the NumPy engine, and one line on stderr says why.
+
+    required   whether an engine that is requested by name must not be replaced
+    Errors     OptionError for an unknown name, or a required engine that cannot be used
+    """
+    wanted = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
+    if wanted not in NAMES:
+        error = unknown_name("engine", wanted, NAMES)
+        raise error if name else OptionError(f"{ENGINE_VARIABLE}: {error}")
+    engine = _load(wanted)
+    if not isinstance(engine, str):
+        return engine
+    if name and required:
+        raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(NAMES)}")
+    return fallback.fall_back(f"the {wanted} engine cannot be used here ({engine})")
+
+
+@cache
+def _load(name: str) -> "Engine | str":
+    """Return the engine of that name, or the reason why it cannot be used."""
+    if name == "jax":
+        return _load_jax()
+    if name == fallback.NAME:
+        return fallback.numpy_engine()
+    if name == "reference":
+        return ModuleEngine(name)
+    try:
+        from chainrule.engines.compiled import self_test
+        from chainrule.engines.compiled.engine import CompiledEngine
+
+        return self_test.failure() or CompiledEngine()
+    except OptionError:  # a variable of the environment that was set to something impossible
+        raise
+    except Exception as error:  # a broken installation, or an odd processor, may raise anything
+        return fallback.first_line(error)
+
+
+def _load_jax() -> "Engine | str":
+    """Return the JAX engine, or the reason why it cannot be used."""
+    try:
+        from chainrule.engines.jax.engine import JaxEngine
+
+        return JaxEngine()
+    except ImportError as error:
+        return f"{fallback.first_line(error)}; pip install 'chainrule[jax]'"

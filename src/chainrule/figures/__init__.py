@@ -1,9 +1,0 @@
-"""Plots: learning curves, kernels, confusion matrices, mistakes; saving them, and showing them in a notebook.
-
-No global state is used (no pyplot), so figures may be drawn in several threads. matplotlib is imported when the first
-figure is drawn.
-"""
-
-from chainrule.figures import confusion, curves, files, kernels, mistakes, notebook
-
-__all__ = ["confusion", "curves", "files", "kernels", "mistakes", "notebook"]

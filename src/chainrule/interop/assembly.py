@@ -1,0 +1,180 @@
+"""A network put together layer by layer, with the weights that a file gives for them."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import layers
+from chainrule.core.shapes import text
+from chainrule.errors import OptionError, ShapeError
+from chainrule.layers.activations import ELEMENTWISE as ACTIVATIONS
+from chainrule.layers.base import Layer
+from chainrule.layers.node import RESERVED, Input, Node, ordered
+
+Array = NDArray[Any]
+MAX_NAME = 80
+ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network that was read from a file, as `model.Graph` takes it.
+
+    x, y      input and output
+    weights   by name, such as conv1.w
+    dtype     "float32" or "float64"
+    """
+
+    x: Input
+    y: Node
+    weights: Mapping[str, Array]
+    dtype: str
+
+
+class Assembly:
+    """Layers applied to nodes, and their weights by name, as `model.Graph` takes them.
+
+    weights   of all layers so far, such as conv1.w
+    """
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Array] = {}
+        self._taken: set[str] = set(RESERVED)
+        self._shared: dict[Any, Layer] = {}
+        self._named: list[Node] = []
+
+    def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
+        """Return the node of a layer without weights, by the name of its class; OptionError if there is none.
+
+        One that maps every entry by itself is applied before a permutation of axes, so that permutations on both sides
+        of it cancel.
+        """
+        layer = _layer(kind, options)
+        if kind in ELEMENTWISE and isinstance(moved := _unshaped(inputs[0]).layer, layers.Permute):
+            before = _unshaped(inputs[0]).inputs[0]
+            return reshaped(layers.Permute(moved.axes)(layer(before)), inputs[0].shape)
+        return layer(*inputs)
+
+    def apply_weighted(
+        self,
+        kind: str,
+        x: Node,
+        options: Mapping[str, Any],
+        weights: Mapping[str, Array],
+        stem: str,
+        source: tuple[Any, ...] | None = None,
+    ) -> Node:
+        """Return the node of a layer with weights.
+
+        stem     name for the layer; "": by its kind and order
+        source   what the weights come from: layers of the same options and source share their weights
+        """
+        layer = _layer(kind, options)
+        key = (layer, x.shape, source)
+        if source is not None and key in self._shared:
+            return self._shared[key](x)
+        for parameter in layer.parameters(x.shape, layer.kind):
+            found = np.shape(weights[parameter.name])
+            if found != parameter.shape:
+                raise ShapeError(f"{parameter.name} of shape {text(found)}; expected {text(parameter.shape)}")
+        name = self._name(stem, layer.kind)
+        self._taken.add(name)
+        self._shared[key] = layer
+        self.weights |= {f"{name}.{each}": np.asarray(value) for each, value in weights.items()}
+        self._named.append(layer(x, name=name))
+        return self._named[-1]
+
+    def finished(self, x: Input, y: Node, dtype: str) -> Imported:
+        """Return the network from x to y; a shared layer's name is that of its first result, as `Graph` orders them."""
+        names = {id(node.layer): node.name for node in self._named}
+        for node in ordered(y):
+            node.name = names.pop(id(node.layer), "")
+        return Imported(x, y, self.weights, dtype)
+
+    def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
+        """Return scale · x + shift, by a convolution with a kernel of 1×1 for each channel.
+
+        Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
+        """
+        channels, rest = x.shape[0], x.shape[1:]
+        lifted = (channels, *rest, *[1] * (2 - len(rest))) if len(rest) < 3 else (channels, math.prod(rest), 1)
+        weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
+        options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
+        if shift is not None:
+            options["bias"] = "untied" if shift.size > channels else True
+            weights["b"] = shift.reshape(lifted if shift.size > channels else (channels,))
+        return reshaped(self.apply_weighted("Conv2D", reshaped(x, lifted), options, weights, stem), x.shape)
+
+    def _name(self, stem: str, kind: str) -> str:
+        """Return a name that no layer has yet: letters, digits and _, beginning with a letter."""
+        cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
+        if cleaned and not cleaned[0].isalpha():
+            cleaned = f"{kind}_{cleaned}"
+        if cleaned and cleaned not in self._taken:
+            return cleaned
+        base, number = f"{cleaned}_" if cleaned else kind, 1
+        while f"{base}{number}" in self._taken:
+            number += 1
+        return f"{base}{number}"
+
+
+def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
+    if kind not in layers.NAMED:
+        raise OptionError(f"chainrule has no layer {kind}")
+    return layers.from_config({"layer": kind, **options})
+
+
+def _unshaped(x: Node) -> Node:
+    """Return the node whose values a node has in another shape."""
+    while isinstance(x.layer, layers.Reshape | layers.Flatten):
+        x = x.inputs[0]
+    return x
+
+
+def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
+    """Return a node's values in another shape, without leaving two changes of shape in a row."""
+    x = _unshaped(x)
+    if x.shape == shape:
+        return x
+    return layers.Flatten()(x) if len(shape) == 1 else layers.Reshape(shape)(x)
+
+
+def permuted(x: Node, order: Sequence[int]) -> Node:
+    """Return a node's values with its axes in another order; axes that stay neighbours are permuted as one.
+
+    A permutation of what another one made is one permutation, or none.
+    """
+    after = tuple(x.shape[axis] for axis in order)
+    moved = [axis for axis in order if x.shape[axis] > 1]
+    if moved == sorted(moved):
+        return reshaped(x, after)
+    groups: list[list[int]] = []
+    for axis in moved:
+        between = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
+        if groups and axis > groups[-1][-1] and not between:
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    lasting = sorted(groups)
+    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in lasting))
+    axes = tuple(lasting.index(group) for group in groups)
+    if isinstance(grouped.layer, layers.Permute):
+        grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
+    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, after)
+
+
+def last_first(x: Node) -> Node:
+    """Return a node's values with its last axis as the channels of an image, (C, H, W)."""
+    *others, channels = x.shape
+    sizes = others if len(others) == 2 else (math.prod(others), 1)
+    return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
+
+
+def first_last(x: Node, shape: tuple[int, ...]) -> Node:
+    """Return an image's values with its channels last, in a shape: the inverse of `last_first`."""
+    return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

@@ -1,0 +1,285 @@
+"""Calls of C functions for the operations of a plan: one function for each operation, under the same name."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from chainrule.core.plan import Operation, Tensor
+from chainrule.errors import OptionError
+from chainrule.layers.activations import ELEMENTWISE
+from chainrule.training import losses
+
+AXES = 4  # of the arrays that the functions of geometry.c take
+MODES = {"average": 0, "nearest": 1, "bilinear": 2}
+SEED, STEP = "seed", "step"  # variables of a program that trains
+RENAMED = {"tanh": "tanh_"}  # names that math.h has taken
+
+
+class Struct(NamedTuple):
+    """An argument that points at a constant: its C type, and its entries in order."""
+
+    kind: str
+    entries: tuple[int, ...]
+
+
+class Shifted(NamedTuple):
+    """An argument that points into an array."""
+
+    tensor: Tensor
+    offset: int
+
+
+Argument: TypeAlias = Tensor | Shifted | Struct | str | int | float | None
+
+
+class CCall(NamedTuple):
+    """A call of a C function.
+
+    in_place  the function may write its result over its first argument, of the same size
+    """
+
+    function: str
+    arguments: tuple[Argument, ...]
+    in_place: bool = False
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Return the tensors that are read or written."""
+        found = [each.tensor if isinstance(each, Shifted) else each for each in self.arguments]
+        return [each for each in found if isinstance(each, Tensor)]
+
+
+def of_operation(operation: Operation) -> list[CCall]:
+    """Return the calls of an operation on one sample.
+
+    Errors   OptionError for an operation that C has no function for; it names the layer
+    """
+    emit = _CALLS.get(operation.name)
+    if operation.call or emit is None:
+        raise refused(operation)
+    return emit(operation)
+
+
+def refused(operation: Operation, target: str = "C") -> OptionError:
+    """Return the error for an operation that cannot be written as C."""
+    layer = operation.writes[0].name.rpartition(".")[0]
+    what = "is own code" if operation.call else f"computes {operation.name}"
+    return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
+
+
+def sliding(image: Tensor, kernel: tuple[int, ...], result: Tensor, attributes: Any) -> Struct:
+    """Return how a kernel (KH, KW) slides over an image to a result, (C, H, W) each."""
+    entries = (*image.shape, *result.shape, *kernel, *attributes["stride"], *attributes["dilation"])
+    (top, _), (left, _) = attributes["padding"]
+    return Struct("sliding", (*entries, top, left, attributes["groups"], int(attributes["flip"])))
+
+
+def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
+    """Return how a window slides over an image."""
+    (top, _), (left, _) = attributes["padding"]
+    entries = (*image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top, left)
+    return Struct("pooling", entries)
+
+
+def _first(operation: Operation) -> Tensor:
+    read = operation.reads[0]
+    if read is None:
+        raise refused(operation)
+    return read
+
+
+def _plane(tensor: Tensor) -> int:
+    return math.prod(tensor.shape[1:])
+
+
+def _function(operation: Operation) -> str:
+    return RENAMED.get(operation.name, operation.name)
+
+
+def _elementwise(operation: Operation) -> list[CCall]:
+    attributes = [float(value) for value in operation.attributes.values()]
+    arguments = (*operation.reads, *operation.writes, operation.writes[0].size, *attributes)
+    return [CCall(_function(operation), arguments, in_place=True)]
+
+
+def _by_channel(operation: Operation) -> list[CCall]:
+    """Return the call of a function that is given channels and positions of its first array."""
+    x = _first(operation)
+    attributes = [float(value) for value in operation.attributes.values()]
+    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane(x), *attributes))]
+
+
+def _batch_norm_inference(operation: Operation) -> list[CCall]:
+    return [call._replace(in_place=True) for call in _by_channel(operation)]
+
+
+def _bias(operation: Operation) -> list[CCall]:
+    x, b = _first(operation), operation.reads[1] if operation.name == "add_bias" else operation.writes[0]
+    untied = b is not None and len(b.shape) > 1
+    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane(x), int(untied)))]
+
+
+def _cross_correlate(operation: Operation) -> list[CCall]:
+    x, w, b = operation.reads
+    y = operation.writes[0]
+    if x is None or w is None:
+        raise refused(operation)
+    untied = b is not None and len(b.shape) > 1
+    return [CCall(operation.name, (x, w, b, y, sliding(x, w.shape[2:], y, operation.attributes), int(untied)))]
+
+
+def _cross_correlate_dx(operation: Operation) -> list[CCall]:
+    dy, w = operation.reads
+    dx = operation.writes[0]
+    if dy is None or w is None:
+        raise refused(operation)
+    return [CCall(operation.name, (dy, w, dx, sliding(dx, w.shape[2:], dy, operation.attributes)))]
+
+
+def _cross_correlate_dw(operation: Operation) -> list[CCall]:
+    x, dy = operation.reads
+    dw = operation.writes[0]
+    if x is None or dy is None:
+        raise refused(operation)
+    return [CCall(operation.name, (x, dy, dw, sliding(x, dw.shape[2:], dy, operation.attributes)))]
+
+
+def _dense(operation: Operation) -> list[CCall]:
+    w = operation.writes[0] if operation.name == "dense_dw" else operation.reads[1]
+    if w is None:
+        raise refused(operation)
+    return [CCall(operation.name, (*operation.reads, *operation.writes, w.shape[1], w.shape[0]))]
+
+
+def _max_pool(operation: Operation) -> list[CCall]:
+    x, (y, winner) = _first(operation), operation.writes
+    return [CCall("max_pool", (x, y, winner, pooling(x, y, operation.attributes)))]
+
+
+def _max_pool_dx(operation: Operation) -> list[CCall]:
+    dy, dx = _first(operation), operation.writes[0]
+    return [CCall("max_pool_dx", (*operation.reads, dx, dy.shape[0], _plane(dy), _plane(dx)))]
+
+
+def _average_pool(operation: Operation) -> list[CCall]:
+    x, y, attributes = _first(operation), operation.writes[0], operation.attributes
+    divisor = {"cells": 0, "window": math.prod(attributes["window"]), "one": 1}[attributes["divisor"]]
+    image, result = (x, y) if operation.name == "average_pool" else (y, x)
+    return [CCall(operation.name, (x, y, pooling(image, result, attributes), divisor))]
+
+
+def inside(window: Struct) -> bool:
+    """Return whether no window of a pooling reaches beyond the image."""
+    _, height, width, rows, columns, tall, broad, down, along, top, left = window.entries
+    return not (top or left) and (rows - 1) * down + tall <= height and (columns - 1) * along + broad <= width
+
+
+def _softmax(operation: Operation) -> list[CCall]:
+    x = _first(operation)
+    return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane(x)), in_place=True)]
+
+
+def _expand(operation: Operation) -> list[CCall]:
+    large = operation.reads[0] if operation.name.endswith("_dx") else operation.writes[0]
+    if large is None:
+        raise refused(operation)
+    return [CCall(operation.name, (*operation.reads, *operation.writes, large.shape[0], _plane(large)))]
+
+
+def _concatenate(operation: Operation) -> list[CCall]:
+    y, axis, calls, offset = operation.writes[0], operation.attributes.get("axis", 0), list[CCall](), 0
+    rows, pitch = math.prod(y.shape[:axis]), math.prod(y.shape[axis:])
+    for part in operation.reads:
+        if part is None:
+            raise refused(operation)
+        length = math.prod(part.shape[axis:])
+        calls.append(CCall("concatenate", (part, y, rows, length, pitch, offset)))
+        offset += length
+    return calls
+
+
+def _four(values: tuple[int, ...], fill: int) -> Struct:
+    return Struct("int", ((fill,) * (AXES - len(values)) + values))
+
+
+def _ends(operation: Operation) -> list[CCall]:
+    x, y, before = _first(operation), operation.writes[0], tuple(operation.attributes["before"])
+    if len(x.shape) > AXES:
+        raise refused(operation)
+    return [CCall(operation.name, (x, y, _four(x.shape, 1), _four(y.shape, 1), _four(before, 0)))]
+
+
+def _permute(operation: Operation) -> list[CCall]:
+    x, y, axes = _first(operation), operation.writes[0], operation.attributes["axes"]
+    if len(x.shape) > AXES:
+        raise refused(operation)
+    steps = tuple(math.prod(x.shape[axis + 1 :]) for axis in axes)
+    return [CCall("permute", (x, y, _four(y.shape, 1), _four(steps, 0)))]
+
+
+def _group_norm(operation: Operation) -> list[CCall]:
+    x, known = operation.reads[0 if operation.name == "group_norm" else 1], operation.attributes
+    if x is None:
+        raise refused(operation)
+    sizes = known["groups"], x.shape[0] // known["groups"], _plane(x), int(known.get("shared", False))
+    epsilon = float(known.get("epsilon", 1e-5))
+    return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, epsilon))]
+
+
+def _response_norm(operation: Operation) -> list[CCall]:
+    x, known = _first(operation), operation.attributes
+    numbers = (float(known["alpha"]), float(known["beta"]), float(known["k"]))
+    sizes = (x.shape[0], _plane(x), known["size"])
+    return [CCall(operation.name, (*operation.reads, *operation.writes, *sizes, *numbers))]
+
+
+def _resample(operation: Operation) -> list[CCall]:
+    x, y = _first(operation), operation.writes[0]
+    image, result = (x, y) if operation.name == "resample" else (y, x)
+    mode = MODES[operation.attributes["mode"]]
+    return [CCall(operation.name, (x, y, *image.shape, *result.shape[1:], mode))]
+
+
+def _loss(operation: Operation) -> list[CCall]:
+    p = _first(operation)
+    return [CCall(operation.name, (*operation.reads, *operation.writes, p.size))]
+
+
+def _dropout(operation: Operation) -> list[CCall]:
+    x, y, known = _first(operation), operation.writes[0], operation.attributes
+    threshold = math.ceil(known["rate"] * 2.0**53)
+    whole = (f"UINT64_C({threshold})", SEED, f"UINT64_C({known['stream']})", STEP)
+    return [CCall("dropout", (x, y, x.size, 1 / (1 - known["rate"]), *whole), in_place=True)]
+
+
+def _running_statistics(operation: Operation) -> list[CCall]:
+    mean, (_, values), known = _first(operation), operation.runtime["count"], operation.attributes
+    return [CCall(operation.name, (*operation.reads, mean.size, values, float(known["momentum"])))]
+
+
+_CALLS: dict[str, Callable[[Operation], list[CCall]]] = {
+    **dict.fromkeys((name for loss in losses.NAMES for name in (loss, f"{loss}_dp")), _loss),
+    "dropout": _dropout,
+    "running_statistics": _running_statistics,
+    **dict.fromkeys((name for kind in ELEMENTWISE for name in (kind, f"{kind}_dx")), _elementwise),
+    **dict.fromkeys(("add", "add_dx", "multiply"), _elementwise),
+    **dict.fromkeys(("add_bias", "bias_gradient"), _bias),
+    **dict.fromkeys(("dense", "dense_dx", "dense_dw"), _dense),
+    **dict.fromkeys(("average_pool", "average_pool_dx"), _average_pool),
+    **dict.fromkeys(("softmax", "softmax_dx"), _softmax),
+    **dict.fromkeys(("pad", "crop"), _ends),
+    **dict.fromkeys(("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx"), _expand),
+    **dict.fromkeys(("group_norm", "group_norm_dx", "group_norm_dw"), _group_norm),
+    **dict.fromkeys(("local_response_norm", "local_response_norm_dx"), _response_norm),
+    **dict.fromkeys(("resample", "resample_dx"), _resample),
+    **dict.fromkeys(("batch_norm", "batch_norm_dx", "batch_norm_dw", "batch_norm_inference_dx"), _by_channel),
+    **dict.fromkeys(("prelu", "prelu_dx", "prelu_dw"), _by_channel),
+    "batch_norm_inference": _batch_norm_inference,
+    "concatenate": _concatenate,
+    "cross_correlate": _cross_correlate,
+    "cross_correlate_dw": _cross_correlate_dw,
+    "cross_correlate_dx": _cross_correlate_dx,
+    "max_pool": _max_pool,
+    "max_pool_dx": _max_pool_dx,
+    "permute": _permute,
+}

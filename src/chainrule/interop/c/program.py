@@ -1,0 +1,100 @@
+"""A C function that runs operations: its calls, where their arrays lie, and its text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.plan import Plan, Tensor
+from chainrule.data.normalisation import Normalisation
+from chainrule.interop.c import fusing, layout, packing, source
+from chainrule.interop.c.calls import CCall
+from chainrule.interop.c.layout import Arena
+from chainrule.interop.c.source import Structs
+
+IMAGE, OUTPUTS = "image", "outputs"  # arguments of network_run
+
+
+@dataclass(frozen=True)
+class CProgram:
+    """Calls in the order in which they run.
+
+    arena    where activations lie
+    outside  C expressions of the arrays that lie elsewhere, by storage
+    values   parameters by storage, for those that are constants
+    """
+
+    calls: list[CCall]
+    arena: Arena
+    outside: dict[str, str]
+    values: Mapping[str, NDArray[Any]]
+
+    def place(self, tensor: Tensor) -> str:
+        """Return the C expression that points at a tensor."""
+        if tensor.storage in self.outside:
+            return self.outside[tensor.storage]
+        arena = "indices" if tensor.integer else "arena"
+        return f"{arena} + {self.arena.offsets[tensor.storage]}"
+
+    def body(self, structs: Structs) -> str:
+        """Return the statements of the function."""
+        return source.body(self.calls, self.place, structs)
+
+    def constants(self) -> list[str]:
+        """Return the definitions of the parameters that are constants."""
+        return source.constants(self.calls, self.values, self.outside)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of all constant parameters; floats are written as float32."""
+        read = {tensor.storage for call in self.calls for tensor in call.tensors} & self.values.keys()
+        arrays = [self.values[each] for each in read]
+        return sum(each.size * (each.itemsize if each.dtype.kind == "i" else 4) for each in arrays)
+
+
+def inference(
+    plan: Plan, weights: Mapping[str, NDArray[Any]], normalisation: Normalisation, *, compact: bool = False
+) -> CProgram:
+    """Return the program of an inference plan, with the parameters as constants.
+
+    compact  whether less memory is worth more than speed
+    """
+    operations, values = fusing.fused(plan, weights)
+    calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
+    return finished(plan, calls, values, normalisation)
+
+
+def finished(
+    plan: Plan,
+    calls: Sequence[CCall],
+    values: Mapping[str, NDArray[Any]],
+    normalisation: Normalisation,
+    variables: Mapping[str, str] | None = None,
+) -> CProgram:
+    """Return the program of calls on normalised images, which begins by normalising and ends with the outputs.
+
+    variables  C expressions of parameters that are no constants, by storage
+    """
+    parameters = [each.storage for call in calls for each in call.tensors if each.storage in values]
+    outside = source.unique(dict.fromkeys(parameters)) | dict(variables or {})
+    found = [*normalised(plan, normalisation, outside), *calls]
+    if plan.output.storage == plan.input.storage:
+        result = Tensor(OUTPUTS, plan.output.shape)
+        found.append(CCall("copy", (plan.output, result, result.size)))
+        outside[OUTPUTS] = OUTPUTS
+    else:
+        outside[plan.output.storage] = OUTPUTS
+    return CProgram(found, layout.arrange(found, set(outside)), outside, values)
+
+
+def normalised(plan: Plan, normalisation: Normalisation, outside: dict[str, str]) -> list[CCall]:
+    """Return the call that normalises the image, if any is needed, and enter what it reads in `outside`."""
+    outside[IMAGE] = IMAGE
+    gain, offset = float(np.float32(normalisation.gain)), float(np.float32(normalisation.offset))
+    if (gain, offset) == (1, 0):
+        outside[plan.input.storage] = IMAGE
+        return []
+    image = Tensor(IMAGE, plan.input.shape, "input")
+    return [CCall("normalise", (image, plan.input, image.size, gain, offset))]

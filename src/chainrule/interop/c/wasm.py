@@ -1,0 +1,100 @@
+"""A network as WebAssembly: its C compiled with SIMD, a JavaScript module that calls it, and a page to draw on."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.resources import files as resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from chainrule._io import files
+from chainrule.errors import ChainruleError, OptionError, quoted
+from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.writing import image_shape, write_c
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+FLAGS = ("-std=c99", "-O3", "-msimd128", "-ffp-contract=fast", "-mexec-model=reactor", "-Wl,--strip-all")
+EXPORTED = ("image", "outputs", "run")
+ENTRY = """#include "network.h"
+static float pixels[NETWORK_INPUTS], results[NETWORK_OUTPUTS];
+
+float *image(void)
+{
+    return pixels;
+}
+
+float *outputs(void)
+{
+    return results;
+}
+
+void run(void)
+{
+    network_run(pixels, results);
+}
+"""
+
+
+def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None, compact: bool = False) -> list[Path]:
+    """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
+
+    int8     the model in integers, in its place
+    compact  less memory rather than speed, as for `write_c`
+
+    Errors   OptionError without the package ziglang, which compiles, for another suffix, or as `write_c`
+    """
+    path = files.as_path(file)
+    if path.suffix != ".wasm":
+        raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
+    if importlib.util.find_spec("ziglang") is None:
+        raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
+    compiled = _compiled(model, int8, compact)
+    facts = _facts(model, path.stem)
+    module = _template("wasm.js").substitute(facts)
+    page = _template("wasm.html").substitute(facts, module=module, bytes=base64.b64encode(compiled).decode())
+    contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for place, content in contents.items():
+        files.write_atomic(place, content)
+    return list(contents)
+
+
+def _compiled(model: Model, int8: Quantised | None, compact: bool) -> bytes:
+    """Return the bytes of the WebAssembly module."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_c(model, folder, int8=int8, compact=compact)
+        (folder / "entry.c").write_text(ENTRY)
+        compiler = (sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi")
+        exports = [f"-Wl,--export={name}" for name in EXPORTED]
+        command = [*compiler, *FLAGS, *exports, "network.c", "entry.c", "-o", "network.wasm"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise ChainruleError(f"ziglang did not compile the network: {done.stderr.strip()[-200:]}")
+        return (folder / "network.wasm").read_bytes()
+
+
+def _facts(model: Model, title: str) -> dict[str, object]:
+    channels, height, width = image_shape(model.input_shape)
+    return {
+        "title": "".join(letter for letter in title if letter.isalnum() or letter in " -_"),
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "inputs": channels * height * width,
+        "outputs": model.plan().output.size,
+        "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
+        "most": 1 if model.normalisation.pixels == "shares" else 255,
+    }
+
+
+def _template(name: str) -> Template:
+    return Template(resources(__package__ or "").joinpath("pages", name).read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Keras: import of networks and weights from `.keras` and `.h5` files."""

@@ -1,0 +1,231 @@
+"""A call of a Keras layer as its translation sees it: what it reads, its options, its weights, and how to refuse."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import is_whole
+from chainrule.errors import FormatError, quoted
+from chainrule.interop.assembly import Assembly
+from chainrule.interop.keras.config import KerasLayer, entries_of
+from chainrule.interop.keras.layout import KerasValue, axis_first, placed
+from chainrule.interop.keras.weights import KerasWeights
+
+Array = NDArray[Any]
+
+MAX_FILLED = 1 << 24  # entries of a parameter that the file does not have
+LARGEST = float(np.finfo(np.float32).max)
+UNUSED = {  # options that do not change what a layer computes in inference
+    *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
+    *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
+}
+UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+
+
+class KerasCall:
+    """A call of a layer, to be translated.
+
+    layer      the layer as it stands in the file
+    operands   what it reads: results of other layers, for an operation numbers too
+    inputs     the results among them
+    assembly   network to which the translation adds its layers
+    version    of Keras that wrote the file: 2 or 3
+    is_shared  whether the layer is called several times, so that its weights must suit all of them
+    """
+
+    def __init__(
+        self,
+        layer: KerasLayer,
+        operands: Sequence[KerasValue | float],
+        assembly: Assembly,
+        weights: KerasWeights,
+        version: int,
+        is_shared: bool = False,
+    ) -> None:
+        self.layer = layer
+        self.operands = operands
+        self.inputs = [each for each in operands if isinstance(each, KerasValue)]
+        self.assembly = assembly
+        self.version = version
+        self.is_shared = is_shared
+        self._weights = weights
+        self._read: set[str] = set()
+
+    @property
+    def x(self) -> KerasValue:
+        """Return the only input; FormatError where there are more."""
+        if len(self.inputs) != 1:
+            raise self.refusal(f"{len(self.inputs)} inputs", "one")
+        return self.inputs[0]
+
+    # ------------------------------------------------------------------ options
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """Return an option as it stands in the file."""
+        self._read.add(name)
+        return self.layer.options.get(name, default)
+
+    def whole(self, name: str, default: int | None = None, least: int = 1) -> int:
+        """Return an option that is a whole number."""
+        found = self.option(name, default)
+        if not is_whole(found, least):
+            raise self.refusal(f"{name} {quoted(found)}", f"a whole number of at least {least}")
+        return found
+
+    def wholes(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
+        """Return an option that is a whole number for each of several axes, or one for all of them."""
+        found = self.option(name, default)
+        listed = entries_of(found)
+        entries = [found] * count if listed is None else listed
+        if len(entries) != count or not all(is_whole(each, least) for each in entries):
+            raise self.refusal(f"{name} {quoted(found)}", f"{count} whole numbers of at least {least}")
+        return tuple(entries)
+
+    def real(self, name: str, default: float) -> float:
+        """Return an option that is a number."""
+        found = self.option(name, default)
+        if isinstance(found, bool) or not isinstance(found, (int, float)):
+            raise self.refusal(f"{name} {quoted(found)}", "a number")
+        return float(found)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return an option that is true or false."""
+        if not isinstance(found := self.option(name, default), bool):
+            raise self.refusal(f"{name} {quoted(found)}", "true or false")
+        return found
+
+    def choice(self, name: str, default: str, known: Sequence[str]) -> str:
+        """Return an option that is one of several words."""
+        if (found := self.option(name, default)) not in known:
+            raise self.refusal(f"{name} {quoted(found)}", " or ".join(known))
+        return found
+
+    def axis(self, name: str, default: Any = -1) -> int:
+        """Return an option that is an axis: of a sample, counted from 0."""
+        found: Any = self.option(name, default)
+        listed = entries_of(found)
+        listed = [found] if listed is None else listed
+        if len(listed) != 1:
+            raise self.refusal(f"{name} {quoted(found)}", "one axis")
+        return self.sample_axis(listed[0], self.inputs[0].rank)
+
+    def sample_axis(self, found: Any, rank: int) -> int:
+        """Return an axis that Keras counts with the batch axis, counted from 0 without it."""
+        if not is_whole(found) or not -rank <= found <= rank or found == 0:
+            raise self.refusal(f"axis {quoted(found)}", f"an axis of the {rank} of a sample")
+        return found - 1 if found > 0 else found + rank
+
+    def channels(self, rank: int) -> int:
+        """Return the axis of the channels of an input with a number of axes, by the option data_format."""
+        if self.x.rank != rank:
+            raise self.refusal(f"an input of {self.x.rank + 1} axes", f"{rank + 1}, the batch axis first")
+        first = self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
+        return 0 if first else rank - 1
+
+    def check_options(self) -> None:
+        """Refuse options that the translation did not read: they may change what the layer computes."""
+        for name, value in self.layer.options.items():
+            known = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
+            if not known and value not in (None, False):
+                raise self.refusal(f"{name} {quoted(value)}", f"no {name}")
+
+    # ------------------------------------------------------------------ weights
+
+    def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
+        """Return the layer's weights, which the file has in this order and these shapes; None is left out."""
+        try:
+            return self._weights.of(self.layer, shapes)
+        except FormatError as error:
+            raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
+
+    def filled(self, count: int, value: float) -> Array:
+        """Return a parameter that the layer does not have in Keras, and here does."""
+        if count > MAX_FILLED:
+            raise self.refusal(f"{count:,} channels", f"at most {MAX_FILLED:,}")
+        return np.full(count, value)
+
+    # ------------------------------------------------------------------ results
+
+    def within(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
+        """Return a call of another layer on a value, such as an activation within this one."""
+        return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
+
+    def refusal(self, found: str, needed: str) -> FormatError:
+        """Return the error for a layer that cannot be expressed: its class, its name, what it has, what is needed."""
+        return FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {found}; expected {needed}")
+
+    def elementwise(self, x: KerasValue, kind: str, **options: Any) -> KerasValue:
+        """Return the result of a layer that maps every entry by itself."""
+        return x.on(self.assembly.apply(kind, x.node, **options))
+
+    def spatial(self, x: KerasValue, kind: str, channels: int, **options: Any) -> KerasValue:
+        """Return the result of a layer without weights that reads channels, and keeps the number of axes."""
+        node = self.assembly.apply(kind, x.with_first(channels), **options)
+        return placed(node, axis_first(channels, x.rank))
+
+    def weighted(
+        self,
+        kind: str,
+        x: KerasValue,
+        channels: int,
+        options: Mapping[str, Any],
+        weights: Mapping[str, Array],
+        part: str = "",
+    ) -> KerasValue:
+        """Return the result of a layer with weights that reads channels, and keeps the number of axes.
+
+        part   name of the part of a layer that becomes several
+        """
+        source, stem = (*self.layer.place, kind, part), "_".join(filter(None, (self.stem, part)))
+        node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
+        return placed(node, axis_first(channels, x.rank))
+
+    def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
+        """Return the result of a layer with a weight for every entry of its input, which keeps their order.
+
+        The weights are in Keras' order of the entries.
+        """
+        if self.is_shared:
+            x = self.in_order(x)
+        if not x.in_order:
+            places = np.argsort(x.order())
+            weights = {name: each[places] for name, each in weights.items()}
+        source = (*self.layer.place, kind)
+        node = self.assembly.apply_weighted(kind, x.flat(), options, weights, self.stem, source)
+        return x.on(node)
+
+    def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
+        """Return Dense of a vector, whose entries have the order of the weights' columns."""
+        source = (*self.layer.place, "Dense")
+        return placed(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
+
+    def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
+        """Return the result of a layer that reads the last axis, in Keras' order, and keeps the shape."""
+        source = (*self.layer.place, kind)
+        node = self.assembly.apply_weighted(kind, x.plain(), options, weights, self.stem, source)
+        return placed(node, range(x.rank))
+
+    def in_order(self, x: KerasValue) -> KerasValue:
+        """Return a value whose entries lie in Keras' order."""
+        return x if x.in_order else placed(x.plain(), range(x.rank))
+
+    @property
+    def stem(self) -> str:
+        """Return the name for the layer here."""
+        return "_".join(self.layer.place)
+
+    def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
+        """Return scale · x + shift: each one number, or one for every entry of the last axis."""
+        for each in (scale, shift):
+            if each is not None and each.dtype == np.float64 and np.any(np.abs(each) > LARGEST):
+                raise self.refusal("a constant beyond the numbers of 32 bits", f"at most {LARGEST:.1e}")
+        if max(np.size(scale), np.size(shift) if shift is not None else 1) == 1:
+            count = x.node.shape[0]
+            parts = [self.filled(count, float(each.reshape(()))) for each in (scale, shift) if each is not None]
+            return x.on(self.assembly.affine(x.node, parts[0], parts[1] if len(parts) > 1 else None, self.stem))
+        last = x.rank - 1
+        spread = [np.broadcast_to(each, x.shape[last:]) for each in (scale, shift) if each is not None]
+        node = self.assembly.affine(x.with_first(last), spread[0], spread[1] if len(spread) > 1 else None, self.stem)
+        return placed(node, axis_first(last, x.rank))

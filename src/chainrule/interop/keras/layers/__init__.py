@@ -1,0 +1,26 @@
+"""The layers of Keras that layers here express, one family per file: functions of a call (`keras_call.KerasCall`)."""
+
+from collections.abc import Callable
+
+from chainrule.interop.keras.call import KerasCall
+from chainrule.interop.keras.layers import activations, convolution, merging, moving, normalization, pooling, scaling
+from chainrule.interop.keras.layout import KerasValue
+
+Translation = Callable[[KerasCall], KerasValue]
+
+LAYERS: dict[str, Translation] = {
+    name: translate
+    for family in (convolution, activations, pooling, normalization, merging, moving, scaling)
+    for name, translate in family.LAYERS.items()
+}
+OPERATIONS: dict[str, Translation] = merging.OPERATIONS  # functions of keras.ops, such as x + y
+
+
+def described() -> list[tuple[str, str]]:
+    """Return every layer, in alphabetical order, and what it becomes."""
+    return [(name, _result(LAYERS[name].__doc__ or "")) for name in sorted(LAYERS)]
+
+
+def _result(docstring: str) -> str:
+    """Return the first sentence of a docstring without its verb."""
+    return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")

@@ -1,0 +1,191 @@
+"""Convolutions and dense layers. Keras' kernels are (KH, KW, C_in/groups, C_out)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import extent
+from chainrule.interop.keras.call import KerasCall
+from chainrule.interop.keras.layers.activations import activated
+from chainrule.interop.keras.layout import KerasValue
+
+Array = NDArray[Any]
+
+
+def brief(values: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Return one number for equal ones, as a user would write the option."""
+    return values[0] if len(set(values)) == 1 else values
+
+
+def _window(call: KerasCall, axes: int) -> dict[str, Any]:
+    """Return the options of a window: kernel, stride, dilation, and padding."""
+    kernel = call.wholes("kernel_size", axes)
+    dilation = call.wholes("dilation_rate", axes, 1)
+    known = ("valid", "same", "causal") if axes == 1 else ("valid", "same")
+    padding: Any = call.choice("padding", "valid", known)
+    if padding == "causal":
+        padding = ((extent(kernel[0], dilation[0]) - 1, 0),)
+    stride = call.wholes("strides", axes, 1)
+    return {
+        "kernel": brief(kernel),
+        "stride": brief(stride),
+        "dilation": brief(dilation),
+        "padding": padding,
+    }
+
+
+def conv(axes: int) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of a convolution."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        x, channels, window = call.x, call.channels(axes + 1), _window(call, axes)
+        filters, groups, bias = call.whole("filters"), call.whole("groups", 1), call.flag("use_bias", True)
+        count = x.shape[channels]
+        if count % groups or filters % groups:
+            raise call.refusal(f"{groups} groups of {count} channels and {filters} filters", "a divisor of both")
+        shape = (*call.wholes("kernel_size", axes), count // groups, filters)
+        weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
+        options = {"filters": filters, "groups": groups, "bias": bias, **window}
+        y = call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, _filters_first(weights["kernel"])))
+        return activated(call, y)
+
+    translate.__doc__ = f"Return Conv{axes}D."
+    return translate
+
+
+def _filters_first(kernel: Array) -> Array:
+    """Return a kernel (KH, KW, C, F) as (F, C, KH, KW)."""
+    return np.moveaxis(kernel, (-1, -2), (0, 1))
+
+
+def _named(weights: dict[str, Array], w: Array) -> dict[str, Array]:
+    return {"w": w, **({"b": weights["bias"]} if "bias" in weights else {})}
+
+
+def depthwise(axes: int) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of a depthwise convolution."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        x, channels, window = call.x, call.channels(axes + 1), _window(call, axes)
+        count, many, bias = x.shape[channels], call.whole("depth_multiplier", 1), call.flag("use_bias", True)
+        shape = (*call.wholes("kernel_size", axes), count, many)
+        weights = call.weights(kernel=shape, **({"bias": (count * many,)} if bias else {}))
+        options = {"filters": count * many, "groups": count, "bias": bias, **window}
+        w = _of_channels(weights["kernel"])
+        return activated(call, call.weighted(f"Conv{axes}D", x, channels, options, _named(weights, w)))
+
+    translate.__doc__ = f"Return Conv{axes}D with a group for each channel."
+    return translate
+
+
+def _of_channels(kernel: Array) -> Array:
+    """Return a depthwise kernel (KH, KW, C, M) as (C·M, 1, KH, KW)."""
+    return _filters_first(kernel.reshape(*kernel.shape[:-2], 1, kernel.shape[-2] * kernel.shape[-1]))
+
+
+def separable(axes: int) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of a depthwise convolution that one of 1×1 follows."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        x, channels, window = call.x, call.channels(axes + 1), _window(call, axes)
+        count, many, filters = x.shape[channels], call.whole("depth_multiplier", 1), call.whole("filters")
+        bias, size = call.flag("use_bias", True), call.wholes("kernel_size", axes)
+        shapes = {"depthwise_kernel": (*size, count, many), "pointwise_kernel": (*[1] * axes, count * many, filters)}
+        weights = call.weights(**shapes, **({"bias": (filters,)} if bias else {}))
+        options = {"filters": count * many, "groups": count, "bias": False, **window}
+        w = {"w": _of_channels(weights["depthwise_kernel"])}
+        deep = call.weighted(f"Conv{axes}D", x, channels, options, w, "depthwise")
+        last = _named(weights, _filters_first(weights["pointwise_kernel"]))
+        options = {"filters": filters, "kernel": 1, "bias": bias}
+        return activated(call, call.weighted(f"Conv{axes}D", deep, channels, options, last, "pointwise"))
+
+    translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one of {'×'.join('1' * axes)}."
+    return translate
+
+
+def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of a transposed convolution; one of one axis is that of an image of height 1."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        channels, filters, bias = call.channels(axes + 1), call.whole("filters"), call.flag("use_bias", True)
+        kernel, stride = call.wholes("kernel_size", axes), call.wholes("strides", axes, 1)
+        dilation, rule = call.wholes("dilation_rate", axes, 1), call.choice("padding", "valid", ("valid", "same"))
+        cropping = _cropping(call, rule, [extent(k, d) for k, d in zip(kernel, dilation, strict=True)], stride)
+        shape = (*kernel, filters, call.x.shape[channels])
+        weights = call.weights(kernel=shape, **({"bias": (filters,)} if bias else {}))
+        one = (1,) * (2 - axes)
+        window = {"kernel": brief(one + kernel), "stride": brief(one + stride), "dilation": brief(one + dilation)}
+        options = {"filters": filters, "bias": bias, **window, **cropping}
+        w = _filters_first(weights["kernel"])  # here these are the input's channels
+        x, axis = lifted(call.x, channels, axes)
+        y = call.weighted("ConvTranspose2D", x, axis, options, _named(weights, w.reshape(*w.shape[:2], *one, *kernel)))
+        return activated(call, lowered(y, axis, axes))
+
+    translate.__doc__ = f"Return ConvTranspose2D{', of an image of height 1' if axes == 1 else ''}."
+    return translate
+
+
+def _cropping(call: KerasCall, rule: str, reach: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
+    """Return the options padding and output_padding for two axes.
+
+    The output has s(H − 1) + max(reach, s) entries with "valid" and s·H with "same"; with an output padding p
+    s(H − 1) + reach + p, and s(H − 1) + p + (1 if reach is odd, else 0).
+    """
+    lift = 2 - len(stride)
+    if call.option("output_padding") is not None:
+        extra = call.wholes("output_padding", len(stride), least=0)
+    elif rule == "same":
+        return {"padding": "same"}
+    else:
+        extra = tuple(max(step - size, 0) for size, step in zip(reach, stride, strict=True))
+    totals = [size - size % 2 - more if rule == "same" else -more for size, more in zip(reach, extra, strict=True)]
+    before = [max(total // 2, 0) for total in totals]
+    after = [total - less for total, less in zip(totals, before, strict=True)]
+    pairs = [(0, 0)] * lift + [(less, max(more, 0)) for less, more in zip(before, after, strict=True)]
+    outer = (0,) * lift + tuple(max(-more, 0) for more in after)
+    return {"padding": tuple(pairs) if any(map(sum, pairs)) else "valid", "output_padding": brief(outer)}
+
+
+def lifted(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:
+    """Return a value with two axes of positions (a vertical one of size 1 before a single one) and its channels."""
+    if axes == 2:
+        return x, channels
+    return (x.reshaped((x.shape[0], 1, x.shape[1])), 0) if channels == 0 else (x.reshaped((1, *x.shape)), 2)
+
+
+def lowered(y: KerasValue, channels: int, axes: int) -> KerasValue:
+    """Return a result of `lifted` without that axis."""
+    if axes == 2:
+        return y
+    return y.reshaped((y.shape[0], y.shape[2]) if channels == 0 else y.shape[1:])
+
+
+def dense(call: KerasCall) -> KerasValue:
+    """Return Dense; of several axes, a convolution of 1×1 of the last."""
+    x, units, bias = call.x, call.whole("units"), call.flag("use_bias", True)
+    count = x.shape[-1]
+    weights = call.weights(kernel=(count, units), **({"bias": (units,)} if bias else {}))
+    w = weights["kernel"].T
+    if x.rank == 1:
+        if call.is_shared:
+            x = call.in_order(x)
+        elif not x.in_order:
+            w = w[:, np.argsort(x.order())]
+        return activated(call, call.dense(x, {"features": units, "bias": bias}, _named(weights, w)))
+    if x.rank > 3:
+        raise call.refusal(f"an input of {x.rank + 1} axes", "at most 4, the batch axis first")
+    axes = x.rank - 1
+    options = {"filters": units, "kernel": 1, "bias": bias}
+    kernel = _named(weights, w.reshape(units, count, *[1] * axes))
+    return activated(call, call.weighted(f"Conv{axes}D", x, axes, options, kernel))
+
+
+LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+    "Dense": dense,
+    **{f"Conv{axes}D": conv(axes) for axes in (1, 2)},
+    **{f"DepthwiseConv{axes}D": depthwise(axes) for axes in (1, 2)},
+    **{f"SeparableConv{axes}D": separable(axes) for axes in (1, 2)},
+    **{f"Conv{axes}DTranspose": transposed(axes) for axes in (1, 2)},
+}

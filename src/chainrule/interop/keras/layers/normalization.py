@@ -1,0 +1,72 @@
+"""Normalisation."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from chainrule.errors import quoted
+from chainrule.interop.keras.call import KerasCall
+from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.layout import KerasValue
+
+Array = NDArray[Any]
+
+
+def _weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
+    """Return γ and β, filled in where the layer has none, and further weights of the same shape."""
+    own = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
+    weights = call.weights(**dict.fromkeys((*own, *more), shape))
+    count = math.prod(shape)
+    for name, value in (("gamma", 1.0), ("beta", 0.0)):
+        weights[name] = weights[name] if name in weights else call.filled(count, value)
+    return {name: each.reshape(count) for name, each in weights.items()}
+
+
+def batch_normalization(call: KerasCall) -> KerasValue:
+    """Return BatchNorm2D or BatchNorm1D with its running statistics; their momentum here is 1 − momentum."""
+    x, axis = call.x, call.axis("axis")
+    if call.flag("renorm", False):
+        raise call.refusal("renorm true", "normalisation by batch statistics")
+    weights = _weights(call, (x.shape[axis],), "moving_mean", "moving_variance")
+    weights = {name.replace("moving", "running"): each for name, each in weights.items()}
+    options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-3)}
+    momentum = 1 - call.real("momentum", 0.99)
+    if 0 < momentum <= 1:  # else the running statistics were fixed
+        options["momentum"] = round(momentum, 9)
+    if x.rank == 1:
+        return call.vector("BatchNorm1D", x, options, weights)
+    return call.weighted("BatchNorm1D" if x.rank == 2 else "BatchNorm2D", x, axis, options, weights)
+
+
+def group_normalization(call: KerasCall) -> KerasValue:
+    """Return GroupNorm."""
+    x, axis, groups = call.x, call.axis("axis"), call.whole("groups", 32, -1)
+    groups = x.shape[axis] if groups == -1 else groups
+    weights = _weights(call, (x.shape[axis],))
+    return call.weighted("GroupNorm", x, axis, {"groups": groups, "epsilon": call.real("epsilon", 1e-3)}, weights)
+
+
+def layer_normalization(call: KerasCall) -> KerasValue:
+    """Return LayerNorm over the last axes, put together to one."""
+    x, found = call.x, call.option("axis", -1)
+    listed = entries_of(found)
+    given = [found] if listed is None else listed
+    axes = sorted({call.sample_axis(axis, x.rank) for axis in given})
+    one_sign = len({axis > 0 for axis in given}) == 1  # otherwise Keras has them in another order
+    if axes != list(range(x.rank - len(given), x.rank)) or not one_sign or call.flag("rms_scaling", False):
+        raise call.refusal(f"axis {quoted(found)}", "the last axes, with mean and variance")
+    shape = x.shape[axes[0] :]
+    weights, options = _weights(call, shape), {"epsilon": call.real("epsilon", 1e-3)}
+    if axes[0] == 0:
+        return call.vector("LayerNorm", x, options, weights)
+    rows = x.reshaped((math.prod(x.shape[: axes[0]]), math.prod(shape)))
+    return call.rows("LayerNorm", rows, options, weights).reshaped(x.shape)
+
+
+LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+    "BatchNormalization": batch_normalization,
+    "GroupNormalization": group_normalization,
+    "LayerNormalization": layer_normalization,
+}

@@ -1,0 +1,288 @@
+"""Arithmetic of constants and shapes, which exporters leave behind, computed by NumPy when a file is read.
+
+Each function takes a `Call` whose inputs are constants. Results are bounded before they are computed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.errors import FormatError
+from chainrule.interop.onnx.call import Array, Call
+from chainrule.interop.onnx.readers.moving import target_shape
+from chainrule.interop.onnx.tensors import dtype_of
+
+MAX_ENTRIES = 2**27  # of a result; the largest weights of VGG-19 have 10⁸
+
+
+def fold(call: Call) -> tuple[Array, ...]:
+    """Return what a node of constants computes; FormatError naming the node if it is unknown here or invalid."""
+    operator = call.operation.operator
+    if operator not in FOLDED:
+        raise call.refusal("it reads constants alone", f"one of {', '.join(sorted(FOLDED))}, or the network's input")
+    try:
+        with np.errstate(all="ignore"):
+            found: Any = FOLDED[operator](call)
+    except FormatError:
+        raise
+    except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
+        raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
+    results = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (found,)
+    return tuple(np.asarray(each) for each in results)
+
+
+def check_size(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of a result; FormatError if it has negative sizes or more than `MAX_ENTRIES` entries."""
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_ENTRIES or len(shape) > 32:
+        raise call.refusal(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ENTRIES:,} entries")
+    return tuple(shape)
+
+
+def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
+    """Return the folding of a function of the entries of two inputs, or of one."""
+
+    def folded(call: Call) -> Any:
+        inputs = [call.constant(index) for index in range(len(call.values))]
+        check_size(call, np.broadcast_shapes(*(each.shape for each in inputs)))
+        return function(*inputs)
+
+    return folded
+
+
+def _cumulative(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
+    """Return the folding of a function of two over any number of inputs."""
+
+    def folded(call: Call) -> Any:
+        total = call.constant(0)
+        for index in range(1, len(call.values)):
+            check_size(call, np.broadcast_shapes(total.shape, call.constant(index).shape))
+            total = function(total, call.constant(index))
+        return total
+
+    return folded
+
+
+def _divide(a: Array, b: Array) -> Any:
+    """Return a / b; whole numbers are rounded towards zero."""
+    if a.dtype.kind not in "iu":
+        return a / b
+    if not np.all(b):
+        raise ZeroDivisionError("division by zero")
+    return a // b + ((a % b != 0) & ((a < 0) != (b < 0)))
+
+
+def _power(a: Array, b: Array) -> Any:
+    return np.power(a, b).astype(a.dtype)
+
+
+def _mod(call: Call) -> Any:
+    a, b = call.constant(0), call.constant(1)
+    check_size(call, np.broadcast_shapes(a.shape, b.shape))
+    if a.dtype.kind in "iu" and not np.all(b):
+        raise ZeroDivisionError("division by zero")
+    return np.fmod(a, b) if call.integer("fmod", 0) else np.mod(a, b)
+
+
+def _constant(call: Call) -> Any:
+    for name in ("value_int", "value_float", "value_ints", "value_floats"):
+        found = call.attribute(name)
+        if found is not None:
+            one = found.integer if "int" in name else found.real
+            several = found.integers if "int" in name else found.reals
+            return np.array(several if name.endswith("s") else one, np.int64 if "int" in name else np.float32)
+    value = call.tensor("value")
+    if value is None:
+        raise call.refusal("no value", "a tensor, numbers or a number")
+    return value
+
+
+def _constant_of_shape(call: Call) -> Any:
+    shape, value = check_size(call, call.whole_numbers(0)), call.tensor("value")
+    if value is not None and value.size != 1:
+        raise call.refusal(f"a value of shape {value.shape}", "one number")
+    return np.broadcast_to(np.float32(0) if value is None else value.reshape(()), shape)
+
+
+def _expand(call: Call) -> Any:
+    x, shape = call.constant(0), call.whole_numbers(1)
+    return np.broadcast_to(x, check_size(call, np.broadcast_shapes(x.shape, check_size(call, shape))))
+
+
+def _gather(call: Call) -> Any:
+    x, numbers = call.constant(0), call.constant(1)
+    axis = call.axis("axis", 0, x.ndim)
+    check_size(call, (*x.shape[:axis], *numbers.shape, *x.shape[axis + 1 :]))
+    return np.take(x, numbers, axis=axis)
+
+
+def _axes(call: Call, index: int, since: int, rank: int) -> list[int] | None:
+    axes = call.listed("axes", index, since)
+    return None if axes is None else [call.axis_in(axis, rank) for axis in axes]
+
+
+def _squeeze(call: Call) -> Any:
+    x = call.constant(0)
+    axes = _axes(call, 1, 13, x.ndim)
+    return np.squeeze(x, None if axes is None else tuple(axes))
+
+
+def _unsqueeze(call: Call) -> Any:
+    x, axes = call.constant(0), call.listed("axes", 1, 13) or []
+    return np.expand_dims(x, tuple(axes))
+
+
+def _reshape(call: Call) -> Any:
+    x = call.constant(0)
+    wanted = call.whole_numbers(1) if call.opset >= 5 else call.integers("shape")
+    return x.reshape(target_shape(call, x.shape, wanted))
+
+
+def _flatten(call: Call) -> Any:
+    x, axis = call.constant(0), call.integer("axis", 1)
+    axis = axis + x.ndim if axis < 0 else axis
+    return x.reshape(math.prod(x.shape[:axis]), math.prod(x.shape[axis:]))
+
+
+def _slice(call: Call) -> Any:
+    x = call.constant(0)
+    starts, ends = (call.listed(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
+    axes = call.listed("axes", 3, 10) or [*range(len(starts))]
+    steps = call.whole_numbers(4) if call.opset >= 10 and call.has(4) else [1] * len(starts)
+    cuts = [slice(None)] * x.ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        cuts[call.axis_in(axis, x.ndim)] = slice(start, end if step > 0 or end >= -x.shape[axis] else None, step)
+    return x[tuple(cuts)]
+
+
+def _split(call: Call) -> Any:
+    x, count = call.constant(0), len(call.operation.outputs)
+    axis = call.axis("axis", 0, x.ndim)
+    sizes = call.listed("split", 1, 13)
+    each = -(-x.shape[axis] // max(count, 1))
+    ends = np.cumsum(sizes)[:-1] if sizes else [each * place for place in range(1, count)]
+    return tuple(np.split(x, ends, axis))
+
+
+def _cast(call: Call) -> Any:
+    return call.constant(0).astype(dtype_of(call.integer("to")))
+
+
+def _cast_like(call: Call) -> Any:
+    return call.constant(0).astype(call.constant(1).dtype)
+
+
+def _concat(call: Call) -> Any:
+    inputs = [call.constant(index) for index in range(len(call.values))]
+    axis = call.axis("axis", 0, inputs[0].ndim)
+    check_size(call, (sum(each.size for each in inputs),))
+    return np.concatenate(inputs, axis)
+
+
+def _transpose(call: Call) -> Any:
+    x = call.constant(0)
+    return np.transpose(x, call.integers("perm", [*range(x.ndim)][::-1]))
+
+
+def _range(call: Call) -> Any:
+    start, stop, step = (call.constant(index).reshape(()).item() for index in range(3))
+    (count,) = check_size(call, (max(math.ceil((stop - start) / step), 0),))
+    return (start + np.arange(count) * step).astype(call.constant(0).dtype)
+
+
+def _tile(call: Call) -> Any:
+    x, times = call.constant(0), call.whole_numbers(1)
+    check_size(call, [size * many for size, many in zip(x.shape, times, strict=True)])
+    return np.tile(x, times)
+
+
+def _reduced(function: Callable[..., Any], since: int = 18) -> Callable[[Call], Any]:
+    """Return the folding of a reduction over axes."""
+
+    def folded(call: Call) -> Any:
+        x = call.constant(0)
+        axes = _axes(call, 1, since, x.ndim)
+        if not axes and call.integer("noop_with_empty_axes", 0):
+            return x
+        found = function(x, axis=tuple(axes) if axes else None, keepdims=bool(call.integer("keepdims", 1)))
+        return np.asarray(found).astype(x.dtype)
+
+    return folded
+
+
+def _shape(call: Call) -> Any:
+    return shape_part(call, call.constant(0).shape)
+
+
+def shape_part(call: Call, shape: Sequence[int]) -> Array:
+    """Return the sizes that Shape asks for: all, or those from `start` to `end`."""
+    end = call.attribute("end")
+    return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
+
+
+def _size(call: Call) -> Any:
+    return np.int64(call.constant(0).size)
+
+
+def _identity(call: Call) -> Any:
+    return call.constant(0)
+
+
+ENTRYWISE: dict[str, Callable[..., Any]] = {
+    "Abs": np.abs,
+    "Add": np.add,
+    "And": np.logical_and,
+    "Ceil": np.ceil,
+    "Div": _divide,
+    "Equal": np.equal,
+    "Exp": np.exp,
+    "Floor": np.floor,
+    "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
+    "Log": np.log,
+    "Mul": np.multiply,
+    "Neg": np.negative,
+    "Not": np.logical_not,
+    "Or": np.logical_or,
+    "Pow": _power,
+    "Reciprocal": np.reciprocal,
+    "Sqrt": np.sqrt,
+    "Sub": np.subtract,
+    "Where": np.where,
+    "Xor": np.logical_xor,
+}
+FOLDED: dict[str, Callable[[Call], Any]] = {
+    **{name: _elementwise(function) for name, function in ENTRYWISE.items()},
+    "Max": _cumulative(np.maximum),
+    "Min": _cumulative(np.minimum),
+    "Sum": _cumulative(np.add),
+    "Mod": _mod,
+    "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Expand": _expand,
+    "Gather": _gather,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Slice": _slice,
+    "Split": _split,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "Concat": _concat,
+    "Transpose": _transpose,
+    "Range": _range,
+    "Tile": _tile,
+    "Shape": _shape,
+    "Size": _size,
+    "Identity": _identity,
+    "Dropout": _identity,
+    "ReduceProd": _reduced(np.prod),
+    "ReduceSum": _reduced(np.sum, 13),
+    "ReduceMax": _reduced(np.max),
+    "ReduceMin": _reduced(np.min),
+    "ReduceMean": _reduced(np.mean),
+}

@@ -1,0 +1,197 @@
+"""ONNX files as networks: their nodes in order, constants folded, every other node translated into layers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.reading import read_bytes
+from chainrule.errors import FormatError, OptionError, ShapeError, quoted
+from chainrule.interop.assembly import Assembly, Imported
+from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx.call import Call, Feature, Value
+from chainrule.interop.onnx.folding import fold, shape_part
+from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, OnnxNode
+from chainrule.interop.onnx.readers import OPERATORS
+from chainrule.layers import Input
+
+Array = NDArray[Any]
+
+OLDEST, NEWEST = 6, 28  # versions of ONNX's operators
+MAX_BYTES = 2**31  # of a message of Protocol Buffers
+MAX_NODES = 100_000
+MAX_COMPUTED = 2**28  # entries of all constants that are computed
+
+
+def read_onnx(path: Path) -> Imported:
+    """Return the network of an ONNX file; FormatError for a damaged file, or naming the node that is no layer here."""
+    try:
+        message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
+        return network(message, path.parent)
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def network(message: ModelMessage, folder: Path | None) -> Imported:
+    """Return the network of a message; FormatError unless it has one input and one output."""
+    graph, opset = checked_graph(message)
+    constants = {each.name: tensors.array(each, folder) for each in graph.initializers}
+    inputs = [value for value in graph.inputs if value.name not in constants]
+    if len(inputs) != 1 or len(graph.outputs) != 1:
+        found = f"{len(inputs)} inputs ({_listed(inputs)}) and {len(graph.outputs)} outputs ({_listed(graph.outputs)})"
+        raise FormatError(f"it has {found}; expected one of each")
+    batch, shape, dtype = input_type(inputs[0])
+    x, assembly = Input(shape), Assembly()
+    values: dict[str, Value] = {**constants, inputs[0].name: Feature(x, batch)}
+    y = Walk(graph, opset, values, assembly, folder).value(graph.outputs[0].name)
+    if not isinstance(y, Feature) or y.node is x:
+        raise FormatError("its output does not depend on its input by any layer")
+    return assembly.finished(x, y.node, dtype)
+
+
+def _listed(values: Sequence[messages.Value]) -> str:
+    return ", ".join(value.name for value in values[:8])
+
+
+def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
+    """Return the graph of a message and the version of ONNX's operators; FormatError where there is none."""
+    if message.graph is None or not message.graph.nodes:
+        raise FormatError("it is no ONNX file, or one without a graph")
+    if len(message.graph.nodes) > MAX_NODES:
+        raise FormatError(f"{len(message.graph.nodes)} nodes; expected at most {MAX_NODES}")
+    if message.graph.sparse:
+        raise FormatError("it has sparse constants; expected dense ones")
+    versions = [each.version for each in message.opsets if each.domain in ("", "ai.onnx")]
+    opset = max(versions, default=1)
+    if not OLDEST <= opset <= NEWEST:
+        raise FormatError(f"it is written in version {opset} of the operators; expected {OLDEST} to {NEWEST}")
+    return message.graph, opset
+
+
+def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
+    """Return the batch axis of an input, 1 where it is left open, the shape of a sample, and the network's dtype."""
+    kind, name = value.type.tensor, quoted(value.name)
+    if kind is None or kind.shape is None:
+        raise FormatError(f"input {name} has no shape; expected the sizes of (N, C, H, W)")
+    sizes = kind.shape.dimensions
+    unknown = [each.name or "?" for each in sizes[1:] if each.value < 1]
+    if not 2 <= len(sizes) <= 4 or unknown:
+        found = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
+        raise FormatError(f"input {name} has {found}; expected (N, C, H, W), (N, C, W) or (N, F) with N alone unknown")
+    if tensors.dtype_of(kind.kind).kind != "f":
+        raise FormatError(f"input {name} has type {tensors.dtype_of(kind.kind)}; expected floats")
+    return max(sizes[0].value, 1), tuple(each.value for each in sizes[1:]), "float64" if kind.kind == 11 else "float32"
+
+
+class Walk:
+    """Goes through the nodes of a graph that a wanted value needs, once, in their order.
+
+    values   what is known at first, by name: the network's input and constants
+    """
+
+    def __init__(
+        self,
+        graph: GraphMessage,
+        opset: int,
+        values: dict[str, Value],
+        assembly: Assembly,
+        folder: Path | None = None,
+    ) -> None:
+        self._graph, self._opset, self._assembly, self._folder = graph, opset, assembly, folder
+        self._values = values
+        self._readers: dict[str, list[int]] = {}
+        self._taken: set[int] = set()
+        self._computed = 0
+
+    def value(self, name: str) -> Value:
+        """Return the value of a name, after all nodes that lead to it."""
+        needed = self._needed(name)
+        for number in needed:
+            for each in self._graph.nodes[number].inputs:
+                self._readers.setdefault(each, []).append(number)
+        self._readers.setdefault(name, []).append(-1)
+        for number in needed:
+            if not any(self._graph.nodes[number].inputs):
+                self._run(number)
+        for number in needed:
+            if number not in self._taken:
+                self._run(number)
+        if name not in self._values:
+            raise FormatError(f"output {quoted(name)} is made by no node")
+        return self._values[name]
+
+    def _needed(self, name: str) -> list[int]:
+        """Return the nodes that lead to a value, in their order; FormatError if one reads what comes later."""
+        wanted, found = {name}, list[int]()
+        for number in range(len(self._graph.nodes) - 1, -1, -1):
+            node = self._graph.nodes[number]
+            if wanted.intersection(filter(None, node.outputs)):
+                wanted.update(filter(None, node.inputs))
+                found.append(number)
+        return found[::-1]
+
+    def _run(self, number: int) -> None:
+        """Fold or translate a node, and keep its results by name."""
+        node = self._graph.nodes[number]
+        self._taken.add(number)
+        values = [self._read(node, name) if name else None for name in node.inputs]
+        call = Call(node, values, self._opset, self._assembly, self._folder, self._follow)
+        call.wanted = max((k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1)
+        if node.domain not in ("", "ai.onnx"):
+            raise call.refusal(f"an operator of {quoted(node.domain)}", "one of ONNX itself")
+        results = self._results(call)
+        for name, result in zip(call.outputs, results, strict=False):
+            self._values.setdefault(name, result)
+
+    def _results(self, call: Call) -> Sequence[Value]:
+        operator, features = call.operation.operator, [each for each in call.values if isinstance(each, Feature)]
+        if not features:
+            return self._folded(call)
+        if operator == "Shape":
+            return (shape_part(call, features[0].shape),)
+        if operator == "Size":
+            return (np.array(np.prod(features[0].shape), np.int64),)
+        if operator not in OPERATORS:
+            raise call.refusal("chainrule has no layer for this operator", "one of those in docs/importing.md")
+        try:
+            found = OPERATORS[operator](call)
+        except (ShapeError, OptionError, FormatError) as error:
+            if str(error).startswith(operator):  # it names the node
+                raise FormatError(str(error)) from None
+            raise call.refusal(str(error), "what a layer can express") from None
+        except (ValueError, IndexError, OverflowError) as error:
+            raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
+        return cast("tuple[Value, ...]", found) if isinstance(found, tuple) else (found,)
+
+    def _folded(self, call: Call) -> Sequence[Value]:
+        """Return computed constants; FormatError when all of them have more than `MAX_COMPUTED` entries."""
+        results = fold(call)
+        self._computed += sum(each.size for each in results if each.flags.owndata)  # views need no memory
+        if self._computed > MAX_COMPUTED:
+            raise call.refusal(f"computed constants of {self._computed:,} entries", f"at most {MAX_COMPUTED:,}")
+        return results
+
+    def _read(self, node: OnnxNode, name: str) -> Value:
+        if name not in self._values:
+            raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; nothing before it makes that")
+        return self._values[name]
+
+    def _follow(self, call: Call, shape: tuple[int, ...]) -> Array | None:
+        """Take the node that adds a constant to a result, if it alone reads it; its result is the call's then."""
+        readers = self._readers.get(call.outputs[0], [])
+        if len(readers) != 1 or readers[0] < 0 or self._opset < 7:
+            return None
+        node = self._graph.nodes[readers[0]]
+        others = [self._values.get(name) for name in node.inputs if name != call.outputs[0]]
+        value = others[0] if node.operator == "Add" and len(others) == 1 else None
+        if not isinstance(value, np.ndarray) or value.ndim > len(shape):
+            return None
+        aligned = (1,) * (len(shape) - value.ndim) + value.shape
+        if any(size not in (1, whole) for size, whole in zip(aligned, shape, strict=True)):
+            return None
+        self._taken.add(readers[0])
+        call.outputs[0] = node.outputs[0]
+        return value

@@ -1,0 +1,295 @@
+"""The messages of an ONNX file: model, graph, nodes, attributes, tensors, read and written.
+
+Only the fields that a network needs are kept. The numbers of the fields are those of onnx.proto.
+
+Source   https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast
+
+from chainrule.errors import FormatError
+from chainrule.interop.onnx.protobuf import BYTES, EIGHT, FOUR, VARINT, Field, Reader, field_key, varint
+
+M = TypeVar("M")
+
+
+def _texts() -> list[str]:
+    return []
+
+
+@dataclass
+class Pair:
+    """A key and its value, such as where external data lie, or a fact about a model."""
+
+    key: str = ""
+    value: str = ""
+
+
+@dataclass
+class Opset:
+    """The version of a set of operators; the domain "" is ONNX's own."""
+
+    domain: str = ""
+    version: int = 0
+
+
+@dataclass
+class Dimension:
+    """A size, or the name of an unknown one."""
+
+    value: int = 0
+    name: str = ""
+
+
+@dataclass
+class Shape:
+    """The sizes of a tensor."""
+
+    dimensions: list[Dimension] = field(default_factory=list[Dimension])
+
+
+@dataclass
+class TensorType:
+    """The type of a tensor's entries, as a number of TensorProto.DataType, and its shape."""
+
+    kind: int = 0
+    shape: Shape | None = None
+
+
+@dataclass
+class ValueType:
+    """The type of a value: of a tensor, or of something that no network here has."""
+
+    tensor: TensorType | None = None
+
+
+@dataclass
+class Value:
+    """The name and type of an input or output of a graph."""
+
+    name: str = ""
+    type: ValueType = field(default_factory=ValueType)
+
+
+@dataclass
+class TensorMessage:
+    """A tensor: shape, type and entries in one of several fields; `onnx_tensors.array` puts them together."""
+
+    dims: list[int] = field(default_factory=list[int])
+    kind: int = 0
+    name: str = ""
+    raw: memoryview | bytes | None = None
+    floats: list[memoryview] = field(default_factory=list[memoryview])
+    doubles: list[memoryview] = field(default_factory=list[memoryview])
+    integers: list[memoryview | int] = field(default_factory=list[memoryview | int])
+    external: list[Pair] = field(default_factory=list[Pair])
+    location: int = 0
+
+
+@dataclass
+class Attribute:
+    """An option of a node: a number, a text, a tensor, a graph, or several; `kind` as AttributeProto numbers them."""
+
+    name: str = ""
+    kind: int = 0
+    real: float | None = None
+    integer: int | None = None
+    text: memoryview | bytes | None = None
+    tensor: TensorMessage | None = None
+    graph: bool = False
+    reals: list[float] = field(default_factory=list[float])
+    integers: list[int] = field(default_factory=list[int])
+    texts: list[memoryview] = field(default_factory=list[memoryview])
+
+
+@dataclass
+class OnnxNode:
+    """A node of a graph: an operator, the names of its inputs and outputs, and its attributes."""
+
+    inputs: list[str] = field(default_factory=_texts)
+    outputs: list[str] = field(default_factory=_texts)
+    name: str = ""
+    operator: str = ""
+    domain: str = ""
+    attributes: list[Attribute] = field(default_factory=list[Attribute])
+
+
+@dataclass
+class GraphMessage:
+    """A graph: nodes, constants, inputs and outputs."""
+
+    name: str = ""
+    nodes: list[OnnxNode] = field(default_factory=list[OnnxNode])
+    initializers: list[TensorMessage] = field(default_factory=list[TensorMessage])
+    inputs: list[Value] = field(default_factory=list[Value])
+    outputs: list[Value] = field(default_factory=list[Value])
+    sparse: list[bool] = field(default_factory=list[bool])
+
+
+@dataclass
+class ModelMessage:
+    """An ONNX file."""
+
+    graph: GraphMessage | None = None
+    opsets: list[Opset] = field(default_factory=list[Opset])
+    producer: str = ""
+    producer_version: str = ""
+    ir_version: int = 0
+    metadata: list[Pair] = field(default_factory=list[Pair])
+
+
+# Of each message, by field number: the attribute, and how its value is read or written; several values make a list.
+_ONE: dict[str, Callable[[Field], Any]] = {
+    "integer": Field.integer,
+    "text": Field.text,
+    "bytes": Field.content,
+    "real": lambda entry: entry.reals(FOUR)[-1],
+    "present": lambda entry: True,
+}
+_SEVERAL: dict[str, Callable[[Field], Any]] = {
+    "integers": Field.integers,
+    "reals": lambda entry: entry.reals(FOUR),
+    "four": lambda entry: [_numbers(entry, FOUR)],
+    "eight": lambda entry: [_numbers(entry, EIGHT)],
+    "varints": lambda entry: [entry.value],
+}
+FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
+    ModelMessage: {
+        1: ("ir_version", "integer"),
+        2: ("producer", "text"),
+        3: ("producer_version", "text"),
+        7: ("graph", GraphMessage),
+        8: ("opsets", Opset),
+        14: ("metadata", Pair),
+    },
+    Opset: {1: ("domain", "text"), 2: ("version", "integer")},
+    Pair: {1: ("key", "text"), 2: ("value", "text")},
+    GraphMessage: {
+        1: ("nodes", OnnxNode),
+        2: ("name", "text"),
+        5: ("initializers", TensorMessage),
+        11: ("inputs", Value),
+        12: ("outputs", Value),
+        15: ("sparse", "present"),
+    },
+    OnnxNode: {
+        1: ("inputs", "text"),
+        2: ("outputs", "text"),
+        3: ("name", "text"),
+        4: ("operator", "text"),
+        5: ("attributes", Attribute),
+        7: ("domain", "text"),
+    },
+    Attribute: {
+        1: ("name", "text"),
+        2: ("real", "real"),
+        3: ("integer", "integer"),
+        4: ("text", "bytes"),
+        5: ("tensor", TensorMessage),
+        6: ("graph", "present"),
+        7: ("reals", "reals"),
+        8: ("integers", "integers"),
+        9: ("texts", "bytes"),
+        11: ("graph", "present"),
+        20: ("kind", "integer"),
+    },
+    TensorMessage: {
+        1: ("dims", "integers"),
+        2: ("kind", "integer"),
+        4: ("floats", "four"),
+        5: ("integers", "varints"),
+        7: ("integers", "varints"),
+        8: ("name", "text"),
+        9: ("raw", "bytes"),
+        10: ("doubles", "eight"),
+        11: ("integers", "varints"),
+        13: ("external", Pair),
+        14: ("location", "integer"),
+    },
+    Value: {1: ("name", "text"), 2: ("type", ValueType)},
+    ValueType: {1: ("tensor", TensorType)},
+    TensorType: {1: ("kind", "integer"), 2: ("shape", Shape)},
+    Shape: {1: ("dimensions", Dimension)},
+    Dimension: {1: ("value", "integer"), 2: ("name", "text")},
+}
+_LISTS = {kind: {each.name for each in fields(kind) if str(each.type).startswith("list")} for kind in FIELDS}
+
+
+def parse(content: memoryview) -> ModelMessage:
+    """Return the model of an ONNX file; FormatError for anything else."""
+    return _message(Reader(), content, ModelMessage, 0)
+
+
+def _message(reader: Reader, content: memoryview, kind: type[M], depth: int) -> M:
+    """Return a message of a kind; fields with other numbers are skipped."""
+    made, known, lists = kind(), FIELDS[kind], _LISTS[kind]
+    for entry in reader.fields(content, depth):
+        if entry.number not in known:
+            continue
+        name, how = known[entry.number]
+        if isinstance(how, str) and how in _SEVERAL:
+            getattr(made, name).extend(_SEVERAL[how](entry))
+            continue
+        found = _ONE[how](entry) if isinstance(how, str) else _message(reader, entry.content(), how, depth + 1)
+        if name in lists:
+            getattr(made, name).append(found)
+        else:
+            setattr(made, name, found)
+    return made
+
+
+def _numbers(entry: Field, wire: int) -> memoryview:
+    """Return the bytes of floating-point numbers, one or packed."""
+    width = 4 if wire == FOUR else 8
+    if isinstance(entry.value, int) or len(entry.value) % width:
+        raise FormatError(f"field {entry.number}: expected numbers of {width} bytes")
+    return entry.value
+
+
+# ---------------------------------------------------------------------- writing
+
+_WRITTEN: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
+    "integer": (VARINT, varint),
+    "integers": (VARINT, varint),
+    "real": (FOUR, lambda value: struct.pack("<f", value)),
+    "reals": (FOUR, lambda value: struct.pack("<f", value)),
+    "text": (BYTES, str.encode),
+    "bytes": (BYTES, lambda value: value),
+}
+
+
+def serialize(message: ModelMessage) -> bytes:
+    """Return an ONNX file: fields in the order of their numbers, those at their defaults left out.
+
+    Tensors are written from `raw`, attributes without graphs.
+    """
+    return b"".join(_parts(message))
+
+
+def _parts(message: Any) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a message in parts, so that weights are copied once."""
+    kind = cast("type[Any]", type(message))
+    default = kind()
+    for number, (name, how) in FIELDS[kind].items():
+        value = getattr(message, name)
+        if value == getattr(default, name):
+            continue
+        for each in value if name in _LISTS[kind] else [value]:
+            yield from _field(number, how, each)
+
+
+def _field(number: int, how: str | type[Any], value: Any) -> Iterator[bytes | memoryview]:
+    if not isinstance(how, str):
+        parts = [*_parts(value)]
+        yield field_key(number, BYTES) + varint(sum(map(len, parts)))
+        yield from parts
+        return
+    wire, encode = _WRITTEN[how]
+    content = encode(value)
+    yield field_key(number, wire) + (varint(len(content)) if wire == BYTES else b"")
+    yield content

@@ -1,0 +1,221 @@
+"""Operators that move values or change shapes: nothing is computed."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.interop.assembly import permuted, reshaped
+from chainrule.interop.onnx.call import Call, Feature, Value
+
+
+def identity(call: Call) -> Feature:
+    """Return the input."""
+    return call.feature()
+
+
+def cast(call: Call) -> Feature:
+    """Return the input where its type stays one of floats."""
+    if (kind := call.integer("to", 1)) not in (1, 10, 11, 16):
+        raise call.refusal(f"to {kind}, whole numbers or booleans", "a type of floats")
+    return call.feature()
+
+
+def cast_like(call: Call) -> Value:
+    """Return the input where its type stays one of floats."""
+    like = call.values[1] if call.has(1) else None
+    if isinstance(like, np.ndarray) and like.dtype.kind != "f":
+        raise call.refusal(f"a type like {like.dtype}", "one of floats")
+    value = call.values[0] if call.has(0) else None
+    return value.astype(np.float64) if isinstance(value, np.ndarray) else call.feature()
+
+
+def whole_shape(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
+    """Return a value in a shape that has the batch axis; FormatError unless that stays the first."""
+    if not shape or shape[0] != x.batch or math.prod(shape) != math.prod(x.shape):
+        raise call.refusal(f"from {x.shape} to {tuple(shape)}", "the batch axis first, and as many entries")
+    return call.reshape(x, shape[1:] or (1,)) if len(shape) > 1 else _refuse_scalar(call, x)
+
+
+def _refuse_scalar(call: Call, x: Feature) -> Feature:
+    raise call.refusal(f"from {x.shape} to one number for each sample without an axis", "one axis or more")
+
+
+def reshape(call: Call) -> Feature:
+    """Return Reshape or Flatten."""
+    x = call.feature()
+    wanted = call.whole_numbers(1) if call.opset >= 5 else call.integers("shape")
+    return whole_shape(call, x, target_shape(call, x.shape, wanted))
+
+
+def target_shape(call: Call, shape: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Return the sizes that Reshape asks for: 0 keeps a size (unless allowzero), one −1 is what is left."""
+    keeps = not call.integer("allowzero", 0)
+    if wanted.count(-1) > 1 or any(size < -1 for size in wanted):
+        raise call.refusal(f"shape {list(wanted)}", "sizes with at most one −1")
+    sizes = [shape[place] if size == 0 and keeps and place < len(shape) else size for place, size in enumerate(wanted)]
+    if -1 in sizes:
+        others = math.prod(size for size in sizes if size != -1)
+        if not others or math.prod(shape) % others:
+            raise call.refusal(f"shape {list(wanted)} for {tuple(shape)}", "sizes that divide it")
+        sizes[sizes.index(-1)] = math.prod(shape) // others
+    return sizes
+
+
+def flatten(call: Call) -> Feature:
+    """Return Flatten; the axes before `axis` are the batch axis."""
+    x = call.feature()
+    axis = call.integer("axis", 1)
+    axis = axis if axis == len(x.shape) else call.axis_in(axis, len(x.shape))
+    return whole_shape(call, x, [math.prod(x.shape[:axis]), math.prod(x.shape[axis:])])
+
+
+def squeeze(call: Call) -> Feature:
+    """Return the input without axes of size 1."""
+    x, axes = call.feature(), call.listed("axes", 1, 13)
+    rank = len(x.shape)
+    gone = {call.axis_in(axis, rank) for axis in axes} if axes else {k for k in range(1, rank) if x.shape[k] == 1}
+    if any(x.shape[axis] != 1 for axis in gone) or 0 in gone:
+        raise call.refusal(f"axes {sorted(gone)} of {x.shape}", "axes of size 1, not the batch axis")
+    return whole_shape(call, x, [size for axis, size in enumerate(x.shape) if axis not in gone])
+
+
+def unsqueeze(call: Call) -> Feature:
+    """Return the input with further axes of size 1."""
+    x, axes = call.feature(), call.listed("axes", 1, 13) or []
+    rank = len(x.shape) + len(axes)
+    new = {call.axis_in(axis, rank) for axis in axes}
+    sizes = iter(x.shape)
+    if len(new) != len(axes):
+        raise call.refusal(f"axes {axes}", "each axis once")
+    return whole_shape(call, x, [1 if axis in new else next(sizes) for axis in range(rank)])
+
+
+def transpose(call: Call) -> Feature:
+    """Return Permute, of axes put together where they stay neighbours."""
+    x = call.feature()
+    rank = len(x.shape)
+    order = call.integers("perm", [*range(rank)][::-1])
+    if sorted(order) != [*range(rank)] or order[0] != 0:
+        raise call.refusal(f"perm {order}", f"an order of the axes 0 to {rank - 1} that begins with 0, the batch axis")
+    return Feature(permuted(x.node, [axis - 1 for axis in order[1:]]), x.batch)
+
+
+def concat(call: Call) -> Feature:
+    """Return Concatenate."""
+    inputs = [call.feature(index) for index in range(len(call.values))]
+    axis = call.axis("axis", 1, len(inputs[0].shape))
+    if axis == 0:
+        raise call.refusal("axis 0, the batch axis", "an axis of a sample")
+    return call.layer("Concatenate", *inputs, axis=axis - 1) if len(inputs) > 1 else inputs[0]
+
+
+def split(call: Call) -> tuple[Value, ...]:
+    """Return a Slice for each output."""
+    x = call.feature()
+    axis = call.axis("axis", 0, len(x.shape))
+    sizes = call.listed("split", 1, 13)
+    if sizes is None:
+        count = len(call.operation.outputs)
+        each = -(-x.shape[axis] // count)
+        sizes = [min(each, x.shape[axis] - each * place) for place in range(count)]
+    if sum(sizes) != x.shape[axis] or min(sizes) < 1 or len(sizes) != len(call.operation.outputs):
+        raise call.refusal(f"sizes {sizes} of {x.shape[axis]}", "sizes above 0 that add up to it")
+    ends = np.cumsum(sizes).tolist()
+    return tuple(part(call, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
+
+
+def part(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
+    """Return the entries from `start` to `stop` of an axis, counted with the batch axis."""
+    if (start, stop) == (0, x.shape[axis]):
+        return x
+    if axis == 0:
+        raise call.refusal("a part of the batch axis", "an axis of a sample")
+    if not 0 <= start < stop <= x.shape[axis]:
+        raise call.refusal(f"entries {start} to {stop} of {x.shape[axis]}", "one entry or more")
+    return call.layer("Slice", x, axis=axis - 1, start=start, stop=stop)
+
+
+def slice_axes(call: Call) -> Feature:
+    """Return a Slice for each axis that is cut."""
+    x = call.feature()
+    rank = len(x.shape)
+    starts, ends = (call.listed(name, index, 10) or [] for index, name in ((1, "starts"), (2, "ends")))
+    axes = call.listed("axes", 3, 10) or [*range(len(starts))]
+    steps = call.whole_numbers(4) if call.opset >= 10 and call.has(4) else [1] * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        raise call.refusal(f"starts {starts}, ends {ends}, axes {axes}, steps {steps}", "as many of each")
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        place = call.axis_in(axis, rank)
+        if step != 1 and x.shape[place] > 1:
+            raise call.refusal(f"a step of {step}", "1")
+        first, last, _ = slice(start, end).indices(x.shape[place])
+        x = part(call, x, place, first, last)
+    return x
+
+
+def gather(call: Call) -> Feature:
+    """Return a Slice for one number, or for neighbouring ones, along an axis."""
+    x, found = call.feature(), call.constant(1)
+    axis = call.axis("axis", 0, len(x.shape))
+    numbers = [int(each) % x.shape[axis] for each in found.reshape(-1)[:4096]]
+    if found.ndim > 1 or not numbers or numbers != [*range(numbers[0], numbers[0] + found.size)]:
+        raise call.refusal(f"entries {numbers[:5]} of axis {axis}", "one number, or neighbouring ones")
+    y = part(call, x, axis, numbers[0], numbers[-1] + 1)
+    return y if found.ndim else whole_shape(call, y, [*y.shape[:axis], *y.shape[axis + 1 :]])
+
+
+def depth_to_space(call: Call) -> Feature:
+    """Return Permute between changes of shape."""
+    x, size = call.feature(), _block(call)
+    channels, height, width = x.node.shape
+    if channels % size**2:
+        raise call.refusal(f"{channels} channels with blocks of {size}", f"a multiple of {size**2}")
+    rest, first = channels // size**2, _depth_first(call)
+    split, order = ((size, size, rest), (2, 3, 0, 4, 1)) if first else ((rest, size, size), (0, 3, 1, 4, 2))
+    moved = permuted(reshaped(x.node, (*split, height, width)), order)
+    return call.reshape(Feature(moved, x.batch), (rest, height * size, width * size))
+
+
+def space_to_depth(call: Call) -> Feature:
+    """Return Permute between changes of shape."""
+    x, size = call.feature(), _block(call)
+    channels, height, width = x.node.shape
+    if height % size or width % size:
+        raise call.refusal(f"an image of {height}×{width} with blocks of {size}", f"multiples of {size}")
+    split = (channels, height // size, size, width // size, size)
+    moved = permuted(reshaped(x.node, split), (2, 4, 0, 1, 3) if _depth_first(call) else (0, 2, 4, 1, 3))
+    return call.reshape(Feature(moved, x.batch), (channels * size**2, height // size, width // size))
+
+
+def _depth_first(call: Call) -> bool:
+    """Return whether the place in a block is the first part of a channel's number, else the last."""
+    if (mode := call.text("mode", "DCR")) not in ("DCR", "CRD"):
+        raise call.refusal(f"mode {mode!r}", "'DCR' or 'CRD'")
+    return mode == "DCR"
+
+
+def _block(call: Call) -> int:
+    """Return the size of the blocks that become channels, or the reverse."""
+    size, rank = call.integer("blocksize"), len(call.feature().shape)
+    if size < 1 or rank != 4:
+        raise call.refusal(f"blocksize {size}, an input of {rank} axes", "a size of 1 or more, and (N, C, H, W)")
+    return size
+
+
+OPERATORS = {
+    "Identity": identity,
+    "Cast": cast,
+    "CastLike": cast_like,
+    "Reshape": reshape,
+    "Flatten": flatten,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Transpose": transpose,
+    "Concat": concat,
+    "Split": split,
+    "Slice": slice_axes,
+    "Gather": gather,
+    "DepthToSpace": depth_to_space,
+    "SpaceToDepth": space_to_depth,
+}

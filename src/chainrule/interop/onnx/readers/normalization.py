@@ -1,0 +1,105 @@
+"""Normalisation and dropout."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.interop.onnx.call import Array, Call, Feature
+
+
+def batch_normalization(call: Call) -> Feature:
+    """Return BatchNorm2D with its running statistics."""
+    x = call.feature()
+    if call.integer("training_mode", 0) or call.integer("spatial", 1) != 1:
+        raise call.refusal("training_mode 1 or spatial 0", "normalisation by running statistics, channel by channel")
+    names = ("gamma", "beta", "running_mean", "running_variance")
+    weights = {name: _for_channels(call, index, x) for index, name in enumerate(names, 1)}
+    momentum = 1 - call.real("momentum", 0.9)
+    options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-5)}
+    if 0 < momentum <= 1:  # else it was made for inference alone
+        options["momentum"] = round(momentum, 9)
+    shape = x.node.shape
+    lifted = shape if len(shape) in (1, 3) else (shape[0], 1, math.prod(shape[1:]))
+    return call.reshape(call.weighted("BatchNorm2D", call.reshape(x, lifted), options, weights), shape)
+
+
+def _for_channels(call: Call, index: int, x: Feature) -> Array:
+    value = call.constant(index)
+    if value.shape != x.node.shape[:1]:
+        raise call.refusal(f"input {index + 1} of shape {value.shape}", f"({x.node.shape[0]},), one for each channel")
+    return value
+
+
+def instance_normalization(call: Call) -> Feature:
+    """Return InstanceNorm2D."""
+    x = call.feature()
+    shape = x.node.shape
+    weights = {"gamma": _for_channels(call, 1, x), "beta": _for_channels(call, 2, x)}
+    lifted = call.reshape(x, shape if len(shape) == 3 else (shape[0], 1, math.prod(shape[1:])))
+    y = call.weighted("InstanceNorm2D", lifted, {"epsilon": call.real("epsilon", 1e-5)}, weights)
+    return call.reshape(y, shape)
+
+
+def group_normalization(call: Call) -> Feature:
+    """Return GroupNorm; before opset 21 there is one scale for each group."""
+    x, groups = call.feature(), call.integer("num_groups")
+    channels = x.node.shape[0]
+    if groups < 1 or channels % groups:
+        raise call.refusal(f"num_groups {groups}", f"a divisor of {channels} channels")
+    weights: dict[str, Array] = {}
+    for index, name in ((1, "gamma"), (2, "beta")):
+        value = call.constant(index)
+        if value.shape == (groups,) and call.opset < 21:
+            value = np.repeat(value, channels // groups)
+        if value.shape != (channels,):
+            raise call.refusal(f"input {index + 1} of shape {value.shape}", f"({channels},), one for each channel")
+        weights[name] = value
+    options = {"groups": groups, "epsilon": call.real("epsilon", 1e-5)}
+    return call.weighted("GroupNorm", x, options, weights)
+
+
+def layer_normalization(call: Call) -> Feature:
+    """Return LayerNorm over the last axes, put together to one."""
+    if call.wanted > 1:
+        raise call.refusal("the mean and deviation are read", "the normalised values alone")
+    x = call.feature()
+    shape = x.node.shape
+    axis = call.axis("axis", -1, len(x.shape)) - 1
+    if axis < 0:
+        raise call.refusal("axis 0", "an axis of a sample")
+    rows, size = math.prod(shape[:axis]), math.prod(shape[axis:])
+    gamma = np.broadcast_to(call.constant(1), shape[axis:]).reshape(size)
+    beta = np.broadcast_to(call.constant(2), shape[axis:]).reshape(size) if call.has(2) else np.zeros(size)
+    lifted = call.reshape(x, (size,) if rows == 1 else (rows, size))
+    options, weights = {"epsilon": call.real("epsilon", 1e-5)}, {"gamma": gamma, "beta": beta}
+    return call.reshape(call.weighted("LayerNorm", lifted, options, weights), shape)
+
+
+def local_response(call: Call) -> Feature:
+    """Return LocalResponseNorm."""
+    x, size = call.feature(), call.integer("size")
+    options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
+    return call.layer("LocalResponseNorm", x, size=size, **options)
+
+
+def dropout(call: Call) -> Feature:
+    """Return Dropout, which does nothing in inference."""
+    if call.wanted > 1:
+        raise call.refusal("the mask is read", "the values alone")
+    if call.opset < 12:
+        rate = call.real("ratio", 0.5)
+    else:
+        rate = float(call.constant(1).reshape(-1)[0]) if call.has(1) else 0.5
+    x = call.feature()
+    return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
+
+
+OPERATORS = {
+    "BatchNormalization": batch_normalization,
+    "InstanceNormalization": instance_normalization,
+    "GroupNormalization": group_normalization,
+    "LayerNormalization": layer_normalization,
+    "LRN": local_response,
+    "Dropout": dropout,
+}

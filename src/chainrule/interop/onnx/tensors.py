@@ -1,0 +1,151 @@
+"""The tensors of an ONNX file as arrays, from every field that may hold them, and from files beside it.
+
+Every size is compared with the bytes that are there before anything is allocated.
+
+Errors   FormatError naming the tensor
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.reading import open_regular
+from chainrule.errors import FormatError, quoted
+from chainrule.interop.onnx.messages import Pair, TensorMessage
+from chainrule.interop.onnx.protobuf import unpack_varints
+
+Array = NDArray[Any]
+
+BFLOAT16 = 16
+DTYPES = {
+    1: np.dtype("<f4"),
+    2: np.dtype("u1"),
+    3: np.dtype("i1"),
+    4: np.dtype("<u2"),
+    5: np.dtype("<i2"),
+    6: np.dtype("<i4"),
+    7: np.dtype("<i8"),
+    9: np.dtype("?"),
+    10: np.dtype("<f2"),
+    11: np.dtype("<f8"),
+    12: np.dtype("<u4"),
+    13: np.dtype("<u8"),
+    BFLOAT16: np.dtype("<u2"),  # its bits, which become float32
+}
+NAMES = {
+    8: "string",
+    14: "complex64",
+    15: "complex128",
+    17: "float8e4m3fn",
+    18: "float8e4m3fnuz",
+    19: "float8e5m2",
+    20: "float8e5m2fnuz",
+    21: "uint4",
+    22: "int4",
+    23: "float4e2m1",
+    24: "float8e8m0",
+    25: "uint2",
+    26: "int2",
+}
+MAX_AXES = 32
+
+
+def dtype_of(kind: int) -> np.dtype[Any]:
+    """Return the dtype in which the entries of a TensorProto.DataType are computed with; FormatError if there is none.
+
+    bfloat16 becomes float32.
+    """
+    if kind not in DTYPES:
+        raise FormatError(f"the type {NAMES.get(kind, kind)}; expected floats, whole numbers or booleans")
+    return np.dtype(np.float32) if kind == BFLOAT16 else DTYPES[kind]
+
+
+def array(tensor: TensorMessage, folder: Path | None) -> Array:
+    """Return a tensor as a read-only array, a view of the file where it can be.
+
+    folder   where external data may lie; None: nowhere
+    """
+    try:
+        return _array(tensor, folder)
+    except FormatError as error:
+        raise FormatError(f"tensor {quoted(tensor.name)}: {error}") from None
+
+
+def _array(tensor: TensorMessage, folder: Path | None) -> Array:
+    shape, target = tuple(tensor.dims), dtype_of(tensor.kind)
+    if len(shape) > MAX_AXES or any(size < 0 for size in shape):
+        raise FormatError(f"shape {quoted(shape)}: expected up to {MAX_AXES} sizes of at least 0")
+    count, stored = math.prod(shape), DTYPES[tensor.kind]
+    if tensor.location:
+        raw: Any = _external(tensor.external, folder, count * stored.itemsize)
+        found = np.frombuffer(raw, stored)
+    elif tensor.raw is not None:
+        _expect(len(tensor.raw), count * stored.itemsize, "bytes")
+        found = np.frombuffer(tensor.raw, stored)
+    else:
+        found = _typed(tensor, stored, count)
+    _expect(len(found), count, "entries")
+    if tensor.kind == BFLOAT16:
+        found = (found.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    whole = found.reshape(shape).astype(target, copy=False)
+    whole.flags.writeable = False
+    return whole
+
+
+def _typed(tensor: TensorMessage, stored: np.dtype[Any], count: int) -> Array:
+    """Return the entries of the field for their type; whole numbers stand for the bits of short floats."""
+    if tensor.kind in (1, 11):
+        held = tensor.floats if tensor.kind == 1 else tensor.doubles
+        _expect(sum(map(len, held)), count * stored.itemsize, "bytes")
+        return np.concatenate([np.zeros(0, stored), *(np.frombuffer(part, stored) for part in held)])
+    single = [part for part in tensor.integers if isinstance(part, int)]
+    if len(single) == len(tensor.integers):
+        numbers = np.array(single, np.uint64).view(np.int64)
+    else:
+        numbers = np.concatenate([_unpacked(part) for part in tensor.integers])
+    if tensor.kind == 10:
+        return numbers.astype(np.uint16).view(np.float16)
+    return numbers.astype(stored)
+
+
+def _unpacked(part: memoryview | int) -> NDArray[np.int64]:
+    return np.array([part], np.uint64).view(np.int64) if isinstance(part, int) else unpack_varints(part)
+
+
+def _expect(found: int, expected: int, what: str) -> None:
+    if found != expected:
+        raise FormatError(f"it has {found} {what}; expected {expected} for its shape and type")
+
+
+def _external(entries: Sequence[Pair], folder: Path | None, size: int) -> bytes:
+    """Return the bytes of a tensor in a file of the same folder; no path leads out of it, no link either."""
+    known = {entry.key: entry.value for entry in entries}
+    name = known.get("location", "")
+    if folder is None:
+        raise FormatError("its data lie in another file, and this one has no folder")
+    if not name or "\0" in name or name != os.path.basename(name) or name in (".", "..") or "\\" in name:
+        raise FormatError(f"its data lie in {quoted(name)}; expected a file of the same folder")
+    path = folder / name
+    if path.is_symlink() and path.resolve().parent != folder.resolve():
+        raise FormatError(f"its data lie in {quoted(name)}, which is a link out of the folder")
+    offset, length = (_number(known.get(key), default) for key, default in (("offset", 0), ("length", size)))
+    _expect(length, size, "bytes")
+    with open_regular(path, FormatError) as stream:
+        there = os.fstat(stream.fileno()).st_size
+        if offset + length > there:
+            raise FormatError(f"its data end at byte {offset + length} of {quoted(name)}, which has {there}")
+        stream.seek(offset)
+        return stream.read(length)
+
+
+def _number(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise FormatError(f"its data lie at {quoted(text)}; expected a whole number")
+    return int(text)

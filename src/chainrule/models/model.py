@@ -1,0 +1,399 @@
+"""`Sequential` and `Graph`: what a user builds, trains, evaluates, saves and loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule._io import files
+from chainrule.core.shapes import text
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.dataset import Dataset
+from chainrule.data.normalisation import Normalisation
+from chainrule.data.views import Views
+from chainrule.engines import fallback
+from chainrule.errors import FormatError, OptionError, printable, quoted
+from chainrule.interop import weight_files
+from chainrule.layers import Dense, node
+from chainrule.layers.node import Node, Wiring
+from chainrule.models import descriptions, summaries
+from chainrule.models.trainable import Data, TrainableNetwork
+from chainrule.training import losses, optimizers, schedules, tasks
+from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
+from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
+from chainrule.training.history import History
+from chainrule.training.look_ahead import LookAhead
+from chainrule.training.loop import Fitted
+from chainrule.training.losses import CustomLoss, LossLike
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.optimizers import OptimizerLike
+from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import ScheduleLike
+from chainrule.training.workers import ALONE, Workers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from chainrule.explain import Trace
+    from chainrule.training.loop import Trainer
+
+
+class Options(TypedDict, total=False):
+    """The options of a model; see `Model`."""
+
+    dtype: str
+    seed: int
+    engine: str | None
+    threads: int | None
+    name: str
+    classes: Sequence[str] | None
+    normalisation: Normalisation | None
+    loss: LossLike | None
+    weights: Mapping[str, ArrayLike] | None
+
+
+class RunWriter(Protocol):
+    """What keeps a training in files; see `runs.fitting.Run`."""
+
+    def train(
+        self,
+        model: Model,
+        trainer: Trainer,
+        given: Any,
+        validation: Any,
+        weights: NDArray[Any] | None,
+        callbacks: Sequence[Callback],
+    ) -> History:
+        """Train the model to the end and return the history.
+
+        given, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
+        weights             weights of the training samples, (N,); None: 1
+        """
+        ...
+
+
+class Model(TrainableNetwork):
+    """A model: a network with a name that can be trained, explained, shown, saved and loaded.
+
+    Arguments as in `TrainableNetwork`, and
+
+    name   name of the model
+
+    Errors   ShapeError when a layer does not fit its input; OptionError for another invalid argument
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        input_shape: Sequence[int],
+        *,
+        wiring: Wiring | None = None,
+        dtype: str = "float32",
+        seed: int = 0,
+        engine: str | None = None,
+        threads: int | None = None,
+        name: str = "model",
+        classes: Sequence[str] | None = None,
+        normalisation: Normalisation | None = None,
+        loss: LossLike | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        options: dict[str, Any] = {"dtype": dtype, "seed": seed, "engine": engine, "threads": threads}
+        options |= {"classes": classes, "normalisation": normalisation, "loss": loss}
+        super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
+        self.name = printable(name)
+
+    # ------------------------------------------------------------------ training
+
+    def fit(
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None = None,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        optimizer: str | OptimizerLike = "adam",
+        rate: float | None = None,
+        loss: LossLike | None = None,
+        schedule: str | ScheduleLike = "constant",
+        normalise: str | None = None,
+        augmentation: str | Augmentation | None = None,
+        smoothing: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        class_weight: ClassWeightsLike | None = None,
+        accumulate: int = 1,
+        shards: int | None = None,
+        average: float | None = None,
+        rates: str | Rates = "none",
+        look_ahead: str | LookAhead | None = None,
+        views: str | Views | None = None,
+        validation_data: Data | None = None,
+        validation_split: float = 0.0,
+        patience: int | None = None,
+        clip_norm: float | None = None,
+        seed: int | None = None,
+        callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
+        progress: bool = True,
+        run: RunWriter | None = None,
+        workers: Workers = ALONE,
+    ) -> History:
+        """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
+
+        y           labels (N,) or names of classes; targets (N, K); for a single output, targets (N,) or (N, 1)
+        optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``rate`` overrides its learning rate
+        loss, schedule   a name of `losses.NAMES` or `schedules.NAMED`, or a custom one; loss None: the model's own
+        normalise   "scale", "standardise", "none"; None: as the model was trained before, or "scale" for pixels
+        sample_weight, class_weight   weights in the loss, of each sample (N,) and of the samples of each class
+        validation_data, validation_split   samples, or a share of x, to validate on; neither: a Dataset's own
+        patience    stop after this many epochs without a better validation loss, and keep the weights of the best
+        callbacks   functions f(trainer, epoch), or objects (see `Callback`); for the other arguments, see `Recipe`
+        run         a `Run`: the folder that keeps the training, checkpoints, evaluation and plots
+        workers     processes that train together, and all call this (`training.mpi.session`); their shards: None for 8
+        Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError when training diverges
+        """
+        if run is not None and not callable(getattr(run, "train", None)):
+            raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
+        wanted, chosen = self.check_loss(loss), optimizers.find(optimizer)
+        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        recipe = Recipe(
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=chosen if rate is None else chosen.with_rate(rate),
+            loss=wanted,
+            schedule=schedules.find(schedule),
+            normalise=self._default_normalisation(samples) if normalise is None else normalise,
+            augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
+            smoothing=smoothing,
+            class_weight=ClassWeights.of(class_weight),
+            accumulate=accumulate,
+            shards=workers.default_shards if shards is None else shards,
+            average=average,
+            rates=self._with_frozen(Rates.parse(rates) if isinstance(rates, str) else rates),
+            look_ahead=LookAhead.parse(look_ahead) if isinstance(look_ahead, str) else look_ahead,
+            views=(Views.parse(views) if isinstance(views, str) else views) or None,
+            clip_norm=clip_norm,
+            validation=validation_split,
+            patience=patience,
+            seed=self.seed if seed is None else seed,
+        )
+        watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
+        trainer = self._prepare(x, samples, validation_data, recipe, choose=normalise is None, workers=workers)
+        if run is None:
+            history = trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
+            if patience is None:
+                trainer.use_average()
+            return history
+        given = x if y is None else (x, y)
+        return run.train(self, trainer, given, validation_data, samples.weights, watching)
+
+    def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
+        """Return a model with the weights of this one and a new last dense layer, for other classes.
+
+        seed  of the new layer's weights; None: the model's own
+
+        Errors   OptionError when the last layer with parameters is not a dense one
+        """
+        learnt = [number for number, name in enumerate(self.names) if self.size(name)]
+        last = learnt[-1] if learnt else 0
+        layer = self.layers[last]
+        if not isinstance(layer, Dense):
+            raise OptionError("only a model whose last parameters are those of a dense layer can take other classes")
+        layers = [*self.layers]
+        layers[last] = replace(layer, features=len(classes))
+        model = connect(
+            *(layers, self.input_shape, self.wiring),
+            dtype=str(self.dtype),
+            seed=self.seed if seed is None else seed,
+            engine=self.engine.name,
+            threads=self.threads,
+            name=self.name,
+            classes=classes,
+            normalisation=self.normalisation,
+            loss=self.loss,
+        )
+        for name, values in model.weights.items():
+            if not name.startswith(f"{self.names[last]}."):
+                values[...] = self.weights[name]
+        return model
+
+    # ------------------------------------------------------------------ use
+
+    def trace(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        optimizer: str | OptimizerLike = "adam",
+        rate: float | None = None,
+        loss: LossLike | None = None,
+        step: int = 1,
+        moments: optimizers.Moments | None = None,
+        clip_norm: float | None = None,
+        seed: int | None = None,
+    ) -> Trace:
+        """Return the trace of one training step on a sample or a small batch, with every intermediate value.
+
+        The model is not changed.
+
+        x, y       a sample of input_shape with its label or target, or a batch as for `fit`
+        optimizer  optimizer of the step, with ``rate`` and the ``moments`` after ``step`` − 1 steps
+        loss       None: the model's own
+        """
+        from chainrule.explain import NextStep, Trace
+
+        one = np.shape(x) == self.input_shape
+        samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
+        inputs = self.normalisation.apply(samples.x, self.dtype)
+        chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
+        training = NextStep(chosen, rate, step, moments, clip_norm, own_seed)
+        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), training)
+
+    # ------------------------------------------------------------------ files
+
+    def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
+        """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
+        known = fitted or Fitted(self.normalisation, self.loss, self.task)
+        return {
+            **self.architecture(),
+            "name": self.name,
+            "classes": list(self._class_names(known)),
+            "normalisation": known.normalisation.to_config(),
+            "loss": str(known.loss),
+            "seed": self.seed,
+            **({"task": known.task.name} if known.task else {}),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and architecture to one .safetensors file, atomically.
+
+        Of a custom loss the file has only the name; one line on stderr says so.
+        """
+        if isinstance(self.loss, CustomLoss):
+            said = f"chainrule: {path} names the loss {self.loss.name} but does not hold it: it is own code"
+            fallback.say_once(f"{said}; to train on or evaluate, give loss=… again")
+        files.write_tensors(files.as_path(path), "model", self.weights, self.about())
+
+    @staticmethod
+    def from_about(
+        about: dict[str, Any],
+        *,
+        engine: str | None = None,
+        threads: int | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
+    ) -> Model:
+        """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
+        try:
+            known = descriptions.checked_about(about)
+            found, shape = descriptions.layers_from(known["layers"]), known["input_shape"]
+            options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
+            options |= {"engine": engine, "threads": threads, "weights": weights}
+            options["normalisation"] = Normalisation.from_config(known["normalisation"])
+            wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
+            model = connect(found, shape, wiring, **options)
+            model.task = None if known.get("task") is None else tasks.find(known["task"])
+            return model
+        except KeyError as error:
+            raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
+        except MemoryError:
+            raise FormatError("not a description of a model: it needs more memory than there is") from None
+        except OptionError as error:
+            raise FormatError(f"not a description of a model: {error}") from None
+
+    def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Take the weights of a .pt, .pth or .safetensors file, and return which tensor each parameter was given.
+
+        Layers are matched by name where the names agree, and else in order by the kind and shape of their tensors.
+
+        mapping   names that are known: of a layer, or a parameter, here and in the file
+
+        Errors   FormatError for a damaged file, or one whose layers are not those of this model; nothing changes then
+        """
+        place = files.as_path(path)
+        tensors = weight_files.read_weights(place)
+        found = weight_files.match_weights(place, self.weights, tensors, mapping)
+        self.set_weights({name: tensors[source] for name, source in found.items()})
+        return found
+
+    # ------------------------------------------------------------------ display
+
+    def summary(self) -> str:
+        """Return a table of the layers, their output shapes and their numbers of parameters."""
+        return summaries.as_text(self)
+
+    def plot_kernels(self, layer: str | None = None) -> Figure:
+        """Draw the kernels of a convolution, by default the first, as a matplotlib figure.
+
+        ``model.plot_kernels("conv2").savefig("kernels.png")`` writes a file.
+
+        Errors   OptionError when the model has no such convolution
+        """
+        from chainrule.plotting import kernels
+
+        return kernels.layer_kernels(self.weights, self.name, layer)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"
+
+    def _repr_html_(self) -> str:
+        """Return the summary as HTML, for a notebook."""
+        from chainrule.plotting import notebook
+
+        caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
+        return notebook.table(summaries.columns(self), summaries.rows(self), caption)
+
+
+class Sequential(Model):
+    """A model of layers in a row.
+
+    layers       the layers, in order; objects of your own too (docs/own-layers.md)
+    input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
+    options      as in `Model`
+
+    >>> model = Sequential([Conv2D(8, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(10), Softmax()], (1, 28, 28))
+    >>> history = model.fit(images, labels, epochs=3)
+    >>> model.evaluate(test_images, test_labels).accuracy
+    """
+
+    def __init__(self, layers: Sequence[Any], input_shape: Sequence[int], **options: Unpack[Options]) -> None:
+        super().__init__(layers, input_shape, **options)
+
+
+class Graph(Model):
+    """A model of layers that branch and meet: from an input to one result that depends on it.
+
+    x, y     the `Input`, and the result of a layer applied to it or to results that depend on it
+    options  as in `Model`
+
+    A layer that is applied several times shares its parameters, and its gradients add up.
+
+    >>> x = Input((3, 32, 32))
+    >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
+    >>> y = Add()(y, Conv2D(16, 3, padding="same")(y))
+    >>> model = Graph(x, Softmax()(Dense(10)(GlobalAveragePool2D()(y))))
+    """
+
+    def __init__(self, x: Node, y: Node, **options: Unpack[Options]) -> None:
+        layers, wiring = node.trace(x, y)
+        super().__init__(layers, x.shape, wiring=wiring, **options)
+
+
+def connect(
+    layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Unpack[Options]
+) -> Sequential | Graph:
+    """Return a model of layers for an input shape: in a row, or as wired."""
+    if wiring is None or wiring == node.chain(layers):
+        return Sequential(layers, shape, **options)
+    return Graph(*node.rebuild(layers, shape, wiring), **options)
+
+
+def _progress_callbacks(wanted: bool) -> list[Callback]:
+    if not wanted:
+        return []
+    from chainrule.training.progress import ProgressBar
+
+    return [ProgressBar()]

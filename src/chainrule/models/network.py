@@ -1,0 +1,364 @@
+"""A network: connected layers with their shapes, the flat buffers of its parameters, and its plans.
+
+It knows nothing of data, files or training; `model.Model` adds what a user calls.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.core import randomness
+from chainrule.core.plan import Builder, Plan, Tensor
+from chainrule.core.shapes import is_whole, text
+from chainrule.engines import loader
+from chainrule.engines.arena import new_zeros
+from chainrule.engines.protocol import Array, CompiledPlan, Engine
+from chainrule.engines.threads import thread_count
+from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
+from chainrule.layers import CustomLayer, Layer, Softmax, node
+from chainrule.layers.base import Parameter
+from chainrule.layers.custom import is_custom
+from chainrule.layers.node import Wiring
+from chainrule.models import descriptions
+from chainrule.training import losses, tasks
+from chainrule.training.loop import Fitted
+from chainrule.training.losses import CustomLoss, Loss
+from chainrule.training.tasks import Task
+
+DTYPES = ("float32", "float64")
+PREDICT_BATCH = 256
+MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
+
+
+class Network:
+    """Connected layers.
+
+    layers       what happens to a sample, in order; objects of your own too (docs/own-layers.md)
+    input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
+    wiring       what each layer reads; None: the one before it
+    dtype        "float32" or "float64"
+    seed         of the first values of the parameters
+    engine       "compiled", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
+    threads      of the compiled engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one
+                 per processor
+    weights      parameters and running statistics by name, in place of first values; their shapes are compared with
+                 those of the layers before anything is allocated
+
+    parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …). `task` is
+    the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        input_shape: Sequence[int],
+        *,
+        wiring: Wiring | None = None,
+        dtype: str = "float32",
+        seed: int = 0,
+        engine: str | None = None,
+        threads: int | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
+    ) -> None:
+        self.layers = _checked_layers(layers)
+        self.wiring = wiring or node.chain(self.layers)
+        self.input_shape = _checked_shape(input_shape)
+        if dtype not in DTYPES:
+            raise unknown_name("dtype", dtype, DTYPES)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.seed = _checked_seed(seed)
+        self.task: Task | None = None
+        self.engine: Engine = loader.find(engine)
+        self.threads = self.engine.thread_limit(thread_count(threads))
+        self.names = list(self.wiring.names)
+        self.shapes, self._table = _shapes_and_parameters(self.layers, self.wiring, self.input_shape)
+        self.output_shape = self.shapes[-1]
+        if weights is not None:
+            self._check_weights(weights)
+        self.layout: dict[str, tuple[int, int]] = {}
+        self.parameters = self._buffer(trained=True)
+        self.statistics = self._buffer(trained=False)
+        if weights is None:
+            self.reset(self.seed)
+        else:
+            self.set_weights(weights)
+        self._idle_plans: list[CompiledPlan] = []
+
+    # ------------------------------------------------------------------ parameters
+
+    def _buffer(self, *, trained: bool) -> Array:
+        """Return a flat buffer for all parameters, or all running statistics, and enter their indices in `layout`."""
+        end = 0
+        for name, parameter in self._table.items():
+            if parameter.trained == trained:
+                start, end = end, end + math.prod(parameter.shape)
+                self.layout[name] = (start, end)
+        return new_zeros((end,), self.dtype)
+
+    def reset(self, seed: int) -> None:
+        """Draw all parameters anew from a seed, each from a generator of its own."""
+        weights = self.weights
+        for name in self._table:
+            weights[name][...] = self.drawn(name, seed)
+
+    def drawn(self, name: str, seed: int) -> Array:
+        """Return the initial values of a parameter that a seed draws."""
+        return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
+
+    @property
+    def learnt(self) -> dict[str, tuple[int, int]]:
+        """Return the range of each parameter in the flat buffer, by name and in order; no running statistics."""
+        return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """Return parameters and running statistics by name: views of the flat buffers."""
+        found: dict[str, Array] = {}
+        for name, parameter in self._table.items():
+            first, last = self.layout[name]
+            buffer = self.parameters if parameter.trained else self.statistics
+            found[name] = buffer[first:last].reshape(parameter.shape)
+        return found
+
+    def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
+        """Overwrite parameters and running statistics by name; all of them, in their shapes."""
+        values = self._check_weights(weights)
+        for name, target in self.weights.items():
+            target[...] = values[name]
+
+    def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """Return the weights as arrays; FormatError unless names and shapes are those of the layers."""
+        if missing := sorted(self._table.keys() ^ weights.keys()):
+            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
+        values = {name: np.asarray(value) for name, value in weights.items()}
+        for name, parameter in self._table.items():
+            if values[name].shape != parameter.shape:
+                raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle needs: the description and the weights, without the compiled plans."""
+        state = self.__dict__.copy()
+        del state["_idle_plans"]
+        return state | {"engine": self.engine.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the network. Where its engine cannot be used, the NumPy engine takes its place, and one line says so.
+
+        The number of threads is kept, so results have the same bits even where fewer can run.
+        """
+        self.__dict__.update(state)
+        self.engine = loader.find(state["engine"], required=False)
+        self._idle_plans = []
+
+    def size(self, layer: str) -> int:
+        """Return how many parameters a layer learns."""
+        return sum(
+            last - first
+            for name, (first, last) in self.layout.items()
+            if name.rpartition(".")[0] == layer and self._table[name].trained
+        )
+
+    # ------------------------------------------------------------------ plans
+
+    def plan(
+        self,
+        loss: Loss | None = None,
+        *,
+        input_gradient: bool = False,
+        task: Task | None = None,
+        frozen: Collection[str] = frozenset(),
+        weighted: bool = False,
+    ) -> Plan:
+        """Return the operations of inference or, given a loss, of training.
+
+        Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
+        input_gradient  keep what leads to the gradient of the input, which training does not need
+        task            decides what is measured of each sample besides the loss; None: the network's own
+        frozen          names of parameters without a gradient; where none comes before a layer, nothing is propagated
+                        there. A frozen batch normalisation uses its running statistics and leaves them alone
+        weighted        whether each sample has a weight in the loss
+        """
+        if loss is not None:
+            self._check_loss(loss)
+        builder = Builder(self._tensors(), training=loss is not None, frozen=frozen)
+        source = Tensor("x", self.input_shape, "input")
+        fused = loss == "categorical_cross_entropy" and isinstance(self.layers[-1], Softmax) and len(self.layers) > 1
+        results = [source]
+        for number, layer in enumerate(self.layers[: -1 if fused else None]):
+            builder.begin(self.names[number], self.names[self.wiring.owners[number]])
+            results.append(layer.joint_emit(builder, [results[each] for each in self.wiring.inputs[number]]))
+        x = results[self.wiring.inputs[-1][0] if fused else -1]
+        if loss is None:
+            return builder.plan(source, x)
+        measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
+        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured, weighted=weighted)
+        return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+
+    @property
+    def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
+        """Return the shapes that each layer reads, in order."""
+        known = [self.input_shape, *self.shapes]
+        return [tuple(known[each] for each in inputs) for inputs in self.wiring.inputs]
+
+    @property
+    def last_layer(self) -> str:
+        """Return the kind of the last layer; "" for a layer of the user's own, about which nothing is known."""
+        return "" if isinstance(self.layers[-1], CustomLayer) else type(self.layers[-1]).__name__
+
+    def _check_loss(self, loss: Loss) -> None:
+        losses.choose(loss)
+        if len(self.output_shape) != 1:
+            shape = text(self.output_shape)
+            raise ShapeError(
+                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
+            )
+        if isinstance(loss, CustomLoss):
+            return
+        if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
+            raise ShapeError(f"{loss} needs one output per class, and the last layer gives one")
+        if not self.last_layer:
+            return
+        if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
+            raise OptionError(f"{loss} takes logits: leave out Softmax(), or train with categorical_cross_entropy")
+        if (
+            loss in ("binary_cross_entropy", "categorical_cross_entropy")
+            and self.last_layer not in losses.PROBABILITIES
+        ):
+            raise OptionError(
+                f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
+            )
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {
+            name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
+            for name, parameter in self._table.items()
+        }
+
+    def compile(self, plan: Plan) -> CompiledPlan:
+        """Return a plan of this network made ready to run on its engine, over its buffers."""
+        return self.engine.compile(plan, self.layout, self, self.threads)
+
+    # ------------------------------------------------------------------ use
+
+    def check_input(self, x: ArrayLike) -> Array:
+        """Return a batch as an array (N, *input_shape), or raise a ShapeError."""
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}: {error}") from None
+        if array.shape == (0,):  # an empty list
+            array = array.reshape(0, *self.input_shape)
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
+        if array.shape[1:] != self.input_shape:
+            hint = "; for one sample give x[None]" if array.shape == self.input_shape else ""
+            found = text(array.shape) or "a single number"
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {found}{hint}")
+        return array
+
+    def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
+        """Return the outputs for a batch x (N, *input_shape), N×output_shape; N may be 0. Safe from several threads."""
+        return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)
+
+    def _outputs(self, array: Array, batch_size: int) -> NDArray[Any]:
+        """Return the outputs for a batch that has been checked, contiguous and of this network's dtype."""
+        if not is_whole(batch_size) or batch_size < 1:
+            raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
+        if not len(array):
+            return np.empty((0, *self.output_shape), self.dtype)
+        program = self._idle_plan()
+        if len(array) <= batch_size:
+            outputs = program.forward(array).copy()
+        else:
+            outputs = np.empty((len(array), *self.output_shape), self.dtype)
+            for start in range(0, len(array), batch_size):
+                outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
+        self._idle_plans.append(program)  # not after an error, which may leave it half-way
+        return outputs
+
+    def _idle_plan(self) -> CompiledPlan:
+        """Return a compiled inference plan that no other thread uses; `pop` hands it to one thread only."""
+        try:
+            return self._idle_plans.pop()
+        except IndexError:
+            return self.compile(self.plan())
+
+    # ------------------------------------------------------------------ training
+
+    def adopt(self, fitted: Fitted) -> None:
+        """Keep what training on some data fitted besides the parameters: of a network, the task."""
+        self.task = fitted.task
+
+    # ------------------------------------------------------------------ files
+
+    def architecture(self) -> dict[str, Any]:
+        """Return layers, input shape, dtype and, unless the layers stand in a row, their wiring, for a file."""
+        return {
+            "layers": [layer.to_config() for layer in self.layers],
+            "input_shape": list(self.input_shape),
+            "dtype": str(self.dtype),
+            **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
+        }
+
+
+def parameter_count_of(about: Mapping[str, Any]) -> int:
+    """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
+    found, shape = descriptions.layers_from(about["layers"]), _checked_shape(about["input_shape"])
+    wiring = descriptions.wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
+    table = _shapes_and_parameters(found, wiring, shape)[1]
+    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
+
+
+def _shapes_and_parameters(
+    found: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
+) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
+    """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
+
+    Errors   ShapeError where a layer does not fit what it reads, or one whose parameters another shares
+    """
+    shapes, table, total = [shape], dict[str, Parameter](), 0
+    for number, (name, layer, inputs) in enumerate(zip(wiring.names, found, wiring.inputs, strict=True)):
+        read = [shapes[each] for each in inputs]
+        shapes.append(layer.joint_shape(read, name))
+        if math.prod(shapes[-1]) > MAX_PARAMETERS:
+            raise ShapeError(f"{name} gives {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}")
+        owner = wiring.names[wiring.owners[number]]
+        for parameter in layer.parameters(read[0], name):
+            known = table.setdefault(f"{owner}.{parameter.name}", parameter)
+            if known.shape != parameter.shape:
+                raise ShapeError(
+                    f"{name} cannot share {owner}.{parameter.name}: it is {text(known.shape)}, "
+                    f"and this input needs {text(parameter.shape)}"
+                )
+            total += math.prod(parameter.shape) if known is parameter else 0
+    if total > MAX_PARAMETERS:
+        raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
+    return shapes[1:], table
+
+
+def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
+    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in a `CustomLayer`."""
+    found = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in given)
+    if not found:
+        raise OptionError("a model needs at least one layer")
+    for place, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            raise OptionError(f"layer {place + 1} is not a layer but {layer!r}")
+    return found
+
+
+def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
+    shape = node.checked_shape(given)
+    if math.prod(shape) > MAX_PARAMETERS:
+        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
+    return shape
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
+    return seed

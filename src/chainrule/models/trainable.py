@@ -1,0 +1,230 @@
+"""A network that can be trained, evaluated, and asked for predictions."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.data.dataset import Dataset
+from chainrule.data.inputs import ImageSource, read_inputs
+from chainrule.data.normalisation import Normalisation, decision, kind_for
+from chainrule.data.views import Views
+from chainrule.errors import DataError, OptionError, printable, quoted
+from chainrule.models import network
+from chainrule.models.network import Network
+from chainrule.training import losses, rate_search, tasks
+from chainrule.training.evaluation import Evaluation, evaluate
+from chainrule.training.loop import Fitted, Trainer
+from chainrule.training.losses import Loss, LossLike
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.rate_search import RateSearch, search_rates
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from chainrule.training.tasks import BINARY
+from chainrule.training.workers import ALONE, Workers
+
+Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
+UNFITTED = Normalisation("none")
+
+
+class TrainableNetwork(Network):
+    """A network with the names of its classes, a loss, and the normalisation that it was trained with.
+
+    Arguments as in `network.Network`, and
+
+    classes        names of the classes; "0", "1", … when not given
+    normalisation  normalisation of every input; set by training
+    loss           loss to train with: a name of `losses.NAMES` or a custom loss; by default the usual one for the last
+                   layer (`losses.default_for`)
+
+    The attribute ``task`` is the task that it was trained for (`training.tasks`): None at first, set by training.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        input_shape: Sequence[int],
+        *,
+        classes: Sequence[str] | None = None,
+        normalisation: Normalisation | None = None,
+        loss: LossLike | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(layers, input_shape, **options)
+        names = range(self.output_shape[-1]) if classes is None else classes
+        if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
+        self.frozen: tuple[str, ...] = ()
+        self.classes = tuple(printable(str(each)) for each in names)
+        if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
+            raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
+        self.normalisation = normalisation or Normalisation("none")
+        self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
+
+    # ------------------------------------------------------------------ training
+
+    def freeze(self, *names: str) -> None:
+        """Freeze parameters by name in every later `fit`: layers (conv1), patterns (conv*), parameters (conv1.w).
+
+        No gradient is computed for them, and none is propagated to where everything is frozen. Frozen batch
+        normalisations use their running statistics and leave them alone. Without names, nothing is frozen any more.
+
+        Errors   OptionError for a name that no parameter has
+        """
+        Rates.frozen(*names).groups(self.learnt)
+        self.frozen = names
+
+    def check_loss(self, loss: LossLike | None = None) -> Loss:
+        """Return the loss to train with, by default the model's own; OptionError if it does not fit the last layer."""
+        chosen = self.loss if loss is None else losses.choose(loss)
+        losses.check_ending(chosen, self.last_layer, self.output_shape[-1])
+        self._check_loss(chosen)
+        return chosen
+
+    def trainer(
+        self,
+        recipe: Recipe,
+        train_data: Samples,
+        validation: Samples | None = None,
+        *,
+        normalisation: Normalisation | None = None,
+        classes: tuple[str, ...] = (),
+        workers: Workers = ALONE,
+    ) -> Trainer:
+        """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
+
+        normalisation  None: fitted to the training data
+        classes        names that the model takes with the training; empty: it keeps its own
+        workers        processes that train together
+        """
+        fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
+        return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
+
+    def find_rate(
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None = None,
+        *,
+        low: float = rate_search.LOW,
+        high: float = rate_search.HIGH,
+        steps: int = rate_search.STEPS,
+        loss: LossLike | None = None,
+        normalise: str | None = None,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
+    ) -> RateSearch:
+        """Return the losses of a copy of the model at ``steps`` rates that rise from ``low`` to ``high``.
+
+        x, y, loss, normalise, sample_weight   as for `Model.fit`
+        options   those of a `Recipe` that concern a step: batch_size, optimizer, class_weight, clip_norm, …
+        """
+        samples = self._samples(x, y).checked().with_weights(sample_weight)
+        kind = self._default_normalisation(samples) if normalise is None else normalise
+        given: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalise": kind, **options}
+        recipe = Recipe(**given)
+        kept = self.normalisation if normalise is None and self.normalisation != UNFITTED else None
+        return search_rates(copy.deepcopy(self).trainer(recipe, samples, normalisation=kept), low, high, steps)
+
+    def _prepare(
+        self,
+        x: Any,
+        samples: Samples,
+        validation: Data | None,
+        recipe: Recipe,
+        *,
+        choose: bool,
+        workers: Workers = ALONE,
+    ) -> Trainer:
+        """Return the trainer of `fit`, which takes the class names from a data set.
+
+        choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
+        """
+        kept = self.normalisation if choose and self.normalisation != UNFITTED else None
+        named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
+        classes = x.classes if named else ()
+        parts = self._parts(samples, validation, recipe)
+        trainer = self.trainer(recipe, *parts, normalisation=kept, classes=classes, workers=workers)
+        if choose and kept is None:
+            trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
+        return trainer
+
+    def _with_frozen(self, rates: Rates) -> Rates:
+        return Rates((*Rates.frozen(*self.frozen).factors, *rates.factors))
+
+    def _default_normalisation(self, samples: Samples) -> str:
+        """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
+        return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
+
+    def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
+        """Return the training samples and the validation samples: other data, a share of the same, or None."""
+        if validation is None:
+            if recipe.patience is not None and not recipe.validation and samples.validation is None:
+                raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
+            return samples.parts(recipe.validation, recipe.seed)
+        if recipe.validation:
+            raise OptionError("validation_data and validation_split cannot both be given")
+        if isinstance(validation, Dataset):
+            return samples, self._samples(validation, None).checked()
+        if not isinstance(validation, tuple | list) or len(validation) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
+            raise OptionError(f"validation_data: expected (x, y) or a Dataset, found {type(validation).__name__}")
+        return samples, self._samples(*validation).checked()
+
+    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
+        """Return samples of a user's data, checked against the model's input and outputs."""
+        outputs = self.output_shape[-1]
+        if isinstance(x, Dataset):
+            if y is not None:
+                raise DataError("a Dataset has labels of its own; leave out y")
+            self.check_input(x.x)
+            return Samples.of_dataset(x, outputs)
+        if y is None:
+            raise DataError("labels are missing: give y, or a Dataset")
+        names = self.classes if len(self.classes) > 1 else ("0", "1")
+        return Samples.of(self.check_input(x), y, outputs, names)
+
+    def adopt(self, fitted: Fitted) -> None:
+        """Keep the normalisation, loss, task and class names that training fitted."""
+        super().adopt(fitted)
+        self.normalisation, self.loss, self.classes = fitted.normalisation, fitted.loss, self._class_names(fitted)
+
+    def _class_names(self, fitted: Fitted) -> tuple[str, ...]:
+        """Return the names of the classes after training; one output that says yes or no has two."""
+        names = fitted.classes or self.classes
+        return ("0", "1") if len(names) == 1 and fitted.task == BINARY else names
+
+    # ------------------------------------------------------------------ use
+
+    def predict(
+        self, x: "ArrayLike | Dataset | ImageSource | Sequence[ImageSource]", *, batch_size: int = network.PREDICT_BATCH
+    ) -> NDArray[Any]:
+        """Return outputs (N, K) for inputs (N, *input_shape), which are normalised as in training; (0, K) for none.
+
+        x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these;
+        `data.inputs.read_input` explains how images are converted to the model's input. Safe to call from several
+        threads and in forked processes.
+        """
+        given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+        return self._outputs(self.normalisation.apply(self.check_input(given), self.dtype), batch_size)
+
+    def evaluate(
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None = None,
+        *,
+        loss: LossLike | None = None,
+        views: str | Views | None = None,
+    ) -> Evaluation:
+        """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples.
+
+        views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
+        """
+        samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        tasks.check(str(chosen), self.last_layer, samples.targets)
+        shown = Views.parse(views) if isinstance(views, str) else views
+        return evaluate(self, samples, self.normalisation, chosen, self.task, shown)
+
+
+def _accepts_class_count(outputs: int) -> tuple[int, ...]:
+    """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
+    return (outputs, 2) if outputs == 1 else (outputs,)

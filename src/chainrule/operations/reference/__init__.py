@@ -1,0 +1,26 @@
+"""The definition of every operation: its equation as literal loops, with which every engine is compared.
+
+Any dtype: float32 and float64, and complex numbers where the mathematics allows it (for complex-step derivatives).
+Slow on purpose; engines do the actual computation.
+
+Every public function of a family's file is an operation.
+"""
+
+from chainrule.operations.families import operations
+from chainrule.operations.reference.activations import *  # noqa: F403
+from chainrule.operations.reference.bias import *  # noqa: F403
+from chainrule.operations.reference.convolution import *  # noqa: F403
+from chainrule.operations.reference.dense import *  # noqa: F403
+from chainrule.operations.reference.dropout import *  # noqa: F403
+from chainrule.operations.reference.geometry import *  # noqa: F403
+from chainrule.operations.reference.group_normalization import *  # noqa: F403
+from chainrule.operations.reference.losses import *  # noqa: F403
+from chainrule.operations.reference.merging import *  # noqa: F403
+from chainrule.operations.reference.normalization import *  # noqa: F403
+from chainrule.operations.reference.pooling import *  # noqa: F403
+from chainrule.operations.reference.prelu import *  # noqa: F403
+from chainrule.operations.reference.resampling import *  # noqa: F403
+from chainrule.operations.reference.response_normalization import *  # noqa: F403
+from chainrule.operations.reference.updates import *  # noqa: F403
+
+__all__ = operations(__name__, globals(), helpers=("checks", "normal", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -1,0 +1,390 @@
+"""The activations and their gradients, element by element (softmax: row by row).
+
+y is kept for backward where the derivative is simplest in terms of y, elsewhere x.
+
+Derived step by step in docs/derivations/activations.md.
+"""
+
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.operations.reference.checks import check_rows, check_same
+from chainrule.operations.reference.normal import normal_distribution
+
+GELU_SCALE = sqrt(2 / pi)
+GELU_CUBIC = 0.044715
+
+
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """Map every element to (0, 1).
+
+    y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ)        the second form for x ≤ 0, so that no power of e overflows
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   VanillaCNN section 2.3, eq. 15, 19, 25; Independent Code, "Sigmoid Activation"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        if _real(x[e]) <= 0:
+            y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
+        else:
+            y[e] = 1 / (1 + np.exp(-x[e]))
+    return y
+
+
+def sigmoid_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · y(1 − y)
+
+    Source   VanillaCNN eq. 6, 28, 35, 40; Independent Code, "Sigmoid Derivative"
+    """
+    check_same("sigmoid_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * y[e] * (1 - y[e])
+    return dx
+
+
+def tanh(x: NDArray[Any]) -> NDArray[Any]:
+    """Map every element to (−1, 1).
+
+    y = tanh(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   standard; (1 + tanh(x/2))/2 is the sigmoid of VanillaCNN
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = np.tanh(x[e])
+    return y
+
+
+def tanh_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (1 − y²)"""
+    check_same("tanh_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * (1 - y[e] * y[e])
+    return dx
+
+
+def arctan(x: NDArray[Any]) -> NDArray[Any]:
+    """Map every element to (−π/2, π/2).
+
+    y = arctan(x)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   numpy-cnn section 2.6
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = np.arctan(x[e])
+    return y
+
+
+def arctan_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / (1 + x²)"""
+    check_same("arctan_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore"):  # an x² that overflows gives 0, the limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] / (1 + x[e] * x[e])
+    return dx
+
+
+def relu(x: NDArray[Any]) -> NDArray[Any]:
+    """Replace negative elements by zero; NaN propagates.
+
+    y = max(0, x)
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   numpy-cnn eq. 31; Venchislaw, "ReLU"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _real(x[e]) <= 0 else x[e]
+    return y
+
+
+def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy where y > 0, else 0: the derivative at 0 is 0
+
+    Source   numpy-cnn eq. 32, with its text: zero at zero
+    """
+    check_same("relu_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(y[e]) <= 0 else dy[e]
+    return dx
+
+
+def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+    """Scale negative elements by a small slope; NaN propagates.
+
+    y = x where x > 0, else slope · x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   numpy-cnn eq. 31, with a slope in place of the zero (Maas, Hannun, Ng 2013)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = slope * x[e] if _real(x[e]) <= 0 else x[e]
+    return y
+
+
+def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+    """dx = dy where x > 0, else slope · dy"""
+    check_same("leaky_relu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = slope * dy[e] if _real(x[e]) <= 0 else dy[e]
+    return dx
+
+
+def gelu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by the normal distribution function, approximated by tanh.
+
+    y = ½ x (1 + tanh a)        a = √(2/π) (x + 0.044715 x³)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016
+    """
+    y = np.empty_like(x)
+    with np.errstate(over="ignore"):  # tanh of an infinite a is right
+        for e in np.ndindex(x.shape):
+            a = GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e])
+            y[e] = 0.5 * x[e] * (1 + np.tanh(a))
+    return y
+
+
+def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (½ (1 + tanh a) + ½ x (1 − tanh² a) a')        a' = √(2/π) (1 + 3 · 0.044715 x²)"""
+    check_same("gelu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore"):
+        for e in np.ndindex(dy.shape):
+            t = np.tanh(GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e]))
+            da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x[e] * x[e])
+            bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0 even where da is infinite
+            dx[e] = dy[e] * (0.5 * (1 + t) + bend)
+    return dx
+
+
+def exact_gelu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by the normal distribution function.
+
+    y = x Φ        Φ = ½ erfc(−x/√2): the probability that a standard normal variable is at most x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * normal_distribution(x[e])
+    return y
+
+
+def exact_gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (Φ + x φ)        φ = exp(−x²/2)/√(2·π), the derivative of Φ"""
+    check_same("exact_gelu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore", under="ignore"):  # φ of an infinite x² is 0, the limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] * (normal_distribution(x[e]) + x[e] * (np.exp(-x[e] * x[e] / 2) / sqrt(2 * pi)))
+    return dx
+
+
+def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """Limit every element to [low, high]; NaN propagates. ReLU6 is the case low = 0, high = 6.
+
+    y = min(max(x, low), high)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10" (ReLU6)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = low if _real(x[e]) <= low else high if _real(x[e]) >= high else x[e]
+    return y
+
+
+def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """dx = dy where low < x < high, else 0: the derivative at both bounds is 0"""
+    check_same("clip_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= low or _real(x[e]) >= high else dy[e]
+    return dx
+
+
+def silu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its sigmoid (SiLU, also called swish).
+
+    y = x s        s = 1/(1 + e⁻ˣ)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016; Ramachandran, Zoph, Le 2017
+    """
+    s, y = sigmoid(x), np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * s[e]
+    return y
+
+
+def silu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ)"""
+    check_same("silu_dx", dy=dy, x=x)
+    s, dx = sigmoid(x), np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * (s[e] * (1 + x[e] * (1 - s[e])))
+    return dx
+
+
+def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """Approximate the sigmoid by three straight lines; NaN propagates.
+
+    y = min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _real(x[e]) <= -3 else 1 if _real(x[e]) >= 3 else (x[e] + 3) / 6
+    return y
+
+
+def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / 6 where −3 < x < 3, else 0: the derivative at −3 and 3 is 0"""
+    check_same("hard_sigmoid_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= -3 or _real(x[e]) >= 3 else dy[e] / 6
+    return dx
+
+
+def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its hard sigmoid; NaN propagates.
+
+    y = x · min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _real(x[e]) <= -3 else x[e] if _real(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
+    return y
+
+
+def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1"""
+    check_same("hard_swish_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= -3 else dy[e] if _real(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
+    return dx
+
+
+def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+    """Let negative elements approach −alpha exponentially; NaN propagates.
+
+    y = x where x > 0, else alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Clevert, Unterthiner, Hochreiter 2015
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] if _real(x[e]) > 0 else alpha * np.expm1(x[e])
+    return y
+
+
+def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+    """dx = dy where x > 0, else dy · alpha eˣ: the derivative at 0 is alpha"""
+    check_same("elu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] if _real(x[e]) > 0 else dy[e] * (alpha * np.exp(x[e]))
+    return dx
+
+
+def softplus(x: NDArray[Any]) -> NDArray[Any]:
+    """Round off the kink of ReLU; all results are positive.
+
+    y = log(1 + eˣ) = x + log(1 + e⁻ˣ)        the second form for x > 0, so that no power of e overflows
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Dugas et al. 2000; Glorot, Bordes, Bengio 2011
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] + np.log1p(np.exp(-x[e])) if _real(x[e]) > 0 else np.log1p(np.exp(x[e]))
+    return y
+
+
+def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · s        s = 1/(1 + e⁻ˣ)"""
+    check_same("softplus_dx", dy=dy, x=x)
+    s, dx = sigmoid(x), np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * s[e]
+    return dx
+
+
+def softmax(x: NDArray[Any]) -> NDArray[Any]:
+    """Turn every row into probabilities: the entries along the second axis, at every position of an image.
+
+    y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
+
+    Shapes   x (N, K) or (N, K, …)  →  y like x
+    Kept     y
+    Errors   ShapeError when x has fewer than two axes
+    Source   numpy-cnn eq. 33
+    """
+    check_rows("softmax", "x", x)
+    y = np.empty_like(x)
+    for n, *position in np.ndindex(x.shape[0], *x.shape[2:]):
+        row: Any = x[(n, slice(None), *position)]
+        m = row.real.max()
+        total = sum(np.exp(row[k] - m) for k in range(x.shape[1]))
+        for k in range(x.shape[1]):
+            y[(n, k, *position)] = np.exp(row[k] - m) / total
+    return y
+
+
+def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
+
+    Source   numpy-cnn eq. 34
+    """
+    check_rows("softmax_dx", "dy", dy)
+    check_same("softmax_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for n, *position in np.ndindex(dy.shape[0], *dy.shape[2:]):
+        slopes: Any = dy[(n, slice(None), *position)]
+        row: Any = y[(n, slice(None), *position)]
+        total = sum(slopes[k] * row[k] for k in range(dy.shape[1]))
+        for k in range(dy.shape[1]):
+            dx[(n, k, *position)] = row[k] * (slopes[k] - total)
+    return dx
+
+
+def _real(x: Any) -> Any:
+    """Return the real part, by which complex numbers are compared. No comparison holds for NaN, so it propagates."""
+    return x.real

@@ -1,0 +1,70 @@
+"""The dense (fully connected) layer and its gradients.
+
+Derived step by step in docs/derivations/dense.md.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import text
+from chainrule.errors import ShapeError
+from chainrule.operations.reference.bias import add_bias
+from chainrule.operations.reference.checks import check_axes
+
+
+def dense(x: NDArray[Any], w: NDArray[Any], b: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Compute weighted sums of all inputs: y = W x + b.
+
+    y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
+
+    Shapes   x (N, F_in), w (F_out, F_in), b (F_out,)  →  y (N, F_out)
+    Kept     x and w
+    Errors   ShapeError when x and w do not have the same F_in
+    Source   VanillaCNN eq. 23–24; numpy-cnn eq. 1, 5; Zayan, "Recap"
+    """
+    check_axes("dense", "x", x, "N, F_in")
+    check_axes("dense", "w", w, "F_out, F_in")
+    if x.shape[1] != w.shape[1]:
+        raise ShapeError(f"dense: x {text(x.shape)} has {x.shape[1]} features, w {text(w.shape)} reads {w.shape[1]}")
+    y = np.zeros((x.shape[0], w.shape[0]), np.result_type(x, w))
+    for n in range(x.shape[0]):
+        for o in range(w.shape[0]):
+            for c in range(w.shape[1]):
+                y[n, o] += w[o, c] * x[n, c]
+    return y if b is None else add_bias(y, b)
+
+
+def dense_dx(dy: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,c] = Σ_o dy[n,o] · w[o,c]        dx = Wᵀ dy
+
+    Source   VanillaCNN eq. 31; numpy-cnn eq. 2; Zayan, "Recap"
+    """
+    check_axes("dense_dx", "dy", dy, "N, F_out")
+    check_axes("dense_dx", "w", w, "F_out, F_in")
+    if dy.shape[1] != w.shape[0]:
+        raise ShapeError(f"dense_dx: dy {text(dy.shape)} has {dy.shape[1]} features, w {text(w.shape)} {w.shape[0]}")
+    dx = np.zeros((dy.shape[0], w.shape[1]), np.result_type(dy, w))
+    for n in range(dy.shape[0]):
+        for o in range(w.shape[0]):
+            for c in range(w.shape[1]):
+                dx[n, c] += dy[n, o] * w[o, c]
+    return dx
+
+
+def dense_dw(x: NDArray[Any], dy: NDArray[Any]) -> NDArray[Any]:
+    """dw[o,c] = Σ_n dy[n,o] · x[n,c]        dW = dy xᵀ
+
+    Source   VanillaCNN eq. 29; numpy-cnn eq. 3; Zayan, "Recap"
+    """
+    check_axes("dense_dw", "x", x, "N, F_in")
+    check_axes("dense_dw", "dy", dy, "N, F_out")
+    if x.shape[0] != dy.shape[0]:
+        raise ShapeError(f"dense_dw: x {text(x.shape)} has {x.shape[0]} samples, dy {text(dy.shape)} {dy.shape[0]}")
+    dw = np.zeros((dy.shape[1], x.shape[1]), np.result_type(x, dy))
+    for n in range(x.shape[0]):
+        for o in range(dy.shape[1]):
+            for c in range(x.shape[1]):
+                dw[o, c] += dy[n, o] * x[n, c]
+    return dw

@@ -1,0 +1,91 @@
+"""Operations that move entries of a sample without computing with them: zero-padding, cropping, permutation of axes.
+
+Derived step by step in docs/derivations/geometry.md.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import Ends, check_ends, check_permutation, text
+from chainrule.errors import ShapeError
+from chainrule.operations.reference.checks import check_sample
+
+
+def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
+    """Surround every sample with zeros; the gradient is `crop` with the same attributes.
+
+    y[n,m] = x[n, m − before] where x has that entry, else 0
+    dx     = crop(dy) with the same attributes
+
+    m is the index of an entry in its sample, such as (c, i, j); ``before`` and ``after`` are the numbers of zeros at
+    the beginning and at the end of each of its axes.
+
+    Shapes   x (N, …)  →  y (N, …), each axis longer by before + after
+    Kept     nothing
+    Errors   ShapeError when x has no batch axis; OptionError when before or after is negative or has another length
+    Source   Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", 2.2; ONNX Pad
+    """
+    check_sample("pad", "x", x)
+    check_ends("pad", x.shape[1:], before, after)
+    sizes = (size + front + back for size, front, back in zip(x.shape[1:], before, after, strict=True))
+    y = np.zeros((len(x), *sizes), x.dtype)
+    for n, *m in np.ndindex(x.shape):
+        y[n, *_moved(m, before)] = x[n, *m]
+    return y
+
+
+def crop(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
+    """Cut entries off both ends of the axes of every sample; the gradient is `pad` with the same attributes.
+
+    y[n,m] = x[n, m + before]
+    dx     = pad(dy) with the same attributes
+
+    m is the index of an entry in its sample; ``before`` and ``after`` are the numbers of entries cut off at the
+    beginning and at the end of each of its axes.
+
+    Shapes   x (N, …)  →  y (N, …), each axis shorter by before + after
+    Kept     nothing
+    Errors   ShapeError when x has no batch axis, or nothing is left of an axis; OptionError as for `pad`
+    Source   ONNX Slice with steps of 1; the adjoint of `pad`
+    """
+    check_sample("crop", "x", x)
+    check_ends("crop", x.shape[1:], before, after)
+    sizes = tuple(size - front - back for size, front, back in zip(x.shape[1:], before, after, strict=True))
+    if min(sizes, default=1) < 1:
+        raise ShapeError(f"crop: nothing is left of {text(x.shape[1:])} without {before} before and {after} after")
+    y = np.empty((len(x), *sizes), x.dtype)
+    for n, *m in np.ndindex(y.shape):
+        y[n, *m] = x[n, *_moved(m, before)]
+    return y
+
+
+def permute(x: NDArray[Any], *, axes: tuple[int, ...]) -> NDArray[Any]:
+    """Permute the axes of every sample; the gradient is the same operation with the inverse permutation.
+
+    y[n,m] = x[n,k] where k[axes[a]] = m[a] for every axis a
+    dx     = permute(dy) with the inverse axes
+
+    m and k are indices of entries in a sample; axis a of the result is axis ``axes[a]`` of x, counted without the batch
+    axis. The inverse axes are those with inverse[axes[a]] = a.
+
+    Shapes   x (N, …)  →  y (N, …) with the sizes permuted
+    Kept     nothing
+    Errors   ShapeError when x has no batch axis; OptionError unless every axis is named once
+    Source   ONNX Transpose; numpy.transpose
+    """
+    check_sample("permute", "x", x)
+    check_permutation("permute", axes, x.ndim - 1)
+    y = np.empty((len(x), *(x.shape[1 + axis] for axis in axes)), x.dtype)
+    for n, *m in np.ndindex(y.shape):
+        k = [0] * len(axes)
+        for axis, index in zip(axes, m, strict=True):
+            k[axis] = index
+        y[n, *m] = x[n, *k]
+    return y
+
+
+def _moved(m: list[int], before: Ends) -> list[int]:
+    """Return m + before."""
+    return [index + front for index, front in zip(m, before, strict=True)]

@@ -1,0 +1,165 @@
+"""Where branches meet: sums and products of two tensors, and values that are repeated to fit.
+
+Derived step by step in docs/derivations/merging.md.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.core.shapes import text
+from chainrule.errors import ShapeError
+
+
+def add(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Add two tensors.
+
+    y[n,c,i,j] = a[n,c,i,j] + b[n,c,i,j]
+
+    It joins the branches of a network, and adds up the parts of a gradient where a branch began.
+
+    Shapes   a, b (N, …) the same  →  y like a
+    Kept     nothing
+    Errors   ShapeError when the shapes differ
+    Source   He et al. 2015 eq. 1
+    """
+    _check_alike("add", a, b)
+    y = np.empty(a.shape, np.result_type(a, b))
+    for index in np.ndindex(a.shape):
+        y[index] = a[index] + b[index]
+    return y
+
+
+def add_dx(dy: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,c,i,j] = dy[n,c,i,j]
+
+    The same for both terms.
+
+    Source   docs/derivations/merging.md
+    """
+    dx = np.empty_like(dy)
+    for index in np.ndindex(dy.shape):
+        dx[index] = dy[index]
+    return dx
+
+
+def multiply(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Multiply two tensors entry by entry.
+
+    y[n,c,i,j] = a[n,c,i,j] · b[n,c,i,j]
+
+    Its gradients are the same operation: da = dy · b and db = dy · a.
+
+    Shapes   a, b (N, …) the same  →  y like a
+    Kept     a, b
+    Errors   ShapeError when the shapes differ
+    Source   Hu et al. 2017 eq. 4
+    """
+    _check_alike("multiply", a, b)
+    y = np.empty(a.shape, np.result_type(a, b))
+    for index in np.ndindex(a.shape):
+        y[index] = a[index] * b[index]
+    return y
+
+
+def expand_positions(x: NDArray[Any], *, size: tuple[int, ...]) -> NDArray[Any]:
+    """Repeat the value of each channel at every position.
+
+    y[n,c,i,j] = x[n,c]
+
+    Shapes   x (N, C), size (H, W)  →  y (N, C, H, W)
+    Kept     nothing
+    Errors   ShapeError when x has other axes
+    Source   Hu et al. 2017 eq. 4
+    """
+    _check_axes("expand_positions", "x", x, 2)
+    y = np.empty((*x.shape, *size), x.dtype)
+    for n, c, i, j in np.ndindex(y.shape):
+        y[n, c, i, j] = x[n, c]
+    return y
+
+
+def expand_positions_dx(dy: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,c] = Σ_{i,j} dy[n,c,i,j]
+
+    Source   docs/derivations/merging.md
+    """
+    _check_axes("expand_positions_dx", "dy", dy, 4)
+    dx = np.zeros(dy.shape[:2], dy.dtype)
+    for n, c, i, j in np.ndindex(dy.shape):
+        dx[n, c] += dy[n, c, i, j]
+    return dx
+
+
+def expand_channels(x: NDArray[Any], *, channels: int) -> NDArray[Any]:
+    """Repeat a map in every channel.
+
+    y[n,c,i,j] = x[n,i,j]
+
+    Shapes   x (N, H, W)  →  y (N, channels, H, W)
+    Kept     nothing
+    Errors   ShapeError when x has other axes
+    Source   Woo et al. 2018 eq. 2
+    """
+    _check_axes("expand_channels", "x", x, 3)
+    y = np.empty((len(x), channels, *x.shape[1:]), x.dtype)
+    for n, c, i, j in np.ndindex(y.shape):
+        y[n, c, i, j] = x[n, i, j]
+    return y
+
+
+def expand_channels_dx(dy: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,i,j] = Σ_{c} dy[n,c,i,j]
+
+    Source   docs/derivations/merging.md
+    """
+    _check_axes("expand_channels_dx", "dy", dy, 4)
+    dx = np.zeros((len(dy), *dy.shape[2:]), dy.dtype)
+    for n, c, i, j in np.ndindex(dy.shape):
+        dx[n, i, j] += dy[n, c, i, j]
+    return dx
+
+
+def concatenate(*parts: NDArray[Any], axis: int = 0) -> NDArray[Any]:
+    """Put tensors one after the other along an axis of a sample.
+
+    y[n,c,i,j] = x_k[n,c − o_k,i,j]        along the channels: o_k ≤ c < o_k + C_k, o_k = C_1 + … + C_(k−1)
+
+    The gradient of each part is the same part of dy.
+
+    Shapes   x_k (N, C_k, H, W), alike but for the axis  →  y (N, C_1 + C_2 + …, H, W)
+    Kept     nothing
+    Errors   ShapeError when other axes differ
+    Source   Szegedy et al. 2014 section 4
+    """
+    first = parts[0].shape
+    if any(part.ndim != len(first) or _without(part.shape, axis) != _without(first, axis) for part in parts):
+        found = ", ".join(text(part.shape) for part in parts)
+        raise ShapeError(f"concatenate: {found} differ in another axis than {axis}")
+    shape = [*first]
+    shape[axis + 1] = sum(part.shape[axis + 1] for part in parts)
+    y = np.empty(shape, np.result_type(*parts))
+    offset = 0
+    for part in parts:
+        for index in np.ndindex(part.shape):
+            place = [*index]
+            place[axis + 1] += offset
+            y[tuple(place)] = part[index]
+        offset += part.shape[axis + 1]
+    return y
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Return a shape without an axis of the sample."""
+    return shape[: axis + 1] + shape[axis + 2 :]
+
+
+def _check_alike(name: str, a: NDArray[Any], b: NDArray[Any]) -> None:
+    if a.shape != b.shape:
+        raise ShapeError(f"{name}: the shapes {text(a.shape)} and {text(b.shape)} differ")
+
+
+def _check_axes(name: str, own: str, x: NDArray[Any], axes: int) -> None:
+    if x.ndim != axes:
+        raise ShapeError(f"{name}: {own} is {text(x.shape) or 'a single number'}; expected {axes} axes")

@@ -1,0 +1,161 @@
+"""The confusion matrix."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import ShapeError
+from chainrule.plotting.style import (
+    BODY,
+    INK,
+    MARGIN,
+    MUTED,
+    PAPER,
+    RULE,
+    SMALL,
+    Drawing,
+    legible,
+    new_sheet,
+    tidy,
+    tidy_ticks,
+    typeface,
+    widest,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RIGHT_COLOUR = "#dce6ee"
+MAX_CHARACTERS = 18  # in a class name
+_BAR = 1.05  # inches: width of the colour bar with its ticks and label
+_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points: below these, cells are drawn without numbers
+
+
+def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":
+    """Plot counts with recall and precision at the margins; only errors are coloured, by their share of the row.
+
+    Shapes   counts (K, K), rows the true class, columns the predicted one; classes K names
+    Errors   ShapeError when there are not K×K counts
+    """
+    table = np.asarray(counts)
+    size = len(classes)
+    if table.shape != (size, size) or size == 0:
+        raise ShapeError(f"counts of shape {table.shape} for {size} classes; expected ({size}, {size}), not empty")
+    cell = float(np.clip(6.2 / size, 0.27, 1.1)) if size <= 40 else 11 / size
+    names = [legible(name, MAX_CHARACTERS) for name in classes]
+    layout = _layout(names, cell)
+    side, right = cell * size, layout.left + cell * size + layout.percents
+    sheet = new_sheet(max(right + _BAR, 5.4), layout.top + side + layout.bottom, _headline(table, title))
+    axes = sheet.axes(layout.left, layout.top, side, side)
+    tidy(axes, grid=False)
+    _colour(axes, table)
+    tall = min(side, 3.6)
+    _colour_bar(axes, sheet.axes(right + 0.2, layout.top + (side - tall) / 2, 0.13, tall))
+    _numbers(axes, table, cell)
+    _margins(axes, table, names, layout)
+    return sheet.figure
+
+
+@dataclass(frozen=True)
+class _MatrixLayout:
+    """Margins in inches, the type size of the names in points, and which labels are vertical."""
+
+    left: float
+    top: float
+    bottom: float
+    percents: float
+    size: float
+    names_turned: bool
+    percents_turned: bool
+
+
+def _layout(names: list[str], cell: float) -> _MatrixLayout:
+    size = min(SMALL + 0.5, 0.75 * cell * 72)
+    names_width, percents = widest(names, size), max(widest(["100.0 %"], size), widest(["recall"], SMALL)) + 0.1
+    names_turned, percents_turned = names_width > 0.95 * cell, percents > cell
+    left = MARGIN + max(names_width + 0.3, widest(["precision"], SMALL) + 0.1)
+    top = 0.3 + (names_width if names_turned else size / 72) + 0.05
+    bottom = 0.05 + MARGIN + (percents if percents_turned else 0.15)
+    return _MatrixLayout(left, top, bottom, percents, size, names_turned, percents_turned)
+
+
+def shares(numbers: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return numbers / totals, and NaN where a total is 0."""
+    wide, whole = np.asarray(numbers, np.float64), np.asarray(totals, np.float64)
+    return np.divide(wide, whole, out=np.full(np.broadcast_shapes(wide.shape, whole.shape), np.nan), where=whole > 0)
+
+
+def _headline(table: NDArray[np.generic], title: str) -> str:
+    right, total = int(np.trace(table)), int(table.sum())
+    return f"{title}: {right:,} of {total:,} right ({100 * right / total:.2f} %)" if total else f"{title}: no samples"
+
+
+def _colour(axes: Drawing, table: NDArray[np.generic]) -> None:
+    from matplotlib.colors import LinearSegmentedColormap, ListedColormap
+
+    diagonal = np.eye(len(table), dtype=bool)
+    wrong = np.ma.masked_array(np.nan_to_num(shares(table, table.sum(axis=1, keepdims=True))), diagonal)
+    top = float(np.ma.filled(wrong, 0).max()) or 0.01
+    colours = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f7b27c", "#e8772e"])
+    crisp = {"interpolation": "nearest", "aspect": "auto"}
+    axes.imshow(wrong, cmap=colours, vmin=0, vmax=top, **crisp)
+    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([RIGHT_COLOUR]), **crisp)
+    edges = np.arange(len(table) + 1) - 0.5
+    axes.hlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
+    axes.vlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
+
+
+def _colour_bar(axes: Drawing, place: Drawing) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    bar = axes.figure.colorbar(axes.images[0], cax=place)
+    bar.set_label("errors, as a share of the true class", fontsize=SMALL, color=MUTED)
+    bar.outline.set(edgecolor=RULE, linewidth=0.6)
+    tidy_ticks(bar.ax.yaxis)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(_percent))
+
+
+def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
+    digits = max(len(f"{int(table.max()):,}"), 2)
+    size = min(BODY + 1, 0.86 * cell * 72 / (0.62 * digits))
+    if cell < _SMALLEST_CELL or size < _SMALLEST_NUMBER:
+        return
+    for i, j in zip(*np.nonzero(table), strict=True):
+        weight = "bold" if i == j else "normal"
+        text = f"{int(table[i, j]):,}"
+        axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK, fontweight=weight, **typeface())
+
+
+def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], layout: _MatrixLayout) -> None:
+    at, right = np.arange(len(names)), np.diagonal(table)
+    recall, precision = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
+    axes.xaxis.set(label_position="top", ticks_position="top")
+    axes.set_xlabel("predicted class", fontsize=BODY, color=MUTED, labelpad=6)
+    axes.set_ylabel("true class", fontsize=BODY, color=MUTED, labelpad=6)
+    axes.set_xticks(at, names)
+    axes.set_yticks(at, names)
+    recall.set_yticks(at, _percents(shares(right, table.sum(axis=1))))
+    precision.set_xticks(at, _percents(shares(right, table.sum(axis=0))))
+    for axis, colour in ((axes.xaxis, INK), (axes.yaxis, INK), (recall.yaxis, MUTED), (precision.xaxis, MUTED)):
+        tidy_ticks(axis, length=0)
+        axis.set_tick_params(labelsize=layout.size, labelcolor=colour)
+        for label in axis.get_ticklabels():
+            label.set(**typeface())
+    axes.xaxis.set_tick_params(labelrotation=90 if layout.names_turned else 0)
+    precision.xaxis.set_tick_params(labelrotation=90 if layout.percents_turned else 0)
+    for spine in (*axes.spines.values(), *recall.spines.values(), *precision.spines.values()):
+        spine.set_visible(False)
+    heading = {"textcoords": "offset points", "xycoords": "axes fraction", "fontsize": SMALL, "color": MUTED}
+    axes.annotate("recall", (1, 1), (4, 4), ha="left", va="bottom", **heading)
+    axes.annotate("precision", (0, 0), (-4, -4), ha="right", va="top", **heading)
+
+
+def _percent(share: float, _: object) -> str:
+    return f"{100 * share:.6g} %"
+
+
+def _percents(values: NDArray[np.float64]) -> list[str]:
+    return ["–" if np.isnan(value) else f"{100 * value:.1f} %" for value in values]

@@ -1,0 +1,174 @@
+"""Learning curves: loss and metric at every training step, and on validation data after every epoch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.plotting.scales import accuracy_scale, loss_scale, mark_epochs, step_scale
+from chainrule.plotting.series import ACCURACY, Epochs, Series, series
+from chainrule.plotting.smoothing import envelope
+from chainrule.plotting.style import (
+    BLUE,
+    BODY,
+    CYCLE,
+    INK,
+    MARGIN,
+    MUTED,
+    PAPER,
+    SMALL,
+    VERMILLION,
+    Drawing,
+    Sheet,
+    legible,
+    message,
+    new_sheet,
+    tidy,
+    typeface,
+    widest,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and optionally the name of the metric
+
+MAX_STEPS = 20_000  # more are drawn as an envelope
+COLUMNS = 2_000
+WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
+NO_LABEL = "_"  # matplotlib leaves such labels out of the legend
+DASHES = ("-", "--", ":", "-.")
+
+
+def learning_curves(
+    steps: Sequence[int],
+    loss: ArrayLike,
+    measured: ArrayLike,
+    epochs: Epochs,
+    title: str = "Learning curves",
+    measure: str = ACCURACY,
+) -> "Figure":
+    """Plot loss and metric of every batch (thin), smoothed (thick), and on validation data (points).
+
+    Shapes   steps, loss, measured (S,); an accuracy from 0 to 1
+    measure  name of the metric: accuracy, label_accuracy or mean_absolute_error
+    epochs   one mapping per epoch: step (its last step), loss, accuracy, validation_loss and validation_accuracy
+             (None: not measured)
+    """
+    run = series("learning curves", steps, loss, measured, epochs, measure)
+    if run.steps.size == 0:
+        return message(title, "No training step yet.")
+    sheet, panels = _panels(1, title, bool(run.ends))
+    for axes, quantity in zip(panels, ("loss", measure), strict=True):
+        _draw_batches(axes, run, quantity)
+        _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window:,} step{'s' * (run.window > 1)}")
+        _draw_validation(axes, run, quantity, VERMILLION, "-", "validation data")
+        _finish(axes, quantity, [run])
+        _result(axes, run, quantity)
+        mark_epochs(axes, run.ends)
+    handles, labels = panels[0].get_legend_handles_labels()
+    _legend(sheet.figure, handles, labels)
+    return sheet.figure
+
+
+def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs") -> "Figure":
+    """Plot several runs on the same axes: the smoothed loss and metric of each, and its validation points.
+
+    runs   name → (steps, loss, measured, epochs) and optionally the name of the metric; a run with another metric than
+           the plotted one appears in the panel of the loss only
+    """
+    checked = {name: series(name, *run) for name, run in runs.items()}
+    drawn = {name: run for name, run in checked.items() if run.steps.size}
+    if not drawn:
+        return message(title, "No run to compare.")
+    measures = [run.measure for run in drawn.values()]
+    measure = ACCURACY if ACCURACY in measures else measures[0]
+    names = [_with_result(name, run) for name, run in drawn.items()]
+    sheet, panels = _panels(math.ceil(len(names) / _legend_columns(names)), title, False)
+    for axes, quantity in zip(panels, ("loss", measure), strict=True):
+        shown = [run for run in drawn.values() if quantity in run.values]
+        for number, run in enumerate(drawn.values()):
+            if quantity not in run.values:
+                continue
+            colour, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
+            _draw_run(axes, run, quantity, colour, dash, f"run {number}")
+            _draw_validation(axes, run, quantity, colour, "none", NO_LABEL)
+        _finish(axes, quantity, shown)
+    handles, _ = panels[0].get_legend_handles_labels()
+    _legend(sheet.figure, handles, names)
+    return sheet.figure
+
+
+def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
+    """Return a sheet with panels for loss and metric side by side, and space for a legend and epoch marks."""
+    top, height, ticks, gap = 0.42 if marked else 0.26, 3.25, 0.6, 0.25  # inches
+    width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
+    sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
+    left = MARGIN + ticks
+    return sheet, (sheet.axes(left, top, width, height), sheet.axes(left + width + gap + ticks, top, width, height))
+
+
+def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
+    steps, values = run.steps, run.values[quantity]
+    if steps.size <= MAX_STEPS:
+        axes.plot(steps, values, color=BLUE, alpha=0.3, lw=0.7, label="each batch", marker=run.marker, ms=3)
+        return
+    middle, low, high = envelope(steps, values, COLUMNS)
+    share = -(-steps.size // COLUMNS)
+    label = f"each batch (smallest to largest of {share})"
+    axes.fill_between(middle, low, high, color=BLUE, alpha=0.25, lw=0, label=label)
+
+
+def _draw_run(axes: Drawing, run: Series, quantity: str, colour: str, dash: str, label: str) -> None:
+    every = slice(None, None, max(1, run.steps.size // MAX_STEPS))  # the curve is smooth at this scale
+    steps, values = run.steps[every], run.smoothed(quantity)[every]
+    axes.plot(steps, values, color=colour, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
+
+
+def _draw_validation(axes: Drawing, run: Series, quantity: str, colour: str, line: str, label: str) -> None:
+    steps, values = run.validation(quantity)
+    if steps.size:
+        marker = "o" if steps.size <= 60 else "none"
+        axes.plot(steps, values, color=colour, ls=line, lw=1.2, marker=marker, ms=6, mec=PAPER, mew=1, label=label)
+
+
+def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
+    lines = np.concatenate([part for run in runs for part in (run.smoothed(quantity), run.validation(quantity)[1])])
+    tidy(axes)
+    step_scale(axes)
+    axes.set_title(quantity.replace("_", " ").capitalize(), loc="left", fontsize=BODY + 1, color=INK)
+    if quantity.endswith(ACCURACY):
+        accuracy_scale(axes, lines)
+    else:
+        raw = [run.values[quantity] for run in runs] if len(runs) == 1 else []
+        loss_scale(axes, lines, np.concatenate([lines, *raw]))
+
+
+def _result(axes: Drawing, run: Series, quantity: str) -> None:
+    measured = run.validation(quantity)[1]
+    value, where = (measured[-1], "validation") if measured.size else (run.smoothed(quantity)[-1], "smoothed")
+    shown = f"{100 * value:.2f} %" if quantity.endswith(ACCURACY) else f"{value:.4g}"
+    colour = VERMILLION if measured.size else BLUE
+    axes.set_title(f"at the end: {shown} ({where})", loc="right", fontsize=SMALL + 0.5, color=colour)
+
+
+def _with_result(name: str, run: Series) -> str:
+    measured = run.validation(run.measure)[1]
+    shown, is_share = legible(name, 40), run.measure.endswith(ACCURACY)
+    if not measured.size:
+        return shown
+    return f"{shown} ({100 * measured[-1]:.2f} %)" if is_share else f"{shown} ({measured[-1]:.4g})"
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return max(1, min(len(labels), int((WIDTH - 1) / (widest(labels, SMALL + 0.5) + LEGEND_LINE_LENGTH)), 4))
+
+
+def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
+    size, below = SMALL + 0.5, {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 0.3}
+    columns = _legend_columns(labels)
+    legend = figure.legend(handles, ["run"] * len(labels), ncols=columns, frameon=False, fontsize=size, **below)
+    for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards: a name may begin with "_"
+        text.set(text=label, color=MUTED, **typeface())

@@ -1,0 +1,139 @@
+"""The learnt kernels of a layer as a grid of tiles."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import OptionError, ShapeError, unknown_name
+from chainrule.plotting.style import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, new_sheet, ruled, tidy_ticks, typeface
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_FILTERS, MOST_CHANNELS = 64, 16
+COLOURS = "RdBu_r"  # blue below 0, white at 0, red above: safe for colour-blind readers
+
+_WIDEST, _AREA = 9.5, 24.0  # inches; square inches
+_LARGEST_TILE, _SMALLEST_TILE = 0.85, 0.2  # inches
+_GAP, _LABEL = 0.05, 0.2  # inches: gap between the channels of a filter; height of the number above it
+_NOTE, _BAR = 0.24, 0.75  # inches: height of the line below the title; width of the colour bar with its ticks
+
+
+def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
+    """Plot every filter as a row of tiles, one per channel, on one colour scale symmetric about 0.
+
+    Shapes   w (C_out, C_in, KH, KW); only the first 64 filters and 16 channels are shown, as the figure then states
+    Errors   ShapeError when w does not have four axes, or is empty
+    """
+    kernels = np.asarray(w, np.float64)
+    if kernels.ndim != 4 or kernels.size == 0:
+        raise ShapeError(f"kernels of shape {kernels.shape}; expected four axes (C_out, C_in, KH, KW), none of size 0")
+    shown = kernels[:MOST_FILTERS, :MOST_CHANNELS]
+    layout = _layout(*shown.shape)
+    sheet = new_sheet(max(layout.width + 2 * MARGIN + _BAR, 5.0), layout.height + _NOTE + MARGIN, title)
+    axes = sheet.axes(MARGIN, _NOTE, layout.width, layout.height)
+    ruled(axes)
+    largest = float(np.abs(kernels[np.isfinite(kernels)]).max(initial=0.0)) or 1.0
+    _draw(axes, shown, layout, largest)
+    tall = min(layout.height - _LABEL, 3.0)
+    _colour_bar(axes, sheet.axes(MARGIN + layout.width + 0.15, _NOTE + _LABEL, 0.13, tall))
+    axes.set_title(_describe_shape(kernels.shape), loc="left", fontsize=BODY, color=MUTED, pad=4, **typeface())
+    return sheet.figure
+
+
+@dataclass(frozen=True)
+class _KernelLayout:
+    """Positions of the tiles, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
+
+    columns: int
+    rows: int
+    tile: tuple[float, float]
+    strip: float
+
+    @property
+    def width(self) -> float:
+        return self.columns * self.strip
+
+    @property
+    def height(self) -> float:
+        return self.rows * (self.tile[0] + _LABEL)
+
+    def corner(self, filter_: int, channel: int) -> tuple[float, float]:
+        """Return (left, top) of a tile."""
+        row, column = divmod(filter_, self.columns)
+        left = column * self.strip + channel * (self.tile[1] + _GAP)
+        return left, row * (self.tile[0] + _LABEL) + _LABEL
+
+
+def _layout(filters: int, channels: int, kh: int, kw: int) -> _KernelLayout:
+    side = min(max(math.sqrt(_AREA / (filters * channels)), _SMALLEST_TILE), _LARGEST_TILE) / max(kh, kw)
+    tile = kh * side, kw * side
+    strip = channels * (tile[1] + _GAP) + 2 * _GAP
+    wanted = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # about 1.8 times as wide as high
+    columns = max(1, min(filters, round(wanted), int(_WIDEST / strip)))
+    return _KernelLayout(columns, math.ceil(filters / columns), tile, strip)
+
+
+def _draw(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout, largest: float) -> None:
+    height, width = layout.tile
+    for o, kernels in enumerate(w):
+        for c, kernel in enumerate(kernels):
+            left, top = layout.corner(o, c)
+            extent = (left, left + width, top + height, top)
+            axes.imshow(
+                kernel, COLOURS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent, aspect="auto"
+            )
+        left, top = layout.corner(o, 0)
+        axes.text(left, top - 0.03, str(o), fontsize=SMALL - 1, color=MUTED, va="bottom", **typeface())
+    _frames(axes, w, layout)
+
+
+def _frames(axes: Drawing, w: NDArray[np.float64], layout: _KernelLayout) -> None:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    corners = [layout.corner(o, c) for o in range(w.shape[0]) for c in range(w.shape[1])]
+    frames = [Rectangle(corner, layout.tile[1], layout.tile[0]) for corner in corners]
+    axes.add_collection(
+        PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6, clip_on=False), autolim=False
+    )
+
+
+def _colour_bar(axes: Drawing, place: Drawing) -> None:
+    bar = axes.figure.colorbar(axes.images[0], cax=place)
+    bar.outline.set(edgecolor=RULE, linewidth=0.6)
+    tidy_ticks(bar.ax.yaxis)
+
+
+def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":
+    """Plot the kernels of one convolution of a model, by default the first.
+
+    weights  the model's weights by name, "conv1.w"
+    Errors   OptionError when there is no such convolution
+    """
+    known = [name.removesuffix(".w") for name, w in weights.items() if name.endswith(".w") and np.ndim(w) == 4]
+    if not known:
+        raise OptionError(f"{model} has no two-dimensional convolution whose kernels could be drawn")
+    if layer is not None and layer not in known:
+        raise unknown_name("convolution", layer, known)
+    chosen = layer or known[0]
+    return kernel_grid(weights[f"{chosen}.w"], f"{model}: kernels {chosen}")
+
+
+def _describe_shape(shape: tuple[int, ...]) -> str:
+    filters, channels, kh, kw = shape
+    parts = [
+        _count(filters, MOST_FILTERS, "filter") + f" of {kh}×{kw}",
+        _count(channels, MOST_CHANNELS, "channel") + (" side by side" if channels > 1 else ""),
+    ]
+    what = ", ".join(parts)
+    return what[0].upper() + what[1:]
+
+
+def _count(number: int, most: int, what: str) -> str:
+    plural = what if number == 1 else f"{what}s"
+    return f"{number} {plural}" if number <= most else f"the first {most} of {number} {plural}"

@@ -1,0 +1,90 @@
+"""HTML for notebooks, legible on light and dark pages: colours are the page's own or a translucent grey."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from chainrule.plotting.files import DPI, png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_CLASSES = 50
+
+_NUMBER = re.compile(r"[+\-−]?\d[\d,.  ]*(e[+\-−]?\d+)?(\s?%)?")
+_LINE = "1px solid rgba(128,128,128,0.35)"
+_CELL = "padding:3px 12px;background:transparent;color:inherit;border:0;white-space:nowrap;"
+_TABLE = "border-collapse:collapse;border:0;font-size:13px;line-height:1.45;margin:6px 0;color:inherit;"
+_CAPTION = "caption-side:top;text-align:left;padding:2px 12px 6px;font-weight:600;color:inherit;"
+_CSS_PIXELS = 96  # per inch
+
+
+def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """Return an HTML table, with columns of numbers right-aligned and thousands separators in integers.
+
+    headers, rows   cells of any type, as many in each row as headers; None is shown as a dash
+    """
+    cells = [[_text(cell) for cell in row] for row in rows]
+    right = [_numeric([row[k] for row in cells if k < len(row)]) for k in range(len(headers))]
+    sides = ["right" if is_right else "left" for is_right in right]
+    head = _row("th", [_text(header) for header in headers], sides, f"border-bottom:{_LINE};font-weight:600;")
+    body = "".join(_row("td", row, sides, "font-variant-numeric:tabular-nums;") for row in cells)
+    title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>' if caption else ""
+    return f'<table style="{_TABLE}">{title}<thead>{head}</thead><tbody>{body}</tbody></table>'
+
+
+def image(content: bytes, alt: str) -> str:
+    """Return an `<img>` with an embedded PNG, displayed at the size it was drawn for, and an alternative text."""
+    width = round(int.from_bytes(content[16:20], "big") * _CSS_PIXELS / DPI)
+    style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
+    return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}" style="{style}">'
+
+
+def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
+    """Return the metrics of an evaluation, precision and recall of its classes, and its confusion matrix as HTML.
+
+    figures   result of `Evaluation.to_json`: metrics, and under "classes" one mapping per class
+    """
+    single = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
+    parts = [table(["figure", "value"], [[name, _figure(name, value)] for name, value in single], "evaluation")]
+    classes: list[Mapping[str, Any]] = figures.get("classes", [])
+    if classes:
+        names = list(classes[0])
+        rows = [[_figure(name, row[name]) for name in names] for row in classes[:MAX_CLASSES]]
+        caption = f"the first {MAX_CLASSES} of {len(classes):,} classes" if len(classes) > MAX_CLASSES else ""
+        parts.append(table(names, rows, caption))
+    return "".join(parts) + (image(png(confusion), "confusion matrix") if confusion is not None else "")
+
+
+def _figure(name: str, value: Any) -> object:
+    share = isinstance(value, float) and not name.endswith(("loss", "error", "r2"))
+    return f"{100 * value:.2f} %" if share else value
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """Return an HTML paragraph for each text."""
+    return "".join(f'<p style="margin:4px 12px;color:inherit;">{escape(text)}</p>' for text in texts)
+
+
+def _row(tag: str, cells: Sequence[str], sides: Sequence[str], extra: str) -> str:
+    scope = ' scope="col"' if tag == "th" else ""
+    inner = "".join(
+        f'<{tag}{scope} style="{_CELL}text-align:{side};{extra}">{escape(cell)}</{tag}>'
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f'<tr style="background:transparent;">{inner}</tr>'
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "–"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _numeric(cells: Sequence[str]) -> bool:
+    numbers = [cell for cell in cells if cell not in ("", "–")]
+    return bool(numbers) and all(_NUMBER.fullmatch(cell) for cell in numbers)

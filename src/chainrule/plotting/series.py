@@ -1,0 +1,80 @@
+"""The data of one training run for the learning curves, checked once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import ShapeError
+from chainrule.plotting.smoothing import half_window, smooth
+
+Epochs: TypeAlias = Sequence[Mapping[str, float | None]]
+Numbers: TypeAlias = NDArray[np.float64]
+
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Steps (S,), loss and metric of each step (S,), and one mapping per epoch.
+
+    measure   name of the metric: accuracy, label_accuracy or mean_absolute_error
+    """
+
+    steps: Numbers
+    values: dict[str, Numbers]
+    epochs: Epochs
+    measure: str = ACCURACY
+
+    @property
+    def window(self) -> int:
+        """Width of the running mean in steps."""
+        return 2 * half_window(self.steps.size) + 1
+
+    @property
+    def marker(self) -> str:
+        """Marker: a dot for a single step, where a line would be invisible; else none."""
+        return "o" if self.steps.size == 1 else "none"
+
+    @property
+    def ends(self) -> list[float]:
+        """Last step of each epoch."""
+        return [_number(epoch, "step") for epoch in self.epochs]
+
+    def smoothed(self, quantity: str) -> Numbers:
+        """Return the running mean of a quantity, (S,)."""
+        return smooth(self.values[quantity], half_window(self.steps.size))
+
+    def validation(self, quantity: str) -> tuple[Numbers, Numbers]:
+        """Return (steps, values) of a quantity on validation data, for the epochs after which it was measured."""
+        key = f"validation_{ACCURACY if quantity.endswith(ACCURACY) else quantity}"
+        found = [(_number(epoch, "step"), _number(epoch, key)) for epoch in self.epochs]
+        points = np.array([point for point in found if np.isfinite(point).all()]).reshape(-1, 2)
+        return points[:, 0], points[:, 1]
+
+
+def series(
+    name: str,
+    steps: Sequence[int],
+    loss: ArrayLike,
+    measured: ArrayLike,
+    epochs: Epochs,
+    measure: str = ACCURACY,
+) -> Series:
+    """Make the series of one run.
+
+    Errors   ShapeError unless there is one loss and one metric value per step
+    """
+    at = np.asarray(steps, np.float64).reshape(-1)
+    values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(measured, np.float64)}
+    for quantity, given in values.items():
+        if given.shape != at.shape:
+            raise ShapeError(f"{name}: {at.size} steps but {quantity} of shape {given.shape}; expected one per step")
+    return Series(at, values, epochs, measure)
+
+
+def _number(epoch: Mapping[str, float | None], key: str) -> float:
+    value = epoch.get(key)
+    return np.nan if value is None else float(value)

@@ -1,0 +1,157 @@
+"""The common style of all plots: colours, type sizes, and text that can always be drawn.
+
+Every colour is set explicitly, so that a notebook's own matplotlib style cannot make a plot illegible.
+"""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+# Figures, axes and their artists: matplotlib's keyword arguments are untyped, which a strict checker rejects.
+Drawing: TypeAlias = Any
+
+PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6e9ed"
+# Okabe and Ito's palette, safe for colour-blind readers (without its yellow, which is faint on white).
+BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
+TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
+MARGIN = 0.1  # inches, at the left and right
+
+_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # of a title; height of its line in inches
+_OTHER_SCRIPTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Malgun Gothic",
+    "WenQuanYi Zen Hei",
+    "Noto Sans",
+    "Arial Unicode MS",
+)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure whose parts are positioned in inches from the left edge and from below the title.
+
+    Positions are fixed, so the figure is the same however often it is drawn (automatic layouts drift).
+    """
+
+    figure: Drawing
+    title_height: float
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Drawing:
+        """Add axes; all arguments are in inches."""
+        across, down = self.figure.get_size_inches()
+        bottom = down - self.title_height - top - height
+        return self.figure.add_axes((left / across, bottom / down, width / across, height / down))
+
+
+def new_sheet(width: float, height: float, title: str) -> Sheet:
+    """Make a white figure on its own Agg canvas, with a title at the top left and `width`×`height` inches below it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
+    title_height = 0.11 + _TITLE_LINE * len(lines)
+    figure: Drawing = _figure_class()(figsize=(width, title_height + height), dpi=100, facecolor=PAPER)
+    FigureCanvasAgg(figure)
+    where = {"x": MARGIN / width, "y": 1 - 0.08 / (title_height + height), "ha": "left", "va": "top"}
+    figure.suptitle("\n".join(lines), **where, fontsize=TITLE, fontweight="bold", color=INK, **typeface())
+    return Sheet(figure, title_height)
+
+
+@cache
+def _figure_class() -> Any:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            from chainrule.plotting.files import png
+
+            return png(self)
+
+    return Picture
+
+
+def widest(texts: Iterable[str], size: float) -> float:
+    """Return the width in inches of the widest of some texts (of one or more lines) at `size` points."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    scratch: Drawing = Figure(dpi=100)
+    FigureCanvasAgg(scratch)
+    drawn = [scratch.text(0, 0, text, fontsize=size, **typeface()) for text in dict.fromkeys(texts)]
+    return max((text.get_window_extent().width for text in drawn), default=0.0) / 100
+
+
+def tidy(axes: Drawing, *, grid: bool = True) -> None:
+    """Style axes plainly: two light spines, small muted ticks, a light grid behind the data."""
+    axes.set_facecolor(PAPER)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set(color=RULE, linewidth=0.8)
+    axes.grid(False)
+    if grid:
+        axes.grid(True, color=GRID, linewidth=0.8, linestyle="-", alpha=1.0)
+    axes.set_axisbelow(True)
+    tidy_ticks(axes.xaxis)
+    tidy_ticks(axes.yaxis)
+
+
+def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
+    """Style ticks as small and muted, on the side where the axis has them already."""
+    axis.set_tick_params(which="both", colors=RULE, labelcolor=MUTED, labelsize=SMALL, width=0.8, direction="out")
+    axis.set_tick_params(which="major", length=length, labelfontfamily=typeface()["fontfamily"])
+    axis.set_tick_params(which="minor", length=0)
+
+
+def ruled(axes: Drawing) -> None:
+    """Turn axes into a bare drawing area: no frame, no ticks, units of an inch, y pointing down."""
+    axes.set_axis_off()
+    box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
+    axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
+
+
+def message(title: str, text: str) -> Drawing:
+    """Make a figure that only shows a sentence."""
+    sheet = new_sheet(6, 1.1, title)
+    axes = sheet.axes(MARGIN, 0, 6 - MARGIN, 0.9)
+    axes.set_axis_off()
+    axes.text(0, 0.5, legible(text), ha="left", va="center", fontsize=BODY + 1, color=MUTED, **typeface())
+    return sheet.figure
+
+
+def legible(text: str, limit: int | None = None) -> str:
+    """Return text on one line, cut to `limit` characters, with `?` for characters that no known font can draw."""
+    line = " ".join(text.split())
+    if limit is not None and len(line) > limit:
+        line = line[: limit - 1].rstrip() + "…"
+    known = _glyphs("DejaVu Sans")
+    return "".join(c if ord(c) in known or any(ord(c) in _glyphs(f) for f in _families()[1:]) else "?" for c in line)
+
+
+@cache
+def typeface() -> dict[str, Any]:
+    """Return text options: fonts in order of preference, and `$` as a dollar sign rather than a formula."""
+    return {"fontfamily": list(_families()), "parse_math": False}
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return ("DejaVu Sans", *(family for family in _OTHER_SCRIPTS if family in installed))
+
+
+@cache
+def _glyphs(family: str) -> frozenset[int]:
+    from matplotlib import font_manager
+
+    fonts: Any = font_manager
+    return frozenset(fonts.get_font(fonts.findfont(fonts.FontProperties(family=[family]))).get_charmap())

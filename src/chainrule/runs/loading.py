@@ -1,0 +1,36 @@
+"""Opening of models: files of this library and of others, and run folders."""
+
+from pathlib import Path
+
+from chainrule._io import files
+from chainrule.errors import FormatError, OptionError, ShapeError
+from chainrule.interop import networks
+from chainrule.models.model import Graph, Model, Options
+
+
+def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Model:
+    """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
+
+    Errors   FormatError if it is invalid
+    """
+    place = files.as_path(path)
+    if place.is_dir():
+        from chainrule.runs.opening import load_run
+
+        return load_run(place, engine=engine, threads=threads)
+    if networks.is_network(place):
+        return _import(place, engine=engine, threads=threads)
+    tensors, about = files.read_tensors(place, "model")
+    return Model.from_about(about, engine=engine, threads=threads, weights=tensors)
+
+
+def _import(path: Path, *, engine: str | None, threads: int | None) -> Model:
+    """Return the network that another framework wrote, named after its file."""
+    made = networks.read_network(path)
+    try:
+        options: Options = {"name": path.stem, "engine": engine, "threads": threads, "dtype": made.dtype}
+        return Graph(made.x, made.y, **options | {"weights": made.weights})
+    except MemoryError:
+        raise FormatError(f"{path}: it needs more memory than there is") from None
+    except (OptionError, ShapeError, FormatError) as error:
+        raise FormatError(f"{path}: {error}") from None

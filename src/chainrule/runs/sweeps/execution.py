@@ -1,0 +1,128 @@
+"""Execution of the trials of a sweep by joblib: on this machine, or wherever a backend carries them."""
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from chainrule.engines import blas
+from chainrule.engines.threads import processors
+from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line
+from chainrule.runs.folder import MODEL
+from chainrule.runs.sweeps.grid import SweepTrial
+from chainrule.runs.sweeps.results import FAILED, INTERRUPTED, Sweep, TrialResult
+
+ENDED = "the process that trained it ended unexpectedly"
+BEGUN = 2  # trials for each worker that joblib hands out in advance
+
+
+class Train(Protocol):
+    """A function that trains a trial in a run folder, from the start or from its checkpoint, and can be pickled."""
+
+    def __call__(self, trial: SweepTrial, folder: Path) -> None: ...
+
+
+def run_trials(
+    train: Train,
+    trials: Sequence[SweepTrial],
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    backend: str | None = None,
+    threads: int = 1,
+    report: Callable[[TrialResult], None] = lambda result: None,
+) -> Sweep:
+    """Train all trials, each in a run folder below ``folder``, and return their results.
+
+    A trial that fails is a result like the others. If a process ends (killed, or out of memory), the trials that were
+    begun are continued one at a time, and one that ends its process again has failed.
+
+    jobs     trials at a time; None: one for each processor
+    backend  of joblib; None: "loky", processes on this machine
+    threads  of each trial
+    report   called with each result as it comes
+    Errors   OptionError without joblib or for an unknown backend
+    """
+    joblib, workers = _joblib(), processors() if jobs is None else jobs
+    if workers < 1:
+        raise OptionError(f"jobs {workers}: expected a whole number of at least 1")
+    found: dict[str, TrialResult] = {}
+
+    def collect(several: Sequence[SweepTrial]) -> None:
+        for result in _in_parallel(joblib, train, several, folder, workers, backend, threads):
+            found[result.trial.name] = result
+            report(result)
+
+    while waiting := [trial for trial in trials if trial.name not in found]:
+        try:
+            collect(waiting)
+        except BrokenExecutor:  # by one of those that were begun: each of them is tried alone
+            for trial in [trial for trial in waiting if trial.name not in found][: BEGUN * workers]:
+                try:
+                    collect([trial])
+                except BrokenExecutor:
+                    found[trial.name] = TrialResult(trial, str(folder / trial.name), FAILED, ENDED)
+                    report(found[trial.name])
+    return Sweep(folder, tuple(found[trial.name] for trial in trials))
+
+
+def train_trial(train: Train, trial: SweepTrial, folder: Path) -> TrialResult:
+    """Train a trial in its run folder and return its result; an error is a result too."""
+    place = folder / trial.name
+    failed = TrialResult(trial, str(place), FAILED)
+    try:
+        train(trial, place)
+        if not (place / MODEL).is_file():
+            return replace(failed, state=INTERRUPTED)
+        return TrialResult.of_folder(trial, place)
+    except ChangedError as error:  # a sweep has no --accept-changes: results of other files are not those of its trials
+        return replace(failed, error=f"{error.what}; remove the folder to train it again")
+    except MemoryError:
+        return replace(failed, error="out of memory")
+    except Exception as error:  # also of a user's own code
+        known = isinstance(error, ChainruleError | OSError)
+        return replace(failed, error=one_line(str(error) if known else f"{type(error).__name__}: {error}"))
+
+
+def _in_parallel(
+    joblib: Any,
+    train: Train,
+    trials: Sequence[SweepTrial],
+    folder: Path,
+    workers: int,
+    backend: str | None,
+    threads: int,
+) -> Iterator[TrialResult]:
+    """Yield the results as they come; all at the end from a backend that cannot give them earlier.
+
+    Where trials are threads of this process, the number of threads of NumPy's matrix products is set here for all of
+    them, since OpenBLAS heeds it in the main thread only.
+    """
+    if backend == "ray":
+        _import("ray.util.joblib", backend).register_ray()
+    try:
+        configured = joblib.parallel_config(backend=backend or "loky")
+    except (ValueError, ImportError) as error:
+        raise OptionError(f"backend {backend}: {one_line(str(error))}") from None
+    with configured, blas.limit_threads(threads if backend == "threading" else None):
+        active = joblib.parallel.get_active_backend()[0]
+        order = "generator_unordered" if active.supports_return_generator else "list"
+        parallel = joblib.Parallel(workers, batch_size=1, pre_dispatch=BEGUN * workers, return_as=order)
+        one = partial(train_trial, train)
+        yield from parallel(joblib.delayed(one)(trial, folder) for trial in trials)
+
+
+def _joblib() -> Any:
+    return _import("joblib", "")
+
+
+def _import(name: str, backend: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if backend:
+            raise OptionError(f"backend {backend}: there is no module {name}") from None
+        raise RunError('sweeps need joblib; install it with: pip install "chainrule[sweep]"') from None

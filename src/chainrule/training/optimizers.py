@@ -1,0 +1,353 @@
+"""Optimizers as pure (init, update) over the one flat parameter buffer.
+
+An optimizer is its numbers and the name of its update operation; the equations are in reference/updates.py, and each
+engine computes them in its own way (the compiled one in a single pass over parameters, gradients and moments).
+An optimizer of your own is any object with the same `init` and `update`, see `CustomOptimizer`.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.custom.interface import OWN
+from chainrule.engines import fallback
+from chainrule.errors import OptionError, unknown_name
+
+Moments = tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Base of all optimizers: a rate, an update operation, and the moments that it keeps."""
+
+    rate: float = 0.01
+
+    operation: ClassVar[str] = "sgd_update"
+    moments: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Turn all options into Python's own numbers: a NumPy scalar would change the dtype of arrays it meets."""
+        for entry in fields(self):
+            object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
+        _check("rate", self.rate, 0 < self.rate < math.inf, "a number above 0")
+
+    @property
+    def name(self) -> str:
+        """Name by which the optimizer is chosen on the command line."""
+        return next(name for name, kind in NAMED.items() if kind is type(self))
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of the update operation that stay the same from step to step."""
+        return {}
+
+    def init(self, parameters: NDArray[Any]) -> Moments:
+        """Return the moments before the first step: zeros, one buffer each, like the parameters."""
+        return tuple(np.zeros_like(parameters) for _ in self.moments)
+
+    def update(
+        self,
+        parameters: NDArray[Any],
+        gradients: NDArray[Any],
+        moments: Moments,
+        *,
+        step: int,
+        rate: float | None = None,
+    ) -> tuple[NDArray[Any], Moments]:
+        """Return parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
+        attributes = {"rate": self.rate if rate is None else rate, **self.step_attributes(step)}
+        after, *kept = fallback.numpy_engine().run(self.operation, (parameters, gradients, *moments), attributes)
+        return after, tuple(kept)
+
+    def step_attributes(self, step: int) -> dict[str, Any]:
+        """Return `attributes`, with the step number where the update needs it."""
+        return self.attributes()
+
+    def with_rate(self, rate: float) -> "Optimizer":
+        """Return the optimizer with another rate."""
+        return replace(self, rate=rate)
+
+    def to_config(self) -> dict[str, Any]:
+        """Return name and options, for config.json."""
+        return {"name": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """p ← (1 − rate·decay)·p − rate·g.   Source   VanillaCNN, section 4.5"""
+
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_decay(self.decay)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return decay."""
+        return {"decay": self.decay}
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """v ← μ v + h,  p ← p − rate·v, with h = g + decay·p.   Source   Polyak 1964, in PyTorch's form"""
+
+    momentum: float = 0.9
+    decay: float = 0.0
+
+    operation: ClassVar[str] = "momentum_update"
+    moments: ClassVar[tuple[str, ...]] = ("v",)
+    nesterov: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
+        _check_decay(self.decay)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return momentum, nesterov and decay."""
+        return {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.decay}
+
+
+@dataclass(frozen=True)
+class Nesterov(Momentum):
+    """v ← μ v + h,  p ← p − rate·(h + μ v), with h = g + decay·p.   Source   Nesterov 1983, in PyTorch's form"""
+
+    nesterov: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """v ← α v + (1−α)h²,  u ← μ u + h/(√v + ε),  p ← p − rate·u, with h = g + decay·p.
+
+    Source   Tieleman and Hinton 2012, in the form of PyTorch's RMSprop
+    """
+
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+    decay: float = 0.0
+
+    operation: ClassVar[str] = "rmsprop_update"
+    moments: ClassVar[tuple[str, ...]] = ("v", "u")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("alpha", self.alpha, 0 <= self.alpha < 1, "at least 0 and below 1")
+        _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
+        _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
+        _check_decay(self.decay)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return alpha, epsilon, momentum and decay."""
+        return {"alpha": self.alpha, "epsilon": self.epsilon, "momentum": self.momentum, "decay": self.decay}
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − rate·m̂/(√v̂ + ε), with m̂, v̂ corrected for their start at 0.
+
+    Source   Kingma and Ba 2015, in PyTorch's form
+    """
+
+    rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    operation: ClassVar[str] = "adam_update"
+    moments: ClassVar[tuple[str, ...]] = ("m", "v")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("beta1", self.beta1, 0 <= self.beta1 < 1, "at least 0 and below 1")
+        _check("beta2", self.beta2, 0 <= self.beta2 < 1, "at least 0 and below 1")
+        _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
+
+    def attributes(self) -> dict[str, Any]:
+        """Return beta1, beta2, epsilon and a decay of 0."""
+        return {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon, "decay": 0.0}
+
+    def step_attributes(self, step: int) -> dict[str, Any]:
+        """Return `attributes` and the step number, for the correction."""
+        return {"step": step, **self.attributes()}
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam after p ← p·(1 − rate·decay).   Source   Loshchilov and Hutter 2019, in PyTorch's form"""
+
+    decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_decay(self.decay)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return beta1, beta2, epsilon and decay."""
+        return {**super().attributes(), "decay": self.decay}
+
+
+NAMED: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+class CustomOptimizer(Optimizer):
+    """An optimizer of your own: an object whose two methods are those of `Optimizer`, on flat arrays.
+
+        init(parameters) → moments                                  arrays like the parameters, in a tuple
+        update(parameters, gradients, moments, step=…, rate=…)      → (new parameters, new moments); step counts from 1
+
+    It may have a ``rate``, which the schedule multiplies. It works on every engine; the gradients are the engine's.
+
+    source  the object; None: a file named it, and it is not there
+    """
+
+    operation: ClassVar[str] = "own_update"
+
+    def __init__(self, source: Any, label: str = "", rate: float | None = None) -> None:
+        if source is not None and not _updates(source):
+            shown = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
+            raise OptionError(
+                f"{shown} is no optimizer; one is a name ({', '.join(NAMED)}), cr.Adam(rate=0.01) and the like, or an "
+                "object with init(parameters) and update(parameters, gradients, moments, step=…, rate=…)"
+            )
+        super().__init__(getattr(source, "rate", Optimizer.rate) if rate is None else rate)
+        kept = {"source": source, "label": label or type(source).__name__, "moments": ()}
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
+
+    source: Any
+    label: str
+
+    def with_rate(self, rate: float) -> "CustomOptimizer":
+        """Return the optimizer with another rate."""
+        return CustomOptimizer(self.source, self.label, rate)
+
+    @property
+    def name(self) -> str:
+        """Name of the object's class, marked as the user's own."""
+        return f"{self.label}{OWN}"
+
+    def init(self, parameters: NDArray[Any]) -> Moments:
+        """Return the moments that the object begins with."""
+        moments = _arrays(self._known().init(parameters.copy()), parameters, f"{self.label}.init returned")
+        object.__setattr__(self, "moments", tuple(f"own{place}" for place in range(1, len(moments) + 1)))
+        return moments
+
+    def update(
+        self,
+        parameters: NDArray[Any],
+        gradients: NDArray[Any],
+        moments: Moments,
+        *,
+        step: int,
+        rate: float | None = None,
+    ) -> tuple[NDArray[Any], Moments]:
+        """Return the parameters and moments that the object computes from copies of these."""
+        given = [array.copy() for array in (parameters, gradients, *moments)]
+        pace = self.rate if rate is None else rate
+        result = self._known().update(given[0], given[1], tuple(given[2:]), step=step, rate=pace)
+        label = f"{self.label}.update returned"
+        if not _is_pair(result):
+            raise OptionError(f"{label} {type(result).__name__}; expected (parameters, moments)")
+        after, kept = result
+        found = _arrays(kept, parameters, label)
+        if len(found) != len(moments):
+            raise OptionError(f"{label} {len(found)} moments; it began with {len(moments)}")
+        return _arrays((after,), parameters, label)[0], found
+
+    def to_config(self) -> dict[str, Any]:
+        """Return name and rate; the code is not written."""
+        return {"name": self.name, "rate": self.rate}
+
+    def _known(self) -> Any:
+        if self.source is None:
+            raise OptionError(f"the optimizer {self.label} is own code, which no file holds: give it with optimizer=…")
+        return self.source
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
+        """Return another optimizer around a copy of the object."""
+        twin = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.rate)
+        object.__setattr__(twin, "moments", self.moments)
+        return twin
+
+
+class OptimizerLike(Protocol):
+    """An optimizer: a built-in one, or any object with these methods over flat arrays (see `CustomOptimizer`)."""
+
+    def init(self, parameters: NDArray[Any], /) -> Any:
+        """Return the moments before the first step: arrays like the parameters, in a tuple."""
+        ...
+
+    @property
+    def update(self) -> Callable[..., Any]:
+        """update(parameters, gradients, moments, step=…, rate=…) → (parameters, moments)."""
+        ...
+
+
+def find(optimizer: Any) -> Optimizer:
+    """Return an optimizer from itself, its name, its config, or an object of one's own with `init` and `update`."""
+    if isinstance(optimizer, CustomOptimizer) or type(optimizer) in NAMED.values():
+        return cast(Optimizer, optimizer)
+    if not isinstance(optimizer, str | dict) and optimizer is not None:
+        return CustomOptimizer(optimizer)
+    is_config = isinstance(optimizer, dict)
+    config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
+    name = config.pop("name", None)
+    if isinstance(name, str) and name.endswith(OWN):
+        return CustomOptimizer(None, name.removesuffix(OWN), config.get("rate"))
+    if name not in NAMED:
+        raise unknown_name("optimizer", name, [*NAMED])
+    known = [entry.name for entry in fields(NAMED[name])]
+    if unknown := [key for key in config if key not in known]:
+        raise OptionError(f"optimizer {name} has no {unknown[0]}; it has: {', '.join(known)}")
+    return NAMED[name](**config)
+
+
+def _updates(source: Any) -> bool:
+    """Return whether an object has the two methods of an optimizer; a class does not, whose methods lack `self`."""
+    methods = [getattr(source, name, None) for name in ("init", "update")]
+    return not isinstance(source, type) and all(callable(method) for method in methods)
+
+
+def _is_pair(thing: Any) -> bool:
+    return isinstance(thing, tuple) and len(cast("tuple[Any, ...]", thing)) == 2
+
+
+def _arrays(given: Any, like: NDArray[Any], what: str) -> Moments:
+    """Return given arrays in the dtype of the parameters; OptionError for one of another shape or kind."""
+    if not isinstance(given, tuple | list):
+        raise OptionError(f"{what} {type(given).__name__}; expected arrays like the parameters, in a tuple")
+    found = [np.asarray(array) for array in cast("list[Any]", given)]
+    for array in found:
+        if array.shape != like.shape or array.dtype.kind not in "fiu":
+            raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")
+    return tuple(np.array(array, like.dtype) for array in found)
+
+
+def _number(what: str, value: Any) -> float:
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        return value if type(value) in (int, float) else float(value)
+    except (TypeError, ValueError):
+        raise OptionError(f"{what} {value!r}: expected a number") from None
+
+
+def _check(what: str, value: float, fine: bool, expected: str) -> None:
+    if not fine:
+        raise OptionError(f"{what} {value}: expected {expected}")
+
+
+def _check_decay(decay: float) -> None:
+    _check("decay", decay, 0 <= decay < math.inf, "at least 0")

@@ -1,0 +1,278 @@
+"""User-defined networks in files: Python code that builds one, or TOML or JSON that lists its layers.
+
+A Python file is executed; TOML and JSON are only parsed. Either becomes an `Entry`, like the named networks.
+"""
+
+import inspect
+import re
+import tomllib
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from chainrule import layers as known_layers
+from chainrule._io import python_files, strict_json
+from chainrule._io.reading import read_bytes
+from chainrule.core.shapes import text
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.views import Views
+from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
+from chainrule.layers import Layer, expressions
+from chainrule.models.model import Model, connect
+from chainrule.models.network import DTYPES
+from chainrule.training import losses, optimizers, schedules
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.optimizers import Adam
+from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import OneCycle
+from chainrule.zoo.entries import Entry
+
+RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise", validation=0.05)
+ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
+LARGEST = 1 << 20  # bytes of a TOML or JSON file
+CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of a function that is called before the data are known
+
+
+@dataclass(frozen=True)
+class CustomNetwork(Entry):
+    """A network from a file.
+
+    input_shape   the only input shape it accepts; None: any
+    dtype         its dtype, unless another is requested; None: float32
+    make          function from the number of classes and the input shape to the layers
+    file_recipe   entries of the recipe in the file
+    """
+
+    input_shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    make: Callable[[int, tuple[int, ...]], Model | Sequence[Any]] = lambda classes, shape: ()
+    file_recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def build(
+        self,
+        input_shape: tuple[int, ...] | None = None,
+        classes: tuple[str, ...] | None = None,
+        *,
+        as_tutorial: bool = False,
+        **options: Any,
+    ) -> Model:
+        """Build the model for an input shape and class names; ShapeError when the network has another input shape."""
+        shape = input_shape or self.input_shape or SHAPE
+        if self.input_shape is not None and shape != self.input_shape:
+            raise ShapeError(f"{self.source}: its input is {text(self.input_shape)}, but the images are {text(shape)}")
+        names = classes or tuple(map(str, range(CLASSES)))
+        made = self.make(len(names), shape)
+        options["dtype"] = options.get("dtype") or self.dtype or "float32"
+        options.pop("task", None)  # its last layer is its own
+        layers, wiring = (made.layers, made.wiring) if isinstance(made, Model) else (made, None)
+        try:
+            built = connect(layers, shape, wiring, engine="numpy")
+            outputs = built.output_shape[-1]
+            yes_or_no = (outputs, len(names), built.last_layer) == (1, 2, "Sigmoid")
+            if outputs != len(names) and not yes_or_no:
+                found = f"{outputs} output{'s' * (outputs != 1)}"
+                raise ShapeError(f"it has {found}, but the data have {len(names)} classes or targets")
+            return connect(layers, shape, wiring, name=self.name, classes=names, **options)
+        except ChainruleError as error:
+            raise type(error)(f"{self.source}: {error}") from None
+
+    def check(self, **options: Any) -> None:
+        """Raise the errors that can be found before the shape of the data is known."""
+        if self.input_shape is not None:
+            self.build(**options).check_loss()
+
+
+def is_file(name: str) -> bool:
+    """Return whether a model's name refers to a file: FILE.py:NAME, FILE.toml or FILE.json."""
+    return ".py" in name or Path(name).suffix in (".toml", ".json")
+
+
+def find(name: str) -> CustomNetwork:
+    """Load the network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; any problem is a one-line ChainruleError."""
+    return _from_python(name) if ".py" in name else _from_data(Path(name))
+
+
+# ---------------------------------------------------------------------- Python
+
+
+def _from_python(name: str) -> CustomNetwork:
+    """Load FILE.py:NAME: a model, a list of layers, or a function of `classes`, `input_shape` that returns either."""
+    place, _, inner = name.partition(".py:")
+    path = Path(place if place.endswith(".py") else f"{place}.py")
+    module = python_files.load(path)
+    label, thing = _named(vars(module), inner, path) if inner else _only(vars(module), module.__name__, path)
+
+    def build(classes: int, shape: tuple[int, ...]) -> Any:
+        return _call(thing, classes, shape, path) if inspect.isfunction(thing) else thing
+
+    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
+        return _checked(build(classes, shape), label, path)
+
+    made = build(CLASSES, SHAPE)
+    model = made if isinstance(made, Model) else None
+    recipe = replace(RECIPE, loss=_default_loss(_checked(made, label, path), model))
+    return CustomNetwork(
+        model.name if model is not None and model.name != "model" else path.stem,
+        str(path),
+        lambda classes: [],
+        recipe,
+        input_shape=None if model is None else model.input_shape,
+        dtype=None if model is None else str(model.dtype),
+        make=make,
+    )
+
+
+def _named(found: dict[str, Any], inner: str, path: Path) -> tuple[str, Any]:
+    if inner not in found:
+        known = ", ".join(name for name in found if not name.startswith("_")) or "nothing"
+        raise StudentError(f"{path.name} has no {inner}; it has: {known}")
+    return inner, found[inner]
+
+
+def _only(found: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
+    """Return the name and value of the only network that a file defines: a model, a list of layers or a function."""
+    several = [
+        (name, thing)
+        for name, thing in found.items()
+        if not name.startswith("_") and (_is_network(thing) or getattr(thing, "__module__", None) == module)
+    ]
+    several = [(name, thing) for name, thing in several if _is_network(thing) or inspect.isfunction(thing)]
+    if len(several) != 1:
+        names = ", ".join(f"{path}:{name}" for name, _ in several)
+        raise StudentError(f"{path.name}: expected one network; " + (f"name one: {names}" if names else "found none"))
+    return several[0]
+
+
+def _is_network(thing: Any) -> bool:
+    if isinstance(thing, Model):
+        return True
+    entries = cast("list[Any]", thing) if isinstance(thing, list | tuple) else []
+    return bool(entries) and any(isinstance(one, Layer) for one in entries)
+
+
+def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
+    """Call a function with those of `classes` and `input_shape` that are among its parameters."""
+    offered = {"classes": classes, "input_shape": shape}
+    given = {name: offered[name] for name in inspect.signature(function).parameters if name in offered}
+    try:
+        return function(**given)
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        where = f" (line {lines[-1]})" if lines else ""
+        raise StudentError(f"{path.name}: {function.__name__}: {message}{where}") from None
+
+
+def _checked(thing: Any, label: str, path: Path) -> Model | Sequence[Any]:
+    if isinstance(thing, Model):
+        return thing
+    if isinstance(thing, list | tuple) and thing:
+        return cast("list[Any]", thing)
+    what = "an empty list" if isinstance(thing, list | tuple) else type(thing).__name__
+    raise StudentError(f"{path.name}: {label} gives {what}; expected a model or a list of layers")
+
+
+def _default_loss(made: Model | Sequence[Any], model: Model | None) -> str:
+    """Return the model's own loss if it can be trained with it, else the usual loss for the last layer."""
+    if model is not None and not isinstance(model.loss, str):
+        raise OptionError(f"the loss {model.loss} is a function of your own, which a run folder cannot hold")
+    with suppress(ChainruleError):
+        if model is not None:
+            model.plan(model.loss)
+            return str(model.loss)
+    layers = made.layers if isinstance(made, Model) else made
+    return losses.default_for(type(layers[-1]).__name__, CLASSES)
+
+
+# ---------------------------------------------------------------------- TOML and JSON
+
+
+def _from_data(path: Path) -> CustomNetwork:
+    content = _read(path)
+    for name in content:
+        if name not in ENTRIES:
+            raise FormatError(f"{path}: {unknown_name('entry', name, ENTRIES)}")
+    listed = content.get("layers")
+    if not isinstance(listed, list) or not listed:
+        raise FormatError(f'{path}: expected layers, a list such as ["Flatten()", "Dense(classes)", "Softmax()"]')
+    written = cast("list[Any]", listed)
+
+    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
+        return [_layer(one, number, classes, path) for number, one in enumerate(written, 1)]
+
+    shape, dtype, name = content.get("input_shape"), content.get("dtype"), content.get("name", path.stem)
+    if shape is not None and not (isinstance(shape, list) and all(type(size) is int for size in cast(Any, shape))):
+        raise FormatError(f"{path}: input_shape is {shape!r}; expected sizes such as [1, 28, 28]")
+    if dtype not in (None, *DTYPES):
+        raise FormatError(f"{path}: {unknown_name('dtype', dtype, DTYPES)}")
+    if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
+        raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
+    stated = content.get("recipe", {})
+    recipe = _recipe(stated, _default_loss(make(CLASSES, SHAPE), None), path)
+    sizes = None if shape is None else tuple(cast("list[int]", shape))
+    own: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "file_recipe": stated}
+    return CustomNetwork(name, str(path), lambda classes: [], recipe, **own)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_bytes(path, LARGEST, FormatError)
+    try:
+        found: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else strict_json.parse(content)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path}: not TOML: {error}") from None
+    if isinstance(found, list):
+        found = cast("dict[str, Any]", {"layers": found})
+    if not isinstance(found, dict):
+        raise FormatError(f"{path}: expected entries that include layers; found {type(found).__name__}")
+    return cast("dict[str, Any]", found)
+
+
+def _layer(written: Any, number: int, classes: int, path: Path) -> Layer:
+    """Build a layer from "Conv2D(8, 5)" or a table with `layer` and its options; `classes` replaces that word."""
+    try:
+        if isinstance(written, str):
+            return expressions.layer(re.sub(r"\bclasses\b", str(classes), written))
+        if isinstance(written, dict):
+            table = cast("dict[str, Any]", written)
+            options = {name: classes if value == "classes" else value for name, value in table.items()}
+            return known_layers.from_config(options)
+    except (ChainruleError, TypeError, ValueError, OverflowError) as error:
+        raise FormatError(f"{path}: layer {number}: {str(error)[:250]}") from None
+    raise FormatError(f'{path}: layer {number} is {str(written)[:50]!r}; expected such as "Conv2D(8, 5)"')
+
+
+def _recipe(written: Any, loss: str, path: Path) -> Recipe:
+    """Build the recipe of a file from its entries and, for the rest, `RECIPE`."""
+    if not isinstance(written, dict):
+        raise FormatError(f"{path}: recipe is {str(written)[:50]!r}; expected entries such as epochs")
+    options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", written)}
+    known = [*RECIPE.to_config(), "rate"]
+    for name in options:
+        if name not in known:
+            raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known)}")
+    try:
+        rate = options.pop("rate", None)
+        options["loss"] = losses.find(options["loss"])
+        if "optimizer" in options:
+            options["optimizer"] = optimizers.find(options["optimizer"])
+        if rate is not None:
+            options["optimizer"] = replace(options.get("optimizer", RECIPE.optimizer), rate=rate)
+        if "schedule" in options:
+            options["schedule"] = schedules.find(options["schedule"])
+        if "augmentation" in options:
+            options["augmentation"] = Augmentation.parse(options["augmentation"]) or None
+        if "rates" in options:
+            options["rates"] = Rates.parse(options["rates"])
+        if "views" in options:
+            options["views"] = Views.parse(options["views"]) or None
+        recipe = replace(RECIPE, **options)
+    except (ChainruleError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise FormatError(f"{path}: recipe: {str(error)[:250]}") from None
+    if recipe.patience is not None and not recipe.validation:
+        raise OptionError(f"{path}: recipe: patience watches the validation loss; give validation too")
+    return recipe

@@ -1,0 +1,150 @@
+"""The table of the zoo: every network trained with its recipe and compared with its target accuracy."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError
+from chainrule.runs import running
+from chainrule.runs.folder import CONFIG
+from chainrule.runs.jobs import DataChoice, Job
+from chainrule.runs.same_job import require_same
+from chainrule.training.history import formatted
+from chainrule.training.loop import Callback
+from chainrule.training.recipe import Recipe
+from chainrule.zoo.entries import Entry
+
+SEEDS = {"fast-mnist": 5, "mnist-995": 5, "mnist-997": 5}  # runs that are averaged; 1 for every other network
+QUICK_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Settings of the table.
+
+    folder   folder in which each run gets a run folder, or goes on in the one it has
+    options  options of `DataChoice.load`: folder, offline, progress
+    quick    train one epoch on a few images, to try the command; no accuracy is judged
+    cifar10  True: require the runs on CIFAR-10; False: leave them out; None: run them if the data are available
+    """
+
+    folder: Path
+    engine: str | None = None
+    threads: int | None = None
+    quick: bool = False
+    cifar10: bool | None = None
+    options: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ZooRow:
+    """Result of a network on a data set. `reached` is None when it was skipped, for the reason in `note`."""
+
+    name: str
+    source: str
+    parameters: int
+    data: str
+    epochs: int
+    stated: str
+    must_reach: float | None
+    reached: float | None
+    seconds: float | None
+    missed: bool = False
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
+        return asdict(self)
+
+
+def rows(
+    entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
+) -> Iterator[ZooRow]:
+    """Train the networks one after the other and yield their rows; `callbacks` maps a run's title to its callbacks."""
+    for entry in entries:
+        figures = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
+        for data, must in figures:
+            if data != "cifar10" or setting.cifar10 is not False:
+                yield _row(entry, data, must, setting, callbacks)
+
+
+def _row(
+    entry: Entry, data: str, target: float | None, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]
+) -> ZooRow:
+    recipe, choice = entry.recipe_for(data), entry.choice if data == entry.choice.name else DataChoice(data)
+    if setting.quick:
+        recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
+    stated = entry.stated if data == entry.choice.name else "–"
+    row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target, None, None)
+    try:
+        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to fetch for a trial
+        where: dict[str, Any] = dict(setting.options or {})
+        if optional:
+            where["offline"] = True
+        loaded = choice.load(recipe.seed, **where)
+    except DataError as error:
+        if data != "cifar10" or setting.cifar10:
+            raise
+        shape, classes = (3, 32, 32), tuple(map(str, range(10)))
+        size = entry.build(shape, classes, engine="numpy").parameters.size
+        return replace(row, parameters=size, note=f"skipped: {error}")
+    seeds = range(recipe.seed, recipe.seed + (1 if setting.quick else SEEDS.get(entry.name, 1)))
+    results: list[running.Result] = []
+    for seed in seeds:
+        title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
+        results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
+    return _judge(row, results, setting)
+
+
+def _run(
+    entry: Entry,
+    choice: DataChoice,
+    recipe: Recipe,
+    loaded: tuple[Dataset, Dataset],
+    setting: Setting,
+    title: str,
+    callbacks: Sequence[Callback],
+) -> running.Result:
+    """Train in a new run folder, or to the end in one that holds this run; nothing is trained where that is finished.
+
+    Errors   OptionError when the folder holds a run of another network, recipe or engine; DataError for one on other
+             data; KeyboardInterrupt when the run was interrupted
+    """
+    training, test = loaded
+    if setting.quick:
+        test = test.take(QUICK_IMAGES)
+    words: dict[str, Any] = {"seed": recipe.seed, "loss": recipe.loss}
+    words |= {"engine": setting.engine, "threads": setting.threads}
+    model = entry.build(training.shape, training.classes, **words)
+    job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=("chainrule", "zoo", entry.name))
+    folder = setting.folder / title.replace(" on ", "-").replace(", seed ", "-")
+    if (folder / CONFIG).is_file():
+        require_same(folder, running.read_job(folder), job)
+        result = running.resume(folder, training, test, callbacks)
+    else:
+        result = running.start(folder, job, training, test, callbacks)
+    if result.evaluation is None:
+        raise KeyboardInterrupt
+    return result
+
+
+def _judge(row: ZooRow, results: Sequence[running.Result], setting: Setting) -> ZooRow:
+    """Return the row with the mean over its runs filled in; over their views, where the recipe has views."""
+    single = [result.evaluation.accuracy for result in results if result.evaluation]
+    over_views = [result.averaged.accuracy for result in results if result.averaged]
+    reached = float(np.mean(over_views or single))
+    seconds = sum(result.seconds for result in results) / len(results)
+    missed = row.must_reach is not None and reached < row.must_reach and not setting.quick
+    notes = [f"mean of {len(results)} seeds"] if len(results) > 1 else []
+    if over_views:
+        notes.append(f"averaged over views; {formatted('accuracy', float(np.mean(single)))} on the images alone")
+    threads = {result.model.threads for result in results}
+    if setting.threads is not None and threads != {setting.threads}:
+        notes.append(f"threads: {', '.join(map(str, sorted(threads)))}")
+    size = results[0].model.parameters.size
+    note = "; ".join(notes)
+    return replace(row, parameters=size, reached=reached, seconds=seconds, missed=missed, note=note)

@@ -159,7 +159,7 @@ parity: $(VENV)/.parity
 
 exports: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[wasm]"
-	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/export/c tests/web/test_exported_page.py $(ARGS)
+	CHAINRULE_EXPORTS=$(or $(COUNT),100) $(BIN)/python -m pytest tests/interop/c tests/web/test_exported_page.py $(ARGS)
 
 integers: $(VENV)/.installed
 	$(BIN)/chainrule zoo --no-cifar10 --out runs/zoo
@@ -178,7 +178,7 @@ guard: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m engines.guard --markdown docs/reliability.md $(ARGS)
 
 light: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m formats.light --markdown docs/importing.md $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m interop.light --markdown docs/importing.md $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

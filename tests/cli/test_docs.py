@@ -21,7 +21,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     shutil.copytree(ROOT / "docs", package / "docs", ignore=shutil.ignore_patterns("course"))
     for name in docs.FIRST:
         shutil.copy(ROOT / name, package / "docs" / name)
-    monkeypatch.setattr(chainrule, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(docs, "__file__", str(package / "cli" / "docs.py"))
     return package / "docs"
 
 
@@ -71,7 +71,7 @@ def test_other_words_are_refused(invoke, root: Path, page: str) -> None:
 
 
 def test_a_package_without_pages_says_so(invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chainrule, "__file__", str(tmp_path / "a" / "b" / "chainrule" / "__init__.py"))
+    monkeypatch.setattr(docs, "__file__", str(tmp_path / "a" / "b" / "chainrule" / "cli" / "docs.py"))
     refused(invoke("docs"), "not installed")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from cli.commands import Invoke, bars, refused
-from formats.onnx_models import theirs
+from interop.onnx_models import theirs
 
 import chainrule as cr
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, HISTORY, MODEL

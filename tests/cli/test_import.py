@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli.commands import Invoke, refused
-from formats.onnx_models import made
 from fuzz.formats import keras_files
+from interop.onnx_models import made
 from onnx import helper
 from safetensors.numpy import save_file
 

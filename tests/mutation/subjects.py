@@ -6,13 +6,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path("src/chainrule")
-REFUSALS = "tests/reference/test_refusals.py"
+REFUSALS = "tests/operations/reference/test_refusals.py"
 OPERATIONS = "tests/engines/test_operations.py"
 NUMPY = "tests/engines/test_numpy.py"
 SLIDING = ("convolution", "pooling")
 LAYERS = (
     "tests/layers",
-    "tests/test_plan.py",
+    "tests/core/test_plan.py",
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
 )
 EMPTY = {"reference/__init__", "engines/numpy/__init__"}  # names only: no functions
@@ -38,8 +38,8 @@ def subjects() -> dict[str, Subject]:
         *(_reference(name) for name in _names("reference")),
         *(_numpy(name) for name in _names("engines/numpy")),
         *(Subject(name, LAYERS, "not compiled") for name in _names("layers")),
-        Subject("losses", ("tests/test_losses.py",), "not compiled"),
-        Subject("optimizers", ("tests/test_optimizers.py",), "not compiled"),
+        Subject("losses", ("tests/training/test_losses.py",), "not compiled"),
+        Subject("optimizers", ("tests/training/test_optimizers.py",), "not compiled"),
     ]
     return {subject.module: subject for subject in found if subject.module not in EMPTY}
 
@@ -52,7 +52,7 @@ def _reference(module: str) -> Subject:
     """Return the test file with the name of the reference file; shared code is tested with its users."""
     name = Path(module).name
     shared = {"windows": SLIDING, "checks": (), "normal": ("activations",)}
-    own = tuple(f"tests/reference/test_{one}.py" for one in shared.get(name, (name,)))
+    own = tuple(f"tests/operations/reference/test_{one}.py" for one in shared.get(name, (name,)))
     return Subject(module, (*own, REFUSALS), "not compiled")
 
 

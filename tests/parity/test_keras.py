@@ -12,9 +12,9 @@ from parity.sweeping import EXAMPLES, SEED
 pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before Keras is imported, unless another test has done so
 
-from formats.keras_graphs import draw_model
-from formats.keras_models import agree, deviation, filled, keras, saved
-from formats.test_keras_layers import FAMILIES
+from interop.keras_graphs import draw_model
+from interop.keras_models import agree, deviation, filled, keras, saved
+from interop.test_keras_layers import FAMILIES
 
 import chainrule as cr
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from formats.keras_models import keras
+from interop.keras_models import keras
 
 L = keras.layers
 

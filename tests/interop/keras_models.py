@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
-from formats import windows_of_jax
+from interop import windows_of_jax
 from numpy.typing import NDArray
 
 import chainrule as cr

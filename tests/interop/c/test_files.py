@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export.c.compiled import STRICT
+from interop.c.compiled import STRICT
 from numpy.typing import NDArray
 
 import chainrule as cr

@@ -1,6 +1,6 @@
 """Times the networks that come with ONNX, with random weights, beside ONNX Runtime: `make light`.
 
-PYTHONPATH=tests python -m formats.light [--network NAME …] [--threads 2] [--rounds 10] [--markdown PAGE]
+PYTHONPATH=tests python -m interop.light [--network NAME …] [--threads 2] [--rounds 10] [--markdown PAGE]
 
 Each network is read and run in a process of its own on each side, in which nothing is compiled any more.
 """
@@ -48,7 +48,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     from chainrule.engines.threads import processors
 
-    parser = argparse.ArgumentParser(prog="formats.light")
+    parser = argparse.ArgumentParser(prog="interop.light")
     parser.add_argument("--network", nargs="+", default=_names(), help="names; all of them by default")
     parser.add_argument("--threads", type=int, default=processors(), help="of either side")
     parser.add_argument("--rounds", type=int, default=10, help="images one after the other; the fastest counts")
@@ -59,7 +59,7 @@ def _options() -> argparse.Namespace:
 
 
 def _names() -> list[str]:
-    from formats.light_models import NAMES
+    from interop.light_models import NAMES
 
     return NAMES
 
@@ -72,7 +72,7 @@ def _version() -> str:
 
 def _compared(name: str, options: argparse.Namespace) -> tuple[list[str], bool]:
     """Return the row of a network, and whether both sides agree."""
-    from formats.light_models import image, model_of
+    from interop.light_models import image, model_of
 
     with tempfile.TemporaryDirectory() as given:
         folder = Path(given)
@@ -80,7 +80,7 @@ def _compared(name: str, options: argparse.Namespace) -> tuple[list[str], bool]:
         np.save(folder / "x.npy", image())
         for side in ("chainrule", "chainrule", "onnxruntime"):  # the first compiles
             chosen = ["--alone", side, "--folder", given, "--threads", options.threads, "--rounds", options.rounds]
-            command = [sys.executable, "-m", "formats.light", *map(str, chosen)]
+            command = [sys.executable, "-m", "interop.light", *map(str, chosen)]
             done = subprocess.run(command, check=False, capture_output=True, text=True)
             if done.returncode:
                 return [name, f"{side} fails: {done.stderr.strip().splitlines()[-1]}", *["–"] * 5], False

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formats.keras_graphs import draw_model
-from formats.keras_models import agree, channels_first, deviation, filled, keras, predicted, saved
+from interop.keras_graphs import draw_model
+from interop.keras_models import agree, channels_first, deviation, filled, keras, predicted, saved
 
 import chainrule as cr
 

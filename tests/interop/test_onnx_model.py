@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from export.onnx_files import TOLERANCE, agree, check, difference, exported
-from formats.onnx_models import theirs
+from interop.onnx_files import TOLERANCE, agree, check, difference, exported
+from interop.onnx_models import theirs
 from onnx import helper, numpy_helper
 
 import chainrule as cr

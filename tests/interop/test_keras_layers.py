@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formats.keras_models import agree, keras
+from interop.keras_models import agree, keras
 
 from chainrule.interop.keras.layers import LAYERS
 

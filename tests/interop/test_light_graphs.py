@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from formats.light_models import NAMES, image, model_of
-from formats.onnx_models import agree
+from interop.light_models import NAMES, image, model_of
+from interop.onnx_models import agree
 from networks import interpreted
 
 WHOLE = bool(os.environ.get("CHAINRULE_LIGHT"))

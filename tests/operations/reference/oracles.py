@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from reference.splitmix import splitmix64
+from operations.reference.splitmix import splitmix64
 
 Array = NDArray[Any]
 Onnx = Callable[..., Any]

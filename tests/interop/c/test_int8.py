@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export.c.compiled import SANITIZED, build
+from interop.c.compiled import SANITIZED, build
 from numpy.typing import NDArray
 
 import chainrule as cr

@@ -10,7 +10,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the package computes its cases when it is imported
     import onnx.backend.test
 
-from formats.onnx_backend import COUNTS, ChainruleBackend
+from interop.onnx_backend import COUNTS, ChainruleBackend
 
 LEAST = {  # tests that pass: of the operators one by one, and of networks that PyTorch wrote
     "OnnxBackendNodeModelTest": 750,

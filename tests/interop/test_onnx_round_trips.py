@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export.onnx_files import TOLERANCE, agree, check, difference, exported
-from formats.light_models import image, model_of
-from formats.onnx_models import made, ours, theirs
-from formats.test_light_graphs import QUICK
-from formats.test_onnx_operators import CASES
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from interop.light_models import image, model_of
+from interop.onnx_files import TOLERANCE, agree, check, difference, exported
+from interop.onnx_models import made, ours, theirs
+from interop.test_light_graphs import QUICK
+from interop.test_onnx_operators import CASES
 from networks.drawing import draw_network
 
 import chainrule as cr

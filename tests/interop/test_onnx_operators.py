@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formats.onnx_models import agree, made
+from interop.onnx_models import agree, made
 from onnx import helper
 
 COUNT = 6

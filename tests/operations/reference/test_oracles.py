@@ -9,7 +9,7 @@ import pytest
 from engines.operation_cases import CASES, Case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reference.oracles import ORACLES
+from operations.reference.oracles import ORACLES
 
 from chainrule.operations import reference
 

@@ -8,8 +8,8 @@ from typing import Any
 import h5py  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 import pytest
-from formats.keras_graphs import draw_model
-from formats.keras_models import deviation, filled, keras
+from interop.keras_graphs import draw_model
+from interop.keras_models import deviation, filled, keras
 
 import chainrule as cr
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export.c.compiled import NATIVE, SANITIZED, covering, outputs
 from graph_drawing import draw_graph
+from interop.c.compiled import NATIVE, SANITIZED, covering, outputs
 from numerical import exact
 from numpy.typing import NDArray
 from parity.drawing import graph_configuration

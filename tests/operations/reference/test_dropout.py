@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
-from reference.splitmix import splitmix64
+from operations.reference.splitmix import splitmix64
 
 from chainrule.errors import ShapeError
 from chainrule.operations.reference import dropout

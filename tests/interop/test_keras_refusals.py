@@ -11,7 +11,7 @@ from typing import Any
 import h5py  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 import pytest
-from formats.keras_models import filled, keras, saved
+from interop.keras_models import filled, keras, saved
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError

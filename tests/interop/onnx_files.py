@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from formats.onnx_models import theirs
+from interop.onnx_models import theirs
 from networks.comparing import Rounding
 from numerical import exact
 from numpy.typing import NDArray

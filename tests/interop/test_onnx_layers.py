@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from export.onnx_files import agree, check, exported, newest_opset
-from formats.onnx_models import theirs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interop.onnx_files import agree, check, exported, newest_opset
+from interop.onnx_models import theirs
 from networks.drawing import draw_network
 from parity.drawing import DRAWN, fitting
 

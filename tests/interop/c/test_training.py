@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from export.c.compiled import SANITIZED, build, split
 from graph_drawing import draw_graph
+from interop.c.compiled import SANITIZED, build, split
 from numpy.typing import NDArray
 
 import chainrule as cr

@@ -7,7 +7,7 @@ from benchmarks.contenders.expected import output_difference, prepare, step_diff
 from chainrule.data.normalisation import Normalisation
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.progress import ProgressBar
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 
 class TimedSteps(Callback):

@@ -15,7 +15,7 @@ from chainrule import zoo
 from chainrule.engines.batch_norm_sync import meetings
 from chainrule.models.model import Model
 from chainrule.training import mpi
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import SHARDS, Division, Workers, added
 
 SIZES = (1_000, 4_000_000)  # bytes of messages
@@ -56,7 +56,7 @@ def _step(model: Model, batch: int, shards: int, workers: Workers, seconds: floa
     """Return the seconds of a step."""
     generator = np.random.default_rng(0)
     optimizer = zoo.find(model.name).recipe.optimizer
-    stepper = Stepper(model, optimizer, model.loss, shards=shards, workers=workers)
+    stepper = make_stepper(model, optimizer, model.loss, shards=shards, workers=workers)
     rows = stepper.rows(batch)
     x = generator.normal(size=(batch, *model.input_shape)).astype(model.dtype)[rows]
     outputs = model.output_shape[0]

@@ -13,7 +13,7 @@ from chainrule import layers as cr
 from chainrule.models.model import Graph
 from chainrule.models.network import Network
 from chainrule.training import losses, optimizers
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
 peer = pytest.importorskip("benchmarks.peers.torch")
@@ -36,7 +36,7 @@ def same_steps(network, loss, optimizer, x, t, steps):
     made = peer.translate(network, plan)
     module, ending = made.module, training.ending(plan)
     theirs = training.optimizer(optimizer, module.parameters())
-    stepper = Stepper(network, optimizer, loss)
+    stepper = make_stepper(network, optimizer, loss)
     probe = network.compile(plan)
     for step in range(1, steps + 1):
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()

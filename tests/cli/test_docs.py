@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from cli.commands import refused
 
-import chainrule
 from chainrule.cli import docs
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.engines.jax.program import XlaProgram
 from chainrule.training.optimizers import Adam
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 LAYERS = [
     *(cr.Conv2D(4, 3, groups=2), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Dropout(0.3)),
@@ -17,14 +17,15 @@ COUNTS = (8, 9, 7)
 def states(engine: str) -> tuple[list[np.ndarray], list[int]]:
     """Return parameters and statistics after steps with batches of several sizes, and the devices that shared each."""
     model = cr.Sequential(LAYERS, (2, 6, 8), dtype="float64", engine=engine, threads=4)
-    stepper = Stepper(model, Adam(0.01, epsilon=1e-2), "categorical_cross_entropy")
+    stepper = make_stepper(model, Adam(0.01, epsilon=1e-2), "categorical_cross_entropy")
     draw, found, devices = np.random.default_rng(3), list[np.ndarray](), list[int]()
     for step, count in enumerate(COUNTS, 1):
         x, t = draw.normal(size=(count, 2, 6, 8)), np.eye(3)[draw.integers(0, 3, count)]
         outcome = stepper.step(x, t, step=step, rate=0.01)
         found += [model.parameters.copy(), model.statistics.copy(), np.array(outcome)]
-        if isinstance(stepper._whole, XlaProgram):
-            (shared,) = stepper._whole._share(x)
+        program = getattr(stepper, "_program", None)
+        if isinstance(program, XlaProgram):
+            (shared,) = program._share(x)
             devices.append(len(shared.sharding.device_set) if hasattr(shared, "sharding") else 1)
     return [*found, model.predict(np.ones((4, 2, 6, 8)))], devices
 

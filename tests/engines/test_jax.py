@@ -35,7 +35,8 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import SGD, Adam, Nesterov, RMSProp
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle
-from chainrule.training.step import Outcome, Stepper
+from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.selection import make_stepper
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
 
@@ -98,7 +99,7 @@ def results_of(drawn: Drawn, engine: str) -> Results:
     model = drawn.build(engine)
     found: Results = {"predicted": model.predict(drawn.x)}
     if model.parameters.size:
-        stepper = Stepper(model, drawn.optimizer, str(drawn.loss), drawn.clip_norm)
+        stepper = make_stepper(model, drawn.optimizer, str(drawn.loss), drawn.clip_norm)
         outcome = stepper.step(drawn.x, drawn.t, step=2, rate=0.01, seed=2**63 - 1)
         found |= {"outcome": np.array(outcome), "weights": model.parameters, "statistics": model.statistics}
         found |= {f"moment {number}": moment for number, moment in enumerate(stepper.moments)}
@@ -153,7 +154,7 @@ def test_a_fit_is_whole_steps_alone_and_as_on_numpy(monkeypatch: pytest.MonkeyPa
 def test_a_step_that_is_not_finite_changes_nothing(wrong: str) -> None:
     model = small()
     x, y = batch()
-    stepper = Stepper(model, Adam(0.01), "categorical_cross_entropy")
+    stepper = make_stepper(model, Adam(0.01), "categorical_cross_entropy")
     x, t = x.astype(np.float32), np.eye(2, dtype=np.float32)[y]
     x[0, 0, 0, 0] = np.nan if wrong == "loss" else 1e30
     before = [each.copy() for each in (model.parameters, model.statistics, *stepper.moments)]
@@ -333,6 +334,6 @@ def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Laye
     for engine, shards in (("numpy", 1), ("jax", 3)):
         made = [cr.Conv2D(3, 2), *layers, cr.Dropout(0.3), cr.Tanh(), cr.Flatten(), cr.Dense(3)]
         network = Network(made, (2, 5, 4), dtype="float64", engine=engine, seed=5)
-        outcome = Stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
+        outcome = make_stepper(network, cr.SGD(), "softmax_cross_entropy", shards=shards).step(x, t, step=2, rate=0.1)
         found.append(np.r_[outcome, network.parameters, network.statistics])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-12)

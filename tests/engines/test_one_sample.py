@@ -8,7 +8,7 @@ from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training.optimizers import SGD
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 LOSS = "softmax_cross_entropy"
 NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
@@ -36,7 +36,7 @@ def trained(name: str, engine: str, threads: int = 1, clip: float | None = None)
     """Return parameters, statistics, losses and norms of five steps on one sample each."""
     shape, made = NETWORKS[name]
     model = Network(made, shape, dtype="float64", engine=engine, threads=threads, seed=4)
-    stepper, generator, outcomes = Stepper(model, SGD(), LOSS, clip), np.random.default_rng(2), []
+    stepper, generator, outcomes = make_stepper(model, SGD(), LOSS, clip), np.random.default_rng(2), []
     for step in range(5):
         x, t = generator.standard_normal((1, *shape)), np.eye(model.output_shape[-1])[[step % 5]]
         outcomes.append(stepper.step(x, t, step=step + 1, rate=0.01, seed=1))
@@ -70,7 +70,7 @@ def test_batches_and_single_samples_alternate(name: str) -> None:
     results = []
     for engine in ("numpy", "compiled"):
         model = Network(made, shape, dtype="float64", engine=engine, threads=2, seed=4)
-        stepper, generator = Stepper(model, SGD(), LOSS), np.random.default_rng(7)
+        stepper, generator = make_stepper(model, SGD(), LOSS), np.random.default_rng(7)
         for step, count in enumerate((3, 1, 4, 1, 1, 2), 1):
             x = generator.standard_normal((count, *shape))
             stepper.step(x, np.eye(model.output_shape[-1])[np.arange(count) % 5], step=step, rate=0.01, seed=1)

@@ -16,7 +16,7 @@ from chainrule.engines.compiled.kernels import selection
 from chainrule.models.network import Network
 from chainrule.training import optimizers
 from chainrule.training.lr_multipliers import Rates
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 
 def wrong(x, w, b, y, first=0, last=-1) -> None:
@@ -129,7 +129,7 @@ def network(engine: str) -> Network:
 
 def steps(made: Network, rates: str = "") -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
-    stepper = Stepper(made, optimizers.Momentum(), LOSS, clip_norm=0.5, rates=Rates.parse(rates))
+    stepper = make_stepper(made, optimizers.Momentum(), LOSS, clip_norm=0.5, rates=Rates.parse(rates))
     draw = np.random.default_rng(4)
     stepper.prepare(5)
     for step in range(1, 4):

@@ -6,7 +6,7 @@ import pytest
 from chainrule import layers
 from chainrule.models.network import Network
 from chainrule.training.optimizers import Adam
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 
 def net(rotated: bool, engine: str) -> Network:
@@ -31,7 +31,7 @@ def test_a_network_of_true_convolutions_learns_the_rotated_kernels(engine: str) 
     for name, weights in rotated.weights.items():
         kernel = weights.ndim == 4
         weights[...] = plain.weights[name][..., ::-1, ::-1] if kernel else plain.weights[name]
-    steppers = [Stepper(network, Adam(0.01), "softmax_cross_entropy") for network in (plain, rotated)]
+    steppers = [make_stepper(network, Adam(0.01), "softmax_cross_entropy") for network in (plain, rotated)]
     for step in range(1, 21):
         x, t = rng.standard_normal((5, 2, 9, 8)), np.eye(3)[rng.integers(0, 3, 5)]
         first, second = (stepper.step(x, t, step=step, rate=0.01) for stepper in steppers)

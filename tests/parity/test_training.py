@@ -23,7 +23,7 @@ from chainrule.models.network import Network
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Cosine
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")
@@ -84,7 +84,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     made, ending = theirs.translate(network, plan), training.ending(plan)
     module = made.module
     optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.learnt, made.tensors))
-    stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, rates=recipe.rates)
+    stepper = make_stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, rates=recipe.rates)
     probe = network.compile(plan)
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
         rate = recipe.optimizer.rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
@@ -121,6 +121,6 @@ def test_twenty_steps(name: str, engine: str, record_property: Callable[[str, An
 def test_gradients_are_really_clipped() -> None:
     for name, recipe in CLIPPED.items():
         network = build(name, "numpy")
-        stepper = Stepper(network, recipe.optimizer, recipe.loss)
+        stepper = make_stepper(network, recipe.optimizer, recipe.loss)
         x, t = next(batches(name, network, recipe))
         assert stepper.step(x, t, step=1, rate=1e-9).norm > (recipe.clip_norm or 0)

@@ -24,7 +24,7 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 RECIPE = Recipe(
     epochs=4,

@@ -1,4 +1,4 @@
-"""Records PyTorch's results for test_trajectories.py, tests/training/test_optimizers.py and tests/training/test_schedules.py.
+"""Records PyTorch's results for test_trajectories.py, test_optimizers.py and test_schedules.py.
 
 PyTorch is not a dependency of the tests. In an environment of its own:
 

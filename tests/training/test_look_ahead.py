@@ -13,7 +13,7 @@ from chainrule.errors import ChainruleError
 from chainrule.training.look_ahead import LookAhead
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 X = np.random.default_rng(3).normal(size=(9, 1, 4, 4))
 Y = np.arange(9) % 2
@@ -29,7 +29,7 @@ def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
     model = build()
     trainer = model.trainer(replace(recipe, look_ahead=None), Samples.of(X, Y, 2))
     trainer.adopt()
-    stepper = Stepper(model, recipe.optimizer, recipe.loss)
+    stepper = make_stepper(model, recipe.optimizer, recipe.loss)
     slow: list[np.ndarray] = []
     for step in range(trainer.steps):
         stepper.step(*trainer.batch(step), step=step + 1, rate=recipe.optimizer.rate, seed=recipe.seed)

@@ -10,7 +10,8 @@ from chainrule.errors import OptionError
 from chainrule.models.network import Network
 from chainrule.training import optimizers
 from chainrule.training.lr_multipliers import RateGroup, Rates
-from chainrule.training.step import Stepper
+from chainrule.training.steps.base import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 LAYOUT = {"conv1.w": (0, 8), "conv1.b": (8, 10), "norm1.gamma": (10, 12), "norm1.beta": (12, 14), "dense1.w": (14, 20)}
 OPTIMIZERS = [
@@ -49,7 +50,7 @@ def test_refused(text: str) -> None:
 def stepper(engine: str, optimizer: optimizers.Optimizer, rates: str, **options: float) -> Stepper:
     layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
     network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
-    return Stepper(network, optimizer, "softmax_cross_entropy", rates=Rates.parse(rates), **options)
+    return make_stepper(network, optimizer, "softmax_cross_entropy", rates=Rates.parse(rates), **options)
 
 
 def batch(step: int, samples: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +93,7 @@ def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
     both = []
     for rates in ("none", "dense1=1"):
         network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
-        taking = Stepper(network, optimizers.Adam(), "softmax_cross_entropy", rates=Rates.parse(rates))
+        taking = make_stepper(network, optimizers.Adam(), "softmax_cross_entropy", rates=Rates.parse(rates))
         outcomes = [taking.step(*batch(step, samples), step=step, rate=0.02) for step in (1, 2, 3)]
         both.append((network.parameters, [outcome.norm for outcome in outcomes]))
     np.testing.assert_allclose(both[0][0], both[1][0], rtol=1e-12)

@@ -18,7 +18,7 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.layers import node
 from chainrule.models.network import Network
 from chainrule.training.recipe import Recipe
-from chainrule.training.step import Stepper
+from chainrule.training.steps.selection import make_stepper
 from chainrule.training.workers import Arrays, Division, Workers, added
 
 LOSS = "softmax_cross_entropy"
@@ -132,7 +132,7 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
 
     def work(workers: Workers) -> Any:
         made = network(engine=engine)
-        stepper = Stepper(made, cr.Adam(0.05), LOSS, clip, shards=8, workers=workers)
+        stepper = make_stepper(made, cr.Adam(0.05), LOSS, clip, shards=8, workers=workers)
         outcomes = []
         for step, (x, t) in enumerate(batches, 1):
             rows = stepper.rows(len(x))
@@ -150,8 +150,8 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, rates: str) -> None:
     """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""
     whole, cut = graph(engine="numpy"), graph(engine=engine)
     options = {"clip_norm": 0.1, "rates": cr.Rates.parse(rates), "weighted": True}
-    one = Stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
-    other = Stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
+    one = make_stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
+    other = make_stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)
     for step, samples in enumerate((21, 5), 1):
         x = generator.normal(2, 3, size=(samples, 2, 9, 8))
@@ -176,7 +176,7 @@ def test_the_named_networks_with_batch_normalisation_meet(name: str) -> None:
     found = []
     for shards in (1, 4):
         made = entry.build(shape, classes, engine="numpy", dtype="float64", seed=2)
-        outcome = Stepper(made, cr.SGD(0.01), made.loss, shards=shards).step(x, t, step=1, rate=0.01)
+        outcome = make_stepper(made, cr.SGD(0.01), made.loss, shards=shards).step(x, t, step=1, rate=0.01)
         found.append((outcome, made.parameters, made.statistics))
         plan = replace(made.plan(made.loss), sharded=shards > 1)
         stages = ProgramWriter(plan, made.layout, "float64").stages
@@ -193,7 +193,7 @@ def test_every_worker_names_what_was_not_finite_in_the_share_of_one() -> None:
     def work(workers: Workers) -> None:
         made = network()
         before = made.parameters.copy()
-        stepper = Stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
+        stepper = make_stepper(made, cr.Adam(), LOSS, shards=8, workers=workers)
         rows = stepper.rows(16)
         try:
             stepper.step(x[rows], t[rows], step=1, rate=0.1, samples=16)
@@ -218,11 +218,11 @@ class Doubling:
 def test_layers_of_ones_own_are_refused_by_name() -> None:
     made = Network([cr.Dense(6), Doubling(), cr.Dense(3)], (5,), engine="numpy")
     with pytest.raises(OptionError, match=r"student1: Doubling.forward needs the whole batch"):
-        Stepper(made, cr.Adam(), LOSS, shards=8)
+        make_stepper(made, cr.Adam(), LOSS, shards=8)
 
 
 def test_more_workers_than_shards_are_refused() -> None:
-    errors = together(3, lambda workers: Stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
+    errors = together(3, lambda workers: make_stepper(network(), cr.Adam(), LOSS, shards=2, workers=workers))
     assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
 
 

@@ -13,7 +13,8 @@ from chainrule.errors import NotFiniteError
 from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training import optimizers
-from chainrule.training.step import Outcome, Stepper
+from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.steps.selection import make_stepper
 
 LOSS = NETWORKS["pictures"][2]
 SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
@@ -39,7 +40,7 @@ def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
-    stepper = Stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
+    stepper = make_stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
     x, t = batch("pictures", 5)
     stepper.step(x, t, step=1, rate=0.01)
     x[3, 1, 4, 4] = bad
@@ -60,7 +61,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
 )
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
 def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
-    stepper = Stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
+    stepper = make_stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
     expected = f"{place}; parameters were not finite before this step: was the rate too large?"
     assert refused(stepper, *batch("pictures", 5)) == expected
@@ -70,7 +71,7 @@ def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) 
 def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
     """Overflow a gradient before the loss: batch norm divides by the spread of its input."""
     network = build("pictures", engine, 2)
-    stepper = Stepper(network, optimizers.SGD(), LOSS)
+    stepper = make_stepper(network, optimizers.SGD(), LOSS)
     network.weights["dense2.w"][...] *= 1e200
     network.weights["dense1.w"][...] *= 1e-200
     network.weights["conv3.w"][...] *= 1e160
@@ -85,7 +86,7 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
     """Raise the rate until the loss overflows; every state before the error is finite."""
     parts = [layers.Dense(4), layers.Dense(4), layers.Dense(3)]
     network = Network(parts, (3,), dtype="float32", engine="numpy", seed=1)
-    stepper = Stepper(network, optimizers.find(kind), "half_squared_error")
+    stepper = make_stepper(network, optimizers.find(kind), "half_squared_error")
     generator = np.random.default_rng(0)
     x, t = generator.normal(size=(6, 3)).astype(np.float32), generator.normal(size=(6, 3)).astype(np.float32)
     with pytest.raises(NotFiniteError, match=r"^step \d+: d?\w+ of (dense\d|loss) is not finite") as caught:  # noqa: PT012
@@ -111,7 +112,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     assert norm > 2 * clip
     before = network.parameters.copy()
     optimizer = optimizers.find(kind)
-    stepper = Stepper(network, optimizer, loss, clip_norm=clip)
+    stepper = make_stepper(network, optimizer, loss, clip_norm=clip)
     outcome = stepper.step(x, t, step=1, rate=rate)
     assert outcome.norm == pytest.approx(norm, rel=1e-12)  # as it was before clipping
     expected, moments = optimizer.update(before, gradient * (clip / norm), optimizer.init(before), step=1, rate=rate)
@@ -129,7 +130,9 @@ def test_a_short_gradient_is_left_alone() -> None:
     found = []
     for clip in (None, 1e6):
         network = Network(SMALL, (5,), dtype="float64", engine="numpy", seed=3)
-        Stepper(network, optimizers.SGD(), "categorical_cross_entropy", clip_norm=clip).step(x, t, step=1, rate=0.1)
+        make_stepper(network, optimizers.SGD(), "categorical_cross_entropy", clip_norm=clip).step(
+            x, t, step=1, rate=0.1
+        )
         found.append(network.parameters.tobytes())
     assert found[0] == found[1]
 
@@ -141,7 +144,9 @@ def test_float32_squares_that_overflow_are_no_error() -> None:
     x, t = np.full((1, 1), 1e5, np.float32), np.full((1, 1), -1e18, np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        outcome = Stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0).step(x, t, step=1, rate=1.0)
+        outcome = make_stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0).step(
+            x, t, step=1, rate=1.0
+        )
     assert outcome.norm == pytest.approx(1e23, rel=1e-5)
     assert network.parameters[0] == pytest.approx(-1.0, rel=1e-5)
 
@@ -154,7 +159,10 @@ def test_steps_at_once_go_on_after_float32_squares_that_overflow(large: int) -> 
     ends = []
     for engine in ("numpy", "compiled"):
         network = Network([layers.Dense(1)], (3,), dtype="float32", engine=engine, seed=1)
-        stepper, outcomes = Stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0), list[Outcome]()
+        stepper, outcomes = (
+            make_stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0),
+            list[Outcome](),
+        )
         while (done := len(outcomes)) < 5:
             outcomes += stepper.steps(x[done:], t[done:], step=done + 1, rates=[0.1] * (5 - done))
         ends.append([network.parameters, *zip(*outcomes, strict=True)])
@@ -168,7 +176,7 @@ def test_the_outcome_is_that_of_the_batch() -> None:
     x, t = batch("pictures", 5)
     losses, right, gradient = network.compile(network.plan(LOSS)).gradients(x, t, seed=3, step=1)
     expected = float(losses.mean()), float(right.mean()), float(np.linalg.norm(gradient))
-    outcome = Stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
+    outcome = make_stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
     assert (outcome.loss, outcome.measured, outcome.norm) == pytest.approx(expected, rel=1e-12)
 
 
@@ -180,7 +188,7 @@ def test_one_sample_whose_gradient_the_update_makes_ends_where_the_whole_gradien
     ends, norms = [], []
     for engine in ("compiled", "numpy"):
         network = Network(made, (2, 8, 8), dtype="float64", engine=engine, threads=2, seed=4)
-        stepper = Stepper(network, optimizers.Adam(0.01), "softmax_cross_entropy", clip)
+        stepper = make_stepper(network, optimizers.Adam(0.01), "softmax_cross_entropy", clip)
         norms.append([stepper.step(x, t, step=step, rate=0.01).norm for step in (1, 2, 3)])
         ends.append(network.parameters)
     np.testing.assert_allclose(norms[0], norms[1], rtol=1e-12)

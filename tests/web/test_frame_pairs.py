@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
 
-from chainrule.training.step import Outcome, Stepper
+from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.web import frame_pairs
 from chainrule.web.replaying import Replayer
 

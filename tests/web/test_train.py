@@ -17,7 +17,7 @@ from chainrule.runs.folder import locked
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import Adam
 from chainrule.training.samples import Samples
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

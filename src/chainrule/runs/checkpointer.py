@@ -22,7 +22,7 @@ from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HI
 from chainrule.training import history
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 STATE = ("optimizer.", "look_ahead.", "average.")  # beginnings of the names in `Trainer.state`
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch

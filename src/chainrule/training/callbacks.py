@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training.history import Epoch
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Trainer

@@ -9,7 +9,7 @@ from chainrule.errors import OptionError, RunError
 from chainrule.training import history
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import Epoch
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Trainer

@@ -26,7 +26,8 @@ from chainrule.training.look_ahead import slow_copy
 from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
-from chainrule.training.step import Outcome, Stepper
+from chainrule.training.steps.base import Outcome
+from chainrule.training.steps.selection import make_stepper
 from chainrule.training.tasks import Task
 from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
@@ -107,7 +108,7 @@ class Trainer:
         names = classes or getattr(network, "classes", ())
         self.weights, held = sample_weights(recipe.class_weight, self.task, train_data, [validation], names)
         self.validation = validation if validation is None else replace(validation, weights=held)
-        self.stepper = Stepper(
+        self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates),
             weighted=self.weights is not None,
             parts=recipe.accumulate,
@@ -176,30 +177,32 @@ class Trainer:
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Train from the current step to the end."""
-        try:
-            return self._run(callbacks)
-        finally:
-            self.stepper.release()
-            self._held = False
-
-    def _run(self, callbacks: Sequence[Callback]) -> History:
-        self.adopt()
-        if not self.finished:
-            self._hold()
-            size = min(self.recipe.batch_size, len(self.train_data))
-            self.stepper.prepare(size, min(self._limit(callbacks), self._batches_at_once))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
-        self._started = self._clock() - before
-        with ExitStack() as begun:
+        with ExitStack() as cleanup:
+            cleanup.callback(self._release)
+            self._prepare(callbacks)
+            self._started = self._clock() - before
             for callback in callbacks:
                 callback.begin(self)
-                begun.callback(callback.end, self)
+                cleanup.callback(callback.end, self)
             stopped = self.workers.any(self.stop)
             while not self.finished and not stopped:
                 stopped = self._epoch(len(self.history) // self.epoch_steps, callbacks)
             if self.finished:
                 self.history.notes += notes.training_notes(self)
         return self.history
+
+    def _prepare(self, callbacks: Sequence[Callback]) -> None:
+        """Do what must not count as training time: give the network what was fitted, and warm up."""
+        self.adopt()
+        if not self.finished:
+            self._hold()
+            size = min(self.recipe.batch_size, len(self.train_data))
+            self.stepper.prepare(size, min(self._limit(callbacks), self._batches_at_once))
+
+    def _release(self) -> None:
+        self.stepper.release()
+        self._held = False
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> bool:
         """Train from the current step to the end of its epoch; return whether a worker was stopped."""
@@ -290,8 +293,13 @@ class Trainer:
         recipe, first = self.recipe, len(self.history)
         factors = (recipe.schedule.factor(step, self.steps, self.epoch_steps) for step in range(first, first + count))
         rates = [recipe.optimizer.rate * factor for factor in factors]
-        began = time.perf_counter()
-        outcomes = self._take(epoch, samples, given, rates)
+        seed, began, outcomes = recipe.seed, time.perf_counter(), list[Outcome]()
+        if self._held:
+            outcomes = self.stepper.steps_of_held(given[0], step=first + 1, rates=rates, seed=seed)
+        if not outcomes:
+            if self._held:  # the first step is not finite: take it again, for an error that names the tensor
+                given, rates = self._batch(epoch, given[0][:samples]), rates[:1]
+            outcomes = self.stepper.steps(*given, step=first + 1, rates=rates, seed=seed, samples=samples)
         self._pace = max(time.perf_counter() - began, 1e-9) / (len(outcomes) * samples)
         self.ahead = len(outcomes)
         for rate, outcome in zip(rates, outcomes, strict=False):
@@ -303,15 +311,6 @@ class Trainer:
             for callback in callbacks:
                 callback.stepped(self, outcome, samples)
         return len(outcomes)
-
-    def _take(self, epoch: int, samples: int, given: _Given, rates: list[float]) -> list[Outcome]:
-        """Take steps at some rates, as many as one program can, and return their outcomes."""
-        step, seed = len(self.history) + 1, self.recipe.seed
-        if len(given) == 1:
-            if found := self.stepper.steps_of_held(given[0], step=step, rates=rates, seed=seed):
-                return found
-            given, rates = self._batch(epoch, given[0][:samples]), rates[:1]  # not finite: an error says what
-        return self.stepper.steps(*given, step=step, rates=rates, seed=seed, samples=samples)
 
     def look_ahead(self, step: int) -> None:
         """Average the network as the recipe's look-ahead, if it has one, does after step number ``step`` (from 1)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.training.history import Epoch, formatted
 from chainrule.training.loop import Callback, Trainer
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 
 REFRESH = 0.1  # seconds between two updates: a step of the smallest network takes a thousandth of that
 SMOOTH = 0.98  # weight of the old value in the displayed loss and measure

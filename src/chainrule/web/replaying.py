@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chainrule.errors import DataError
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
-from chainrule.training.step import Outcome
+from chainrule.training.steps.base import Outcome
 from chainrule.web import frames
 from chainrule.web.batch_steps import BatchStep, batch_step
 from chainrule.web.frames import Frame

@@ -10,7 +10,8 @@ from web.bridge import call
 from web.networks import Subject, find_subject
 
 from chainrule.models.model import Sequential
-from chainrule.training.step import Stepper
+from chainrule.training.steps.base import Stepper
+from chainrule.training.steps.selection import make_stepper
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,7 +29,7 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
     """Return the outcomes and the final state: computed in float64, rounded to float32 after every step."""
     model = Sequential(subject.model.layers, subject.model.input_shape, dtype="float64", engine="numpy")
     model.parameters[:], model.statistics[:] = subject.model.parameters, subject.model.statistics
-    stepper = Stepper(model, subject.recipe.optimizer, subject.recipe.loss, subject.recipe.clip_norm)
+    stepper = make_stepper(model, subject.recipe.optimizer, subject.recipe.loss, subject.recipe.clip_norm)
     for moment, begun in zip(stepper.moments, subject.moments, strict=True):
         moment[:] = begun
     outcomes: list[Any] = []

@@ -1,0 +1,159 @@
+"""Training steps in which the engine computes the gradient, and the update follows separately."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.core.plan import Plan
+from chainrule.engines import fallback
+from chainrule.engines.interpreter import Interpreter
+from chainrule.engines.protocol import Array
+from chainrule.errors import NotFiniteError
+from chainrule.training.lr_multipliers import RateGroup
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.steps.base import Outcome, Stepper
+from chainrule.training.steps.gradients import Batch, GradientSource
+from chainrule.training.steps.updates import Update
+from chainrule.training.workers import ALONE, Division, Workers
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
+
+TOO_LARGE = "the gradient is too large for its norm to be finite"
+
+
+class GradientStepper(Stepper):
+    """Takes one step in each call: gradient, check, running statistics, clipping, update.
+
+    source   computes the gradient
+    update   changes the parameters
+    frozen   groups of parameters whose gradient counts as 0
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        plan: Plan,
+        source: GradientSource,
+        update: Update,
+        frozen: Sequence[RateGroup] = (),
+        *,
+        clip_norm: float | None = None,
+        workers: Workers = ALONE,
+    ) -> None:
+        super().__init__(network, optimizer)
+        self._plan = plan
+        self._source = source
+        self._update = update
+        self._frozen = frozen
+        self._clip = clip_norm
+        self._workers = workers
+
+    def rows(self, samples: int) -> slice:
+        """Return the samples that this worker computes of a batch of that size."""
+        return self._source.rows(samples)
+
+    def parts(self, samples: int) -> Division:
+        """Return the parts of a batch that draw their own random numbers."""
+        return self._source.parts(samples)
+
+    def attributes(self, step: int, rate: float) -> dict[str, Any]:
+        """Return the attributes of the update operation."""
+        return {"rate": rate, **self.optimizer.step_attributes(step)}
+
+    def prepare(self, samples: int, steps: int = 1) -> None:
+        """Warm up: compile the gradient for this batch size outside the timed loop."""
+        self._source.prepare(samples, None, self.moments, self._first_attributes())
+
+    def prepare_program(self, samples: int, steps: int) -> None:
+        """Warm up a program of whole steps."""
+        self._source.prepare(samples, self._update.operation, self.moments, self._first_attributes(), steps)
+
+    def _first_attributes(self) -> dict[str, Any]:
+        return self.attributes(1, self.optimizer.rate)
+
+    @np.errstate(all="ignore")  # an overflow is detected below, and named
+    def steps(
+        self,
+        x: Array,
+        t: Array,
+        weights: Array | None = None,
+        *,
+        step: int,
+        rates: Sequence[float],
+        seed: int = 0,
+        samples: int | None = None,
+    ) -> list[Outcome]:
+        """Take the first of the steps."""
+        size = len(x) // len(rates)
+        inputs: Any = tuple(array[:size] for array in ((x, t) if weights is None else (x, t, weights)))
+        batch = Batch(inputs, size if samples is None else samples)
+        before = self.network.statistics.copy() if self._source.writes_statistics else None
+        try:
+            outcome, gradient = self._gradient(batch, step, seed)
+            scale = self._scale(outcome.norm)
+            self._update.apply(
+                gradient, self.moments, scale, step, rates[0], lambda: self._commit_statistics(batch, seed, step)
+            )
+        except NotFiniteError:
+            if before is not None:
+                self.network.statistics[:] = before
+            raise
+        return [outcome]
+
+    @np.errstate(all="ignore")
+    def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
+        """Return the flat gradient of a step, before clipping, without taking it."""
+        inputs = (x, t) if weights is None else (x, t, weights)
+        return self._gradient(Batch(inputs, len(x)), step, seed)[1].copy()
+
+    def _gradient(self, batch: Batch, step: int, seed: int) -> tuple[Outcome, Array]:
+        """Return the outcome of a step and the flat gradient, which the engine may overwrite; 0 for frozen groups."""
+        total, measured, gradient = self._source.sums(batch, step=step, seed=seed)
+        for group in self._frozen:
+            gradient[group.first : group.last] = 0
+        squares = float(np.square(gradient, dtype=np.float64).sum())
+        if not (math.isfinite(total) and math.isfinite(squares)):
+            raise self._not_finite(batch, seed, step)
+        return Outcome(total / batch.samples, measured / batch.samples, math.sqrt(squares)), gradient
+
+    def _scale(self, norm: float) -> float:
+        """Return the factor of the gradient: 1, or less if its norm exceeds the limit."""
+        return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
+
+    def _commit_statistics(self, batch: Batch, seed: int, step: int) -> None:
+        """Write the running statistics, and check them: an infinite variance does not show in the loss."""
+        if not self._plan.deferred:
+            return
+        before = self.network.statistics.copy()
+        self._source.commit_statistics()
+        if not np.isfinite(self.network.statistics).all():
+            self.network.statistics[:] = before
+            raise self._not_finite(batch, seed, step)
+
+    def _not_finite(self, batch: Batch, seed: int, step: int) -> NotFiniteError:
+        where = self._workers.first(self._first_not_finite(batch, seed, step)) or TOO_LARGE
+        if not np.isfinite(self.network.parameters).all():
+            where += "; parameters were not finite before this step: was the rate too large?"
+        return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
+
+    def _first_not_finite(self, batch: Batch, seed: int, step: int) -> str:
+        """Return the first tensor that is not finite, found by running the plan again operation by operation."""
+        inputs = batch.inputs
+        if not len(inputs[0]):
+            return ""
+        if not np.isfinite(inputs[0]).all():
+            return "the input is not finite"
+        interpreter = Interpreter(fallback.numpy_engine(), self._plan, self.network.layout, self.network)
+        interpreter.gradients(*inputs, seed=seed, step=step)
+        for operation in self._plan.operations:
+            for tensor in operation.writes:
+                if not np.isfinite(interpreter.read(tensor)).all():
+                    layer, _, own = tensor.name.rpartition(".")
+                    return f"{own} of {layer} is not finite ({operation.name})"
+        return ""

@@ -1,0 +1,87 @@
+"""Whole training steps, update included, as one program of the engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from chainrule.engines.protocol import Array, AtOnce, HoldsSamples, WholeSteps
+from chainrule.training.steps.base import Inputs, Outcome, Stepper
+from chainrule.training.steps.gradient_step import GradientStepper
+
+
+class ProgramStepper(Stepper):
+    """Takes several steps in one call of a program.
+
+    single   takes a step that the program refused because it is not finite, and so names the tensor; both train the
+             same network and moments
+    """
+
+    def __init__(self, single: GradientStepper, program: WholeSteps, clip_norm: float | None) -> None:
+        self.network, self.optimizer, self.moments = single.network, single.optimizer, single.moments
+        self._single = single
+        self._program = program
+        self._clip = clip_norm
+
+    @property
+    def at_once(self) -> AtOnce:
+        """Steps, and bytes of their inputs, to take in one call."""
+        return self._program.at_once
+
+    def hold(self, size: int, parts: Iterable[Inputs]) -> bool:
+        """Copy all samples to the engine's device if it has room; return whether it did."""
+        program = self._program
+        return isinstance(program, HoldsSamples) and size <= program.most_held and program.hold(parts)
+
+    def release(self) -> None:
+        """Free the samples that the engine's device holds."""
+        if isinstance(self._program, HoldsSamples):
+            self._program.release()
+
+    def prepare(self, samples: int, steps: int = 1) -> None:
+        """Warm up: compile the step for this batch size outside the timed loop."""
+        self._single.prepare_program(samples, steps)
+
+    @np.errstate(all="ignore")  # an overflow is detected afterwards, and named
+    def steps(
+        self,
+        x: Array,
+        t: Array,
+        weights: Array | None = None,
+        *,
+        step: int,
+        rates: Sequence[float],
+        seed: int = 0,
+        samples: int | None = None,
+    ) -> list[Outcome]:
+        """Take as many of the steps as one program can."""
+        inputs = (x, t) if weights is None else (x, t, weights)
+        optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
+        program, moments, clip = self._program, self.moments, self._clip
+        sums = program.steps(inputs, optimizer.operation, moments, attributes, rates, clip=clip, seed=seed, step=step)
+        if not sums:  # the first step is not finite
+            size = len(x) // len(rates)
+            first = tuple(array[:size] for array in inputs)
+            return self._single.steps(*first, step=step, rates=rates[:1], seed=seed, samples=samples)
+        return _outcomes(sums, len(x) // len(rates))
+
+    @np.errstate(all="ignore")
+    def steps_of_held(self, numbers: Array, *, step: int, rates: Sequence[float], seed: int = 0) -> list[Outcome]:
+        """Take steps on samples that the engine's device holds, given by number; none if the first is not finite."""
+        optimizer, attributes = self.optimizer, self._single.attributes(step, rates[0])
+        program, moments, clip = self._program, self.moments, self._clip
+        sums = program.steps(
+            (numbers,), optimizer.operation, moments, attributes, rates, clip=clip, seed=seed, step=step
+        )
+        return _outcomes(sums, len(numbers) // len(rates))
+
+    def gradient(self, x: Array, t: Array, weights: Array | None = None, *, step: int, seed: int = 0) -> Array:
+        """Return the flat gradient of a step, before clipping, without taking it."""
+        return self._single.gradient(x, t, weights, step=step, seed=seed)
+
+
+def _outcomes(sums: Sequence[tuple[float, float, float]], size: int) -> list[Outcome]:
+    """Return the outcomes of steps on batches of a size, from their sums of loss, metric and Σ g²."""
+    return [Outcome(loss / size, measured / size, math.sqrt(squares)) for loss, measured, squares in sums]

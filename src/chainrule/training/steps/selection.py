@@ -1,0 +1,71 @@
+"""Selection of the class that takes a training's steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chainrule.engines.protocol import WholeSteps
+from chainrule.errors import OptionError
+from chainrule.training.losses import Loss
+from chainrule.training.lr_multipliers import RateGroup, Rates
+from chainrule.training.optimizers import CustomOptimizer, Optimizer
+from chainrule.training.steps.base import Stepper
+from chainrule.training.steps.gradient_step import GradientStepper
+from chainrule.training.steps.gradients import GradientSource, PartByPart, Shards, WholeBatch
+from chainrule.training.steps.program_step import ProgramStepper
+from chainrule.training.steps.updates import BuiltInUpdate, CustomUpdate
+from chainrule.training.tasks import Task
+from chainrule.training.workers import ALONE, Workers
+
+if TYPE_CHECKING:
+    from chainrule.models.network import Network
+
+
+def make_stepper(
+    network: Network,
+    optimizer: Optimizer,
+    loss: Loss,
+    clip_norm: float | None = None,
+    task: Task | None = None,
+    rates: Rates | None = None,
+    *,
+    weighted: bool = False,
+    parts: int = 1,
+    shards: int = 1,
+    workers: Workers = ALONE,
+) -> Stepper:
+    """Return what takes the steps of a training.
+
+    weighted  whether each sample has a weight in the loss
+    parts     number of parts in which the gradient of a batch is computed and added up, one after the other
+    shards    number of shards of a batch, computed by one or several workers with the same bits
+
+    Errors   OptionError when there is nothing to train, a custom optimizer is combined with per-parameter learning
+             rates, or a network with custom code is to be trained in shards
+    """
+    rates = rates or Rates()
+    frozen = rates.frozen_names(network.learnt)
+    if not network.parameters.size:
+        raise OptionError("there is nothing to train: the model has no parameters")
+    if len(frozen) == len(network.learnt):
+        raise OptionError(f"there is nothing to train: all parameters are frozen by the rates {rates}")
+    groups = rates.groups(network.learnt)
+    if groups and isinstance(optimizer, CustomOptimizer):
+        raise OptionError(
+            "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"
+        )
+    plan = network.plan(loss, task=task, frozen=frozen, weighted=weighted)
+    program = network.compile(plan)
+    source: GradientSource
+    if shards > 1 or workers.size > 1:
+        source = Shards(network, plan, shards, workers)
+    else:
+        source = WholeBatch(program) if parts == 1 else PartByPart(program, parts)
+    if isinstance(optimizer, CustomOptimizer):
+        update = CustomUpdate(network, optimizer)
+    else:
+        update = BuiltInUpdate(network, optimizer, groups or [RateGroup(0, network.parameters.size, 1.0)])
+    zeroed = [group for group in groups if not group.factor]
+    single = GradientStepper(network, optimizer, plan, source, update, zeroed, clip_norm=clip_norm, workers=workers)
+    whole = isinstance(source, WholeBatch) and parts == 1 and isinstance(update, BuiltInUpdate) and not groups
+    return ProgramStepper(single, program, clip_norm) if whole and isinstance(program, WholeSteps) else single

@@ -19,7 +19,6 @@ from chainrule.models.model import Sequential
 from chainrule.models.network import Fitted, Network
 from chainrule.training import loop as looping
 from chainrule.training import optimizers
-from chainrule.training.steps import base as stepping
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
@@ -27,6 +26,7 @@ from chainrule.training.optimizers import SGD
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.schedules import OneCycle, Step
+from chainrule.training.steps import base as stepping
 from chainrule.training.steps.base import Outcome
 
 COUNT, BATCH = 23, 5

@@ -1,76 +1,138 @@
-"""Imports only point down: the floors of docs/architecture.md, lowest first."""
+"""The layering of the packages, read from their docstrings and compared with every import, lazy ones included."""
 
 import ast
 import re
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
 
-import chainrule
+import numpy as np
+import pytest
 
-SOURCE = Path(chainrule.__file__).parent
-FLOORS = (
-    ("version", "errors", "reading", "strict_json", "cache", "shapes", "randomness", "files", "locks", "compiled"),
-    ("placement",),
-    ("student", "operations", "families"),
-    ("reference",),
-    ("plan",),
-    ("meetings",),
-    ("engines", "interpreter"),
-    ("markdown",),
-    ("figures",),
-    ("tasks",),
-    ("losses", "optimizers", "rates", "schedules", "initializers", "data"),
-    ("layers",),
-    ("formats", "descriptions"),
-    ("network",),
-    ("summaries",),
-    ("training",),
-    ("check", "explain"),
-    ("model", "runs"),
-    ("loading", "zoo_networks", "export", "sklearn", "sweeps"),
-    ("zoo", "network_files", "pretrained", "templates"),
-    ("zoo_table",),
-    ("web",),
-    ("cli",),
-)
-FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-ENTRANCES = {"__init__", "__main__"}  # the public names and the command may import everything
+import chainrule as cr
+from chainrule.engines.compiled.compiler.machine import MachineFunction
+
+SOURCE = Path(cr.__file__).parent
+BASE = {"errors": set[str](), "version": set[str]()}  # modules that every package may import
+ENTRANCES = {"__init__", "__main__"}  # the public names and the command
+MOST_ENTRIES = 18
+MOST_FUNCTIONS = 7  # between `fit` and a compiled program
 
 
-def imported(file: Path) -> set[str]:
-    """Return the package's modules that a file imports, also inside functions, except for types alone."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+class Import(NamedTuple):
+    """An import of one module by another, both by dotted name below the package."""
+
+    importer: str
+    imported: str
+
+
+def name_of(file: Path) -> str:
+    parts = file.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
+
+
+def imports(name: str) -> Iterator[Import]:
+    """Yield what a module imports of the package, inside functions too, except for types alone."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             node.body = []
-    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("chainrule.")}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "chainrule":
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-    return found - {"__version__"}
-
-
-def test_imports_point_down() -> None:
-    wrong: list[str] = []
-    for file in sorted(SOURCE.rglob("*.py")):
-        room = file.relative_to(SOURCE).parts[0].removesuffix(".py")
-        if room in ENTRANCES:
+            full = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{name}: a relative import"
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
             continue
-        assert room in FLOOR_OF, f"{room} has no floor"
-        ups = [name for name in imported(file) if name != room and FLOOR_OF[name] > FLOOR_OF[room]]
-        wrong += [f"{file.relative_to(SOURCE)} imports {name}" for name in ups]
-    assert not wrong
+        for dotted in full:
+            package, _, inner = dotted.partition(".")
+            while package == "chainrule" and inner and inner not in MODULES:
+                inner = inner.rpartition(".")[0]
+            if package == "chainrule":
+                yield Import(name, inner)
 
 
-def test_what_is_installed_needs_nothing_that_only_a_clone_has() -> None:
-    for file in SOURCE.rglob("*.py"):
+def layering() -> dict[str, set[str]]:
+    """Return the packages that each package says it imports, in the last line of its docstring."""
+    found: dict[str, set[str]] = dict(BASE)
+    for file in SOURCE.glob("*/__init__.py"):
+        docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        line = re.search(r"^Imports: ([^.]+)\.\Z", docstring, re.M)
+        assert line, f"{file.parent.name}/__init__.py does not end with what it imports"
+        found[file.parent.name] = set(re.split(r",\s+", line[1]))
+    return found
+
+
+def test_the_top_level_is_small() -> None:
+    modules = {file.stem for file in SOURCE.glob("*.py")} - ENTRANCES - {*BASE}
+    packages = {file.parent.name for file in SOURCE.glob("*/__init__.py")}
+    assert len(modules | packages) <= MOST_ENTRIES
+
+
+def test_packages_import_what_they_say_and_nothing_else() -> None:
+    known = layering()
+    used: dict[str, set[str]] = {name: set() for name in known}
+    for name in MODULES:
+        package = name.partition(".")[0]
+        if package and package not in ENTRANCES:
+            used[package] |= {each.imported.partition(".")[0] or "chainrule" for each in imports(name)} - {package}
+    assert used == known
+
+
+def test_imports_of_packages_have_no_cycle() -> None:
+    assert [*TopologicalSorter(layering()).static_order()]
+
+
+def test_imports_of_modules_have_no_cycle() -> None:
+    graph = {name: {each.imported for each in imports(name)} - {name} for name in MODULES}
+    for name in graph:  # a package's __init__ is imported with each of its modules, and may import them
+        graph[name] -= {parent for parent in graph if name.startswith(f"{parent}.")}
+    try:
+        assert [*TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_the_package_needs_nothing_that_only_a_clone_has() -> None:
+    for name, file in MODULES.items():
         text = file.read_text(encoding="utf-8")
-        assert not re.search(r"^\s*(from|import) (benchmarks|experiments|tests)\b", text, re.M), file
+        assert not re.search(r"^\s*(from|import) (benchmarks|experiments|tests)\b", text, re.M), name
 
 
-def test_every_floor_is_on_the_page() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    drawing = page.split("```")[1]
-    assert [name for name in FLOOR_OF if name not in drawing and name != "version"] == []
+def test_every_package_is_described_in_the_documentation() -> None:
+    page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert [name for name in layering() if not re.search(rf"^`?{name}/?`?\b", page, re.M)] == []
+
+
+def test_few_functions_lie_between_fit_and_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = cr.Sequential([cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8))
+    x, y = np.random.default_rng(0).standard_normal((12, 1, 8, 8)), np.arange(12) % 3
+    stacks: list[list[str]] = []
+    call: Any = MachineFunction.__call__
+
+    def recorded(self: MachineFunction, *arguments: Any) -> Any:
+        frame: FrameType | None = sys._getframe(1)
+        names: list[str] = []
+        while frame is not None:
+            if Path(frame.f_code.co_filename).is_relative_to(SOURCE):
+                names.insert(0, frame.f_code.co_qualname)
+            frame = frame.f_back
+        stacks.append([*names, "MachineFunction.__call__"])
+        return call(self, *arguments)
+
+    monkeypatch.setattr(MachineFunction, "__call__", recorded)
+    model.fit(x, y, batch_size=4, progress=False)
+    steps = [names for names in stacks if "Trainer._epoch" in names]
+    page = (SOURCE.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert steps
+    for names in steps:
+        assert names[0] == "Model.fit"
+        assert len(names) - 1 <= MOST_FUNCTIONS, names
+        assert [name for name in names if f"`{name}`" not in page] == []

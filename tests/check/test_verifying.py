@@ -8,8 +8,8 @@ import pytest
 import chainrule as cr
 from chainrule.check.report import Diagnosis, Report, Row
 from chainrule.check.verifying import MOST, Assignment, verify
-from chainrule.custom import Student
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.student import Student
 from chainrule.errors import OptionError, ShapeError
 
 CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", (2, 5, 4))

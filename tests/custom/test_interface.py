@@ -8,10 +8,10 @@ from check import planted_conduct, planted_layers, planted_losses
 from check.planted_conduct import CONDUCT
 
 import chainrule as cr
-from chainrule.custom import Student
 from chainrule.custom.interface import CallResult, Code
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.methods import Methods
+from chainrule.custom.student import Student
 
 
 def sent(array: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from chainrule.custom import Student
+from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
 X = np.random.default_rng(0).normal(size=(2, 3))

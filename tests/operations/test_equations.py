@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from operations.written import docstring, page
 
-from chainrule import operations
 from chainrule.check.configurations import draw
 from chainrule.models.network import Network
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 from chainrule.operations.equation import parse
 
-EQUATIONS = {name: entry for name, entry in operations.entries().items() if "equation" in entry}
+EQUATIONS = {name: entry for name, entry in definitions.entries().items() if "equation" in entry}
 
 
 def plain(equation: str, *, tied: bool = True) -> str:
@@ -127,6 +126,6 @@ def test_what_is_no_equation_is_refused(text: str) -> None:
 
 def test_sentences_hold_where_their_facts_do() -> None:
     words = ["Always", {"if": ["a"], "text": " {n}"}, {"if": ["a"], "unless": ["b"], "text": " not b"}, "."]
-    assert operations.fill(words, {"a": True, "b": True, "n": 3}) == "Always 3."
-    assert operations.fill(words, {"a": False, "b": False, "n": 3}) == "Always."
-    assert operations.fill(words, {"a": True, "b": False, "n": 4}) == "Always 4 not b."
+    assert definitions.fill(words, {"a": True, "b": True, "n": 3}) == "Always 3."
+    assert definitions.fill(words, {"a": False, "b": False, "n": 3}) == "Always."
+    assert definitions.fill(words, {"a": True, "b": False, "n": 4}) == "Always 4 not b."

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from operations.written import computed, docstring, page
 
-from chainrule import operations
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
 from chainrule.layers.activations import EXAMPLES
-from chainrule.operations import formula, reference
+from chainrule.operations import definitions, formula, reference
 from chainrule.training import optimizers
 
 POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
@@ -21,22 +20,22 @@ OPTIMIZERS = (
     *(optimizers.Nesterov(0.1, decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
     optimizers.AdamW(0.01, decay=0.3),
 )
-GRADIENTS = [name for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry]
+GRADIENTS = [name for name, entry in definitions.entries().items() if name.endswith("_dp") and "steps" in entry]
 sources = pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
-element_wise = pytest.mark.parametrize("name", operations.element_wise())
+element_wise = pytest.mark.parametrize("name", definitions.element_wise())
 
 
 def result_of(name: str, part: str, known: dict[str, float]) -> float:
     """Return the last value of an entry's formulas."""
-    return chain(operations.entries()[name][part], known, {}, {})[-1].value
+    return chain(definitions.entries()[name][part], known, {}, {})[-1].value
 
 
 def at(name: str, x: float) -> tuple[float, float]:
     """f(x) and f′(x), from the formulas."""
     attributes = ATTRIBUTES[name]
     y = result_of(name, "value", {**attributes, "x": x})
-    kept = {"x": x, "y": y}[operations.entries()[name]["keeps"]]
-    return y, result_of(name, "slope", {**attributes, operations.entries()[name]["keeps"]: kept})
+    kept = {"x": x, "y": y}[definitions.entries()[name]["keeps"]]
+    return y, result_of(name, "slope", {**attributes, definitions.entries()[name]["keeps"]: kept})
 
 
 @element_wise
@@ -44,7 +43,7 @@ def at(name: str, x: float) -> tuple[float, float]:
 def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> None:
     given = ATTRIBUTES[name]
     y = getattr(reference, name)(np.array([x]), **given)
-    kept = y if operations.entries()[name]["keeps"] == "y" else np.array([x])
+    kept = y if definitions.entries()[name]["keeps"] == "y" else np.array([x])
     slope = getattr(reference, f"{name}_dx")(np.ones(1), kept, **given)
     found = at(name, x)
     assert found[0] == pytest.approx(y[0], rel=1e-13, abs=1e-300, nan_ok=True)
@@ -70,7 +69,7 @@ def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any
 def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     """The formulas, the reference and what is written about it take the same step."""
     given = {"rate": optimizer.rate, **optimizer.step_attributes(7)}
-    shared, entry = (operations.entries()[name] for name in ("update", optimizer.operation))
+    shared, entry = (definitions.entries()[name] for name in ("update", optimizer.operation))
     start = {"p": 0.8, "g": -0.6, **dict(zip(optimizer.moments, (0.35, 0.15), strict=False))}
     constants = {letter: float(given[name]) for letter, name in shared["letters"].items() if name in given}
     facts = {"decay": False, "clipped": False, **{name: bool(value) for name, value in given.items()}}
@@ -80,7 +79,7 @@ def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     found = getattr(reference, optimizer.operation)(*arrays, **given)
     first = found[0] if optimizer.moments else found
     assert after == pytest.approx(float(first[0]), rel=1e-13)
-    (rule,) = (each for each in entry["rule"] if operations.holds(each, facts))
+    (rule,) = (each for each in entry["rule"] if definitions.holds(each, facts))
     assert result(rule, known) == pytest.approx(after, rel=1e-13)
     lines = source(optimizer.operation)
     letters = {**given, **constants, **start}
@@ -96,7 +95,7 @@ def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
     p, t = generator.uniform(0.1, 0.9, (2, batch, 4))
     expected = getattr(reference, name)(p, t)[0, 1]
     known = {"p": p[0, 1], "t": t[0, 1], "K": 4.0, "N": float(batch), "ε": 1e-16}
-    steps = chain(operations.entries()[name]["steps"], known, {"batch": batch > 1}, {})
+    steps = chain(definitions.entries()[name]["steps"], known, {"batch": batch > 1}, {})
     assert steps[-1].value == pytest.approx(expected, rel=1e-13)
     lines = [line.replace("[n,k]", "") for line in source(name)]
     assert computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"] == pytest.approx([expected], rel=1e-13)

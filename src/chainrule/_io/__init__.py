@@ -1,4 +1,6 @@
-"""Files and locks: bounded reading, atomic writing, strict JSON, and the cache folder.
+"""Files and locks: bounded reading, atomic writing, strict JSON, running a user's Python file, and the cache folder.
 
-Knows nothing about networks. May import `errors` only.
+Knows nothing about networks.
+
+Imports: errors.
 """

@@ -18,7 +18,7 @@ from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
 from chainrule.check.unchecked import parameters_without_gradient
 from chainrule.core.shapes import is_whole
-from chainrule.custom import Student
+from chainrule.custom.student import Student
 from chainrule.errors import OptionError, quoted
 from chainrule.layers import Layer, expressions
 from chainrule.models.network import Network

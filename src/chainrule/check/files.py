@@ -31,8 +31,8 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject
-from chainrule.custom import Student
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 

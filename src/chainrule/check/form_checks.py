@@ -11,8 +11,8 @@ from chainrule.check import comparing, students
 from chainrule.check.forms import DEFAULTS, KEEP_MORE, FoundPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
-from chainrule.custom import Student
 from chainrule.custom.methods import EVALUATED
+from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D

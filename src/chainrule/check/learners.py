@@ -23,8 +23,8 @@ from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.check.unchecked import complete
 from chainrule.core.shapes import text
-from chainrule.custom import Student
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 

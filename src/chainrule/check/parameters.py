@@ -6,7 +6,7 @@ from collections.abc import Collection
 import numpy as np
 
 from chainrule.check.methods import Derivative
-from chainrule.custom import Student
+from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 

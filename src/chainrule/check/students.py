@@ -11,9 +11,9 @@ from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
 from chainrule.check.parameters import influential
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
-from chainrule.custom import Student
 from chainrule.custom.interface import LossCode
 from chainrule.custom.recognition import FAMILIES, arrays_named
+from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 

@@ -21,7 +21,7 @@ from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
-from chainrule.custom import Student
+from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.layers import Layer, expressions
 from chainrule.training import losses

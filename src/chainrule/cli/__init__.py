@@ -1,4 +1,8 @@
-"""The command line. Commands parse options, call the library and print; the work is done by the library."""
+"""The command line. Commands parse options, call the library and print; the work is done by the library.
+
+Imports: errors, version, _io, core, engines, plotting, layers, data, training, explain, interop, models, runs, zoo,
+         check, web.
+"""
 
 import click
 

@@ -1,6 +1,8 @@
 """Data: known data sets, folders, archives; batches, normalisation, augmentation, photographed digits.
 
 Pillow, rich and urllib are imported on first use only.
+
+Imports: errors, _io, core, plotting.
 """
 
 from chainrule.data.augmentation import Augmentation

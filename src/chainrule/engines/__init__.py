@@ -6,5 +6,6 @@ jax        whole steps compiled by XLA, for accelerators; needs `chainrule[jax]`
 reference  the literal loops that define the operations: exact, readable and slow
 
 The protocol that engines implement, the loader that finds an engine by name, and the interpreter of plans are here too.
-May import `core`, `operations` and `custom`.
+
+Imports: errors, _io, core, operations, custom.
 """

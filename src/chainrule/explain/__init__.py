@@ -1,4 +1,7 @@
-"""Traces of one training step: every value of forward, backward and update, and its explanation."""
+"""Traces of one training step: every value of forward, backward and update, and its explanation.
+
+Imports: errors, core, operations, engines, plotting, layers, training.
+"""
 
 from chainrule.explain.record import Explanation
 from chainrule.explain.stepping import NextStep

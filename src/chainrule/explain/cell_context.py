@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule import operations
 from chainrule.core.plan import Operation, Tensor, gradient_name, gradient_part
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Cell, Index, TensorCatalogue, cell_index, flat_index
 from chainrule.explain.notation import Index as Symbol
 from chainrule.explain.notation import at, sum_over
 from chainrule.explain.record import Factor
+from chainrule.operations import definitions
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class CellContext:
 
     def sentences(self, name: str = "", **facts: Any) -> str:
         """Return the sentences about the operation, or those under another name, in which these facts hold."""
-        return operations.fill(operations.entries()[name or self.operation.name]["words"], facts)
+        return definitions.fill(definitions.entries()[name or self.operation.name]["words"], facts)
 
     @property
     def value(self) -> float:

@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule import operations
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers
 from chainrule.explain.notation import letters
 from chainrule.explain.numbers import bracketed, format_number
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
+from chainrule.operations import definitions
 from chainrule.operations.reference import activations as reference
 
 
 def value(ctx: CellContext) -> Derivation:
     """Explain y = f(x), entry by entry."""
     name, (n, *own) = ctx.operation.name, ctx.index
-    entry = operations.entries()[name]
+    entry = definitions.entries()[name]
     x = ctx.factor(0, ctx.index)
     attributes = ctx.operation.attributes
     known = {**attributes, "x": x.value}
@@ -40,7 +40,7 @@ def value(ctx: CellContext) -> Derivation:
 def gradient(ctx: CellContext) -> Derivation:
     """Explain dx = dy · f′(x), entry by entry."""
     name, (n, *own) = ctx.operation.name.removesuffix("_dx"), ctx.index
-    entry = operations.entries()[name]
+    entry = definitions.entries()[name]
     dy, kept = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
     slope = _slope(ctx, name, kept.value)
     steps = chain(entry["slope"], {**ctx.operation.attributes, entry["keeps"]: kept.value}, {}, {})
@@ -74,7 +74,7 @@ def _slope(ctx: CellContext, name: str, kept: float) -> float:
 
 def _curve(ctx: CellContext, name: str, x: float) -> Curve:
     y = float(getattr(reference, name)(np.array([x]), **ctx.operation.attributes)[0])
-    return Curve(name, x, y, _slope(ctx, name, y if operations.entries()[name]["keeps"] == "y" else x))
+    return Curve(name, x, y, _slope(ctx, name, y if definitions.entries()[name]["keeps"] == "y" else x))
 
 
 def _before(ctx: CellContext) -> float:

@@ -10,13 +10,13 @@ from functools import cached_property
 from itertools import product
 from typing import Any, cast
 
-from chainrule import operations
 from chainrule.core.plan import Tensor
 from chainrule.explain import notation
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, at, minus, over, plus, sum_over, times, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.window import Window
+from chainrule.operations import definitions
 
 OPERATORS = {"+": plus, "−": minus, "·": times, "/": over}
 Parsed = Mapping[str, Any]
@@ -36,7 +36,7 @@ class _Equation:
 
     @cached_property
     def entry(self) -> Mapping[str, Any]:
-        return operations.entries()[self.ctx.operation.name]
+        return definitions.entries()[self.ctx.operation.name]
 
     @cached_property
     def window(self) -> Window | None:
@@ -85,7 +85,7 @@ class _Equation:
         symbols = self._written([{**axis, "n": "n"} for axis in letters], {})
         here = self._written([{**axis, **self.own_indices} for axis in numbers], self.own_indices)
         terms = tuple(term for part in self.parts for term in self._terms(part, numbers))
-        return Derivation(operations.fill(self.entry["words"], self._facts()), symbols, here, terms)
+        return Derivation(definitions.fill(self.entry["words"], self._facts()), symbols, here, terms)
 
     # ------------------------------------------------------------------ what is read
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule import operations
 from chainrule.explain.numbers import bracketed, format_number
 from chainrule.explain.record import CalculationStep
+from chainrule.operations import definitions
 
 Formula = Mapping[str, Any]
 Values = dict[str, float]
@@ -93,7 +93,7 @@ def chain(
 ) -> list[CalculationStep]:
     """Return the steps that hold, one after the other; their values are added to ``known``, aliases to ``names``."""
     steps: list[CalculationStep] = []
-    for formula in (each for each in formulas if operations.holds(each, facts)):
+    for formula in (each for each in formulas if definitions.holds(each, facts)):
         aliases: Mapping[str, str] = formula.get("alias", {})
         for letter, other in aliases.items():
             known[letter], names[letter] = known[other], names.get(other, other)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from chainrule import operations
 from chainrule.explain.cells import TensorEntry
 from chainrule.explain.record import Derivation
+from chainrule.operations import definitions
 
 KINDS = ("input", "target", "parameter", "state", "moment", "batch")
 
@@ -20,4 +20,4 @@ def custom_operation(operation: str) -> Derivation:
 
 
 def _said(name: str, facts: dict[str, Any]) -> Derivation:
-    return Derivation(operations.fill(operations.entries()[name]["words"], facts))
+    return Derivation(definitions.fill(definitions.entries()[name]["words"], facts))

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule import operations
 from chainrule.engines.protocol import Array
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.formulas import chain, in_letters, in_numbers
 from chainrule.explain.notation import Index, at
 from chainrule.explain.numbers import bracketed, format_list, format_number
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Jacobian, JacobianRow, Scale, Term
+from chainrule.operations import definitions
 
 EPSILON = float(np.finfo(np.float64).eps)
 OF_ENTRY = ("p", "t", "p̂")  # letters of formulas that have an index
@@ -106,11 +106,11 @@ def gradient(ctx: CellContext) -> Derivation:
     n, k = ctx.sample, ctx.own_index[0]
     p, t = _entries(ctx)
     known = {"p": p, "t": t, "K": float(ctx.array(0).shape[1]), "N": float(ctx.samples), "ε": EPSILON}
-    formulas = operations.entries()[ctx.operation.name]["steps"]
+    formulas = definitions.entries()[ctx.operation.name]["steps"]
     facts = {"batch": ctx.samples > 1}
     steps = chain(formulas, known, facts, {letter: f"{letter}[k]" for letter in OF_ENTRY})
     steps[-1] = replace(steps[-1], name=f"dp[{k}]", value=ctx.value)
-    last = [formula for formula in formulas if operations.holds(formula, facts)][-1]
+    last = [formula for formula in formulas if definitions.holds(formula, facts)][-1]
     letters = {letter: ctx.bracket(letter, "k") for letter in OF_ENTRY}
     own = {letter: ctx.bracket(letter, k, sample=n) for letter in OF_ENTRY}
     symbols = f"{ctx.bracket('dp', 'k')} = {in_letters(last, letters)}"
@@ -199,7 +199,7 @@ EXPLAINERS: dict[str, Callable[[CellContext], Derivation]] = {
         *(half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy),
         *(categorical_cross_entropy, softmax_cross_entropy, softmax_cross_entropy_dp, correct, correct_labels),
     )
-} | {name: gradient for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry}
+} | {name: gradient for name, entry in definitions.entries().items() if name.endswith("_dp") and "steps" in entry}
 
 
 # -------------------------------------------------------------------------------------------------- parts

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from chainrule import operations
 from chainrule.explain import (
     activations,
     dropout,
@@ -20,17 +19,18 @@ from chainrule.explain import (
 )
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
+from chainrule.operations import definitions
 
 Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {
-    **dict.fromkeys((name for name, entry in operations.entries().items() if "equation" in entry), equations.explain),
+    **dict.fromkeys((name for name, entry in definitions.entries().items() if "equation" in entry), equations.explain),
     "max_pool": pooling.max_pool,
     "max_pool_dx": pooling.max_pool_dx,
     "average_pool": pooling.average_pool,
     "average_pool_dx": pooling.average_pool_dx,
-    **dict.fromkeys(operations.element_wise(), elementwise.value),
-    **{f"{name}_dx": elementwise.gradient for name in operations.element_wise()},
+    **dict.fromkeys(definitions.element_wise(), elementwise.value),
+    **{f"{name}_dx": elementwise.gradient for name in definitions.element_wise()},
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,

@@ -1,13 +1,13 @@
 """Titles of cells: noun phrases, from `chainrule.operations`."""
 
-from chainrule import operations
 from chainrule.explain.cataloguing import without_d
 from chainrule.explain.cells import TensorEntry
+from chainrule.operations import definitions
 
 
 def title(entry: TensorEntry, moments: int = 0) -> str:
     """Return a noun phrase for an entry of a tensor; ``moments``: how many the optimizer keeps."""
-    titles = operations.entries()["titles"]
+    titles = definitions.entries()["titles"]
     if entry.name in titles["whole"]:
         return titles["whole"][entry.name]
     owner, _, own = entry.name.rpartition(".")
@@ -24,10 +24,10 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
 
 def _gradient(name: str) -> str:
     """Return the title of a gradient, or of a part of one: of conv1.y, or conv1.y_conv2."""
-    kinds = operations.entries()["titles"]["kind"]
+    kinds = definitions.entries()["titles"]["kind"]
     layer, _, own = name.rpartition(".")
     base, _, through = own.partition("_")
-    if not through or not (base in operations.entries()["titles"]["part"] or not layer):
+    if not through or not (base in definitions.entries()["titles"]["part"] or not layer):
         return kinds["gradient"].format(of=_part(name))
     of = _part(f"{layer}.{base}" if layer else base)
     part = kinds["gradient_sum" if through.startswith("sum") else "gradient_part"]
@@ -35,8 +35,8 @@ def _gradient(name: str) -> str:
 
 
 def _part(name: str) -> str:
-    if name in operations.entries()["titles"]["whole"]:
-        return operations.entries()["titles"]["whole"][name]
+    if name in definitions.entries()["titles"]["whole"]:
+        return definitions.entries()["titles"]["whole"][name]
     layer, _, own = name.rpartition(".")
-    parts = operations.entries()["titles"]["part"]
+    parts = definitions.entries()["titles"]["part"]
     return parts.get(own, parts["other"]).format(layer=layer, own=own)

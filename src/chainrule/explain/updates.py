@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chainrule import operations
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
@@ -13,6 +12,7 @@ from chainrule.explain.notation import at, letters
 from chainrule.explain.numbers import format_number
 from chainrule.explain.record import Derivation
 from chainrule.explain.stepping import Update
+from chainrule.operations import definitions
 
 
 def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivation:
@@ -22,16 +22,16 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivati
     cells = {"p": parameter, "dp": gradient_name(parameter), **{name: f"{parameter}.{name}" for name in moments}}
     known = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
     after = float(arrays[cell.tensor][cell.index])
-    shared, entry = (operations.entries()[name] for name in ("update", update.training.optimizer.operation))
+    shared, entry = (definitions.entries()[name] for name in ("update", update.training.optimizer.operation))
     attributes = update.attributes(parameter)
     facts = _facts(update, attributes, known, after)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
-    words = operations.fill([*shared["words"], *entry["words"]], facts)
+    words = definitions.fill([*shared["words"], *entry["words"]], facts)
     known = {**_constants(update, attributes, shared["letters"]), **known, "Δ": known["p"] - after}
     steps = chain([*shared["steps"], *entry["steps"]], known, facts, names)
     steps[-1] = replace(steps[-1], value=after)
-    (rule,) = (formula for formula in entry["rule"] if operations.holds(formula, facts))
+    (rule,) = (formula for formula in entry["rule"] if definitions.holds(formula, facts))
     symbols, here = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
     sources = tuple(cell_name(name, cell.index) for name in cells.values())
     return Derivation(words, symbols, here, steps=tuple(steps), sources=sources)

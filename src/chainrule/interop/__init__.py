@@ -2,5 +2,8 @@
 
 onnx/    ONNX, both ways          keras/   .keras and .h5 files
 torch/   state dictionaries       c/       C99, int8 and WebAssembly
-May import layers, engines and training. Models are passed in.
+
+Models are passed in; `models` is imported for its types alone.
+
+Imports: errors, version, _io, core, engines, layers, data, training.
 """

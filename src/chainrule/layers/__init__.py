@@ -1,4 +1,7 @@
-"""The layers: hyper-parameters, shape rules, parameters and the operations they emit. One file per family."""
+"""The layers: hyper-parameters, shape rules, parameters and the operations they emit. One file per family.
+
+Imports: errors, _io, core, custom.
+"""
 
 from typing import Any
 

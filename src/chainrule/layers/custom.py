@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 from chainrule._io.locks import ThreadLock
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
-from chainrule.custom import Array, Student
+from chainrule.custom.calls import Array
 from chainrule.custom.interface import OWN
+from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
 

@@ -1,4 +1,6 @@
 """Networks and models: `Network` (layers, flat buffers, plans), and `Sequential` and `Graph`, which can be trained.
 
-Saving, loading and summaries belong here too. May import everything below: layers, engines, training, explain, interop.
+Saving, loading and summaries belong here too.
+
+Imports: errors, _io, core, engines, plotting, layers, data, training, explain, interop.
 """

@@ -2,6 +2,8 @@
 
 No global state is used (no pyplot), so figures may be drawn in several threads. matplotlib is imported when the first
 figure is drawn.
+
+Imports: errors, version, _io, engines.
 """
 
 from chainrule.plotting import confusion, curves, files, kernels, mistakes, notebook

@@ -1,4 +1,7 @@
-"""Networks as scikit-learn estimators: `ChainruleClassifier` and `ChainruleRegressor`; see docs/scikit-learn.md."""
+"""Networks as scikit-learn estimators: `ChainruleClassifier` and `ChainruleRegressor`; see docs/scikit-learn.md.
+
+Imports: errors, engines, layers, data, training, models.
+"""
 
 import importlib
 

@@ -1,1 +1,6 @@
-"""Training: recipes, the loop, its history, checkpoints and run folders."""
+"""Training: losses, optimizers, schedules, tasks, callbacks, evaluation, and the loop.
+
+A network is passed in; `models` is imported for its types alone.
+
+Imports: errors, _io, core, custom, engines, plotting, layers, data.
+"""

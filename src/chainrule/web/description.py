@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from chainrule import operations
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.explain import code
 from chainrule.explain.code import CodeLocation
 from chainrule.models.model import Model
+from chainrule.operations import definitions
 from chainrule.training import tasks
 from chainrule.training.recipe import Recipe
 
@@ -45,7 +45,7 @@ def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
             "rate": recipe.optimizer.rate,
             "attributes": recipe.optimizer.attributes(),
         },
-        "operations": operations.entries(),
+        "operations": definitions.entries(),
         "code": {name: [asdict(place) for place in found] for name, found in _places(model, training, explained)},
         "derivations": {name: code.derivation(name) for name in explained},
     }

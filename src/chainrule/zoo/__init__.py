@@ -1,6 +1,6 @@
 """Named networks with their recipes, networks defined in files, and pretrained networks as a start.
 
-May import everything but `check`, `sklearn`, `web` and `cli`.
+Imports: errors, _io, core, layers, data, training, models, runs.
 """
 
 from chainrule.zoo.entries import ENTRIES, NAMED, Entry, Target, find

@@ -12,7 +12,7 @@ import chainrule as cr
 from chainrule.check.guest.frames import FrameError, decode, encode
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
-from chainrule.custom import Student
+from chainrule.custom.student import Student
 from chainrule.errors import ChainruleError, printable
 
 ARRAY = np.arange(6.0).reshape(2, 3)

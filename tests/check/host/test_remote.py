@@ -14,8 +14,8 @@ from check import planted_convolution, planted_layers, planted_losses
 import chainrule as cr
 from chainrule.check import guest
 from chainrule.check.host import Limits, Permissions, open_file, package_folders
-from chainrule.custom import Student
 from chainrule.custom.losses import LossFunctions
+from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 
 LIMITS = Limits(60)

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
-from chainrule.custom import Student
+from chainrule.custom.student import Student
 from chainrule.errors import OptionError, StudentError, one_line
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "open_file", "package_folders"]

@@ -7,9 +7,8 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from chainrule import operations
 from chainrule.engines.jax.arrays import Array, jax, jnp
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 
 Known = dict[str, Any]  # letter → array or number
 
@@ -17,7 +16,7 @@ Known = dict[str, Any]  # letter → array or number
 def functions() -> dict[str, Callable[..., Any]]:
     """Return the operations that are formulas, by name."""
     found: dict[str, Callable[..., Any]] = {}
-    for name, entry in operations.entries().items():
+    for name, entry in definitions.entries().items():
         if "slope" in entry:
             found[name] = functools.partial(_value, entry)
             found[f"{name}_dx"] = functools.partial(_gradient, entry)
@@ -41,7 +40,7 @@ def _gradient(entry: Mapping[str, Any], dy: Array, kept: Array, **attributes: fl
 
 def _update(name: str, entry: Mapping[str, Any], *arrays: Array, **attributes: Any) -> tuple[Array, ...]:
     """Compute an optimizer's update: the parameters and moments after it."""
-    letters: dict[str, str] = operations.entries()["update"]["letters"]
+    letters: dict[str, str] = definitions.entries()["update"]["letters"]
     kinds = inspect.signature(getattr(reference, name)).parameters.values()
     names = [each.name for each in kinds if each.kind is each.POSITIONAL_OR_KEYWORD]
     given = {each.name: each.default for each in kinds if each.default is not each.empty} | attributes
@@ -61,7 +60,7 @@ def _results(formulas: Iterable[Mapping[str, Any]], known: Known, facts: Mapping
     """Compute the formulas that hold, one after the other; return what is known then."""
     known = dict(known)
     for formula in formulas:
-        if operations.holds(formula, facts or {}):
+        if definitions.holds(formula, facts or {}):
             known |= {letter: known[other] for letter, other in formula.get("alias", {}).items()}
             if "cases" in formula:
                 known[formula["name"]] = _right_side(formula["cases"], known)

@@ -1,0 +1,213 @@
+"""A learner's code behind one interface: any object with `forward` and `backward`, or two plain functions.
+
+An object may keep anything between the two calls. It leaves the gradient of its parameter ``w`` in ``dw`` (or under
+another usual name, see `recognition`), or returns it. Functions keep nothing: they are ``forward(x, w, b)`` and
+``backward(dy, x, w, b)``, in a module or as a pair. Every error in using or running them is a `StudentError` of one
+line.
+"""
+
+import copy
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.core.shapes import text
+from chainrule.custom.calls import Array, array
+from chainrule.custom.functions import Functions
+from chainrule.custom.interface import Code
+from chainrule.custom.methods import Methods
+from chainrule.custom.recognition import owners
+from chainrule.errors import StudentError
+
+__all__ = ["Array", "Student"]
+
+
+class Student:
+    """A learner's class, object, module of functions, or pair of functions.
+
+    source      a class (instantiated without arguments), an object, a module, or (forward, backward)
+    name        name in messages; by default that of the source
+    parameters  initial values of parameters, by name; plain functions have no others
+
+    An object's parameters are the arrays whose gradient its `backward` stores or returns: they are known after the
+    first `backward`, or after `explore`. An array that `forward` changes (a kept input) is not a parameter.
+    """
+
+    def __init__(self, source: Any, name: str | None = None, parameters: Mapping[str, ArrayLike] | None = None) -> None:
+        functions = isinstance(source, ModuleType | tuple | list)
+        self._begin(Functions(source, name) if functions else Methods(source, name), name)
+        for parameter, value in (parameters or {}).items():
+            self.set(parameter, value)
+
+    @classmethod
+    def around(cls, code: Code, name: str | None = None) -> "Student":
+        """Return a student around code that may run in another process."""
+        student = cls.__new__(cls)
+        student._begin(code, name)
+        return student
+
+    def _begin(self, code: Code, name: str | None) -> None:
+        self._code = code
+        self.kind = code.kind
+        self.name = name or code.kind
+        self._names: tuple[str, ...] | None = code.arguments
+        self._adopted: dict[str, str] = {}
+        self._paired: tuple[tuple[str, ...], dict[str, str]] = ((), {})
+        self._x: Array | None = None
+        self._y: Array | None = None
+        self.changed: tuple[str, ...] = ()
+
+    @property
+    def independent(self) -> bool:
+        """Whether a copy shares nothing with it."""
+        return self._code.independent
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters, as far as they are known."""
+        return self._names or ()
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the parameters by name."""
+        found = {name: self._code.get(name) for name in self.names}
+        return {name: array(value, name) for name, value in found.items() if value is not None}
+
+    def array_names(self) -> tuple[str, ...]:
+        """Return the names of all numbers and arrays that it holds, kept inputs and gradients included."""
+        return self._code.names()
+
+    def has(self, name: str) -> bool:
+        """Return whether it has an attribute, or its functions an argument, of that name."""
+        return self._code.has(name)
+
+    def copy_of(self, name: str) -> Array | None:
+        """Return a copy of the array or number under a name, in its own dtype; None if there is none."""
+        return self._code.get(name)
+
+    def declare(self, *names: str) -> None:
+        """Set the names of the parameters, instead of detecting them by `backward`."""
+        self._names = names
+
+    def adopt(self, name: str, gradient: str) -> None:
+        """Set the name under which `backward` leaves the gradient of a parameter."""
+        self._adopted[name] = gradient
+
+    def set(self, name: str, value: ArrayLike) -> None:
+        """Set a parameter; it takes the dtype of the value. StudentError if there is no such parameter."""
+        if not self._code.has(name) or (self._names is not None and name not in self._names):
+            raise StudentError(f"{self.name} has no parameter {name!r}; known: {', '.join(self.names) or 'none'}")
+        self.put(name, value)
+
+    def put(self, name: str, value: ArrayLike) -> None:
+        """Set anything that it holds, parameter or not; integers stay integers."""
+        whole = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+        self._code.set(name, np.array(value) if whole else array(value, f"{self.name}: the value of {name} is"))
+
+    def explore(self, x: ArrayLike, *, strict: bool = True) -> Array:
+        """Call `forward`, and `backward` if needed, so that the parameters are known; return y.
+
+        strict  False accepts gradients of any shape
+        """
+        y = self.forward(x)
+        if self._names is None:
+            self.backward(np.cos(np.arange(y.size)).reshape(y.shape).astype(y.dtype), strict=strict)
+        return y
+
+    def forward(self, x: ArrayLike, *, strided: bool = False) -> Array:
+        """Return y for a batch x; the learner's code gets a copy of x, and its result is copied.
+
+        strided  whether that copy of x is not contiguous, like a slice of a larger array
+
+        Afterwards ``changed`` names the arrays of the caller that the code has overwritten.
+        """
+        self._x = np.array(x)
+        result = self._code.forward(self._x, strided=strided)
+        self._y, self.changed = result.arrays["y"], result.changed
+        return self._y.copy()
+
+    def backward(self, dy: ArrayLike, *, strict: bool = True, strided: bool = False) -> tuple[Array, dict[str, Array]]:
+        """Return dx (in the shape of x) and the parameters' gradients (in their shapes), for the last `forward`.
+
+        strict  False returns gradients of any shape, and leaves out missing ones
+        """
+        if self._x is None or self._y is None:
+            raise StudentError(f"{self.name}: backward before forward")
+        label = f"{self.name}.backward"
+        result = self._code.backward(np.array(dy), strided=strided)
+        self.changed = result.changed
+        dx = result.arrays["dx"]
+        if strict and dx.shape != self._x.shape:
+            raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
+        gradients = self._gradients(result.arrays, label)
+        if self._names is None:
+            self._names = self._kept(gradients, self._x)
+        if not strict:
+            return dx, {name: gradients[name] for name in self._names if name in gradients}
+        return dx, {name: self._checked(name, gradients, label) for name in self._names}
+
+    def is_current(self, x: Array, parameters: Mapping[str, Array]) -> bool:
+        """Return whether the last `forward` was called with this x and these parameters."""
+        if self._x is None or not np.array_equal(self._x, x, equal_nan=True):
+            return False
+        own = self.parameters
+        return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
+        """Return an independent copy, around a copy of the learner's object."""
+        twin = copy.copy(self)
+        twin._code = copy.deepcopy(self._code, memo)
+        twin._adopted = dict(self._adopted)
+        return twin
+
+    def another(self) -> "Student":
+        """Return a student around another object of the same class."""
+        twin = copy.copy(self)
+        twin._code = self._code.another()
+        return twin
+
+    def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
+        """Return the gradients by parameter: returned ones, and those left under a usual name."""
+        held = self._code.names()
+        if held != self._paired[0]:
+            self._paired = (held, owners(held, held))
+        pairs = {**self._paired[1], **self._adopted}
+        left = {name: self._code.get(key) for name, key in pairs.items()}
+        found = {name: array(value, f"{label}: d{name} is") for name, value in left.items() if value is not None}
+        others = [key for key in returned if key != "dx"]
+        known = dict.fromkeys((*held, *self.names))
+        by_name = {key: name for name, key in owners(others, known).items()}
+        for key in others:
+            owner = key if key in known else by_name.get(key)
+            if owner is None:
+                raise StudentError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
+            found[owner] = returned[key]
+        return found
+
+    def _kept(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
+        """Return the arrays with a gradient that another `forward` leaves unchanged; then repeat the first one."""
+        before = {name: self._code.get(name) for name in gradients}
+        self._code.forward((np.flip(x) * 0.75).astype(x.dtype))
+        kept = [name for name, old in before.items() if old is not None and _same(old, self._code.get(name))]
+        self._code.forward(x)
+        return tuple(kept)
+
+    def _checked(self, name: str, gradients: Mapping[str, Array], label: str) -> Array:
+        if name not in gradients:
+            raise StudentError(f"{label}: no gradient of {name}: expected it in d{name}, or returned")
+        found, held = gradients[name].shape, self._code.get(name)
+        expected = () if held is None else held.shape
+        if found != expected:
+            raise StudentError(f"{label}: d{name} has the shape {_shown(found)}, and {name} {_shown(expected)}")
+        return gradients[name]
+
+
+def _same(old: Array, new: Array | None) -> bool:
+    return new is not None and np.array_equal(old, new, equal_nan=True)
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return text(shape) or "()"

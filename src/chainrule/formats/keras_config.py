@@ -58,7 +58,7 @@ def parse_model(found: Any, version: int, place: tuple[str, ...] = ()) -> KerasM
     listed = [expect_object(each, "a layer") for each in expect_list(object, options.get("layers"), "layers")]
     layers = [_layer(each, version, place) for each in listed]
     if kind == "Sequential":
-        return _sequential(layers, options.get("build_input_shape") or _built_for(listed), place)
+        return _sequential(layers, decoded(options.get("build_input_shape")) or _built_for(listed), place)
     return _functional(layers, options, version)
 
 
@@ -94,6 +94,25 @@ def object_of(found: object) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
+def decoded(found: Any) -> Any:
+    """Return options with arrays and tuples as plain numbers and lists, which Keras wraps in objects.
+
+    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}, later versions as {"class_name": "__numpy__",
+    "config": {"value": …}}.
+    """
+    if isinstance(found, list):
+        return [decoded(entry) for entry in cast("list[Any]", found)]
+    options = object_of(found)
+    kind = options.get("class_name")
+    if options.get("type") == "ndarray" and "value" in options:
+        return options["value"]
+    if kind in ("__numpy__", "__tensor__"):
+        return object_of(options.get("config")).get("value")
+    if kind in ("__tuple__", "TensorShape"):
+        return decoded(options.get("items"))
+    return {name: decoded(value) for name, value in options.items()} if options else found
+
+
 def _sequential(layers: list[KerasLayer], build_shape: Any, place: tuple[str, ...]) -> KerasModel:
     """Return layers in a row, each of which reads the one before it.
 
@@ -126,14 +145,15 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 def _layer(found: dict[str, Any], version: int, place: tuple[str, ...]) -> KerasLayer:
     """Return a layer of a configuration; FormatError for a class that does not belong to Keras."""
     kind = expect(str, found.get("class_name"), "class_name of a layer")
-    options = expect_object(found.get("config"), f"config of a {quoted(kind)}")
+    options = decoded(expect_object(found.get("config"), f"config of a {quoted(kind)}"))
     name = expect(str, options.get("name", found.get("name")), f"the name of a {quoted(kind)}")
     if not _is_of_keras(found):
         own = f"{kind} {quoted(name)}: a class of the model's author, whose code would have to run"
         raise FormatError(f"{own}; expected layers of Keras itself")
     is_operation = ".ops" in str(found.get("module", ""))
     nodes = expect_list(object, found.get("inbound_nodes", []), "inbound_nodes")
-    calls = tuple(_call(each, name) for each in nodes)
+    augments = version >= 3 and kind.startswith("Random")
+    calls = tuple(_call(each, name, augments) for each in nodes)
     where = (*place, name)
     model = parse_model(found, version, where) if kind in MODELS else None
     return KerasLayer(kind, name, options, calls, where, is_operation, model)
@@ -145,15 +165,20 @@ def _is_of_keras(found: Mapping[str, Any]) -> bool:
     return module is None or (isinstance(module, str) and OF_KERAS.fullmatch(module) is not None)
 
 
-def _call(found: Any, name: str) -> tuple[Source, ...]:
-    """Return what a call of a layer reads: [[layer, call, result, options], …], or arguments as Keras 3 writes them."""
+def _call(found: Any, name: str, augments: bool) -> tuple[Source, ...]:
+    """Return what a call of a layer reads: [[layer, call, result, options], …], or arguments as Keras 3 writes them.
+
+    augments   whether the layer augments images. Keras 3 writes training=True for them, its default there, although
+               predict passes False
+    """
     entries = entries_of(found)
     if entries is not None:
         if entries and isinstance(entries[0], str):  # one input, as some files have it
             entries = [entries]
         return tuple(_legacy(each, name) for each in entries)
     both = expect_object(found, f"a call of {quoted(name)}")
-    _check_keywords(both.get("kwargs", {}), name)
+    keywords = expect_object(both.get("kwargs", {}), f"the arguments of {quoted(name)}")
+    _check_keywords(keywords | {"training": False} if augments else keywords, name)
     sources: list[Source] = []
     waiting = [*reversed(expect_list(object, both.get("args", []), "args"))]
     while waiting:

@@ -1,7 +1,8 @@
 """The configuration of a Keras model: its layers by name, what each reads, and models within it."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -21,8 +22,10 @@ class KerasLayer:
     kind      its class; `operation` if it is a function of keras.ops instead
     options   as its class stores them
     calls     for every time it is applied, what it reads
-    place     names of the layers from the outermost model to this one
+    place     names of the layers from the outermost model to this one; of a layer that several models contain, in the
+              first of them
     model     the model that it is; None: it is a layer
+    shared_id number that Keras gives a layer when it writes it again
     """
 
     kind: str
@@ -32,6 +35,7 @@ class KerasLayer:
     place: tuple[str, ...]
     operation: bool = False
     model: "KerasModel | None" = None
+    shared_id: object = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,50 @@ def _layer(found: dict[str, Any], version: int, place: tuple[str, ...]) -> Keras
     calls = tuple(_call(each, name, augments) for each in nodes)
     where = (*place, name)
     model = parse_model(found, version, where) if kind in MODELS else None
-    return KerasLayer(kind, name, options, calls, where, is_operation, model)
+    shared_id = found.get("shared_object_id")
+    return KerasLayer(kind, name, options, calls, where, is_operation, model, shared_id=shared_id)
+
+
+def with_shared_layers(model: KerasModel) -> KerasModel:
+    """Return the outermost model, in which a layer that several models contain has one place.
+
+    A .keras file describes such a layer in each of the models, from the second time on with a number, and has its
+    weights in the first.
+    """
+    return _with_shared_layers(model, {})
+
+
+def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
+    """Return a model with the places of shared layers; `written` has the layers before it by what Keras writes."""
+    layers: dict[str, KerasLayer] = {}
+    for name, layer in model.layers.items():
+        if layer.model is not None:
+            layers[name] = replace(layer, model=_with_shared_layers(layer.model, written))
+            continue
+        same = written.setdefault(json.dumps([layer.kind, name, _without_ids(layer.options)], sort_keys=True), [])
+        found = {each.place for each in same if each.shared_id in (None, layer.shared_id)}
+        if layer.shared_id is not None and len(found) == 1:
+            layer = replace(layer, place=found.pop())
+        layers[name] = layer
+        same.append(layer)
+    return replace(model, layers=layers)
+
+
+def _without_ids(options: Any) -> Any:
+    """Return options without the numbers of shared objects in them."""
+    if isinstance(options, Mapping):
+        items = cast("Mapping[str, Any]", options).items()
+        return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
+    return [*map(_without_ids, cast("list[Any]", options))] if isinstance(options, list) else options
+
+
+def places(model: KerasModel) -> Iterator[tuple[str, ...]]:
+    """Yield the place of every layer in a model and in the models within it."""
+    for layer in model.layers.values():
+        if layer.model is None:
+            yield layer.place
+        else:
+            yield from places(layer.model)
 
 
 def _is_of_keras(found: Mapping[str, Any]) -> bool:

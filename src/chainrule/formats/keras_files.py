@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from chainrule.errors import FormatError, quoted
 from chainrule.formats.assembly import Imported
-from chainrule.formats.keras_config import parse_model
+from chainrule.formats.keras_config import parse_model, with_shared_layers
 from chainrule.formats.keras_graph import network
 from chainrule.formats.keras_weights import ArchivedWeights, Hdf5, LegacyWeights
 from chainrule.reading import reading, refuse_bomb
@@ -41,7 +41,8 @@ def _archived(archive: zipfile.ZipFile, path: Path) -> Imported:
     """Return the network of a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _version(metadata.get("keras_version"))
-    model = parse_model(parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG), version)
+    config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
+    model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
         return network(model, ArchivedWeights(file, model), version, file.floats)
 
@@ -65,7 +66,8 @@ def _legacy(stream: BinaryIO) -> Imported:
             raise FormatError("it holds weights without their network; expected a whole model, as model.save writes it")
         text = config if isinstance(config, (str, bytes)) else ""
         version = _version(file.attribute(file.root, "keras_version") or "2")
-        return network(parse_model(parse(text, MAX_CONFIG), version), LegacyWeights(file), version, file.floats)
+        model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
+        return network(model, LegacyWeights(file), version, file.floats)
 
 
 def _version(found: object) -> int:

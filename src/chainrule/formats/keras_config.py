@@ -98,15 +98,15 @@ def object_of(found: object) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
-def decoded(found: Any) -> Any:
-    """Return options with arrays and tuples as plain numbers and lists, which Keras wraps in objects.
+def decoded(value: Any) -> Any:
+    """Return the value of an option with arrays and tuples as plain numbers and lists.
 
-    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}, later versions as {"class_name": "__numpy__",
-    "config": {"value": …}}.
+    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}. From 2.12 on, .keras files have {"class_name":
+    "__numpy__", "config": {"value": …}}. Versions between them write plain lists.
     """
-    if isinstance(found, list):
-        return [decoded(entry) for entry in cast("list[Any]", found)]
-    options = object_of(found)
+    if isinstance(value, list):
+        return [decoded(entry) for entry in cast("list[Any]", value)]
+    options = object_of(value)
     kind = options.get("class_name")
     if options.get("type") == "ndarray" and "value" in options:
         return options["value"]
@@ -114,7 +114,7 @@ def decoded(found: Any) -> Any:
         return object_of(options.get("config")).get("value")
     if kind in ("__tuple__", "TensorShape"):
         return decoded(options.get("items"))
-    return {name: decoded(value) for name, value in options.items()} if options else found
+    return {name: decoded(entry) for name, entry in options.items()} if options else value
 
 
 def _sequential(layers: list[KerasLayer], build_shape: Any, place: tuple[str, ...]) -> KerasModel:
@@ -149,7 +149,8 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 def _layer(found: dict[str, Any], version: int, place: tuple[str, ...]) -> KerasLayer:
     """Return a layer of a configuration; FormatError for a class that does not belong to Keras."""
     kind = expect(str, found.get("class_name"), "class_name of a layer")
-    options = decoded(expect_object(found.get("config"), f"config of a {quoted(kind)}"))
+    config = expect_object(found.get("config"), f"config of a {quoted(kind)}")
+    options = {option: decoded(value) for option, value in config.items()}
     name = expect(str, options.get("name", found.get("name")), f"the name of a {quoted(kind)}")
     if not _is_of_keras(found):
         own = f"{kind} {quoted(name)}: a class of the model's author, whose code would have to run"
@@ -181,9 +182,9 @@ def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]])
             layers[name] = replace(layer, model=_with_shared_layers(layer.model, written))
             continue
         same = written.setdefault(json.dumps([layer.kind, name, _without_ids(layer.options)], sort_keys=True), [])
-        found = {each.place for each in same if each.shared_id in (None, layer.shared_id)}
-        if layer.shared_id is not None and len(found) == 1:
-            layer = replace(layer, place=found.pop())
+        originals = {each.place for each in same if each.shared_id in (None, layer.shared_id)}
+        if layer.shared_id is not None and len(originals) == 1:
+            layer = replace(layer, place=originals.pop())
         layers[name] = layer
         same.append(layer)
     return replace(model, layers=layers)

@@ -13,7 +13,7 @@ from chainrule.formats.assembly import Imported
 from chainrule.formats.keras_config import parse_model, with_shared_layers
 from chainrule.formats.keras_graph import network
 from chainrule.formats.keras_weights import ArchivedWeights, Hdf5, LegacyWeights
-from chainrule.reading import reading, refuse_bomb
+from chainrule.reading import read_zip_member, reading
 from chainrule.strict_json import expect, expect_object, parse
 
 MAX_CONFIG = 16 << 20
@@ -54,8 +54,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int | None = 
         raise FormatError(f"it has no member {name}; expected a whole model, as model.save writes it")
     if most is not None and info.file_size > most:
         raise FormatError(f"{name} has {info.file_size} bytes; expected at most {most}")
-    refuse_bomb(path, info.compress_size, info.file_size)
-    return archive.read(info)
+    return read_zip_member(archive, info, f"{path}: {name}")
 
 
 def _legacy(stream: BinaryIO) -> Imported:

@@ -222,11 +222,7 @@ class Network:
 
     def _check_loss(self, loss: Loss) -> None:
         losses.choose(loss)
-        if len(self.output_shape) != 1:
-            shape = text(self.output_shape)
-            raise ShapeError(
-                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
-            )
+        self._check_vector_output()
         if isinstance(loss, CustomLoss):
             return
         if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
@@ -238,6 +234,13 @@ class Network:
         if loss in ("binary_cross_entropy", "categorical_cross_entropy") and self.last_layer not in PROBABILITIES:
             raise OptionError(
                 f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
+            )
+
+    def _check_vector_output(self) -> None:
+        if len(self.output_shape) != 1:
+            shape = text(self.output_shape)
+            raise ShapeError(
+                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
             )
 
     def _tensors(self) -> dict[str, Tensor]:

@@ -135,15 +135,19 @@ class TrainableNetwork(Network):
         *,
         choose: bool,
         workers: Workers = ALONE,
+        test: Data | None = None,
     ) -> Trainer:
         """Return the trainer of `fit`, which takes the class names from a data set.
 
         choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
+        test    data that will be evaluated after training, checked here so that an error does not cost the training
         """
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
         named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
         classes = x.classes if named else ()
-        parts = self._parts(samples, validation, recipe)
+        parts = self._parts(samples, validation, recipe, classes)
+        if test is not None:
+            tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
         trainer = self.trainer(recipe, *parts, normalisation=kept, classes=classes, workers=workers)
         if choose and kept is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
@@ -156,7 +160,9 @@ class TrainableNetwork(Network):
         """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
         return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
 
-    def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
+    def _parts(
+        self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
+    ) -> tuple[Samples, Samples | None]:
         """Return the training samples and the validation samples: other data, a share of the same, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
@@ -164,14 +170,21 @@ class TrainableNetwork(Network):
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
-        if isinstance(validation, Dataset):
-            return samples, self._samples(validation, None).checked()
-        if not isinstance(validation, tuple | list) or len(validation) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
-            raise OptionError(f"validation_data: expected (x, y) or a Dataset, found {type(validation).__name__}")
-        return samples, self._samples(*validation).checked()
+        return samples, self._held_out("validation_data", validation, classes)
 
-    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
-        """Return samples of a user's data, checked against the model's input and outputs."""
+    def _held_out(self, option: str, data: Data, classes: tuple[str, ...]) -> Samples:
+        """Return the samples of an option (x, y) or `Dataset`, whose labels may be names of the classes."""
+        if isinstance(data, Dataset):
+            return self._samples(data, None).checked()
+        if not isinstance(data, tuple | list) or len(data) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
+            raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(data).__name__}")
+        return self._samples(*data, classes).checked()
+
+    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
+        """Return samples of a user's data, checked against the model's input and outputs.
+
+        classes  names that labels may have; empty: the model's own
+        """
         outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
             if y is not None:
@@ -180,7 +193,8 @@ class TrainableNetwork(Network):
             return Samples.of_dataset(x, outputs)
         if y is None:
             raise DataError("labels are missing: give y, or a Dataset")
-        names = self.classes if len(self.classes) > 1 else ("0", "1")
+        names = classes or self.classes
+        names = names if len(names) > 1 else ("0", "1")
         return Samples.of(self.check_input(x), y, outputs, names)
 
     def adopt(self, fitted: network.Fitted) -> None:
@@ -220,9 +234,9 @@ class TrainableNetwork(Network):
         views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
         """
         samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        self._check_vector_output()
         tasks.check(str(chosen), self.last_layer, samples.targets)
-        shown = Views.parse(views) if isinstance(views, str) else views
-        return evaluate(self, samples, self.normalisation, chosen, self.task, shown)
+        return evaluate(self, samples, self.normalisation, chosen, self.task, Views.choose(views))
 
 
 def _accepts_class_count(outputs: int) -> tuple[int, ...]:

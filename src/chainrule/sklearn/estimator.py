@@ -149,7 +149,7 @@ class NetworkEstimator(BaseEstimator):
             loss=self.loss,
             schedule=self.schedule,
             normalise=self.normalise,
-            sample_weight=None if weights is None else weights / weights.mean(),
+            sample_weight=None if weights is None else _with_mean_1(weights),
             seed=seed,
             progress=bool(self.verbose),
             **(stopping if self.early_stopping else {}),
@@ -184,3 +184,10 @@ class NetworkEstimator(BaseEstimator):
         """Return the outputs of the network, (N, K)."""
         validation.check_is_fitted(self, "model_")
         return self.model_.predict(self._shaped(self._validated(x, reset=False)))
+
+
+def _with_mean_1(weights: Array) -> Array:
+    """Return weights divided by their mean, whose sum may be too large for a float."""
+    _, exponent = math.frexp(weights.max())
+    scaled = np.ldexp(weights, -exponent)  # exact
+    return scaled / scaled.mean()

@@ -88,7 +88,9 @@ class Trainer:
         if recipe.smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing is for classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        self.weights, held = sample_weights(recipe.class_weight, self.task, train_data, [validation], names)
+        self.weights, held = sample_weights(
+            *(recipe.class_weight, self.task, train_data, [validation], names), dtype=network.dtype
+        )
         self.validation = validation if validation is None else replace(validation, weights=held)
         self.stepper = Stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates),

@@ -15,7 +15,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.data.views import Views
-from chainrule.errors import FormatError, OptionError, printable, quoted
+from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.formats import weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
@@ -85,6 +85,7 @@ class Model(TrainableNetwork):
 
     # ------------------------------------------------------------------ training
 
+    @explain_memory_errors("training", "use a smaller batch_size, or accumulate=2 or more")
     def fit(
         self,
         x: ArrayLike | Dataset,
@@ -212,6 +213,7 @@ class Model(TrainableNetwork):
 
     # ------------------------------------------------------------------ use
 
+    @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
         self,
         x: ArrayLike,
@@ -291,8 +293,6 @@ class Model(TrainableNetwork):
             return model
         except KeyError as error:
             raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
-        except MemoryError:
-            raise FormatError("not a description of a model: it needs more memory than there is") from None
         except OptionError as error:
             raise FormatError(f"not a description of a model: {error}") from None
 

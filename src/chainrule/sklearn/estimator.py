@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from chainrule import optimizers
 from chainrule.data.normalisation import kind_for
 from chainrule.engines import Array
-from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
 from chainrule.layers import Dense, Flatten, ReLU
 from chainrule.layers.node import checked_shape
 from chainrule.model import Sequential
@@ -159,6 +159,7 @@ class NetworkEstimator(BaseEstimator):
         self.model_, self.n_iter_ = model, len(self.history_.epochs)
         self._steps, self._moments = 0, None
 
+    @explain_memory_errors("training", "use a smaller batch_size")
     def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **own: Any) -> None:
         """Pass over some samples once, with the network, the step number and the optimizer's moments of before."""
         x, seed = self._shaped(x), self._seed()

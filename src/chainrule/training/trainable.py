@@ -11,7 +11,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
-from chainrule.errors import DataError, OptionError, printable, quoted
+from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.losses import Loss, LossLike
 from chainrule.network import Network
 from chainrule.rates import Rates
@@ -101,6 +101,7 @@ class TrainableNetwork(Network):
         fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
         return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
 
+    @explain_memory_errors("searching a learning rate", "use a smaller batch_size, or accumulate=2 or more")
     def find_rate(
         self,
         x: ArrayLike | Dataset,
@@ -209,6 +210,7 @@ class TrainableNetwork(Network):
 
     # ------------------------------------------------------------------ use
 
+    @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self, x: "ArrayLike | Dataset | ImageSource | Sequence[ImageSource]", *, batch_size: int = network.PREDICT_BATCH
     ) -> NDArray[Any]:
@@ -221,6 +223,7 @@ class TrainableNetwork(Network):
         given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
         return self._outputs(self.normalisation.apply(self.check_input(given), self.dtype), batch_size)
 
+    @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {network.PREDICT_BATCH}")
     def evaluate(
         self,
         x: ArrayLike | Dataset,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable
+from chainrule.errors import ChainruleError, DataError, FileTooLargeError, FormatError, OptionError, printable
 
 if TYPE_CHECKING:
     import zipfile
@@ -59,7 +59,7 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
     except ChainruleError:
         raise
     except MemoryError:
-        raise DataError(f"{path}: not enough memory for this {what}") from None
+        raise FileTooLargeError(f"{path}: not enough memory for this {what}") from None
     except OSError as error:
         if error.errno is not None:
             raise

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.engines import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network import Network
-from chainrule.shapes import is_whole
+from chainrule.shapes import is_number, is_whole
 
 Slow: TypeAlias = dict[str, Array]  # name of a flat buffer of the network → its slow copy
 
@@ -36,7 +36,7 @@ class LookAhead:
     def __post_init__(self) -> None:
         if not (is_whole(self.every) and 1 <= self.every <= LARGEST):
             raise OptionError(f"look-ahead every {quoted(self.every)}: expected whole steps, from 1 to {LARGEST:,}")
-        if isinstance(self.decay, bool) or not 0 <= self.decay <= 1:
+        if not (is_number(self.decay) and 0 <= self.decay <= 1):
             raise OptionError(f"look-ahead decay {quoted(self.decay)}: expected a number from 0 to 1")
         object.__setattr__(self, "every", int(self.every))
         object.__setattr__(self, "decay", float(self.decay))
@@ -44,6 +44,18 @@ class LookAhead:
     def __str__(self) -> str:
         """Return the text that `parse` reads: "every=5,decay=0.7"."""
         return f"every={self.every},decay={self.decay!r}"
+
+    @staticmethod
+    def choose(option: Any) -> "LookAhead | None":
+        """Return the look-ahead for an option: a `LookAhead`, the text that `parse` reads, or None.
+
+        Errors   OptionError for any other value
+        """
+        if isinstance(option, str):
+            return LookAhead.parse(option)
+        if option is None or isinstance(option, LookAhead):
+            return option
+        raise OptionError(f"look-ahead {quoted(option)}: expected a LookAhead, or text such as 'every=5,decay=0.7'")
 
     @staticmethod
     def parse(text: str) -> "LookAhead | None":

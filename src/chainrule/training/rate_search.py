@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import NotFiniteError, OptionError
+from chainrule.errors import NotFiniteError, OptionError, quoted
 from chainrule.figures.smoothing import half_window, smooth
+from chainrule.shapes import is_number, is_whole
 from chainrule.training.loop import Trainer
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def search_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: 
 
     Errors   OptionError for fewer than `FEWEST` steps, for rates that do not rise, or where the first steps diverge
     """
-    if steps < FEWEST:
-        raise OptionError(f"{steps} steps: expected at least {FEWEST}")
-    if not 0 < low < high < math.inf:
-        raise OptionError(f"rates from {low} to {high}: expected numbers above 0 that rise")
+    if not is_whole(steps, FEWEST):
+        raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {FEWEST}")
+    if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
+        raise OptionError(f"rates from {quoted(low)} to {quoted(high)}: expected numbers above 0 that rise")
     rates, losses = np.geomspace(low, high, steps), list[float]()
     trainer.adopt()
     for step, rate in enumerate(rates.tolist()):

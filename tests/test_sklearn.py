@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import chainrule as cr
+from chainrule.errors import ChainruleError
 from chainrule.sklearn import ChainruleClassifier, ChainruleRegressor
 
 RNG = np.random.default_rng(3)
@@ -158,3 +159,27 @@ def test_without_scikit_learn_a_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['sklearn'] = None\nimport chainrule.sklearn"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "chainrule[sklearn]"' in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("estimator", [ChainruleClassifier, ChainruleRegressor])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"augmentation": "flip"},
+        {"augmentation": 5},
+        {"clip_norm": "a"},
+        {"input_shape": 5},
+        {"input_shape": (2, 2)},
+        {"input_shape": (2.5, 3)},
+        {"layers": 5},
+    ],
+)
+def test_options_that_do_not_fit_are_refused_in_the_terms_of_the_library(
+    estimator: Any, method: str, option: dict[str, Any]
+) -> None:
+    made = estimator(epochs=1, **option)
+    classes = {"classes": [0, 1, 2]} if (estimator, method) == (ChainruleClassifier, "partial_fit") else {}
+    with pytest.raises(ChainruleError):
+        getattr(made, method)(np.ones((9, 6)), np.arange(9) % 3, **classes)
+    assert not hasattr(made, "model_")

@@ -1,6 +1,12 @@
 """The exceptions of chainrule: one small family, whose texts are single printable lines."""
 
 import re
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 MAX_CHARACTERS = 300
 # control characters, line and paragraph separators, bidirectional overrides, lone surrogates
@@ -60,8 +66,40 @@ class NotFiniteError(ChainruleError, ArithmeticError):
     """A loss or a gradient became infinite or not a number; the parameters were left as they were."""
 
 
+class OutOfMemoryError(ChainruleError, MemoryError):
+    """There is not enough memory for an array; the text says for which, and what to do."""
+
+
+class FileTooLargeError(DataError, OutOfMemoryError):
+    """A file whose content does not fit into memory."""
+
+
 class EngineError(ChainruleError):
     """A compiled program that does not match its plan: a bug in this library, caught before anything was computed."""
+
+
+def explain_memory_errors(action: str, advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function so that any MemoryError in it becomes an `OutOfMemoryError` in one line.
+
+    Of several decorated functions, the outermost words the error.
+
+    action   what the function does: "training"
+    advice   what the user can do: "use a smaller batch_size"
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except MemoryError as error:
+                cause = error.__cause__ if isinstance(error, OutOfMemoryError) and error.__cause__ else error
+                detail = str(cause).strip().rstrip(".") or "unable to allocate an array"  # NumPy's has size and shape
+                raise OutOfMemoryError(f"out of memory while {action}: {detail}; {advice}") from cause
+
+        return call
+
+    return decorate
 
 
 def unknown_name(what: str, given: object, known: list[str] | tuple[str, ...]) -> OptionError:

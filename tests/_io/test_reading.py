@@ -3,6 +3,8 @@
 import os
 import socket
 import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,27 @@ def test_home_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert reading.expanded("~/x") == tmp_path / "x"
     with pytest.raises(OptionError, match="there is no such home folder"):
         reading.expanded("~nobody-of-this-name/x")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("stated", [10, 50_000_000])
+def test_a_member_that_unpacks_to_more_than_its_archive_states(tmp_path: Path, method: int, stated: int) -> None:
+    """Refuse 50 MB of zeros that claim to be 10 bytes, in less memory than 5 MB, and other false sizes."""
+    path = tmp_path / "some.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("zeros", bytes(50_000_000) if method else bytes(10))
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo("zeros")
+        info.file_size = stated
+        tracemalloc.start()
+        try:
+            if method == zipfile.ZIP_STORED and stated == 10:
+                assert reading.read_zip_member(archive, info, "zeros") == bytes(10)
+            elif method == zipfile.ZIP_DEFLATED and stated > 10:
+                assert len(reading.read_zip_member(archive, info, "zeros")) == stated
+            else:
+                with pytest.raises((FormatError, zipfile.BadZipFile, EOFError)):
+                    reading.read_zip_member(archive, info, "zeros")
+                assert tracemalloc.get_traced_memory()[1] < 5_000_000
+        finally:
+            tracemalloc.stop()

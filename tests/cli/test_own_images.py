@@ -222,6 +222,26 @@ def test_cells_that_a_spreadsheet_would_compute(invoke, trained):
     assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")] == []
 
 
+def test_links_that_are_not_followed(invoke, trained, tmp_path):
+    """Neither training nor prediction leaves the folder or goes round in it; both report it."""
+    folder = write(tmp_path / "linked", 40)
+    Image.new("L", (16, 16)).save(tmp_path / "elsewhere.png")
+    for name, target in (("a/root", "/"), ("a/out.png", "../../elsewhere.png"), ("b/around", "."), ("b/gone", "none")):
+        (folder / name).symlink_to(target)
+    result = invoke("train", "--data", folder, "--epochs", 1, "--out", "run", *MLP, "--json")
+    assert result.exit_code == 0
+    left_out = json.loads(result.stdout)["data"]["left_out"]
+    assert left_out == {"link out of the folder": 2, "cannot be read": 1, "link to a folder around it": 1}
+    result = invoke("predict", trained, folder, "--csv", "out.csv", "--engine", "numpy")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    with open("out.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(bool(row["class"]) for row in rows) == 40
+    problems = {str(Path(row["file"]).relative_to(folder)): row["problem"] for row in rows if row["problem"]}
+    assert set(problems) == {"a/root", "a/out.png", "b/around", "b/gone"}
+    assert "link out of the folder" in problems["a/root"]
+
+
 def test_folders_that_cannot_be_predicted(invoke, trained, tmp_path):
     (tmp_path / "empty").mkdir()
     refused(invoke("predict", trained, "empty"), "empty: no images in this folder")

@@ -155,6 +155,22 @@ def test_a_mirror(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
         loaded(mini)
 
 
+def test_a_mirror_that_sends_empty_members_without_end(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            return gzip.compress(b"") * max(1, size // 20)
+
+    @contextmanager
+    def opened(url: str):
+        yield Endless(), None
+
+    monkeypatch.setattr(fetch, "BLOCK", 2000)
+    monkeypatch.setattr(fetch, "open_https", opened)
+    use(mirror("endless.example", "d"))
+    with pytest.raises(DataError, match=r"endless.example: .*larger than the file"):
+        loaded(mini)
+
+
 class Response(io.BytesIO):
     def __init__(self, url: str) -> None:
         super().__init__(b"content")

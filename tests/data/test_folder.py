@@ -1,7 +1,6 @@
 """A folder of images: classes, order, colours, sizes, and unusable files."""
 
 import json
-import os
 import struct
 import sys
 import zlib
@@ -17,7 +16,6 @@ from PIL import Image
 
 from chainrule.data import load, load_folder
 from chainrule.data.folder import suggested_size
-from chainrule.data.folder_layout import images_below
 from chainrule.errors import DataError, FormatError, OptionError
 
 
@@ -271,25 +269,6 @@ def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path: Path)
         load(tmp_path, skip_damaged=True)
 
 
-def test_links(tmp_path: Path) -> None:
-    """Follow links to files and folders, except a link to a parent folder; report a broken link."""
-    tree(tmp_path / "store", {"cats": 3})
-    data = tree(tmp_path / "data", {"dog": 2})
-    try:
-        (data / "cat").symlink_to(tmp_path / "store" / "cats")
-        (data / "dog" / "around").symlink_to(data / "dog")
-        (data / "dog" / "gone.png").symlink_to(tmp_path / "nothing.png")
-    except OSError as error:
-        pytest.skip(f"no links here: {error}")
-    train, test = load_folder(data)
-    assert (train.classes, len(train) + len(test)) == (("cat", "dog"), 5)
-    assert train.inventory is not None
-    assert [str(entry) for entry in train.inventory.left_out] == [
-        "dog/around: link to a folder around it",
-        "dog/gone.png: cannot be read; No such file or directory",
-    ]
-
-
 JUNK = {
     **dict.fromkeys(("notes.txt", "labels.csv", "readme"), "no image"),
     "clip.gif": "GIF, which is not read",
@@ -358,13 +337,3 @@ def test_names_with_terminal_codes_and_line_breaks_are_written_out(tmp_path: Pat
     assert train.classes == ("cat\\x1b[31m", "dog")
     assert train.inventory is not None
     assert [str(entry) for entry in train.inventory.left_out] == ["dog/new\\nline.txt: no image"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path: Path) -> None:
-    tree(tmp_path, {"a": 2, "b": 2})
-    os.mkfifo(tmp_path / "a" / "pipe.png")
-    train, _ = load_folder(tmp_path)
-    assert train.inventory is not None
-    assert train.inventory.reasons == {"no regular file": 1}
-    assert [path.name for path in images_below(tmp_path)] == ["0.png", "1.png", "0.png", "1.png"]

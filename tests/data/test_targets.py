@@ -80,6 +80,22 @@ def test_tables_that_are_refused(tmp_path: Path, table: str, says: str) -> None:
     assert "targets.csv" in str(error.value) or "8.png" in says
 
 
+def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    """Refuse a path that leaves the folder through a link, as one that leaves it by its name; follow others."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    write(folder, ["file", "age"], [[f"{n}.png", n] for n in range(8)])
+    (folder / "same.png").symlink_to("0.png")
+    (folder / "out").symlink_to(tmp_path)
+    Image.fromarray(pixels(9)).save(tmp_path / "secret.png")
+    table = "file,age\nsame.png,1\n1.png,2\n"
+    (folder / "targets.csv").write_text(table, encoding="utf-8")
+    assert sum(map(len, load(folder))) == 2
+    (folder / "targets.csv").write_text(f"{table}out/secret.png,3\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"row 4: .*link out of this folder"):
+        load(folder)
+
+
 def test_a_table_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "targets.csv").write_bytes(b"file,age\n\xff")
     with pytest.raises(FormatError, match="not text in UTF-8"):

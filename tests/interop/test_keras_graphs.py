@@ -68,6 +68,61 @@ def test_a_dense_layer_that_is_shared_reads_every_input_in_one_order(tmp_path: P
     assert len(loaded.weights) == 2
 
 
+def _block(name: str, *layers: Any) -> Any:
+    return keras.Sequential([keras.Input((4, 3, 2)), *layers], name=name)
+
+
+def _model_in_two_models(x: Any) -> Any:
+    inner = _block("inner", L.Conv2D(2, 3, padding="same"), L.PReLU())
+    return L.Add()([_block("a", inner, L.Conv2D(2, 1))(x), _block("b", L.ReLU(), inner)(x)])
+
+
+def _model_within_and_outside(x: Any) -> Any:
+    y = keras.Input((4, 3, 2))
+    inner = keras.Model(y, L.Add()([y, L.DepthwiseConv2D(3, padding="same")(y)]), name="inner")
+    return inner(_block("a", inner, L.BatchNormalization())(x))
+
+
+def _layer_outside_and_within(x: Any) -> Any:
+    dense = L.Dense(24, name="dense")
+    vector = keras.Sequential([keras.Input((24,)), L.Dense(24), dense], name="a")
+    return L.Add()([dense(L.Flatten()(x)), vector(L.Flatten()(L.Permute((3, 1, 2))(x)))])
+
+
+def _layer_of_two_models_in_two_orders(x: Any) -> Any:
+    dense = L.Dense(5, name="dense")
+    return L.Add()([_block("a", L.Flatten(), dense)(x), _block("b", L.Permute((1, 3, 2)), L.Flatten(), dense)(x)])
+
+
+@pytest.mark.parametrize(
+    "build",
+    [_model_in_two_models, _model_within_and_outside, _layer_outside_and_within, _layer_of_two_models_in_two_orders],
+)
+def test_what_several_models_contain_shares_its_weights(build: Any, tmp_path: Path) -> None:
+    x = keras.Input((4, 3, 2))
+    model = keras.Model(x, build(x))
+    loaded = agree(tmp_path, model, np.random.default_rng(13))
+    trained = sum(int(np.prod(each.shape)) for each in model.trainable_weights)
+    assert loaded.parameters.size == trained
+    agree(tmp_path, model, np.random.default_rng(14), ".h5")
+
+
+def test_layers_of_one_name_in_two_models_keep_their_own_weights(tmp_path: Path) -> None:
+    x = keras.Input((4, 3, 2))
+    ends = [_block(name, L.Conv2D(2, 3, padding="same", name="conv"))(x) for name in ("a", "b")]
+    model = keras.Model(x, L.Add()(ends))
+    loaded = agree(tmp_path, model, np.random.default_rng(15))
+    assert loaded.parameters.size == model.count_params()
+
+
+def test_a_model_that_another_model_contains_too_but_is_not_saved(tmp_path: Path) -> None:
+    inner = _block("inner", L.Conv2D(2, 3, padding="same"))
+    other = keras.Input((4, 3, 2))
+    keras.Model(other, inner(inner(other)))
+    x = keras.Input((4, 3, 2))
+    agree(tmp_path, keras.Model(x, inner(L.ReLU()(inner(x)))), np.random.default_rng(16))
+
+
 def test_an_image_made_of_a_vector_has_its_channels_first(tmp_path: Path) -> None:
     row = [L.Dense(24, activation="relu"), L.Reshape((2, 3, 4)), L.Conv2DTranspose(2, 3, 2, padding="same")]
     loaded = agree(tmp_path, keras.Sequential([keras.Input((5,)), *row]), np.random.default_rng(11))

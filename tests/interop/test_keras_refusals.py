@@ -53,6 +53,26 @@ def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) 
     assert "\n" not in str(refused.value)
 
 
+def test_a_layer_in_training_mode_is_refused(tmp_path: Path) -> None:
+    x = keras.Input((3,))
+    model = keras.Model(x, L.Dropout(0.5, name="d")(L.ReLU()(x), training=True))
+    with pytest.raises(FormatError, match="'d' is called with 'training' True"):
+        cr.load(saved(tmp_path, model, ".keras"))
+
+
+def test_a_shared_layer_with_several_originals_is_refused(tmp_path: Path) -> None:
+    """The file does not say to which of two layers of the same name and options the third is equal."""
+
+    def within(name: str, layer: Any) -> Any:
+        return keras.Sequential([keras.Input((3,)), layer], name=name)
+
+    x, shared = keras.Input((3,)), L.Dense(3, name="d")
+    models = [within("a", L.Dense(3, name="d")), within("b", shared), within("c", shared)]
+    model = keras.Model(x, L.Add()([each(x) for each in models]))
+    with pytest.raises(FormatError, match="Dense 'd': 0 arrays in the file; expected 2"):
+        cr.load(saved(tmp_path, model, ".keras"))
+
+
 def test_several_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
     a, b = keras.Input((3,)), keras.Input((3,))
     for model, found in (

@@ -24,6 +24,9 @@ ENDINGS: dict[str, list[Any]] = {
 }
 
 
+ENGINES = ("numpy", "compiled")
+
+
 class Cubes:
     """A loss of one's own: Σ |p − t|³."""
 
@@ -199,3 +202,60 @@ def test_a_run_with_weights_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     again = made()
     again.fit(x, y, epochs=3, sample_weight=w, run=cr.Run(tmp_path / "run", resume=True), **words)
     np.testing.assert_array_equal(again.parameters, whole.parameters)
+
+
+def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
+    """Return losses and parameters of a short training, or its error and whether it left the model alone."""
+    body: list[Any] = [cr.Dense(4), cr.Tanh(), cr.Dense(3), *ENDINGS[loss]]
+    model = cr.Sequential(body, (5,), dtype=dtype, engine=engine, threads=1, loss=loss)
+    x, before = np.random.default_rng(1).normal(size=(7, 5)), model.parameters.copy()
+    try:
+        history = model.fit(x, np.arange(7) % 3, batch_size=3, rate=1e-3, progress=False, **options)
+    except cr.errors.ChainruleError as error:
+        return str(error), np.array_equal(model.parameters, before)
+    return np.array(history.losses), model.parameters
+
+
+EXTREMES = [0.0, 1e-320, 1e-45, 1e-38, 1e-30, 1e15, 1e18, 1.9e19, 1e38, 3e38, 1e39, 1e300, np.inf, np.nan, -1.0]
+
+
+@pytest.mark.parametrize("loss", ["half_squared_error", "huber", "binary_cross_entropy", "softmax_cross_entropy"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["every sample", "one sample", "one class", "balanced"])
+def test_extreme_weights_do_the_same_on_both_engines(loss: str, dtype: str, kind: str) -> None:
+    for value in EXTREMES:
+        weights = np.full(7, value)
+        if kind != "every sample":
+            weights[1:] = 1.0
+        options: dict[str, Any] = {"sample_weight": weights} | (
+            {"class_weight": "balanced"} if kind == "balanced" else {}
+        )
+        if kind == "one class":
+            options = {"class_weight": {1: value}}
+        for optimizer in ("sgd", "adam"):
+            first, second = (outcome(engine, dtype, loss, optimizer=optimizer, **options) for engine in ENGINES)
+            if isinstance(first[0], str):
+                assert first == second
+            else:
+                assert not isinstance(second[0], str), second[0]
+                close = {"rtol": 1e-4, "atol": 1e-12} if dtype == "float32" else {"rtol": 1e-9, "atol": 1e-15}
+                np.testing.assert_allclose(first[0], second[0], **close)
+                np.testing.assert_allclose(first[1], second[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 1.8e19), ("float64", 1.3e154)])
+def test_weights_are_refused_where_squares_overflow(dtype: str, most: float) -> None:
+    assert not isinstance(outcome("numpy", dtype, "huber", sample_weight=np.full(7, most))[0], str)
+    for options in ({"sample_weight": np.full(7, 10 * most)}, {"class_weight": {0: 10 * most}}):
+        said, unchanged = outcome("numpy", dtype, "huber", **options)
+        assert dtype in said
+        assert unchanged
+
+
+def test_weights_that_are_all_denormal_teach_nothing() -> None:
+    for options in ({"sample_weight": np.full(7, 1e-40)}, {"class_weight": dict.fromkeys(range(3), 0.0)}):
+        for engine in ENGINES:
+            said, unchanged = outcome(engine, "float32", "huber", **options)
+            assert "nothing to learn" in said
+            assert unchanged
+    assert not isinstance(outcome("numpy", "float64", "huber", sample_weight=np.full(7, 1e-40))[0], str)

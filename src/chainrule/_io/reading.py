@@ -10,11 +10,15 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable
+from chainrule.errors import ChainruleError, DataError, FileTooLargeError, FormatError, OptionError, printable
+
+if TYPE_CHECKING:
+    import zipfile
 
 BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # a file beyond both is a decompression bomb
+ZIP_PACKING, ZIP_ENCRYPTED = (0, 8), 1  # numbers of the methods "stored" and "deflated"; bit of a member's flags
 NOT_REGULAR = 0  # errno that no operating system uses
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -55,7 +59,7 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
     except ChainruleError:
         raise
     except MemoryError:
-        raise DataError(f"{path}: not enough memory for this {what}") from None
+        raise FileTooLargeError(f"{path}: not enough memory for this {what}") from None
     except OSError as error:
         if error.errno is not None:
             raise
@@ -84,6 +88,27 @@ def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
     if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
         found = f"its header promises {unpacked} bytes, packed into {packed}"
         raise FormatError(f"{path}: {found}; expected at most {BOMB_RATIO} times as many")
+
+
+def read_zip_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo", place: str) -> bytes:
+    """Return a member of a zip archive; FormatError unless it is plain or deflated, and unpacks to its stated size.
+
+    `ZipFile.read` unpacks everything that the compressed bytes hold, whatever size the archive states. Here unpacking
+    ends at the stated size, which must not be that of a bomb.
+    """
+    check_zip_member(info, place)
+    refuse_bomb(place, info.compress_size, info.file_size)
+    with archive.open(info) as stream:
+        content = stream.read(info.file_size + 1)  # one more, so that zipfile meets the end and checks the checksum
+    if len(content) != info.file_size:
+        raise FormatError(f"{place}: {len(content)} bytes; its archive promises {info.file_size}")
+    return content
+
+
+def check_zip_member(info: "zipfile.ZipInfo", place: str) -> None:
+    """Raise FormatError for a member that zipfile cannot unpack in bounded memory: neither plain nor deflated."""
+    if info.compress_type not in ZIP_PACKING or info.flag_bits & ZIP_ENCRYPTED:
+        raise FormatError(f"{place}: encrypted, or packed by method {info.compress_type}; expected plain or deflated")
 
 
 def kind_of(mode: int) -> str:

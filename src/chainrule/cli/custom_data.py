@@ -1,5 +1,6 @@
 """Default network and recipe for the user's own data, a folder or a file, for which no recipe exists."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ def default_size(path: Path) -> tuple[int, int] | None:
     from chainrule.data.folder import suggested_size
     from chainrule.data.local import is_idx_folder
 
-    return suggested_size(path) if path.is_dir() and not is_idx_folder(path) else None
+    return suggested_size(path) if os.path.isdir(path) and not is_idx_folder(path) else None
 
 
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bool) -> Recipe:
@@ -94,7 +95,7 @@ def choices(name: str, options: Options) -> list[str]:
     if not is_custom(name) or options["recipe"] == "tutorial":
         return []
     words = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
-    if not Path(name).is_dir():
+    if not os.path.isdir(name):
         words.pop("resize")
     if options.get("source") is not None:
         words.pop("model")

@@ -1,5 +1,6 @@
 """Translate the options of `chainrule train` into a network, data and a recipe."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def choice(entry: Entry, options: Options) -> DataChoice:
     chosen = entry.choice
     if name is not None and full_path(name) != chosen.name:
         chosen = DataChoice(full_path(name))
-    if size is not None and not Path(chosen.name).is_dir():
+    if size is not None and not os.path.isdir(chosen.name):
         raise OptionError(f"--resize is for a folder of images, and the data are {chosen.name}")
     if custom_data.is_custom(chosen.name):
         size = size or custom_data.default_size(Path(chosen.name))

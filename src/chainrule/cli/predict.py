@@ -1,5 +1,6 @@
 """`chainrule predict`."""
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -81,21 +82,21 @@ def predict(
         sys.exit(FAILED)
 
 
-def _files(images: Sequence[str]) -> Iterator[str]:
-    """Yield the given image files, and every image below the given folders."""
+def _files(images: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the given image files and every image below the given folders, each with why it is not read, or ""."""
     from chainrule.data.folder_layout import images_below
 
     for image in images:
-        if not Path(image).is_dir():
-            yield image
+        if not os.path.isdir(image):
+            yield image, ""
             continue
-        inside = [str(path) for path in images_below(Path(image))]
+        inside = [(str(path), problem) for path, problem in images_below(Path(image))]
         if not inside:
             raise DataError(f"{image}: no images in this folder or below it")
         yield from inside
 
 
-def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterator[dict[str, Any]]:
+def _answers(model: Any, files: Iterator[tuple[str, str]], as_is: bool, top: int) -> Iterator[dict[str, Any]]:
     """Yield for each file, in order, the label, confidence and runners-up, or the problem with it.
 
     For a regression or multi-label model, yield its outputs by name instead.
@@ -107,7 +108,7 @@ def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterato
 
     names = list(model.classes) if len(model.classes) > 1 else ["output"]
     by_output = model.task in (MULTI_LABEL, REGRESSION)
-    while block := [_read(model, image, as_is) for image in islice(files, TOGETHER)]:
+    while block := [_read(model, *file, as_is) for file in islice(files, TOGETHER)]:
         pixels = [each for _, each in block if not isinstance(each, str)]
         outputs = model.predict(np.stack(pixels)) if pixels else np.empty((0, len(names)))
         shares = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
@@ -125,10 +126,12 @@ def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterato
             yield {"image": image, "label": label, "confidence": confidence, "runners_up": rest}
 
 
-def _read(model: Any, image: str, as_is: bool) -> tuple[str, Any]:
-    """Return an image's name with its pixels, or with the error text if it cannot be read."""
+def _read(model: Any, image: str, problem: str, as_is: bool) -> tuple[str, Any]:
+    """Return an image's name with its pixels, or with the error text if there is a problem or it cannot be read."""
     from chainrule.cli import opened
 
+    if problem:
+        return image, problem
     try:
         return image, opened.pixels(model, image, as_is=as_is)
     except OptionError:

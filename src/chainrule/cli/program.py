@@ -123,6 +123,8 @@ def _line(error: BaseException) -> str:
             return error.format_message()
         case Interrupted() | click.Abort():
             return "interrupted"
+        case ChainruleError():
+            return str(error)
         case MemoryError():
             return FULL
         case OSError():

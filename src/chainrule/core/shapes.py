@@ -5,6 +5,7 @@ elements spaced by ``dilation`` that moves by ``stride``.
 """
 
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
@@ -22,6 +23,11 @@ LARGEST = 2**31 - 1  # bound of a size, stride, dilation or padding
 def is_whole(value: object, least: int = -LARGEST) -> bool:
     """Return whether a value is an integer, not a bool, from ``least`` to `LARGEST`."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a real number, not a bool."""
+    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def expected_integer(value: object, least: int) -> str:

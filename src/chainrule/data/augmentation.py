@@ -5,6 +5,7 @@ batch, the engine or the number of threads.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from chainrule.core.randomness import stream_key, uniform
 from chainrule.errors import OptionError, unknown_name
+from chainrule.errors import OptionError, quoted, unknown_name
+from chainrule.core.shapes import is_number, text
 
 STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")
@@ -42,11 +45,12 @@ class Augmentation:
     def __post_init__(self) -> None:
         whole = type(self.shift) is int
         if not (whole and 0 <= self.shift <= MAX_SHIFT):
-            raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, from 0 to {MAX_SHIFT}")
-        if not 0 <= self.rotation <= 180:
-            raise OptionError(f"augmentation rotation {self.rotation}: expected degrees from 0 to 180")
-        if not 0 <= self.scale < 1:
-            raise OptionError(f"augmentation scale {self.scale}: expected a share of at least 0 and less than 1")
+            raise OptionError(f"augmentation shift {quoted(self.shift)}: expected whole pixels, from 0 to {MAX_SHIFT}")
+        if not (is_number(self.rotation) and 0 <= self.rotation <= 180):
+            raise OptionError(f"augmentation rotation {quoted(self.rotation)}: expected degrees from 0 to 180")
+        if not (is_number(self.scale) and 0 <= self.scale < 1):
+            expected = "a share of at least 0 and less than 1"
+            raise OptionError(f"augmentation scale {quoted(self.scale)}: expected {expected}")
         for name in ("rotation", "scale"):  # float, and no −0.0, so that a parsed augmentation gives the same bits
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
         if isinstance(self.flip, str) and self.flip != ALTERNATE:
@@ -65,6 +69,18 @@ class Augmentation:
         return ",".join(parts + ["reflect"] * self.reflect) or "none"
 
     @staticmethod
+    def choose(option: Any) -> "Augmentation | None":
+        """Return the augmentation for an option: an `Augmentation`, the text that `parse` reads, or None.
+
+        Errors   OptionError for any other value
+        """
+        if isinstance(option, str):
+            return Augmentation.parse(option)
+        if option is None or isinstance(option, Augmentation):
+            return option
+        raise OptionError(f"augmentation {quoted(option)}: expected an Augmentation, or text such as 'shift=2,flip'")
+
+    @staticmethod
     def parse(text: str) -> "Augmentation":
         """Parse an augmentation as on the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         given: dict[str, Any] = {}
@@ -79,6 +95,11 @@ class Augmentation:
             given[name] = _amount(name, amount if equals else None)
         return Augmentation(**given)
 
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Raise OptionError unless samples of this shape are images (C, H, W), or there is nothing to change."""
+        if self and len(shape) != 3:
+            raise OptionError(f"augmentation {self}: expected images (C, H, W), found inputs of shape {text(shape)}")
+
     def apply(
         self, x: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64], fill: float = 0.0
     ) -> NDArray[Any]:
@@ -88,9 +109,12 @@ class Augmentation:
         step      the epoch, from 0
         samples   (N,) indices of the images in their data set
         fill      value of pixels outside the image
+
+        Errors   OptionError when x are not images
         """
         if not self or not len(x):
             return x
+        self.check_shape(x.shape[1:])
         matrix, move = self._inverse_maps(seed, step, samples)
         result = np.empty_like(x)
         together = max(1, PIXELS // math.prod(x.shape[1:]))

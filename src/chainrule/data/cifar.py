@@ -32,6 +32,9 @@ IN_BATCH = 10_000
 RECORD = 1 + 3 * 32 * 32
 MAX_BYTES = 40_000_000  # largest size of one file in an archive
 MAX_UNPACKED = 250_000_000  # largest size of an unpacked archive, with all that it contains
+MAX_METADATA = 1 << 16  # bytes of an extended header, such as a long name
+MAX_MEMBERS = 1000  # files and folders of an archive
+MAX_READS_AFTER_END = 8  # tarfile needs fewer to notice the end
 BLOCK = 1 << 20
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
@@ -137,16 +140,18 @@ def _unpack(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
 
     with reading(path, "archive") as stream, gzip.GzipFile(fileobj=stream) as plain:
         limited: Any = _LimitedStream(plain, path)
-        with tarfile.open(fileobj=limited, mode="r|", bufsize=BLOCK) as archive:
-            members = dict(_members(archive, wanted))
+        with tarfile.open(fileobj=limited, mode="r|", bufsize=BLOCK, tarinfo=_member_type(path)) as archive:
+            members = dict(_members(archive, wanted, path))
     if missing := sorted(set(wanted) - members.keys()):
         raise FormatError(f"{path}: holds no {missing[0]}")
     return members
 
 
-def _members(archive: "tarfile.TarFile", wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def _members(archive: "tarfile.TarFile", wanted: Collection[str], path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes of the wanted files; a file larger than any of CIFAR-10 is skipped unread."""
-    for member in archive:
+    for number, member in enumerate(archive, 1):
+        if number > MAX_MEMBERS:
+            raise FormatError(f"{path}: more than {MAX_MEMBERS} files; CIFAR-10 has fewer")
         name = member.name.rsplit("/", 1)[-1]
         if member.isreg() and member.size <= MAX_BYTES and name in wanted:
             stream = archive.extractfile(member)
@@ -154,20 +159,45 @@ def _members(archive: "tarfile.TarFile", wanted: Collection[str]) -> Iterator[tu
                 yield name, stream.read()
 
 
+def _member_type(path: Path) -> "type[tarfile.TarInfo]":
+    """Return a type of tar headers that limits metadata such as long names, which tarfile holds in memory."""
+    import tarfile
+
+    class Member(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Member":
+            """Parse a header; FormatError for metadata that are too large."""
+            member = super().frombuf(buf, encoding, errors)
+            is_file = member.type in (*tarfile.REGULAR_TYPES, tarfile.DIRTYPE)
+            if not is_file and not 0 <= member.size <= MAX_METADATA:
+                raise FormatError(f"{path}: metadata of {member.size} bytes; expected at most {MAX_METADATA}")
+            return member
+
+    return Member
+
+
 class _LimitedStream:
-    """A decompressed stream with an upper limit on the bytes read."""
+    """A decompressed stream with upper limits on the bytes read and on reads after its end.
+
+    tarfile moves on to the next header by reading, as many times as it takes, even after the end of the stream.
+    """
 
     def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
         self._stream = stream
         self._path = path
         self._left = MAX_UNPACKED
+        self._reads_after_end = MAX_READS_AFTER_END
 
     def read(self, size: int) -> bytes:
-        """Read at most ``size`` bytes; FormatError once more than the limit has been read in all."""
+        """Read at most ``size`` bytes; FormatError once a limit is exceeded."""
         block = self._stream.read(size)
         self._left -= len(block)
         if self._left < 0:
             raise FormatError(f"{self._path}: unpacks to more than {MAX_UNPACKED} bytes, and CIFAR-10 does not")
+        if not block:
+            self._reads_after_end -= 1
+            if self._reads_after_end < 0:
+                raise FormatError(f"{self._path}: truncated: it ends within a file")
         return block
 
 

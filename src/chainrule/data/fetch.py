@@ -66,7 +66,7 @@ def mirror(host: str, path: str) -> Source:
         for record in wanted:
             url, shown = f"https://{host}/{path}/{record.name}.gz", f"{record.name} from {host}"
             with open_https(url) as (stream, size), report.task(shown, size) as advance:
-                packed = io.BufferedReader(_Counted(stream, advance), BLOCK)
+                packed = io.BufferedReader(_Counted(stream, advance, record), BLOCK)
                 yield record, blocks_of(cast(IO[bytes], gzip.GzipFile(fileobj=packed)))
 
     return Source(host, bring)
@@ -104,10 +104,14 @@ def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that reports the number of bytes read to a progress bar."""
+    """A compressed stream that reports the number of bytes read to a progress bar.
 
-    def __init__(self, stream: IO[bytes], advance: Advance) -> None:
-        self._stream, self._advance = stream, advance
+    Errors   DataError when it is larger than the unpacked file, as a stream of empty gzip members without end is
+    """
+
+    def __init__(self, stream: IO[bytes], advance: Advance, record: FileRecord) -> None:
+        self._stream, self._advance, self._name = stream, advance, record.name
+        self._left = record.size + BLOCK  # gzip makes nothing much larger
 
     def readable(self) -> bool:
         return True
@@ -116,6 +120,9 @@ class _Counted(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         block = self._stream.read(len(view))
         view[: len(block)] = block
+        self._left -= len(block)
+        if self._left < 0:
+            raise DataError(f"{self._name}.gz is larger than the file that it should hold")
         self._advance(len(block))
         return len(block)
 

@@ -1,11 +1,10 @@
 """Layout of an image folder: its parts, its classes, their image files, and all other files."""
 
-import os
-import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chainrule.data.folder_tree import AROUND, LISTED, OUTSIDE, UNREADABLE, Entry, FolderTree, Kind
 from chainrule.data.images import CONVERT, FORMATS_TEXT, SUFFIXES
 from chainrule.data.inventory import LeftOut
 from chainrule.errors import DataError, printable
@@ -16,12 +15,14 @@ PART_NAMES = {
     VALIDATION: ("val", "valid", "validation"),
     TEST: ("test", "testing"),
 }
-QUIET = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, like names that begin with a dot
 TELEPHONE = (".heic", ".heif", ".hif", ".avif")
+REPEATED = "link to an image that is already used"
 OTHER_IMAGES = (
     *(".gif", ".bmp", ".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".ppm", ".pgm", ".eps", ".pdf"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
 )
+
+Contents = dict[str, dict[str, tuple[Entry, list[Entry]]]]  # part → class → its folder, and all that it holds
 
 
 @dataclass
@@ -45,32 +46,36 @@ def read_layout(folder: Path) -> Layout:
     """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with `val` and `test` beside it.
 
     Every image at any depth below a class folder belongs to that class. Hidden files and system files (`__MACOSX`,
-    `Thumbs.db`) are ignored and not reported.
+    `Thumbs.db`) are ignored and not reported. Links are followed within FOLDER only, and no image is used twice
+    through a link.
 
-    Errors   DataError when there is no class or only one, a class has no image, or parts have different classes
+    Errors   DataError when there is no class or only one, a class has no image or cannot be read, or parts have
+             different classes
     """
-    left_out = [_left_out(path, folder) for path in _visible(folder) if not path.is_dir()]
-    roots = _part_folders(folder)
+    tree = FolderTree(folder)
+    inside = tree.entries(tree.top)
+    roots = _part_folders(tree, inside)
+    left_out = [_left_out(entry, folder) for entry in inside if entry.kind is not Kind.FOLDER]
     if roots is None:
-        roots = {ALL: folder}
+        roots = {ALL: tree.top}
     else:
-        others = [path for path in _folders(folder) if path not in roots.values()]
-        left_out += [_files_beside(path, folder) for path in others]
+        left_out += [_files_beside(entry, tree) for entry in _folders(inside) if entry not in roots.values()]
         for root in roots.values():
-            left_out += [_left_out(path, folder) for path in _visible(root) if not path.is_dir()]
-    names = {part: [path.name for path in _folders(root)] for part, root in roots.items()}
-    classes = _classes(roots, names)
+            left_out += [_left_out(entry, folder) for entry in tree.entries(root) if entry.kind is not Kind.FOLDER]
+    contents, repeated = _contents(tree, roots)
+    left_out += [_left_out(entry, folder) for entry in repeated]
+    classes = _classes(tree, roots, contents)
     parts: dict[str, list[tuple[Path, int]]] = {}
-    for part, root in roots.items():
+    for part in roots:
         parts[part] = []
         for label, name in enumerate(classes):
-            images, others = _of_class(root / name, folder)
+            images, others = _of_class(*contents[part][name], tree)
             parts[part] += [(path, label) for path in images]
             left_out += others
     left_out.sort(key=lambda entry: entry.path)
     classes = tuple(map(printable, classes))
     if TRAIN in parts and TEST not in parts and VALIDATION in parts:
-        note = f"there is no test folder: {roots[VALIDATION].name} is the test set, and no validation set is left"
+        note = f"there is no test folder: {roots[VALIDATION].path.name} is the test set, and no validation set is left"
         parts[TEST] = parts.pop(VALIDATION)
         return Layout(folder, classes, parts, left_out, (note,))
     return Layout(folder, classes, parts, left_out)
@@ -81,69 +86,107 @@ def relative(path: Path, top: Path) -> str:
     return printable(path.relative_to(top).as_posix())
 
 
-def images_below(folder: Path) -> list[Path]:
-    """Return every visible image file in and below a folder, sorted, including those of unsupported formats.
+def images_below(folder: Path) -> list[tuple[Path, str]]:
+    """Return every visible image file in and below a folder, sorted, each with why it must not be opened, or "".
 
-    Broken links are included; pipes and other special files are not.
+    Images in unsupported formats are included. So is everything that may hide images: links out of the folder, links
+    that form a cycle, and what cannot be read. Pipes and other special files are not.
+
+    Errors   DataError when the folder itself cannot be read
     """
     images = (*SUFFIXES, *TELEPHONE, *OTHER_IMAGES)
-    found = [path for path in _files_below(folder, frozenset()) if path.suffix.lower() in images]
-    return [path for path in found if path.is_file() or not path.exists()]
+    tree = FolderTree(folder)
+    [entries] = tree.walk([tree.top])
+    _check_readable(tree.top, entries)
+    found: list[tuple[Path, str]] = []
+    for entry in entries:
+        if entry.kind is Kind.FILE and entry.path.suffix.lower() in images:
+            found.append((entry.path, ""))
+        elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
+            found.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
+    return found
 
 
-def _visible(folder: Path) -> list[Path]:
-    """Return the entries of a folder, sorted, without hidden files and system files."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
-    return [path for path in entries if not path.name.startswith(".") and path.name.casefold() not in QUIET]
+def _folders(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.kind is Kind.FOLDER]
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
-
-
-def _part_folders(folder: Path) -> dict[str, Path] | None:
+def _part_folders(tree: FolderTree, inside: Sequence[Entry]) -> dict[str, Entry] | None:
     """Return the folders of the parts; None if the sub-folders are the classes."""
-    folders = _folders(folder)
-    named: dict[str, Path] = {}
+    folder, folders = tree.top.path, _folders(inside)
+    named: dict[str, Entry] = {}
     for part, names in PART_NAMES.items():
-        found = [path for path in folders if path.name.casefold() in names]
+        found = [entry for entry in folders if entry.path.name.casefold() in names]
         if len(found) > 1:
-            raise DataError(f"{folder}: both {found[0].name} and {found[1].name}; expected one {part} folder")
+            both = f"both {found[0].path.name} and {found[1].path.name}"
+            raise DataError(f"{folder}: {both}; expected one {part} folder")
         if found:
             named[part] = found[0]
-    others = [path for path in folders if path not in named.values()]
+    others = [entry for entry in folders if entry not in named.values()]
     if TRAIN not in named:
         if named and not others:
-            names = " and ".join(path.name for path in named.values())
+            names = " and ".join(entry.path.name for entry in named.values())
             raise DataError(
                 f"{folder}: holds {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS"
             )
         return None
-    if len(named) > 1 or not any(_holds_images(path) for path in others):
+    if len(named) > 1 or not any(_count_images(entry, tree) for entry in others):
         return named
-    if _folders(named[TRAIN]):
-        both = f"{named[TRAIN].name} has sub-folders, and so is no class, but {others[0].name} beside it holds images"
+    if _folders(tree.entries(named[TRAIN])):
+        train, other = named[TRAIN].path.name, others[0].path.name
+        both = f"{train} has sub-folders, and so is no class, but {other} beside it holds images"
         raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
     return None
 
 
-def _classes(roots: dict[str, Path], names: dict[str, list[str]]) -> tuple[str, ...]:
+def _contents(tree: FolderTree, roots: dict[str, Entry]) -> tuple[Contents, list[Entry]]:
+    """Return what each class folder of each part holds, and the links that only repeat a class folder."""
+    folders = [
+        (part, replace(entry, is_link=entry.is_link or root.is_link))
+        for part, root in roots.items()
+        for entry in _folders(tree.entries(root))
+    ]
+    contents: Contents = {part: {} for part in roots}
+    repeated: list[Entry] = []
+    walked = _mark_repeats(tree.walk([entry for _, entry in folders]))
+    for (part, folder), entries in zip(folders, walked, strict=True):
+        if entries and entries[0].path == folder.path and entries[0].reason == LISTED:
+            repeated += entries
+        else:
+            contents[part][folder.path.name] = folder, entries
+    return contents, repeated
+
+
+def _mark_repeats(contents: Sequence[Sequence[Entry]]) -> list[list[Entry]]:
+    """Mark every link to an image that is used already, under its own path or through another link."""
+    images = [entry for entries in contents for entry in entries if _is_image(entry)]
+    used = {entry.real for entry in images if not entry.is_link}
+    repeated: set[Path] = set()
+    for link in (entry for entry in images if entry.is_link):
+        if link.real in used:
+            repeated.add(link.path)
+        used.add(link.real)
+    return [
+        [replace(entry, kind=Kind.UNUSABLE, reason=REPEATED) if entry.path in repeated else entry for entry in entries]
+        for entries in contents
+    ]
+
+
+def _classes(tree: FolderTree, roots: dict[str, Entry], contents: Contents) -> tuple[str, ...]:
     """Return the class names, which must be the same in every part."""
-    first = next(iter(roots))
-    for part in list(roots)[1:]:
-        _check_same(roots[first], set(names[first]), roots[part], set(names[part]))
-    found = names[first]
+    first, *others = roots
+    for part in others:
+        _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
+    found, root = list(contents[first]), roots[first]
     if not found:
         raise DataError(
-            f"{roots[first]}: expected one sub-folder of images per class, found {_describe_contents(roots[first])}"
+            f"{root.path}: expected one sub-folder of images per class, found {_describe_contents(root, tree)}"
         )
-    if len(found) == 1 and _holds_images(roots[first] / found[0]):
-        inner = [path.name for path in _folders(roots[first] / found[0])]
+    if len(found) == 1 and any(map(_is_image, contents[first][found[0]][1])):
+        inner = [entry.path.name for entry in _folders(tree.entries(contents[first][found[0]][0]))]
         hint = f"; are the classes its sub-folders ({', '.join(inner[:3])})? Then name {found[0]}" if inner else ""
-        raise DataError(f"{roots[first]}: only one class, {found[0]!r}; expected at least two{hint}")
+        hint += _describe_unusable(tree.entries(root))
+        raise DataError(f"{root.path}: only one class, {found[0]!r}; expected at least two{hint}")
     return tuple(sorted(found, key=int) if all(name.isdecimal() for name in found) else found)
 
 
@@ -157,51 +200,41 @@ def _check_same(one: Path, own: set[str], other: Path, theirs: set[str]) -> None
         raise DataError(f"{' and '.join(lacking)}; expected the same classes in {one.name} and {other.name}")
 
 
-def _of_class(folder: Path, top: Path) -> tuple[list[Path], list[LeftOut]]:
-    """Return the sorted image files below a class folder, and the other files there; DataError without any image."""
-    images: list[Path] = []
-    left_out: list[LeftOut] = []
-    for path in _files_below(folder, frozenset()):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            images.append(path)
-        else:
-            left_out.append(_left_out(path, top))
+def _of_class(folder: Entry, entries: Sequence[Entry], tree: FolderTree) -> tuple[list[Path], list[LeftOut]]:
+    """Return the image files below a class folder, and the other entries there; DataError without any image."""
+    _check_readable(folder, entries)
+    images = [entry.path for entry in entries if _is_image(entry)]
     if not images:
-        raise DataError(f"{folder}: expected {FORMATS_TEXT} images, found {_describe_contents(folder)}")
-    return images, left_out
+        raise DataError(f"{folder.path}: expected {FORMATS_TEXT} images, found {_describe_contents(folder, tree)}")
+    return images, [_left_out(entry, tree.top.path) for entry in entries if not _is_image(entry)]
 
 
-def _files_below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    """Yield every visible file below a folder, sorted; a link to one of its own parent folders counts as a file."""
-    above = above | {os.path.realpath(folder)}
-    for path in _visible(folder):
-        if path.is_dir() and os.path.realpath(path) not in above:
-            yield from _files_below(path, above)
-        else:
-            yield path
+def _check_readable(folder: Entry, entries: Sequence[Entry]) -> None:
+    """Raise DataError if a walk could not list the folder that it started from."""
+    if entries and entries[0].path == folder.path:
+        raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
 
 
-def _holds_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in SUFFIXES for path in _files_below(folder, frozenset()))
+def _is_image(entry: Entry) -> bool:
+    return entry.kind is Kind.FILE and entry.path.suffix.lower() in SUFFIXES
 
 
-def _files_beside(folder: Path, top: Path) -> LeftOut:
-    count = sum(path.suffix.lower() in SUFFIXES for path in _files_below(folder, frozenset()))
+def _count_images(folder: Entry, tree: FolderTree) -> int:
+    [entries] = tree.walk([folder])
+    return sum(map(_is_image, entries))
+
+
+def _files_beside(folder: Entry, tree: FolderTree) -> LeftOut:
+    count = _count_images(folder, tree)
     detail = f"{count:,} {'image' if count == 1 else 'images'}"
-    return LeftOut(f"{relative(folder, top)}/", "folder beside train, val and test", detail)
+    return LeftOut(f"{relative(folder.path, tree.top.path)}/", "folder beside train, val and test", detail)
 
 
-def _left_out(path: Path, top: Path) -> LeftOut:
-    """Return the inventory entry with the reason why a file is not used."""
-    name, suffix = relative(path, top), path.suffix.lower()
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        return LeftOut(name, "cannot be read", error.strerror or "")
-    if stat.S_ISDIR(mode):
-        return LeftOut(name, "link to a folder around it")
-    if not stat.S_ISREG(mode):
-        return LeftOut(name, "no regular file")
+def _left_out(entry: Entry, top: Path) -> LeftOut:
+    """Return the inventory entry with the reason why an entry is not used."""
+    name, suffix = relative(entry.path, top), entry.path.suffix.lower()
+    if entry.reason:
+        return LeftOut(name, entry.reason, printable(entry.detail))
     if suffix in SUFFIXES:
         return LeftOut(name, "image outside the class folders")
     if suffix in TELEPHONE:
@@ -211,12 +244,19 @@ def _left_out(path: Path, top: Path) -> LeftOut:
     return LeftOut(name, "no image")
 
 
-def _describe_contents(folder: Path) -> str:
+def _describe_unusable(entries: Sequence[Entry]) -> str:
+    """Return a note on the first few entries that could have been classes but cannot be used; "" for none."""
+    names = [f"{printable(entry.path.name)}: {entry.reason}" for entry in entries if entry.reason]
+    return f" (not used: {', '.join(names[:3])})" if names else ""
+
+
+def _describe_contents(folder: Entry, tree: FolderTree) -> str:
     """Return the first few names in a folder, and advice on images in the formats of telephones."""
-    others = [printable(path.name) for path in _visible(folder)]
-    if not others:
+    entries = tree.entries(folder)
+    if not entries:
         return "nothing"
-    telephone = any(path.suffix.lower() in TELEPHONE for path in _files_below(folder, frozenset()))
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    advice = f"; {CONVERT}" if telephone else ""
-    return f"only {', '.join(others[:3])}{more}{advice}"
+    names = [printable(entry.path.name) + (f" ({entry.reason})" if entry.reason else "") for entry in entries[:3]]
+    [below] = tree.walk([folder])
+    more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+    advice = f"; {CONVERT}" if any(entry.path.suffix.lower() in TELEPHONE for entry in below) else ""
+    return f"only {', '.join(names)}{more}{advice}"

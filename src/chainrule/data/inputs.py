@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -58,7 +57,7 @@ def read_input(
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise OptionError(f"{name}: a model of input {text(shape)} takes no images; expected 1 or 3 channels")
     if isinstance(source, (str, os.PathLike)):
-        if Path(source).is_dir():
+        if os.path.isdir(source):
             raise DataError(f"{name}: a folder; expected a {FORMATS_TEXT} file, or a list of them")
         image = open_image(name)
     else:

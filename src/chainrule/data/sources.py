@@ -48,7 +48,7 @@ def load(
         if str(name_or_path) == info.name:
             return load_known(info, folder=folder, offline=offline, progress=progress)
     path = expanded(name_or_path)
-    if path.is_dir():
+    if os.path.isdir(path):
         if is_idx_folder(path):
             return load_idx_folder(path)
         from chainrule.data.folder import load_folder
@@ -56,12 +56,23 @@ def load(
 
         how: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
         return (load_targets if has_targets(path) else load_folder)(path, **how, skip_damaged=skip_damaged)
-    if path.exists():  # `load_npz` raises the error if it is not a regular file
+    if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
     known = ", ".join(info.name for info in catalogue())
     raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known by name: {known}")
+
+
+def _may_exist(path: Path) -> bool:
+    """Return whether something has this path, or that cannot be found out."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def load_known(

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from chainrule._io.reading import read_bytes
 from chainrule.data.dataset import Dataset
 from chainrule.data.folder import ImageReader
+from chainrule.data.folder_tree import FolderTree, leads_outside
 from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
 
 TABLE = "targets.csv"
@@ -23,7 +25,7 @@ Row = tuple[Path, list[float]]
 
 def has_targets(folder: Path) -> bool:
     """Return whether a folder holds a table of targets."""
-    return (folder / TABLE).is_file()
+    return os.path.isfile(folder / TABLE)  # unlike Path.is_file, it does not raise for a folder that is not accessible
 
 
 def load_targets(
@@ -88,7 +90,12 @@ def _table(folder: Path) -> tuple[list[str], list[Row]]:
         raise FormatError(f"{path}: {len(names)} columns; expected at most {MOST_TARGETS}")
     if len(lines) == 1:
         raise DataError(f"{path}: no image is named below the heading")
-    return names, [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
+    rows = [_row(folder, heading, line, number) for number, line in enumerate(lines[1:], 2)]
+    top = FolderTree(folder).top.real
+    outside = next((number for number, (file, _) in enumerate(rows, 2) if leads_outside(file, top)), None)
+    if outside is not None:
+        raise FormatError(f"{path}, row {outside}: {quoted(rows[outside - 2][0].name)} is a link out of this folder")
+    return names, rows
 
 
 def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:

@@ -1,6 +1,6 @@
 """Views of an image whose outputs are averaged: test-time augmentation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import OptionError, ShapeError, unknown_name
+from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
+from chainrule.core.shapes import is_whole, text
 
 MAX_SHIFT = 1000
 
@@ -43,6 +45,18 @@ class Views:
         return ",".join(["flip"] * self.flip + [f"shift={self.shift}"] * bool(self.shift)) or "none"
 
     @staticmethod
+    def choose(option: Any) -> "Views | None":
+        """Return the views for an option: `Views`, the text that `parse` reads, or None; None for the image alone.
+
+        Errors   OptionError for any other value
+        """
+        if isinstance(option, str):
+            return Views.parse(option) or None
+        if option is None or isinstance(option, Views):
+            return option or None
+        raise OptionError(f"views {quoted(option)}: expected Views, or text such as 'flip,shift=1'")
+
+    @staticmethod
     def parse(text: str) -> "Views":
         """Parse views as on the command line: "flip,shift=1", or "none"."""
         given: dict[str, Any] = {}
@@ -57,13 +71,18 @@ class Views:
             given[name] = int(amount) if name == "shift" else True
         return Views(**given)
 
+    def check_shape(self, shape: Sequence[int]) -> None:
+        """Raise ShapeError unless samples of this shape are images (C, H, W) larger than the shift."""
+        if len(shape) != 3 or self.shift >= min(shape[1:]):
+            found = f"inputs of shape {text(shape)}"
+            raise ShapeError(f"views {self}: expected images (C, H, W) larger than the shift, found {found}")
+
     def of(self, x: NDArray[Any]) -> Iterator[tuple[float, NDArray[Any]]]:
         """Yield the weight of each view and all images x (N, C, H, W) in that view, in the same shape.
 
         Errors   ShapeError when x are not images, or a shift is not smaller than height and width
         """
-        if x.ndim != 4 or self.shift >= min(x.shape[2:]):
-            raise ShapeError(f"views {self}: expected images (N, C, H, W) larger than the shift, found {x.shape}")
+        self.check_shape(x.shape[1:])
         for weight, shown in self._shifted(x):
             share = weight / 2 if self.flip else weight
             yield share, shown

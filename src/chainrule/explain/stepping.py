@@ -1,5 +1,6 @@
 """The update that a trace shows: optimizer, moments and gradient clipping."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,9 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError
 from chainrule.training.lr_multipliers import RateGroup, Rates
 from chainrule.training.optimizers import Adam, Moments, Optimizer
+from chainrule import engines
+from chainrule.errors import OptionError, quoted
+from chainrule.core.shapes import is_number, is_whole
 
 CLIPPING = 1e-6  # as in training/step.py
 
@@ -24,6 +28,8 @@ class NextStep:
     moments  the optimizer's before the step, flat like the parameters; None: zeros, as before the first
     seed     of dropout
     rates    factors of the rate for single parameters
+
+    Errors   OptionError for a value out of range
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -33,6 +39,16 @@ class NextStep:
     clip_norm: float | None = None
     seed: int = 0
     rates: Rates = field(default_factory=Rates)
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.step, 1):
+            raise OptionError(f"step {quoted(self.step)}: expected a whole number of at least 1")
+        if not (self.rate is None or (is_number(self.rate) and 0 <= self.rate < math.inf)):
+            raise OptionError(f"rate {quoted(self.rate)}: expected a number of at least 0")
+        if not (self.clip_norm is None or (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf)):
+            raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
+        if not (self.moments is None or isinstance(self.moments, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"moments {quoted(self.moments)}: expected a tuple of arrays, one for each moment")
 
     def initial_moments(self, parameters: Array) -> Moments:
         """Return the moments in float64."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
@@ -19,6 +19,7 @@ from chainrule.data.views import Views
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, printable, quoted
 from chainrule.interop import weight_files
+from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import descriptions, summaries
@@ -110,6 +111,7 @@ class Model(TrainableNetwork):
 
     # ------------------------------------------------------------------ training
 
+    @explain_memory_errors("training", "use a smaller batch_size, or accumulate=2 or more")
     def fit(
         self,
         x: ArrayLike | Dataset,
@@ -158,6 +160,8 @@ class Model(TrainableNetwork):
         """
         if run is not None and not callable(getattr(run, "train", None)):
             raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
+        if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"workers {quoted(workers)}: expected Workers, as training.mpi.session returns them")
         wanted, chosen = self.check_loss(loss), optimizers.find(optimizer)
         samples = self._samples(x, y).checked().with_weights(sample_weight)
         recipe = Recipe(
@@ -167,22 +171,24 @@ class Model(TrainableNetwork):
             loss=wanted,
             schedule=schedules.find(schedule),
             normalise=self._default_normalisation(samples) if normalise is None else normalise,
-            augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
+            augmentation=Augmentation.choose(augmentation),
             smoothing=smoothing,
             class_weight=ClassWeights.of(class_weight),
             accumulate=accumulate,
             shards=workers.default_shards if shards is None else shards,
             average=average,
-            rates=self._with_frozen(Rates.parse(rates) if isinstance(rates, str) else rates),
-            look_ahead=LookAhead.parse(look_ahead) if isinstance(look_ahead, str) else look_ahead,
-            views=(Views.parse(views) if isinstance(views, str) else views) or None,
+            rates=self._with_frozen(Rates.choose(rates)),
+            look_ahead=LookAhead.choose(look_ahead),
+            views=Views.choose(views),
             clip_norm=clip_norm,
             validation=validation_split,
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
         watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
-        trainer = self._prepare(x, samples, validation_data, recipe, choose=normalise is None, workers=workers)
+        trainer = self._prepare(
+            *(x, samples, validation_data, recipe), choose=normalise is None, workers=workers, test=test_data
+        )
         if run is None:
             history = trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
             if patience is None:
@@ -198,6 +204,9 @@ class Model(TrainableNetwork):
 
         Errors   OptionError when the last layer with parameters is not a dense one
         """
+        if not isinstance(classes, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
+        classes = tuple(classes)
         learnt = [number for number, name in enumerate(self.names) if self.size(name)]
         last = learnt[-1] if learnt else 0
         layer = self.layers[last]
@@ -223,6 +232,7 @@ class Model(TrainableNetwork):
 
     # ------------------------------------------------------------------ use
 
+    @explain_memory_errors("tracing a step", "trace fewer samples")
     def trace(
         self,
         x: ArrayLike,
@@ -246,7 +256,10 @@ class Model(TrainableNetwork):
         """
         from chainrule.explain import NextStep, Trace
 
-        one = np.shape(x) == self.input_shape
+        try:
+            one = np.shape(x) == self.input_shape
+        except ValueError:  # rows of different lengths
+            one = False
         samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
         inputs = self.normalisation.apply(samples.x, self.dtype)
         chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
@@ -299,8 +312,6 @@ class Model(TrainableNetwork):
             return model
         except KeyError as error:
             raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
-        except MemoryError:
-            raise FormatError("not a description of a model: it needs more memory than there is") from None
         except OptionError as error:
             raise FormatError(f"not a description of a model: {error}") from None
 

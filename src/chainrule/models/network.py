@@ -18,6 +18,11 @@ from chainrule.engines.arena import new_zeros
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
 from chainrule.engines.threads import thread_count
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
+from chainrule.models import descriptions
+from chainrule import engines
+from chainrule.training import losses, tasks
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import DataError, FormatError, OptionError, ShapeError, explain_memory_errors, quoted, unknown_name
 from chainrule.layers import CustomLayer, Layer, Softmax, node
 from chainrule.layers.base import Parameter
 from chainrule.layers.custom import is_custom
@@ -51,6 +56,7 @@ class Network:
     the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
     """
 
+    @explain_memory_errors("building a model", "choose fewer or smaller layers")
     def __init__(
         self,
         layers: Sequence[Any],
@@ -211,11 +217,7 @@ class Network:
 
     def _check_loss(self, loss: Loss) -> None:
         losses.choose(loss)
-        if len(self.output_shape) != 1:
-            shape = text(self.output_shape)
-            raise ShapeError(
-                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
-            )
+        self._check_vector_output()
         if isinstance(loss, CustomLoss):
             return
         if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
@@ -230,6 +232,13 @@ class Network:
         ):
             raise OptionError(
                 f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
+            )
+
+    def _check_vector_output(self) -> None:
+        if len(self.output_shape) != 1:
+            shape = text(self.output_shape)
+            raise ShapeError(
+                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
             )
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -260,6 +269,7 @@ class Network:
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {found}{hint}")
         return array
 
+    @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
         """Return the outputs for a batch x (N, *input_shape), N×output_shape; N may be 0. Safe from several threads."""
         return self._outputs(np.ascontiguousarray(self.check_input(x), self.dtype), batch_size)

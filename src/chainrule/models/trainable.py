@@ -14,6 +14,11 @@ from chainrule.errors import DataError, OptionError, printable, quoted
 from chainrule.models import network
 from chainrule.models.network import Network
 from chainrule.training import losses, rate_search, tasks
+from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.training.losses import Loss, LossLike
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.tasks import BINARY
+from chainrule.training import rate_search
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.loop import Fitted, Trainer
 from chainrule.training.losses import Loss, LossLike
@@ -101,6 +106,7 @@ class TrainableNetwork(Network):
         fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
         return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
 
+    @explain_memory_errors("searching a learning rate", "use a smaller batch_size, or accumulate=2 or more")
     def find_rate(
         self,
         x: ArrayLike | Dataset,
@@ -135,15 +141,19 @@ class TrainableNetwork(Network):
         *,
         choose: bool,
         workers: Workers = ALONE,
+        test: Data | None = None,
     ) -> Trainer:
         """Return the trainer of `fit`, which takes the class names from a data set.
 
         choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
+        test    data that will be evaluated after training, checked here so that an error does not cost the training
         """
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
         named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
         classes = x.classes if named else ()
-        parts = self._parts(samples, validation, recipe)
+        parts = self._parts(samples, validation, recipe, classes)
+        if test is not None:
+            tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
         trainer = self.trainer(recipe, *parts, normalisation=kept, classes=classes, workers=workers)
         if choose and kept is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
@@ -156,7 +166,9 @@ class TrainableNetwork(Network):
         """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
         return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
 
-    def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
+    def _parts(
+        self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
+    ) -> tuple[Samples, Samples | None]:
         """Return the training samples and the validation samples: other data, a share of the same, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
@@ -164,14 +176,21 @@ class TrainableNetwork(Network):
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
-        if isinstance(validation, Dataset):
-            return samples, self._samples(validation, None).checked()
-        if not isinstance(validation, tuple | list) or len(validation) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
-            raise OptionError(f"validation_data: expected (x, y) or a Dataset, found {type(validation).__name__}")
-        return samples, self._samples(*validation).checked()
+        return samples, self._held_out("validation_data", validation, classes)
 
-    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
-        """Return samples of a user's data, checked against the model's input and outputs."""
+    def _held_out(self, option: str, data: Data, classes: tuple[str, ...]) -> Samples:
+        """Return the samples of an option (x, y) or `Dataset`, whose labels may be names of the classes."""
+        if isinstance(data, Dataset):
+            return self._samples(data, None).checked()
+        if not isinstance(data, tuple | list) or len(data) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
+            raise OptionError(f"{option}: expected (x, y) or a Dataset, found {type(data).__name__}")
+        return self._samples(*data, classes).checked()
+
+    def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None, classes: tuple[str, ...] = ()) -> Samples:
+        """Return samples of a user's data, checked against the model's input and outputs.
+
+        classes  names that labels may have; empty: the model's own
+        """
         outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
             if y is not None:
@@ -180,7 +199,8 @@ class TrainableNetwork(Network):
             return Samples.of_dataset(x, outputs)
         if y is None:
             raise DataError("labels are missing: give y, or a Dataset")
-        names = self.classes if len(self.classes) > 1 else ("0", "1")
+        names = classes or self.classes
+        names = names if len(names) > 1 else ("0", "1")
         return Samples.of(self.check_input(x), y, outputs, names)
 
     def adopt(self, fitted: Fitted) -> None:
@@ -195,6 +215,7 @@ class TrainableNetwork(Network):
 
     # ------------------------------------------------------------------ use
 
+    @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
         self, x: "ArrayLike | Dataset | ImageSource | Sequence[ImageSource]", *, batch_size: int = network.PREDICT_BATCH
     ) -> NDArray[Any]:
@@ -207,6 +228,7 @@ class TrainableNetwork(Network):
         given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
         return self._outputs(self.normalisation.apply(self.check_input(given), self.dtype), batch_size)
 
+    @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {network.PREDICT_BATCH}")
     def evaluate(
         self,
         x: ArrayLike | Dataset,
@@ -220,9 +242,9 @@ class TrainableNetwork(Network):
         views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
         """
         samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        self._check_vector_output()
         tasks.check(str(chosen), self.last_layer, samples.targets)
-        shown = Views.parse(views) if isinstance(views, str) else views
-        return evaluate(self, samples, self.normalisation, chosen, self.task, shown)
+        return evaluate(self, samples, self.normalisation, chosen, self.task, Views.choose(views))
 
 
 def _accepts_class_count(outputs: int) -> tuple[int, ...]:

@@ -6,8 +6,10 @@ from chainrule._io import files
 from chainrule.errors import FormatError, OptionError, ShapeError
 from chainrule.interop import networks
 from chainrule.models.model import Graph, Model, Options
+from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors
 
 
+@explain_memory_errors("loading a model", "close other programs, or load a smaller model")
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Model:
     """Load a model from a file written by `Model.save`, an ONNX or Keras file, or a run folder.
 
@@ -30,7 +32,5 @@ def _import(path: Path, *, engine: str | None, threads: int | None) -> Model:
     try:
         options: Options = {"name": path.stem, "engine": engine, "threads": threads, "dtype": made.dtype}
         return Graph(made.x, made.y, **options | {"weights": made.weights})
-    except MemoryError:
-        raise FormatError(f"{path}: it needs more memory than there is") from None
     except (OptionError, ShapeError, FormatError) as error:
         raise FormatError(f"{path}: {error}") from None

@@ -1,9 +1,10 @@
 """What the classifier and the regressor share: data, network and training."""
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import sklearn.utils
@@ -16,6 +17,8 @@ from chainrule.errors import OptionError, quoted
 from chainrule.layers import Dense, Flatten, ReLU
 from chainrule.models.model import Sequential
 from chainrule.training import optimizers
+from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
+from chainrule.layers.node import checked_shape
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
@@ -89,9 +92,14 @@ class NetworkEstimator(BaseEstimator):
 
     def _shaped(self, x: Array) -> Array:
         """Return X in the shape of the network's input."""
-        shape = x.shape[1:] if self.input_shape is None else tuple(map(int, self.input_shape))
-        if int(np.prod(x.shape[1:])) != int(np.prod(shape)):
-            raise ValueError(f"X has samples of shape {x.shape[1:]}, which cannot be reshaped to input_shape {shape}")
+        shape, given = x.shape[1:], self.input_shape
+        if isinstance(given, Iterable):
+            sizes = cast("Iterable[Any]", given)
+            given = [int(size) if isinstance(size, Integral) else size for size in sizes]
+        if given is not None:
+            shape = checked_shape(given)
+        if math.prod(x.shape[1:]) != math.prod(shape):
+            raise ShapeError(f"X has samples of shape {x.shape[1:]}, which cannot be reshaped to input_shape {shape}")
         return x.reshape(len(x), *shape)
 
     def _build(self, x: Array, outputs: int, ending: Sequence[Any], seed: int, loss: str) -> Sequential:
@@ -99,6 +107,8 @@ class NetworkEstimator(BaseEstimator):
 
         loss  where none was given
         """
+        if not (self.layers is None or hasattr(self.layers, "__iter__")):
+            raise OptionError(f"layers {quoted(self.layers)}: expected a sequence of layers, or None")
         body: list[Any] = [Dense(HIDDEN), ReLU()] if self.layers is None else copy.deepcopy(list(self.layers))
         flat = [Flatten()] if x.ndim > 2 else []
         if self.layers is None:
@@ -140,7 +150,7 @@ class NetworkEstimator(BaseEstimator):
             loss=self.loss,
             schedule=self.schedule,
             normalise=self.normalise,
-            sample_weight=None if weights is None else weights / weights.mean(),
+            sample_weight=None if weights is None else _with_mean_1(weights),
             seed=seed,
             progress=bool(self.verbose),
             **(stopping if self.early_stopping else {}),
@@ -150,6 +160,7 @@ class NetworkEstimator(BaseEstimator):
         self.model_, self.n_iter_ = model, len(self.history_.epochs)
         self._steps, self._moments = 0, None
 
+    @explain_memory_errors("training", "use a smaller batch_size")
     def _train_more(self, build: Any, x: Array, y: Array, weights: Array | None, **own: Any) -> None:
         """Pass over some samples once, with the network, the step number and the optimizer's moments of before."""
         x, seed = self._shaped(x), self._seed()
@@ -175,3 +186,10 @@ class NetworkEstimator(BaseEstimator):
         """Return the outputs of the network, (N, K)."""
         validation.check_is_fitted(self, "model_")
         return self.model_.predict(self._shaped(self._validated(x, reset=False)))
+
+
+def _with_mean_1(weights: Array) -> Array:
+    """Return weights divided by their mean, whose sum may be too large for a float."""
+    _, exponent = math.frexp(weights.max())
+    scaled = np.ldexp(weights, -exponent)  # exact
+    return scaled / scaled.mean()

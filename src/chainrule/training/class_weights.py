@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import OptionError, quoted
+from chainrule.errors import DataError, OptionError, quoted
+from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 
@@ -98,15 +100,51 @@ def sample_weights(
     training: Samples,
     others: Sequence[Samples | None],
     names: Sequence[str],
+    dtype: np.dtype[Any],
 ) -> list[NDArray[np.float64] | None]:
     """Return the weight of each sample in the loss, (N,), of the training samples and of others; None for 1.
 
     That is the weight of its class times its own. "balanced" counts the training samples.
 
-    Errors   OptionError for weights of classes where the task has none
+    dtype   of the network: weights that it cannot tell from 0 are 0
+
+    Errors   OptionError for weights of classes where the task has none; DataError for weights that are too large for
+             the dtype, or all 0
     """
-    several = [training, *others]
-    if class_weights is None:
+    several = [None if samples is None else _with_own(samples, dtype) for samples in [training, *others]]
+    found = _products(class_weights, task, several, names)
+    if class_weights is not None:
+        found = [None if weights is None else _in_range(weights, dtype, "class weights") for weights in found]
+    if found[0] is not None and not found[0].any():
+        raise DataError(f"the weights of all training samples are 0 in {dtype}, so there is nothing to learn")
+    return found
+
+
+def _with_own(samples: Samples, dtype: np.dtype[Any]) -> Samples:
+    """Return samples whose own weights are in the range of a dtype."""
+    return samples if samples.weights is None else replace(samples, weights=_in_range(samples.weights, dtype))
+
+
+def _in_range(weights: NDArray[np.float64], dtype: np.dtype[Any], what: str = "sample weights") -> NDArray[np.float64]:
+    """Return weights (N,), with 0 for those below the smallest normal number of a dtype, as compiled programs have it.
+
+    Errors   DataError for weights whose squares the dtype cannot hold: optimizers square the gradients
+    """
+    most = math.sqrt(float(np.finfo(dtype).max))
+    wrong = np.flatnonzero(~(weights <= most))
+    if wrong.size:
+        value = f"{weights[wrong[0]]:g} for sample {wrong[0]}"
+        raise DataError(f"{what}: {value} is too large for {dtype}; expected at most {most:.2g}, better a mean of 1")
+    return np.where(weights < np.finfo(dtype).tiny, 0.0, weights)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by `_in_range`
+def _products(
+    class_weights: ClassWeights | None, task: Task, several: Sequence[Samples | None], names: Sequence[str]
+) -> list[NDArray[np.float64] | None]:
+    """Return the weights of the classes times those of the samples; the first samples are those of training."""
+    training = several[0]
+    if class_weights is None or training is None:
         return [None if samples is None else samples.weights for samples in several]
     if task not in (CLASSIFICATION, BINARY):
         raise OptionError(f"class weights are for classes, and the task is {task.name}")

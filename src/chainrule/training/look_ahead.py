@@ -12,6 +12,8 @@ from chainrule.core.shapes import is_whole
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
 
+from chainrule.models.network import Network
+from chainrule.core.shapes import is_number, is_whole
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
@@ -40,7 +42,7 @@ class LookAhead:
     def __post_init__(self) -> None:
         if not (is_whole(self.every) and 1 <= self.every <= LARGEST):
             raise OptionError(f"look-ahead every {quoted(self.every)}: expected whole steps, from 1 to {LARGEST:,}")
-        if isinstance(self.decay, bool) or not 0 <= self.decay <= 1:
+        if not (is_number(self.decay) and 0 <= self.decay <= 1):
             raise OptionError(f"look-ahead decay {quoted(self.decay)}: expected a number from 0 to 1")
         object.__setattr__(self, "every", int(self.every))
         object.__setattr__(self, "decay", float(self.decay))
@@ -50,7 +52,19 @@ class LookAhead:
         return f"every={self.every},decay={self.decay!r}"
 
     @staticmethod
-    def parse(text: str) -> LookAhead | None:
+    def choose(option: Any) -> "LookAhead | None":
+        """Return the look-ahead for an option: a `LookAhead`, the text that `parse` reads, or None.
+
+        Errors   OptionError for any other value
+        """
+        if isinstance(option, str):
+            return LookAhead.parse(option)
+        if option is None or isinstance(option, LookAhead):
+            return option
+        raise OptionError(f"look-ahead {quoted(option)}: expected a LookAhead, or text such as 'every=5,decay=0.7'")
+
+    @staticmethod
+    def parse(text: str) -> "LookAhead | None":
         """Parse a look-ahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
         if text.strip() == "none":
             return None

@@ -90,6 +90,7 @@ class Trainer:
         clock: Clock = time.perf_counter,
         workers: Workers = ALONE,
     ) -> None:
+        recipe.check_input(network.input_shape)
         self.network = network
         self.recipe = recipe
         self.train_data = train_data
@@ -106,7 +107,9 @@ class Trainer:
         if recipe.smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing is for classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
-        self.weights, held = sample_weights(recipe.class_weight, self.task, train_data, [validation], names)
+        self.weights, held = sample_weights(
+            *(recipe.class_weight, self.task, train_data, [validation], names), dtype=network.dtype
+        )
         self.validation = validation if validation is None else replace(validation, weights=held)
         self.stepper = make_stepper(
             *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates),
@@ -194,6 +197,7 @@ class Trainer:
 
     def _prepare(self, callbacks: Sequence[Callback]) -> None:
         """Do what must not count as training time: give the network what was fitted, and warm up."""
+        self._rates(len(self.history), 1)  # a schedule that fails leaves the network as it is
         self.adopt()
         if not self.finished:
             self._hold()
@@ -291,8 +295,7 @@ class Trainer:
     def _steps(self, epoch: int, samples: int, count: int, given: _Given, callbacks: Sequence[Callback]) -> int:
         """Take steps on `count` batches of so many samples each, or on the first of them; return how many."""
         recipe, first = self.recipe, len(self.history)
-        factors = (recipe.schedule.factor(step, self.steps, self.epoch_steps) for step in range(first, first + count))
-        rates = [recipe.optimizer.rate * factor for factor in factors]
+        rates = self._rates(first, count)
         seed, began, outcomes = recipe.seed, time.perf_counter(), list[Outcome]()
         if self._held:
             outcomes = self.stepper.steps_of_held(given[0], step=first + 1, rates=rates, seed=seed)
@@ -311,6 +314,12 @@ class Trainer:
             for callback in callbacks:
                 callback.stepped(self, outcome, samples)
         return len(outcomes)
+
+    def _rates(self, first: int, count: int) -> list[float]:
+        """Return the learning rates of ``count`` steps, from step number ``first`` (from 0)."""
+        optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
+        steps = range(first, first + count)
+        return [optimizer.rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
 
     def look_ahead(self, step: int) -> None:
         """Average the network as the recipe's look-ahead, if it has one, does after step number ``step`` (from 1)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, quoted
 
 
 class RateGroup(NamedTuple):
@@ -37,7 +37,10 @@ class Rates:
     factors: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        pairs = tuple((str(name), float(factor)) for name, factor in self.factors)
+        try:
+            pairs = tuple((str(name), float(factor)) for name, factor in self.factors)
+        except (TypeError, ValueError):
+            raise OptionError(f"rates {quoted(self.factors)}: expected pairs of a name and a factor") from None
         for name, factor in pairs:
             if not 0 <= factor < math.inf:
                 raise OptionError(f"rate of {name} {factor}: expected a factor of at least 0")
@@ -49,6 +52,18 @@ class Rates:
     def __str__(self) -> str:
         """Return the text that `parse` reads: "beta=64,conv1.w=0", or "none"."""
         return ",".join(f"{name}={repr(factor).removesuffix('.0')}" for name, factor in self.factors) or "none"
+
+    @staticmethod
+    def choose(option: Any) -> "Rates":
+        """Return the rates for an option: `Rates`, the text that `parse` reads, or None for factors of 1.
+
+        Errors   OptionError for any other value
+        """
+        if isinstance(option, str):
+            return Rates.parse(option)
+        if option is None or isinstance(option, Rates):
+            return option or Rates()
+        raise OptionError(f"rates {quoted(option)}: expected Rates, or text such as 'beta=64,conv1.w=0'")
 
     @staticmethod
     def parse(text: str) -> "Rates":

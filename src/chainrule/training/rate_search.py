@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.plotting.smoothing import half_window, smooth
+from chainrule.errors import NotFiniteError, OptionError, quoted
+from chainrule.core.shapes import is_number, is_whole
 from chainrule.training.loop import Trainer
 
 if TYPE_CHECKING:
@@ -62,10 +64,10 @@ def search_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: 
 
     Errors   OptionError for fewer than `FEWEST` steps, for rates that do not rise, or where the first steps diverge
     """
-    if steps < FEWEST:
-        raise OptionError(f"{steps} steps: expected at least {FEWEST}")
-    if not 0 < low < high < math.inf:
-        raise OptionError(f"rates from {low} to {high}: expected numbers above 0 that rise")
+    if not is_whole(steps, FEWEST):
+        raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {FEWEST}")
+    if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
+        raise OptionError(f"rates from {quoted(low)} to {quoted(high)}: expected numbers above 0 that rise")
     rates, losses = np.geomspace(low, high, steps), list[float]()
     trainer.adopt()
     for step, rate in enumerate(rates.tolist()):

@@ -1,8 +1,9 @@
 """A recipe: all settings of a training except the data and the network."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from chainrule.custom.interface import OWN
@@ -11,6 +12,12 @@ from chainrule.data.normalisation import KINDS
 from chainrule.data.views import Views
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
+from chainrule.training.losses import Loss
+from chainrule.training.optimizers import Optimizer
+from chainrule.training.lr_multipliers import Rates
+from chainrule.training.schedules import Schedule
+from chainrule.core.shapes import is_number
+from chainrule.custom.interface import OWN
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.look_ahead import LookAhead
 from chainrule.training.losses import Loss
@@ -89,20 +96,30 @@ class Recipe:
         object.__setattr__(self, "optimizer", optimizers.find(self.optimizer))
         object.__setattr__(self, "schedule", schedules.find(self.schedule))
         object.__setattr__(self, "class_weight", ClassWeights.of(self.class_weight))
+        object.__setattr__(self, "augmentation", Augmentation.choose(self.augmentation))
+        object.__setattr__(self, "rates", Rates.choose(self.rates))
+        object.__setattr__(self, "look_ahead", LookAhead.choose(self.look_ahead))
+        object.__setattr__(self, "views", Views.choose(self.views))
         if self.normalise not in KINDS:
             raise unknown_name("normalisation", self.normalise, KINDS)
-        if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
+        if self.clip_norm is not None and not (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
-        if not (_is_number(self.smoothing) and 0 <= self.smoothing < 1):
+        if not (is_number(self.smoothing) and 0 <= self.smoothing < 1):
             raise OptionError(f"label smoothing {quoted(self.smoothing)}: expected at least 0 and below 1")
-        if self.average is not None and not (_is_number(self.average) and 0 <= self.average < 1):
+        if self.average is not None and not (is_number(self.average) and 0 <= self.average < 1):
             raise OptionError(f"average {quoted(self.average)}: expected a decay of at least 0 and below 1")
-        if not (_is_number(self.validation) and 0 <= self.validation < 1):
+        if not (is_number(self.validation) and 0 <= self.validation < 1):
             raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
         if self.accumulate > 1 and self.shards > 1:
             raise OptionError(f"accumulate {self.accumulate} and shards {self.shards} both cut a batch; give one")
         if self.patience is not None:
             object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
+
+    def check_input(self, shape: Sequence[int]) -> None:
+        """Raise OptionError or ShapeError for augmentation or views of inputs of a shape that are not images."""
+        for option in (self.augmentation, self.views):
+            if option is not None:
+                option.check_shape(shape)
 
     @property
     def custom_parts(self) -> tuple[str, ...]:
@@ -138,10 +155,6 @@ class Recipe:
             return Recipe(**options)
         except (AttributeError, KeyError, TypeError) as error:
             raise FormatError(f"recipe: {error}") from None
-
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, Real)
 
 
 def _whole(what: str, value: Any, least: int, most: int) -> int:

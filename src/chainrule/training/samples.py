@@ -73,7 +73,10 @@ class Samples:
         """
         if weights is None:
             return self
-        found = np.asarray(weights)
+        try:
+            found = np.asarray(weights)
+        except ValueError as error:
+            raise DataError(f"sample weights: expected {len(self)} numbers: {error}") from None
         if found.dtype.kind not in "fiub" or found.shape != (len(self),):
             given = f"{found.dtype} of shape {text(found.shape) or '()'}"
             raise DataError(f"sample weights: expected {len(self)} numbers, found {given}")

@@ -22,6 +22,7 @@ TOO_LARGE = f"the body is larger than {LARGEST:,} bytes"
 BROKEN = "an internal error occurred; see the terminal"
 METHODS = ("GET", "HEAD", "POST")
 ENTRANCE = "/"
+ADMITTED = "chainrule.admitted"  # key in the scope of a request that has the cookie
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -90,6 +91,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, answer.send)
             return
+        scope[ADMITTED] = True
         try:
             await self._app(scope, _with_size_limit(receive), answer.send)
         except ClientDisconnect:

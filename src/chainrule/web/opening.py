@@ -10,15 +10,16 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from chainrule.errors import OptionError
+from chainrule.web.connections import Connection
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
 HOST = "127.0.0.1"
-CONNECTIONS = 100  # at a time; further ones are refused
 
 
 def serve(
@@ -38,28 +39,32 @@ def serve(
     with _bound(port) as listening:
         key = Key(listening.getsockname()[1])
         session = Session(subject, folder=folder, offline=offline)
-        config = uvicorn.Config(
-            application(session, key),
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            lifespan="off",
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=0,
-            limit_concurrency=CONNECTIONS,
-        )
         announce(key.address)
         if browser:
             threading.Thread(target=_open, args=[key.address], daemon=True).start()
         try:
             with suppress(KeyboardInterrupt):
-                uvicorn.Server(config).run(sockets=[listening])
+                server(application(session, key)).run(sockets=[listening])
         finally:
             session.close()
+
+
+def server(app: ASGIApp) -> uvicorn.Server:
+    """Return the server of an application, with limits on its connections."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        loop="asyncio",
+        http=Connection,
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=0,
+    )
+    return uvicorn.Server(config)
 
 
 def _bound(port: int) -> socket.socket:

@@ -22,6 +22,9 @@ UNUSED = {  # options that do not change what a layer computes in inference
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
 }
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+# Keras writes some options for classes that ignore them: `groups` for Keras 2's depthwise, separable and transposed
+# convolutions. A translation that does not read such an option accepts these values alone.
+NEUTRAL: dict[str, Any] = {"groups": 1, "data_format": "channels_last"}
 
 
 class KerasCall:
@@ -70,15 +73,16 @@ class KerasCall:
     def whole(self, name: str, default: int | None = None, least: int = 1) -> int:
         """Return an option that is a whole number."""
         found = self.option(name, default)
-        if not is_whole(found, least):
+        number = _number(found)
+        if not is_whole(number, least):
             raise self.refusal(f"{name} {quoted(found)}", f"a whole number of at least {least}")
-        return found
+        return number
 
     def wholes(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
         """Return an option that is a whole number for each of several axes, or one for all of them."""
         found = self.option(name, default)
         listed = entries_of(found)
-        entries = [found] * count if listed is None else listed
+        entries = [_number(each) for each in ([found] * count if listed is None else listed)]
         if len(entries) != count or not all(is_whole(each, least) for each in entries):
             raise self.refusal(f"{name} {quoted(found)}", f"{count} whole numbers of at least {least}")
         return tuple(entries)
@@ -86,19 +90,24 @@ class KerasCall:
     def real(self, name: str, default: float) -> float:
         """Return an option that is a number."""
         found = self.option(name, default)
-        if isinstance(found, bool) or not isinstance(found, (int, float)):
+        number = _number(found)
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise self.refusal(f"{name} {quoted(found)}", "a number")
-        return float(found)
+        return float(number)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return an option that is true or false."""
-        if not isinstance(found := self.option(name, default), bool):
+        """Return an option that is true or false; 1 and 0 are too, and null is false, as in Python."""
+        found = self.option(name, default)
+        value = _number(found)
+        if value not in (None, 0, 1):
             raise self.refusal(f"{name} {quoted(found)}", "true or false")
-        return found
+        return bool(value)
 
     def choice(self, name: str, default: str, known: Sequence[str]) -> str:
-        """Return an option that is one of several words."""
-        if (found := self.option(name, default)) not in known:
+        """Return an option that is one of several words; null is the default."""
+        found = self.option(name)
+        found = default if found is None else found
+        if found not in known:
             raise self.refusal(f"{name} {quoted(found)}", " or ".join(known))
         return found
 
@@ -109,7 +118,7 @@ class KerasCall:
         listed = [found] if listed is None else listed
         if len(listed) != 1:
             raise self.refusal(f"{name} {quoted(found)}", "one axis")
-        return self.sample_axis(listed[0], self.inputs[0].rank)
+        return self.sample_axis(_number(listed[0]), self.inputs[0].rank)
 
     def sample_axis(self, found: Any, rank: int) -> int:
         """Return an axis that Keras counts with the batch axis, counted from 0 without it."""
@@ -128,8 +137,9 @@ class KerasCall:
         """Refuse options that the translation did not read: they may change what the layer computes."""
         for name, value in self.layer.options.items():
             known = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
-            if not known and value not in (None, False):
-                raise self.refusal(f"{name} {quoted(value)}", f"no {name}")
+            neutral = NEUTRAL.get(name)
+            if not known and _number(value) not in (None, False, neutral):
+                raise self.refusal(f"{name} {quoted(value)}", f"no {name}" if neutral is None else f"{neutral}")
 
     # ------------------------------------------------------------------ weights
 
@@ -229,3 +239,10 @@ class KerasCall:
         spread = [np.broadcast_to(each, x.shape[last:]) for each in (scale, shift) if each is not None]
         node = self.assembly.affine(x.with_first(last), spread[0], spread[1] if len(spread) > 1 else None, self.stem)
         return placed(node, axis_first(last, x.rank))
+
+
+def _number(found: Any) -> Any:
+    """Return an array of one entry as its entry, and a float that is a whole number as one; others as they are."""
+    while (entries := entries_of(found)) is not None and len(entries) == 1:
+        found = entries[0]
+    return int(found) if isinstance(found, float) and found.is_integer() else found

@@ -1,7 +1,8 @@
 """The configuration of a Keras model: its layers by name, what each reads, and models within it."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -21,8 +22,10 @@ class KerasLayer:
     kind      its class; `operation` if it is a function of keras.ops instead
     options   as its class stores them
     calls     for every time it is applied, what it reads
-    place     names of the layers from the outermost model to this one
+    place     names of the layers from the outermost model to this one; of a layer that several models contain, in the
+              first of them
     model     the model that it is; None: it is a layer
+    shared_id number that Keras gives a layer when it writes it again
     """
 
     kind: str
@@ -32,6 +35,7 @@ class KerasLayer:
     place: tuple[str, ...]
     operation: bool = False
     model: "KerasModel | None" = None
+    shared_id: object = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def parse_model(found: Any, version: int, place: tuple[str, ...] = ()) -> KerasM
     listed = [expect_object(each, "a layer") for each in expect_list(object, options.get("layers"), "layers")]
     layers = [_layer(each, version, place) for each in listed]
     if kind == "Sequential":
-        return _sequential(layers, options.get("build_input_shape") or _built_for(listed), place)
+        return _sequential(layers, decoded(options.get("build_input_shape")) or _built_for(listed), place)
     return _functional(layers, options, version)
 
 
@@ -94,6 +98,25 @@ def object_of(found: object) -> dict[str, Any]:
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
+def decoded(value: Any) -> Any:
+    """Return the value of an option with arrays and tuples as plain numbers and lists.
+
+    Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}. From 2.12 on, .keras files have {"class_name":
+    "__numpy__", "config": {"value": …}}. Versions between them write plain lists.
+    """
+    if isinstance(value, list):
+        return [decoded(entry) for entry in cast("list[Any]", value)]
+    options = object_of(value)
+    kind = options.get("class_name")
+    if options.get("type") == "ndarray" and "value" in options:
+        return options["value"]
+    if kind in ("__numpy__", "__tensor__"):
+        return object_of(options.get("config")).get("value")
+    if kind in ("__tuple__", "TensorShape"):
+        return decoded(options.get("items"))
+    return {name: decoded(entry) for name, entry in options.items()} if options else value
+
+
 def _sequential(layers: list[KerasLayer], build_shape: Any, place: tuple[str, ...]) -> KerasModel:
     """Return layers in a row, each of which reads the one before it.
 
@@ -126,17 +149,62 @@ def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:
 def _layer(found: dict[str, Any], version: int, place: tuple[str, ...]) -> KerasLayer:
     """Return a layer of a configuration; FormatError for a class that does not belong to Keras."""
     kind = expect(str, found.get("class_name"), "class_name of a layer")
-    options = expect_object(found.get("config"), f"config of a {quoted(kind)}")
+    config = expect_object(found.get("config"), f"config of a {quoted(kind)}")
+    options = {option: decoded(value) for option, value in config.items()}
     name = expect(str, options.get("name", found.get("name")), f"the name of a {quoted(kind)}")
     if not _is_of_keras(found):
         own = f"{kind} {quoted(name)}: a class of the model's author, whose code would have to run"
         raise FormatError(f"{own}; expected layers of Keras itself")
     is_operation = ".ops" in str(found.get("module", ""))
     nodes = expect_list(object, found.get("inbound_nodes", []), "inbound_nodes")
-    calls = tuple(_call(each, name) for each in nodes)
+    augments = version >= 3 and kind.startswith("Random")
+    calls = tuple(_call(each, name, augments) for each in nodes)
     where = (*place, name)
     model = parse_model(found, version, where) if kind in MODELS else None
-    return KerasLayer(kind, name, options, calls, where, is_operation, model)
+    shared_id = found.get("shared_object_id")
+    return KerasLayer(kind, name, options, calls, where, is_operation, model, shared_id=shared_id)
+
+
+def with_shared_layers(model: KerasModel) -> KerasModel:
+    """Return the outermost model, in which a layer that several models contain has one place.
+
+    A .keras file describes such a layer in each of the models, from the second time on with a number, and has its
+    weights in the first.
+    """
+    return _with_shared_layers(model, {})
+
+
+def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
+    """Return a model with the places of shared layers; `written` has the layers before it by what Keras writes."""
+    layers: dict[str, KerasLayer] = {}
+    for name, layer in model.layers.items():
+        if layer.model is not None:
+            layers[name] = replace(layer, model=_with_shared_layers(layer.model, written))
+            continue
+        same = written.setdefault(json.dumps([layer.kind, name, _without_ids(layer.options)], sort_keys=True), [])
+        originals = {each.place for each in same if each.shared_id in (None, layer.shared_id)}
+        if layer.shared_id is not None and len(originals) == 1:
+            layer = replace(layer, place=originals.pop())
+        layers[name] = layer
+        same.append(layer)
+    return replace(model, layers=layers)
+
+
+def _without_ids(options: Any) -> Any:
+    """Return options without the numbers of shared objects in them."""
+    if isinstance(options, Mapping):
+        items = cast("Mapping[str, Any]", options).items()
+        return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
+    return [*map(_without_ids, cast("list[Any]", options))] if isinstance(options, list) else options
+
+
+def places(model: KerasModel) -> Iterator[tuple[str, ...]]:
+    """Yield the place of every layer in a model and in the models within it."""
+    for layer in model.layers.values():
+        if layer.model is None:
+            yield layer.place
+        else:
+            yield from places(layer.model)
 
 
 def _is_of_keras(found: Mapping[str, Any]) -> bool:
@@ -145,15 +213,20 @@ def _is_of_keras(found: Mapping[str, Any]) -> bool:
     return module is None or (isinstance(module, str) and OF_KERAS.fullmatch(module) is not None)
 
 
-def _call(found: Any, name: str) -> tuple[Source, ...]:
-    """Return what a call of a layer reads: [[layer, call, result, options], …], or arguments as Keras 3 writes them."""
+def _call(found: Any, name: str, augments: bool) -> tuple[Source, ...]:
+    """Return what a call of a layer reads: [[layer, call, result, options], …], or arguments as Keras 3 writes them.
+
+    augments   whether the layer augments images. Keras 3 writes training=True for them, its default there, although
+               predict passes False
+    """
     entries = entries_of(found)
     if entries is not None:
         if entries and isinstance(entries[0], str):  # one input, as some files have it
             entries = [entries]
         return tuple(_legacy(each, name) for each in entries)
     both = expect_object(found, f"a call of {quoted(name)}")
-    _check_keywords(both.get("kwargs", {}), name)
+    keywords = expect_object(both.get("kwargs", {}), f"the arguments of {quoted(name)}")
+    _check_keywords(keywords | {"training": False} if augments else keywords, name)
     sources: list[Source] = []
     waiting = [*reversed(expect_list(object, both.get("args", []), "args"))]
     while waiting:

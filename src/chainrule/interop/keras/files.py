@@ -15,6 +15,9 @@ from chainrule.interop.assembly import Imported
 from chainrule.interop.keras.config import parse_model
 from chainrule.interop.keras.graph import network
 from chainrule.interop.keras.weights import ArchivedWeights, Hdf5, LegacyWeights
+from chainrule.interop.keras.config import parse_model, with_shared_layers
+from chainrule._io.reading import read_zip_member, reading
+from chainrule._io.strict_json import expect, expect_object, parse
 
 MAX_CONFIG = 16 << 20
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -41,7 +44,8 @@ def _archived(archive: zipfile.ZipFile, path: Path) -> Imported:
     """Return the network of a .keras file."""
     metadata = expect_object(parse(_member(archive, path, "metadata.json", MAX_CONFIG)), "metadata.json")
     version = _version(metadata.get("keras_version"))
-    model = parse_model(parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG), version)
+    config = parse(_member(archive, path, "config.json", MAX_CONFIG), MAX_CONFIG)
+    model = with_shared_layers(parse_model(config, version))
     with Hdf5(io.BytesIO(_member(archive, path, "model.weights.h5"))) as file:
         return network(model, ArchivedWeights(file, model), version, file.floats)
 
@@ -53,8 +57,7 @@ def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int | None = 
         raise FormatError(f"it has no member {name}; expected a whole model, as model.save writes it")
     if most is not None and info.file_size > most:
         raise FormatError(f"{name} has {info.file_size} bytes; expected at most {most}")
-    refuse_bomb(path, info.compress_size, info.file_size)
-    return archive.read(info)
+    return read_zip_member(archive, info, f"{path}: {name}")
 
 
 def _legacy(stream: BinaryIO) -> Imported:
@@ -65,7 +68,8 @@ def _legacy(stream: BinaryIO) -> Imported:
             raise FormatError("it holds weights without their network; expected a whole model, as model.save writes it")
         text = config if isinstance(config, (str, bytes)) else ""
         version = _version(file.attribute(file.root, "keras_version") or "2")
-        return network(parse_model(parse(text, MAX_CONFIG), version), LegacyWeights(file), version, file.floats)
+        model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
+        return network(model, LegacyWeights(file), version, file.floats)
 
 
 def _version(found: object) -> int:

@@ -1,7 +1,8 @@
 """Keras models as networks: every call of a layer translated once, after those that it reads."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, So
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layout import KerasValue, axis_first, placed
 from chainrule.interop.keras.weights import KerasWeights
+from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source, entries_of, places
 from chainrule.layers import Input
 
 MAX_CALLS = 20_000
@@ -33,7 +35,8 @@ def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[
     channels = -1 if _has_channels_last(model) else 0
     order = axis_first(channels % len(shape), len(shape))
     x, assembly = Input([shape[axis] for axis in order]), Assembly()
-    walk = KerasWalk(assembly, weights, version)
+    shared = {place for place, count in Counter(places(model)).items() if count > 1}
+    walk = KerasWalk(assembly, weights, version, shared)
     y = walk.run(model, [placed(x, order)], False)[0]
     if y.node is x:
         raise FormatError("the model's output does not depend on its input by any layer")
@@ -62,10 +65,16 @@ def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
 
 
 class KerasWalk:
-    """Goes through the calls of a model's layers that its outputs need."""
+    """Goes through the calls of a model's layers that its outputs need.
 
-    def __init__(self, assembly: Assembly, weights: KerasWeights, version: int) -> None:
+    shared   places of layers that several models contain
+    """
+
+    def __init__(
+        self, assembly: Assembly, weights: KerasWeights, version: int, shared: Collection[tuple[str, ...]]
+    ) -> None:
         self._assembly, self._weights, self._version = assembly, weights, version
+        self._shared = shared
         self._count = 0
 
     def run(self, model: KerasModel, inputs: Sequence[KerasValue], is_shared: bool) -> list[KerasValue]:
@@ -89,7 +98,8 @@ class KerasWalk:
                 continue
             layer = model.layers[call[0]]
             values = [_result(results[each[:2]], each) if isinstance(each, tuple) else each for each in sources]
-            results[call] = self._apply(layer, values, is_shared or len(layer.calls) > 1)
+            has_several_calls = is_shared or len(layer.calls) > 1 or layer.place in self._shared
+            results[call] = self._apply(layer, values, has_several_calls)
         return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:

@@ -156,7 +156,7 @@ class ArchivedWeights(KerasWeights):
             own = self._file.group(folders[0], f"{kind}_{number}" if number else kind)
             if own is None:
                 continue
-            self._groups[layer.place] = own
+            self._groups.setdefault(layer.place, own)  # the first group of a shared layer has its weights
             if layer.model is not None:
                 self._enter(layer.model, own)
 

@@ -59,7 +59,7 @@ def ends(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]
     """Return the translation of padding with zeros or of cropping."""
 
     def translate(call: KerasCall) -> KerasValue:
-        pairs = _pairs(call, option, axes)
+        pairs = _pairs(call, option, axes, 0 if (kind, axes) == ("Crop2D", 2) else 1)
         mode = call.option("mode", "constant")
         if mode != "constant" or call.option("value", 0):
             raise call.refusal(f"mode {quoted(mode)}, value {quoted(call.option('value', 0))}", "zeros")
@@ -71,9 +71,9 @@ def ends(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]
     return translate
 
 
-def _pairs(call: KerasCall, option: str, axes: int) -> tuple[tuple[int, int], ...]:
+def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple[int, int], ...]:
     """Return how many entries are added or cropped before and after each axis of an image."""
-    found: Any = call.option(option, 1)
+    found: Any = call.option(option, default)
     listed = entries_of(found)
     given = [found] * axes if listed is None else listed
     if axes == 1 and len(given) == 2:

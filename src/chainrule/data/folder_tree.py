@@ -1,0 +1,156 @@
+"""Listing of image folders: hidden files are ignored, links are followed only within the folder, nothing raises.
+
+Every folder is listed once, whatever the number of links that lead to it, so that a walk ends and images count once.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from chainrule.errors import DataError
+
+QUIET = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, like names that begin with a dot
+UNREADABLE = "cannot be read"
+OUTSIDE = "link out of the folder"
+AROUND = "link to a folder around it"
+LISTED = "link to a folder that is already used"
+SPECIAL = "no regular file"
+
+
+class Kind(Enum):
+    """Kind of an entry, after following links."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    UNUSABLE = "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a folder.
+
+    path     path as the user sees it
+    kind     FILE, FOLDER, or UNUSABLE for anything that must not be opened
+    is_link  whether it is a symbolic link
+    real     path without links; "" for what cannot be opened
+    reason   why it is unusable, such as `UNREADABLE`
+    detail   the operating system's message, or the target of a link
+    """
+
+    path: Path
+    kind: Kind
+    is_link: bool = False
+    real: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+class FolderTree:
+    """The visible entries of a folder at any depth.
+
+    Errors   DataError when the folder itself cannot be resolved
+    """
+
+    def __init__(self, top: Path) -> None:
+        try:
+            self.top = Entry(top, Kind.FOLDER, real=os.path.realpath(top, strict=True))
+        except (OSError, ValueError) as error:
+            raise _unreadable(top, error) from error
+
+    def entries(self, folder: Entry) -> list[Entry]:
+        """Return the visible entries of a folder, sorted; DataError when it cannot be listed."""
+        try:
+            with os.scandir(folder.path) as scan:
+                found = [entry for entry in scan if _is_visible(entry.name)]
+        except OSError as error:
+            raise _unreadable(folder.path, error) from error
+        return sorted((self._entry(entry, folder) for entry in found), key=lambda entry: entry.path)
+
+    def walk(self, roots: Sequence[Entry]) -> list[list[Entry]]:
+        """Return for each root the files and the unusable entries at any depth below it, sorted by path.
+
+        Links are followed after all folders have been listed, so a folder belongs to the root that contains it. A root
+        that was listed before, or cannot be listed, is returned as the only entry, unusable.
+        """
+        found: list[list[Entry]] = [[] for _ in roots]
+        listed: set[str] = set()
+        pending = [(at, root) for at, root in enumerate(roots) if not root.is_link]
+        links = [(at, root) for at, root in enumerate(roots) if root.is_link]
+        while pending or links:
+            if not pending:
+                pending, links = sorted(links, key=lambda link: link[1].path, reverse=True), []
+            at, folder = pending.pop()
+            if folder.real in listed:
+                found[at].append(replace(folder, kind=Kind.UNUSABLE, reason=LISTED))
+                continue
+            listed.add(folder.real)
+            try:
+                inside = self.entries(folder)
+            except DataError as error:
+                why = _why(error.__cause__)
+                inside = [replace(folder, kind=Kind.UNUSABLE, reason=UNREADABLE, detail=why)]
+            found[at] += [entry for entry in inside if entry.kind is not Kind.FOLDER]
+            folders = [entry for entry in inside if entry.kind is Kind.FOLDER]
+            links += [(at, entry) for entry in folders if entry.is_link]
+            pending += [(at, entry) for entry in folders if not entry.is_link]
+        return [sorted(entries, key=lambda entry: entry.path) for entries in found]
+
+    def _entry(self, entry: "os.DirEntry[str]", folder: Entry) -> Entry:
+        """Return an entry of a folder; links are resolved, and usable only if they stay within the top folder."""
+        path = folder.path / entry.name
+        try:
+            if entry.is_symlink() or _is_junction(entry):
+                return self._link(path, folder)
+            if entry.is_dir(follow_symlinks=False):
+                return Entry(path, Kind.FOLDER, real=os.path.join(folder.real, entry.name))
+            if entry.is_file(follow_symlinks=False):
+                return Entry(path, Kind.FILE, real=os.path.join(folder.real, entry.name))
+            return Entry(path, Kind.UNUSABLE, reason=SPECIAL)
+        except OSError as error:
+            return Entry(path, Kind.UNUSABLE, reason=UNREADABLE, detail=_why(error))
+
+    def _link(self, path: Path, folder: Entry) -> Entry:
+        real = os.path.realpath(path, strict=True)
+        if not _is_within(real, self.top.real):
+            return Entry(path, Kind.UNUSABLE, True, real, OUTSIDE, f"to {real}")
+        mode = os.stat(real).st_mode
+        if stat.S_ISREG(mode):
+            return Entry(path, Kind.FILE, True, real)
+        if not stat.S_ISDIR(mode):
+            return Entry(path, Kind.UNUSABLE, True, real, SPECIAL)
+        if _is_within(folder.real, real):
+            return Entry(path, Kind.UNUSABLE, True, real, AROUND)
+        return Entry(path, Kind.FOLDER, True, real)
+
+
+def leads_outside(path: Path, real_top: str) -> bool:
+    """Return whether a path leads through a link out of a folder, given without links; False if it does not resolve."""
+    try:
+        return not _is_within(os.path.realpath(path, strict=True), real_top)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_visible(name: str) -> bool:
+    return not name.startswith(".") and name.casefold() not in QUIET
+
+
+def _is_junction(entry: "os.DirEntry[str]") -> bool:
+    """Return whether an entry is a junction, the other kind of link to a folder on Windows (from Python 3.12)."""
+    return sys.version_info >= (3, 12) and entry.is_junction()
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
+def _unreadable(folder: Path, error: Exception) -> DataError:
+    return DataError(f"{folder}: {UNREADABLE} ({_why(error)})")
+
+
+def _why(error: BaseException | None) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error or "")

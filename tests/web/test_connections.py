@@ -1,0 +1,166 @@
+"""Connections of others on the machine cannot lock the page's owner out."""
+
+import asyncio
+import http.client
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from threading import Event, Thread
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from web.serving import free_port
+
+from chainrule.web import connections
+from chainrule.web.guard import Guard, Key
+from chainrule.web.opening import server
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stream ten blocks over three seconds at /slow, echo the body's length at /echo, and answer at once elsewhere."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    for _ in range(10 if scope["path"] == "/slow" else 0):
+        await asyncio.sleep(0.3)
+        await send({"type": "http.response.body", "body": b"tick ", "more_body": True})
+    await send({"type": "http.response.body", "body": str(size).encode()})
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[Key]:
+    """Serve the application behind the guard, with a deadline of a second for requests."""
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 1.0)
+    key = Key(free_port())
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", key.port))
+        running = server(Guard(app, key))
+        thread = Thread(target=running.run, kwargs={"sockets": [bound]}, daemon=True)
+        thread.start()
+        while not running.started:
+            time.sleep(0.005)
+        yield key
+        running.should_exit = True
+        thread.join()
+
+
+def ask(key: Key, path: str = "/x", *, cookie: bool = True) -> tuple[int, str]:
+    """Send a request over a new connection and return the status and the content."""
+    connection = http.client.HTTPConnection("127.0.0.1", key.port, timeout=10)
+    try:
+        headers = {"Cookie": f"{key.name}={key.cookie}"} if cookie else {}
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def head(key: Key, rest: str = "") -> bytes:
+    return f"GET /x HTTP/1.1\r\nHost: {key.hosts[0]}\r\n{rest}".encode()
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Return whether the server closes a connection within three seconds."""
+    connection.settimeout(3)
+    try:
+        while connection.recv(65536):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+SENT: dict[str, Callable[[Key], bytes]] = {
+    "nothing": lambda key: b"",
+    "a part of the headers": lambda key: head(key, "X: "),
+    "requests without the key": lambda key: head(key, "\r\n"),
+    "a body without end": lambda key: head(key, "Content-Length: 4000000\r\n\r\n").replace(b"GET", b"POST"),
+}
+
+
+@pytest.mark.parametrize("what", SENT)
+def test_the_owner_gets_in_beside_200_connections_that_drip(key: Key, what: str) -> None:
+    ended = Event()
+    with ExitStack() as stack:
+        others: list[socket.socket] = []
+
+        def open_all() -> None:
+            for _ in range(200):
+                others.append(stack.enter_context(socket.create_connection(("127.0.0.1", key.port), 5)))
+                others[-1].setblocking(False)
+                drip(others[-1], SENT[what](key))
+
+        def drip(connection: socket.socket, content: bytes) -> None:
+            with suppress(OSError):
+                connection.send(content)
+
+        def go_on() -> None:
+            while not ended.wait(0.2):
+                for each in others:
+                    drip(each, b"x")
+
+        open_all()
+        thread = Thread(target=go_on)
+        if what != "nothing":
+            thread.start()
+        try:
+            for path in ("/x", "/x", "/api/y"):
+                begin = time.perf_counter()
+                assert ask(key, path) == (200, "0")
+                assert time.perf_counter() - begin < 2
+            time.sleep(1.5)
+        finally:
+            ended.set()
+            if thread.ident:
+                thread.join()
+        assert all(map(is_closed, others))
+
+
+def test_the_owners_streams_and_bodies_are_not_cut_off(key: Key) -> None:
+    """Stream for longer than the deadline, and send a body slowly, while others take all connections."""
+    found: list[tuple[int, str]] = []
+    streams = [Thread(target=lambda: found.append(ask(key, "/slow"))) for _ in range(3)]
+    for each in streams:
+        each.start()
+    time.sleep(0.3)
+    with ExitStack() as stack:
+        slow = stack.enter_context(socket.create_connection(("127.0.0.1", key.port), 5))
+        slow.sendall(
+            head(key, f"Cookie: {key.name}={key.cookie}\r\nContent-Length: 20\r\n\r\n").replace(b"GET", b"POST")
+        )
+        time.sleep(0.1)
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", key.port), 5))
+        for _ in range(20):
+            time.sleep(0.1)
+            slow.sendall(b"x")
+        answer = b""
+        while not answer.endswith(b"0\r\n\r\n"):
+            answer += slow.recv(65536)
+        for each in streams:
+            each.join()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"\r\n20\r\n" in answer  # bytes of the body
+    assert found == [(200, "tick " * 10 + "0")] * 3
+
+
+def test_idle_connections_are_kept_while_there_is_room(key: Key) -> None:
+    """Answer several requests on one connection, with pauses shorter than the deadline."""
+    connection = http.client.HTTPConnection("127.0.0.1", key.port, timeout=10)
+    used = None
+    for number in range(4):
+        connection.request("GET", "/x", headers={"Cookie": f"{key.name}={key.cookie}"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, b"0")
+        assert number == 0 or connection.sock is used
+        used = connection.sock
+        time.sleep(0.5)
+    connection.close()
+    assert ask(key, cookie=False)[0] == 401

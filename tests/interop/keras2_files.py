@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py  # pyright: ignore[reportMissingTypeStubs]
-from formats.keras_models import keras
+from interop.keras_models import keras
 
 DROPPED = ("module", "registered_name", "build_config")
 

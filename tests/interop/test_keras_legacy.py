@@ -7,11 +7,9 @@ from random import Random
 import h5py  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 import pytest
+from interop.keras2_files import written
 from interop.keras_graphs import draw_model
 from interop.keras_models import deviation, filled, keras
-from formats.keras2_files import written
-from formats.keras_graphs import draw_model
-from formats.keras_models import deviation, filled, keras
 
 import chainrule as cr
 

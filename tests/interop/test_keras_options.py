@@ -9,13 +9,13 @@ from typing import Any
 import h5py  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
 import pytest
-from formats.keras2_files import written
-from formats.keras2_options import CASES, EVERY_LAYER, POLICY, Case
-from formats.keras_models import Array, channels_first, filled, keras, predicted, saved
+from interop.keras2_files import written
+from interop.keras2_options import CASES, EVERY_LAYER, POLICY, Case
+from interop.keras_models import Array, channels_first, filled, keras, predicted, saved
 
 import chainrule as cr
 from chainrule.errors import FormatError, ShapeError
-from chainrule.formats.keras_layers import LAYERS
+from chainrule.interop.keras.layers import LAYERS
 
 L = keras.layers
 MERGING = ("Add", "Average", "Concatenate", "Multiply", "Subtract")

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import stream_key, uniform
-from chainrule.errors import OptionError, unknown_name
-from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.core.shapes import is_number, text
+from chainrule.errors import OptionError, quoted, unknown_name
 
 STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")

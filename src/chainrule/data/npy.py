@@ -13,9 +13,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.reading import refuse_bomb
-from chainrule.errors import FormatError, quoted
 from chainrule._io.reading import check_zip_member, refuse_bomb
+from chainrule.errors import FormatError, quoted
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # length field before the header, by version

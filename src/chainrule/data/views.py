@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.shapes import is_whole
-from chainrule.errors import OptionError, ShapeError, unknown_name
-from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.core.shapes import is_whole, text
+from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 MAX_SHIFT = 1000
 

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.shapes import is_number, is_whole
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, quoted
 from chainrule.training.lr_multipliers import RateGroup, Rates
 from chainrule.training.optimizers import Adam, Moments, Optimizer
-from chainrule import engines
-from chainrule.errors import OptionError, quoted
-from chainrule.core.shapes import is_number, is_whole
 
 CLIPPING = 1e-6  # as in training/step.py
 

@@ -17,9 +17,8 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.data.views import Views
 from chainrule.engines import fallback
-from chainrule.errors import FormatError, OptionError, printable, quoted
-from chainrule.interop import weight_files
 from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
+from chainrule.interop import weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import descriptions, summaries
@@ -59,7 +58,13 @@ class Options(TypedDict, total=False):
 
 
 class RunWriter(Protocol):
-    """What keeps a training in files; see `runs.fitting.Run`."""
+    """What keeps a training in files; see `runs.fitting.Run`.
+
+    test_data   data to evaluate the finished model on; None: none
+    """
+
+    @property
+    def test_data(self) -> Any: ...
 
     def train(
         self,
@@ -186,6 +191,7 @@ class Model(TrainableNetwork):
             seed=self.seed if seed is None else seed,
         )
         watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
+        test_data = None if run is None else run.test_data
         trainer = self._prepare(
             *(x, samples, validation_data, recipe), choose=normalise is None, workers=workers, test=test_data
         )

@@ -17,12 +17,15 @@ from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
 from chainrule.engines.threads import thread_count
-from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
-from chainrule.models import descriptions
-from chainrule import engines
-from chainrule.training import losses, tasks
-from chainrule.data.normalisation import Normalisation
-from chainrule.errors import DataError, FormatError, OptionError, ShapeError, explain_memory_errors, quoted, unknown_name
+from chainrule.errors import (
+    DataError,
+    FormatError,
+    OptionError,
+    ShapeError,
+    explain_memory_errors,
+    quoted,
+    unknown_name,
+)
 from chainrule.layers import CustomLayer, Layer, Softmax, node
 from chainrule.layers.base import Parameter
 from chainrule.layers.custom import is_custom

@@ -10,15 +10,10 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
-from chainrule.errors import DataError, OptionError, printable, quoted
+from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models import network
 from chainrule.models.network import Network
 from chainrule.training import losses, rate_search, tasks
-from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
-from chainrule.training.losses import Loss, LossLike
-from chainrule.training.lr_multipliers import Rates
-from chainrule.training.tasks import BINARY
-from chainrule.training import rate_search
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.loop import Fitted, Trainer
 from chainrule.training.losses import Loss, LossLike

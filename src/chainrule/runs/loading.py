@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from chainrule._io import files
-from chainrule.errors import FormatError, OptionError, ShapeError
+from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors
 from chainrule.interop import networks
 from chainrule.models.model import Graph, Model, Options
-from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors
 
 
 @explain_memory_errors("loading a model", "close other programs, or load a smaller model")

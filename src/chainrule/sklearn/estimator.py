@@ -13,12 +13,11 @@ from sklearn.base import BaseEstimator
 
 from chainrule.data.normalisation import kind_for
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, quoted
+from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
 from chainrule.layers import Dense, Flatten, ReLU
+from chainrule.layers.node import checked_shape
 from chainrule.models.model import Sequential
 from chainrule.training import optimizers
-from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
-from chainrule.layers.node import checked_shape
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 

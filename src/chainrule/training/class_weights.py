@@ -8,9 +8,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError, quoted
 from chainrule.errors import DataError, OptionError, quoted
-from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY, CLASSIFICATION, Task
 

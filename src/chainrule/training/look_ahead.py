@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from chainrule.core.shapes import is_whole
+from chainrule.core.shapes import is_number, is_whole
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
-
 from chainrule.models.network import Network
-from chainrule.core.shapes import is_number, is_whole
+
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
@@ -52,7 +51,7 @@ class LookAhead:
         return f"every={self.every},decay={self.decay!r}"
 
     @staticmethod
-    def choose(option: Any) -> "LookAhead | None":
+    def choose(option: Any) -> LookAhead | None:
         """Return the look-ahead for an option: a `LookAhead`, the text that `parse` reads, or None.
 
         Errors   OptionError for any other value
@@ -64,7 +63,7 @@ class LookAhead:
         raise OptionError(f"look-ahead {quoted(option)}: expected a LookAhead, or text such as 'every=5,decay=0.7'")
 
     @staticmethod
-    def parse(text: str) -> "LookAhead | None":
+    def parse(text: str) -> LookAhead | None:
         """Parse a look-ahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
         if text.strip() == "none":
             return None

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import NotFiniteError, OptionError
-from chainrule.plotting.smoothing import half_window, smooth
-from chainrule.errors import NotFiniteError, OptionError, quoted
 from chainrule.core.shapes import is_number, is_whole
+from chainrule.errors import NotFiniteError, OptionError, quoted
+from chainrule.plotting.smoothing import half_window, smooth
 from chainrule.training.loop import Trainer
 
 if TYPE_CHECKING:

@@ -6,18 +6,13 @@ from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any
 
+from chainrule.core.shapes import is_number
 from chainrule.custom.interface import OWN
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import KINDS
 from chainrule.data.views import Views
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
-from chainrule.training.losses import Loss
-from chainrule.training.optimizers import Optimizer
-from chainrule.training.lr_multipliers import Rates
-from chainrule.training.schedules import Schedule
-from chainrule.core.shapes import is_number
-from chainrule.custom.interface import OWN
 from chainrule.training.class_weights import ClassWeights
 from chainrule.training.look_ahead import LookAhead
 from chainrule.training.losses import Loss

@@ -8,16 +8,13 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from chainrule._io.reading import reading, refuse_bomb
+from chainrule._io.reading import read_zip_member, reading
 from chainrule._io.strict_json import expect, expect_object, parse
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Imported
-from chainrule.interop.keras.config import parse_model
+from chainrule.interop.keras.config import parse_model, with_shared_layers
 from chainrule.interop.keras.graph import network
 from chainrule.interop.keras.weights import ArchivedWeights, Hdf5, LegacyWeights
-from chainrule.interop.keras.config import parse_model, with_shared_layers
-from chainrule._io.reading import read_zip_member, reading
-from chainrule._io.strict_json import expect, expect_object, parse
 
 MAX_CONFIG = 16 << 20
 HDF5 = b"\x89HDF\r\n\x1a\n"

@@ -11,11 +11,10 @@ from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.keras.call import KerasCall
-from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source, entries_of
+from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source, entries_of, places
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
 from chainrule.interop.keras.layout import KerasValue, axis_first, placed
 from chainrule.interop.keras.weights import KerasWeights
-from chainrule.interop.keras.config import KerasLayer, KerasModel, Reference, Source, entries_of, places
 from chainrule.layers import Input
 
 MAX_CALLS = 20_000

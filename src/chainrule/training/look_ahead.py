@@ -11,7 +11,6 @@ import numpy as np
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted, unknown_name
-from chainrule.models.network import Network
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network

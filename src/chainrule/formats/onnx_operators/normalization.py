@@ -10,9 +10,11 @@ from chainrule.formats.onnx_call import Array, Call, Feature
 
 def batch_normalization(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
+    if call.integer("spatial", 1) != 1:
+        raise call.refusal("spatial 0", "normalisation channel by channel")
+    if training := _batch_statistics(call):
+        raise call.refusal(f"{training}: training mode", "normalisation by running statistics")
     x = call.feature()
-    if call.integer("training_mode", 0) or call.integer("spatial", 1) != 1:
-        raise call.refusal("training_mode 1 or spatial 0", "normalisation by running statistics, channel by channel")
     names = ("gamma", "beta", "running_mean", "running_variance")
     weights = {name: _for_channels(call, index, x) for index, name in enumerate(names, 1)}
     momentum = 1 - call.real("momentum", 0.9)
@@ -22,6 +24,16 @@ def batch_normalization(call: Call) -> Feature:
     shape = x.node.shape
     lifted = shape if len(shape) in (1, 3) else (shape[0], 1, math.prod(shape[1:]))
     return call.reshape(call.weighted("BatchNorm2D", call.reshape(x, lifted), options, weights), shape)
+
+
+def _batch_statistics(call: Call) -> str:
+    """Return what makes a batch normalisation use the statistics of the batch, as each opset states it; else ""."""
+    if call.opset < 7:
+        return "" if call.integer("is_test", 0) else "is_test 0"
+    if call.opset < 14:
+        outputs = sum(map(bool, call.operation.outputs))
+        return f"{outputs} outputs" if outputs > 1 else ""
+    return "training_mode 1" if call.integer("training_mode", 0) else ""
 
 
 def _for_channels(call: Call, index: int, x: Feature) -> Array:
@@ -87,12 +99,21 @@ def dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
     if call.wanted > 1:
         raise call.refusal("the mask is read", "the values alone")
+    rate, x = dropout_rate(call), call.feature()
+    return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
+
+
+def dropout_rate(call: Call) -> float:
+    """Return the rate of a Dropout in inference; FormatError if it drops values in training mode."""
     if call.opset < 12:
-        rate = call.real("ratio", 0.5)
+        rate, training = call.real("ratio", 0.5), call.opset < 7 and not call.integer("is_test", 0)
     else:
         rate = float(call.constant(1).reshape(-1)[0]) if call.has(1) else 0.5
-    x = call.feature()
-    return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
+        training = call.has(2) and bool(call.constant(2).any())
+    if training and rate:
+        stated = "is_test 0" if call.opset < 7 else "training_mode true"
+        raise call.refusal(f"{stated}, ratio {rate:g}: training mode", "inference, or the ratio 0")
+    return rate
 
 
 OPERATORS = {

@@ -46,6 +46,8 @@ def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
     def folded(call: Call) -> Any:
         inputs = [call.constant(index) for index in range(len(call.values))]
+        if call.opset < 7 and call.attribute("axis"):
+            raise call.refusal("constants aligned by axis, as before version 7", "constants aligned by their last axes")
         check_size(call, np.broadcast_shapes(*(each.shape for each in inputs)))
         return function(*inputs)
 

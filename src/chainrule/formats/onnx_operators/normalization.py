@@ -14,7 +14,7 @@ def batch_normalization(call: Call) -> Feature:
         raise call.refusal("spatial 0", "normalisation channel by channel")
     if training := _batch_statistics(call):
         raise call.refusal(f"{training}: training mode", "normalisation by running statistics")
-    x = call.feature()
+    x = _channels_second(call)
     names = ("gamma", "beta", "running_mean", "running_variance")
     weights = {name: _for_channels(call, index, x) for index, name in enumerate(names, 1)}
     momentum = 1 - call.real("momentum", 0.9)
@@ -24,6 +24,14 @@ def batch_normalization(call: Call) -> Feature:
     shape = x.node.shape
     lifted = shape if len(shape) in (1, 3) else (shape[0], 1, math.prod(shape[1:]))
     return call.reshape(call.weighted("BatchNorm2D", call.reshape(x, lifted), options, weights), shape)
+
+
+def _channels_second(call: Call) -> Feature:
+    """Return the input, (N, C, …), of an operator whose second input has one number for each channel."""
+    shape, scale = call.feature().shape, call.constant(1).shape
+    if len(shape) < 2 or scale != shape[1:2]:
+        raise call.mismatch(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
+    return call.samples()
 
 
 def _batch_statistics(call: Call) -> str:
@@ -45,7 +53,7 @@ def _for_channels(call: Call, index: int, x: Feature) -> Array:
 
 def instance_normalization(call: Call) -> Feature:
     """Return InstanceNorm2D."""
-    x = call.feature()
+    x = _channels_second(call)
     shape = x.node.shape
     weights = {"gamma": _for_channels(call, 1, x), "beta": _for_channels(call, 2, x)}
     lifted = call.reshape(x, shape if len(shape) == 3 else (shape[0], 1, math.prod(shape[1:])))
@@ -55,7 +63,7 @@ def instance_normalization(call: Call) -> Feature:
 
 def group_normalization(call: Call) -> Feature:
     """Return GroupNorm; before opset 21 there is one scale for each group."""
-    x, groups = call.feature(), call.integer("num_groups")
+    x, groups = call.samples(), call.integer("num_groups")
     channels = x.node.shape[0]
     if groups < 1 or channels % groups:
         raise call.refusal(f"num_groups {groups}", f"a divisor of {channels} channels")
@@ -76,10 +84,8 @@ def layer_normalization(call: Call) -> Feature:
     if call.wanted > 1:
         raise call.refusal("the mean and deviation are read", "the normalised values alone")
     x = call.feature()
+    x, (axis,) = call.in_sample(x, [call.axis("axis", -1, len(x.shape))])
     shape = x.node.shape
-    axis = call.axis("axis", -1, len(x.shape)) - 1
-    if axis < 0:
-        raise call.refusal("axis 0", "an axis of a sample")
     rows, size = math.prod(shape[:axis]), math.prod(shape[axis:])
     gamma = np.broadcast_to(call.constant(1), shape[axis:]).reshape(size)
     beta = np.broadcast_to(call.constant(2), shape[axis:]).reshape(size) if call.has(2) else np.zeros(size)
@@ -90,7 +96,7 @@ def layer_normalization(call: Call) -> Feature:
 
 def local_response(call: Call) -> Feature:
     """Return LocalResponseNorm."""
-    x, size = call.feature(), call.integer("size")
+    x, size = call.samples(), call.integer("size")
     options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
     return call.layer("LocalResponseNorm", x, size=size, **options)
 

@@ -33,6 +33,11 @@ MIXED: dict[str, tuple[list[Any], dict[str, Any]]] = {
         [NODE("Squeeze", ["t"], ["s"]), NODE("Softmax", ["s"], ["y"], axis=1)],
         {},
     ),
+    "parts of an axis that is the first for one sample alone": (
+        [NODE("Squeeze", ["t"], ["s"]), NODE("Split", ["s", "p"], ["y", "z"], axis=0)],
+        {"p": np.array([1, 3])},  # valid for 1 sample, whose first axis is the one of 4, and for 4
+    ),
+    "slopes with more axes": ([NODE("PRelu", ["t", "p"], ["y"])], {"p": np.full((1,) * 5, 2, np.float32)}),
     "a mean over the samples": ([NODE("ReduceMean", ["t", "s"], ["y"])], TWO_SAMPLES),
     "twice the samples": ([NODE("Concat", ["t", "t"], ["y"], axis=0)], {}),
     "an axis before the samples": ([NODE("Unsqueeze", ["t", "s"], ["y"])], TWO_SAMPLES),
@@ -68,6 +73,12 @@ DROPPED: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "other order": ([NODE("Squeeze", ["x"], ["s"]), NODE("Transpose", ["s"], ["y"])], {}, ONE),
     "dense": ([NODE("Squeeze", ["x"], ["s"]), NODE("MatMul", ["s", "w"], ["y"])], {"w": weights(4, 2)}, ONE),
     "constant": ([NODE("Squeeze", ["x"], ["s"]), NODE("Mul", ["s", "w"], ["y"])], {"w": weights(3, 1)}, ONE),
+    "constant that brings it back": (
+        [NODE("Squeeze", ["x"], ["s"]), NODE("Add", ["s", "w"], ["a"]), NODE("Softmax", ["a"], ["y"], axis=1)],
+        {"w": weights(1, 1, 4)},
+        ONE,
+    ),
+    "mean with the input": ([NODE("Squeeze", ["x"], ["s"]), NODE("Mean", ["s", "x"], ["y"])], {}, (1, 3, 4)),
     "itself": ([NODE("Squeeze", ["x"], ["s"]), NODE("Add", ["s", "r"], ["y"])], {}, (1, 3, 4)),
     "axis that comes back": (
         [NODE("Squeeze", ["x"], ["s"]), NODE("Unsqueeze", ["s", "a"], ["u"]), NODE("Softmax", ["u"], ["y"], axis=1)],

@@ -51,6 +51,16 @@ class Feature:
         """Return the same value with every axis of the file's as an axis of a sample; the batch size must be 1."""
         return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
 
+    def with_axes(self, rank: int) -> Feature:
+        """Return the same value with sizes of 1 before its axes, up to a number of axes; the batch size must be 1.
+
+        The first of them is the batch axis, if all of them have a size of 1.
+        """
+        shape = (1,) * (rank - len(self.shape)) + self.shape
+        if len(shape) > 1 and shape[0] == 1:
+            return Feature(reshaped(self.node, shape[1:]), self.batch)
+        return Feature(reshaped(self.node, shape), self.batch, batched=False)
+
 
 Value = Feature | Array
 Follow = Callable[["Call", tuple[int, ...]], Array | None]
@@ -111,8 +121,7 @@ class Call:
         x = self.feature()
         if rank is not None and len(x.shape) != rank:
             raise self.mismatch(f"an input of {len(x.shape)} axes", f"{rank} axes")
-        if not x.batched and x.shape[0] == 1 and len(x.shape) > 1:
-            return Feature(reshaped(x.node, x.shape[1:]), x.batch)
+        x = x if x.batched else x.with_axes(len(x.shape))
         if not x.batched:
             raise self.refusal(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
         return x

@@ -46,44 +46,58 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
         raise FormatError(f"it has {found}; expected one of each")
     batch, shape, dtype = input_type(inputs[0])
 
-    def for_batch(size: int) -> Imported:
+    def for_batch(size: int, values: dict[str, Value]) -> Imported:
         x, assembly = Input(shape), Assembly()
-        values = {**constants, inputs[0].name: Feature(x, size)}
+        values |= {**constants, inputs[0].name: Feature(x, size)}
         y = Walk(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
         if not isinstance(y, Feature) or y.node is x:
             raise FormatError("its output does not depend on its input by any layer")
         return assembly.finished(x, y.node, dtype)
 
-    return for_batch(batch) if batch else _for_any_batch(for_batch)
+    return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
 
 
-def _for_any_batch(for_batch: Callable[[int], Imported]) -> Imported:
+def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
     """Return the network of a file that leaves the batch size open; FormatError if the network depends on it.
 
     The graph is translated for two batch sizes, because its shapes are computed with numbers: what a file does to one
     sample may mix the samples of a batch. Sizes at which the file itself is invalid are skipped; a file may be valid
     for a single sample only.
+
+    for_batch   returns the network for a batch size, and puts all values of the graph into a dictionary
     """
     networks: dict[int, Imported] = {}
-    invalid: list[InvalidNodeError] = []
+    values: dict[int, dict[str, Value]] = {}
+    invalid: list[str] = []
     for size in BATCHES:
+        values[size] = {}
         try:
-            networks[size] = for_batch(size)
+            networks[size] = for_batch(size, values[size])
         except InvalidNodeError as error:
-            invalid.append(error)
+            invalid.append(str(error))
         except FormatError as error:
             if size == 1:
                 raise
             raise FormatError(f"{error} (for a batch of {size}; the file leaves its size open)") from None
         if len(networks) == 2:
             break
-    if len(networks) < 2 and 1 not in networks:
-        raise invalid[0]
-    first, *others = networks.values()
-    if not all(first.equals(other) for other in others):
+    others = [values[size] for size in values if size != 1]
+    if len(networks) < 2 and not (1 in networks and all(_alike(values[1], other) for other in others)):
+        raise FormatError(invalid[0])
+    first, *rest = networks.values()
+    if not all(first.equals(other) for other in rest):
         sizes = " and ".join(map(str, networks))
         raise FormatError(f"its layers differ between batches of {sizes} samples; expected a file with a fixed size")
     return first
+
+
+def _alike(single: dict[str, Value], several: dict[str, Value]) -> bool:
+    """Return whether the values for a single sample have the shapes of those for several, which may be fewer.
+
+    A node that is then valid for one sample and invalid for several is valid for no other batch size.
+    """
+    pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
+    return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
 
 
 def _listed(values: Sequence[onnx_messages.Value]) -> str:

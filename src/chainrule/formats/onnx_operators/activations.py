@@ -51,6 +51,8 @@ def selu(call: Call) -> Feature:
 def prelu(call: Call) -> Feature:
     """Return PReLU with one slope, or one for each channel."""
     x, slope = call.feature(), call.constant(1)
+    if slope.ndim > len(x.shape):
+        raise call.refusal(f"slopes of {slope.ndim} axes", f"at most {len(x.shape)}")
     channels, rank = x.node.shape[0], len(x.node.shape)
     by_channel = (channels, *[1] * (rank - 1))
     legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])  # not aligned at the end

@@ -12,6 +12,9 @@ def scaled(call: Call, x: Feature, scale: Array, shift: Array | None = None) -> 
     Each is one number or one for every channel, and shift may have an entry for every value of a sample; both as ONNX
     aligns them, by their last axes. They may have one for every entry of the last axis too.
     """
+    axes = max(scale.ndim, 0 if shift is None else shift.ndim)
+    if axes > len(x.shape) and x.batch == 1:
+        x = x.with_axes(axes)
     shape, rank, affine = x.node.shape, len(x.node.shape), call.assembly.affine
     factors = _aligned(call, scale, x)
     terms = None if shift is None else _aligned(call, shift, x)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.formats.assembly import reshaped
 from chainrule.formats.onnx_call import Array, Call, Feature
 from chainrule.formats.onnx_operators.activations import LARGEST, clipped
 from chainrule.formats.onnx_operators.affine import scaled
@@ -139,10 +138,8 @@ def _same_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
     if a.batch != 1 or b.batch != 1 or call.opset < 7:
         raise call.refusal(f"inputs of {a.shape} and {b.shape}", "as many axes, and the same batch axis")
     rank = max(len(a.shape), len(b.shape))
-    shapes = [(1,) * (rank - len(each.shape)) + each.shape for each in (a, b)]
-    if rank > 1 and shapes[0][0] == shapes[1][0] == 1:
-        return Feature(reshaped(a.node, shapes[0][1:]), 1), Feature(reshaped(b.node, shapes[1][1:]), 1)
-    return Feature(reshaped(a.node, shapes[0]), 1, False), Feature(reshaped(b.node, shapes[1]), 1, False)
+    a, b = a.with_axes(rank), b.with_axes(rank)
+    return (a, b) if a.batched == b.batched else (a.as_sample(), b.as_sample())
 
 
 def negate(call: Call) -> Feature:

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from chainrule.formats.onnx_call import Call, Feature
 from chainrule.formats.onnx_operators.affine import scaled
+from chainrule.formats.onnx_operators.arithmetic import merged
 from chainrule.formats.onnx_operators.windows import brief, brief_padding, image, lowered, window_of
 
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
@@ -99,9 +101,8 @@ def mean_of_inputs(call: Call) -> Feature:
     if len(inputs) == 1:
         return inputs[0]
     alike = all(each.shape == inputs[0].shape and each.batched == inputs[0].batched for each in inputs)
-    if not alike:
-        raise call.refusal(f"inputs of {', '.join(str(each.shape) for each in inputs)}", "the same shape")
-    return scaled(call, call.layer("Add", *inputs), np.array(1 / len(inputs)))
+    total = call.layer("Add", *inputs) if alike else reduce(partial(merged, call, "Add"), inputs)
+    return scaled(call, total, np.array(1 / len(inputs)))
 
 
 OPERATORS = {

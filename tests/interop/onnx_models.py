@@ -32,7 +32,7 @@ def made(
 def theirs(model: bytes, x: Array) -> Array:
     """Return the output of ONNX Runtime."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: x})[0]

@@ -131,6 +131,36 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...], int, str]] 
     "no input": ([NODE("Identity", ["c"], ["y"])], {"c": np.ones(3)}, SHAPE, 21, "does not depend on its input"),
     "a wrong size": ([NODE("Conv", ["x", "w"], ["y"])], {"w": weights(2, 3, 3, 3)}, SHAPE, 21, "Conv → 'y': "),
 }
+STATISTICS = {name: np.ones(4, np.float32) for name in ("s", "b", "m", "v")}
+RATE = {"r": np.float32(0.5), "t": np.array(True)}
+TRAINING: dict[str, tuple[Any, dict[str, Any], int, str]] = {
+    "batch statistics by a test mode": (NODE("BatchNormalization", [*"xsbmv"], ["y"], is_test=0), STATISTICS, 6, "is_"),
+    "batch statistics by default": (NODE("BatchNormalization", [*"xsbmv"], ["y"]), STATISTICS, 6, "is_test 0"),
+    "batch statistics by outputs": (NODE("BatchNormalization", [*"xsbmv"], [*"ypqkl"]), STATISTICS, 9, "5 outputs"),
+    "batch statistics by an attribute": (
+        NODE("BatchNormalization", [*"xsbmv"], [*"ypq"], training_mode=1),
+        STATISTICS,
+        15,
+        "training_mode 1",
+    ),
+    "another normalisation for each entry": (
+        NODE("BatchNormalization", [*"xsbmv"], ["y"], spatial=0),
+        {name: np.ones((4, 6, 6), np.float32) for name in STATISTICS},
+        8,
+        "spatial 0",
+    ),
+    "dropout by a test mode": (NODE("Dropout", ["x"], ["y"], is_test=0), {}, 6, "is_test 0, ratio 0.5"),
+    "dropout by default": (NODE("Dropout", ["x"], ["y"]), {}, 6, "is_test 0, ratio 0.5"),
+    "dropout by an input": (NODE("Dropout", [*"xrt"], ["y"]), RATE, 13, "training_mode true, ratio 0.5"),
+}
+REFUSED |= {what: ([node], values, SHAPE, opset, text) for what, (node, values, opset, text) in TRAINING.items()}
+REFUSED["dropout of a constant"] = (
+    [NODE("Dropout", [*"crt"], ["d"]), NODE("Add", ["x", "d"], ["y"])],
+    RATE | {"c": np.ones(6, np.float32)},
+    SHAPE,
+    13,
+    "Dropout → 'd': training_mode true",
+)
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -140,6 +170,28 @@ def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) 
         ours(tmp_path, made(nodes, constants, shape, opset))
     assert re.match(r"\S*some\.onnx: ", str(refused.value))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("node", "constants", "opset"),
+    [
+        (NODE("Dropout", [*"xrt"], ["d"]), {"r": np.float32(0), "t": np.array(True)}, 13),
+        (NODE("Dropout", [*"xrt"], ["d"]), {"r": np.float32(0.5), "t": np.array(False)}, 13),
+        (NODE("Dropout", ["x"], ["d"], ratio=0.4), {}, 7),
+        (NODE("BatchNormalization", [*"xsbmv"], ["d"]), STATISTICS, 9),
+        (NODE("BatchNormalization", [*"xsbmv"], ["d"], training_mode=0), STATISTICS, 14),
+    ],
+)
+def test_inference_is_not_taken_for_training(node: Any, constants: dict[str, Any], opset: int, tmp_path: Path) -> None:
+    agree(tmp_path, made([node, NODE("Tanh", ["d"], ["y"])], constants, SHAPE, opset), X)
+
+
+def test_inference_that_old_versions_state(tmp_path: Path) -> None:
+    """ONNX Runtime has no such old operators: what they compute is y = (x − m) / √(v + ε), and the input."""
+    constants = {name: np.full(4, value, np.float32) for name, value in zip("sbmv", (1, 0, 5, 4), strict=True)}
+    nodes = [NODE("BatchNormalization", [*"xsbmv"], ["n"], is_test=1), NODE("Dropout", ["n"], ["y"], is_test=1)]
+    loaded = ours(tmp_path, made(nodes, constants, SHAPE, 6))
+    np.testing.assert_allclose(loaded.predict(X), (X - 5) / np.sqrt(4 + 1e-5), atol=1e-6)
 
 
 def test_computed_constants_are_bounded(tmp_path: Path) -> None:

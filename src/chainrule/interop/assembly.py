@@ -1,5 +1,7 @@
 """A network put together layer by layer, with the weights that a file gives for them."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -34,6 +36,28 @@ class Imported:
     y: Node
     weights: Mapping[str, Array]
     dtype: str
+
+    def equals(self, other: Imported) -> bool:
+        """Return whether another network has the same layers, connected in the same way, and equal weights."""
+        if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
+            return False
+        return all(_equal(value, other.weights[name]) for name, value in self.weights.items())
+
+
+def _structure(y: Node) -> list[Any]:
+    """Return every layer that leads to a node: its options, output shape, name, inputs, and first use if shared."""
+    nodes = ordered(y)
+    numbers = {id(node): number for number, node in enumerate(nodes)}
+    uses = {id(node.layer): number for number, node in reversed([*enumerate(nodes)])}
+    return [
+        (node.layer, node.shape, node.name, [numbers[id(each)] for each in node.inputs], uses[id(node.layer)])
+        for node in nodes
+    ]
+
+
+def _equal(a: Array, b: Array) -> bool:
+    """Return whether two arrays are equal; views of the same memory are not read."""
+    return a.__array_interface__ == b.__array_interface__ or np.array_equal(a, b, equal_nan=True)
 
 
 class Assembly:

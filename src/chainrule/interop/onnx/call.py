@@ -21,21 +21,45 @@ Array = NDArray[Any]
 WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTALL)
 
 
+class InvalidNodeError(FormatError):
+    """A node whose inputs do not fit its operator for this batch size: no runtime can run it."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """A value that depends on the network's input.
 
-    node    the same value here, without the batch axis
-    batch   size of the batch axis in the file's arithmetic; 1 where the file leaves it open
+    node      the same value here, without the batch axis
+    batch     size of the batch axis in the file's arithmetic
+    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be dropped
     """
 
     node: Node
     batch: int
+    batched: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape as ONNX has it, with the batch axis."""
-        return (self.batch, *self.node.shape)
+        """Return the shape as ONNX has it, with the batch axis unless that was dropped."""
+        return (self.batch, *self.node.shape) if self.batched else self.node.shape
+
+    def at(self, node: Node) -> Feature:
+        """Return the value of another node, with or without the batch axis as this one."""
+        return Feature(node, self.batch, self.batched)
+
+    def as_sample(self) -> Feature:
+        """Return the same value with every axis of the file's as an axis of a sample; the batch size must be 1."""
+        return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
+
+    def with_axes(self, rank: int) -> Feature:
+        """Return the same value with sizes of 1 before its axes, up to a number of axes; the batch size must be 1.
+
+        The first of them is the batch axis, if all of them have a size of 1.
+        """
+        shape = (1,) * (rank - len(self.shape)) + self.shape
+        if len(shape) > 1 and shape[0] == 1:
+            return Feature(reshaped(self.node, shape[1:]), self.batch)
+        return Feature(reshaped(self.node, shape), self.batch, batched=False)
 
 
 Value = Feature | Array
@@ -51,6 +75,7 @@ class Call:
     assembly    network to which the translation adds its layers
     wanted      number of the last output that something reads, counted from 1
     outputs     names of the results
+    open_batch  whether the file leaves the batch size open
     """
 
     def __init__(
@@ -68,6 +93,7 @@ class Call:
         self.assembly = assembly
         self.wanted = 1
         self.outputs = list(operation.outputs)
+        self.open_batch = False
         self._folder = folder
         self._follow = follow
         self._attributes = {attribute.name: attribute for attribute in operation.attributes}
@@ -84,6 +110,21 @@ class Call:
         if not isinstance(value, Feature):
             raise self.refusal(f"input {index + 1} is {'a constant' if self.has(index) else 'missing'}", "a variable")
         return value
+
+    def samples(self, rank: int | None = None) -> Feature:
+        """Return the first input as a batch of samples, for operators whose first axis is the batch.
+
+        rank   axes that the operator needs; None: it takes any number
+
+        Errors   InvalidNodeError for another rank, FormatError if the batch axis was dropped
+        """
+        x = self.feature()
+        if rank is not None and len(x.shape) != rank:
+            raise self.mismatch(f"an input of {len(x.shape)} axes", f"{rank} axes")
+        x = x if x.batched else x.with_axes(len(x.shape))
+        if not x.batched:
+            raise self.refusal(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
+        return x
 
     def constant(self, index: int) -> Array:
         """Return an input that is a constant of the file; FormatError for anything else."""
@@ -160,10 +201,21 @@ class Call:
         return self.axis_in(self.integer(name, default), rank)
 
     def axis_in(self, axis: int, rank: int) -> int:
-        """Return an axis of a tensor, counted from 0; FormatError if it has none."""
+        """Return an axis of a tensor, counted from 0; InvalidNodeError if it has none."""
         if not -rank <= axis < rank:
-            raise self.refusal(f"axis {axis} of {rank}", "an axis of its input")
+            raise self.mismatch(f"axis {axis} of {rank}", "an axis of its input")
         return axis % rank
+
+    def in_sample(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
+        """Return a value and its axes, counted from 0 in the file, as axes of a sample.
+
+        A batch axis of size 1 can be made an axis of the sample. FormatError for any other batch axis.
+        """
+        if x.batched and 0 in axes:
+            if x.batch != 1:
+                raise self.refusal(f"axis 0 of {x.shape}, the batch axis", "an axis of a sample")
+            x = x.as_sample()
+        return x, [axis - x.batched for axis in axes]
 
     # ------------------------------------------------------------------ results
 
@@ -172,9 +224,13 @@ class Call:
         named = f" {quoted(self.operation.name)}" if self.operation.name else f" → {quoted(self.operation.outputs[0])}"
         return FormatError(f"{self.operation.operator}{named}: {found}; expected {needed}")
 
+    def mismatch(self, found: str, needed: str) -> InvalidNodeError:
+        """Return the error for a node that no runtime can run: its inputs do not fit the operator."""
+        return InvalidNodeError(str(self.refusal(found, needed)))
+
     def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
         """Return the result of a layer without weights."""
-        return Feature(self.assembly.apply(kind, *(each.node for each in inputs), **options), inputs[0].batch)
+        return inputs[0].at(self.assembly.apply(kind, *(each.node for each in inputs), **options))
 
     def weighted(
         self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
@@ -186,7 +242,7 @@ class Call:
         constants, own = self._constants(), self._attributes.values()
         written = tuple((each.name, each.real, each.integer, *each.integers) for each in own)
         source = (self.operation.operator, *constants, *written) if shared else None
-        return Feature(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source), x.batch)
+        return x.at(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source))
 
     @property
     def stem(self) -> str:
@@ -200,14 +256,24 @@ class Call:
         """Return a value in another shape, without the batch axis."""
         if not all(size > 0 for size in shape):
             raise self.refusal(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
-        return Feature(reshaped(x.node, tuple(shape)), x.batch)
+        return x.at(reshaped(x.node, tuple(shape)))
 
     def following(self, shape: Sequence[int]) -> Array | None:
         """Return the constant that the next node adds, if that node alone reads the result; it is done with then.
 
-        shape   that the constant must fit into, with the batch axis
+        shape   that the constant must fit into, with as many axes as the result has in the file
         """
         return self._follow(self, tuple(shape)) if self._follow else None
+
+
+def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
+    """Return a constant with a batch axis of size 1, for a value of a shape, if it has equal entries for all samples.
+
+    Any other constant is returned as it is.
+    """
+    if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
+        return value
+    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape)) else value
 
 
 def _is_array(value: Value | None) -> bool:

@@ -13,6 +13,7 @@ from chainrule.errors import FormatError
 from chainrule.interop.onnx.call import Array, Call
 from chainrule.interop.onnx.readers.moving import target_shape
 from chainrule.interop.onnx.tensors import dtype_of
+from chainrule.interop.onnx.readers.normalization import dropout_rate
 
 MAX_ENTRIES = 2**27  # of a result; the largest weights of VGG-19 have 10⁸
 
@@ -45,6 +46,8 @@ def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
     def folded(call: Call) -> Any:
         inputs = [call.constant(index) for index in range(len(call.values))]
+        if call.opset < 7 and call.attribute("axis"):
+            raise call.refusal("constants aligned by axis, as before version 7", "constants aligned by their last axes")
         check_size(call, np.broadcast_shapes(*(each.shape for each in inputs)))
         return function(*inputs)
 
@@ -229,6 +232,11 @@ def _identity(call: Call) -> Any:
     return call.constant(0)
 
 
+def _dropout(call: Call) -> Any:
+    dropout_rate(call)
+    return call.constant(0)
+
+
 ENTRYWISE: dict[str, Callable[..., Any]] = {
     "Abs": np.abs,
     "Add": np.add,
@@ -279,7 +287,7 @@ FOLDED: dict[str, Callable[[Call], Any]] = {
     "Shape": _shape,
     "Size": _size,
     "Identity": _identity,
-    "Dropout": _identity,
+    "Dropout": _dropout,
     "ReduceProd": _reduced(np.prod),
     "ReduceSum": _reduced(np.sum, 13),
     "ReduceMax": _reduced(np.max),

@@ -1,6 +1,6 @@
 """ONNX files as networks: their nodes in order, constants folded, every other node translated into layers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from chainrule.interop.onnx.call import Call, Feature, Value
 from chainrule.interop.onnx.folding import fold, shape_part
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.readers import OPERATORS
+from chainrule.interop.onnx import messages as onnx_messages, tensors as onnx_tensors
+from chainrule.interop.onnx.call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.layers import Input
 
 Array = NDArray[Any]
@@ -22,6 +24,7 @@ Array = NDArray[Any]
 OLDEST, NEWEST = 6, 28  # versions of ONNX's operators
 MAX_BYTES = 2**31  # of a message of Protocol Buffers
 MAX_NODES = 100_000
+BATCHES = (1, 7, 13)  # sizes that are tried where a file leaves its batch size open
 MAX_COMPUTED = 2**28  # entries of all constants that are computed
 
 
@@ -38,18 +41,65 @@ def read_onnx(path: Path) -> Imported:
 def network(message: ModelMessage, folder: Path | None) -> Imported:
     """Return the network of a message; FormatError unless it has one input and one output."""
     graph, opset = checked_graph(message)
-    constants = {each.name: tensors.array(each, folder) for each in graph.initializers}
+    constants: dict[str, Value] = {each.name: tensors.array(each, folder) for each in graph.initializers}
     inputs = [value for value in graph.inputs if value.name not in constants]
     if len(inputs) != 1 or len(graph.outputs) != 1:
         found = f"{len(inputs)} inputs ({_listed(inputs)}) and {len(graph.outputs)} outputs ({_listed(graph.outputs)})"
         raise FormatError(f"it has {found}; expected one of each")
     batch, shape, dtype = input_type(inputs[0])
-    x, assembly = Input(shape), Assembly()
-    values: dict[str, Value] = {**constants, inputs[0].name: Feature(x, batch)}
-    y = Walk(graph, opset, values, assembly, folder).value(graph.outputs[0].name)
-    if not isinstance(y, Feature) or y.node is x:
-        raise FormatError("its output does not depend on its input by any layer")
-    return assembly.finished(x, y.node, dtype)
+
+    def for_batch(size: int, values: dict[str, Value]) -> Imported:
+        x, assembly = Input(shape), Assembly()
+        values |= {**constants, inputs[0].name: Feature(x, size)}
+        y = Walk(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
+        if not isinstance(y, Feature) or y.node is x:
+            raise FormatError("its output does not depend on its input by any layer")
+        return assembly.finished(x, y.node, dtype)
+
+    return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
+
+
+def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
+    """Return the network of a file that leaves the batch size open; FormatError if the network depends on it.
+
+    The graph is translated for two batch sizes, because its shapes are computed with numbers: what a file does to one
+    sample may mix the samples of a batch. Sizes at which the file itself is invalid are skipped; a file may be valid
+    for a single sample only.
+
+    for_batch   returns the network for a batch size, and puts all values of the graph into a dictionary
+    """
+    networks: dict[int, Imported] = {}
+    values: dict[int, dict[str, Value]] = {}
+    invalid: list[str] = []
+    for size in BATCHES:
+        values[size] = {}
+        try:
+            networks[size] = for_batch(size, values[size])
+        except InvalidNodeError as error:
+            invalid.append(str(error))
+        except FormatError as error:
+            if size == 1:
+                raise
+            raise FormatError(f"{error} (for a batch of {size}; the file leaves its size open)") from None
+        if len(networks) == 2:
+            break
+    others = [values[size] for size in values if size != 1]
+    if len(networks) < 2 and not (1 in networks and all(_alike(values[1], other) for other in others)):
+        raise FormatError(invalid[0])
+    first, *rest = networks.values()
+    if not all(first.equals(other) for other in rest):
+        sizes = " and ".join(map(str, networks))
+        raise FormatError(f"its layers differ between batches of {sizes} samples; expected a file with a fixed size")
+    return first
+
+
+def _alike(single: dict[str, Value], several: dict[str, Value]) -> bool:
+    """Return whether the values for a single sample have the shapes of those for several, which may be fewer.
+
+    A node that is then valid for one sample and invalid for several is valid for no other batch size.
+    """
+    pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
+    return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
 
 
 def _listed(values: Sequence[messages.Value]) -> str:
@@ -72,7 +122,7 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
 
 
 def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
-    """Return the batch axis of an input, 1 where it is left open, the shape of a sample, and the network's dtype."""
+    """Return the batch size of an input, 0 where it is left open, the shape of a sample, and the network's dtype."""
     kind, name = value.type.tensor, quoted(value.name)
     if kind is None or kind.shape is None:
         raise FormatError(f"input {name} has no shape; expected the sizes of (N, C, H, W)")
@@ -83,13 +133,14 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
         raise FormatError(f"input {name} has {found}; expected (N, C, H, W), (N, C, W) or (N, F) with N alone unknown")
     if tensors.dtype_of(kind.kind).kind != "f":
         raise FormatError(f"input {name} has type {tensors.dtype_of(kind.kind)}; expected floats")
-    return max(sizes[0].value, 1), tuple(each.value for each in sizes[1:]), "float64" if kind.kind == 11 else "float32"
+    return max(sizes[0].value, 0), tuple(each.value for each in sizes[1:]), "float64" if kind.kind == 11 else "float32"
 
 
 class Walk:
     """Goes through the nodes of a graph that a wanted value needs, once, in their order.
 
-    values   what is known at first, by name: the network's input and constants
+    values       what is known at first, by name: the network's input and constants
+    open_batch   whether the file leaves the batch size open
     """
 
     def __init__(
@@ -99,7 +150,10 @@ class Walk:
         values: dict[str, Value],
         assembly: Assembly,
         folder: Path | None = None,
+        *,
+        open_batch: bool = False,
     ) -> None:
+        self._open_batch = open_batch
         self._graph, self._opset, self._assembly, self._folder = graph, opset, assembly, folder
         self._values = values
         self._readers: dict[str, list[int]] = {}
@@ -139,6 +193,7 @@ class Walk:
         self._taken.add(number)
         values = [self._read(node, name) if name else None for name in node.inputs]
         call = Call(node, values, self._opset, self._assembly, self._folder, self._follow)
+        call.open_batch = self._open_batch
         call.wanted = max((k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1)
         if node.domain not in ("", "ai.onnx"):
             raise call.refusal(f"an operator of {quoted(node.domain)}", "one of ONNX itself")
@@ -159,8 +214,8 @@ class Walk:
         try:
             found = OPERATORS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
-            if str(error).startswith(operator):  # it names the node
-                raise FormatError(str(error)) from None
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node
+                raise
             raise call.refusal(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:
             raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
@@ -189,6 +244,8 @@ class Walk:
         value = others[0] if node.operator == "Add" and len(others) == 1 else None
         if not isinstance(value, np.ndarray) or value.ndim > len(shape):
             return None
+        x = next(each for each in call.values if isinstance(each, Feature))
+        value = for_one_sample(value, (x.batch, *shape[1:])) if x.batched else value
         aligned = (1,) * (len(shape) - value.ndim) + value.shape
         if any(size not in (1, whole) for size, whole in zip(aligned, shape, strict=True)):
             return None

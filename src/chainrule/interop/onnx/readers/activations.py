@@ -51,9 +51,12 @@ def selu(call: Call) -> Feature:
 def prelu(call: Call) -> Feature:
     """Return PReLU with one slope, or one for each channel."""
     x, slope = call.feature(), call.constant(1)
+    if slope.ndim > len(x.shape):
+        raise call.refusal(f"slopes of {slope.ndim} axes", f"at most {len(x.shape)}")
     channels, rank = x.node.shape[0], len(x.node.shape)
-    one_each = slope.size == channels and slope.shape[-rank:][:1] == (channels,)
-    if slope.size != 1 and not one_each:
+    by_channel = (channels, *[1] * (rank - 1))
+    legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])  # not aligned at the end
+    if slope.size != 1 and not legacy and slope.shape not in (by_channel, (1, *by_channel)):
         raise call.refusal(f"slopes of shape {slope.shape}", f"one slope, or one for each of {channels} channels")
     return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(slope.reshape(-1), (channels,))})
 
@@ -106,17 +109,15 @@ def softmax(call: Call) -> Feature:
     Before opset 13 it is over all axes from `axis` on.
     """
     x = call.feature()
-    axis = call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape)) - 1
+    x, (axis,) = call.in_sample(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])
     shape = x.node.shape
-    if axis < 0:
-        raise call.refusal(f"axis 0 of {x.shape}", "an axis of a sample")
     before, along = shape[:axis], shape[axis : axis + 1] if call.opset >= 13 else shape[axis:]
     parts = (math.prod(before), math.prod(along), math.prod(shape[axis + len(along) :]))
     first = permuted(reshaped(x.node, parts), (1, 0, 2))
     flat = (parts[1],) if parts[0] * parts[2] == 1 else (parts[1], parts[0] * parts[2])
-    y = call.layer("Softmax", Feature(reshaped(first, flat), x.batch))
+    y = call.layer("Softmax", x.at(reshaped(first, flat)))
     back = permuted(reshaped(y.node, (parts[1], parts[0], parts[2])), (1, 0, 2))
-    return call.reshape(Feature(back, x.batch), shape)
+    return call.reshape(x.at(back), shape)
 
 
 OPERATORS = {

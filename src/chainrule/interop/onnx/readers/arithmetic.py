@@ -1,5 +1,6 @@
 """Sums, products and differences of values, with each other and with constants."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,8 @@ def multiply(call: Call) -> Feature:
     if a is not None and b is not None:
         return merged(call, "Multiply", a, b)
     x, constant = (a, _constant(call, 1)) if a is not None else (call.feature(1), _constant(call, 0))
-    return scaled(call, x, constant, call.following((1, x.node.shape[0], *[1] * (len(x.node.shape) - 1))))
+    by_channel = (x.node.shape[0], *[1] * (len(x.node.shape) - 1))
+    return scaled(call, x, constant, call.following((1, *by_channel) if x.batched else by_channel))
 
 
 def divide(call: Call) -> Feature:
@@ -72,6 +74,8 @@ def power(call: Call) -> Feature:
     if exponent.size != 1 or exponent.reshape(-1)[0] not in (1, 2):
         raise call.refusal(f"the exponent {exponent.reshape(-1)[:3].tolist()}", "1 or 2")
     x = call.feature()
+    if exponent.ndim > len(x.shape):
+        raise call.refusal(f"an exponent of {exponent.ndim} axes", f"at most {len(x.shape)}")
     return x if exponent.reshape(-1)[0] == 1 else call.layer("Multiply", x, x)
 
 
@@ -104,6 +108,8 @@ def bounded(*, below: bool) -> Callable[[Call], Feature]:
         if bound.size != 1:
             raise call.refusal(f"bounds of shape {bound.shape}", "one number")
         x, limit = a or call.feature(1), float(bound.reshape(-1)[0])
+        if bound.ndim > len(x.shape):
+            raise call.refusal(f"a bound of {bound.ndim} axes", f"at most {len(x.shape)}")
         return clipped(call, x, limit, LARGEST) if below else clipped(call, x, -LARGEST, limit)
 
     translate.__doc__ = "Return ReLU or Clip, for one number as the bound."
@@ -112,12 +118,28 @@ def bounded(*, below: bool) -> Callable[[Call], Feature]:
 
 def merged(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
     """Return Add or Multiply of two values, with sizes of 1 repeated."""
-    if a.batch != b.batch or len(a.shape) != len(b.shape):
-        raise call.refusal(f"inputs of {a.shape} and {b.shape}", "as many axes, and the same batch axis")
+    a, b = _same_axes(call, a, b)
     shape = np.broadcast_shapes(a.node.shape, b.node.shape)
     lift: list[int] = [1] * (3 - len(shape))
     pair = [call.reshape(each, (*each.node.shape, *lift)) if a.node.shape != b.node.shape else each for each in (a, b)]
     return call.reshape(call.layer(kind, *pair), tuple(int(size) for size in shape))
+
+
+def _same_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
+    """Return two values with as many axes in the file, and the batch axis in both or neither.
+
+    As in NumPy, sizes of 1 are put before the axes of the one that has fewer.
+    """
+    sizes = itertools.zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1)
+    if any(one != other and 1 not in (one, other) for one, other in sizes):
+        raise call.mismatch(f"inputs of {a.shape} and {b.shape}", "sizes that are equal or 1")
+    if a.batched == b.batched and len(a.shape) == len(b.shape):
+        return a, b
+    if a.batch != 1 or b.batch != 1 or call.opset < 7:
+        raise call.refusal(f"inputs of {a.shape} and {b.shape}", "as many axes, and the same batch axis")
+    rank = max(len(a.shape), len(b.shape))
+    a, b = a.with_axes(rank), b.with_axes(rank)
+    return (a, b) if a.batched == b.batched else (a.as_sample(), b.as_sample())
 
 
 def negate(call: Call) -> Feature:

@@ -11,7 +11,8 @@ from chainrule.interop.onnx.readers.windows import brief, brief_padding, image, 
 
 def conv(call: Call) -> Feature:
     """Return Conv2D or Conv1D; a constant that is added next is its bias."""
-    x, w = call.feature(), call.constant(1)
+    w = call.constant(1)
+    x = call.samples(w.ndim)
     axes = len(x.node.shape) - 1
     if axes not in (1, 2) or w.ndim != axes + 2:
         raise call.refusal(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
@@ -43,7 +44,8 @@ def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | Non
 
 def conv_transpose(call: Call) -> Feature:
     """Return ConvTranspose2D."""
-    x, w = call.feature(), call.constant(1)
+    w = call.constant(1)
+    x = call.samples(w.ndim)
     axes, groups = len(x.node.shape) - 1, call.integer("group", 1)
     if axes not in (1, 2) or w.ndim != axes + 2:
         raise call.refusal(f"an input of {len(x.shape)} axes, kernels of {w.ndim}", "(N, C, H, W) or (N, C, W)")
@@ -95,12 +97,14 @@ def _cropping(call: Call, size: Sequence[int], kernel: Sequence[int], extra: lis
 
 def gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C."""
-    x, w = call.feature(), call.constant(1)
-    if len(x.node.shape) != 1 or w.ndim != 2:
+    x, w = call.samples(2), call.constant(1)
+    if w.ndim != 2:
         raise call.refusal(f"inputs of {len(x.shape)} and {w.ndim} axes", "two matrices")
     if call.integer("transA", 0):
         raise call.refusal("transA 1, which exchanges the samples with their features", "transA 0")
-    w = (w if call.integer("transB", 0) else w.T) * np.asarray(call.real("alpha", 1.0), w.dtype)
+    w = w if call.integer("transB", 0) else w.T
+    if (alpha := call.real("alpha", 1.0)) != 1:
+        w = w * np.asarray(alpha, w.dtype)
     options, weights = {"features": w.shape[0], "bias": call.has(2)}, {"w": w}
     if call.has(2):
         c = call.constant(2)
@@ -116,20 +120,21 @@ def matmul(call: Call) -> Feature:
     """
     x, w = call.feature(), call.constant(1)
     shape = x.node.shape
-    if w.ndim != 2 or w.shape[0] != shape[-1]:
-        raise call.refusal(f"inputs of {x.shape} and {w.shape}", "a matrix on the right, with as many rows as columns")
-    found = call.following((*[1] * len(shape), w.shape[1]))
+    if w.ndim == 2 and w.shape[0] != shape[-1]:
+        raise call.mismatch(f"inputs of {x.shape} and {w.shape}", "as many rows as columns")
+    if w.ndim != 2:
+        raise call.refusal(f"inputs of {x.shape} and {w.shape}", "a matrix on the right")
+    found = call.following((*[1] * (len(x.shape) - 1), w.shape[1]))
     weights = {"w": w.T}
     if found is not None:
-        weights["b"] = np.broadcast_to(found, (*[1] * len(shape), w.shape[1])).reshape(w.shape[1])
+        weights["b"] = np.broadcast_to(found.reshape(-1), w.shape[1])
     if len(shape) == 1:
         options = {"features": w.shape[1], "bias": found is not None}
         return call.weighted("Dense", x, options, weights, shared=found is None)
     options = {"filters": w.shape[1], "kernel": 1, "bias": found is not None}
     weights["w"] = w.T[:, :, None, None]
-    channels = Feature(last_first(x.node), x.batch)
-    y = call.weighted("Conv2D", channels, options, weights, shared=found is None)
-    return Feature(first_last(y.node, (*shape[:-1], w.shape[1])), x.batch)
+    y = call.weighted("Conv2D", x.at(last_first(x.node)), options, weights, shared=found is None)
+    return x.at(first_last(y.node, (*shape[:-1], w.shape[1])))
 
 
 OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "MatMul": matmul}

@@ -8,6 +8,8 @@ import numpy as np
 from chainrule.interop.assembly import permuted, reshaped
 from chainrule.interop.onnx.call import Call, Feature, Value
 
+ENDLESS = 2**31 - 1  # from here on, exporters mean the end of an axis
+
 
 def identity(call: Call) -> Feature:
     """Return the input."""
@@ -31,14 +33,19 @@ def cast_like(call: Call) -> Value:
 
 
 def whole_shape(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
-    """Return a value in a shape that has the batch axis; FormatError unless that stays the first."""
-    if not shape or shape[0] != x.batch or math.prod(shape) != math.prod(x.shape):
-        raise call.refusal(f"from {x.shape} to {tuple(shape)}", "the batch axis first, and as many entries")
-    return call.reshape(x, shape[1:] or (1,)) if len(shape) > 1 else _refuse_scalar(call, x)
+    """Return a value in a shape of the file's; FormatError unless the batch axis stays the first.
 
-
-def _refuse_scalar(call: Call, x: Feature) -> Feature:
-    raise call.refusal(f"from {x.shape} to one number for each sample without an axis", "one axis or more")
+    A batch axis of size 1 may be dropped, or become one of the axes of the sample.
+    """
+    if math.prod(shape) != math.prod(x.shape):
+        raise call.mismatch(f"from {x.shape} to {tuple(shape)}", "as many entries")
+    if len(shape) > 1 and shape[0] == x.batch:
+        return Feature(call.reshape(x, shape[1:]).node, x.batch)
+    if x.batch != 1:
+        raise call.refusal(f"from {x.shape} to {tuple(shape)}", "the batch axis first, and one axis or more after it")
+    if not shape:
+        raise call.refusal(f"from {x.shape} to a number without axes", "one axis or more")
+    return Feature(call.reshape(x, shape).node, x.batch, batched=False)
 
 
 def reshape(call: Call) -> Feature:
@@ -57,7 +64,7 @@ def target_shape(call: Call, shape: Sequence[int], wanted: Sequence[int]) -> lis
     if -1 in sizes:
         others = math.prod(size for size in sizes if size != -1)
         if not others or math.prod(shape) % others:
-            raise call.refusal(f"shape {list(wanted)} for {tuple(shape)}", "sizes that divide it")
+            raise call.mismatch(f"shape {list(wanted)} for {tuple(shape)}", "sizes that divide it")
         sizes[sizes.index(-1)] = math.prod(shape) // others
     return sizes
 
@@ -74,9 +81,9 @@ def squeeze(call: Call) -> Feature:
     """Return the input without axes of size 1."""
     x, axes = call.feature(), call.listed("axes", 1, 13)
     rank = len(x.shape)
-    gone = {call.axis_in(axis, rank) for axis in axes} if axes else {k for k in range(1, rank) if x.shape[k] == 1}
-    if any(x.shape[axis] != 1 for axis in gone) or 0 in gone:
-        raise call.refusal(f"axes {sorted(gone)} of {x.shape}", "axes of size 1, not the batch axis")
+    gone = {call.axis_in(axis, rank) for axis in axes} if axes else {k for k in range(rank) if x.shape[k] == 1}
+    if any(x.shape[axis] != 1 for axis in gone):
+        raise call.mismatch(f"axes {sorted(gone)} of {x.shape}", "axes of size 1")
     return whole_shape(call, x, [size for axis, size in enumerate(x.shape) if axis not in gone])
 
 
@@ -96,18 +103,28 @@ def transpose(call: Call) -> Feature:
     x = call.feature()
     rank = len(x.shape)
     order = call.integers("perm", [*range(rank)][::-1])
-    if sorted(order) != [*range(rank)] or order[0] != 0:
-        raise call.refusal(f"perm {order}", f"an order of the axes 0 to {rank - 1} that begins with 0, the batch axis")
-    return Feature(permuted(x.node, [axis - 1 for axis in order[1:]]), x.batch)
+    if sorted(order) != [*range(rank)]:
+        raise call.mismatch(f"perm {order}", f"an order of the axes 0 to {rank - 1}")
+    if x.batched and order[0] == 0:
+        return x.at(permuted(x.node, [axis - 1 for axis in order[1:]]))
+    if x.batch != 1:
+        raise call.refusal(f"perm {order}", "an order that begins with 0, the batch axis")
+    x = x.as_sample()
+    return x.at(permuted(x.node, order))
 
 
 def concat(call: Call) -> Feature:
     """Return Concatenate."""
     inputs = [call.feature(index) for index in range(len(call.values))]
     axis = call.axis("axis", 1, len(inputs[0].shape))
-    if axis == 0:
-        raise call.refusal("axis 0, the batch axis", "an axis of a sample")
-    return call.layer("Concatenate", *inputs, axis=axis - 1) if len(inputs) > 1 else inputs[0]
+    if len(inputs) == 1:
+        return inputs[0]
+    if len({len(each.shape) for each in inputs}) > 1:
+        raise call.mismatch(f"inputs of {', '.join(str(each.shape) for each in inputs)}", "as many axes")
+    if len({each.batched for each in inputs}) > 1:
+        inputs = [each.as_sample() for each in inputs]
+    placed = [call.in_sample(each, [axis]) for each in inputs]
+    return call.layer("Concatenate", *(each for each, _ in placed), axis=placed[0][1][0])
 
 
 def split(call: Call) -> tuple[Value, ...]:
@@ -119,21 +136,22 @@ def split(call: Call) -> tuple[Value, ...]:
         count = len(call.operation.outputs)
         each = -(-x.shape[axis] // count)
         sizes = [min(each, x.shape[axis] - each * place) for place in range(count)]
-    if sum(sizes) != x.shape[axis] or min(sizes) < 1 or len(sizes) != len(call.operation.outputs):
-        raise call.refusal(f"sizes {sizes} of {x.shape[axis]}", "sizes above 0 that add up to it")
+    if sum(sizes) != x.shape[axis]:
+        raise call.mismatch(f"sizes {sizes} of {x.shape[axis]}", "sizes that add up to it")
+    if min(sizes) < 1 or len(sizes) != len(call.operation.outputs):
+        raise call.refusal(f"sizes {sizes} of {x.shape[axis]}", "one above 0 for each output")
     ends = np.cumsum(sizes).tolist()
     return tuple(part(call, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
 
 
 def part(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
-    """Return the entries from `start` to `stop` of an axis, counted with the batch axis."""
+    """Return the entries from `start` to `stop` of an axis, counted as in the file."""
     if (start, stop) == (0, x.shape[axis]):
         return x
-    if axis == 0:
-        raise call.refusal("a part of the batch axis", "an axis of a sample")
     if not 0 <= start < stop <= x.shape[axis]:
         raise call.refusal(f"entries {start} to {stop} of {x.shape[axis]}", "one entry or more")
-    return call.layer("Slice", x, axis=axis - 1, start=start, stop=stop)
+    x, (place,) = call.in_sample(x, [axis])
+    return call.layer("Slice", x, axis=place, start=start, stop=stop)
 
 
 def slice_axes(call: Call) -> Feature:
@@ -147,18 +165,31 @@ def slice_axes(call: Call) -> Feature:
         raise call.refusal(f"starts {starts}, ends {ends}, axes {axes}, steps {steps}", "as many of each")
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         place = call.axis_in(axis, rank)
-        if step != 1 and x.shape[place] > 1:
+        if x.batched and place == 0 and call.open_batch and not _is_open_ended(start, end, step, x.batch):
+            raise call.refusal(f"entries {start} to {end} of the batch axis", "all of them")
+        if not step:
+            raise call.mismatch("a step of 0", "another number")
+        entries = range(*slice(start, end, step).indices(x.shape[place]))
+        if len(entries) > 1 and step != 1:
             raise call.refusal(f"a step of {step}", "1")
-        first, last, _ = slice(start, end).indices(x.shape[place])
-        x = part(call, x, place, first, last)
+        x = part(call, x, place, entries[0], entries[-1] + 1) if entries else part(call, x, place, 0, 0)
     return x
+
+
+def _is_open_ended(start: int, end: int, step: int, batch: int) -> bool:
+    """Return whether a slice takes all samples whatever their number: it states no end, or the batch size itself."""
+    return step == 1 and (start in (0, -batch) or start <= -ENDLESS) and (end == batch or end >= ENDLESS)
 
 
 def gather(call: Call) -> Feature:
     """Return a Slice for one number, or for neighbouring ones, along an axis."""
     x, found = call.feature(), call.constant(1)
     axis = call.axis("axis", 0, len(x.shape))
-    numbers = [int(each) % x.shape[axis] for each in found.reshape(-1)[:4096]]
+    size = x.shape[axis]
+    numbers = [int(each) for each in found.reshape(-1)[:4096]]
+    if not all(-size <= number < size for number in numbers):
+        raise call.mismatch(f"entries {numbers[:5]} of an axis of {size}", "entries that it has")
+    numbers = [number % size for number in numbers]
     if found.ndim > 1 or not numbers or numbers != [*range(numbers[0], numbers[0] + found.size)]:
         raise call.refusal(f"entries {numbers[:5]} of axis {axis}", "one number, or neighbouring ones")
     y = part(call, x, axis, numbers[0], numbers[-1] + 1)
@@ -167,25 +198,25 @@ def gather(call: Call) -> Feature:
 
 def depth_to_space(call: Call) -> Feature:
     """Return Permute between changes of shape."""
-    x, size = call.feature(), _block(call)
+    x, size = call.samples(4), _block(call)
     channels, height, width = x.node.shape
     if channels % size**2:
         raise call.refusal(f"{channels} channels with blocks of {size}", f"a multiple of {size**2}")
     rest, first = channels // size**2, _depth_first(call)
     split, order = ((size, size, rest), (2, 3, 0, 4, 1)) if first else ((rest, size, size), (0, 3, 1, 4, 2))
     moved = permuted(reshaped(x.node, (*split, height, width)), order)
-    return call.reshape(Feature(moved, x.batch), (rest, height * size, width * size))
+    return call.reshape(x.at(moved), (rest, height * size, width * size))
 
 
 def space_to_depth(call: Call) -> Feature:
     """Return Permute between changes of shape."""
-    x, size = call.feature(), _block(call)
+    x, size = call.samples(4), _block(call)
     channels, height, width = x.node.shape
     if height % size or width % size:
         raise call.refusal(f"an image of {height}×{width} with blocks of {size}", f"multiples of {size}")
     split = (channels, height // size, size, width // size, size)
     moved = permuted(reshaped(x.node, split), (2, 4, 0, 1, 3) if _depth_first(call) else (0, 2, 4, 1, 3))
-    return call.reshape(Feature(moved, x.batch), (channels * size**2, height // size, width // size))
+    return call.reshape(x.at(moved), (channels * size**2, height // size, width // size))
 
 
 def _depth_first(call: Call) -> bool:
@@ -197,9 +228,8 @@ def _depth_first(call: Call) -> bool:
 
 def _block(call: Call) -> int:
     """Return the size of the blocks that become channels, or the reverse."""
-    size, rank = call.integer("blocksize"), len(call.feature().shape)
-    if size < 1 or rank != 4:
-        raise call.refusal(f"blocksize {size}, an input of {rank} axes", "a size of 1 or more, and (N, C, H, W)")
+    if (size := call.integer("blocksize")) < 1:
+        raise call.refusal(f"blocksize {size}", "a size of 1 or more")
     return size
 
 

@@ -10,9 +10,11 @@ from chainrule.interop.onnx.call import Array, Call, Feature
 
 def batch_normalization(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
-    x = call.feature()
-    if call.integer("training_mode", 0) or call.integer("spatial", 1) != 1:
-        raise call.refusal("training_mode 1 or spatial 0", "normalisation by running statistics, channel by channel")
+    if call.integer("spatial", 1) != 1:
+        raise call.refusal("spatial 0", "normalisation channel by channel")
+    if training := _batch_statistics(call):
+        raise call.refusal(f"{training}: training mode", "normalisation by running statistics")
+    x = _channels_second(call)
     names = ("gamma", "beta", "running_mean", "running_variance")
     weights = {name: _for_channels(call, index, x) for index, name in enumerate(names, 1)}
     momentum = 1 - call.real("momentum", 0.9)
@@ -24,6 +26,24 @@ def batch_normalization(call: Call) -> Feature:
     return call.reshape(call.weighted("BatchNorm2D", call.reshape(x, lifted), options, weights), shape)
 
 
+def _channels_second(call: Call) -> Feature:
+    """Return the input, (N, C, …), of an operator whose second input has one number for each channel."""
+    shape, scale = call.feature().shape, call.constant(1).shape
+    if len(shape) < 2 or scale != shape[1:2]:
+        raise call.mismatch(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
+    return call.samples()
+
+
+def _batch_statistics(call: Call) -> str:
+    """Return what makes a batch normalisation use the statistics of the batch, as each opset states it; else ""."""
+    if call.opset < 7:
+        return "" if call.integer("is_test", 0) else "is_test 0"
+    if call.opset < 14:
+        outputs = sum(map(bool, call.operation.outputs))
+        return f"{outputs} outputs" if outputs > 1 else ""
+    return "training_mode 1" if call.integer("training_mode", 0) else ""
+
+
 def _for_channels(call: Call, index: int, x: Feature) -> Array:
     value = call.constant(index)
     if value.shape != x.node.shape[:1]:
@@ -33,7 +53,7 @@ def _for_channels(call: Call, index: int, x: Feature) -> Array:
 
 def instance_normalization(call: Call) -> Feature:
     """Return InstanceNorm2D."""
-    x = call.feature()
+    x = _channels_second(call)
     shape = x.node.shape
     weights = {"gamma": _for_channels(call, 1, x), "beta": _for_channels(call, 2, x)}
     lifted = call.reshape(x, shape if len(shape) == 3 else (shape[0], 1, math.prod(shape[1:])))
@@ -43,7 +63,7 @@ def instance_normalization(call: Call) -> Feature:
 
 def group_normalization(call: Call) -> Feature:
     """Return GroupNorm; before opset 21 there is one scale for each group."""
-    x, groups = call.feature(), call.integer("num_groups")
+    x, groups = call.samples(), call.integer("num_groups")
     channels = x.node.shape[0]
     if groups < 1 or channels % groups:
         raise call.refusal(f"num_groups {groups}", f"a divisor of {channels} channels")
@@ -64,10 +84,8 @@ def layer_normalization(call: Call) -> Feature:
     if call.wanted > 1:
         raise call.refusal("the mean and deviation are read", "the normalised values alone")
     x = call.feature()
+    x, (axis,) = call.in_sample(x, [call.axis("axis", -1, len(x.shape))])
     shape = x.node.shape
-    axis = call.axis("axis", -1, len(x.shape)) - 1
-    if axis < 0:
-        raise call.refusal("axis 0", "an axis of a sample")
     rows, size = math.prod(shape[:axis]), math.prod(shape[axis:])
     gamma = np.broadcast_to(call.constant(1), shape[axis:]).reshape(size)
     beta = np.broadcast_to(call.constant(2), shape[axis:]).reshape(size) if call.has(2) else np.zeros(size)
@@ -78,7 +96,7 @@ def layer_normalization(call: Call) -> Feature:
 
 def local_response(call: Call) -> Feature:
     """Return LocalResponseNorm."""
-    x, size = call.feature(), call.integer("size")
+    x, size = call.samples(), call.integer("size")
     options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
     return call.layer("LocalResponseNorm", x, size=size, **options)
 
@@ -87,12 +105,21 @@ def dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
     if call.wanted > 1:
         raise call.refusal("the mask is read", "the values alone")
+    rate, x = dropout_rate(call), call.feature()
+    return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
+
+
+def dropout_rate(call: Call) -> float:
+    """Return the rate of a Dropout in inference; FormatError if it drops values in training mode."""
     if call.opset < 12:
-        rate = call.real("ratio", 0.5)
+        rate, training = call.real("ratio", 0.5), call.opset < 7 and not call.integer("is_test", 0)
     else:
         rate = float(call.constant(1).reshape(-1)[0]) if call.has(1) else 0.5
-    x = call.feature()
-    return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
+        training = call.has(2) and bool(call.constant(2).any())
+    if training and rate:
+        stated = "is_test 0" if call.opset < 7 else "training_mode true"
+        raise call.refusal(f"{stated}, ratio {rate:g}: training mode", "inference, or the ratio 0")
+    return rate
 
 
 OPERATORS = {

@@ -17,7 +17,7 @@ MOST_PARTS = 128  # that an axis is put together of
 
 def pad(call: Call) -> Feature:
     """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for entries that are repeated."""
-    x = call.feature()
+    x = call.samples()
     ends, mode, value = _ends(call, len(x.shape)), call.text("mode", "constant"), _value(call)
     if not any(map(any, ends)):
         return x

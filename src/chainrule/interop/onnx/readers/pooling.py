@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from chainrule.interop.onnx.call import Call, Feature
 from chainrule.interop.onnx.readers.affine import scaled
 from chainrule.interop.onnx.readers.windows import brief, brief_padding, image, lowered, window_of
+from chainrule.interop.onnx.readers.arithmetic import merged
 
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
@@ -26,7 +28,7 @@ def average_pool(call: Call) -> Feature:
 
 
 def _pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
-    x = call.feature()
+    x = call.samples(2 + len(call.integers("kernel_shape")))
     if len(x.node.shape) not in (2, 3):
         raise call.refusal(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
     window = window_of(call, call.integers("kernel_shape"), x.node.shape[1:])
@@ -49,7 +51,7 @@ def whole(kind: str) -> Callable[[Call], Feature]:
     """Return the translation of pooling over all positions, which keeps their axes, with sizes of 1."""
 
     def translate(call: Call) -> Feature:
-        x = call.feature()
+        x = call.samples()
         return reduced(call, x, list(range(2, len(x.shape))), kind, keep=True)
 
     translate.__doc__ = f"Return {GLOBAL[kind]}."
@@ -74,10 +76,11 @@ def reduction(kind: str) -> Callable[[Call], Feature]:
 
 
 def reduced(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -> Feature:
-    """Return the mean, maximum or sum over neighbouring axes of a sample, counted with the batch axis."""
-    if not axes or 0 in axes or axes != list(range(axes[0], axes[-1] + 1)):
-        raise call.refusal(f"axes {axes} of {x.shape}", "neighbouring axes of a sample, not the batch axis")
-    shape, first, last = x.node.shape, axes[0] - 1, axes[-1]
+    """Return the mean, maximum or sum over neighbouring axes of a sample, counted as in the file."""
+    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
+        raise call.refusal(f"axes {axes} of {x.shape}", "neighbouring axes of a sample")
+    x, axes = call.in_sample(x, axes)
+    shape, first, last = x.node.shape, axes[0], axes[-1] + 1
     before, size, after = shape[:first], shape[first:last], shape[last:]
     kept = (*before, *([1] * len(size) if keep else []), *after)
     if not kept:
@@ -95,8 +98,11 @@ def reduced(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -
 def mean_of_inputs(call: Call) -> Feature:
     """Return the mean of several inputs."""
     inputs = [call.feature(index) for index in range(len(call.values))]
-    total = call.layer("Add", *inputs) if len(inputs) > 1 else inputs[0]
-    return scaled(call, total, np.array(1 / len(inputs))) if len(inputs) > 1 else total
+    if len(inputs) == 1:
+        return inputs[0]
+    alike = all(each.shape == inputs[0].shape and each.batched == inputs[0].batched for each in inputs)
+    total = call.layer("Add", *inputs) if alike else reduce(partial(merged, call, "Add"), inputs)
+    return scaled(call, total, np.array(1 / len(inputs)))
 
 
 OPERATORS = {

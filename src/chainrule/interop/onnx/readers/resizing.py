@@ -6,7 +6,7 @@ from chainrule.interop.onnx.readers.windows import brief, image, lowered
 
 def resize(call: Call) -> Feature:
     """Return UpSample2D."""
-    x = call.feature()
+    x = call.samples()
     factors = _factors(call, x)
     if all(factor == 1 for factor in factors):
         return x
@@ -24,6 +24,8 @@ def _factors(call: Call, x: Feature) -> list[int]:
         given = call.constant(1).reshape(-1).tolist() if call.has(1) else list(call.reals("scales"))
     elif call.has(3):
         sizes = call.whole_numbers(3)
+        if (policy := call.text("keep_aspect_ratio_policy", "stretch")) != "stretch":
+            raise call.refusal(f"keep_aspect_ratio_policy {policy!r}", "'stretch'")
         if len(sizes) != len(axes):
             raise call.refusal(f"sizes {sizes}", f"{len(axes)} sizes")
         given = [size / shape[call.axis_in(axis, len(shape))] for size, axis in zip(sizes, axes, strict=True)]

@@ -1,0 +1,40 @@
+"""Drawn chains of operators are computed as ONNX Runtime does, or refused; a batch axis is never taken for another."""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from formats.onnx_chains import OPEN, Chain, chain
+from formats.onnx_models import ours, theirs
+
+from chainrule.errors import FormatError
+
+COUNT = 25  # chains for each of the seeds
+SIZES = (1, 2, 3)  # of batches, where the model leaves that open
+
+
+def loads_as_onnx_runtime_computes(folder: Path, drawn: Chain) -> bool:
+    """Return False for a model that is refused; AssertionError where the outputs differ."""
+    try:
+        loaded = ours(folder, drawn.model)
+    except FormatError:
+        return False
+    for size in SIZES if drawn.batch == OPEN else (drawn.batch,):
+        x = np.random.default_rng(size).standard_normal((size, *drawn.sample)).astype(np.float32)
+        try:
+            expected = theirs(drawn.model, x)
+        except Exception:  # the model does not allow this batch size
+            continue
+        found = loaded.predict(x)
+        assert found.shape in ([expected.shape, (1, *expected.shape)] if size == 1 else [expected.shape]), drawn
+        scale = max(float(np.abs(expected).max()), 1e-3)
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-5 * scale, err_msg=str(drawn))
+    return True
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_chains_of_operators(seed: int, tmp_path: Path) -> None:
+    random = Random(f"chains {seed}")
+    loaded = sum(loads_as_onnx_runtime_computes(tmp_path, chain(random)) for _ in range(COUNT))
+    assert loaded >= COUNT // 4

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
-from formats.onnx_models import Array, made, theirs
+from interop.onnx_models import Array, made, theirs
 from onnx import helper
 
 OPSETS = (7, 9, 11, 12, 13, 18, 21)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from formats.onnx_models import agree, made, ours, theirs
+from interop.onnx_models import agree, made, ours, theirs
 from onnx import helper
 
 from chainrule.errors import FormatError

@@ -5,8 +5,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from formats.onnx_chains import OPEN, Chain, chain
-from formats.onnx_models import ours, theirs
+from interop.onnx_chains import OPEN, Chain, chain
+from interop.onnx_models import ours, theirs
 
 from chainrule.errors import FormatError
 

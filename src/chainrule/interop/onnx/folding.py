@@ -12,8 +12,8 @@ import numpy as np
 from chainrule.errors import FormatError
 from chainrule.interop.onnx.call import Array, Call
 from chainrule.interop.onnx.readers.moving import target_shape
-from chainrule.interop.onnx.tensors import dtype_of
 from chainrule.interop.onnx.readers.normalization import dropout_rate
+from chainrule.interop.onnx.tensors import dtype_of
 
 MAX_ENTRIES = 2**27  # of a result; the largest weights of VGG-19 have 10⁸
 

@@ -11,12 +11,10 @@ from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.call import Call, Feature, Value
+from chainrule.interop.onnx.call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.folding import fold, shape_part
 from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, OnnxNode
 from chainrule.interop.onnx.readers import OPERATORS
-from chainrule.interop.onnx import messages as onnx_messages, tensors as onnx_tensors
-from chainrule.interop.onnx.call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.layers import Input
 
 Array = NDArray[Any]

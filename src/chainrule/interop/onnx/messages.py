@@ -78,7 +78,7 @@ class Value:
 
 @dataclass
 class TensorMessage:
-    """A tensor: shape, type and entries in one of several fields; `onnx_tensors.array` puts them together."""
+    """A tensor: shape, type and entries in one of several fields; `tensors.array` puts them together."""
 
     dims: list[int] = field(default_factory=list[int])
     kind: int = 0

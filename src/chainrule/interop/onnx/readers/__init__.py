@@ -1,4 +1,4 @@
-"""The operators of ONNX that layers express, one family per file: each a function of a node (`onnx_call.Call`)."""
+"""The operators of ONNX that layers express, one family per file: each a function of a node (`call.Call`)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -3,7 +3,6 @@
 import numpy as np
 
 from chainrule.interop.assembly import first_last, last_first
-from chainrule.interop.onnx.call import Array, Call, Feature
 from chainrule.interop.onnx.call import Array, Call, Feature, for_one_sample
 
 

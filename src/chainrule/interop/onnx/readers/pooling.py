@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.interop.onnx.call import Call, Feature
 from chainrule.interop.onnx.readers.affine import scaled
-from chainrule.interop.onnx.readers.windows import brief, brief_padding, image, lowered, window_of
 from chainrule.interop.onnx.readers.arithmetic import merged
+from chainrule.interop.onnx.readers.windows import brief, brief_padding, image, lowered, window_of
 
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 

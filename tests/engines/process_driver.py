@@ -1,4 +1,4 @@
-"""Scenarios that tests run in a process of their own: `python process_driver.py SCENARIO...`.
+"""Scenarios that tests run in a process of their own: `python process_driver.py SCENARIO[:ARGUMENT...]...`.
 
 The exit code is 0 on success; a child that hangs is killed by an alarm.
 """
@@ -107,6 +107,46 @@ def no_threads() -> bool:
 def ended_at_once() -> bool:
     """Predict by threads, and leave no time for them to sleep."""
     return model().predict(X).shape == (70, 5)
+
+
+def daemons(work: str, python_threads: int, model_threads: int) -> bool:
+    """End while daemon threads are inside machine code; each call of a program takes about a tenth of a second."""
+    images, labels = RNG.standard_normal((256, 16, 28, 28)).astype("f4"), np.arange(256) % 3
+    ready = threading.Semaphore(0)
+
+    def run() -> None:
+        rows = [cr.Conv2D(32, 3), cr.ReLU(), cr.BatchNorm2D(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+        here = cr.Sequential(rows, (16, 28, 28), threads=model_threads, engine="compiled")
+        while True:
+            if work == "predict":
+                here.predict(images)
+            else:
+                here.fit(images, labels, epochs=1, batch_size=128, progress=False)
+            ready.release()
+
+    for _ in range(python_threads):
+        threading.Thread(target=run, daemon=True).start()
+    for _ in range(2 * python_threads):
+        assert ready.acquire(timeout=SECONDS)
+    time.sleep(np.random.default_rng().uniform(0, 0.1))
+    return True
+
+
+def daemon_compiling() -> bool:
+    """End while a daemon thread compiles, at a moment of LLVM's work drawn at random."""
+    from chainrule.engines.compiled.toolchain import machine
+
+    inside, optimised = threading.Event(), machine.optimised
+
+    def noted(text: str) -> bytes:
+        inside.set()
+        return optimised(text)
+
+    machine.optimised = noted
+    threading.Thread(target=lambda: model().predict(X), daemon=True).start()
+    assert inside.wait(SECONDS)
+    time.sleep(np.random.default_rng().uniform(0, 0.3))
+    return True
 
 
 def fork_amid_work() -> bool:
@@ -301,6 +341,11 @@ def one_prediction() -> bool:
         sys.exit(2)
 
 
+def _argument(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    sys.exit(0 if all(globals()[scenario]() for scenario in sys.argv[1:]) else 3)
+    scenarios = [name.split(":") for name in sys.argv[1:]]  # a scenario and its arguments
+    sys.exit(0 if all(globals()[name](*map(_argument, rest)) for name, *rest in scenarios) else 3)

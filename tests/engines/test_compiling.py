@@ -78,6 +78,12 @@ def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path: Path) -> None:
     assert time.monotonic() - start < 100  # and not the timeout of a lock
 
 
+@pytest.mark.parametrize("runs", [2, pytest.param(20, marks=pytest.mark.thorough)])
+def test_a_process_ends_while_a_daemon_thread_compiles(runs: int, tmp_path: Path) -> None:
+    for number in range(runs):
+        ended(started("daemon_compiling", tmp_path / str(number)))
+
+
 def test_interrupts_while_compiling(tmp_path: Path) -> None:
     words, _ = ended(started("interrupted", tmp_path))
     assert int(words[0]) > 0

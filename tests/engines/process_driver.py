@@ -109,14 +109,20 @@ def ended_at_once() -> bool:
     return model().predict(X).shape == (70, 5)
 
 
+def wide(threads: int) -> cr.Sequential:
+    """Return a model that takes long to compile, and a tenth of a second for a few hundred samples."""
+    rows = [cr.Conv2D(32, 3), cr.ReLU(), cr.Conv2D(32, 5, padding="same"), cr.BatchNorm2D(), cr.MaxPool2D(2)]
+    rows += [cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(rows, (16, 28, 28), threads=threads, engine="compiled")
+
+
 def daemons(work: str, python_threads: int, model_threads: int) -> bool:
-    """End while daemon threads are inside machine code; each call of a program takes about a tenth of a second."""
+    """End while daemon threads are inside machine code."""
     images, labels = RNG.standard_normal((256, 16, 28, 28)).astype("f4"), np.arange(256) % 3
     ready = threading.Semaphore(0)
 
     def run() -> None:
-        rows = [cr.Conv2D(32, 3), cr.ReLU(), cr.BatchNorm2D(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
-        here = cr.Sequential(rows, (16, 28, 28), threads=model_threads, engine="compiled")
+        here = wide(model_threads)
         while True:
             if work == "predict":
                 here.predict(images)
@@ -133,17 +139,18 @@ def daemons(work: str, python_threads: int, model_threads: int) -> bool:
 
 
 def daemon_compiling() -> bool:
-    """End while a daemon thread compiles, at a moment of LLVM's work drawn at random."""
+    """End while a daemon thread is inside LLVM, at a moment drawn at random."""
     from chainrule.engines.compiled.toolchain import machine
 
-    inside, optimised = threading.Event(), machine.optimised
+    inside, optimised, here = threading.Event(), machine.optimised, wide(1)
 
     def noted(text: str) -> bytes:
-        inside.set()
+        if len(text) > 100_000:  # a kernel that takes a second
+            inside.set()
         return optimised(text)
 
     machine.optimised = noted
-    threading.Thread(target=lambda: model().predict(X), daemon=True).start()
+    threading.Thread(target=lambda: here.predict(np.ones((4, 16, 28, 28), "f4")), daemon=True).start()
     assert inside.wait(SECONDS)
     time.sleep(np.random.default_rng().uniform(0, 0.3))
     return True

@@ -339,6 +339,28 @@ def cleared() -> bool:
     )
 
 
+def little_memory(megabytes: int) -> bool:
+    """Check that a model is computed if the process may map only so many more megabytes when it begins to compile."""
+    import resource
+
+    here = small()
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (megabytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return bool(np.allclose(here.predict(X), np.tanh(X).reshape(70, -1), atol=1e-6))
+
+
+def one_step() -> bool:
+    """Take training steps by two threads as the NumPy engine does."""
+    found = [
+        cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9, 8), threads=2, engine=engine, seed=1)
+        for engine in ("compiled", "numpy")
+    ]
+    for each in found:
+        each.fit(X, Y % 3, epochs=1, batch_size=32, seed=1, progress=False)
+    return bool(np.allclose(found[0].parameters, found[1].parameters, atol=1e-5))
+
+
 def one_prediction() -> bool:
     """Predict, or print in one line why that is impossible."""
     try:

@@ -5,12 +5,12 @@ Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
 
 import ctypes
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.toolchain import buffers, processor, storing
+from chainrule.engines.compiled.toolchain import buffers, headroom, processor, storing
 from chainrule.engines.compiled.toolchain.interrupts import uninterrupted
 
 binding: Any = _binding  # llvmlite has no type annotations
@@ -32,15 +32,13 @@ def _target() -> Any:
 @cache
 def _memory() -> Any:
     """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
+    headroom.require(headroom.LOADING)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep(memory)
     for name, address in buffers.outside().items():
         binding.add_symbol(name, address)
-    content = storing.stored(buffers.NAME)
-    if content is None:
-        content = assembled(buffers.emit_buffers())
-        storing.store(buffers.NAME, content)
-    for name, address in addresses_of(buffers.NAMES, content).items():
+    compile_buffers = partial(storing.keep, buffers.NAME, lambda: assembled(buffers.emit_buffers()))
+    for name, address in storing.loaded(buffers.NAME, partial(addresses_of, buffers.NAMES), compile_buffers).items():
         binding.add_symbol(name, address)
     return memory
 
@@ -59,6 +57,7 @@ def start() -> None:
 @uninterrupted()
 def assembled(text: str) -> bytes:
     """Return the object file of LLVM's intermediate code."""
+    headroom.require(headroom.COMPILING)
     module = binding.parse_assembly(text)
     module.triple, module.data_layout = _target().triple, str(_target().target_data)
     module.verify()
@@ -77,6 +76,7 @@ def _optimising() -> Any:
 @uninterrupted()
 def optimised(text: str) -> bytes:
     """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
+    headroom.require(headroom.COMPILING)
     module, target = binding.parse_assembly(text), _optimising()
     module.triple, module.data_layout = target.triple, str(target.target_data)
     module.verify()
@@ -90,6 +90,7 @@ def optimised(text: str) -> bytes:
 @uninterrupted()
 def address_of(name: str, content: bytes) -> int:
     """Load an object file; return the address of its function of that name."""
+    headroom.require(headroom.LOADING)
     memory = _memory()
     memory.add_object_file(binding.ObjectFileRef.from_data(content))
     memory.finalize_object()
@@ -102,6 +103,7 @@ def address_of(name: str, content: bytes) -> int:
 @uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
     """Load an object file on its own; return the addresses of some of its functions."""
+    headroom.require(headroom.LOADING)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep(memory)
     memory.add_object_file(binding.ObjectFileRef.from_data(content))

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from llvmlite.binding import ffi as _ffi
@@ -112,11 +112,12 @@ def _yield_of_system() -> Any:
 @cache
 def _addresses() -> dict[str, int]:
     """Return the addresses of the functions of the pool."""
-    content = storing.stored(NAME)
-    if content is None:
-        content = machine.assembled(pool_code.emit_pool(machine.processor_family()))
-        storing.store(NAME, content)
-    return machine.addresses_of(("share_out", "work", "spin"), content)
+
+    def compile_pool() -> bytes:
+        return machine.assembled(pool_code.emit_pool(machine.processor_family()))
+
+    load = partial(machine.addresses_of, ("share_out", "work", "spin"))
+    return storing.loaded(NAME, load, partial(storing.keep, NAME, compile_pool))
 
 
 @cache

@@ -38,7 +38,7 @@ def failure() -> str:
     toolchain.most_threads()  # raises if the environment names no possible number
     folder = toolchain.compiled_folder()
     mark = None if folder is None else folder / f"proven-{toolchain.NAME}"
-    if mark is not None and mark.exists():
+    if mark is not None and mark.is_file():
         return ""
     wrong = difference()
     if mark is not None and not wrong:

@@ -45,6 +45,7 @@ class Options(TypedDict, total=False):
     seed: int
     engine: str | None
     threads: int | None
+    precise: bool
     name: str
     classes: Sequence[str] | None
     normalisation: Normalisation | None
@@ -72,13 +73,20 @@ class Model(TrainableNetwork):
         seed: int = 0,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         name: str = "model",
         classes: Sequence[str] | None = None,
         normalisation: Normalisation | None = None,
         loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        options: dict[str, Any] = {"dtype": dtype, "seed": seed, "engine": engine, "threads": threads}
+        options: dict[str, Any] = {
+            "dtype": dtype,
+            "seed": seed,
+            "engine": engine,
+            "threads": threads,
+            "precise": precise,
+        }
         options |= {"classes": classes, "normalisation": normalisation, "loss": loss}
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
@@ -193,6 +201,7 @@ class Model(TrainableNetwork):
             seed=self.seed if seed is None else seed,
             engine=self.engine.name,
             threads=self.threads,
+            precise=self.precise,
             name=self.name,
             classes=classes,
             normalisation=self.normalisation,
@@ -266,6 +275,7 @@ class Model(TrainableNetwork):
         *,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Model:
         """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
@@ -273,7 +283,7 @@ class Model(TrainableNetwork):
             known = descriptions.checked_about(about)
             found, shape = descriptions.layers_from(known["layers"]), known["input_shape"]
             options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
-            options |= {"engine": engine, "threads": threads, "weights": weights}
+            options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
             options["normalisation"] = Normalisation.from_config(known["normalisation"])
             wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
             model = connect(found, shape, wiring, **options)

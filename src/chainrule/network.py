@@ -5,7 +5,7 @@ It knows nothing of data, files or training; `model.Model` adds what a user call
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,8 @@ class Network:
     engine       "compiled", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
     threads      of the compiled engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one
                  per processor
+    precise      leave out algorithms whose rounding errors spread: with Winograd's, a large input makes outputs that do
+                 not depend on it less exact (docs/compiled-engine.md)
     weights      parameters and running statistics by name, in place of first values; their shapes are compared with
                  those of the layers before anything is allocated
 
@@ -72,6 +74,7 @@ class Network:
         seed: int = 0,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.layers = _checked_layers(layers)
@@ -84,6 +87,7 @@ class Network:
         self.task: Task | None = None
         self.engine: Engine = engines.find(engine)
         self.threads = self.engine.thread_limit(engines.thread_count(threads))
+        self.precise = checked_precise(precise)
         self.names = list(self.wiring.names)
         self.shapes, self._table = _shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
@@ -204,10 +208,11 @@ class Network:
             results.append(layer.joint_emit(builder, [results[each] for each in self.wiring.inputs[number]]))
         x = results[self.wiring.inputs[-1][0] if fused else -1]
         if loss is None:
-            return builder.plan(source, x)
+            return replace(builder.plan(source, x), precise=self.precise)
         measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
         ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured, weighted=weighted)
-        return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+        return replace(plan, precise=self.precise)
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
@@ -364,6 +369,13 @@ def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
     if math.prod(shape) > MAX_PARAMETERS:
         raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
     return shape
+
+
+def checked_precise(given: Any) -> bool:
+    """Return whether algorithms whose rounding errors spread are left out; OptionError for anything but a bool."""
+    if not isinstance(given, bool):
+        raise OptionError(f"precise {quoted(given)}: expected True or False")
+    return given
 
 
 def _checked_seed(seed: Any) -> int:

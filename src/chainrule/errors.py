@@ -60,6 +60,10 @@ class NotFiniteError(ChainruleError, ArithmeticError):
     """A loss or a gradient became infinite or not a number; the parameters were left as they were."""
 
 
+class PrecisionWarning(RuntimeWarning):
+    """A result may be less exact than its dtype allows: an input is far larger than those seen in training."""
+
+
 class EngineError(ChainruleError):
     """A compiled program that does not match its plan: a bug in this library, caught before anything was computed."""
 

@@ -207,6 +207,7 @@ class Model(TrainableNetwork):
             normalisation=self.normalisation,
             loss=self.loss,
         )
+        model.largest_input = self.largest_input
         for name, values in model.weights.items():
             if not name.startswith(f"{self.names[last]}."):
                 values[...] = self.weights[name]
@@ -248,7 +249,7 @@ class Model(TrainableNetwork):
 
     def about(self, fitted: network.Fitted | None = None) -> dict[str, Any]:
         """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
-        known = fitted or network.Fitted(self.normalisation, self.loss, self.task)
+        known = fitted or network.Fitted(self.normalisation, self.loss, self.task, largest_input=self.largest_input)
         return {
             **self.architecture(),
             "name": self.name,
@@ -257,6 +258,7 @@ class Model(TrainableNetwork):
             "loss": str(known.loss),
             "seed": self.seed,
             **({"task": known.task.name} if known.task else {}),
+            **({} if known.largest_input is None else {"largest_input": known.largest_input}),
         }
 
     def save(self, path: str | Path) -> None:
@@ -288,6 +290,7 @@ class Model(TrainableNetwork):
             wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
             model = connect(found, shape, wiring, **options)
             model.task = None if known.get("task") is None else tasks.find(known["task"])
+            model.largest_input = known.get("largest_input")
             return model
         except KeyError as error:
             raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

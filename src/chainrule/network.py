@@ -4,6 +4,7 @@ It knows nothing of data, files or training; `model.Model` adds what a user call
 """
 
 import math
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule import descriptions, engines, losses, randomness, tasks
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array, CompiledPlan, Engine
-from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
+from chainrule.errors import DataError, FormatError, OptionError, PrecisionWarning, ShapeError, quoted, unknown_name
 from chainrule.layers import CustomLayer, Layer, Softmax, node
 from chainrule.layers.base import Parameter
 from chainrule.layers.custom import is_custom
@@ -28,6 +29,7 @@ from chainrule.tasks import Task
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
 MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
+OUTLYING = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
 
@@ -35,13 +37,15 @@ PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 class Fitted:
     """Normalisation, loss and task, which a trainer fits to its data before the first step.
 
-    classes   their names where the data have them; empty: the model's own
+    classes        their names where the data have them; empty: the model's own
+    largest_input  largest absolute value of a training input, normalised; None: unknown
     """
 
     normalisation: Normalisation
     loss: Loss
     task: Task | None
     classes: tuple[str, ...] = ()
+    largest_input: float | None = None
 
 
 class Network:
@@ -62,6 +66,7 @@ class Network:
 
     parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …). `task` is
     the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
+    `largest_input` is the largest absolute value of its training inputs, normalised; None: unknown.
     """
 
     def __init__(
@@ -85,9 +90,11 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seed = _checked_seed(seed)
         self.task: Task | None = None
+        self.largest_input: float | None = None
+        self._is_watched: bool | None = None  # whether inputs are compared with `largest_input`; None: to be found out
         self.engine: Engine = engines.find(engine)
         self.threads = self.engine.thread_limit(engines.thread_count(threads))
-        self.precise = checked_precise(precise)
+        self.precise = engines.checked_precise(precise)
         self.names = list(self.wiring.names)
         self.shapes, self._table = _shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
@@ -283,6 +290,8 @@ class Network:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         if not len(array):
             return np.empty((0, *self.output_shape), self.dtype)
+        if self.largest_input and self._is_watched is not False:
+            self._watch(array)
         program = self._idle_plan()
         if len(array) <= batch_size:
             outputs = program.forward(array).copy()
@@ -292,6 +301,20 @@ class Network:
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
         self._idle_plans.append(program)  # not after an error, which may leave it half-way
         return outputs
+
+    def _watch(self, array: Array) -> None:
+        """Warn, once, of normalised inputs so large that their rounding errors spoil other outputs."""
+        if self._is_watched is None:
+            self._is_watched = self.engine.spreads_errors(self.plan(), self.dtype)
+        limit = OUTLYING * (self.largest_input or math.inf)
+        if not self._is_watched or float(np.vdot(array, array)) <= limit**2:  # no less than the largest square; fast
+            return
+        if not max(float(array.max()), -float(array.min())) > limit:  # NaN is not
+            return
+        self._is_watched = False
+        times = f"more than {OUTLYING:,} times as large as any in training"
+        said = f"an input is {times}: outputs beside it may be wrong; precise=True (--precise) avoids this"
+        warnings.warn(said, PrecisionWarning, stacklevel=4)
 
     def _idle_plan(self) -> CompiledPlan:
         """Return a compiled inference plan that no other thread uses; `pop` hands it to one thread only."""
@@ -304,7 +327,7 @@ class Network:
 
     def adopt(self, fitted: "Fitted") -> None:
         """Keep what training on some data fitted besides the parameters: of a network, the task."""
-        self.task = fitted.task
+        self.task, self.largest_input, self._is_watched = fitted.task, fitted.largest_input, None
 
     # ------------------------------------------------------------------ files
 
@@ -369,13 +392,6 @@ def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
     if math.prod(shape) > MAX_PARAMETERS:
         raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
     return shape
-
-
-def checked_precise(given: Any) -> bool:
-    """Return whether algorithms whose rounding errors spread are left out; OptionError for anything but a bool."""
-    if not isinstance(given, bool):
-        raise OptionError(f"precise {quoted(given)}: expected True or False")
-    return given
 
 
 def _checked_seed(seed: Any) -> int:

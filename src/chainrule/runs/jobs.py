@@ -16,7 +16,6 @@ from chainrule.data.dataset import Dataset
 from chainrule.descriptions import checked_about
 from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
 from chainrule.model import Model
-from chainrule.network import checked_precise
 from chainrule.runs import checks
 from chainrule.runs.folder import CHECKSUMS
 from chainrule.shapes import text
@@ -143,7 +142,7 @@ class Job:
             recipe = Recipe.from_config(strict_json.expect_object(config["recipe"], "recipe"))
             engine = engines.find(strict_json.expect(str, config["engine"], "engine")).name
             threads = engines.thread_count(strict_json.expect(int, config["threads"], "threads"))
-            precise = checked_precise(config.get("precise", False))
+            precise = engines.checked_precise(config.get("precise", False))
             command = strict_json.expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
         except KeyError as error:

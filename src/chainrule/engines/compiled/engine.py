@@ -83,6 +83,10 @@ class CompiledEngine:
         """Return file and function of the kernel that computes each tensor of a plan, by its storage."""
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
 
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return whether some convolution is computed by Winograd's algorithm, for one sample or for several."""
+        return rewriting.uses_winograd(plan, np.dtype(dtype).itemsize)
+
 
 def _instead(name: str, error: Exception) -> engines.Engine:
     return engines.stand_in(f"the compiled engine cannot run {name} ({engines.first_line(error)})")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chainrule.engines.compiled.branching import follow_branches
-from chainrule.engines.compiled.filling import PRECISE
+from chainrule.engines.compiled.filling import PRECISE, WINOGRAD
 from chainrule.engines.compiled.joining import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.compiled.operations import BY_CHANNELS, KERNELS, select_kernel, sharing
 from chainrule.engines.compiled.registry import SHARED_FROM
@@ -322,6 +322,13 @@ def _readers(plan: Plan) -> Counter[str]:
 
 def _reads(operations: Iterable[Operation]) -> list[Tensor]:
     return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
+
+
+def uses_winograd(plan: Plan, itemsize: int) -> bool:
+    """Return whether Winograd's algorithm computes an operation of a plan, for one sample or for several."""
+    known = [each for each in _prepared(plan).operations if not each.call]
+    names = {_with_kernel(each, itemsize, single=single).name for each in known for single in (False, True)}
+    return any(KERNELS[name].family in WINOGRAD.values() for name in names)
 
 
 def flatten(plan: Plan) -> Plan:

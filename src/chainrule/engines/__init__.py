@@ -190,6 +190,10 @@ class Engine(Protocol):
         """Return file and function that compute each tensor, by its storage, where they are not the operation's own."""
         ...
 
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return whether the rounding error of a value may depend on inputs that the value does not depend on."""
+        ...
+
     def compile(
         self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int
     ) -> CompiledPlan:
@@ -297,6 +301,13 @@ def thread_count(threads: int | None = None) -> int:
     if threads > MOST_THREADS:
         raise OptionError(f"threads {quoted(threads)}: expected at most {MOST_THREADS}")
     return threads
+
+
+def checked_precise(given: Any) -> bool:
+    """Return whether algorithms whose rounding errors spread are left out; OptionError for anything but a bool."""
+    if not isinstance(given, bool):
+        raise OptionError(f"precise {quoted(given)}: expected True or False")
+    return given
 
 
 def processors() -> int:

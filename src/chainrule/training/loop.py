@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -119,7 +120,13 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Return what was fitted to the data besides the parameters."""
-        return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes)
+        return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes, self._largest_input)
+
+    @cached_property
+    def _largest_input(self) -> float | None:
+        """Largest absolute value of a training input, normalised; None where one is not finite."""
+        largest = self.normalisation.largest(self.train_data.x)
+        return largest if math.isfinite(largest) else None
 
     def adopt(self) -> None:
         """Give the network what was fitted, which its evaluations and its files need, and kernels that whiten."""

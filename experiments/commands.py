@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from experiments.setting import Setting
 
 INTEGERS = ("<!-- integers -->", "<!-- end of integers -->")  # where tables stand on their page
+OUTLIERS = ("<!-- outliers -->", "<!-- end of outliers -->")
+CHANNELS = ("<!-- channels -->", "<!-- end of channels -->")
 SECONDS = ("<!-- seconds -->", "<!-- end of seconds -->")
 
 size = options.combine(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of training images."),
     options.where,
-    options.machine,
+    options.engine,
+    options.threads,
     options.quiet,
     options.markdown,
     options.as_json,
@@ -178,6 +181,25 @@ def seconds(seeds: int, **given: Any) -> None:
         cells.append([f"≥ {format_percent(row.must, 1)}", row.network, str(epochs), *shares, *times])
     names = ("network", "must", "accuracies", "seconds")
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows], words=2, marks=SECONDS)
+
+
+@experiment.command(short_help="Measure what a large input costs with Winograd's algorithm, and list where it is used.")
+@options.markdown
+def winograd(markdown: Path | None) -> None:
+    """Print errors of outputs beside a large input, with and without --precise, and the channels from which on
+    convolutions are computed by Winograd's algorithm; or write both tables to a page.
+    """
+    from chainrule import markdown as page
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import table
+    from experiments.winograd import error_rows, threshold_rows
+
+    run_paths.require_writable(markdown)
+    errors, thresholds = error_rows(), threshold_rows()
+    click.echo(f"{table(errors, right=range(1, 4))}\n\n{table(thresholds)}")
+    if markdown is not None:
+        page.insert(markdown, f"{page.table(errors)}\n\n{page.machine()}", OUTLIERS)
+        page.insert(markdown, page.table(thresholds), CHANNELS)
 
 
 @experiment.command(short_help="Compare networks in integers with those in floats.")

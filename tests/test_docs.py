@@ -20,6 +20,7 @@ PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 PATH = re.compile(r"(?<!`)`([\w./-]+\.(?:py|toml|js))`(?!`)")
 NAME_IN_FILE = re.compile(r"`([\w.]+)`\s+in\s+`([\w./-]+\.(?:py|toml|js))`")
+RAW = "https://raw.githubusercontent.com/chainrule/chainrule/main/"  # pictures for readers of the README on an index
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -33,9 +34,10 @@ OF_READERS = {"_given.py"}  # files that readers have, or that are made for them
 
 
 def links(page: Path) -> list[tuple[bool, str]]:
-    """Return (is an image, path from the root) for all local links of a page."""
+    """Return (is an image, path from the root) for all links of a page to files of the project."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
-    local = [(mark == "!", place) for mark, place in LINK.findall(text) if "://" not in place]
+    places = [(mark == "!", re.sub(f"^{RAW}", f"{ROOT}/", place)) for mark, place in LINK.findall(text)]
+    local = [(picture, place) for picture, place in places if "://" not in place]
     return [(picture, (page.parent / place).resolve().relative_to(ROOT).as_posix()) for picture, place in local]
 
 
@@ -55,6 +57,13 @@ def test_every_page_with_marks_is_written_by_make() -> None:
 def test_local_links(page: Path) -> None:
     assert [place for picture, place in links(page) if not picture and not (ROOT / place).exists()] == []
     assert [place for picture, place in links(page) if picture and place not in PICTURES] == []
+
+
+def test_pictures_of_the_readme_have_absolute_addresses() -> None:
+    """A package index shows the README without the files around it."""
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)\s]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [place for place in pictures if not place.startswith("https://")] == []
+    assert [place for place in pictures if place.startswith(RAW)] != []
 
 
 def files_of(path: str) -> list[Path]:

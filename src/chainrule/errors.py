@@ -74,6 +74,10 @@ class FileTooLargeError(DataError, OutOfMemoryError):
     """A file whose content does not fit into memory."""
 
 
+class PrecisionWarning(RuntimeWarning):
+    """A result may be less exact than its dtype allows: an input is far larger than those seen in training."""
+
+
 class EngineError(ChainruleError):
     """A compiled program that does not match its plan: a bug in this library, caught before anything was computed."""
 

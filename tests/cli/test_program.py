@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from cli.commands import refused
 from chainrule.cli import main, program
 from chainrule.cli.output import json_out
 from chainrule.models.model import Sequential
+from chainrule.errors import PrecisionWarning
 from chainrule.runs import running
 from chainrule.version import __version__
 
@@ -210,3 +212,15 @@ def test_files_of_the_working_folder_are_not_imported(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
+
+
+def test_a_warning_of_the_library_is_one_line_on_stderr(capsys):
+    @click.command()
+    def outlying() -> None:
+        warnings.warn("an input is large", PrecisionWarning, stacklevel=1)
+
+    group = program.ErrorHandlingGroup("chainrule", commands={"outlying": outlying})
+    with pytest.raises(SystemExit) as end:
+        group.main(["outlying"], "chainrule")
+    assert end.value.code == 0
+    assert capsys.readouterr().err == "chainrule: warning: an input is large\n"

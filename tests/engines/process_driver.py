@@ -1,4 +1,4 @@
-"""Scenarios that tests run in a process of their own: `python process_driver.py SCENARIO...`.
+"""Scenarios that tests run in a process of their own: `python process_driver.py SCENARIO[:ARGUMENT...]...`.
 
 The exit code is 0 on success; a child that hangs is killed by an alarm.
 """
@@ -107,6 +107,53 @@ def no_threads() -> bool:
 def ended_at_once() -> bool:
     """Predict by threads, and leave no time for them to sleep."""
     return model().predict(X).shape == (70, 5)
+
+
+def wide(threads: int) -> cr.Sequential:
+    """Return a model that takes long to compile, and a tenth of a second for a few hundred samples."""
+    rows = [cr.Conv2D(32, 3), cr.ReLU(), cr.Conv2D(32, 5, padding="same"), cr.BatchNorm2D(), cr.MaxPool2D(2)]
+    rows += [cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(rows, (16, 28, 28), threads=threads, engine="compiled")
+
+
+def daemons(work: str, python_threads: int, model_threads: int) -> bool:
+    """End while daemon threads are inside machine code."""
+    images, labels = RNG.standard_normal((256, 16, 28, 28)).astype("f4"), np.arange(256) % 3
+    ready = threading.Semaphore(0)
+
+    def run() -> None:
+        here = wide(model_threads)
+        while True:
+            if work == "predict":
+                here.predict(images)
+            else:
+                here.fit(images, labels, epochs=1, batch_size=128, progress=False)
+            ready.release()
+
+    for _ in range(python_threads):
+        threading.Thread(target=run, daemon=True).start()
+    for _ in range(2 * python_threads):
+        assert ready.acquire(timeout=SECONDS)
+    time.sleep(np.random.default_rng().uniform(0, 0.1))
+    return True
+
+
+def daemon_compiling() -> bool:
+    """End while a daemon thread is inside LLVM, at a moment drawn at random."""
+    from chainrule.engines.compiled.toolchain import machine
+
+    inside, optimised, here = threading.Event(), machine.optimised, wide(1)
+
+    def noted(text: str) -> bytes:
+        if len(text) > 100_000:  # a kernel that takes a second
+            inside.set()
+        return optimised(text)
+
+    machine.optimised = noted
+    threading.Thread(target=lambda: here.predict(np.ones((4, 16, 28, 28), "f4")), daemon=True).start()
+    assert inside.wait(SECONDS)
+    time.sleep(np.random.default_rng().uniform(0, 0.3))
+    return True
 
 
 def fork_amid_work() -> bool:
@@ -292,6 +339,28 @@ def cleared() -> bool:
     )
 
 
+def little_memory(megabytes: int) -> bool:
+    """Check that a model is computed if the process may map only so many more megabytes when it begins to compile."""
+    import resource
+
+    here = small()
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (megabytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return bool(np.allclose(here.predict(X), np.tanh(X).reshape(70, -1), atol=1e-6))
+
+
+def one_step() -> bool:
+    """Take training steps by two threads as the NumPy engine does."""
+    found = [
+        cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (2, 9, 8), threads=2, engine=engine, seed=1)
+        for engine in ("compiled", "numpy")
+    ]
+    for each in found:
+        each.fit(X, Y % 3, epochs=1, batch_size=32, seed=1, progress=False)
+    return bool(np.allclose(found[0].parameters, found[1].parameters, atol=1e-5))
+
+
 def one_prediction() -> bool:
     """Predict, or print in one line why that is impossible."""
     try:
@@ -301,6 +370,11 @@ def one_prediction() -> bool:
         sys.exit(2)
 
 
+def _argument(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    sys.exit(0 if all(globals()[scenario]() for scenario in sys.argv[1:]) else 3)
+    scenarios = [name.split(":") for name in sys.argv[1:]]  # a scenario and its arguments
+    sys.exit(0 if all(globals()[name](*map(_argument, rest)) for name, *rest in scenarios) else 3)

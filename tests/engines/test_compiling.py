@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from chainrule.engines.compiled import compiler
+from chainrule.engines.compiled import compiler as toolchain
+from chainrule.engines.compiled.compiler import storing
 
 DRIVER = Path(__file__).with_name("process_driver.py")
 
@@ -67,6 +70,14 @@ def test_damaged_files_are_compiled_anew(cache: Path) -> None:
     assert ended(started("compiling", cache))[0]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory")
+@pytest.mark.parametrize("megabytes", [8, 40])
+def test_too_little_memory_to_compile(megabytes: int, tmp_path: Path) -> None:
+    _, complaints = ended(started(f"little_memory:{megabytes}", tmp_path))
+    assert "the NumPy engine" in complaints
+    assert "Traceback" not in complaints
+
+
 def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path: Path) -> None:
     dying = started("stuck", tmp_path)
     assert dying.stdout is not None
@@ -76,6 +87,91 @@ def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path: Path) -> None:
     start = time.monotonic()
     assert ended(started("compiling", tmp_path))[0]
     assert time.monotonic() - start < 100  # and not the timeout of a lock
+
+
+def stepped(cache: Path) -> list[str]:
+    """Return the lines on stderr of a process that trains with two threads; it must succeed in time."""
+    process = started("one_step", cache)
+    try:
+        _, complaints = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    assert process.returncode == 0, complaints
+    return complaints.splitlines()
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache that has the files of a process: buffers, pool, kernels and programs."""
+    folder = tmp_path_factory.mktemp("shared")
+    stepped(folder)
+    return folder
+
+
+def one_of_each(cache: Path) -> dict[Path, bytes]:
+    """Return a file of buffers, the pool, a program and two kernels, and their contents."""
+    names = ("buffers", "pool", "program_*", "clear_*", "[!bpc]*")
+    files = [min(cache.rglob(f"{name}.o")) for name in names]
+    return {file: file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3, 4])
+def test_files_in_the_place_of_others_are_compiled_again(shift: int, shared_cache: Path) -> None:
+    files = one_of_each(shared_cache)
+    contents = list(files.values())
+    for file, content in zip(files, contents[shift:] + contents[:shift], strict=True):
+        file.write_bytes(content)
+    assert len([line for line in stepped(shared_cache) if "damaged" in line]) == 1
+    assert {file: file.read_bytes() for file in files} == files
+    assert stepped(shared_cache) == []
+
+
+def test_a_file_of_another_version_is_compiled_again(shared_cache: Path) -> None:
+    """Machine code of the same name may have been compiled for another processor."""
+    other, file = shared_cache / "other", min(shared_cache.rglob("clear_*.o"))
+    right = file.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storing, "compiled_folder", lambda: other)
+        storing.store(file.stem, right[storing.DIGEST :])
+    file.write_bytes((other / file.name).read_bytes())
+    assert len(stepped(shared_cache)) == 1
+    assert file.read_bytes() == right
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device", "empty"])
+def test_what_is_no_file_of_machine_code_is_replaced(kind: str, shared_cache: Path) -> None:
+    files = one_of_each(shared_cache)
+    for file in files:
+        file.unlink()
+        if kind == "pipe":
+            os.mkfifo(file)
+        elif kind == "folder":
+            file.mkdir()
+            (file / "file").touch()
+        elif kind == "socket":
+            with contextlib.chdir(file.parent), socket.socket(socket.AF_UNIX) as bound:  # whose names are short
+                bound.bind(file.name)
+        elif kind == "device":
+            file.symlink_to("/dev/zero")
+        else:
+            file.touch()
+    assert [line for line in stepped(shared_cache) if "damaged" in line]
+    assert {file: file.read_bytes() for file in files} == files
+    assert not any(file.is_symlink() for file in files)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_in_the_place_of_a_source_for_other_processes(tmp_path: Path) -> None:
+    proven(tmp_path)
+    os.mkfifo(tmp_path / "compiled" / toolchain.fingerprint() / "new_program.py")
+    stepped(tmp_path)
+
+
+@pytest.mark.parametrize("runs", [2, pytest.param(20, marks=pytest.mark.thorough)])
+def test_a_process_ends_while_a_daemon_thread_compiles(runs: int, tmp_path: Path) -> None:
+    for number in range(runs):
+        ended(started("daemon_compiling", tmp_path / str(number)))
 
 
 def test_interrupts_while_compiling(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ FORBIDDEN = re.compile(
     r"|import_module\(.llvmlite\b"
     r"|compiled\.toolchain\.\w"
     r"|compiled\.toolchain import (\w+, )*"
-    r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|pool_code|processor|registers"
+    r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|headroom|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|pool_code|processor|registers"
     r"|storing|threads|vectors|windows|windows_code)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,

@@ -42,6 +42,18 @@ def test_a_process_ends_while_its_threads_wait() -> None:
         assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize("model_threads", [1, 2])
+@pytest.mark.parametrize("python_threads", [1, 2])
+@pytest.mark.parametrize("work", ["predict", "fit"])
+@pytest.mark.parametrize("runs", [1, pytest.param(20, marks=pytest.mark.thorough)])
+def test_a_process_ends_while_daemon_threads_run_machine_code(
+    work: str, python_threads: int, model_threads: int, runs: int
+) -> None:
+    for _ in range(runs):
+        ended = run(f"daemons:{work}:{python_threads}:{model_threads}")
+        assert ended.returncode == 0, ended.stderr
+
+
 def test_one_model_in_many_hands() -> None:
     ended = run("at_once", "nested", "spawn")
     assert ended.returncode == 0, ended.stderr

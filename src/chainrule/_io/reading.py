@@ -70,7 +70,7 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
 
 @contextmanager
 def reading(path: Path, what: str, error_type: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
-    """Open a regular file and decode it: `opened` combined with `decoding`."""
+    """Open a regular file and decode it: `open_regular` combined with `decoding`."""
     with open_regular(path, error_type) as stream, decoding(path, what):
         yield stream
 

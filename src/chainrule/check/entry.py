@@ -141,6 +141,7 @@ def _model(
         seed=network.seed,
         engine=engine or network.engine.name,
         threads=network.threads,
+        precise=network.precise,
     )
     own.set_weights(network.weights)
     chosen = losses.find(loss or _usual_loss(network))

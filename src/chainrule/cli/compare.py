@@ -66,7 +66,8 @@ def _figures(run: "Run") -> dict[str, Any]:
 def _settings(job: "Job") -> dict[str, Any]:
     """Return all options of a run by dotted name."""
     config = job.to_config()
-    chosen = {"engine": job.engine, "threads": job.threads, "dtype": job.model["dtype"]}
+    chosen: dict[str, Any] = {"engine": job.engine, "threads": job.threads, "precise": job.precise}
+    chosen["dtype"] = job.model["dtype"]
     chosen["data"] = config["data"]["name"]
     chosen |= {name: config["data"][name] for name in ("only", "per_class", "limit", "size")}
     return chosen | dict(_flat(config["recipe"]))

@@ -33,6 +33,7 @@ def evaluate(
     offline: bool | None,
     engine: str | None,
     threads: int | None,
+    precise: bool,
     accept_changes: bool,
     as_json: bool,
 ) -> None:
@@ -47,7 +48,8 @@ def evaluate(
     from chainrule.cli.output import json_out
     from chainrule.data.views import Views
 
-    model, job = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
+    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
+    model, job = opened.model_and_job(run, **machine, accept_changes=accept_changes)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = opened.test_data(model, job, data, **where, skip_damaged=skip_damaged)
     shown = Views.parse(views or "none") or None

@@ -29,6 +29,7 @@ MEASURED = 500  # training images on which activations are measured
 @click.option("--train", is_flag=True, help="With --c: also a function that takes a training step (SGD).")
 @click.option("--int8", is_flag=True, help="With --c: in integer arithmetic, measured on the run's training images.")
 @click.option("--compact", is_flag=True, help="With --c or --wasm: less memory rather than more speed.")
+@options.precise
 @click.option("--raw-input", is_flag=True, help="Leave out the normalisation: inputs are what the first layer reads.")
 @options.accept_changes
 def export(
@@ -40,6 +41,7 @@ def export(
     train: bool,
     int8: bool,
     compact: bool,
+    precise: bool,
     raw_input: bool,
     accept_changes: bool,
 ) -> None:
@@ -55,8 +57,9 @@ def export(
     for option, given in (("--train", train), ("--int8", int8)):
         if given and c_folder is None:
             raise OptionError(f"{option} is for C: give --c FOLDER too")
-    if compact and c_folder is None and wasm_file is None:
-        raise OptionError("--compact is for C: give --c FOLDER or --wasm FILE too")
+    for option, given in (("--compact", compact), ("--precise", precise)):
+        if given and c_folder is None and wasm_file is None:
+            raise OptionError(f"{option} is for C: give --c FOLDER or --wasm FILE too")
     if int8 and (train or raw_input):
         raise OptionError("--int8 goes with neither --train nor --raw-input")
     if opset is not None and onnx_file is None:
@@ -65,7 +68,7 @@ def export(
         _require_new(onnx_file)
     if c_folder:
         run_paths.require_folder(c_folder)
-    model, job = _open(run, accept_changes=accept_changes)
+    model, job = _open(run, precise=precise, accept_changes=accept_changes)
     if onnx_file:
         facts = _facts(model, run, job, accept_changes=accept_changes)
         click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
@@ -89,15 +92,15 @@ def _require_new(file: Path) -> None:
         raise RunError(f"{file} exists already; choose another name, or remove it")
 
 
-def _open(run: Path, *, accept_changes: bool) -> "tuple[Model, Job | None]":
+def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
     """Return the model of a run folder or a file, on the NumPy engine: nothing is computed with it."""
     from chainrule.cli import opened
     from chainrule.runs.folder import CONFIG
     from chainrule.runs.loading import load
 
     if run.is_dir() and not (run / CONFIG).is_file():
-        return load(run, engine="numpy"), None
-    return opened.model_and_job(run, engine="numpy", accept_changes=accept_changes)
+        return load(run, engine="numpy", precise=precise), None
+    return opened.model_and_job(run, engine="numpy", precise=precise, accept_changes=accept_changes)
 
 
 def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool) -> dict[str, str]:

@@ -91,8 +91,8 @@ def choice(entry: Entry, options: Options) -> DataChoice:
 def words(entry: Entry, recipe: Recipe, options: Options) -> dict[str, Any]:
     """Return the options to build a network with: its dtype is the one given, else that in its file, else float32."""
     found: dict[str, Any] = {"dtype": options["dtype"] or getattr(entry, "dtype", None) or "float32"}
-    found |= {"seed": recipe.seed, "loss": recipe.loss, "engine": options["engine"], "threads": options["threads"]}
-    return found | {"as_tutorial": options["recipe"] == "tutorial"}
+    found |= {"seed": recipe.seed, "loss": recipe.loss, "as_tutorial": options["recipe"] == "tutorial"}
+    return found | {name: options[name] for name in ("engine", "threads", "precise")}
 
 
 def full_path(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,19 +30,25 @@ def run(folder: Path, *, accept_changes: bool = False) -> Run:
 
 
 def model_and_job(
-    path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
+    path: Path,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    precise: bool = False,
+    accept_changes: bool = False,
 ) -> tuple[Model, Job | None]:
     """Load the model of a run folder or a .safetensors file, and the job of the folder, if there is one.
 
     Remarks go to stderr: which weights of an unfinished run are used, and which files were changed.
     """
+    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     if path.is_dir():
-        found = opening.open_run(path, engine=engine, threads=threads, accept_changes=accept_changes)
+        found = opening.open_run(path, **machine, accept_changes=accept_changes)
         remark(found.remarks)
         return found.model, found.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
-    model, job = load(path, engine=engine, threads=threads), None
+    model, job = load(path, **machine), None
     if (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
         job = running.read_job(path.parent)

@@ -131,7 +131,12 @@ engine = click.option(
 threads = click.option(
     "--threads", type=WHOLE, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."
 )
-machine = combine(engine, threads)
+precise = click.option(
+    "--precise",
+    is_flag=True,
+    help="Leave out Winograd's algorithm, which spreads the rounding error of a large input to outputs beside it.",
+)
+machine = combine(engine, threads, precise)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,

@@ -43,6 +43,7 @@ def predict(
     csv_file: Path | None,
     engine: str | None,
     threads: int | None,
+    precise: bool,
     accept_changes: bool,
     as_json: bool,
 ) -> None:
@@ -62,7 +63,8 @@ def predict(
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
     run_paths.require_writable(csv_file)
-    model, _ = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
+    machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
+    model, _ = opened.model_and_job(run, **machine, accept_changes=accept_changes)
     top = min(top, len(model.classes))
     found = list(_answers(model, _files(images), as_is, top))
     answers = [answer for answer in found if "problem" not in answer]

@@ -5,13 +5,14 @@ import importlib
 import keyword
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, NoReturn
 
 import click
 
-from chainrule.errors import ChainruleError, one_line
+from chainrule.errors import ChainruleError, PrecisionWarning, one_line
 
 COMMANDS = (
     *("train", "rates", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
@@ -48,7 +49,8 @@ class ErrorHandlingGroup(click.Group):
                 stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         try:
             extra |= {"standalone_mode": False, "obj": ("chainrule", *words)}
-            code: int | None = super().main(words, prog_name, **extra)
+            with _warnings_in_one_line():
+                code: int | None = super().main(words, prog_name, **extra)
             if sys.stdout is not None:  # None where it was closed before Python began
                 sys.stdout.flush()
         except BrokenPipeError:
@@ -107,6 +109,23 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
         _discard_output(sys.stdout)
     return INTERRUPTED if interrupted else FAILED
+
+
+@contextmanager
+def _warnings_in_one_line() -> Generator[None]:
+    """Print warnings of this library as one line each, without the place in the code that Python adds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PrecisionWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, PrecisionWarning):
+                say(f"warning: {message}")
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def say(text: str) -> None:

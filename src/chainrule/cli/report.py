@@ -37,6 +37,7 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: boo
     several = format_count(len(training.classes), "target")
     images += f" in {len(training.classes)} classes" if training.has_classes else f" with {several}"
     engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "compiled" else job.engine
+    engine += ", precise" if job.precise else ""
     line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
     remarks(training.inventory.lines() if training.inventory is not None else [], quiet)

@@ -63,7 +63,9 @@ class Request:
         model = self.entry.build(training.shape, training.classes, **words)
         model.check_input(test.x)
         recipe.rates.groups(model.learnt)
-        return Job(model.about(), self.choice, recipe, model.engine.name, model.threads, command=command), model
+        machine = model.engine.name, model.threads
+        job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
+        return job, model
 
     def remarks(self, job: Job, training: Dataset, test: Dataset) -> list[str]:
         """Return remarks on the use of the data and on what was chosen for them."""

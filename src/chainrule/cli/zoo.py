@@ -50,6 +50,7 @@ def zoo(
     offline: bool | None,
     engine: str | None,
     threads: int | None,
+    precise: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -74,7 +75,7 @@ def zoo(
     used, many = loader.find(engine).name, thread_count(threads)
     where = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
-        setting = zoo_table.Setting(folder, used, many, quick, cifar10, where)
+        setting = zoo_table.Setting(folder, used, many, quick, cifar10, where, precise)
         found = zoo_table.rows(entries, setting, options.silent_run if quiet else options.announce_run)
         rows = [row if quiet else _told(row) for row in found]
     cells = [HEADS, *(_cells(row) for row in rows)]

@@ -117,6 +117,7 @@ class Plan:
     deferred   operations that run only once the step has proved finite: the running statistics
     weights    weight of each sample in the loss, (1,); None: all count alike
     sharded    whether it is run for some samples of a batch, and meets with its other shards (`meetings`)
+    precise    whether the rounding error of a value may depend only on the inputs that the value depends on
     """
 
     input: Tensor
@@ -129,6 +130,7 @@ class Plan:
     correct: Tensor | None = None
     weights: Tensor | None = None
     sharded: bool = False
+    precise: bool = False
 
     @property
     def loss_tensors(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -101,6 +101,15 @@ class Normalisation:
             return _each(x, np.where((least >= 0) & (greatest <= 1), self.gain, self.gain / 255.0), dtype)
         return self.gain
 
+    def largest(self, x: Pixels) -> float:
+        """Return the largest absolute value of inputs (N, …) once they are normalised; of bytes, of all bytes."""
+        gains = np.asarray(self._gains(x, np.dtype(np.float64))).reshape(-1)
+        if len(gains) > 1:  # of each image
+            ends = np.array(_ranges(x), np.float64)
+        else:
+            ends = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
+        return float(np.abs(ends * gains + self.offset).max())
+
     @property
     def background(self) -> float:
         """Normalised value of a black pixel (0), which fills the border of a shifted image."""

@@ -49,6 +49,10 @@ class ModuleEngine:
         """Return an empty mapping: each operation is computed by the function of its name."""
         return {}
 
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return False: operations are direct sums."""
+        return False
+
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:

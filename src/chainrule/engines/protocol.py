@@ -173,6 +173,10 @@ class Engine(Protocol):
         """Return file and function that compute each tensor, by its storage, where they are not the operation's own."""
         ...
 
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return whether the rounding error of a value may depend on inputs that the value does not depend on."""
+        ...
+
     def compile(
         self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int
     ) -> CompiledPlan:

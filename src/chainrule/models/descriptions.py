@@ -1,11 +1,13 @@
 """Descriptions of networks in files: their entries checked, and made into layers and wiring."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule import layers
 from chainrule._io import strict_json
 from chainrule.errors import FormatError
+from chainrule.errors import FormatError, quoted
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring
 
@@ -48,4 +50,12 @@ def checked_about(value: Any) -> dict[str, Any]:
         wiring_from(found["wiring"], len(found["layers"]))
     if found.get("task") is not None:
         strict_json.expect(str, found["task"], "task")
+    if found.get("largest_input") is not None:
+        _check_size(found["largest_input"])
     return found
+
+
+def _check_size(value: Any) -> None:
+    """Raise FormatError unless a value is the absolute value of a number."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise FormatError(f"largest_input is {quoted(value)}; expected a finite number of at least 0")

@@ -50,6 +50,7 @@ class Options(TypedDict, total=False):
     seed: int
     engine: str | None
     threads: int | None
+    precise: bool
     name: str
     classes: Sequence[str] | None
     normalisation: Normalisation | None
@@ -103,13 +104,20 @@ class Model(TrainableNetwork):
         seed: int = 0,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         name: str = "model",
         classes: Sequence[str] | None = None,
         normalisation: Normalisation | None = None,
         loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        options: dict[str, Any] = {"dtype": dtype, "seed": seed, "engine": engine, "threads": threads}
+        options: dict[str, Any] = {
+            "dtype": dtype,
+            "seed": seed,
+            "engine": engine,
+            "threads": threads,
+            "precise": precise,
+        }
         options |= {"classes": classes, "normalisation": normalisation, "loss": loss}
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
@@ -226,11 +234,13 @@ class Model(TrainableNetwork):
             seed=self.seed if seed is None else seed,
             engine=self.engine.name,
             threads=self.threads,
+            precise=self.precise,
             name=self.name,
             classes=classes,
             normalisation=self.normalisation,
             loss=self.loss,
         )
+        model.largest_input = self.largest_input
         for name, values in model.weights.items():
             if not name.startswith(f"{self.names[last]}."):
                 values[...] = self.weights[name]
@@ -276,7 +286,7 @@ class Model(TrainableNetwork):
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
         """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
-        known = fitted or Fitted(self.normalisation, self.loss, self.task)
+        known = fitted or Fitted(self.normalisation, self.loss, self.task, largest_input=self.largest_input)
         return {
             **self.architecture(),
             "name": self.name,
@@ -285,6 +295,7 @@ class Model(TrainableNetwork):
             "loss": str(known.loss),
             "seed": self.seed,
             **({"task": known.task.name} if known.task else {}),
+            **({} if known.largest_input is None else {"largest_input": known.largest_input}),
         }
 
     def save(self, path: str | Path) -> None:
@@ -303,6 +314,7 @@ class Model(TrainableNetwork):
         *,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Model:
         """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
@@ -310,11 +322,12 @@ class Model(TrainableNetwork):
             known = descriptions.checked_about(about)
             found, shape = descriptions.layers_from(known["layers"]), known["input_shape"]
             options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
-            options |= {"engine": engine, "threads": threads, "weights": weights}
+            options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
             options["normalisation"] = Normalisation.from_config(known["normalisation"])
             wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
             model = connect(found, shape, wiring, **options)
             model.task = None if known.get("task") is None else tasks.find(known["task"])
+            model.largest_input = known.get("largest_input")
             return model
         except KeyError as error:
             raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None

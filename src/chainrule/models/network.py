@@ -4,7 +4,9 @@ It knows nothing of data, files or training; `model.Model` adds what a user call
 """
 
 import math
+import warnings
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from chainrule.errors import (
     DataError,
     FormatError,
     OptionError,
+    PrecisionWarning,
     ShapeError,
     explain_memory_errors,
     quoted,
@@ -39,6 +42,9 @@ from chainrule.training.tasks import Task
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
 MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
+OUTLYING = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
+
+
 
 
 class Network:
@@ -52,11 +58,14 @@ class Network:
     engine       "compiled", "numpy", "jax" or "reference"; None: CHAINRULE_ENGINE, or the default
     threads      of the compiled engine, of NumPy's matrix products, or devices of JAX; None: CHAINRULE_THREADS, or one
                  per processor
+    precise      leave out algorithms whose rounding errors spread: with Winograd's, a large input makes outputs that do
+                 not depend on it less exact (docs/compiled-engine.md)
     weights      parameters and running statistics by name, in place of first values; their shapes are compared with
                  those of the layers before anything is allocated
 
     parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …). `task` is
     the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
+    `largest_input` is the largest absolute value of its training inputs, normalised; None: unknown.
     """
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
@@ -70,6 +79,7 @@ class Network:
         seed: int = 0,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.layers = _checked_layers(layers)
@@ -80,8 +90,11 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seed = _checked_seed(seed)
         self.task: Task | None = None
+        self.largest_input: float | None = None
+        self._is_watched: bool | None = None  # whether inputs are compared with `largest_input`; None: to be found out
         self.engine: Engine = loader.find(engine)
         self.threads = self.engine.thread_limit(thread_count(threads))
+        self.precise = checked_precise(precise)
         self.names = list(self.wiring.names)
         self.shapes, self._table = _shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
@@ -202,10 +215,11 @@ class Network:
             results.append(layer.joint_emit(builder, [results[each] for each in self.wiring.inputs[number]]))
         x = results[self.wiring.inputs[-1][0] if fused else -1]
         if loss is None:
-            return builder.plan(source, x)
+            return replace(builder.plan(source, x), precise=self.precise)
         measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
         ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured, weighted=weighted)
-        return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+        return replace(plan, precise=self.precise)
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
@@ -283,6 +297,8 @@ class Network:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         if not len(array):
             return np.empty((0, *self.output_shape), self.dtype)
+        if self.largest_input and self._is_watched is not False:
+            self._watch(array)
         program = self._idle_plan()
         if len(array) <= batch_size:
             outputs = program.forward(array).copy()
@@ -292,6 +308,20 @@ class Network:
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
         self._idle_plans.append(program)  # not after an error, which may leave it half-way
         return outputs
+
+    def _watch(self, array: Array) -> None:
+        """Warn, once, of normalised inputs so large that their rounding errors spoil other outputs."""
+        if self._is_watched is None:
+            self._is_watched = self.engine.spreads_errors(self.plan(), self.dtype)
+        limit = OUTLYING * (self.largest_input or math.inf)
+        if not self._is_watched or float(np.vdot(array, array)) <= limit**2:  # no less than the largest square; fast
+            return
+        if not max(float(array.max()), -float(array.min())) > limit:  # NaN is not
+            return
+        self._is_watched = False
+        times = f"more than {OUTLYING:,} times as large as any in training"
+        said = f"an input is {times}: outputs beside it may be wrong; precise=True (--precise) avoids this"
+        warnings.warn(said, PrecisionWarning, stacklevel=4)
 
     def _idle_plan(self) -> CompiledPlan:
         """Return a compiled inference plan that no other thread uses; `pop` hands it to one thread only."""
@@ -304,7 +334,7 @@ class Network:
 
     def adopt(self, fitted: Fitted) -> None:
         """Keep what training on some data fitted besides the parameters: of a network, the task."""
-        self.task = fitted.task
+        self.task, self.largest_input, self._is_watched = fitted.task, fitted.largest_input, None
 
     # ------------------------------------------------------------------ files
 

@@ -136,7 +136,8 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
     command = ("python", *sys.argv[:1])
     found = describe(training, test, validation)
     choice = DataChoice(training.name)
-    return Job(model.about(trainer.fitted), choice, recipe, model.engine.name, model.threads, found, command)
+    about, engine = model.about(trainer.fitted), model.engine.name
+    return Job(about, choice, recipe, engine, model.threads, found, command, precise=model.precise)
 
 
 def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:

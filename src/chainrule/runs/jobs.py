@@ -89,6 +89,7 @@ class Job:
     found    properties of the loaded data: counts, source and a fingerprint
     command  command line that started the run
     start    file with the initial weights; None if they follow from the model's seed
+    precise  whether algorithms whose rounding errors spread are left out
     """
 
     model: dict[str, Any]
@@ -99,6 +100,7 @@ class Job:
     found: dict[str, Any] = field(default_factory=dict[str, Any])
     command: tuple[str, ...] = ()
     start: Path | None = None
+    precise: bool = False
 
     @property
     def epoch_images(self) -> int:
@@ -108,7 +110,7 @@ class Job:
 
     def build(self) -> Model:
         """Build the model with its initial weights."""
-        model = Model.from_about(self.model, engine=self.engine, threads=self.threads)
+        model = Model.from_about(self.model, engine=self.engine, threads=self.threads, precise=self.precise)
         if self.start is not None:
             model.set_weights(files.read_tensors(self.start, "model")[0])
         return model
@@ -125,6 +127,7 @@ class Job:
             "command": list(self.command),
             "engine": self.engine,
             "threads": self.threads,
+            "precise": self.precise,
             "data": {**asdict(self.choice), **self.found},
             "recipe": self.recipe.to_config(),
             "model": self.model,
@@ -142,8 +145,9 @@ class Job:
             recipe = Recipe.from_config(strict_json.expect_object(config["recipe"], "recipe"))
             engine = loader.find(strict_json.expect(str, config["engine"], "engine")).name
             threads = thread_count(strict_json.expect(int, config["threads"], "threads"))
+            precise = checked_precise(config.get("precise", False))
             command = strict_json.expect_list(str, config["command"], "command")
-            return Job(model, choice, recipe, engine, threads, about, command)
+            return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
         except KeyError as error:
             raise FormatError(f"{place}: {error.args[0]} is missing") from None
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -24,7 +24,12 @@ class Opened:
 
 
 def open_run(
-    folder: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
+    folder: Path,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    precise: bool = False,
+    accept_changes: bool = False,
 ) -> Opened:
     """Load the model with the best available weights of a run folder.
 
@@ -44,15 +49,15 @@ def open_run(
         if not isinstance(described, dict):
             raise FormatError(f"{path}: expected the description of a model, found {described!r}")
         about_model, weights = cast(dict[str, Any], described), finite_weights(tensors, path)
-        model = Model.from_about(about_model, engine=engine, threads=threads, weights=weights)
+        model = Model.from_about(about_model, engine=engine, threads=threads, precise=precise, weights=weights)
         return Opened(model, job, (*dict.fromkeys(remarks), *_which(folder, name, about, job)))
     raise RunError(f"{folder} holds no weights yet; train it with chainrule train --resume {folder}")
 
 
-def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Model:
+def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> Model:
     """Load the model with the best weights of a run folder, or model.safetensors in a folder without config.json."""
     if (folder / CONFIG).is_file():
-        opened = open_run(folder, engine=engine, threads=threads)
+        opened = open_run(folder, engine=engine, threads=threads, precise=precise)
         for remark in opened.remarks:
             fallback.say_once(f"chainrule: {remark}")
         return opened.model
@@ -60,7 +65,7 @@ def load_run(folder: Path, *, engine: str | None = None, threads: int | None = N
     if not path.exists():
         raise RunError(f"{folder} holds no run (there is no {CONFIG})")
     tensors, about = files.read_tensors(path, "model")
-    return Model.from_about(about, engine=engine, threads=threads, weights=tensors)
+    return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
 
 
 def _which(folder: Path, name: str, about: dict[str, Any], job: Job) -> list[str]:

@@ -27,7 +27,9 @@ class ResumePoint:
     training: NextStep
 
 
-def of_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> ResumePoint:
+def of_run(
+    folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False
+) -> ResumePoint:
     """Read the state of a run folder from its checkpoint."""
     job = running.read_job(folder)
     path = folder / CHECKPOINT
@@ -37,7 +39,7 @@ def of_run(folder: Path, *, engine: str | None = None, threads: int | None = Non
         raise FormatError(f"{path}: expected a number of steps and a model, found {quoted(done)} steps")
     weights = finite_weights(tensors, path)
     about = cast(dict[str, Any], described)
-    model = Model.from_about(about, engine=engine, threads=threads, weights=weights)
+    model = Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=weights)
     moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
     training = next_step(job.recipe, done, job.epoch_images, moments)
     return ResumePoint(model, job, training)

@@ -77,7 +77,7 @@ def start(
     model, trainer = _prepare(job, training, weights, workers)
     if workers.rank:
         return assist(folder, model, trainer)
-    job = replace(job, found=found, engine=model.engine.name, threads=model.threads)
+    job = replace(job, found=found, engine=model.engine.name, threads=model.threads, precise=model.precise)
     first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
     return begin(folder, job, model, trainer, test, callbacks, interval, first=first, plots=plots)
 

@@ -32,6 +32,8 @@ def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) 
         raise OptionError(f"{folder} began with the weights in its {START}, not with those of its seed")
     if kept.engine != job.engine:
         raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
+    if kept.precise != job.precise:
+        raise OptionError(f"{folder} was trained with precise={kept.precise}, not {job.precise}")
 
 
 def _comparable(recipe: Recipe, extending: bool) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class NetworkEstimator(BaseEstimator):
     early_stopping   whether to hold back ``validation_fraction`` of the data, and to stop after ``n_iter_no_change``
                      epochs without a better loss on them; the weights of the best epoch are kept
     warm_start    whether `fit` goes on with the network of the fit before
-    engine, threads   as in `Sequential`
+    engine, threads, precise   as in `Sequential`
     dtype         "float32" or "float64"; None: that of X, where float64 also stands for whole numbers over 16 bits
     random_state  seed, generator, or None for another seed each time
     verbose       whether to show progress
@@ -64,6 +64,7 @@ class NetworkEstimator(BaseEstimator):
     warm_start: bool
     engine: str | None
     threads: int | None
+    precise: bool
     dtype: str | None
     random_state: Any
     verbose: bool
@@ -113,7 +114,12 @@ class NetworkEstimator(BaseEstimator):
         if self.layers is None:
             body, flat = [*flat, *body], []
         dtype = str(np.result_type(x.dtype, np.float32)) if self.dtype is None else self.dtype
-        options: dict[str, Any] = {"engine": self.engine, "threads": self.threads, "seed": seed}
+        options: dict[str, Any] = {
+            "engine": self.engine,
+            "threads": self.threads,
+            "precise": self.precise,
+            "seed": seed,
+        }
         options["loss"] = loss if self.loss is None else self.loss
         options["dtype"] = dtype if dtype in DTYPES or self.dtype is not None else DTYPES[-1]
         return Sequential([*body, *flat, Dense(outputs), *ending], x.shape[1:], **options)

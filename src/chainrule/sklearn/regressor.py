@@ -37,6 +37,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         warm_start: bool = False,
         engine: str | None = None,
         threads: int | None = None,
+        precise: bool = False,
         dtype: str | None = None,
         random_state: Any = None,
         verbose: bool = False,
@@ -58,6 +59,7 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         self.warm_start = warm_start
         self.engine = engine
         self.threads = threads
+        self.precise = precise
         self.dtype = dtype
         self.random_state = random_state
         self.verbose = verbose

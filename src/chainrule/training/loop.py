@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +54,15 @@ class Clock(Protocol):
 class Fitted:
     """Normalisation, loss and task, which a trainer fits to its data before the first step.
 
-    classes   their names where the data have them; empty: the model's own
+    classes        their names where the data have them; empty: the model's own
+    largest_input  largest absolute value of a training input, normalised; None: unknown
     """
 
     normalisation: Normalisation
     loss: Loss
     task: Task | None
     classes: tuple[str, ...] = ()
+    largest_input: float | None = None
 
 
 class Trainer:
@@ -138,7 +143,13 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Return what was fitted to the data besides the parameters."""
-        return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes)
+        return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes, self._largest_input)
+
+    @cached_property
+    def _largest_input(self) -> float | None:
+        """Largest absolute value of a training input, normalised; None where one is not finite."""
+        largest = self.normalisation.largest(self.train_data.x)
+        return largest if math.isfinite(largest) else None
 
     def adopt(self) -> None:
         """Give the network what was fitted, which its evaluations and its files need, and kernels that whiten."""

@@ -319,7 +319,8 @@ def _first(subject: PageSubject, opened: Frame) -> Frame:
         return opened
     model = subject.model
     job = subject.job
-    fresh = job.build() if job else model.from_about(model.about(), engine=model.engine.name, threads=model.threads)
+    machine: dict[str, Any] = {"engine": model.engine.name, "threads": model.threads, "precise": model.precise}
+    fresh = job.build() if job else model.from_about(model.about(), **machine)
     rate = frames.rate_at(subject.recipe, 0, *_sizes(subject))
     return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
 

@@ -58,11 +58,11 @@ class PageSubject:
     remarks: tuple[str, ...] = ()
 
 
-def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> PageSubject:
+def of_name(name: str, *, engine: str | None = None, threads: int | None = None, precise: bool = False) -> PageSubject:
     """Return a network of the zoo with its initial weights, to be trained with its recipe."""
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
-    model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads)
+    model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads, precise=precise)
     moments = recipe.optimizer.init(model.parameters)
     return PageSubject(name, model, recipe, entry.choice, moments=moments, fitted=False)
 
@@ -99,17 +99,23 @@ def newest_run(runs: Path) -> Path | None:
 
 
 def of_path(
-    path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
+    path: Path,
+    *,
+    engine: str | None = None,
+    threads: int | None = None,
+    precise: bool = False,
+    accept_changes: bool = False,
 ) -> PageSubject:
-    """Return the subject of a run folder or a .safetensors file; engine and threads apply to a file only.
+    """Return the subject of a run folder or a .safetensors file; engine, threads and precise apply to a file.
 
     accept_changes   whether files of the run that were changed since they were written may be used
     """
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
-    found = (
-        _of_run(path, accept_changes) if path.is_dir() else _of_file(path, load(path, engine=engine, threads=threads))
-    )
+    if path.is_dir():
+        found = _of_run(path, accept_changes)
+    else:
+        found = _of_file(path, load(path, engine=engine, threads=threads, precise=precise))
     if found.recipe.custom_parts:
         parts = ", ".join(found.recipe.custom_parts)
         raise DataError(f"{path}: the page cannot run custom code, which no file holds: {parts}")
@@ -127,7 +133,7 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
         return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
-    stands = resume_point.of_run(folder, engine=job.engine, threads=job.threads)
+    stands = resume_point.of_run(folder, engine=job.engine, threads=job.threads, precise=job.precise)
     steps = stands.training.step - 1
     found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
     return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)

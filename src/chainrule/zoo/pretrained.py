@@ -40,7 +40,8 @@ class Pretrained(Entry):
         Errors   OptionError when another dtype is asked for, or the last layer is not dense; ShapeError for images of
                  another shape
         """
-        model = load(self.file, engine=options.get("engine"), threads=options.get("threads"))
+        machine = {name: options[name] for name in ("engine", "threads", "precise") if name in options}
+        model = load(self.file, **machine)
         if options.get("dtype") not in (None, str(model.dtype)):
             raise OptionError(f"{self.file}: its weights are {model.dtype}, not {options['dtype']}")
         if input_shape not in (None, model.input_shape):

@@ -38,6 +38,7 @@ class Setting:
     quick: bool = False
     cifar10: bool | None = None
     options: dict[str, Any] | None = None
+    precise: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,11 @@ def _run(
     if setting.quick:
         test = test.take(QUICK_IMAGES)
     words: dict[str, Any] = {"seed": recipe.seed, "loss": recipe.loss}
-    words |= {"engine": setting.engine, "threads": setting.threads}
+    words |= {"engine": setting.engine, "threads": setting.threads, "precise": setting.precise}
     model = entry.build(training.shape, training.classes, **words)
-    job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=("chainrule", "zoo", entry.name))
+    command = ("chainrule", "zoo", entry.name)
+    machine = model.engine.name, model.threads
+    job = Job(model.about(), choice, recipe, *machine, command=command, precise=model.precise)
     folder = setting.folder / title.replace(" on ", "-").replace(", seed ", "-")
     if (folder / CONFIG).is_file():
         require_same(folder, running.read_job(folder), job)

@@ -15,13 +15,24 @@ from chainrule.engines.compiled.kernels import batches, selection
 from chainrule.engines.compiled.passes import rewriting
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine
+from chainrule import engines
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan
+from chainrule.engines.compiled.kernels import batches, selection as operations
+from chainrule.engines.compiled import programs, compiler as toolchain
+from chainrule.engines.compiled.kernels.choice import PRECISE
 from chainrule.errors import unknown_name
 
 
 class CompiledEngine:
-    """The compiled engine; see `engines.Engine`."""
+    """The compiled engine; see `engines.Engine`.
+
+    precise   whether operations that run one by one are computed without algorithms whose rounding errors spread
+    """
 
     name = "compiled"
+
+    def __init__(self, *, precise: bool = False) -> None:
+        self._precise = precise
 
     def thread_limit(self, threads: int) -> int:
         """Return no more threads than there can be."""
@@ -32,7 +43,7 @@ class CompiledEngine:
         if name not in selection.known():
             raise unknown_name("operation of the compiled engine", name, selection.known())
         try:
-            return selection.call(name, arrays, attributes)
+            return selection.call(name, arrays, {**attributes, PRECISE: True} if self._precise else attributes)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -68,7 +79,7 @@ class CompiledEngine:
         if plan.opaque:
             if plan.backward:
                 _say_own(plan)
-            return Interpreter(self, plan, layout, buffers, threads)
+            return Interpreter(CompiledEngine(precise=True) if plan.precise else self, plan, layout, buffers, threads)
         unknown = [operation.name for operation in plan.operations if operation.name not in selection.known()]
         if unknown:
             raise unknown_name("operation of the compiled engine", unknown[0], selection.known())
@@ -77,6 +88,10 @@ class CompiledEngine:
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
         """Return file and function of the kernel that computes each tensor of a plan, by its storage."""
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
+
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return whether some convolution is computed by Winograd's algorithm, for one sample or for several."""
+        return rewriting.uses_winograd(plan, np.dtype(dtype).itemsize)
 
 
 def _instead(name: str, error: Exception) -> Engine:

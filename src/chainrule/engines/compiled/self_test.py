@@ -38,7 +38,7 @@ def failure() -> str:
     compiler.most_threads()  # raises if the environment names no possible number
     folder = compiler.compiled_folder()
     mark = None if folder is None else folder / f"proven-{compiler.NAME}"
-    if mark is not None and mark.exists():
+    if mark is not None and mark.is_file():
         return ""
     wrong = difference()
     if mark is not None and not wrong:

@@ -43,6 +43,10 @@ class JaxEngine:
         """Return an empty mapping: each operation is computed by the function of its name."""
         return {}
 
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return False: XLA's choice of algorithms is not known."""
+        return False
+
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:

@@ -78,7 +78,8 @@ def write_c(
     name     prefix of the functions and of the files
     train    also `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
     int8     the model in integers, in their place
-    compact  less memory rather than speed: without Winograd's algorithm, as it always is with `train` and `int8`
+    compact  less memory rather than speed: without Winograd's algorithm, as it always is with `train` and `int8`, and
+             for a model with `precise`
 
     The images are those that the model was trained on, before normalisation; numbers are float32.
 
@@ -170,7 +171,7 @@ def _run_only(
     """
     given = model.plan(), model.weights, model.normalisation
     plain = int8.program() if int8 else program.inference(*given, compact=True)
-    vectors = plain if int8 or compact else program.inference(*given)
+    vectors = plain if int8 or compact or model.precise else program.inference(*given)
     kind, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
     texts = [_run_text(name, each, kind) for each in (vectors, plain)]
     sizes = [(each.constant_bytes, size * each.arena.floats) for each in (vectors, plain)]

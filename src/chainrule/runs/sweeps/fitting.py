@@ -31,6 +31,7 @@ class FitTrial:
     engine   name of its engine
     x, y     training data
     options  arguments of `fit`
+    precise  as in `Sequential`
     sweep    name of the sweep, different from all others
     """
 
@@ -39,11 +40,14 @@ class FitTrial:
     x: Any
     y: Any
     options: Mapping[str, Any]
+    precise: bool = False
     sweep: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __call__(self, trial: SweepTrial, folder: Path) -> None:
         """Fit the model with the settings of a trial in a run folder, from the start or from its checkpoint."""
-        model = Model.from_about({**self.about, "seed": trial.seed}, engine=self.engine, threads=1)
+        model = Model.from_about(
+            {**self.about, "seed": trial.seed}, engine=self.engine, threads=1, precise=self.precise
+        )
         given = {**self.options, **dict(trial.settings)}
         kept = (folder / CONFIG).is_file()
         data = tuple((name, str(value)) for name, value in trial.settings if name in DATA)
@@ -86,7 +90,7 @@ def sweep(
     trials = grids.trials(grid, grids.numbered(seeds))
     place = files.as_path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    train = FitTrial(model.about(), model.engine.name, x, y, options)
+    train = FitTrial(model.about(), model.engine.name, x, y, options, model.precise)
     with reporting(len(trials), show=progress) as report:
         found = run_trials(train, trials, place, jobs=jobs, backend=backend, report=report)
     found.write()

@@ -19,6 +19,8 @@ linking         kernels in memory, called by their symbols
 emitting        machine code of programs
 loading         programs from their source
 machine         LLVM: object files of its intermediate code, and object files in memory
+headroom        memory that LLVM must find
+interrupts      what must not happen while a thread is inside LLVM
 ahead           other processes that help to compile the kernels of a new program
 buffers         memory of the buffers that kernels make
 threads         worker threads, and the locks that a fork must not copy while they are held

@@ -14,6 +14,8 @@ from pathlib import Path
 from chainrule.engines.compiled.compiler import storing
 from chainrule.engines.compiled.compiler.linking import Link, compiled
 from chainrule.engines.threads import thread_count
+from chainrule._io import files
+from chainrule.errors import RunError
 
 FEW = 3  # kernels that one process compiles by itself: starting another takes as long
 MOST = 4  # processes
@@ -21,7 +23,7 @@ MOST = 4  # processes
 
 def missing(links: Sequence[Link]) -> list[Link]:
     """Return the kernels whose machine code could be on disk, and is not."""
-    return [each for each in links if each.own and (file := storing.object_file(each.name)) and not file.exists()]
+    return [each for each in links if each.own and (file := storing.object_file(each.name)) and not file.is_file()]
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
@@ -63,8 +65,8 @@ def _helped(kernels: int, source: str) -> Generator[None]:
 
 def _written(file: Path, source: str) -> bool:
     """Write the source of a program for other processes, and return whether that could be done."""
-    with contextlib.suppress(OSError):
-        file.write_text(source, encoding="utf-8")
+    with contextlib.suppress(OSError, RunError):
+        files.write_atomic(file, source.encode())
         return True
     return False
 

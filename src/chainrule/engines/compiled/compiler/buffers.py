@@ -55,25 +55,43 @@ def _key() -> int:
     python.PyThread_tss_get.restype = ctypes.c_void_p
     python.PyThread_tss_set.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     python.PyMem_RawFree.argtypes = [ctypes.c_void_p]
+    python.PyMem_RawCalloc.argtypes, python.PyMem_RawCalloc.restype = [ctypes.c_size_t] * 2, ctypes.c_void_p
     key = python.PyThread_tss_alloc()
     if not key or python.PyThread_tss_create(key):
         raise MemoryError("no key for the memory of threads")
     return key
 
 
+def new_words(count: int) -> "ctypes.Array[ctypes.c_int64]":
+    """Return words, all 0, in memory that outlives every Python object: machine code may use it until the process ends.
+
+    Errors   MemoryError
+    """
+    _key()
+    address = cast("Any", ctypes.pythonapi).PyMem_RawCalloc(count, ctypes.sizeof(ctypes.c_int64))
+    if not address:
+        raise MemoryError(f"no memory for {count} words")
+    return (ctypes.c_int64 * count).from_address(address)
+
+
 class ThreadStack:
     """The stack of a thread of Python's, for as long as that thread lasts."""
 
-    def __init__(self) -> None:
-        self._words = (ctypes.c_int64 * WORDS)()
-        self._key, self._address, self._python = _key(), ctypes.addressof(self._words), cast("Any", ctypes.pythonapi)
+    def __init__(self, words: "ctypes.Array[ctypes.c_int64]") -> None:
+        self._words = words
+        self._key, self._address, self._python = _key(), ctypes.addressof(words), cast("Any", ctypes.pythonapi)
         self._python.PyThread_tss_set(self._key, self._address)
 
     def __del__(self) -> None:
-        """Release the stack; when the process ends, global names may be gone."""
+        """Free the stack at the end of its thread; when the process ends, global names may be gone.
+
+        While the interpreter shuts down, the main thread deletes the objects of daemon threads, which may still be
+        running machine code: their stacks are left to the operating system.
+        """
         if self._python.PyThread_tss_get(self._key) == self._address:
             self._python.PyThread_tss_set(self._key, None)
-        self._python.PyMem_RawFree(self._words[-1])
+            self._python.PyMem_RawFree(self._words[-1])
+            self._python.PyMem_RawFree(self._address)
 
 
 _of_thread = threading.local()
@@ -82,7 +100,7 @@ _of_thread = threading.local()
 def use_stack() -> None:
     """Give the running thread a stack, unless it has one."""
     if not hasattr(_of_thread, "stack"):
-        _of_thread.stack = ThreadStack()
+        _of_thread.stack = ThreadStack(new_words(WORDS))
 
 
 def emit_buffers() -> str:

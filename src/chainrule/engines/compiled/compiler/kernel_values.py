@@ -1,6 +1,6 @@
 """Values of a kernel that is compiled: numbers, arrays and tiles, and arithmetic on numbers.
 
-Numbers of two types meet as in numba: an integer and a float as float64.
+An integer and a float32 combine to a float64, as an int64 and a float32 do in NumPy.
 
 What is known while compiling is a value of Python's (a number, None, a tuple, a function, a class) and leaves no code.
 

@@ -8,6 +8,7 @@ import gc
 import hashlib
 import importlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 from chainrule.engines.compiled.compiler import machine, storing
@@ -76,8 +77,9 @@ def link(given: Link) -> None:
         raise TypeError(f"{given.symbol} is linked with {_types[given.symbol]}, not {given.kinds}")
     machine.start()
     if given.name not in _addresses:
-        content = (storing.stored(given.name) if given.own else None) or compiled(given)
-        _addresses[given.name] = machine.address_of(given.name, content)
+        load, compile_code = partial(machine.address_of, given.name), partial(compiled, given)
+        address = storing.loaded(given.name, load, compile_code) if given.own else load(compile_code())
+        _addresses[given.name] = address
     machine.name_address(given.symbol, _addresses[given.name])
 
 

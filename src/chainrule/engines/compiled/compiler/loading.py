@@ -10,7 +10,7 @@ import hashlib
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
@@ -118,19 +118,23 @@ def _callable(
     name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
 ) -> MachineFunction:
     """Return a program as a function of Python's, given the types of its own functions."""
-    content = storing.stored(name) if kept else None
-    if content is None:
+
+    def compile_program() -> bytes:
         from chainrule.engines.compiled.compiler.emitting import emit
 
         kernels = {each.symbol: each.kinds for each in links}
-        content = machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
-        if kept:
-            storing.store(name, content)
+        return machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
+
     for each in links:
         link(each)
     if any(isinstance(node, ast.Name) and node.id in ("prange", "turns") for node in ast.walk(tree)):
         threads.launch_threads()
-    return MachineFunction(machine.address_of(name, content), own["run"])
+    load = partial(machine.address_of, name)
+    if kept:
+        address = storing.loaded(name, load, partial(storing.keep, name, compile_program))
+    else:
+        address = load(compile_program())
+    return MachineFunction(address, own["run"])
 
 
 def _raise(failed: int) -> None:

@@ -3,14 +3,16 @@
 Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
 """
 
+import ctypes
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import llvmlite.binding as _binding
 
 from chainrule.engines.compiled.compiler import buffers, processor, storing
 from chainrule.engines.compiled.compiler.interrupts import uninterrupted
+from chainrule.engines.compiled.compiler import buffers, headroom, processor, storing
 
 binding: Any = _binding  # llvmlite has no type annotations
 
@@ -31,16 +33,20 @@ def _target() -> Any:
 @cache
 def _memory() -> Any:
     """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
+    headroom.require(headroom.LOADING)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
+    _keep(memory)
     for name, address in buffers.outside().items():
         binding.add_symbol(name, address)
-    content = storing.stored(buffers.NAME)
-    if content is None:
-        content = assembled(buffers.emit_buffers())
-        storing.store(buffers.NAME, content)
-    for name, address in addresses_of(buffers.NAMES, content).items():
+    compile_buffers = partial(storing.keep, buffers.NAME, lambda: assembled(buffers.emit_buffers()))
+    for name, address in storing.loaded(buffers.NAME, partial(addresses_of, buffers.NAMES), compile_buffers).items():
         binding.add_symbol(name, address)
     return memory
+
+
+def _keep(memory: Any) -> None:
+    """Keep machine code mapped until the process ends: daemon threads run it while the interpreter shuts down."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
 
 
 def start() -> None:
@@ -49,13 +55,14 @@ def start() -> None:
         _memory()
 
 
+@uninterrupted()
 def assembled(text: str) -> bytes:
     """Return the object file of LLVM's intermediate code."""
-    with uninterrupted():
-        module = binding.parse_assembly(text)
-        module.triple, module.data_layout = _target().triple, str(_target().target_data)
-        module.verify()
-        return bytes(_target().emit_object(module))
+    headroom.require(headroom.COMPILING)
+    module = binding.parse_assembly(text)
+    module.triple, module.data_layout = _target().triple, str(_target().target_data)
+    module.verify()
+    return bytes(_target().emit_object(module))
 
 
 @cache
@@ -67,40 +74,42 @@ def _optimising() -> Any:
     )
 
 
+@uninterrupted()
 def optimised(text: str) -> bytes:
     """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
-    with uninterrupted():
-        module, target = binding.parse_assembly(text), _optimising()
-        module.triple, module.data_layout = target.triple, str(target.target_data)
-        module.verify()
-        options = binding.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization, options.slp_vectorization = True, False
-        passes = binding.create_pass_builder(target, options)
-        passes.getModulePassManager().run(module, passes)
-        return bytes(target.emit_object(module))
+    headroom.require(headroom.COMPILING)
+    module, target = binding.parse_assembly(text), _optimising()
+    module.triple, module.data_layout = target.triple, str(target.target_data)
+    module.verify()
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization, options.slp_vectorization = True, False
+    passes = binding.create_pass_builder(target, options)
+    passes.getModulePassManager().run(module, passes)
+    return bytes(target.emit_object(module))
 
 
+@uninterrupted()
 def address_of(name: str, content: bytes) -> int:
     """Load an object file; return the address of its function of that name."""
-    with uninterrupted():
-        memory = _memory()
-        memory.add_object_file(binding.ObjectFileRef.from_data(content))
-        memory.finalize_object()
-        address = int(memory.get_function_address(name))
+    headroom.require(headroom.LOADING)
+    memory = _memory()
+    memory.add_object_file(binding.ObjectFileRef.from_data(content))
+    memory.finalize_object()
+    address = int(memory.get_function_address(name))
     if not address:
         raise ImportError(f"there is no function {name} in its machine code")
     return address
 
 
+@uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
-    """Load an object file for as long as the process lives; return the addresses of some of its functions."""
-    with uninterrupted():
-        memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
-        memory.add_object_file(binding.ObjectFileRef.from_data(content))
-        memory.finalize_object()
-        found = {name: int(memory.get_function_address(name)) for name in names}
-        memory.detach()  # threads may still run it while everything else is released
-    return found
+    """Load an object file on its own; return the addresses of some of its functions."""
+    headroom.require(headroom.LOADING)
+    memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
+    _keep(memory)
+    memory.add_object_file(binding.ObjectFileRef.from_data(content))
+    memory.finalize_object()
+    return {name: int(memory.get_function_address(name)) for name in names}
 
 
 def processor_family() -> str:

@@ -1,7 +1,7 @@
 """The folder of compiled code, which can never be stale, and files of machine code in it.
 
 All compiled code lies in a folder named by a fingerprint of every kernel file, of the versions and of the width of the
-vector registers: any change begins an empty folder. A file that is damaged is as good as none.
+vector registers: any change begins an empty folder. A file that is damaged is compiled again.
 
 Tried with llvmlite 0.44 and 0.50, of which the version alone is read.
 """
@@ -9,9 +9,13 @@ Tried with llvmlite 0.44 and 0.50, of which the version alone is read.
 import hashlib
 import os
 import platform
+import shutil
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import llvmlite
 import numpy as np
@@ -21,10 +25,17 @@ from chainrule._io.locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor
+from chainrule._io import program_cache as compiled, files, reading
+from chainrule import engines
+from chainrule.engines.compiled.compiler.headroom import NoHeadroom
 from chainrule.errors import ChainruleError, RunError
 
 SETTING = threading.RLock()  # held by the thread that compiles or loads
 DIGEST = 32  # bytes of a checksum at the beginning of a file
+MAX_BYTES = 1 << 26  # of a file; the largest programs have less than a hundredth
+LOAD_ERRORS = (ImportError, OSError, RuntimeError, ValueError)  # of llvmlite, for what is not the expected object file
+
+T = TypeVar("T")
 
 
 @cache
@@ -69,14 +80,61 @@ def object_file(name: str) -> Path | None:
 
 
 def stored(name: str) -> bytes | None:
-    """Return the machine code that is kept under a name; None where there is none, or it is damaged."""
+    """Return the machine code that is kept under a name; None if there is none or it is damaged."""
     file = object_file(name)
-    try:
-        content = b"" if file is None else file.read_bytes()
-    except OSError:
+    if file is None or not os.path.lexists(file):
         return None
+    try:
+        content = reading.read_bytes(file, MAX_BYTES)
+    except ChainruleError:  # it cannot be read, is no regular file, or is far too large
+        content = b""
     machine_code = content[DIGEST:]
-    return machine_code if machine_code and hashlib.sha256(machine_code).digest() == content[:DIGEST] else None
+    if machine_code and _checksum(file, machine_code) == content[:DIGEST]:
+        return machine_code
+    _report_damage(file)
+    return None
+
+
+def loaded(name: str, load: Callable[[bytes], T], compile_code: Callable[[], bytes]) -> T:
+    """Load the machine code that is kept under a name; if it is missing or does not load, compile it.
+
+    load          returns what machine code defines
+    compile_code  compiles the machine code, or takes what another process has kept meanwhile
+    """
+    machine_code = stored(name)
+    if machine_code is not None:
+        try:
+            return load(machine_code)
+        except NoHeadroom:
+            raise
+        except LOAD_ERRORS:
+            _discard(name)
+    return load(compile_code())
+
+
+def _discard(name: str) -> None:
+    """Remove machine code that does not load."""
+    if (file := object_file(name)) is not None:
+        _report_damage(file)
+        with suppress(OSError):
+            file.unlink()
+
+
+def _report_damage(file: Path) -> None:
+    engines.say_once(f"chainrule: {file.parent}: damaged machine code is compiled again")
+
+
+def _checksum(file: Path, machine_code: bytes) -> bytes:
+    """Return the checksum of a file, which covers its name and the folder's: a copy under another name is damaged."""
+    place = f"{file.parent.name}/{file.name}\n".encode()
+    return hashlib.sha256(place + machine_code).digest()
+
+
+def keep(name: str, compile_code: Callable[[], bytes]) -> bytes:
+    """Compile machine code, keep it under a name and return it."""
+    machine_code = compile_code()
+    store(name, machine_code)
+    return machine_code
 
 
 def store(name: str, machine_code: bytes) -> None:
@@ -86,7 +144,9 @@ def store(name: str, machine_code: bytes) -> None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
-        files.write_atomic(file, hashlib.sha256(machine_code).digest() + machine_code)
+        if file.is_dir() and not file.is_symlink():
+            shutil.rmtree(file)
+        files.write_atomic(file, _checksum(file, machine_code) + machine_code)
     except (OSError, RunError) as error:
         why = str(error).replace(str(file), str(file.parent))  # the same for every file
         fallback.say_once(f"chainrule: {why}; this process compiles programs for itself")

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from llvmlite.binding import ffi as _ffi
@@ -26,6 +26,8 @@ from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import buffers, machine, pool_code, storing
 from chainrule.engines.compiled.compiler.storing import SETTING
 from chainrule.engines.threads import processors, thread_count
+from chainrule import engines
+from chainrule.engines.compiled.compiler import buffers, interrupts, machine, pool_code, storing
 
 ffi: Any = _ffi  # llvmlite has no type annotations
 
@@ -39,8 +41,7 @@ class Pool:
 
     def __init__(self) -> None:
         machine.start()
-        words = pool_code.THREADS + pool_code.OF_THREAD * most_threads()
-        self._words = (ctypes.c_int64 * words)()
+        self._words = buffers.new_words(pool_code.THREADS + pool_code.OF_THREAD * most_threads())
         self._most = most_threads()
         self._started = 1  # threads, with the one that runs a program
         self._used = self._words[pool_code.LIMIT] = 1  # threads that the last program was allowed, and those it had
@@ -116,11 +117,12 @@ def _yield_of_system() -> Any:
 @cache
 def _addresses() -> dict[str, int]:
     """Return the addresses of the functions of the pool."""
-    content = storing.stored(NAME)
-    if content is None:
-        content = machine.assembled(pool_code.emit_pool(machine.processor_family()))
-        storing.store(NAME, content)
-    return machine.addresses_of(("share_out", "work", "spin"), content)
+
+    def compile_pool() -> bytes:
+        return machine.assembled(pool_code.emit_pool(machine.processor_family()))
+
+    load = partial(machine.addresses_of, ("share_out", "work", "spin"))
+    return storing.loaded(NAME, load, partial(storing.keep, NAME, compile_pool))
 
 
 @cache
@@ -149,8 +151,9 @@ _held = threading.local()
 def _before_fork() -> None:
     _held.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in [SETTING] if of_llvm is None else [SETTING, of_llvm]:  # in the order in which they are taken
-        _held.locks.enter_context(lock)
+    for lock in (SETTING, interrupts.LLVM, of_llvm):  # in the order in which they are taken
+        if lock is not None:
+            _held.locks.enter_context(lock)
 
 
 def _after_fork() -> None:

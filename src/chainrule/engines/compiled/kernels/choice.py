@@ -25,6 +25,7 @@ Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
 MANY = 1 << 18  # weights that no fast cache holds twice
 TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
+PRECISE = "precise"  # the attribute of an operation whose rounding errors must not spread
 CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "winograd", (5, 5): "winograd_5x5"}
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
@@ -124,12 +125,14 @@ def _packed(w: Sequence[int], given: Attributes) -> float:
 def _winograd(
     channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
 ) -> dict[str, float]:
-    """Return the products of vectors at the points of all tiles, and the transforms; nothing for other windows.
+    """Return the products of vectors at the points of all tiles, and the transforms.
+
+    Return nothing for other windows, or where the rounding errors of a tile's cells must not spread to all its results.
 
     channels  those that lie side by side in the products, and those that are summed
     """
     name = WINOGRAD.get(tuple(kernel))
-    if not name or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
+    if not name or given.get(PRECISE) or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
         return {}
     (across, along), weights, apart = channels, math.prod(kernel), given.get("dilation", (1, 1))
     steps = [(CELLS + 1 - kernel[0]) * each for each in apart]

@@ -12,6 +12,7 @@ from chainrule.engines.compiled.kernels.selection import BY_CHANNELS, KERNELS, s
 from chainrule.engines.compiled.passes.batch_norm import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import (
+from chainrule.engines.compiled.kernels.choice import PRECISE, WINOGRAD
     BESIDE,
     BY_FILTERS,
     BY_OUTPUTS,
@@ -35,10 +36,22 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
     """
-    plan = pool_first(select_kernels(follow_branches(plan), itemsize, single=intra_sample))
+    plan = pool_first(select_kernels(_prepared(plan), itemsize, single=intra_sample))
     plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else share_large_gradients(plan))
     plan = scale_convolutions(plan, _readers(plan))
     return fuse(join_norm_gradients(plan, _readers(plan)))
+
+
+def _prepared(plan: Plan) -> Plan:
+    """Return the plan without operations that only branch or join; those of a precise plan are marked as such."""
+    plan = follow_branches(plan)
+    if not plan.precise:
+        return plan
+
+    def marked(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+        return tuple(replace(each, attributes={**each.attributes, PRECISE: True}) for each in operations)
+
+    return replace(plan, forward=marked(plan.forward), backward=marked(plan.backward))
 
 
 def pool_first(plan: Plan) -> Plan:
@@ -98,7 +111,7 @@ def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
 
     In training each thread fetches what the other wrote, so that it takes more.
     """
-    selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
+    selected, training = select_kernels(_prepared(plan), itemsize, single=True), plan.loss is not None
     works = [_work(each, itemsize, training=training) for each in selected.forward]
     return sum(work for work in works if work >= 1) >= (MEETING_IN_TRAINING if training else MEETING)
 
@@ -311,6 +324,13 @@ def _reads(operations: Iterable[Operation]) -> list[Tensor]:
     return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
 
 
+def uses_winograd(plan: Plan, itemsize: int) -> bool:
+    """Return whether Winograd's algorithm computes an operation of a plan, for one sample or for several."""
+    known = [each for each in _prepared(plan).operations if not each.call]
+    names = {_with_kernel(each, itemsize, single=single).name for each in known for single in (False, True)}
+    return any(KERNELS[name].family in WINOGRAD.values() for name in names)
+
+
 def flatten(plan: Plan) -> Plan:
     """Return the plan with the arrays that kernels take flat as vectors: biases, tied or not."""
     return replace(
@@ -337,7 +357,7 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     the one that needs it in backward. An opaque plan is not compiled: its operations run one by one, those that are
     known by the kernels that fit.
     """
-    known = [each for each in follow_branches(plan).operations if not each.call]
+    known = [each for each in _prepared(plan).operations if not each.call]
     names = {tensor.storage: _with_kernel(each, itemsize).name for each in known for tensor in each.writes}
     if not plan.opaque:
         joint = rewrite(plan, itemsize).operations

@@ -1,6 +1,7 @@
-"""The number of threads that a model uses."""
+"""Options of engines: the number of threads, and precision."""
 
 import os
+from typing import Any
 
 from chainrule.errors import OptionError, quoted
 
@@ -32,3 +33,10 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def checked_precise(precise: Any) -> bool:
+    """Return whether to avoid algorithms that spread rounding errors; OptionError for anything but a bool."""
+    if not isinstance(precise, bool):
+        raise OptionError(f"precise {quoted(precise)}: expected True or False")
+    return precise

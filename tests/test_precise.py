@@ -1,0 +1,203 @@
+"""The option precise: errors beside large inputs, and the warning where it is off."""
+
+import copy
+import json
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule import engines
+from chainrule.data.normalisation import Normalisation
+from chainrule.engines.compiled import operations
+from chainrule.errors import FormatError, OptionError, PrecisionWarning
+from chainrule.export.c import write_c
+from chainrule.model import Model
+from chainrule.runs.jobs import Job
+
+Array = NDArray[Any]
+CHANNELS, SIDE = 40, 16
+SHAPE = (CHANNELS, SIDE, SIDE)
+
+
+def layers() -> list[Any]:
+    return [cr.Conv2D(CHANNELS, 3), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+
+
+def samples(count: int = 8) -> tuple[Array, Array]:
+    draw = np.random.default_rng(0)
+    return draw.normal(size=(count, *SHAPE)).astype("float32"), draw.integers(0, 3, count)
+
+
+@pytest.fixture(scope="module")
+def trained() -> cr.Sequential:
+    model = cr.Sequential(layers(), SHAPE, engine="compiled", threads=1)
+    model.fit(*samples(), normalise="none", progress=False)
+    return model
+
+
+def outlying(size: float = 1e7) -> Array:
+    x = samples()[0]
+    x[0, 0, 5, 5] = size
+    return x
+
+
+def messages(model: Model, *inputs: Array) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for x in inputs:
+            model.predict(x)
+    return [str(each.message) for each in caught if each.category is PrecisionWarning]
+
+
+# ---------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_large_cells_change_no_result_that_does_not_depend_on_them(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    taps, apart = int(draw.choice([3, 5])), tuple(int(each) for each in draw.choice([1, 1, 2], 2))
+    pad = tuple((int(each), int(each)) for each in draw.integers(0, 3, 2))
+    size = [int(cells) for cells in draw.integers(10, 14, 2)]
+    outputs = [n + 2 * p[0] - d * (taps - 1) for n, p, d in zip(size, pad, apart, strict=True)]
+    x, w = draw.normal(size=(2, 32, *size)), draw.normal(size=(32, 32, taps, taps))
+    dy = draw.normal(size=(2, 32, *outputs))
+    x[:, :, draw.integers(size[0]), draw.integers(size[1])] = 1e8
+    dy[:, :, draw.integers(outputs[0]), draw.integers(outputs[1])] = 1e8
+    x, w, dy = (each.astype("float32") for each in (x, w, dy))
+    known = {"padding": pad, "dilation": apart}
+    for name, arrays, more in (
+        ("cross_correlate", (x, w, None), {}),
+        ("cross_correlate_dx", (dy, w), {"size": tuple(size)}),
+        ("cross_correlate_dw", (x, np.where(np.abs(dy) > 1e7, 1, dy)), {"kernel": (taps, taps)}),
+    ):
+        exact = [None if each is None else each.astype("float64") for each in arrays]
+        magnitudes = [None if each is None else np.abs(each) for each in exact]
+        expected, bound = (
+            engines.find("numpy").run(name, tuple(each), {**known, **more}) for each in (exact, magnitudes)
+        )
+        found = operations.call(name, arrays, {**known, **more, "precise": True})[0]
+        errors = np.abs(found - expected[0])
+        assert (errors <= 40 * np.finfo("float32").eps * bound[0]).all(), (
+            name
+        )  # bound: Σ |factors| of this result alone
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_models_with_and_without(kernel: int) -> None:
+    draw = np.random.default_rng(kernel)
+    x = draw.normal(size=(4, *SHAPE)).astype("float32")
+    x[:, :, 9, 7] = 1e7
+
+    def outputs(engine: str, dtype: str, **options: Any) -> Array:
+        return cr.Sequential([cr.Conv2D(CHANNELS, kernel)], SHAPE, engine=engine, dtype=dtype, **options).predict(x)
+
+    exact, precise = outputs("numpy", "float64"), outputs("compiled", "float32", precise=True)
+    unseen = np.ones(exact.shape[2:], bool)
+    unseen[10 - kernel : 10, 8 - kernel : 8] = False
+    assert np.abs(precise - exact)[:, :, unseen].max() < 2e-5
+    if kernel == 3:
+        usual = outputs("compiled", "float32")
+        assert np.abs(usual - exact)[:, :, unseen].max() > 1e-2  # what the documentation says of the default
+
+
+def test_gradients_of_a_plan_are_precise() -> None:
+    found = []
+    for engine, dtype in (("numpy", "float64"), ("compiled", "float32")):
+        model = cr.Sequential(
+            layers(),
+            SHAPE, engine=engine, dtype=dtype, precise=True, seed=3, threads=1,
+        )  # fmt: skip
+        x, y = samples(16)
+        x[:, :, 0, 1] = 1e5  # is seen by two of three columns of the taps of one row
+        program = model.compile(model.plan("categorical_cross_entropy"))
+        _, _, gradient = program.gradients(x.astype(dtype), np.eye(3, dtype=dtype)[y], seed=0, step=1)
+        first, last = model.layout["conv1.w"]
+        found.append(np.array(gradient[first:last], "float64").reshape(CHANNELS, CHANNELS, 3, 3)[:, :, 1:])
+    assert np.abs(found[0] - found[1]).max() < 1e-3 * np.abs(found[0]).max()
+
+
+# ---------------------------------------------------------------------- the option
+
+
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_only_true_and_false_are_accepted(value: Any) -> None:
+    with pytest.raises(OptionError):
+        cr.Sequential(layers(), SHAPE, precise=value)
+
+
+def test_models_made_from_a_model_keep_it(trained: cr.Sequential, tmp_path: Path) -> None:
+    model = cr.Sequential(layers(), SHAPE, precise=True)
+    assert pickle.loads(pickle.dumps(model)).precise
+    assert copy.deepcopy(model).precise
+    assert model.with_classes(["a", "b"]).precise
+    trained.save(tmp_path / "model.safetensors")
+    assert cr.load(tmp_path / "model.safetensors", precise=True).precise
+    assert not cr.load(tmp_path / "model.safetensors").precise
+
+
+def test_a_run_remembers_it(tmp_path: Path) -> None:
+    x, y = samples()
+    model = cr.Sequential(layers(), SHAPE, precise=True, threads=1)
+    model.fit(x, y, run=tmp_path / "run", progress=False, plots=False)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["precise"] is True
+    assert Job.from_config(config, tmp_path).build().precise
+    del config["precise"]  # a run of an older version
+    assert not Job.from_config(config, tmp_path).build().precise
+
+
+def test_exported_programs_are_precise(tmp_path: Path) -> None:
+    network = [cr.Conv2D(64, 3), cr.Flatten(), cr.Dense(3)]
+    for precise in (False, True):
+        write_c(cr.Sequential(network, (64, 16, 16), precise=precise), tmp_path / str(precise))
+    texts = [(tmp_path / str(precise) / "network.c").read_text() for precise in (False, True)]
+    assert ["winograd" in text for text in texts] == [True, False]
+
+
+# ---------------------------------------------------------------------- the warning
+
+
+def test_the_range_of_training_is_kept(trained: cr.Sequential, tmp_path: Path) -> None:
+    largest = float(np.abs(samples()[0]).max())
+    assert trained.largest_input == largest
+    trained.save(tmp_path / "model.safetensors")
+    for model in (cr.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(trained))):
+        assert model.largest_input == largest
+    about = trained.about()
+    for wrong in (-1.0, "1", True):
+        with pytest.raises(FormatError):
+            Model.from_about({**about, "largest_input": wrong})
+    del about["largest_input"]  # a file of an older version
+    assert Model.from_about(about).largest_input is None
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
+@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+def test_the_range_is_that_of_normalised_inputs(kind: str, dtype: str) -> None:
+    x = np.random.default_rng(1).integers(0, 256, (5, 1, 8, 8)).astype(dtype)
+    x[0, 0, 0, :2] = 0, 255
+    found = Normalisation.fit(kind, x)
+    np.testing.assert_allclose(found.largest(x), np.abs(found.apply(x, np.float64)).max(), rtol=1e-12)
+
+
+def test_one_warning_for_a_large_input(trained: cr.Sequential) -> None:
+    model = copy.deepcopy(trained)
+    assert messages(model, samples()[0], outlying(1e3)) == []
+    assert len(messages(model, outlying(), outlying())) == 1
+    assert len(messages(copy.deepcopy(trained), outlying(-1e7))) == 1
+
+
+@pytest.mark.parametrize("options", [{"precise": True}, {"engine": "numpy"}])
+def test_no_warning_without_the_algorithm(trained: cr.Sequential, options: dict[str, Any]) -> None:
+    model = Model.from_about(trained.about(), **options)
+    assert messages(model, outlying()) == []
+
+
+def test_no_warning_without_a_known_range(trained: cr.Sequential) -> None:
+    assert messages(cr.Sequential(layers(), SHAPE), outlying()) == []

@@ -1,0 +1,291 @@
+"""References in the documentation and in docstrings: the targets, commands, options, paths and names exist.
+
+Everything is derived from the source tree, so that moved modules need no change here.
+"""
+
+import ast
+import importlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+
+import chainrule
+from benchmarks.commands import bench
+from chainrule.cli import main
+from experiments.commands import experiment
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(chainrule.__file__).parent
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+    *sorted((ROOT / "site").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```", re.S | re.M)
+SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+WORD = re.compile(r"[a-z][\w-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+DOTTED = re.compile(r"[a-z_]\w*(?:\.[A-Za-z_]\w*)+(?=$|\()")
+PATH = re.compile(r"[\w.-]+/[\w./-]*")
+SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|safetensors|[ch]|db|ini")
+GENERATED = ("runs/", "build/")  # folders that commands write, which git ignores
+OF_READERS = {".github/workflows/classroom.yml"}  # files in the repository of a reader
+OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
+NAMES_OF_OTHERS = {"model.eval", "model.save_weights", "model.state_dict"}  # of models in PyTorch and Keras
+EXCERPTS = {"mutation.md"}  # quotes changed source code
+Checker = Callable[[Path], Iterator[str]]  # from a file to what is wrong in it
+
+
+@cache
+def nodes_of(file: Path) -> list[ast.AST]:
+    """Return every node of a module."""
+    return [*ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+
+
+@cache
+def text_of(file: Path) -> str:
+    """Return a page, or the docstrings and comments of a module."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        return text
+    documented = [node for node in nodes_of(file) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    return "\n".join([*(ast.get_docstring(node) or "" for node in documented), *re.findall(r"# .*", text)])
+
+
+def spans(file: Path) -> list[str]:
+    """Return what is between back-quotes, each in one line."""
+    return [" ".join(span.split()) for span in SPAN.findall(FENCE.sub("", text_of(file)))]
+
+
+def command_lines(file: Path) -> list[str]:
+    """Return the code spans and the lines of code blocks, without comments."""
+    lines = [line for block in FENCE.findall(text_of(file)) for line in block.splitlines()]
+    return spans(file) + [line.split(" #")[0].strip() for line in lines]
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else file.name
+
+
+def wrong(files: list[Path], problems: Checker) -> dict[str, list[str]]:
+    found = {name_of(file): sorted({*problems(file)}) for file in files}
+    return {name: texts for name, texts in found.items() if texts}
+
+
+# Targets of the Makefile
+
+
+def missing_targets(file: Path) -> Iterator[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {*re.findall(r"^([\w./-]+):", makefile, re.M)}
+    for line in command_lines(file):
+        match = re.match(r"make ([a-z][\w./-]*)", line)
+        if match and match[1] not in targets:
+            yield line
+
+
+# Commands and options
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {"--help", "--version"} | {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+
+
+@cache
+def all_options() -> set[str]:
+    """Return the options of every command, of chainrule and of the programs beside it."""
+
+    def below(command: click.Command) -> set[str]:
+        names = options_of(command)
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                names |= below(command.get_command(context, name) or command)
+        return names
+
+    return below(main) | below(bench) | below(experiment)
+
+
+def missing_options(line: str, command: click.Command) -> Iterator[str]:
+    """Find what a command line says after the name of its program, and that does not exist."""
+    words = line.split()
+    while isinstance(command, click.Group) and words and WORD.fullmatch(words[0]):
+        found = command.get_command(click.Context(command), words[0])
+        if found is None:
+            yield words[0]
+            return
+        command, words = found, words[1:]
+    if not isinstance(command, click.Group):
+        yield from {*OPTION.findall(" ".join(words))} - options_of(command)
+
+
+def missing_commands(file: Path) -> Iterator[str]:
+    programs = {"chainrule": main, "python -m benchmarks": bench, "python -m experiments": experiment}
+    for line in command_lines(file):
+        start = re.match(r"(?:mpiexec -n \w+ )?(chainrule|python -m (?:benchmarks|experiments)) (?=[a-z-])", line)
+        if start:
+            yield from (f"{line}: {name}" for name in missing_options(line[start.end() :], programs[start[1]]))
+        elif line.startswith("--"):
+            yield from {*OPTION.findall(line)} - all_options() - OPTIONS_OF_OTHERS
+
+
+# Paths
+
+
+@cache
+def all_paths() -> set[str]:
+    """Return every end of the path of every file and folder, such as layers/convolution.py."""
+    folders = (*(".github", "benchmarks", "docs", "examples", "experiments", "site", "src", "tests"), ".")
+    files = [file for name in folders for file in (ROOT / name).glob("*" if name == "." else "**/*")]
+    parts = [file.relative_to(ROOT).parts for file in files if "__pycache__" not in file.parts]
+    return {"/".join(each[start:]) for each in parts for start in range(len(each))}
+
+
+def missing_paths(file: Path) -> Iterator[str]:
+    for span in spans(file):
+        path = span.rstrip("/")
+        if not PATH.fullmatch(span) or span.startswith(GENERATED) or span in OF_READERS:
+            continue
+        if not {path, f"{path}.py"} & all_paths():
+            yield span
+
+
+# Names
+
+
+@cache
+def modules() -> dict[str, list[Path]]:
+    """Return the modules of the package by their own name, without the packages that hold them."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in MODULES:
+        found[file.parent.name if file.stem == "__init__" else file.stem].append(file)
+    return found
+
+
+@cache
+def names_in(file: Path) -> dict[str, ast.stmt]:
+    """Return the names that a module defines or imports; a package also holds its modules."""
+    found: dict[str, ast.stmt] = {}
+    for node in nodes_of(file):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.setdefault(node.name, node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name): node for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in (part for each in targets for part in ast.walk(each)):
+                if isinstance(target, ast.Name | ast.Attribute):
+                    found.setdefault(target.id if isinstance(target, ast.Name) else target.attr, node)
+    if file.stem == "__init__":
+        found |= {each.stem: ast.Pass() for each in file.parent.iterdir()}
+    return found
+
+
+@cache
+def libraries() -> set[str]:
+    """Return what the package imports from elsewhere: `numpy.where` is not about engines/numpy/."""
+    imports = [node for file in MODULES for node in nodes_of(file) if isinstance(node, ast.Import)]
+    names = {alias.name for node in imports for alias in node.names}
+    return {name.partition(".")[0] for name in names} - {"chainrule"}
+
+
+@cache
+def objects() -> set[str]:
+    """Return the usual variable names for instances of the package's classes: evaluation, model, …"""
+    classes = {name for file in MODULES for name, node in names_in(file).items() if isinstance(node, ast.ClassDef)}
+    return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() for name in classes}
+
+
+@cache
+def every_name() -> set[str]:
+    return {name for file in MODULES for name in names_in(file)}
+
+
+def exists(name: str) -> bool:
+    """Return whether a dotted name that begins with a module, or with an instance of a class, resolves."""
+    first, *rest = name.split(".")
+    if public_name_exists(f"chainrule.{name}"):
+        return True
+    if first in objects():
+        return {*rest} <= every_name()
+    return any(all(part in names_in(file) for part in rest) for file in modules()[first])
+
+
+@cache
+def public_name_exists(name: str) -> bool:
+    """Return whether a name that begins with the package resolves; modules are imported."""
+    place: object = chainrule
+    for k, part in enumerate(parts := name.split(".")[1:]):
+        if not hasattr(place, part):
+            try:
+                importlib.import_module(".".join(["chainrule", *parts[: k + 1]]))
+            except ImportError:
+                return False
+        place = getattr(place, part)
+    return True
+
+
+def missing_names(file: Path) -> Iterator[str]:
+    if file.name in EXCERPTS:
+        return
+    for span in spans(file):
+        match = DOTTED.match(span)
+        if match is None or SUFFIX.fullmatch(match[0].rpartition(".")[2]):
+            continue
+        first = match[0].partition(".")[0]
+        if first in ("cr", "chainrule"):
+            if not public_name_exists(match[0]):
+                yield span
+        elif match[0] in NAMES_OF_OTHERS or first in libraries():
+            continue
+        elif first in modules() and not exists(match[0]):
+            yield span
+
+
+CHECKS = [missing_targets, missing_commands, missing_paths, missing_names]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_references_of_pages(check: Checker) -> None:
+    assert wrong(PAGES, check) == {}
+
+
+@pytest.mark.parametrize("check", [missing_targets, missing_commands, missing_names])
+def test_references_of_docstrings(check: Checker) -> None:
+    assert wrong(MODULES, check) == {}
+
+
+def test_the_former_compiler_is_not_mentioned() -> None:
+    """The compiled engine once used numba."""
+    assert [name_of(file) for file in (*PAGES, *MODULES) if "numba" in text_of(file).lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("Run `make numba-range`.", missing_targets),
+        ("```\nmake nothing  # a comment\n```", missing_targets),
+        ("`chainrule bench`", missing_commands),
+        ("`mpiexec -n 2 chainrule train --nodes 3`", missing_commands),
+        ("`chainrule data forget`", missing_commands),
+        ("`--nothing`", missing_commands),
+        ("`python -m benchmarks drawn --markdwon PAGE`", missing_commands),
+        ("`layers/nothing.py`", missing_paths),
+        ("`docs/nothing/`", missing_paths),
+        ("`reading.opened`", missing_names),
+        ("`chainrule.nothing.at_all`", missing_names),
+        ("`cr.Nothing(3)`", missing_names),
+        ("`model.nothing_of_this_name`", missing_names),
+    ],
+)
+def test_a_wrong_reference_is_found(text: str, check: Checker, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    assert len([*check(page)]) == 1

@@ -189,9 +189,9 @@ def winograd(markdown: Path | None) -> None:
     """Print errors of outputs beside a large input, with and without --precise, and the channels from which on
     convolutions are computed by Winograd's algorithm; or write both tables to a page.
     """
-    from chainrule import markdown as page
     from chainrule.cli import run_paths
     from chainrule.cli.output import table
+    from chainrule.plotting import markdown as page
     from experiments.winograd import error_rows, threshold_rows
 
     run_paths.require_writable(markdown)
@@ -287,7 +287,7 @@ def _setting(given: dict[str, Any]) -> "Setting":
     """Return the settings of an experiment, after checking that its Markdown file can be written."""
     from chainrule.cli import run_paths
     from chainrule.engines import loader
-    from chainrule.engines.threads import thread_count
+    from chainrule.engines.options import thread_count
     from experiments.setting import Setting
 
     run_paths.require_writable(given["markdown"])
@@ -307,7 +307,7 @@ def _show(
     """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page between marks."""
     from chainrule.cli.output import json_out, table
     from chainrule.engines import loader
-    from chainrule.engines.threads import thread_count
+    from chainrule.engines.options import thread_count
 
     if given["as_json"]:
         json_out(known)

@@ -94,7 +94,7 @@ def _print_thresholds() -> None:
 
 def _chosen(kernel: int, channels: int, itemsize: int) -> dict[str, bool]:
     """Return whether the engine chooses the algorithm for a batch, with padding "same" and as many filters."""
-    from chainrule.engines.compiled.operations import select_kernel
+    from chainrule.engines.compiled.kernels.selection import select_kernel
 
     size, pad = (IMAGE, IMAGE), (kernel // 2, kernel // 2)
     known: dict[str, Any] = {"padding": (pad, pad), "size": size, "kernel": (kernel, kernel)}

@@ -12,12 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 import chainrule as cr
-from chainrule import engines
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines.compiled import operations
+from chainrule.engines import loader
+from chainrule.engines.compiled.kernels import selection
 from chainrule.errors import FormatError, OptionError, PrecisionWarning
-from chainrule.export.c import write_c
-from chainrule.model import Model
+from chainrule.interop.c import write_c
+from chainrule.models.model import Model
 from chainrule.runs.jobs import Job
 
 Array = NDArray[Any]
@@ -79,9 +79,9 @@ def test_large_cells_change_no_result_that_does_not_depend_on_them(seed: int) ->
         exact = [None if each is None else each.astype("float64") for each in arrays]
         magnitudes = [None if each is None else np.abs(each) for each in exact]
         expected, bound = (
-            engines.find("numpy").run(name, tuple(each), {**known, **more}) for each in (exact, magnitudes)
+            loader.find("numpy").run(name, tuple(each), {**known, **more}) for each in (exact, magnitudes)
         )
-        found = operations.call(name, arrays, {**known, **more, "precise": True})[0]
+        found = selection.call(name, arrays, {**known, **more, "precise": True})[0]
         errors = np.abs(found - expected[0])
         assert (errors <= 40 * np.finfo("float32").eps * bound[0]).all(), (
             name

@@ -65,7 +65,7 @@ def recipe(**given: Any) -> None:
     from chainrule import zoo
     from chainrule.cli import run_paths
     from chainrule.cli.output import table
-    from chainrule.engines.threads import thread_count
+    from chainrule.engines.options import thread_count
     from chainrule.plotting import markdown as page
 
     run_paths.require_writable(given["markdown"])

@@ -35,7 +35,7 @@ def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
     from benchmarks import peers, suite
     from benchmarks.setting import Setting
     from chainrule.engines import loader
-    from chainrule.engines.threads import thread_count
+    from chainrule.engines.options import thread_count
 
     choice = suite.Choice(
         tuple(given.get("models", ())),

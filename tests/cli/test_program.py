@@ -17,8 +17,8 @@ from cli.commands import refused
 
 from chainrule.cli import main, program
 from chainrule.cli.output import json_out
-from chainrule.models.model import Sequential
 from chainrule.errors import PrecisionWarning
+from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.version import __version__
 

@@ -140,7 +140,7 @@ def daemons(work: str, python_threads: int, model_threads: int) -> bool:
 
 def daemon_compiling() -> bool:
     """End while a daemon thread is inside LLVM, at a moment drawn at random."""
-    from chainrule.engines.compiled.toolchain import machine
+    from chainrule.engines.compiled.compiler import machine
 
     inside, optimised, here = threading.Event(), machine.optimised, wide(1)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled import compiler as toolchain
 from chainrule.engines.compiled.compiler import storing
 
 DRIVER = Path(__file__).with_name("process_driver.py")
@@ -164,7 +163,7 @@ def test_what_is_no_file_of_machine_code_is_replaced(kind: str, shared_cache: Pa
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
 def test_a_pipe_in_the_place_of_a_source_for_other_processes(tmp_path: Path) -> None:
     proven(tmp_path)
-    os.mkfifo(tmp_path / "compiled" / toolchain.fingerprint() / "new_program.py")
+    os.mkfifo(tmp_path / "compiled" / compiler.fingerprint() / "new_program.py")
     stepped(tmp_path)
 
 

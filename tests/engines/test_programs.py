@@ -12,7 +12,7 @@ from chainrule import layers
 from chainrule.engines import OptionError, loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
-from chainrule.engines.threads import processors, thread_count
+from chainrule.engines.options import processors, thread_count
 from chainrule.errors import printable
 from chainrule.models.network import Network
 from chainrule.training import optimizers

@@ -33,7 +33,7 @@ FAULTS = {
 import test_proof
 from chainrule.engines.compiled import dense
 
-dense.dense = toolchain.kernel(test_proof.wrong)
+dense.dense = compiler.kernel(test_proof.wrong)
 """,
         "are wrong by",
     ),
@@ -42,7 +42,7 @@ dense.dense = toolchain.kernel(test_proof.wrong)
 def fails(symbol, address):
     raise RuntimeError("no symbols here\\nsecond line")
 
-toolchain.machine.name_address = fails
+compiler.machine.name_address = fails
 """,
         "no symbols here",
     ),
@@ -52,9 +52,9 @@ import os, sys
 import numpy as np
 import chainrule as cr
 from chainrule import engines
-from chainrule.engines.compiled import toolchain
+from chainrule.engines.compiled import compiler
 
-toolchain.NAME = f"planted {os.getpid()}"  # a processor on which nothing was proven
+compiler.NAME = f"planted {os.getpid()}"  # a processor on which nothing was proven
 FAULT
 model = cr.Sequential([cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(3)], (1, 5, 5))
 print(model.engine.name, np.isfinite(model.predict(np.ones((2, 1, 5, 5)))).all())
@@ -62,7 +62,7 @@ try:
     engines.find("compiled")
 except cr.OptionError as error:
     print(error)
-print(list(toolchain.compiled_folder().glob(f"{toolchain.NAME}*")))
+print(list(compiler.compiled_folder().glob(f"{compiler.NAME}*")))
 """
 
 
@@ -93,8 +93,8 @@ def test_a_fault_is_found_on_first_use(name: str) -> None:
 def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
     done = run(
         "import llvmlite.binding as part; del part.create_pass_builder\n"
-        "from chainrule.engines.compiled import toolchain; toolchain.NAME = 'planted'\n"
-        "toolchain.storing.stored = lambda name: None\n"
+        "from chainrule.engines.compiled import compiler; compiler.NAME = 'planted'\n"
+        "compiler.storing.stored = lambda name: None\n"
         "from chainrule import engines; print(engines.find().name)"
     )
     assert done.stdout == "numpy\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import pytest
 
-from chainrule import markdown
+from chainrule.plotting import markdown
 from experiments.commands import CHANNELS, OUTLIERS
 from experiments.winograd import threshold_rows
 

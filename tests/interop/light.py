@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    from chainrule.engines.threads import processors
+    from chainrule.engines.options import processors
 
     parser = argparse.ArgumentParser(prog="interop.light")
     parser.add_argument("--network", nargs="+", default=_names(), help="names; all of them by default")

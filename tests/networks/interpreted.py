@@ -47,7 +47,7 @@ def running(*, small: bool) -> Generator[None]:
 
 
 class Interpreted(NamedTuple):
-    """A program as Python's lines, called like `toolchain.loading.MachineFunction`."""
+    """A program as Python's lines, called like `compiler.loading.MachineFunction`."""
 
     run: Callable[..., None]
 

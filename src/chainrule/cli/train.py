@@ -81,7 +81,7 @@ def _fresh(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
 
 def _shard(given: dict[str, Any], workers: Any) -> None:
     """Choose the shards of several workers and, where there are shards, one thread each: threads change the bits."""
-    from chainrule.engines.threads import THREADS_VARIABLE
+    from chainrule.engines.options import THREADS_VARIABLE
 
     if workers.default_shards > 1 and given["shards"] is None:
         given["shards"] = workers.default_shards

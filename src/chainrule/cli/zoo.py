@@ -66,7 +66,7 @@ def zoo(
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
     from chainrule.engines import loader
-    from chainrule.engines.threads import thread_count
+    from chainrule.engines.options import thread_count
     from chainrule.zoo import table as zoo_table
 
     run_paths.require_writable(markdown)

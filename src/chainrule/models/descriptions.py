@@ -6,7 +6,6 @@ from typing import Any
 
 from chainrule import layers
 from chainrule._io import strict_json
-from chainrule.errors import FormatError
 from chainrule.errors import FormatError, quoted
 from chainrule.layers import Layer
 from chainrule.layers.node import Wiring

@@ -6,7 +6,7 @@ It knows nothing of data, files or training; `model.Model` adds what a user call
 import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.core.shapes import is_whole, text
 from chainrule.engines import loader
 from chainrule.engines.arena import new_zeros
+from chainrule.engines.options import checked_precise, thread_count
 from chainrule.engines.protocol import Array, CompiledPlan, Engine
-from chainrule.engines.threads import thread_count
 from chainrule.errors import (
     DataError,
     FormatError,
@@ -43,8 +43,6 @@ DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
 MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 OUTLYING = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
-
-
 
 
 class Network:

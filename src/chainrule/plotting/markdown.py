@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from chainrule._io import files
-from chainrule.engines.threads import processors
+from chainrule.engines.options import processors
 from chainrule.version import __version__
 
 MARKS = ("<!-- table -->", "<!-- end of table -->")

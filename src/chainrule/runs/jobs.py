@@ -16,7 +16,7 @@ from chainrule._io import files, strict_json
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
 from chainrule.engines import loader
-from chainrule.engines.threads import thread_count
+from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
 from chainrule.models.descriptions import checked_about
 from chainrule.models.model import Model

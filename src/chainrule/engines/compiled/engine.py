@@ -12,14 +12,10 @@ from chainrule.engines import fallback
 from chainrule.engines.compiled import compiler, programs
 from chainrule.engines.compiled.guarded import OWN_ERRORS, GuardedProgram
 from chainrule.engines.compiled.kernels import batches, selection
+from chainrule.engines.compiled.kernels.choice import PRECISE
 from chainrule.engines.compiled.passes import rewriting
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine
-from chainrule import engines
-from chainrule.engines.protocol import Array, Buffers, CompiledPlan
-from chainrule.engines.compiled.kernels import batches, selection as operations
-from chainrule.engines.compiled import programs, compiler as toolchain
-from chainrule.engines.compiled.kernels.choice import PRECISE
 from chainrule.errors import unknown_name
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chainrule.engines import blas
-from chainrule.engines.threads import processors
+from chainrule.engines.options import processors
 from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line
 from chainrule.runs.folder import MODEL
 from chainrule.runs.sweeps.grid import SweepTrial

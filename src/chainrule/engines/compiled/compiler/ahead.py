@@ -11,10 +11,10 @@ import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
+from chainrule._io import files
 from chainrule.engines.compiled.compiler import storing
 from chainrule.engines.compiled.compiler.linking import Link, compiled
-from chainrule.engines.threads import thread_count
-from chainrule._io import files
+from chainrule.engines.options import thread_count
 from chainrule.errors import RunError
 
 FEW = 3  # kernels that one process compiles by itself: starting another takes as long

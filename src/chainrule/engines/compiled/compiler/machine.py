@@ -10,9 +10,8 @@ from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler import buffers, processor, storing
-from chainrule.engines.compiled.compiler.interrupts import uninterrupted
 from chainrule.engines.compiled.compiler import buffers, headroom, processor, storing
+from chainrule.engines.compiled.compiler.interrupts import uninterrupted
 
 binding: Any = _binding  # llvmlite has no type annotations
 

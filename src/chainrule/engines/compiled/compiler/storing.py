@@ -20,14 +20,13 @@ from typing import TypeVar
 import llvmlite
 import numpy as np
 
-from chainrule._io import files, program_cache
+from chainrule._io import files, program_cache, reading
 from chainrule._io.locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor
-from chainrule._io import program_cache as compiled, files, reading
-from chainrule import engines
 from chainrule.engines.compiled.compiler.headroom import NoHeadroom
+from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
 
 SETTING = threading.RLock()  # held by the thread that compiles or loads
@@ -121,7 +120,7 @@ def _discard(name: str) -> None:
 
 
 def _report_damage(file: Path) -> None:
-    engines.say_once(f"chainrule: {file.parent}: damaged machine code is compiled again")
+    say_once(f"chainrule: {file.parent}: damaged machine code is compiled again")
 
 
 def _checksum(file: Path, machine_code: bytes) -> bytes:

@@ -23,11 +23,9 @@ from typing import Any
 from llvmlite.binding import ffi as _ffi
 
 from chainrule.engines import fallback
-from chainrule.engines.compiled.compiler import buffers, machine, pool_code, storing
-from chainrule.engines.compiled.compiler.storing import SETTING
-from chainrule.engines.threads import processors, thread_count
-from chainrule import engines
 from chainrule.engines.compiled.compiler import buffers, interrupts, machine, pool_code, storing
+from chainrule.engines.compiled.compiler.storing import SETTING
+from chainrule.engines.options import processors, thread_count
 
 ffi: Any = _ffi  # llvmlite has no type annotations
 

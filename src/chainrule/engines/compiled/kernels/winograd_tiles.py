@@ -12,7 +12,7 @@ Every step of this is linear, so the gradients go the same way back:
 
 Channels, and filters, lie side by side in vectors. Tiles are transformed by dozens, as many as stay in a cache with
 their products; at each of the 36 points there is then one product of matrices, of tiles by channels and channels by
-filters. Kernels are transformed once for a block of samples. The matrices are those of `toolchain/transforms.py`; the
+filters. Kernels are transformed once for a block of samples. The matrices are those of `compiler/transforms.py`; the
 errors are twice those of plain sums or less. A cell that is not finite makes all results of its tiles NaN.
 
 taps  rows, and columns, of a kernel: 3 or 5, a constant

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.engines.compiled.kernels.choice import PRECISE, WINOGRAD
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM
 from chainrule.engines.compiled.kernels.selection import BY_CHANNELS, KERNELS, select_kernel, sharing
 from chainrule.engines.compiled.passes.batch_norm import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import (
-from chainrule.engines.compiled.kernels.choice import PRECISE, WINOGRAD
     BESIDE,
     BY_FILTERS,
     BY_OUTPUTS,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule import layers
-from chainrule.engines import OptionError, loader
+from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.options import processors, thread_count

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.engines import OptionError, loader
+from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.kernels import selection
 from chainrule.models.network import Network
@@ -31,7 +31,7 @@ FAULTS = {
     "a wrong kernel": (
         """
 import test_proof
-from chainrule.engines.compiled import dense
+from chainrule.engines.compiled.kernels import dense
 
 dense.dense = compiler.kernel(test_proof.wrong)
 """,

@@ -13,9 +13,9 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.compiled import common_windows, convolution, dense, depthwise, filter_tiles, filters
-from chainrule.engines.compiled import normalization, operations, pooling, row_sums, row_tiles, side_by_side
-from chainrule.engines.compiled import taps, transposing
+from chainrule.engines.compiled.kernels import common_windows, convolution, dense, depthwise, filter_tiles, filters
+from chainrule.engines.compiled.kernels import normalization, selection, pooling, row_sums, row_tiles, side_by_side
+from chainrule.engines.compiled.kernels import taps, transposing
 from chainrule.engines.compiled.kernels.tiles import lanes
 
 taken = set()
@@ -222,7 +222,7 @@ multiply(2 * lanes(8) + 1, 5, 9); entered("_batched_samples", ("_products", 1, a
 multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_weighted_rows")
 
 def kernel(name, arrays, attributes):
-    entry = operations.KERNELS[operations.select_kernel(name, arrays, attributes, 8)]
+    entry = selection.KERNELS[selection.select_kernel(name, arrays, attributes, 8)]
     function = getattr(entry.module, entry.name)
     return lambda *given: function(*given, *entry.arguments(len(given), attributes))
 
@@ -263,7 +263,7 @@ def pool(size, window, stride, padding=((0, 0), (0, 0))):
     close(y, expected)
     assert (winner == places).all()
     most = np.full_like(expected, np.nan)
-    operations.KERNELS["largest_cells"].kernel(x, most, winner, window, stride, padding)
+    selection.KERNELS["largest_cells"].kernel(x, most, winner, window, stride, padding)
     close(most, expected)
     if (window, stride, padding) == ((2, 2), (2, 2), ((0, 0), (0, 0))):
         most = np.full_like(expected, np.nan)

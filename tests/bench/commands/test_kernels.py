@@ -6,7 +6,7 @@ import math
 import pytest
 
 from benchmarks import kernel_choice as choice
-from chainrule.engines.compiled.kernels import choice as filling
+from chainrule.engines.compiled.kernels import choice
 
 SMALL = ("kernels", "--count", 2, "--seed", 3, "--rounds", 1, "--quiet")
 
@@ -26,7 +26,7 @@ def test_table_page_and_json(invoke, tmp_path):
 
 def made_up(costs=None):
     """Time kernels by what they would take if other costs were right."""
-    with choice.costs(costs or filling.COSTS):
+    with choice.costs(costs or choice.COSTS):
         found = [each for each in choice.convolutions(12, 5) if len(each.kernels()) > 1]
         return [
             choice.TimedConvolution(each, {file: t + 1e-9 for file, t in each.estimates().items()}) for each in found
@@ -43,12 +43,12 @@ def test_the_kernel_with_the_least_estimate_is_the_chosen():
 
 def test_costs_are_found_again():
     """From other costs, `fitted` comes close to those by which kernels take as long as they do, and changes none."""
-    right = filling.COSTS._replace(stored=40, cells=20, kernels=10)
-    found, usual = made_up(right), filling.COSTS
+    right = choice.COSTS._replace(stored=40, cells=20, kernels=10)
+    found, usual = made_up(right), choice.COSTS
     before = choice.mean_excess(found)
     with choice.costs(choice.fitted(found)):
         assert choice.mean_excess(found) < before / 3
-    assert filling.COSTS is usual
+    assert choice.COSTS is usual
 
 
 def test_mean_is_geometric():

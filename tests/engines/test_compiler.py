@@ -17,12 +17,12 @@ from chainrule.engines.compiled.compiler.kernel_values import FLOAT32, INT32, IN
 from chainrule.engines.compiled.kernels import tiles
 
 SOURCE = Path(chainrule.__file__).parent
-ROOM = SOURCE / "engines" / "compiled" / "toolchain"
+ROOM = SOURCE / "engines" / "compiled" / "compiler"
 FORBIDDEN = re.compile(
     r"^\s*(from|import) llvmlite\b"  # in templates of programs too
     r"|import_module\(.llvmlite\b"
-    r"|compiled\.toolchain\.\w"
-    r"|compiled\.toolchain import (\w+, )*"
+    r"|compiled\.compiler\.\w"
+    r"|compiled\.compiler import (\w+, )*"
     r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|headroom|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|pool_code|processor|registers"
     r"|storing|threads|vectors|windows|windows_code)\b"
     r"|\.(overloads|nopython_signatures)\b",

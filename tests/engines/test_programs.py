@@ -13,7 +13,7 @@ from chainrule.engines import loader
 from chainrule.engines.compiled import compiler, programs, self_test
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.options import processors, thread_count
-from chainrule.errors import printable
+from chainrule.errors import OptionError, printable
 from chainrule.models.network import Network
 from chainrule.training import optimizers
 

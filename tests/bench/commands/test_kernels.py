@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from benchmarks import kernel_choice as choice
+from benchmarks import kernel_choice
 from chainrule.engines.compiled.kernels import choice
 
 SMALL = ("kernels", "--count", 2, "--seed", 3, "--rounds", 1, "--quiet")
@@ -26,10 +26,11 @@ def test_table_page_and_json(invoke, tmp_path):
 
 def made_up(costs=None):
     """Time kernels by what they would take if other costs were right."""
-    with choice.costs(costs or choice.COSTS):
-        found = [each for each in choice.convolutions(12, 5) if len(each.kernels()) > 1]
+    with kernel_choice.costs(costs or choice.COSTS):
+        found = [each for each in kernel_choice.convolutions(12, 5) if len(each.kernels()) > 1]
         return [
-            choice.TimedConvolution(each, {file: t + 1e-9 for file, t in each.estimates().items()}) for each in found
+            kernel_choice.TimedConvolution(each, {file: t + 1e-9 for file, t in each.estimates().items()})
+            for each in found
         ]
 
 
@@ -38,27 +39,29 @@ def test_the_kernel_with_the_least_estimate_is_the_chosen():
     one = made_up()[0]
     slower = dict.fromkeys(one.seconds, 1.0)
     chosen = min(one.seconds, key=lambda file: one.seconds[file])
-    assert choice.TimedConvolution(one.convolution, {**slower, chosen: 1.5}).excess == pytest.approx(0.5)
+    assert kernel_choice.TimedConvolution(one.convolution, {**slower, chosen: 1.5}).excess == pytest.approx(0.5)
 
 
 def test_costs_are_found_again():
     """From other costs, `fitted` comes close to those by which kernels take as long as they do, and changes none."""
     right = choice.COSTS._replace(stored=40, cells=20, kernels=10)
     found, usual = made_up(right), choice.COSTS
-    before = choice.mean_excess(found)
-    with choice.costs(choice.fitted(found)):
-        assert choice.mean_excess(found) < before / 3
+    before = kernel_choice.mean_excess(found)
+    with kernel_choice.costs(kernel_choice.fitted(found)):
+        assert kernel_choice.mean_excess(found) < before / 3
     assert choice.COSTS is usual
 
 
 def test_mean_is_geometric():
     one = made_up()[0]
     chosen = min(one.seconds, key=lambda file: one.seconds[file])
-    found = [choice.TimedConvolution(one.convolution, {**dict.fromkeys(one.seconds, 1.0), chosen: t}) for t in (1, 4)]
-    assert choice.mean_excess(found) == pytest.approx(math.sqrt(1 * 4) - 1)
+    found = [
+        kernel_choice.TimedConvolution(one.convolution, {**dict.fromkeys(one.seconds, 1.0), chosen: t}) for t in (1, 4)
+    ]
+    assert kernel_choice.mean_excess(found) == pytest.approx(math.sqrt(1 * 4) - 1)
 
 
 def test_convolutions_are_of_every_operation_for_one_sample_and_for_a_block():
-    found = choice.convolutions(6, 0)
-    assert {each.samples for each in found} == {1, choice.BLOCK}
-    assert {each.operation.name for each in found} == set(choice.ESTIMATES)
+    found = kernel_choice.convolutions(6, 0)
+    assert {each.samples for each in found} == {1, kernel_choice.BLOCK}
+    assert {each.operation.name for each in found} == set(kernel_choice.ESTIMATES)

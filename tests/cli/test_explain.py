@@ -25,7 +25,7 @@ def expected(folder, number=0):
     stands = resume_point.of_run(folder, engine="numpy")
     _, test = load(stands.job.choice.name)
     model = stands.model
-    x = model.normalisation.apply(test.x[number : number + 1], model.dtype)
+    x = model.normalization.apply(test.x[number : number + 1], model.dtype)
     t = Samples.of(test.x[number : number + 1], test.y[number : number + 1], 10).targets
     return Trace(model, x, t, model.loss, stands.training), test
 
@@ -41,7 +41,7 @@ def test_a_run_as_json(invoke, finished, number):
     assert found["label"] == str(test.y[number])
     assert found["answer"] == str(load_model(finished, engine="numpy").predict(test.x[number : number + 1]).argmax())
     assert (found["step"], found["optimizer"]) == (trace.training.step, trace.training.optimizer.name)
-    assert found["rate"] == trace.update.rate
+    assert found["learning_rate"] == trace.update.learning_rate
     assert found["cells"] == [
         json.loads(json.dumps(trace.explain(cell).to_json())) for cell in ("dense1.dw[3,400]", "dense1.w.update[3,400]")
     ]
@@ -70,9 +70,9 @@ def test_a_bare_model_has_no_memory(invoke, finished, digits):
     words = ["explain", finished / "model.safetensors", "--data", digits, "--cell", "dense1.update[3]", "--json"]
     found = json.loads(invoke(*words).stdout)
     # its data are known from the run's config beside it; its moments are not searched
-    assert (found["optimizer"], found["step"], found["rate"]) == ("adam", 1, 0.001)
+    assert (found["optimizer"], found["step"], found["learning_rate"]) == ("adam", 1, 0.001)
     other = json.loads(invoke(*words, "--optimizer", "momentum", "--rate", 0.5).stdout)
-    assert (other["optimizer"], other["rate"]) == ("momentum", 0.5)
+    assert (other["optimizer"], other["learning_rate"]) == ("momentum", 0.5)
     assert other["cells"][0]["operation"] == "momentum_update"
 
 
@@ -80,7 +80,7 @@ def test_another_optimizer_begins_anew(invoke, finished):
     found = json.loads(
         invoke("explain", finished, "--cell", "dense1.b.update[3]", "--optimizer", "sgd", "--json").stdout
     )
-    assert (found["optimizer"], found["step"], found["rate"]) == ("sgd", 1, 0.01)
+    assert (found["optimizer"], found["step"], found["learning_rate"]) == ("sgd", 1, 0.01)
 
 
 def test_an_image(invoke, finished, tmp_path):

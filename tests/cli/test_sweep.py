@@ -23,7 +23,7 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
     first = invoke(*words, "rate=0.001,0.02", "--seeds", 2)
     assert first.exit_code == 0, first.output
     lines = first.stdout.splitlines()
-    assert lines[0].split()[:4] == ["rate", "trials", "validation", "accuracy"]
+    assert lines[0].split()[:4] == ["learning_rate", "trials", "validation", "accuracy"]
     assert [line.split()[0] for line in lines[1:]] == ["0.02", "0.001", "all"]  # the best first, the folder last
     models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
     assert len(models) == 4
@@ -88,7 +88,7 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--grid", "rate"], "expected OPTION=VALUE"),
+        (["--grid", "learning_rate"], "expected OPTION=VALUE"),
         (["--grid", "speed=1,2"], "unknown option 'speed'"),
         (["--grid", "seed=1,2"], "unknown option 'seed'"),
         (["--grid", "rate=0.1,fast"], "expected a number, found 'fast'"),
@@ -122,5 +122,5 @@ def test_the_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)
     names: dict[str, object] = {}
     exec(code.replace("seeds=3,", 'seeds=1, backend="threading",'), names)
-    assert names["found"].best["rate"] > 0.001  # pyright: ignore
+    assert names["found"].best["learning_rate"] > 0.001  # pyright: ignore
     assert not names["found"].failed  # pyright: ignore

@@ -1,4 +1,4 @@
-"""Options of `fit`, `evaluate`, `find_rate` and `trace` with every kind of input and output.
+"""Options of `fit`, `evaluate`, `find_learning_rate` and `trace` with every kind of input and output.
 
 Every combination works, or raises an error of this library before training, and leaves the model as it was.
 """
@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
-from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lookahead import Lookahead
 
 N = 12
 LABELS = np.arange(N) % 3
@@ -33,15 +33,15 @@ RAGGED = [[1], [1, 2]]
 FIT: dict[str, list[Any]] = {
     "augmentation": ["shift=1", "rotation=5", "flip=alternate", "shift=9,reflect", "none", Augmentation(), 5, ["flip"]],
     "views": ["flip", "shift=1", "shift=20", "none", 5, True],
-    "smoothing": [0.1, "a", None, -1, float("nan")],
+    "label_smoothing": [0.1, "a", None, -1, float("nan")],
     "class_weight": ["balanced", {0: 2.0}, {7: 1.0}, {"a": 1}, {0: "x"}, {0: float("inf")}, 5, [1, 2, 3]],
     "sample_weight": [np.ones(N), np.ones(N - 1), np.zeros(N), -np.ones(N), 1.0, "a", RAGGED, np.ones(N) * 1j],
-    "normalise": ["scale", "standardise", "none", "x", 5],
-    "accumulate": [2, 50, 0, "a", None],
+    "normalization": ["scale", "standardize", "none", "x", 5],
+    "gradient_accumulation_steps": [2, 50, 0, "a", None],
     "shards": [2, 50, 0, "a"],
-    "average": [0.9, 1, "a"],
-    "rates": ["w=2", "nothing=1", "w=-1", None, 5, {"w": 2}],
-    "look_ahead": ["every=2", LookAhead(2), "x", 5, True],
+    "ema_decay": [0.9, 1, "a"],
+    "lr_multipliers": ["w=2", "nothing=1", "w=-1", None, 5, {"w": 2}],
+    "lookahead": ["every=2", Lookahead(2), "x", 5, True],
     "patience": [2, 0, "a"],
     "validation_split": [0.3, 1, -1, "a", None],
     "validation_data": [5, "x", (1,), (1, 2), (None, None), (RAGGED, LABELS)],
@@ -50,7 +50,7 @@ FIT: dict[str, list[Any]] = {
     "batch_size": [1, 100, 0, "a", None],
     "epochs": [0, "a", None],
     "optimizer": ["sgd", "x", 5, None],
-    "rate": [0.1, 0, "a", float("nan")],
+    "learning_rate": [0.1, 0, "a", float("nan")],
     "loss": [*cr.losses.NAMES, "x", 5],
     "schedule": ["cosine", "x", 5, lambda step: "a"],
     "callbacks": [None, lambda trainer, epoch: None, 5, "x"],
@@ -65,18 +65,18 @@ EVALUATE: dict[str, list[Any]] = {
     "y": [5, None, "x", [1], RAGGED, {}],
     "x": [5, None, "x", [1], RAGGED, {}],
 }
-FIND_RATE: dict[str, list[Any]] = {
+FIND_LEARNING_RATE: dict[str, list[Any]] = {
     "low": [0, "a", None, float("nan")],
     "high": [0, "a", None],
     "steps": [1, "a", None, 10.5],
     "augmentation": ["flip", 5],
     "views": ["flip", 5],
-    "rates": ["w=2", 5],
-    "look_ahead": ["every=2", 5],
+    "lr_multipliers": ["w=2", 5],
+    "lookahead": ["every=2", 5],
 }
 TRACE: dict[str, list[Any]] = {
     "step": [0, "a", None, 3],
-    "rate": ["a", -1, 0.1],
+    "learning_rate": ["a", -1, 0.1],
     "clip_norm": [0, "a", 1],
     "moments": [5, (), "a"],
     "x": [5, None, "x", [1], RAGGED],
@@ -97,7 +97,7 @@ def prepared(kind: str, ending: str) -> tuple[cr.Sequential, np.ndarray, Any]:
 
 def state(model: cr.Sequential) -> tuple[Any, ...]:
     arrays = model.parameters.tobytes(), model.statistics.tobytes()
-    return *arrays, model.normalisation, model.loss, model.task, model.classes
+    return *arrays, model.normalization, model.loss, model.task, model.classes
 
 
 def check(model: cr.Sequential, call: Callable[..., Any], *data: Any, **options: Any) -> None:
@@ -125,7 +125,11 @@ def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeyp
 def test_every_other_option_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     model, x, y = prepared(kind, ending)
-    for call, table in ((model.evaluate, EVALUATE), (model.find_rate, FIND_RATE), (model.trace, TRACE)):
+    for call, table in (
+        (model.evaluate, EVALUATE),
+        (model.find_learning_rate, FIND_LEARNING_RATE),
+        (model.trace, TRACE),
+    ):
         for option, values in table.items():
             for value in values:
                 check(model, call, **{"x": x, "y": y, option: value})
@@ -184,10 +188,10 @@ def test_an_image_shaped_output_is_not_evaluated() -> None:
 
 
 @pytest.mark.parametrize("text", ["flip", "shift=1,reflect"])
-def test_find_rate_takes_augmentation_as_text(text: str) -> None:
+def test_find_learning_rate_takes_augmentation_as_text(text: str) -> None:
     model, x, y = prepared("image", "classes")
     same = [
-        model.find_rate(x, y, batch_size=2, steps=10, augmentation=option).losses
+        model.find_learning_rate(x, y, batch_size=2, steps=10, augmentation=option).losses
         for option in (text, Augmentation.parse(text))
     ]
     assert same[0].tobytes() == same[1].tobytes()

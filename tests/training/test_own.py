@@ -13,7 +13,7 @@ from chainrule.training import losses, optimizers, schedules
 from chainrule.training.recipe import Recipe
 
 ENGINES = ("reference", "numpy", "compiled")
-QUIET = {"progress": False, "rate": 0.02, "epochs": 2}
+QUIET = {"progress": False, "learning_rate": 0.02, "epochs": 2}
 
 
 class Half:
@@ -168,7 +168,7 @@ NOT_OPTIMIZERS = [
     (type("Bad", (Lion,), {"init": lambda self, p: (np.zeros(3),)})(), "expected an array of shape"),
     (type("Bad", (Lion,), {"update": lambda self, p, g, m, step, rate: p})(), "expected \\(parameters, moments\\)"),
     (type("Bad", (Lion,), {"update": lambda self, p, g, m, step, rate: (p, ())})(), "0 moments; it began with 1"),
-    (type("Bad", (Lion,), {"rate": -1.0})(), "rate -1.0: expected a number above 0"),
+    (type("Bad", (Lion,), {"learning_rate": -1.0})(), "rate -1.0: expected a number above 0"),
 ]
 
 
@@ -214,7 +214,7 @@ def test_a_recipe_names_what_it_cannot_hold() -> None:
     assert recipe.custom_parts == ("loss Half", "optimizer Lion", "schedule Halving")
     again = Recipe.from_config(copy.deepcopy(recipe.to_config()))
     assert again.custom_parts == recipe.custom_parts
-    assert again.optimizer.rate == Lion.rate
+    assert again.optimizer.learning_rate == Lion.learning_rate
     for use in (lambda: again.optimizer.init(np.zeros(3)), lambda: again.schedule.factor(0, 1, 1)):
         with pytest.raises(cr.OptionError, match="is own code, which no file holds"):
             use()

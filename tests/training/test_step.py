@@ -115,7 +115,9 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     stepper = make_stepper(network, optimizer, loss, clip_norm=clip)
     outcome = stepper.step(x, t, step=1, rate=rate)
     assert outcome.norm == pytest.approx(norm, rel=1e-12)  # as it was before clipping
-    expected, moments = optimizer.update(before, gradient * (clip / norm), optimizer.init(before), step=1, rate=rate)
+    expected, moments = optimizer.update(
+        before, gradient * (clip / norm), optimizer.init(before), step=1, learning_rate=rate
+    )
     np.testing.assert_allclose(network.parameters, expected, rtol=1e-4, atol=1e-6)
     if kind == "sgd":
         assert np.linalg.norm(before - network.parameters) == pytest.approx(rate * clip, rel=1e-4)

@@ -30,7 +30,7 @@ def network(engine: str) -> Network:
 @pytest.mark.parametrize("engine", ["reference", "numpy", "compiled", "jax"])
 def test_twenty_steps_follow_pytorch(engine: str) -> None:
     net = network(engine)
-    stepper = make_stepper(net, AdamW(THEIRS["rate"], decay=THEIRS["decay"]), "categorical_cross_entropy")
+    stepper = make_stepper(net, AdamW(THEIRS["rate"], weight_decay=THEIRS["decay"]), "categorical_cross_entropy")
     probe = net.compile(net.plan("categorical_cross_entropy"))
     x, t = unpack(THEIRS["x"]), np.eye(3)[THEIRS["y"]]
     assert len(THEIRS["steps"]) == 20

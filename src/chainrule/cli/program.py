@@ -15,7 +15,7 @@ import click
 from chainrule.errors import ChainruleError, PrecisionWarning, one_line
 
 COMMANDS = (
-    *("train", "rates", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
+    *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
     *("explain", "check", "grade", "prove", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130

@@ -56,7 +56,7 @@ def test_text(invoke, finished, monkeypatch):
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     trace, test = expected(finished)
-    assert lines[0] == f"mlp, step {trace.training.step} (adam, rate {lines[0].split('rate ')[1]}"
+    assert lines[0] == f"mlp, step {trace.training.step} (adam, learning rate {lines[0].split('rate ')[1]}"
     assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (the network says ")
     assert "relu1.dx[5] is dense1.dy[5]:" in lines
     assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
@@ -71,7 +71,7 @@ def test_a_bare_model_has_no_memory(invoke, finished, digits):
     found = json.loads(invoke(*words).stdout)
     # its data are known from the run's config beside it; its moments are not searched
     assert (found["optimizer"], found["step"], found["learning_rate"]) == ("adam", 1, 0.001)
-    other = json.loads(invoke(*words, "--optimizer", "momentum", "--rate", 0.5).stdout)
+    other = json.loads(invoke(*words, "--optimizer", "momentum", "--learning-rate", 0.5).stdout)
     assert (other["optimizer"], other["learning_rate"]) == ("momentum", 0.5)
     assert other["cells"][0]["operation"] == "momentum_update"
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
     refused(invoke("explain", finished, *CELL, "--label", "ten"), "--label ten", "0, 1, 2")
     refused(invoke("explain", finished, *CELL, "--image", "none.png"), "none.png")
     refused(invoke("explain", finished, *CELL, "--optimizer", "newton"), "newton", "sgd")
-    refused(invoke("explain", finished, *CELL, "--rate", -1), "rate -1")
+    refused(invoke("explain", finished, *CELL, "--lr", -1), "learning_rate -1")
     (finished / "checkpoint.safetensors").write_bytes(b"torn")
     refused(invoke("explain", finished, *CELL), "checkpoint.safetensors")
     (finished / "checkpoint.safetensors").unlink()

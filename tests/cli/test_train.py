@@ -85,7 +85,7 @@ def test_folders_are_dated_and_never_used_twice(invoke, digits):
 
 def test_options_override_the_recipe(invoke, digits):
     words = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
-    words += " --seed 3 --clip-norm 2 --class-weight balanced --accumulate 3 --average 0.9"
+    words += " --seed 3 --clip-norm 2 --class-weight balanced --gradient-accumulation-steps 3 --ema-decay 0.9"
     words += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
     result = invoke(
         "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"

@@ -21,13 +21,13 @@ LOSS = "softmax_cross_entropy"
 class Plain:
     """An optimizer of one's own."""
 
-    rate = 0.1
+    learning_rate = 0.1
 
     def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
         return ()
 
-    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
-        return parameters - rate * gradients, ()
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
+        return parameters - learning_rate * gradients, ()
 
 
 def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
@@ -56,7 +56,8 @@ OPTIONS: list[dict[str, Any]] = [
 def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
     generator = np.random.default_rng(len(options) + weighted)
     found = [
-        make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None, options.get("lr_multipliers"),
+        make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None,
+                options.get("lr_multipliers"),
                 weighted=weighted, parts=parts)
         for parts in (1, int(generator.integers(2, 6)))
     ]  # fmt: skip

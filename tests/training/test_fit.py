@@ -148,7 +148,7 @@ BAD_OPTIONS = [
     ({"validation_data": 5}, "expected .x, y. or a Dataset, found int"),
     ({"validation_data": (np.zeros((4, 1, 8, 8)), np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
     ({"epochs": 1.5}, "epochs 1.5: expected a whole number"),
-    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no rat; it has: rate, beta1"),
+    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no rat; it has: learning_rate, beta1"),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no foo; it has: epochs, gamma"),
 ]
 
@@ -200,7 +200,7 @@ def test_a_training_that_diverges_says_so() -> None:
     line = cr.Sequential([cr.Dense(1)], (6,), loss="mean_squared_error", engine="numpy")
     history = line.fit(*points(), optimizer="sgd", learning_rate=1.2, progress=False)
     assert history.loss[-1] > 2 * history.loss[0]
-    assert "training diverged; try a smaller rate than 1.2" in history.notes[-1]
+    assert "training diverged; try a smaller learning rate than 1.2" in history.notes[-1]
     x, y = stripes()
     body = [cr.Flatten(), cr.Dense(12), cr.ReLU(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(body, (1, 8, 8), engine="numpy", seed=1)

@@ -51,11 +51,11 @@ def test_refused(text: str) -> None:
         LRMultipliers.parse(text)
 
 
-def stepper(engine: str, optimizer: optimizers.Optimizer, rates: str, **options: float) -> Stepper:
+def stepper(engine: str, optimizer: optimizers.Optimizer, multipliers: str, **options: float) -> Stepper:
     layers = [cr.Dense(5), cr.BatchNorm1D(), cr.Tanh(), cr.Dense(3)]
     network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
     return make_stepper(
-        network, optimizer, "softmax_cross_entropy", lr_multipliers=LRMultipliers.parse(rates), **options
+        network, optimizer, "softmax_cross_entropy", lr_multipliers=LRMultipliers.parse(multipliers), **options
     )
 
 
@@ -97,10 +97,10 @@ def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
     """Include batches of one sample, whose dense gradients are otherwise never written."""
     layers = [cr.Dense(5), cr.Tanh(), cr.Dense(3)]
     both = []
-    for rates in ("none", "dense1=1"):
+    for multipliers in ("none", "dense1=1"):
         network = Network(layers, (4,), engine=engine, dtype="float64", seed=3, threads=2)
         taking = make_stepper(
-            network, optimizers.Adam(), "softmax_cross_entropy", lr_multipliers=LRMultipliers.parse(rates)
+            network, optimizers.Adam(), "softmax_cross_entropy", lr_multipliers=LRMultipliers.parse(multipliers)
         )
         outcomes = [taking.step(*batch(step, samples), step=step, rate=0.02) for step in (1, 2, 3)]
         both.append((network.parameters, [outcome.norm for outcome in outcomes]))
@@ -110,7 +110,8 @@ def test_factors_of_one_change_nothing(engine: str, samples: int) -> None:
 
 def test_frozen_parameters_do_not_count_in_the_norm() -> None:
     norms = [
-        stepper("numpy", optimizers.SGD(), rates).step(*batch(1), step=1, rate=0.1).norm for rates in ("none", "w=0")
+        stepper("numpy", optimizers.SGD(), multipliers).step(*batch(1), step=1, rate=0.1).norm
+        for multipliers in ("none", "w=0")
     ]
     rest = stepper("numpy", optimizers.SGD(), "none")
     gradient = rest._compiled.gradients(*batch(1), seed=0, step=1)[2]
@@ -134,26 +135,26 @@ def test_an_optimizer_of_ones_own_has_no_rates() -> None:
         def init(self, parameters):
             return ()
 
-        def update(self, parameters, gradients, moments, *, step, rate):
-            return parameters - rate * gradients, ()
+        def update(self, parameters, gradients, moments, *, step, learning_rate):
+            return parameters - learning_rate * gradients, ()
 
     x, y = stripes(20)
-    with pytest.raises(OptionError, match="rates of single parameters need a built-in optimizer"):
+    with pytest.raises(OptionError, match="per-parameter learning rates require a built-in optimizer"):
         dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x, y, optimizer=Plain(), lr_multipliers="dense1=0", progress=False)
 
 
 def test_an_explained_update_is_the_one_that_is_taken() -> None:
     from chainrule.explain import NextStep, Trace
 
-    optimizer, rates = optimizers.Nesterov(0.1, 0.8, 0.03), "beta=8,gamma=0,dense2.w=0.25"
-    taking = stepper("numpy", optimizer, rates)
+    optimizer, multipliers = optimizers.Nesterov(0.1, 0.8, 0.03), "beta=8,gamma=0,dense2.w=0.25"
+    taking = stepper("numpy", optimizer, multipliers)
     x, t = batch(1)
     trace = Trace(
         taking.network,
         x,
         t,
         "softmax_cross_entropy",
-        NextStep(optimizer, 0.02, lr_multipliers=LRMultipliers.parse(rates)),
+        NextStep(optimizer, 0.02, lr_multipliers=LRMultipliers.parse(multipliers)),
     )
     taking.step(x, t, step=1, rate=0.02)
     for name in taking.network.learnt:

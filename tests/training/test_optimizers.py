@@ -89,16 +89,16 @@ def test_a_config_makes_the_same_optimizer(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("sgd", {"learning_rate": 0}, "rate 0: expected a number above 0"),
-        ("sgd", {"learning_rate": -1.0}, "rate -1.0: expected a number above 0"),
-        ("sgd", {"learning_rate": float("nan")}, "rate nan: expected a number above 0"),
-        ("sgd", {"learning_rate": float("inf")}, "rate inf: expected a number above 0"),
-        ("sgd", {"learning_rate": "fast"}, "rate 'fast': expected a number"),
-        ("sgd", {"learning_rate": None}, "rate None: expected a number"),
+        ("sgd", {"learning_rate": 0}, "learning_rate 0: expected a number above 0"),
+        ("sgd", {"learning_rate": -1.0}, "learning_rate -1.0: expected a number above 0"),
+        ("sgd", {"learning_rate": float("nan")}, "learning_rate nan: expected a number above 0"),
+        ("sgd", {"learning_rate": float("inf")}, "learning_rate inf: expected a number above 0"),
+        ("sgd", {"learning_rate": "fast"}, "learning_rate 'fast': expected a number"),
+        ("sgd", {"learning_rate": None}, "learning_rate None: expected a number"),
         ("momentum", {"momentum": 1.0}, "momentum 1.0: expected at least 0 and below 1"),
         ("nesterov", {"momentum": -0.1}, "momentum -0.1: expected at least 0 and below 1"),
-        ("sgd", {"decay": -0.1}, "decay -0.1: expected at least 0"),
-        ("momentum", {"decay": float("nan")}, "decay nan: expected at least 0"),
+        ("sgd", {"weight_decay": -0.1}, "weight_decay -0.1: expected at least 0"),
+        ("momentum", {"weight_decay": float("nan")}, "weight_decay nan: expected at least 0"),
         ("rmsprop", {"alpha": 1.0}, "alpha 1.0: expected at least 0 and below 1"),
         ("rmsprop", {"epsilon": 0.0}, "epsilon 0.0: expected a number above 0"),
         ("rmsprop", {"momentum": 1.0}, "momentum 1.0: expected at least 0 and below 1"),
@@ -107,8 +107,8 @@ def test_a_config_makes_the_same_optimizer(name: str) -> None:
         ("adam", {"beta2": float("nan")}, "beta2 nan: expected at least 0 and below 1"),
         ("adam", {"epsilon": 0.0}, "epsilon 0.0: expected a number above 0"),
         ("adam", {"epsilon": float("inf")}, "epsilon inf: expected a number above 0"),
-        ("adamw", {"decay": -1.0}, "decay -1.0: expected at least 0"),
-        ("adamw", {"decay": float("inf")}, "decay inf: expected at least 0"),
+        ("adamw", {"weight_decay": -1.0}, "weight_decay -1.0: expected at least 0"),
+        ("adamw", {"weight_decay": float("inf")}, "weight_decay inf: expected at least 0"),
         ("adam-w", {}, "unknown optimizer 'adam-w'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
     ],
 )
@@ -120,7 +120,13 @@ def test_numbers_out_of_range_are_refused(name: str, options: dict[str, float], 
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [("momentum", "momentum"), ("nesterov", "momentum"), ("adam", "beta1"), ("adam", "beta2"), ("adamw", "decay")],
+    [
+        ("momentum", "momentum"),
+        ("nesterov", "momentum"),
+        ("adam", "beta1"),
+        ("adam", "beta2"),
+        ("adamw", "weight_decay"),
+    ],
 )
 def test_nought_is_in_range(name: str, option: str) -> None:
     assert getattr(optimizers.find({"name": name, option: 0}), option) == 0

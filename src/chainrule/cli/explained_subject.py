@@ -50,8 +50,8 @@ class ExplainedSubject:
 
     def heading(self) -> str:
         """Return the heading: the network and its step, and the sample."""
-        training = self.trace.training
-        step = f"step {training.step} ({training.optimizer.name}, learning rate {format_number(self.trace.update.learning_rate)})"
+        training, rate = self.trace.training, format_number(self.trace.update.learning_rate)
+        step = f"step {training.step} ({training.optimizer.name}, learning rate {rate})"
         says = "assumed: the network's own answer" if self.assumed else f"the network says {self.answer}"
         network = printable(f"{self.model.name}, {step}, taken on one sample alone:")
         return f"{network}\n{printable(f'{self.sample}, class {self.label} ({says})')}"

@@ -138,8 +138,8 @@ def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> O
     """Return the recipe's optimizer, or the named one, with the given hyperparameters.
 
     An optimizer with the same moments takes steps of the same size (momentum and nesterov; adam and adamw), so it keeps
-    the recipe's hyperparameters. Any other starts from its own defaults: a learning rate of 3.0 suits SGD, but never Adam. Adam
-    with weight decay becomes AdamW: Adam would divide a decay term in the gradient by the root mean square.
+    the recipe's hyperparameters. Any other starts from its own defaults: a learning rate of 3.0 suits SGD, but never
+    Adam. Adam with weight decay becomes AdamW: Adam would divide a decay term in the gradient by the root mean square.
     """
     chosen = own
     if name is not None and name != own.name:

@@ -93,15 +93,16 @@ step = options.combine(
     click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
     click.option("--optimizer", metavar="NAME", shell_complete=options.names(_optimizer_names),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. Changing between momentum and nesterov, or "
-                 "adam and adamw, keeps the recipe's learning rate and other options; any other starts from its defaults."),
+                 "adam and adamw, keeps the recipe's learning rate and other options; any other starts from its "
+                 "defaults."),
     click.option("--momentum", type=NUMBER, metavar="X", help="Momentum of momentum, nesterov and rmsprop."),
     click.option("--alpha", type=NUMBER, metavar="X",
                  help="Smoothing constant of rmsprop: the share of the running mean square that is kept."),
     click.option("--beta1", type=NUMBER, metavar="X", help="Decay rate of the first moment, in adam and adamw."),
     click.option("--beta2", type=NUMBER, metavar="X", help="Decay rate of the second moment, in adam and adamw."),
     click.option("--weight-decay", type=NUMBER, metavar="X",
-                 help="Shrink the parameters by X times the learning rate per step (adamw, which replaces adam), or add X times "
-                 "the parameters to the gradient (other optimizers); the same for sgd."),
+                 help="Shrink the parameters by X times the learning rate per step (adamw, which replaces adam), or "
+                 "add X times the parameters to the gradient (other optimizers); the same for sgd."),
     click.option("--loss", metavar="NAME", shell_complete=options.names(_loss_names),
                  help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
                  "categorical_cross_entropy or softmax_cross_entropy."),
@@ -116,7 +117,7 @@ step = options.combine(
     click.option("--lr-multipliers", metavar="TEXT",
                  help='Factors of the learning rate by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.'),
     click.option("--lookahead", metavar="TEXT",
-                 help='Average the network over its last steps: "every=5,decay=0.77", or none.'),
+                 help='Return every few steps to a slow copy of the network: "every=5,decay=0.77", or none.'),
     click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
 )  # fmt: skip
 steps = options.combine(course, step)

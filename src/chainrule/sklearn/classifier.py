@@ -20,7 +20,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
 
     Arguments as in `NetworkEstimator`, and
 
-    label_smoothing     share of label smoothing
+    label_smoothing  share of label smoothing
     class_weight  "balanced", or a mapping of labels to weights; None: all classes count alike
 
     Fitted, also: ``classes_``, the labels in the order of the columns of `predict_proba`.

@@ -52,16 +52,16 @@ class LRSearch:
         return rates.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
 
     def __repr__(self) -> str:
-        return f"LRSearch({len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}, suggested {self.suggested:.3g})"
+        tried = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"
+        return f"LRSearch({tried}, suggested {self.suggested:.3g})"
 
 
 def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> LRSearch:
-    """Take steps with a new trainer at learning rates from ``low`` to ``high``, each the same multiple of the one before.
+    """Take steps with a new trainer at learning rates from ``low`` to ``high`` that rise by a constant factor.
 
-    The network is changed. The search ends where the loss has grown to `GROWN` times its smallest value, or is not
-    finite.
+    The network is changed. The search ends when the loss exceeds `GROWN` times its smallest value or is not finite.
 
-    Errors   OptionError for fewer than `FEWEST` steps, for learning rates that do not rise, or where the first steps diverge
+    Errors   OptionError for fewer than `FEWEST` steps, for low ≥ high, or if the first steps diverge
     """
     if not is_whole(steps, FEWEST):
         raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {FEWEST}")

@@ -28,10 +28,9 @@ def training_notes(trainer: "Trainer") -> list[str]:
     many = half * trainer.recipe.batch_size >= MANY
     if (many and last > GROWN * first > 0) or last > FAR * start > 0:
         first = min(first, start)
+        grown = f"the loss grew from {first:.4g} to {last:.4g}"
         rate = trainer.recipe.optimizer.learning_rate
-        return [
-            f"the loss grew from {first:.4g} to {last:.4g}: training diverged; try a smaller learning rate than {rate:g}"
-        ]
+        return [f"{grown}: training diverged; try a smaller learning rate than {rate:g}"]
     if trainer.weights is not None:  # a constant prediction is measured without them
         return []
     return _chance_note(trainer, float(np.mean(history.measured[-half:])), half * trainer.recipe.batch_size)

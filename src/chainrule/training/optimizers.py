@@ -207,10 +207,11 @@ NAMED: dict[str, type[Optimizer]] = {
 class CustomOptimizer(Optimizer):
     """An optimizer of your own: an object whose two methods are those of `Optimizer`, on flat arrays.
 
-        init(parameters) → moments                                  arrays like the parameters, in a tuple
-        update(parameters, gradients, moments, step=…, learning_rate=…)      → (new parameters, new moments); step counts from 1
+        init(parameters) → moments      arrays like the parameters, in a tuple
+        update(parameters, gradients, moments, step=…, learning_rate=…) → (new parameters, new moments)
 
-    It may have a ``learning_rate``, which the schedule multiplies. It works on every engine; the gradients are the engine's.
+    Steps count from 1. The object may have a ``learning_rate``, which the schedule multiplies. It works on every
+    engine; the gradients are the engine's.
 
     source  the object; None: a file named it, and it is not there
     """
@@ -221,8 +222,9 @@ class CustomOptimizer(Optimizer):
         if source is not None and not _updates(source):
             shown = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
-                f"{shown} is no optimizer; one is a name ({', '.join(NAMED)}), cr.Adam(learning_rate=0.01) and the like, or an "
-                "object with init(parameters) and update(parameters, gradients, moments, step=…, learning_rate=…)"
+                f"{shown} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
+                "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
+                "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
         super().__init__(
             getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate

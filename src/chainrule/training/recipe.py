@@ -36,30 +36,30 @@ BOUNDS = (  # of whole numbers: field, name in messages, least and most
 class Recipe:
     """Settings of a training.
 
-    epochs        passes over the training set
-    batch_size    samples per step
-    optimizer     optimizer, with the learning rate that the schedule multiplies
-    loss          a name of `losses.NAMES`, or a custom loss
-    schedule      factor of the learning rate as a function of the step
-    normalization     "scale", "standardize" or "none", fitted to the training data and stored with the model
-    augmentation  augmentation of training images, new in every epoch; None for none
-    smoothing     share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
-    class_weight  weight of each class in the loss: "balanced", or a mapping of names or numbers of classes to weights;
-                  None: all count alike
-    accumulate    number of parts in which the gradient of a batch is computed, one after the other, and added up: less
-                  memory for the same step; batch normalization then normalizes within each part
-    shards        number of parts of a batch that one or several workers compute, with the same bits for any number;
-                  not for layers and losses of your own
-    average       decay β of the exponential moving average of the weights, which are validated and kept in place of the
-                  last ones (`averaging.WeightAverage`); None for none
-    rates         factors of the learning rate for single parameters; a factor of 0 freezes them
-    lookahead    average over the last steps, to which training returns every few steps; None for none
-    views         views of each test image whose outputs are averaged in the final evaluation, beside that of the images
-                  themselves; None for none
-    clip_norm     largest norm of the gradient, which is scaled down to it; None for no limit
-    validation    share of the training set held back for validation after every epoch
-    patience      stop after this many epochs without a better validation loss; None for never
-    seed          seed of the initial weights, the order of the samples, dropout and augmentation
+    epochs           passes over the training set
+    batch_size       samples per step
+    optimizer        optimizer, with the learning rate that the schedule multiplies
+    loss             a name of `losses.NAMES`, or a custom loss
+    schedule         factor of the learning rate as a function of the step
+    normalization    "scale", "standardize" or "none", fitted to the training data and stored with the model
+    augmentation     augmentation of training images, new in every epoch; None for none
+    label_smoothing  share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
+    class_weight     weight of each class in the loss: "balanced", or a mapping of names or numbers of classes to
+                     weights; None: all count alike
+    gradient_accumulation_steps   number of parts in which the gradient of a batch is computed, one after the other, and
+                     added up: less memory for the same step; batch normalization then normalizes within each part
+    shards           number of parts of a batch that one or several workers compute, with the same bits for any number
+                     of workers; not for custom layers and losses
+    ema_decay        decay β of the exponential moving average of the weights, which are validated and kept in place of
+                     the last ones (`WeightAverage`); None for none
+    lr_multipliers   factors of the learning rate for single parameters; a factor of 0 freezes them
+    lookahead        average over the last steps, to which training returns every few steps; None for none
+    views            views of each test image whose outputs are averaged in the final evaluation, beside that of the
+                     images themselves; None for none
+    clip_norm        largest norm of the gradient, which is scaled down to it; None for no limit
+    validation       share of the training set held back for validation after every epoch
+    patience         stop after this many epochs without a better validation loss; None for never
+    seed             seed of the initial weights, the order of the samples, dropout and augmentation
 
     Errors   OptionError for a value out of range
     """
@@ -106,9 +106,8 @@ class Recipe:
         if not (is_number(self.validation) and 0 <= self.validation < 1):
             raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
         if self.gradient_accumulation_steps > 1 and self.shards > 1:
-            raise OptionError(
-                f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards} both cut a batch; give one"
-            )
+            both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
+            raise OptionError(f"{both} both divide a batch; give one")
         if self.patience is not None:
             object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
 

@@ -73,7 +73,7 @@ def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
 def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
     found = swept(tmp_path, grid={"learning_rate": [0.1, -1.0, "fast"]}, seeds=1)
     assert [result.state for result in found.results] == ["finished", "failed", "failed"]
-    assert "rate -1.0: expected a number above 0" in found.results[1].error
+    assert "learning_rate -1.0: expected a number above 0" in found.results[1].error
     assert found.results[2].error
     assert found.best == {"learning_rate": 0.1}
     assert [combination.mean("score") is None for combination in found.combinations] == [False, True, True]
@@ -149,7 +149,7 @@ def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
     [
         ({"grid": {"run": ["a"]}}, "run is set by the sweep"),
         ({"grid": {"epochs": [1]}}, "epochs is given twice"),
-        ({"grid": {"learning_rate": []}}, "rate has no values"),
+        ({"grid": {"learning_rate": []}}, "learning_rate has no values"),
         ({"backend": "carrier-pigeon"}, "backend carrier-pigeon: "),
         ({"jobs": 0}, "jobs 0"),
     ],

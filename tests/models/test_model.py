@@ -275,9 +275,9 @@ def test_numbers_for_several_outputs_are_told_their_shape_and_their_loss() -> No
 
 
 @pytest.mark.parametrize("normalization", [False, "", 0, "scaled"])
-def test_a_normalization_that_is_none_is_refused_instead_of_chosen(normalize: Any) -> None:
+def test_a_normalization_that_is_none_is_refused_instead_of_chosen(normalization: Any) -> None:
     with pytest.raises(cr.OptionError, match="unknown normalization"):
-        small().fit(*stripes(9), normalization=normalize, progress=False)
+        small().fit(*stripes(9), normalization=normalization, progress=False)
 
 
 def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targets_are_looked_at() -> None:
@@ -311,7 +311,7 @@ def test_an_input_shape_that_is_no_row_of_sizes_is_refused(shape: Any) -> None:
 
 
 def test_a_rate_that_makes_parameters_infinite_does_not_pass_in_silence() -> None:
-    with pytest.raises(cr.NotFiniteError, match="learning_rate"):
+    with pytest.raises(cr.NotFiniteError, match="learning rate"):
         small().fit(*stripes(32), optimizer=cr.SGD(1e39), progress=False)
 
 

@@ -42,7 +42,7 @@ def test_update_in_place_follows_pytorch_on_every_engine(runs: str, name: str, e
     optimizer, trajectory, _ = recorded(name, runs)
     parameters, moments = START.copy(), optimizer.init(START)
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
-        attributes = {"learning_rate": float(rate), **optimizer.step_attributes(step)}
+        attributes = {"rate": float(rate), **optimizer.step_attributes(step)}
         loader.find(engine).update(optimizer.operation, parameters, gradient, moments, attributes, 2)
         np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
 from chainrule.training.lookahead import Lookahead
@@ -54,8 +55,7 @@ FIT: dict[str, list[Any]] = {
     "loss": [*cr.losses.NAMES, "x", 5],
     "schedule": ["cosine", "x", 5, lambda step: "a"],
     "callbacks": [None, lambda trainer, epoch: None, 5, "x"],
-    "resume": [True],
-    "test_data": [(1, 2)],
+    "run": [5, "runs"],
     "workers": [None, 5],
     "progress": [None],
 }  # fmt: skip
@@ -144,7 +144,7 @@ def test_only_images_are_augmented(kind: str, amount: str) -> None:
     with pytest.raises(OptionError) as error:
         model.fit(x, y, augmentation=amount, progress=False)
     assert amount in str(error.value)
-    assert cr.shapes.text(SHAPES[kind]) in str(error.value)
+    assert text(SHAPES[kind]) in str(error.value)
     with pytest.raises(OptionError):
         Augmentation.parse(amount).apply(x, seed=0, step=0, samples=np.arange(N))
 
@@ -153,7 +153,7 @@ def test_views_are_checked_before_training(tmp_path: Path) -> None:
     model, x, y = prepared("vector", "classes")
     before = state(model)
     with pytest.raises(ShapeError, match="flip"):
-        model.fit(x, y, views="flip", run=tmp_path / "run", test_data=(x, y), progress=False)
+        model.fit(x, y, views="flip", run=cr.Run(tmp_path / "run", test_data=(x, y)), progress=False)
     assert state(model) == before
     assert not (tmp_path / "run").exists()
 
@@ -176,7 +176,7 @@ def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_p
     model, x, y = prepared("vector", "classes")
     before = state(model)
     with pytest.raises(error):
-        model.fit(x, y, run=tmp_path / "run", test_data=test_data, progress=False, plots=False)
+        model.fit(x, y, run=cr.Run(tmp_path / "run", test_data=test_data, plots=False), progress=False)
     assert state(model) == before
     assert not (tmp_path / "run").exists()
 

@@ -160,10 +160,10 @@ def test_an_own_optimizer_learns_with_its_own_rate() -> None:
 
 
 NOT_OPTIMIZERS = [
-    (5, "5 is no optimizer; one is a name"),
+    (5, "5 is not an optimizer; expected a name"),
     (None, "unknown optimizer None"),
-    (Lion, "the class Lion is no optimizer"),
-    (lambda p, g: p, "is no optimizer"),
+    (Lion, "the class Lion is not an optimizer"),
+    (lambda p, g: p, "is not an optimizer"),
     (type("Bad", (Lion,), {"init": lambda self, p: np.zeros(3)})(), "Bad.init returned ndarray; expected arrays"),
     (type("Bad", (Lion,), {"init": lambda self, p: (np.zeros(3),)})(), "expected an array of shape"),
     (

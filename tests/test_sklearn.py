@@ -51,9 +51,9 @@ def test_scikit_learn_finds_nothing(estimator: Any, check: Any) -> None:
 def test_a_search_over_a_pipeline_in_two_processes(made: Any, y: np.ndarray, tmp_path: Path) -> None:
     name = type(made).__name__.lower()
     pipeline = make_pipeline(StandardScaler(), made)
-    grid = {f"{name}__rate": [1e-7, 0.05], f"{name}__epochs": [15]}
+    grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
-    assert both[0].best_params_[f"{name}__rate"] == 0.05
+    assert both[0].best_params_[f"{name}__learning_rate"] == 0.05
     np.testing.assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
     joblib.dump(both[0], tmp_path / "search")
     np.testing.assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))

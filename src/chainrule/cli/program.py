@@ -88,7 +88,8 @@ class LazyGroup(ErrorHandlingGroup):
         """Import a command."""
         if cmd_name not in self.names:
             return None
-        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name  # import is a word of Python's own
+        name = cmd_name.replace("-", "_")
+        name = f"{name}_" if keyword.iskeyword(name) else name  # `import` is a keyword
         return getattr(importlib.import_module(f"{self.folder}.{name}"), name)
 
 

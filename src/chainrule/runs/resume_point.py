@@ -63,11 +63,9 @@ def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rat
     changed = training
     if optimizer is not None:
         changed = replace(training, optimizer=optimizer, learning_rate=optimizer.learning_rate, moments=None, step=1)
-    return (
-        changed
-        if learning_rate is None
-        else replace(changed, learning_rate=changed.optimizer.with_learning_rate(learning_rate).learning_rate)
-    )
+    if learning_rate is None:
+        return changed
+    return replace(changed, learning_rate=changed.optimizer.with_learning_rate(learning_rate).learning_rate)
 
 
 def _moment(tensors: dict[str, Array], name: str, model: Model, path: Path) -> Array:

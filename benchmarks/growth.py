@@ -30,9 +30,9 @@ def network(channels: int, size: int) -> Subject:
         Softmax(),
     ]
     name = f"{channels} channels, {size}×{size}"
-    # Standardised, blank parts of an image are not 0. While biases are, their sums would be 0 before a ReLU but for
+    # Standardized, blank parts of an image are not 0. While biases are, their sums would be 0 before a ReLU but for
     # rounding, which decides which way it falls.
-    recipe = Recipe(normalise="standardise")
+    recipe = Recipe(normalization="standardize")
     return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), recipe)
 
 

@@ -27,16 +27,16 @@ SMALLEST = 6  # rows of feature maps that another stage may halve
 
 @dataclass(frozen=True)
 class Style:
-    """What the blocks of a network have in common: kernel size, activation, and whether they are normalised."""
+    """What the blocks of a network have in common: kernel size, activation, and whether they are normalized."""
 
     kernel: int
     activation: type[Layer]
-    normalised: bool
+    normalized: bool
 
     def unit(self, x: Node, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Node:
-        """Convolve, and normalise in a network that does."""
-        layer = Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=not self.normalised)
-        return BatchNorm2D()(layer(x)) if self.normalised else layer(x)
+        """Convolve, and normalize in a network that does."""
+        layer = Conv2D(filters, kernel, stride=stride, padding="same", groups=groups, bias=not self.normalized)
+        return BatchNorm2D()(layer(x)) if self.normalized else layer(x)
 
     def active(self, x: Node, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Node:
         """Return the activation of a unit."""

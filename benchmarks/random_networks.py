@@ -76,7 +76,7 @@ def _fitting(draw: Callable[..., Model], seed: Sequence[int], name: str) -> Subj
             LEAST_MULTIPLICATIONS <= multiplications <= MOST_MULTIPLICATIONS
             and model.parameters.size <= MOST_PARAMETERS
         ):
-            return of_model(model, Recipe(normalise="standardise"))
+            return of_model(model, Recipe(normalization="standardize"))
 
 
 def _in_a_row(generator: np.random.Generator, shape: Sequence[int], **options: Any) -> Model:
@@ -95,7 +95,7 @@ def _branching(
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
     """Yield blocks of convolutions in one style, each block with smaller feature maps than the one before."""
-    activation, normalised = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
+    activation, normalized = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
     strided, separable = generator.random() < 0.4, generator.random() < 0.15
     kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))
     size, channels = shape[1], shape[0]
@@ -105,12 +105,12 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
         for layer in range(int(generator.integers(1, 3))):
             stride = 2 if strided and layer == 0 and (block or size >= 48) else 1
             if separable and block:
-                yield Conv2D(channels, 3, padding="same", stride=stride, groups=channels, bias=not normalised)
-                yield from _after(generator, activation, normalised)
-                yield Conv2D(width, 1, bias=not normalised)
+                yield Conv2D(channels, 3, padding="same", stride=stride, groups=channels, bias=not normalized)
+                yield from _after(generator, activation, normalized)
+                yield Conv2D(width, 1, bias=not normalized)
             else:
-                yield _convolution(generator, channels, width, kernel, stride, biased=not normalised)
-            yield from _after(generator, activation, normalised)
+                yield _convolution(generator, channels, width, kernel, stride, biased=not normalized)
+            yield from _after(generator, activation, normalized)
             size, channels = math.ceil(size / stride), width
         if not strided:
             yield MaxPool2D(2)
@@ -129,8 +129,8 @@ def _convolution(
     return Conv2D(width, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=biased)
 
 
-def _after(generator: np.random.Generator, activation: type[Layer], normalised: bool) -> Iterator[Layer]:
-    if normalised:
+def _after(generator: np.random.Generator, activation: type[Layer], normalized: bool) -> Iterator[Layer]:
+    if normalized:
         yield BatchNorm2D()
     yield activation()
     if generator.random() < 0.05:

@@ -40,7 +40,7 @@ class Ours:
     def step(self, x: Array, t: Array, step: int, rate: float) -> float:
         """Take a step on a batch and return its mean loss."""
         outcome = self._trainer.stepper.step(x, t, step=step + 1, rate=rate, seed=self._trainer.recipe.seed)
-        self._trainer.look_ahead(step + 1)
+        self._trainer.lookahead(step + 1)
         return outcome.loss
 
     def evaluate(self, test: Dataset, views: Views | None) -> Evaluation:
@@ -95,7 +95,7 @@ def outcomes(
         count, losses, start = min(steps or trainer.steps, trainer.steps), list[float](), time.perf_counter()
         for step in range(count):
             x, t, _ = trainer.batch(step)
-            rate = recipe.optimizer.rate * recipe.schedule.factor(step, trainer.steps, trainer.epoch_steps)
+            rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step, trainer.steps, trainer.epoch_steps)
             losses.append(contender.step(x, t, step, rate))
             watch(f"{name}: {recipe.epochs} epochs", (place + step / count) / len(names))
         seconds, done = time.perf_counter() - start, count == trainer.steps

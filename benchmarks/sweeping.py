@@ -86,7 +86,11 @@ def _alone(kind: str, trials: int, words: Sequence[str]) -> float:
             else:
                 recipe = job.recipe
                 options: dict[str, Any] = {"optimizer": recipe.optimizer, "schedule": recipe.schedule}
-                options |= {"validation_split": recipe.validation, "normalise": recipe.normalise, "progress": False}
+                options |= {
+                    "validation_split": recipe.validation,
+                    "normalization": recipe.normalization,
+                    "progress": False,
+                }
                 model.fit(training, epochs=recipe.epochs, batch_size=recipe.batch_size, **options)
                 model.evaluate(test)
             if number == 0:

@@ -69,7 +69,7 @@ def tried(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
     for optimizer in trial.optimizers:
         ended = [_trained(trial, optimizer, training, limited, seed) for seed in range(seeds)]
         seconds = sum(seconds for _, seconds in ended) / seeds
-        named = f"{trial.setting}, rate {optimizer.rate:g}" if len(trial.optimizers) > 1 else trial.setting
+        named = f"{trial.setting}, rate {optimizer.learning_rate:g}" if len(trial.optimizers) > 1 else trial.setting
         found.append([])
         for pixels in trial.shifts:
             title = f"{named}, moved by {pixels}" if len(trial.shifts) > 1 else named
@@ -91,13 +91,13 @@ def _trained(
     trial: Trial, optimizer: Optimizer, training: Dataset, setting: Setting, seed: int
 ) -> tuple[Sequential, float]:
     recipe = Recipe(
-        epochs=EPOCHS, optimizer=optimizer, schedule=OneCycle(), normalise="standardise", seed=seed, batch_size=32
+        epochs=EPOCHS, optimizer=optimizer, schedule=OneCycle(), normalization="standardize", seed=seed, batch_size=32
     )
     classes = training.classes
     options: dict[str, Any] = {"seed": seed, "classes": classes, **setting.machine}
     model = Sequential(trial.layers(len(classes)), training.shape, **options)
     trainer = model.trainer(setting.recipe(recipe), Samples.of_dataset(training, len(classes)))
-    title = f"{trial.question}: {trial.data}, {trial.setting}, rate {optimizer.rate:g}, seed {seed}"
+    title = f"{trial.question}: {trial.data}, {trial.setting}, rate {optimizer.learning_rate:g}, seed {seed}"
     return model, trainer.run(setting.callbacks(title)).epochs[-1].seconds
 
 

@@ -25,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 import chainrule
-from chainrule.data import Normalisation
+from chainrule.data import Normalization
 from chainrule.models.model import Model
 from chainrule.runs.jobs import DataChoice
 from chainrule.training import tasks
@@ -65,7 +65,7 @@ class LivePage(SphinxDirective):
 def subject_of(name: str, made: tuple[Model, np.ndarray, np.ndarray], folder: Path) -> PageSubject:
     """Return what the page is made of; the images are written into `folder`.
 
-    The page takes images as bytes. A model that has no normalisation of its own is given the one that turns the bytes
+    The page takes images as bytes. A model that has no normalization of its own is given the one that turns the bytes
     into the images again.
     """
     model, images, answers = made
@@ -77,13 +77,13 @@ def subject_of(name: str, made: tuple[Model, np.ndarray, np.ndarray], folder: Pa
         if not np.allclose(x * gain + least, images):
             raise ExtensionError(f"live-page {name}: expected images of bytes or of whole numbers within 0 … 255")
         kind = "none" if (gain, least) == (1.0, 0.0) else "scale"
-        model.normalisation = Normalisation(kind, gain, least, "bytes")
+        model.normalization = Normalization(kind, gain, least, "bytes")
     answer = "y" if answers.ndim == 1 else "targets"
     if answers.ndim > 1:
         model.task = tasks.infer_task(model.loss, model.last_layer, answers)
     file = folder / f"{name}.npz"
     np.savez(file, **{"x": x, answer: answers, "x_test": x, f"{answer}_test": answers, **_classes(model)})
-    recipe = Recipe(epochs=100, batch_size=min(32, len(x)), loss=model.loss, normalise=model.normalisation.kind)
+    recipe = Recipe(epochs=100, batch_size=min(32, len(x)), loss=model.loss, normalization=model.normalization.kind)
     moments = recipe.optimizer.init(model.parameters)
     return PageSubject(name, model, recipe, DataChoice(str(file)), images=len(x), moments=moments)
 

@@ -14,7 +14,7 @@ def strokes() -> tuple[cr.Sequential, NDArray[np.uint8], NDArray[np.int64]]:
     x, y = _images(120)
     layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(layers, (1, SIZE, SIZE), engine="numpy", name="strokes", classes=STROKES)
-    model.fit(x, y, epochs=2, rate=0.05, progress=False)
+    model.fit(x, y, epochs=2, learning_rate=0.05, progress=False)
     return model, x, y
 
 

@@ -35,7 +35,7 @@ used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesi
 resource.setrlimit(resource.RLIMIT_AS, (used + (100 << 20),) * 2)
 calls = {
     "fit": lambda: model.fit(x, y, batch_size=600, progress=False),
-    "find_rate": lambda: model.find_rate(x, y, batch_size=600),
+    "find_learning_rate": lambda: model.find_learning_rate(x, y, batch_size=600),
     "trace": lambda: model.trace(x, y),
     "build": lambda: cr.Sequential([cr.Dense(10_000)], (20_000,), engine=engine),
     "load": lambda: cr.load(file),
@@ -70,13 +70,13 @@ def test_a_lack_of_memory_is_one_line(engine: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     *lines, last = done.stdout.splitlines()
     assert last == "usable"
-    names = ["fit", "find_rate", "trace", "build", "load"]
+    names = ["fit", "find_learning_rate", "trace", "build", "load"]
     assert [line.split("\t")[0] for line in lines] == names + ["predict", "apply", "evaluate"] * (engine == "numpy")
     for line in lines:
         name, kind, text = line.split("\t")
         assert kind == "OutOfMemoryError", line
         assert name == "load" or "iB" in text, line
-        if name in ("fit", "find_rate", "predict", "apply"):
+        if name in ("fit", "find_learning_rate", "predict", "apply"):
             assert "batch_size" in text, line
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import chainrule as cr
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines import loader
 from chainrule.engines.compiled.kernels import selection
 from chainrule.errors import FormatError, OptionError, PrecisionWarning
@@ -37,7 +37,7 @@ def samples(count: int = 8) -> tuple[Array, Array]:
 @pytest.fixture(scope="module")
 def trained() -> cr.Sequential:
     model = cr.Sequential(layers(), SHAPE, engine="compiled", threads=1)
-    model.fit(*samples(), normalise="none", progress=False)
+    model.fit(*samples(), normalization="none", progress=False)
     return model
 
 
@@ -178,11 +178,11 @@ def test_the_range_of_training_is_kept(trained: cr.Sequential, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
-@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
-def test_the_range_is_that_of_normalised_inputs(kind: str, dtype: str) -> None:
+@pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
+def test_the_range_is_that_of_normalized_inputs(kind: str, dtype: str) -> None:
     x = np.random.default_rng(1).integers(0, 256, (5, 1, 8, 8)).astype(dtype)
     x[0, 0, 0, :2] = 0, 255
-    found = Normalisation.fit(kind, x)
+    found = Normalization.fit(kind, x)
     np.testing.assert_allclose(found.largest(x), np.abs(found.apply(x, np.float64)).max(), rtol=1e-12)
 
 

@@ -25,12 +25,12 @@ NUMBERS = X @ [1.0, -2.0, 0.5, 0.0, 1.0]
 
 
 def classifier(**options: Any) -> ChainruleClassifier:
-    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "rate": 0.01}
+    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
     return ChainruleClassifier([cr.Dense(8), cr.Tanh()], **(given | options))
 
 
 def regressor(**options: Any) -> ChainruleRegressor:
-    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "rate": 0.01}
+    given: dict[str, Any] = {"epochs": 5, "engine": "numpy", "threads": 1, "random_state": 4, "learning_rate": 0.01}
     return ChainruleRegressor([cr.Dense(8), cr.Tanh()], **(given | options))
 
 
@@ -51,9 +51,9 @@ def test_scikit_learn_finds_nothing(estimator: Any, check: Any) -> None:
 def test_a_search_over_a_pipeline_in_two_processes(made: Any, y: np.ndarray, tmp_path: Path) -> None:
     name = type(made).__name__.lower()
     pipeline = make_pipeline(StandardScaler(), made)
-    grid = {f"{name}__rate": [1e-7, 0.05], f"{name}__epochs": [15]}
+    grid = {f"{name}__learning_rate": [1e-7, 0.05], f"{name}__epochs": [15]}
     both = [GridSearchCV(pipeline, grid, cv=3, n_jobs=jobs, error_score="raise").fit(X, y) for jobs in (2, 1)]
-    assert both[0].best_params_[f"{name}__rate"] == 0.05
+    assert both[0].best_params_[f"{name}__learning_rate"] == 0.05
     np.testing.assert_array_equal(*(each.cv_results_["mean_test_score"] for each in both))
     joblib.dump(both[0], tmp_path / "search")
     np.testing.assert_array_equal(joblib.load(tmp_path / "search").predict(X), both[1].predict(X))
@@ -66,7 +66,12 @@ def test_images_flat_or_not() -> None:
     data, labels = load_digits(return_X_y=True)
     data, labels, images = data[:900], labels[:900], data[:900].reshape(-1, 1, 8, 8)
     layers = [cr.Conv2D(6, 3), cr.ReLU(), cr.Flatten()]
-    options: dict[str, Any] = {"batch_size": 32, "dtype": "float32", "normalise": "standardise", "rate": 0.01}
+    options: dict[str, Any] = {
+        "batch_size": 32,
+        "dtype": "float32",
+        "normalization": "standardize",
+        "learning_rate": 0.01,
+    }
     found = []
     for given, shape in ((data, (1, 8, 8)), (images, None), (data.astype(np.uint8), (1, 8, 8))):
         made = classifier(input_shape=shape, **options).set_params(layers=layers)
@@ -104,7 +109,7 @@ def test_calls_of_partial_fit_are_the_epochs_of_fit(kind: str, optimizer: str, t
 
 
 def test_partial_fit_knows_classes_that_come_later() -> None:
-    made = classifier(rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
+    made = classifier(learning_rate=0.02).partial_fit(X[LABELS < 2], LABELS[LABELS < 2], classes=[0, 1, 2])
     for _ in range(60):
         made.partial_fit(X, LABELS)
     assert made.score(X, LABELS) > 0.8
@@ -121,7 +126,7 @@ def test_weights_of_classes_are_those_of_their_samples() -> None:
     weights = np.array([3.0, 1.0, 0.5])[LABELS]
     by_class = classifier(optimizer="sgd", class_weight=given).fit(X, LABELS)
     rate = 0.01 * weights.mean()  # weights of samples are divided by their mean
-    by_sample = classifier(optimizer="sgd", rate=rate).fit(X, LABELS, sample_weight=weights)
+    by_sample = classifier(optimizer="sgd", learning_rate=rate).fit(X, LABELS, sample_weight=weights)
     np.testing.assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), atol=1e-12)
 
 
@@ -136,7 +141,7 @@ def test_a_warm_start_goes_on(make: Any, y: np.ndarray) -> None:
 
 
 def test_it_stops_early() -> None:
-    made = regressor(early_stopping=True, validation_fraction=0.25, n_iter_no_change=2, epochs=500, rate=0.3)
+    made = regressor(early_stopping=True, validation_fraction=0.25, n_iter_no_change=2, epochs=500, learning_rate=0.3)
     noise = RNG.normal(size=60)
     assert 2 < made.fit(X, noise).n_iter_ < 500
     assert made.history_.epochs[0].validation_loss is not None
@@ -144,7 +149,7 @@ def test_it_stops_early() -> None:
 
 def test_several_targets_and_other_losses() -> None:
     y = np.c_[NUMBERS, -NUMBERS]
-    assert regressor(epochs=200, loss="half_squared_error", rate=0.03).fit(X, y).score(X, y) > 0.9
+    assert regressor(epochs=200, loss="half_squared_error", learning_rate=0.03).fit(X, y).score(X, y) > 0.9
     assert regressor().fit(X, y).predict(X[:7]).shape == (7, 2)
     assert regressor().fit(X, y[:, :1]).predict(X[:7]).shape == (7, 1)
 

@@ -50,7 +50,7 @@ layers = [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Flat
 IN_PYTHON = """
 model = cr.Sequential(layers, (1, 8, 8), seed=1)
 assert model.engine.name == "numpy"
-losses = model.fit(x, y, epochs=8, rate=0.1, run=cr.Run("run")).loss
+losses = model.fit(x, y, epochs=8, learning_rate=0.1, run=cr.Run("run")).loss
 assert losses[-1] < 0.5 * losses[0]
 assert model.evaluate(x, y).accuracy > 0.8
 model.save("model.safetensors")

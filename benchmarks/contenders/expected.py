@@ -6,17 +6,17 @@ import numpy as np
 
 from benchmarks.contenders import Task
 from benchmarks.subjects import images, samples_needed
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.training.samples import Samples
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a task as bytes, and as normalised inputs x with targets t (N, K)."""
+    """The images of a task as bytes, and as normalized inputs x with targets t (N, K)."""
 
     samples: Samples
-    normalisation: Normalisation
+    normalization: Normalization
     x: Array
     t: Array
 
@@ -26,9 +26,9 @@ def prepare(task: Task) -> Prepared:
     model = task.subject.build("numpy", 1)
     classes = model.output_shape[-1]
     samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
-    normalisation = Normalisation.fit(task.subject.steps(task.batch).normalise, samples.x)
-    x, t = samples.batch(np.arange(len(samples)), normalisation, model.dtype)
-    return Prepared(samples, normalisation, x, t)
+    normalization = Normalization.fit(task.subject.steps(task.batch).normalization, samples.x)
+    x, t = samples.batch(np.arange(len(samples)), normalization, model.dtype)
+    return Prepared(samples, normalization, x, t)
 
 
 def first_step(task: Task, given: Prepared) -> tuple[float, Array]:

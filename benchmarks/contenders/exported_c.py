@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import output_difference, prepare
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.interop.c import write_c
 
 FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
@@ -31,7 +31,7 @@ class Inference:
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)
         model = task.subject.build("numpy", 1)
-        model.normalisation = Normalisation("none")
+        model.normalization = Normalization("none")
         self._x = np.ascontiguousarray(self._given.x[: task.batch], np.float32)
         self._outputs = np.empty((task.batch, *model.output_shape), np.float32)
         with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import output_difference, prepare
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.interop.c.wasm import write_wasm
 
 LOOP = """
@@ -38,7 +38,7 @@ class Inference:
     def __init__(self, task: Task) -> None:
         self._task, self._given = task, prepare(task)
         model = task.subject.build("numpy", 1)
-        model.normalisation = Normalisation("none")
+        model.normalization = Normalization("none")
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         _, script, _ = write_wasm(model, folder / "network.wasm")

@@ -19,7 +19,7 @@ def mnist(samples: int) -> tuple[Dataset, Dataset]:
 
 
 class Epochs:
-    """The work of `fit`, starting from bytes: labels, normalisation, order, batches, steps, history, progress bar."""
+    """The work of `fit`, starting from bytes: labels, normalization, order, batches, steps, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task

@@ -4,7 +4,7 @@ import time
 
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import output_difference, prepare, step_difference
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.progress import ProgressBar
 from chainrule.training.steps.base import Outcome
@@ -50,7 +50,7 @@ class TimedSteps(Callback):
 
 
 class Training:
-    """Steps of `fit`: batching, normalisation, forward, loss, backward, update, history, progress bar."""
+    """Steps of `fit`: batching, normalization, forward, loss, backward, update, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -77,13 +77,13 @@ class Training:
 
 
 class Inference:
-    """Calls of `predict` on normalised images: the same arrays that the peers are given."""
+    """Calls of `predict` on normalized images: the same arrays that the peers are given."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._given = prepare(task)
         self._model = task.subject.build(task.who, task.threads)
-        self._model.normalisation = Normalisation("none")
+        self._model.normalization = Normalization("none")
         self._x = self._given.x[: task.batch].copy()
 
     def difference(self) -> float:

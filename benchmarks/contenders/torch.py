@@ -21,7 +21,7 @@ def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
 
 
 class Training:
-    """The usual training loop over tensors in memory, without normalisation, shuffling, history or progress bar."""
+    """The usual training loop over tensors in memory, without normalization, shuffling, history or progress bar."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)

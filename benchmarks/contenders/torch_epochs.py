@@ -1,4 +1,4 @@
-"""The plainest PyTorch loop over MNIST: all images are one normalised tensor before the clock starts."""
+"""The plainest PyTorch loop over MNIST: all images are one normalized tensor before the clock starts."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from benchmarks.contenders.torch import in_variant
 from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
 from benchmarks.peers.torch import torch
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.training.samples import Samples
 
 
@@ -26,11 +26,11 @@ class Epochs:
         plan = network.plan(self._recipe.loss)
         self._ending = torch_training.ending(plan)
         training, test = mnist(task.samples)
-        normalisation = Normalisation.fit(self._recipe.normalise, training.x)
+        normalization = Normalization.fit(self._recipe.normalization, training.x)
         samples = Samples.of_dataset(training, network.output_shape[-1])
-        self._x = torch.from_numpy(normalisation.apply(training.x, network.dtype))
+        self._x = torch.from_numpy(normalization.apply(training.x, network.dtype))
         self._t = torch_training.targets(self._ending, samples.targets.astype(network.dtype))
-        self._test_x = torch.from_numpy(normalisation.apply(test.x, network.dtype))
+        self._test_x = torch.from_numpy(normalization.apply(test.x, network.dtype))
         self._test_y = torch.from_numpy(np.asarray(test.y, np.int64))
         del training, test, samples  # a loop over tensors does not keep the data sets in memory
         few = 2 * task.batch

@@ -92,14 +92,14 @@ class PaddedMean(nn.Module):
 
 
 class RowNorm(nn.Module):
-    """Layer normalisation of the rows of a flat sample."""
+    """Layer normalization of the rows of a flat sample."""
 
     def __init__(self, weight: Any, bias: Any, epsilon: float) -> None:
         nn.Module.__init__(self)
         self.weight, self.bias, self.epsilon = weight, bias, epsilon
 
     def forward(self, x: Any) -> Any:
-        """Return x (N, rows · F) with each row normalised."""
+        """Return x (N, rows · F) with each row normalized."""
         rows = x.reshape(len(x), -1, len(self.weight))
         return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.epsilon).reshape(x.shape)
 

@@ -56,12 +56,12 @@ class TorchRecipe:
         )
         found.backward()
         self._optimizer.step()
-        self._look_ahead(step + 1)
+        self._lookahead(step + 1)
         return found.item()
 
-    def _look_ahead(self, step: int) -> None:
+    def _lookahead(self, step: int) -> None:
         recipe = self._trainer.recipe
-        share = recipe.look_ahead.slow_share(step, self._trainer.steps) if recipe.look_ahead else None
+        share = recipe.lookahead.slow_share(step, self._trainer.steps) if recipe.lookahead else None
         if share is not None:
             for fast, slow in zip(self._averaged, self._slow, strict=True):
                 slow.lerp_(fast, 1 - share)
@@ -72,7 +72,7 @@ class TorchRecipe:
         network = self._trainer.network
         samples = Samples.of_dataset(test, network.output_shape[-1])
         parts = [
-            self._outputs(self._trainer.normalisation.apply(samples.x[first : first + BATCH], network.dtype), views)
+            self._outputs(self._trainer.normalization.apply(samples.x[first : first + BATCH], network.dtype), views)
             for first in range(0, len(samples), BATCH)
         ]
         outputs = np.concatenate(parts)

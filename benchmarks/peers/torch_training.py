@@ -59,7 +59,7 @@ def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mappi
     """
     found: list[dict[str, Any]] = []
     given = {"rate": 1.0, **recipe.optimizer.attributes()}
-    for group in recipe.rates.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
+    for group in recipe.lr_multipliers.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
         parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
         decay = {"weight_decay": group.attributes(given)["decay"]} if "decay" in given else {}
         found.append({"params": parameters, "factor": group.factor, **decay})
@@ -69,13 +69,18 @@ def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mappi
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
     """Return the same optimizer in PyTorch, fused where PyTorch offers that, for parameters or groups of them."""
     if isinstance(ours, Adam):
-        options: dict[str, Any] = {"lr": ours.rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
+        options: dict[str, Any] = {"lr": ours.learning_rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
         if isinstance(ours, AdamW):
-            return torch.optim.AdamW(parameters, **options, weight_decay=ours.decay, fused=True)
+            return torch.optim.AdamW(parameters, **options, weight_decay=ours.weight_decay, fused=True)
         return torch.optim.Adam(parameters, **options, fused=True)
     if isinstance(ours, RMSProp):
-        options = {"alpha": ours.alpha, "eps": ours.epsilon, "momentum": ours.momentum, "weight_decay": ours.decay}
-        return torch.optim.RMSprop(parameters, lr=ours.rate, **options)
-    decay = {"weight_decay": ours.decay} if isinstance(ours, SGD | Momentum) else {}
+        options = {
+            "alpha": ours.alpha,
+            "eps": ours.epsilon,
+            "momentum": ours.momentum,
+            "weight_decay": ours.weight_decay,
+        }
+        return torch.optim.RMSprop(parameters, lr=ours.learning_rate, **options)
+    decay = {"weight_decay": ours.weight_decay} if isinstance(ours, SGD | Momentum) else {}
     moving = {"momentum": ours.momentum, "nesterov": ours.nesterov} if isinstance(ours, Momentum) else {}
-    return torch.optim.SGD(parameters, lr=ours.rate, **moving, **decay, fused=True)
+    return torch.optim.SGD(parameters, lr=ours.learning_rate, **moving, **decay, fused=True)

@@ -38,7 +38,7 @@ class StepCost:
     shard     overhead of each shard of a batch
     fixed     everything else, such as the update, which each machine does
     gradient  bytes of the gradient
-    meetings  exchanges of small arrays within a step, two for each batch normalisation
+    meetings  exchanges of small arrays within a step, two for each batch normalization
     """
 
     sample: float

@@ -5,7 +5,7 @@
     model = cr.Sequential([cr.Conv2D(8, 5), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(10), cr.Softmax()],
                           input_shape=(1, 28, 28))
     training, test = cr.data.load("mnist")
-    model.fit(training, epochs=2, schedule="one-cycle", rate=0.01)
+    model.fit(training, epochs=2, schedule="one-cycle", learning_rate=0.01)
     print(model.evaluate(test).accuracy)
 
 Names are imported on first use, so that `import chainrule` is fast.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chainrule.check.entry import check_gradients as check_gradients
     from chainrule.data.augmentation import Augmentation as Augmentation
     from chainrule.data.dataset import Dataset as Dataset
-    from chainrule.data.normalisation import Normalisation as Normalisation
+    from chainrule.data.normalization import Normalization as Normalization
     from chainrule.data.views import Views as Views
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     from chainrule.training.callbacks import Callback as Callback
     from chainrule.training.logs import CsvLog as CsvLog
     from chainrule.training.logs import TensorBoardLog as TensorBoardLog
-    from chainrule.training.lr_multipliers import Rates as Rates
+    from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
     from chainrule.training.optimizers import AdamW as AdamW
@@ -127,7 +127,7 @@ PLACES = {
     "chainrule.check.entry": "check_gradients",
     "chainrule.data.augmentation": "Augmentation",
     "chainrule.data.dataset": "Dataset",
-    "chainrule.data.normalisation": "Normalisation",
+    "chainrule.data.normalization": "Normalization",
     "chainrule.data.views": "Views",
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
@@ -144,7 +144,7 @@ PLACES = {
     "chainrule.runs.loading": "load",
     "chainrule.models.model": "Graph Sequential",
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
-    "chainrule.training.lr_multipliers": "Rates",
+    "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.runs.sweeps.fitting": "sweep",
     "chainrule.training.callbacks": "Callback",

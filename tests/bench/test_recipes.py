@@ -11,8 +11,8 @@ import chainrule as cr
 from benchmarks import recipes
 from chainrule.data.dataset import Dataset
 from chainrule.layers import Layer
-from chainrule.training.look_ahead import LookAhead
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lookahead import Lookahead
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.zoo.entries import Entry
 
@@ -22,11 +22,11 @@ RECIPE = Recipe(
     optimizer=cr.Nesterov(0.2, 0.8, 0.01),
     loss="softmax_cross_entropy",
     schedule=cr.Triangular(),
-    normalise="standardise",
+    normalization="standardize",
     augmentation=cr.Augmentation(shift=1, flip="alternate", reflect=True),
-    smoothing=0.2,
-    look_ahead=LookAhead(3, 0.9),
-    rates=Rates.parse("conv1.w=0,gamma=0,beta=8,dense1.w=0.1"),
+    label_smoothing=0.2,
+    lookahead=Lookahead(3, 0.9),
+    lr_multipliers=LRMultipliers.parse("conv1.w=0,gamma=0,beta=8,dense1.w=0.1"),
     views=cr.Views(flip=True, shift=1),
 )
 

@@ -45,7 +45,7 @@ def same_steps(network, loss, optimizer, x, t, steps):
         value.backward()
         np.testing.assert_allclose(made.gradient(), gradient, rtol=0, atol=1e-9)
         theirs.step()
-        outcome = stepper.step(x, t, step=step, rate=optimizer.rate)
+        outcome = stepper.step(x, t, step=step, rate=optimizer.learning_rate)
         assert outcome.loss == pytest.approx(value.item(), abs=1e-9)
         for name, tensor in made.tensors.items():
             np.testing.assert_allclose(tensor.detach().numpy().ravel(), network.weights[name].ravel(), atol=1e-9)
@@ -65,7 +65,7 @@ def test_every_layer(name):
 
 
 def test_layers_that_share_their_parameters():
-    """Apply a convolution and a normalisation twice: gradients add up, and running statistics are written twice."""
+    """Apply a convolution and a normalization twice: gradients add up, and running statistics are written twice."""
     x = cr.Input((3, 6, 5))
     convolution, norm = cr.Conv2D(3, 3, padding="same"), cr.BatchNorm2D()
     twice = norm(convolution(norm(convolution(x))))

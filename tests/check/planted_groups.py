@@ -1,4 +1,4 @@
-"""Group normalisation with one classic mistake each."""
+"""Group normalization with one classic mistake each."""
 
 import numpy as np
 from check.planting import planted
@@ -56,7 +56,7 @@ class NoGamma(GroupNorm):
         return super().inner(g / self.gamma[:, None, None])
 
 
-@planted(NORM, "gamma", "input-for-normalised")
+@planted(NORM, "gamma", "input-for-normalized")
 class ResultForNormal(GroupNorm):
     def forward(self, x):
         self.y = super().forward(x)

@@ -1,10 +1,10 @@
-"""Batch normalisation and losses with one classic mistake each."""
+"""Batch normalization and losses with one classic mistake each."""
 
 import numpy as np
 from check.planted_layers import Softmax
 from check.planting import planted
 
-# ---------------------------------------------------------------------- batch normalisation
+# ---------------------------------------------------------------------- batch normalization
 
 
 class BatchNorm:
@@ -62,7 +62,7 @@ class GradientsExchanged(BatchNorm):
 
 
 class OtherStatistics(BatchNorm):
-    """Normalises by another mean and deviation; its backward pass is that of the right layer."""
+    """Normalizes by another mean and deviation; its backward pass is that of the right layer."""
 
     axes, root, ddof = (0, 2, 3), staticmethod(lambda variance: np.sqrt(variance + 1e-5)), 0
 

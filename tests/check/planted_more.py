@@ -147,7 +147,7 @@ class WithoutGamma(BatchNorm):
         return super().backward(dy) / self.gamma[:, None, None]
 
 
-@planted(NORM, "gamma", "input-for-normalised")
+@planted(NORM, "gamma", "input-for-normalized")
 class RawGamma(BatchNorm):
     def forward(self, x):
         self.x = x
@@ -174,7 +174,7 @@ class ConstantMeanOfLines(OfLines, ConstantMean):
     pass
 
 
-@planted("BatchNorm1D()", "gamma", "input-for-normalised")
+@planted("BatchNorm1D()", "gamma", "input-for-normalized")
 class RawGammaOfLines(OfLines, RawGamma):
     pass
 

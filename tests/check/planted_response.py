@@ -1,4 +1,4 @@
-"""Local response normalisation with one classic mistake each."""
+"""Local response normalization with one classic mistake each."""
 
 import numpy as np
 from check.planting import planted

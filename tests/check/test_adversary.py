@@ -210,7 +210,7 @@ def test_right_classes_of_rows_pass(name: str) -> None:
 
 
 @pytest.mark.parametrize("width", [3, 5, 6, 7])
-def test_a_normalisation_is_tried_on_inputs_of_its_width(width: int) -> None:
+def test_a_normalization_is_tried_on_inputs_of_its_width(width: int) -> None:
     assert cr.check_gradients(module("lines", LINES).LayerNorm(width))
 
 

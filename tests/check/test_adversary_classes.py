@@ -31,7 +31,7 @@ class BatchNorm2d:
 
 
 @pytest.mark.parametrize("epsilon", ["1e-3", "1e-5", "10e-7", "1e-8", "1e-12"])
-def test_a_batch_normalisation_may_fix_any_usual_epsilon(epsilon: str) -> None:
+def test_a_batch_normalization_may_fix_any_usual_epsilon(epsilon: str) -> None:
     report = reported(RUNNING.replace("1e-5", epsilon))
     assert report.exit_code == 0, str(report)
 
@@ -193,7 +193,7 @@ def test_a_loss_may_read_the_class_from_targets() -> None:
         [("return self.gamma * self.n +", "return 2 * self.gamma * self.n +"), ("dy * self.", "2 * dy * self.")],
     ],
 )
-def test_a_layer_normalisation_is_what_its_name_says(changes: list[tuple[str, str]]) -> None:
+def test_a_layer_normalization_is_what_its_name_says(changes: list[tuple[str, str]]) -> None:
     before, _, text = LINES.partition("class LayerNorm")
     text, *rest = text.partition("class Parameter")
     for old, new in changes:

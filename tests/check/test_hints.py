@@ -176,7 +176,7 @@ def test_terms_are_named_by_the_indices_of_the_learners_layout() -> None:
 
 
 class WrongNorm:
-    """Batch normalisation whose variance is held constant: no sum over the outputs, but a calculation."""
+    """Batch normalization whose variance is held constant: no sum over the outputs, but a calculation."""
 
     def __init__(self) -> None:
         self.gamma, self.beta = np.ones(5), np.zeros(5)

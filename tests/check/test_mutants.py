@@ -20,7 +20,7 @@ RIGHT_CLASSES = module(OF_CLASSES)
 CHANGED_CLASSES = [(kind, *mutant(OF_CLASSES, methods_of(RIGHT_CLASSES, kind), DRAWN)) for kind in [*CLASSES] * 2]
 EVERYWHERE = [
     name for name in CONDUCT if name != "wrong for one sample"
-]  # of which batch normalisation has no variance
+]  # of which batch normalization has no variance
 BEHAVIOUR = [(DRAWN.choice([*PAIRS]), conduct, DRAWN.randrange(1, 4)) for conduct in DRAWN.sample(EVERYWHERE, 12)]
 
 

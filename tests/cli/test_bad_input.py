@@ -26,10 +26,10 @@ OPTIONS = {
     "epochs -1": (["--epochs", -1], "epochs -1"),
     "epochs 0": (["--epochs", 0], "epochs 0"),
     "epochs 1.5": (["--epochs", 1.5], "1.5"),
-    "rate nan": (["--lr", "nan"], "rate nan"),
-    "rate inf": (["--lr", "inf"], "rate inf"),
-    "rate 0": (["--lr", 0], "rate 0"),
-    "rate -1": (["--lr", -1], "rate -1"),
+    "learning rate nan": (["--learning-rate", "nan"], "learning_rate nan"),
+    "learning rate inf": (["--learning-rate", "inf"], "learning_rate inf"),
+    "learning rate 0": (["--learning-rate", 0], "learning_rate 0"),
+    "learning rate -1": (["--learning-rate", -1], "learning_rate -1"),
     "batch size 0": (["--batch-size", 0], "batch size 0"),
     "limit 0": (["--limit", 0], "limit 0"),
     "seed -1": (["--seed", -1], "seed -1"),
@@ -55,7 +55,7 @@ OPTIONS = {
     "unknown optimizer": (["--optimizer", "lion"], "known: sgd, momentum"),
     "unknown loss": (["--loss", "hinge"], "known: half_squared_error"),
     "unknown schedule": (["--schedule", "daily"], "known: constant, step"),
-    "unknown normalisation": (["--normalise", "max"], "known: scale, standardise, none"),
+    "unknown normalization": (["--normalization", "max"], "known: scale, standardize, none"),
     "unknown augmentation": (["--augment", "blur=2"], "known: shift"),
     "unknown dtype": (["--dtype", "float16"], "known: float32, float64"),
     "no dtype at all": (["--dtype", "cat"], "known: float32, float64"),
@@ -300,7 +300,7 @@ def test_a_history_of_other_bytes(invoke, finished):
 def test_a_model_that_is_about_nothing(invoke, finished):
     """Pass a file with a right checksum and an invalid description."""
     tensors, about = files.read_tensors(finished / MODEL, "model")
-    for damaged in ({}, {**about, "layers": None}, {**about, "normalisation": 3}, {**about, "classes": 5}):
+    for damaged in ({}, {**about, "layers": None}, {**about, "normalization": 3}, {**about, "classes": 5}):
         files.write_tensors(finished / MODEL, "model", tensors, damaged)
         refused(invoke("evaluate", finished, "--engine", "numpy"))
         refused(invoke("predict", finished / MODEL, "x.png", "--engine", "numpy"))

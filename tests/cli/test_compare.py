@@ -31,12 +31,12 @@ def test_json_and_table(invoke, finished, second):
     rows = [line.split(",") for line in (finished / "history.csv").read_text().splitlines()[1:]]
     assert one["best_validation_accuracy"] == max(float(row[6]) for row in rows if row[6])
     assert two["best_validation_accuracy"] is None
-    assert one["differing"]["optimizer.rate"] == 0.003
-    assert (two["differing"]["optimizer"], two["differing"]["optimizer.rate"]) == ("sgd", 0.5)
+    assert one["differing"]["optimizer.learning_rate"] == 0.003
+    assert (two["differing"]["optimizer"], two["differing"]["optimizer.learning_rate"]) == ("sgd", 0.5)
     assert "engine" not in one["differing"]
     table = invoke("compare", finished, second).stdout
     assert "101,770" in table
-    assert "optimizer.rate" in table
+    assert "optimizer.learning_rate" in table
 
 
 def test_runs_alike(invoke, finished, tmp_path):

@@ -28,7 +28,7 @@ NEEDED = (
     *("format", "engine", "threads", "data", "recipe", "model", "command"),
     *("data.name", "data.only", "data.training_samples", "data.fingerprint"),
     *("recipe.optimizer", "recipe.schedule", "recipe.augmentation"),
-    *("model.name", "model.layers", "model.input_shape", "model.dtype", "model.classes", "model.normalisation"),
+    *("model.name", "model.layers", "model.input_shape", "model.dtype", "model.classes", "model.normalization"),
 )
 
 

@@ -25,7 +25,7 @@ def expected(folder, number=0):
     stands = resume_point.of_run(folder, engine="numpy")
     _, test = load(stands.job.choice.name)
     model = stands.model
-    x = model.normalisation.apply(test.x[number : number + 1], model.dtype)
+    x = model.normalization.apply(test.x[number : number + 1], model.dtype)
     t = Samples.of(test.x[number : number + 1], test.y[number : number + 1], 10).targets
     return Trace(model, x, t, model.loss, stands.training), test
 
@@ -41,7 +41,7 @@ def test_a_run_as_json(invoke, finished, number):
     assert found["label"] == str(test.y[number])
     assert found["answer"] == str(load_model(finished, engine="numpy").predict(test.x[number : number + 1]).argmax())
     assert (found["step"], found["optimizer"]) == (trace.training.step, trace.training.optimizer.name)
-    assert found["rate"] == trace.update.rate
+    assert found["learning_rate"] == trace.update.learning_rate
     assert found["cells"] == [
         json.loads(json.dumps(trace.explain(cell).to_json())) for cell in ("dense1.dw[3,400]", "dense1.w.update[3,400]")
     ]
@@ -56,7 +56,7 @@ def test_text(invoke, finished, monkeypatch):
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     trace, test = expected(finished)
-    assert lines[0] == f"mlp, step {trace.training.step} (adam, rate {lines[0].split('rate ')[1]}"
+    assert lines[0] == f"mlp, step {trace.training.step} (adam, learning rate {lines[0].split('rate ')[1]}"
     assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (the network says ")
     assert "relu1.dx[5] is dense1.dy[5]:" in lines
     assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
@@ -70,9 +70,9 @@ def test_a_bare_model_has_no_memory(invoke, finished, digits):
     words = ["explain", finished / "model.safetensors", "--data", digits, "--cell", "dense1.update[3]", "--json"]
     found = json.loads(invoke(*words).stdout)
     # its data are known from the run's config beside it; its moments are not searched
-    assert (found["optimizer"], found["step"], found["rate"]) == ("adam", 1, 0.001)
-    other = json.loads(invoke(*words, "--optimizer", "momentum", "--rate", 0.5).stdout)
-    assert (other["optimizer"], other["rate"]) == ("momentum", 0.5)
+    assert (found["optimizer"], found["step"], found["learning_rate"]) == ("adam", 1, 0.001)
+    other = json.loads(invoke(*words, "--optimizer", "momentum", "--learning-rate", 0.5).stdout)
+    assert (other["optimizer"], other["learning_rate"]) == ("momentum", 0.5)
     assert other["cells"][0]["operation"] == "momentum_update"
 
 
@@ -80,7 +80,7 @@ def test_another_optimizer_begins_anew(invoke, finished):
     found = json.loads(
         invoke("explain", finished, "--cell", "dense1.b.update[3]", "--optimizer", "sgd", "--json").stdout
     )
-    assert (found["optimizer"], found["step"], found["rate"]) == ("sgd", 1, 0.01)
+    assert (found["optimizer"], found["step"], found["learning_rate"]) == ("sgd", 1, 0.01)
 
 
 def test_an_image(invoke, finished, tmp_path):
@@ -124,7 +124,7 @@ def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
     refused(invoke("explain", finished, *CELL, "--label", "ten"), "--label ten", "0, 1, 2")
     refused(invoke("explain", finished, *CELL, "--image", "none.png"), "none.png")
     refused(invoke("explain", finished, *CELL, "--optimizer", "newton"), "newton", "sgd")
-    refused(invoke("explain", finished, *CELL, "--rate", -1), "rate -1")
+    refused(invoke("explain", finished, *CELL, "--lr", -1), "learning_rate -1")
     (finished / "checkpoint.safetensors").write_bytes(b"torn")
     refused(invoke("explain", finished, *CELL), "checkpoint.safetensors")
     (finished / "checkpoint.safetensors").unlink()

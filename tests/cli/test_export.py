@@ -22,7 +22,7 @@ def metadata(file: Path) -> dict[str, str]:
     return {each.key: each.value for each in onnx.load(file).metadata_props}
 
 
-def test_a_run_is_exported_with_its_normalisation_and_facts(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+def test_a_run_is_exported_with_its_normalization_and_facts(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     result = invoke("export", finished, "--onnx", "m.onnx")
     assert (result.exit_code, result.stderr) == (0, "")
     size = (tmp_path / "m.onnx").stat().st_size / 1000
@@ -74,9 +74,9 @@ def test_options(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
     result = invoke("export", finished, "--onnx", "m.onnx", "--opset", 20, "--raw-input")
     assert "values as the first layer reads them" in result.stdout
     assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == 20
-    assert metadata(tmp_path / "m.onnx")["normalisation_included"] == "false"
+    assert metadata(tmp_path / "m.onnx")["normalization_included"] == "false"
     model, x = cr.load(finished), bars(5)[0][:, None]
-    y = theirs((tmp_path / "m.onnx").read_bytes(), model.normalisation.apply(x))
+    y = theirs((tmp_path / "m.onnx").read_bytes(), model.normalization.apply(x))
     np.testing.assert_allclose(y, model.predict(x), atol=1e-6)
 
 

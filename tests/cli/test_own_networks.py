@@ -60,12 +60,16 @@ def test_what_more_epochs_mean_is_said(invoke, finished):
 
 
 def test_options_come_before_the_files_recipe(invoke, digits):
-    content = {"layers": ["Flatten()", "Dense(classes)"], "dtype": "float64", "recipe": {"epochs": 2, "rate": 0.1}}
+    content = {
+        "layers": ["Flatten()", "Dense(classes)"],
+        "dtype": "float64",
+        "recipe": {"epochs": 2, "learning_rate": 0.1},
+    }
     Path("mine.json").write_text(json.dumps(content))
     done = invoke("train", "--model", "mine.json", "--data", digits, "--epochs", 1, "--out", "o", "--quiet", *ENGINE)
     assert done.exit_code == 0, done.stderr
     job = running.read_job(Path("o"))
-    assert (job.recipe.epochs, job.recipe.optimizer.rate, job.model["dtype"]) == (1, 0.1, "float64")
+    assert (job.recipe.epochs, job.recipe.optimizer.learning_rate, job.model["dtype"]) == (1, 0.1, "float64")
     assert job.recipe.loss == "softmax_cross_entropy"
 
 

@@ -91,7 +91,7 @@ def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(i
     y = 5 + x.mean((1, 2, 3)) if outputs == 1 else random.integers(0, 2, (40, 3))
     classes = None if outputs == 1 else names
     model = cr.Sequential([cr.Flatten(), *last], (1, 9, 7), engine="numpy", classes=classes)
-    model.fit(x, y, rate=0.05, epochs=3, progress=False)
+    model.fit(x, y, learning_rate=0.05, epochs=3, progress=False)
     model.save(tmp_path / "model.safetensors")
     expected = model.predict(load_image(picture, (1, 9, 7))[None])[0]
     words = ("predict", tmp_path / "model.safetensors", picture, *ENGINE)

@@ -23,12 +23,12 @@ def other(tmp_path: Path) -> Path:
     return path
 
 
-def test_weights_and_normalisation_are_kept_and_the_last_layer_is_new(invoke, finished, other):
+def test_weights_and_normalization_are_kept_and_the_last_layer_is_new(invoke, finished, other):
     result = invoke("train", "--from", finished, *FREEZE, "--data", other, *QUICK, "--out", "next")
     assert result.exit_code == 0, result.output
     old, new = load(finished, engine="numpy"), load("next", engine="numpy")
     assert new.output_shape == (3,)
-    assert new.normalisation == old.normalisation
+    assert new.normalization == old.normalization
     kept = [name for name in old.weights if name.startswith("dense1.")]
     assert kept
     for name in kept:

@@ -20,24 +20,24 @@ QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", "1", "--backend", "t
 
 def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
     words = ["sweep", "--data", digits, *QUICK, "--validation", "0.2", "--out", "all", "--grid"]
-    first = invoke(*words, "rate=0.001,0.02", "--seeds", 2)
+    first = invoke(*words, "learning-rate=0.001,0.02", "--seeds", 2)
     assert first.exit_code == 0, first.output
     lines = first.stdout.splitlines()
-    assert lines[0].split()[:4] == ["rate", "trials", "validation", "accuracy"]
+    assert lines[0].split()[:4] == ["learning_rate", "trials", "validation", "accuracy"]
     assert [line.split()[0] for line in lines[1:]] == ["0.02", "0.001", "all"]  # the best first, the folder last
     models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
     assert len(models) == 4
-    again = invoke(*words, "rate=0.001,0.02 batch=16,32", "--seeds", 1, "--json")
+    again = invoke(*words, "learning-rate=0.001,0.02 batch=16,32", "--seeds", 1, "--json")
     assert again.exit_code == 0, again.output
     found = json.loads(again.stdout)
     assert len(found["trials"]) == 4
-    again = invoke(*words, "rate=0.001,0.02", "--seeds", 3, "--json")
+    again = invoke(*words, "learning-rate=0.001,0.02", "--seeds", 3, "--json")
     assert {path: path.stat().st_mtime_ns for path in models} == models  # not trained again
     with (tmp_path / "all" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["state"] for row in rows] == ["finished"] * 6
     assert [float(row["test"]) for row in rows] == [trial["test"] for trial in json.loads(again.stdout)["trials"]]
-    other = invoke(*words, "rate=0.001", "--batch-size", 8)
+    other = invoke(*words, "learning-rate=0.001", "--batch-size", 8)
     assert other.exit_code == 1
     assert "was trained with batch_size 32, not 8" in other.stdout
 
@@ -62,7 +62,7 @@ def test_the_checksum_of_the_data_is_computed_once(
 ) -> None:
     computed = list[Any]()
     monkeypatch.setattr(jobs, "hashlib", SimpleNamespace(sha256=lambda: computed.append(sha256()) or computed[-1]))
-    grid = ("--grid", "rate=0.001,0.02", "--seeds", 2, "--jobs", 1)
+    grid = ("--grid", "learning-rate=0.001,0.02", "--seeds", 2, "--jobs", 1)
     found = invoke("sweep", "--data", digits, *QUICK[:-2], *grid, "--out", "all")
     assert found.exit_code == 0, found.output
     assert len(computed) == 1
@@ -70,7 +70,7 @@ def test_the_checksum_of_the_data_is_computed_once(
 
 def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: Path, tmp_path: Path) -> None:
     """The table is printed where its files cannot be written; what sweeps advise is what they can do."""
-    words = ("sweep", "--data", digits, *QUICK, "--validation", "0.2", "--out", "all", "--grid", "rate=0.01")
+    words = ("sweep", "--data", digits, *QUICK, "--validation", "0.2", "--out", "all", "--grid", "learning-rate=0.01")
     (tmp_path / "all" / "sweep.png").mkdir(parents=True)
     full = invoke(*words, "--seeds", 2)
     assert full.exit_code == 2
@@ -78,7 +78,7 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
     assert "sweep.png" in full.stderr
     assert full.stdout.splitlines()[1].split()[:2] == ["0.01", "2"]
     (tmp_path / "all" / "sweep.png").rmdir()
-    (tmp_path / "all" / "rate=0.01,seed=0" / "evaluation.json").write_text("{}")
+    (tmp_path / "all" / "learning-rate=0.01,seed=0" / "evaluation.json").write_text("{}")
     changed = invoke(*words)
     assert changed.exit_code == 1
     assert "evaluation.json was changed since the run wrote it; remove the folder" in changed.stdout
@@ -88,17 +88,17 @@ def test_results_outlive_a_full_disk_and_a_changed_file(invoke: Invoke, digits: 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--grid", "rate"], "expected OPTION=VALUE"),
+        (["--grid", "learning_rate"], "expected OPTION=VALUE"),
         (["--grid", "speed=1,2"], "unknown option 'speed'"),
         (["--grid", "seed=1,2"], "unknown option 'seed'"),
-        (["--grid", "rate=0.1,fast"], "expected a number, found 'fast'"),
-        (["--grid", "rate=0.1,-1"], "rate -1"),
+        (["--grid", "learning-rate=0.1,fast"], "expected a number, found 'fast'"),
+        (["--grid", "learning-rate=0.1,-1"], "learning_rate -1"),
         (["--grid", "model=mlp,mlq"], "unknown model 'mlq'"),
-        (["--grid", "rate=0.1,0.1"], "twice"),
-        (["--grid", "rate=0.1 lr=0.2"], "the same option"),
-        (["--grid", "rate=0.1", "--seeds", "0"], "seeds 0"),
-        (["--grid", "rate=0.1", "--jobs", "0"], "jobs 0"),
-        (["--grid", "rate=0.1", "--backend", "nobody"], "backend nobody"),
+        (["--grid", "learning-rate=0.1,0.1"], "twice"),
+        (["--grid", "learning-rate=0.1 lr=0.2"], "the same option"),
+        (["--grid", "learning-rate=0.1", "--seeds", "0"], "seeds 0"),
+        (["--grid", "learning-rate=0.1", "--jobs", "0"], "jobs 0"),
+        (["--grid", "learning-rate=0.1", "--backend", "nobody"], "backend nobody"),
         (["--grid", "data=nothing.npz,nowhere"], "nothing.npz"),
     ],
 )
@@ -122,5 +122,5 @@ def test_the_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)
     names: dict[str, object] = {}
     exec(code.replace("seeds=3,", 'seeds=1, backend="threading",'), names)
-    assert names["found"].best["rate"] > 0.001  # pyright: ignore
+    assert names["found"].best["learning_rate"] > 0.001  # pyright: ignore
     assert not names["found"].failed  # pyright: ignore

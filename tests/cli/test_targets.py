@@ -35,7 +35,19 @@ def spots(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("loss", [None, "huber"])
 def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: str | None) -> None:
     """The weights are those that `fit` gives with the same samples and weights."""
-    words = ["--data", spots, *MLP, "--epochs", 3, "--validation", 0, "--normalise", "scale", "--schedule", "constant"]
+    words = [
+        "--data",
+        spots,
+        *MLP,
+        "--epochs",
+        3,
+        "--validation",
+        0,
+        "--normalization",
+        "scale",
+        "--schedule",
+        "constant",
+    ]
     result = invoke("train", *words, *([] if loss is None else ["--loss", loss]), "--out", "run", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -47,7 +59,8 @@ def test_numbers_to_predict(invoke: Invoke, spots: Path, tmp_path: Path, loss: s
     config = json.loads((tmp_path / "run" / "config.json").read_text())["recipe"]
     again.fit(
         training.x, training.y, sample_weight=training.weights, epochs=3, batch_size=config["batch_size"],
-        optimizer=config["optimizer"]["name"], rate=config["optimizer"]["rate"], normalise="scale", progress=False,
+        optimizer=config["optimizer"]["name"], learning_rate=config["optimizer"]["learning_rate"],
+        normalization="scale", progress=False,
     )  # fmt: skip
     np.testing.assert_array_equal(again.parameters, run.parameters)
     assert found["mean_absolute_error"] == pytest.approx(again.evaluate(test.x, test.y).mean_absolute_error)
@@ -96,12 +109,12 @@ def test_one_yes_or_no(invoke: Invoke, tmp_path: Path) -> None:
 
 
 def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
-    """The weights are those that `fit` gives for the names of the classes; the rate search takes the same network."""
+    """The weights are those that `fit` gives for the names of the classes; the finder takes the same network."""
     x, y = np.random.default_rng(7).integers(0, 90, (60, 6, 6)).astype(np.uint8), np.arange(60) % 2
     x[y == 1] += 100
     np.savez(tmp_path / "two.npz", x=x, y=y, classes=["dark", "bright"])
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)", "Sigmoid()"]')
-    words = ["--data", "two.npz", "--model", "net.toml", *MLP[2:], "--validation", 0, "--normalise", "scale"]
+    words = ["--data", "two.npz", "--model", "net.toml", *MLP[2:], "--validation", 0, "--normalization", "scale"]
     words += ["--schedule", "constant", "--augment", "none", "--lr", 0.03]
     result = invoke("train", *words, "--epochs", 20, "--json", "--out", "run")
     assert result.exit_code == 0, result.output
@@ -115,18 +128,19 @@ def test_two_classes_and_one_output(invoke: Invoke, tmp_path: Path) -> None:
     again = cr.Sequential(run.layers, run.input_shape, engine="numpy", threads=1, seed=run.seed, classes=run.classes)
     again.fit(
         training.x, [run.classes[label] for label in training.y], epochs=20, batch_size=recipe["batch_size"],
-        optimizer=recipe["optimizer"]["name"], rate=recipe["optimizer"]["rate"], normalise="scale", progress=False,
+        optimizer=recipe["optimizer"]["name"], learning_rate=recipe["optimizer"]["learning_rate"],
+        normalization="scale", progress=False,
     )  # fmt: skip
     np.testing.assert_array_equal(again.parameters, run.parameters)
-    assert invoke("rates", *words[:9]).exit_code == 0
+    assert invoke("find-lr", *words[:9]).exit_code == 0
     (tmp_path / "net.toml").write_text('layers = ["Flatten()", "Dense(1)"]')
     refused(invoke("train", *words, "--out", "never"), "it has 1 output, but the data have 2 classes")
 
 
-def test_the_rate_search_takes_targets(invoke: Invoke, spots: Path) -> None:
+def test_the_learning_rate_finder_takes_targets(invoke: Invoke, spots: Path) -> None:
     """With the network's end, loss and weights of `chainrule train`: the first loss is that of its first step."""
     words = ["--data", spots, *MLP, "--validation", 0, "--seed", 2]
-    found = invoke("rates", *words, "--low", 1e-9, "--high", 1e-8, "--steps", 10, "--json")
+    found = invoke("find-lr", *words, "--low", 1e-9, "--high", 1e-8, "--steps", 10, "--json")
     assert found.exit_code == 0, found.output
     trained = invoke("train", *words, "--epochs", 1, "--lr", 1e-9, "--out", "run")
     assert trained.exit_code == 0, trained.output

@@ -85,8 +85,8 @@ def test_folders_are_dated_and_never_used_twice(invoke, digits):
 
 def test_options_override_the_recipe(invoke, digits):
     words = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --weight-decay 0.01 --schedule cosine"
-    words += " --seed 3 --clip-norm 2 --class-weight balanced --accumulate 3 --average 0.9"
-    words += " --loss mean-squared-error --augment shift=1,flip --normalise scale --validation 0.25 --patience 2"
+    words += " --seed 3 --clip-norm 2 --class-weight balanced --gradient-accumulation-steps 3 --ema-decay 0.9"
+    words += " --loss mean-squared-error --augment shift=1,flip --normalization scale --validation 0.25 --patience 2"
     result = invoke(
         "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"
     )
@@ -95,22 +95,22 @@ def test_options_override_the_recipe(invoke, digits):
     assert job.recipe.to_config() == {
         "epochs": 1,
         "batch_size": 16,
-        "optimizer": {"name": "nesterov", "rate": 0.25, "momentum": 0.5, "decay": 0.01},
+        "optimizer": {"name": "nesterov", "learning_rate": 0.25, "momentum": 0.5, "weight_decay": 0.01},
         "loss": "mean_squared_error",
         "schedule": {"name": "cosine"},
-        "normalise": "scale",
+        "normalization": "scale",
         "augmentation": "shift=1,flip",
         "clip_norm": 2.0,
         "validation": 0.25,
         "patience": 2,
-        "rates": "none",
+        "lr_multipliers": "none",
         "seed": 3,
-        "smoothing": 0.0,
-        "look_ahead": None,
+        "label_smoothing": 0.0,
+        "lookahead": None,
         "class_weight": "balanced",
-        "accumulate": 3,
+        "gradient_accumulation_steps": 3,
         "shards": 1,
-        "average": 0.9,
+        "ema_decay": 0.9,
         "views": None,
     }
     assert (job.model["dtype"], job.model["seed"], job.found["training_samples"]) == ("float64", 3, 100)
@@ -156,7 +156,7 @@ def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
 def test_help_names_what_the_library_knows():
     from chainrule.cli import options
     from chainrule.data import catalogue
-    from chainrule.data.normalisation import KINDS
+    from chainrule.data.normalization import KINDS
     from chainrule.engines.loader import NAMES
     from chainrule.training import losses, optimizers, schedules
 
@@ -165,7 +165,7 @@ def test_help_names_what_the_library_knows():
     for decorate in (network, material, steps, options.machine):
         decorate(nothing)
     texts = {parameter.name: parameter.help for parameter in nothing.__click_params__}
-    known = {"optimizer": optimizers.NAMED, "schedule": schedules.NAMED, "loss": losses.NAMES, "normalise": KINDS}
+    known = {"optimizer": optimizers.NAMED, "schedule": schedules.NAMED, "loss": losses.NAMES, "normalization": KINDS}
     known |= {"engine": NAMES, "data": [info.name for info in catalogue()]}
     for option, names in known.items():
         assert [name for name in names if name not in texts[option]] == []

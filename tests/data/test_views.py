@@ -52,7 +52,7 @@ def test_images_smaller_than_the_shift_are_refused() -> None:
 def test_an_evaluation_averages_the_outputs() -> None:
     x, y = stripes(40)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    model.fit(x, y, epochs=2, rate=0.01, progress=False)
+    model.fit(x, y, epochs=2, learning_rate=0.01, progress=False)
     outputs = [model.predict(shown) for shown in (x, x[..., ::-1])]
     found = model.evaluate(x, y, views="flip")
     np.testing.assert_allclose(found.outputs, (outputs[0] + outputs[1]) / 2, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Normalised batches that the compiled engine makes have the bits of NumPy's."""
+"""Normalized batches that the compiled engine makes have the bits of NumPy's."""
 
 from typing import Any
 
@@ -6,33 +6,33 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled.kernels import batches
 from chainrule.engines.loader import find
 from chainrule.models.network import Network
 from chainrule.training.samples import Samples
 
 
-def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalisation]:
-    """Draw images of a type, and a normalisation that was fitted to them or to data of another type."""
+def drawn(draw: np.random.Generator, kind: str) -> tuple[np.ndarray, Normalization]:
+    """Draw images of a type, and a normalization that was fitted to them or to data of another type."""
     shape = (int(draw.integers(1, 40)), *draw.integers(1, 12, int(draw.integers(1, 4))).tolist())
     x = draw.integers(0, 256, shape).astype(np.uint8) if kind == "uint8" else draw.normal(size=shape).astype(kind)
-    name = ("scale", "standardise", "none")[draw.integers(3)]
+    name = ("scale", "standardize", "none")[draw.integers(3)]
     pixels = ("bytes", "shares", "numbers")[draw.integers(3)] if kind == "uint8" else "numbers"
     gain, offset = (1.0, 0.0) if name == "none" else (float(draw.normal()), float(draw.normal()))
-    return x, Normalisation(name, gain, 0.0 if name == "scale" else offset, pixels)
+    return x, Normalization(name, gain, 0.0 if name == "scale" else offset, pixels)
 
 
 @pytest.mark.parametrize("number", range(40))
 def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(number)
     dtype = ("float32", "float64")[number % 2]
-    x, normalisation = drawn(draw, ("uint8", dtype)[number // 2 % 2])
+    x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "WORTH", 0)
-    constants: Any = normalisation.constants(x)
-    found = find("compiled").normalised_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
-    expected = normalisation.apply(x[rows], dtype)
+    constants: Any = normalization.constants(x)
+    found = find("compiled").normalized_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
+    expected = normalization.apply(x[rows], dtype)
     assert found is not None
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert found.tobytes() == expected.tobytes()
@@ -50,27 +50,27 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "WORTH", 0)
-    assert find("compiled").normalised_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
+    assert find("compiled").normalized_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
 
 
 def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare trainings, and what validation finds, with batches that the engine makes, and with NumPy's."""
     x, y = np.random.default_rng(1).integers(0, 256, (30, 1, 6, 6)).astype(np.uint8), np.arange(30) % 3
     made: list[int] = []
-    ours = batches.normalised_rows
+    ours = batches.normalized_rows
 
     def counted(*given: Any) -> Any:
         found = ours(*given)
         made[-1] += found is not None
         return found
 
-    monkeypatch.setattr(batches, "normalised_rows", counted)
+    monkeypatch.setattr(batches, "normalized_rows", counted)
     histories = []
     for worth in (0, 1 << 30):
         made.append(0)
         monkeypatch.setattr(batches, "WORTH", worth)
         model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6), seed=1, threads=2)
-        options: Any = {"epochs": 2, "batch_size": 7, "normalise": "standardise", "progress": False}
+        options: Any = {"epochs": 2, "batch_size": 7, "normalization": "standardize", "progress": False}
         history = model.fit(x, y, validation_data=(x, y), **options)
         histories.append((history.losses, history.epochs[-1].validation_loss))
     assert histories[0] == histories[1]
@@ -82,7 +82,7 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_leaves_other_numbers_to_numpy(rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "WORTH", 0)
     x = np.ones((3, 4), np.uint8)
-    assert find("compiled").normalised_rows(x, np.array(rows), 0.5, 0.0, "float32", 1) is None
+    assert find("compiled").normalized_rows(x, np.array(rows), 0.5, 0.0, "float32", 1) is None
 
 
 def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_ins: None) -> None:
@@ -93,5 +93,5 @@ def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_i
     monkeypatch.setattr(batches, "WORTH", 0)
     samples = Samples.of(np.arange(12, dtype=np.uint8).reshape(3, 4), [0, 1, 2], 3)
     network = Network([cr.Dense(3)], (4,), engine="compiled")
-    x, _ = samples.batch(np.array([2, 0]), Normalisation("none"), "float32", network=network)
+    x, _ = samples.batch(np.array([2, 0]), Normalization("none"), "float32", network=network)
     np.testing.assert_array_equal(x, samples.x[[2, 0]])

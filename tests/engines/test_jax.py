@@ -26,7 +26,7 @@ from training.networks import batch as batch_of
 import chainrule as cr
 from chainrule.core.plan import Operation
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines import loader
 from chainrule.engines.protocol import AtOnce
 from chainrule.models.network import Network
@@ -45,7 +45,7 @@ from chainrule.engines.jax.program import XlaProgram  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "2"))
 COUNT = 6  # drawn networks
-OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalisation, gradients of biases are rounding errors
+OPTIMIZER = Adam(0.01, epsilon=1e-2)  # before a normalization, gradients of biases are rounding errors
 SOURCE = Path(operations.__file__).parent
 
 
@@ -188,13 +188,13 @@ def trained(
         schedule=OneCycle() if draw.integers(2) else None,
         clip_norm=0.3 if draw.integers(2) else None,
         class_weight={0: 2.0} if draw.integers(2) else None,
-        smoothing=0.1 * int(draw.integers(2)),
+        label_smoothing=0.1 * int(draw.integers(2)),
         seed=number,
         **options,
     )
     layers = [cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3)]
     network = Network([*layers, cr.Softmax()], (2, 6, 5), engine=engine, dtype=dtype, seed=1)
-    trainer = Trainer(network, recipe, data, Normalisation("standardise"))
+    trainer = Trainer(network, recipe, data, Normalization("standardize"))
     trainer.run(callbacks)
     return {
         "parameters": network.parameters,
@@ -249,7 +249,7 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
 def test_a_training_ends_before_the_step_that_is_not_finite() -> None:
     x, y = batch(9)
     x[cr.data.order(9, 0, 0)[5]] = np.inf
-    trainer = Trainer(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalisation("none"))
+    trainer = Trainer(small(), cr.Recipe(batch_size=1), Samples.of(x, y, 2), Normalization("none"))
     with pytest.raises(cr.errors.NotFiniteError, match="step 6: the input is not finite"):
         trainer.run([])
     assert len(trainer.history) == 5
@@ -327,7 +327,7 @@ def test_devices_share_a_batch() -> None:
     assert found == "4 of 8, 3 of 9, 1 of 7: the same\n", said
 
 
-@pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalised"])
+@pytest.mark.parametrize("layers", [[], [cr.BatchNorm2D()]], ids=["plain", "normalized"])
 def test_a_step_in_shards_is_that_of_the_whole_batch(layers: list[cr.layers.Layer]) -> None:
     x, t = np.random.default_rng(3).normal(size=(7, 2, 5, 4)), np.eye(3)[[0, 2, 1, 1, 0, 2, 2]]
     found: list[np.ndarray] = []

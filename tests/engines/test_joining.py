@@ -1,4 +1,4 @@
-"""Which operations join a batch normalisation, forward and backward, and which may not."""
+"""Which operations join a batch normalization, forward and backward, and which may not."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ def network(*after: Any, loss: str | None = LOSS) -> Plan:
 
 
 def norms(plan: Plan) -> list[Operation]:
-    """Return the operations of the normalisation, and those of activations that are left, in the rewritten plan."""
+    """Return the operations of the normalization, and those of activations that are left, in the rewritten plan."""
     rewritten = rewrite(plan, 4)
     check_plan(rewritten, 4)
     return [each for each in rewritten.operations if "norm" in each.name or "relu" in each.name]
@@ -71,13 +71,13 @@ def test_in_inference_the_activation_joins() -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_in_inference_a_convolution_normalises_its_results(bias: bool) -> None:
+def test_in_inference_a_convolution_normalizes_its_results(bias: bool) -> None:
     made = layers.Conv2D(3, 3, bias=bias), layers.BatchNorm2D(), layers.ReLU()
     assert inference(*made) == ["batch_norm_scale", "cross_correlate"]
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(4, 1), (16, 16)])
-def test_of_two_normalisations_a_convolution_does_the_first(channels: int, groups: int) -> None:
+def test_of_two_normalizations_a_convolution_does_the_first(channels: int, groups: int) -> None:
     x = layers.Input((channels, 8, 7))
     twice = layers.BatchNorm2D()(layers.BatchNorm2D()(layers.Conv2D(channels, 3, groups=groups)(x)))
     found = []

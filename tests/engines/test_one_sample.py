@@ -20,7 +20,7 @@ NETWORKS: dict[str, tuple[tuple[int, int, int], list[Layer]]] = {
             *(layers.Flatten(), layers.Dense(300), layers.Tanh(), layers.Dense(10)),
         ],
     ),
-    "normalised": (
+    "normalized": (
         (2, 32, 32),
         [
             *(layers.Conv2D(32, 3, bias=False), layers.BatchNorm2D(), layers.ReLU(), layers.MaxPool2D()),

@@ -161,9 +161,9 @@ def test_arrays_lie_in_a_block_a_share_or_the_batch() -> None:
     made = network("compiled")
     writer = ProgramWriter(made.plan(LOSS), made.layout, "float64")
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
-    assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
+    assert rooms["conv1.y"] == "batch_work"  # batch normalization needs all of it
     assert rooms["conv2.y"] == "work"
-    assert rooms["pool2.winner"] == "batch_indices"  # read again after the second normalisation
+    assert rooms["pool2.winner"] == "batch_indices"  # read again after the second normalization
     source = writer.source()
     assert "prange" in source
     assert source.count("def samples_") == sum(run.scope == "sample" for run in writer.segments)

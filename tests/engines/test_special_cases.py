@@ -226,7 +226,7 @@ def kernel(name, arrays, attributes):
     function = getattr(entry.module, entry.name)
     return lambda *given: function(*given, *entry.arguments(len(given), attributes))
 
-def normalise(*shape):
+def normalize(*shape):
     # a mean far above the deviation, and one sample far away from the others
     x, dy = rng.standard_normal(shape) + 1000, rng.standard_normal(shape)
     x[0] -= 800
@@ -249,10 +249,10 @@ def normalise(*shape):
     close(dx, reference.batch_norm_dx(dy, x, gamma, mean, variance))
     close(np.stack((dgamma, dbeta)), np.stack(reference.batch_norm_dw(dy, x, mean, variance)))
 
-normalise(5, 3, 2, 3); entered("_short_statistics")
-normalise(5, normalization.GROUP + 1); entered("_short_statistics")
-normalise(3, 2, 9, 8); entered("_statistics", "moments", "_products")
-normalise(2, 2, 1, row_sums.PART + 1); entered("_statistics", "moments", "_products")
+normalize(5, 3, 2, 3); entered("_short_statistics")
+normalize(5, normalization.GROUP + 1); entered("_short_statistics")
+normalize(3, 2, 9, 8); entered("_statistics", "moments", "_products")
+normalize(2, 2, 1, row_sums.PART + 1); entered("_statistics", "moments", "_products")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))

@@ -12,8 +12,8 @@ from chainrule.explain.cataloguing import layer_of_operations
 from chainrule.training.optimizers import AdamW, Momentum, Nesterov, RMSProp
 
 TRAININGS = (
-    *(NextStep(AdamW(0.01), step=5), NextStep(Nesterov(0.1), clip_norm=0.05), NextStep(RMSProp(decay=0.2))),
-    *(NextStep(Momentum(0.1, decay=0.2)), NextStep(RMSProp(momentum=0.5))),
+    *(NextStep(AdamW(0.01), step=5), NextStep(Nesterov(0.1), clip_norm=0.05), NextStep(RMSProp(weight_decay=0.2))),
+    *(NextStep(Momentum(0.1, weight_decay=0.2)), NextStep(RMSProp(momentum=0.5))),
 )
 SLIDING = ("cross_correlate", "cross_correlate_dx", "cross_correlate_dw")
 SUMS = (*SLIDING, "dense", "dense_dx", "dense_dw", "bias_gradient", "add_bias")

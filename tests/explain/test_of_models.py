@@ -16,25 +16,25 @@ def model():
     model = cr.Sequential(
         [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 5), engine="numpy"
     )
-    model.fit(x, y, epochs=1, progress=False, normalise="standardise")
+    model.fit(x, y, epochs=1, progress=False, normalization="standardize")
     return model, x, y
 
 
 def test_a_sample(model):
     network, x, y = model
     trace = network.trace(x[4], y[4])
-    np.testing.assert_array_equal(trace["x"], network.normalisation.apply(x[4:5], np.float32)[0])
+    np.testing.assert_array_equal(trace["x"], network.normalization.apply(x[4:5], np.float32)[0])
     np.testing.assert_array_equal(trace["t"], np.eye(3)[y[4]])
     np.testing.assert_allclose(trace["softmax1.y"], network.predict(x[4:5])[0], rtol=1e-4)
     assert trace.training == NextStep(Adam(), None, 1, None, None, network.seed)
-    assert trace.update.rate == 0.001
+    assert trace.update.learning_rate == 0.001
     assert repr(trace).startswith("Trace of one sample, input 1×6×5")
 
 
 def test_a_batch_with_options(model):
     network, x, y = model
     trace = network.trace(
-        x[:5], y[:5], optimizer="sgd", rate=0.5, step=3, seed=9, clip_norm=1e-4, loss="half_squared_error"
+        x[:5], y[:5], optimizer="sgd", learning_rate=0.5, step=3, seed=9, clip_norm=1e-4, loss="half_squared_error"
     )
     assert trace.training == NextStep(SGD(), 0.5, 3, None, 1e-4, 9)
     assert trace["loss.y"].shape == (5,)

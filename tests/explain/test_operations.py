@@ -15,8 +15,8 @@ from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, 
 TRAININGS = (
     *(NextStep(SGD(0.1)), NextStep(Momentum(0.1)), NextStep(Nesterov(0.05), clip_norm=0.01)),
     *(NextStep(Adam(), step=7), NextStep(AdamW(0.01), clip_norm=0.1, step=3)),
-    *(NextStep(SGD(0.1, decay=0.3)), NextStep(Nesterov(0.05, decay=0.3)), NextStep(RMSProp(), step=2)),
-    NextStep(RMSProp(momentum=0.5, decay=0.3)),
+    *(NextStep(SGD(0.1, weight_decay=0.3)), NextStep(Nesterov(0.05, weight_decay=0.3)), NextStep(RMSProp(), step=2)),
+    NextStep(RMSProp(momentum=0.5, weight_decay=0.3)),
 )
 
 

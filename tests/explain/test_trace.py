@@ -100,7 +100,7 @@ def test_fused_softmax_is_there():
 def test_the_update_is_the_step_of_training(name, clip):
     """Take two real steps in float32 and trace the third, with the moments after two."""
     network = around(cr.Conv2D(2, 3), (2, 5, 5), "categorical_cross_entropy")
-    optimizer = replace(optimizers.find(name), rate=0.02)
+    optimizer = replace(optimizers.find(name), learning_rate=0.02)
     stepper = make_stepper(network, optimizer, "categorical_cross_entropy", clip)
     generator = np.random.default_rng(2)
     x = generator.normal(size=(3, 2, 5, 5)).astype(np.float32)

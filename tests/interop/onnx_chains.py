@@ -115,7 +115,7 @@ def softmax(draft: Draft) -> None:
 
 
 def layer_normalization(draft: Draft) -> None:
-    """Normalise the axes from one on."""
+    """Normalize the axes from one on."""
     axis = draft.random.randrange(draft.rank)
     draft.node("LayerNormalization", draft.normal(*draft.shape[axis:]), axis=axis, epsilon=0.1)
 

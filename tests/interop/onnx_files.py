@@ -13,7 +13,7 @@ from numerical import exact
 from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.interop.onnx.export import message_of
 from chainrule.interop.onnx.export_graph import LEAST
 from chainrule.interop.onnx.import_graph import NEWEST
@@ -26,9 +26,9 @@ TOLERANCE = 1e-6  # of float32: Euclidean norm of the difference, relative to th
 SENSITIVE = 3  # allowed error relative to what rounding does to the outputs, where that is more
 
 
-def exported(network: Network, normalisation: Normalisation | None = None, opset: int | None = None) -> bytes:
+def exported(network: Network, normalization: Normalization | None = None, opset: int | None = None) -> bytes:
     """Return an exported network, of which the package onnx says that it is valid and encoded as it encodes it."""
-    content = serialize(message_of(network, normalisation, opset))
+    content = serialize(message_of(network, normalization, opset))
     check(content)
     return content
 

@@ -156,7 +156,7 @@ def test_an_imported_model_is_trained_and_checked(tmp_path: Path) -> None:
     loaded = agree(tmp_path, model, np.random.default_rng(7))
     draw = np.random.default_rng(8)
     x, y = draw.standard_normal((32, 3, 8, 6)).astype(np.float32), draw.integers(0, 3, 32)
-    losses = loaded.fit(x, y, epochs=3, rate=1e-2, progress=False).loss
+    losses = loaded.fit(x, y, epochs=3, learning_rate=1e-2, progress=False).loss
     assert losses[-1] < losses[0]
     assert cr.check_gradients(loaded).ok
 

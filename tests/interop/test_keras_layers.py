@@ -164,7 +164,7 @@ def scaled(random: Random) -> Case:
     return L.Rescaling(random.choice((1 / 127.5, many)), offset=random.choice((-1.0, many))), shape
 
 
-def normalised(random: Random) -> Case:
+def normalized(random: Random) -> Case:
     shape = _shape(random, random.randint(0, 2))
     many = [round(random.uniform(0.5, 2), 3) for _ in range(shape[-1])]
     given = {"mean": many, "variance": many[::-1]}
@@ -182,7 +182,7 @@ def idle(random: Random) -> Case:
 
 
 FAMILIES = (conv, depthwise, separable, transposed, dense, pool, whole, adaptive, batch, layered, grouped, activation)
-FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalised, of_convnext, idle)
+FAMILIES += (softmax, prelu, ends, upsample, moved, scaled, normalized, of_convnext, idle)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)

@@ -69,7 +69,7 @@ def test_nodes_of_the_same_weights_are_one_layer(tmp_path: Path) -> None:
 
 
 def test_axes_are_permuted_only_where_a_layer_needs_it(tmp_path: Path) -> None:
-    """A block of ConvNeXt: layer normalisation, dense layers and a scale where the channels are last."""
+    """A block of ConvNeXt: layer normalization, dense layers and a scale where the channels are last."""
     constants = {name: weights(4) for name in ("gamma", "beta", "scale")}
     constants |= {"w1": weights(4, 8), "b1": weights(8), "w2": weights(8, 4), "b2": weights(4)}
     nodes = [
@@ -86,7 +86,7 @@ def test_axes_are_permuted_only_where_a_layer_needs_it(tmp_path: Path) -> None:
     ]
     model = agree(tmp_path, made(nodes, constants, ("n", 4, 6, 6), 22), X)
     kinds = [name.rstrip("0123456789") for name in model.names]
-    assert kinds.count("permute") == 2  # around the normalisation
+    assert kinds.count("permute") == 2  # around the normalization
 
 
 def test_nodes_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ TRAINING: dict[str, tuple[Any, dict[str, Any], int, str]] = {
         15,
         "training_mode 1",
     ),
-    "another normalisation for each entry": (
+    "another normalization for each entry": (
         NODE("BatchNormalization", [*"xsbmv"], ["y"], spatial=0),
         {name: np.ones((4, 6, 6), np.float32) for name in STATISTICS},
         8,

@@ -1,4 +1,4 @@
-"""Exported models: the networks of the zoo, normalisation, metadata, opsets, dtypes, and what cannot be written."""
+"""Exported models: the networks of the zoo, normalization, metadata, opsets, dtypes, and what cannot be written."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ from interop.onnx_models import theirs
 from onnx import helper, numpy_helper
 
 import chainrule as cr
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, RunError
 from chainrule.interop.onnx import export as onnx_model
 from chainrule.models.model import Model, connect
@@ -34,7 +34,7 @@ def metadata(content: bytes) -> dict[str, str]:
 
 
 def settle(model: Model, x: Any) -> None:
-    """Give batch normalisations the running statistics of a batch, as training would: others let values explode."""
+    """Give batch normalizations the running statistics of a batch, as training would: others let values explode."""
     layers = [replace(each, momentum=1.0) if isinstance(each, cr.BatchNorm2D) else each for each in model.layers]
     twin = connect(layers, model.input_shape, model.wiring, engine="numpy", loss=model.loss)
     twin.set_weights(model.weights)
@@ -53,18 +53,18 @@ def test_networks_of_the_zoo(name: str) -> None:
     agree(model, x[:2])
 
 
-@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+@pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
 @pytest.mark.parametrize("units", ["bytes", "shares", "numbers"])
-def test_the_normalisation_is_part_of_the_file(kind: str, units: str, tmp_path: Path) -> None:
+def test_the_normalization_is_part_of_the_file(kind: str, units: str, tmp_path: Path) -> None:
     x = RNG.integers(0, 256, (5, 2, 6, 7)).astype(np.uint8)
     x = {"bytes": x, "shares": x.astype(np.float32) / 255, "numbers": 3.0 * x.astype(np.float32)}[units]
     model = cr.Sequential([cr.Conv2D(3, 3), cr.Flatten(), cr.Dense(4)], (2, 6, 7), engine="numpy")
-    model.normalisation = Normalisation.fit(kind, x)
+    model.normalization = Normalization.fit(kind, x)
     given, content = x.astype(np.float32), written(model, tmp_path)
     assert difference(theirs(content, given), model.predict(x)) <= TOLERANCE
     assert ("bytes 0 … 255" in metadata(content)["input"]) == (units == "bytes")
     raw = written(model, tmp_path, raw_input=True)
-    assert difference(theirs(raw, model.normalisation.apply(x)), model.predict(x)) <= TOLERANCE
+    assert difference(theirs(raw, model.normalization.apply(x)), model.predict(x)) <= TOLERANCE
     operators = [node.op_type for node in onnx.ModelProto.FromString(raw).graph.node]
     assert not {"Mul", "Add"} & {*operators}
 
@@ -75,7 +75,7 @@ def test_names_and_facts_are_in_the_metadata(tmp_path: Path) -> None:
     content = written(model, tmp_path, facts={"accuracy": "0.5", "data": "\ud800 line\nbreak"})
     found = metadata(content)
     assert json.loads(found["classes"]) == names
-    assert Normalisation.from_config(json.loads(found["normalisation"])) == model.normalisation
+    assert Normalization.from_config(json.loads(found["normalization"])) == model.normalization
     assert (found["accuracy"], found["data"]) == ("0.5", r"\ud800 line\nbreak")
     assert found["output"] == "probabilities"
     message = onnx.ModelProto.FromString(content)
@@ -116,8 +116,8 @@ def test_float64_has_the_same_nodes_and_all_digits() -> None:
         for dtype in ("float64", "float32")
     )
     half.set_weights(whole.weights)
-    normalisation = Normalisation("standardise", 1 / 3, -0.7, "bytes")
-    ours, theirs = (check(exported(model, normalisation)).graph for model in (whole, half))
+    normalization = Normalization("standardize", 1 / 3, -0.7, "bytes")
+    ours, theirs = (check(exported(model, normalization)).graph for model in (whole, half))
     assert [*ours.node] == [*theirs.node]
     for one, other in zip(ours.initializer, theirs.initializer, strict=True):
         assert one.name == other.name

@@ -119,7 +119,7 @@ def softmax(random: Random) -> Case:
     return [_node("Softmax", axis=random.randint(1, len(shape) - 1))], {}, shape, random.choice((11, 21))
 
 
-def normalisation(random: Random) -> Case:
+def normalization(random: Random) -> Case:
     operators = ["BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"]
     operator, shape = random.choice(operators), _shape(random, random.choice((1, 2, 2)))
     channels = shape[-1] if operator == "LayerNormalization" else shape[1]
@@ -212,7 +212,7 @@ def resize(random: Random) -> Case:
     return [helper.make_node("Resize", ["x", "", "s"], ["y"], **options)], {"s": scales}, _shape(random), 21
 
 
-CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalisation)
+CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalization)
 CASES += (local_response, prelu, constant, whole_constant, branches, moving, padding, blocks, resize)
 
 

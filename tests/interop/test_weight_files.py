@@ -122,7 +122,7 @@ SHAPES = {
 
 
 def test_layers_are_told_apart_by_what_they_follow() -> None:
-    """Both normalisations have the same shapes, and the file has the convolutions in the other order."""
+    """Both normalizations have the same shapes, and the file has the convolutions in the other order."""
     order = ("skip.0.weight", "skip.1.weight", "skip.1.bias", "conv.weight", "bn.weight", "bn.bias")
     sizes = dict.fromkeys(order, (4,)) | {"skip.0.weight": (4, 3, 1, 1), "conv.weight": (4, 3, 3, 3)}
     found = match(SHAPES, sizes)

@@ -1,7 +1,7 @@
 """Convolution and pooling as JAX defines them (jax.lax), in plain NumPy.
 
 Keras' NumPy backend takes these from JAX and computes everything else itself: padding rules, layouts, activations,
-normalisation. With them it runs without JAX, which takes 380 MB.
+normalization. With them it runs without JAX, which takes 380 MB.
 """
 
 from itertools import product

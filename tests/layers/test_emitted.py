@@ -273,7 +273,7 @@ def test_batch_norm_needs_the_whole_batch_in_training() -> None:
         (layers.LayerNorm(epsilon=0.5), (4, 2, 3), (24,), 8, True, 3),
     ],
 )
-def test_normalisation_of_a_sample_keeps_its_statistics(
+def test_normalization_of_a_sample_keeps_its_statistics(
     layer: Layer, shape: Shape, seen: Shape, groups: int, shared: bool, count: int
 ) -> None:
     y, plan = emitted(layer, shape)
@@ -302,7 +302,7 @@ def test_parametric_relu_learns_a_slope_for_each_channel() -> None:
     assert parameter.begin(np.random.default_rng(0), np.float32).tolist() == [0.25] * 4
 
 
-def test_local_response_normalisation_reads_its_input_again() -> None:
+def test_local_response_normalization_reads_its_input_again() -> None:
     y, plan = emitted(layers.LocalResponseNorm(3, 0.5, k=2.0), (4, 3))
     x, dx = Tensor("x", (4, 3), X).viewed((4, 1, 3)), Tensor("dx", (4, 3), "gradient").viewed((4, 1, 3))
     options = {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0}

@@ -119,7 +119,7 @@ LINES = [layers.Conv1D(4, 3), layers.BatchNorm1D(momentum=1.0), layers.Tanh(), l
 
 @pytest.mark.parametrize("engine", ["compiled", "numpy", "reference"])
 @pytest.mark.parametrize(("last", "numpy"), [(layers.GlobalAveragePool1D, np.mean), (layers.GlobalMaxPool1D, np.max)])
-def test_a_network_over_lines_normalises_and_pools_like_numpy(engine: str, last, numpy) -> None:
+def test_a_network_over_lines_normalizes_and_pools_like_numpy(engine: str, last, numpy) -> None:
     """Use the batch in training and the running statistics in inference; with momentum 1 they are the batch's."""
     x = np.random.default_rng(4).standard_normal((6, 2, 11))
     network = Network([*LINES, last()], (2, 11), dtype="float64", engine=engine, seed=2)

@@ -32,13 +32,13 @@ def stripes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_fit_learns_and_evaluate_says_how_well() -> None:
     model = small()
-    history = model.fit(*stripes(600), epochs=6, rate=0.01, schedule="one-cycle", progress=False)
+    history = model.fit(*stripes(600), epochs=6, learning_rate=0.01, schedule="one-cycle", progress=False)
     result = model.evaluate(*stripes(300, 1))
     assert result.accuracy > 0.95
     assert result.samples == 300 == result.confusion.sum()
     assert len(history) == 6 * 19
     assert history.epochs[-1].loss < history.epochs[0].loss
-    assert model.normalisation.kind == "scale"  # bytes are scaled, and prediction does the same
+    assert model.normalization.kind == "scale"  # bytes are scaled, and prediction does the same
     outputs = model.predict(stripes(300, 1)[0])
     np.testing.assert_array_equal(outputs, result.outputs)
     np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-5)
@@ -65,13 +65,13 @@ def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
 def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path: Path, dtype: str) -> None:
     model = small(dtype=dtype, classes=["flat", "tall", "noise"], name="stripes")
     x, y = stripes(60)
-    model.fit(x, y, normalise="standardise", progress=False)
+    model.fit(x, y, normalization="standardize", progress=False)
     model.save(tmp_path / "model.safetensors")
     loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
     assert (loaded.name, loaded.classes, loaded.dtype) == ("stripes", ("flat", "tall", "noise"), np.dtype(dtype))
     assert loaded.layers == model.layers
-    assert loaded.normalisation == model.normalisation
+    assert loaded.normalization == model.normalization
 
 
 def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -119,14 +119,14 @@ def test_bad_data_is_refused_and_changes_nothing(spoil, error: type, message: st
 BAD_OPTIONS = [
     ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
     ({"batch_size": 0}, "batch size 0"),
-    ({"rate": float("nan")}, "rate nan: expected a number above 0"),
+    ({"learning_rate": float("nan")}, "learning_rate nan: expected a number above 0"),
     ({"optimizer": "adamax"}, "unknown optimizer 'adamax'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
     ({"loss": "hinge"}, "unknown loss 'hinge'"),
     ({"schedule": "zigzag"}, "unknown schedule 'zigzag'"),
-    ({"normalise": "whiten"}, "unknown normalisation 'whiten'"),
+    ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
     ({"clip_norm": -1}, "clip norm -1"),
     ({"validation_split": 1.0}, "validation share 1.0"),
-    ({"rate": "0.1"}, "rate '0.1': expected a number"),
+    ({"learning_rate": "0.1"}, "learning_rate '0.1': expected a number"),
     ({"patience": 2}, "patience watches the validation loss"),
     ({"loss": "softmax_cross_entropy"}, "takes logits: leave out Softmax"),
     ({"validation_split": 0.5, "validation_data": stripes(9)}, "cannot both be given"),
@@ -228,7 +228,7 @@ def test_patience_keeps_the_weights_of_the_best_epoch() -> None:
     model = small()
     x, y = stripes(90)
     held = stripes(60, 1)
-    history = model.fit(x, y, epochs=12, rate=0.3, patience=2, validation_data=held, progress=False)
+    history = model.fit(x, y, epochs=12, learning_rate=0.3, patience=2, validation_data=held, progress=False)
     losses = [epoch.validation_loss for epoch in history.epochs]
     assert model.evaluate(*held).loss == pytest.approx(min(losses))
 
@@ -274,10 +274,10 @@ def test_numbers_for_several_outputs_are_told_their_shape_and_their_loss() -> No
         model.fit(x, np.linspace(0, 1, 24).reshape(12, 2), progress=False)
 
 
-@pytest.mark.parametrize("normalise", [False, "", 0, "scaled"])
-def test_a_normalisation_that_is_none_is_refused_instead_of_chosen(normalise: Any) -> None:
-    with pytest.raises(cr.OptionError, match="unknown normalisation"):
-        small().fit(*stripes(9), normalise=normalise, progress=False)
+@pytest.mark.parametrize("normalization", [False, "", 0, "scaled"])
+def test_a_normalization_that_is_none_is_refused_instead_of_chosen(normalization: Any) -> None:
+    with pytest.raises(cr.OptionError, match="unknown normalization"):
+        small().fit(*stripes(9), normalization=normalization, progress=False)
 
 
 def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targets_are_looked_at() -> None:
@@ -311,7 +311,7 @@ def test_an_input_shape_that_is_no_row_of_sizes_is_refused(shape: Any) -> None:
 
 
 def test_a_rate_that_makes_parameters_infinite_does_not_pass_in_silence() -> None:
-    with pytest.raises(cr.NotFiniteError, match="rate"):
+    with pytest.raises(cr.NotFiniteError, match="learning rate"):
         small().fit(*stripes(32), optimizer=cr.SGD(1e39), progress=False)
 
 

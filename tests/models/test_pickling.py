@@ -59,7 +59,7 @@ def fit(made: cr.Sequential) -> History:
         X[:10] if made.engine.name == "reference" else X,
         Y[: 10 if made.engine.name == "reference" else 40],
         validation_split=0.2,
-        normalise="standardise",
+        normalization="standardize",
         progress=False,
     )
 
@@ -130,7 +130,7 @@ def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_th
 @pytest.mark.parametrize("start", sorted({"fork", "spawn"} & {*multiprocessing.get_all_start_methods()}))
 def test_models_of_every_engine_go_to_other_processes_and_come_back(start: str) -> None:
     """Have a pool predict with a trained model, train it further, and send the model itself back."""
-    options: dict[str, Any] = {"batch_size": 5, "seed": 2, "normalise": "standardise", "progress": False}
+    options: dict[str, Any] = {"batch_size": 5, "seed": 2, "normalization": "standardize", "progress": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # since Python 3.12 of a fork where there are threads
         pool = multiprocessing.get_context(start).Pool(1)
@@ -150,7 +150,7 @@ def test_what_comes_with_a_model() -> None:
     made = model("numpy")
     history, evaluation = fit(made), made.evaluate(X, Y)
     data = cr.data.Dataset((X * 255).astype(np.uint8), Y.astype(np.int64), ("a", "b", "c"))
-    given = [history, evaluation, data, made.normalisation, cr.optimizers.Adam(0.1), Augmentation.parse("shift=1")]
+    given = [history, evaluation, data, made.normalization, cr.optimizers.Adam(0.1), Augmentation.parse("shift=1")]
     given += [Recipe(), made.layers, made.plan("categorical_cross_entropy"), made.trace(X[:2], Y[:2])]
     for one in given:
         for twin in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):

@@ -72,13 +72,13 @@ def trained(drawn: Drawn, model: Model, x: Array, t: Array) -> Results:
     found: Results = {}
     stepper = make_stepper(model, drawn.optimizer, drawn.loss or "", drawn.clip_norm)
     for turn, count in enumerate((*drawn.batches, 1)):
-        outcome = stepper.step(x[:count], t[:count], step=turn + 1, rate=drawn.optimizer.rate, seed=5)
+        outcome = stepper.step(x[:count], t[:count], step=turn + 1, rate=drawn.optimizer.learning_rate, seed=5)
         found[f"step {turn} of {count}"] = np.array([outcome.loss, outcome.norm])
         found[f"weights after step {turn} of {count}"] = model.parameters.copy()
         found[f"statistics after step {turn} of {count}"] = model.statistics.copy()
     size = drawn.batches[0]
     cut = make_stepper(model, drawn.optimizer, drawn.loss or "", drawn.clip_norm, shards=2 + size % 7)
-    outcome = cut.step(x[:size], t[:size], step=1, rate=drawn.optimizer.rate, seed=6)
+    outcome = cut.step(x[:size], t[:size], step=1, rate=drawn.optimizer.learning_rate, seed=6)
     found["step in shards"] = np.array([outcome.loss, outcome.norm])
     found["weights after shards"], found["statistics after shards"] = model.parameters.copy(), model.statistics.copy()
     options: dict[str, Any] = {"loss": drawn.loss, "optimizer": drawn.optimizer, "clip_norm": drawn.clip_norm}

@@ -43,7 +43,7 @@ OPTIMIZERS = (
     optimizers.Momentum(0.05),
     optimizers.Nesterov(0.05),
     optimizers.Adam(0.01, epsilon=1e-2),
-    optimizers.AdamW(0.01, epsilon=1e-2, decay=0.1),
+    optimizers.AdamW(0.01, epsilon=1e-2, weight_decay=0.1),
 )
 
 

@@ -16,9 +16,14 @@ POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
 ATTRIBUTES = {name: layers[-1].attributes() for name, layers in EXAMPLES.items()}
 OPTIMIZERS = (
-    *(optimizers.SGD(0.1), optimizers.SGD(0.1, decay=0.3), optimizers.Momentum(0.1), optimizers.RMSProp(decay=0.2)),
-    *(optimizers.Nesterov(0.1, decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
-    optimizers.AdamW(0.01, decay=0.3),
+    *(
+        optimizers.SGD(0.1),
+        optimizers.SGD(0.1, weight_decay=0.3),
+        optimizers.Momentum(0.1),
+        optimizers.RMSProp(weight_decay=0.2),
+    ),
+    *(optimizers.Nesterov(0.1, weight_decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
+    optimizers.AdamW(0.01, weight_decay=0.3),
 )
 GRADIENTS = [name for name, entry in definitions.entries().items() if name.endswith("_dp") and "steps" in entry]
 sources = pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
@@ -68,7 +73,7 @@ def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any
 @sources
 def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     """The formulas, the reference and what is written about it take the same step."""
-    given = {"rate": optimizer.rate, **optimizer.step_attributes(7)}
+    given = {"rate": optimizer.learning_rate, **optimizer.step_attributes(7)}
     shared, entry = (definitions.entries()[name] for name in ("update", optimizer.operation))
     start = {"p": 0.8, "g": -0.6, **dict(zip(optimizer.moments, (0.35, 0.15), strict=False))}
     constants = {letter: float(given[name]) for letter, name in shared["letters"].items() if name in given}

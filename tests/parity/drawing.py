@@ -133,7 +133,7 @@ def norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 
 
 def sample_norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
-    """Draw a normalisation within each sample, of more than one value: PyTorch refuses others."""
+    """Draw a normalization within each sample, of more than one value: PyTorch refuses others."""
     epsilon = one(draw, 1e-5, 1e-3, 0.5)
     if kind is cr.InstanceNorm2D:
         return kind(epsilon), (int(draw.integers(1, 5)), *(int(size) for size in draw.integers(2, 7, 2)))
@@ -265,7 +265,7 @@ def graph_configuration(draw: Draw, name: str) -> Configuration:
 
 
 def _next_layer(draw: Draw, given: Node) -> Layer | None:
-    """Draw a layer that accepts a node's result, and that PyTorch accepts: no normalisation of a single value."""
+    """Draw a layer that accepts a node's result, and that PyTorch accepts: no normalization of a single value."""
     for _ in range(20):
         try:
             layer = graphs.fitted(draw, fitting(draw, one(draw, *DRAWN))[0], given.shape)

@@ -30,7 +30,7 @@ SIZES = {"alexnet": 224, "vgg": 224, "inception_v3": 96}  # of images; 64 for ot
 def exported(module: Any, x: Any, *, whole: bool = False) -> bytes:
     """Return a module as PyTorch's exporter writes it, with an open batch axis.
 
-    whole   keep batch normalisations apart from convolutions, for training
+    whole   keep batch normalizations apart from convolutions, for training
     """
     stream = io.BytesIO()
     kept = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE} if whole else {}
@@ -197,7 +197,7 @@ def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
     labels = torch.arange(len(x)) % classes
     module.train()
     torch.nn.functional.cross_entropy(module(x), labels).backward()
-    floor = 1e-6 * max(float(each.grad.abs().max()) for each in module.parameters())  # of a bias before a normalisation
+    floor = 1e-6 * max(float(each.grad.abs().max()) for each in module.parameters())  # of a bias before a normalization
     trace = model.trace(x.numpy(), labels.numpy(), loss="softmax_cross_entropy")
     largest, left = 0.0, [*module.parameters()]
     for name in model.learnt:

@@ -45,14 +45,14 @@ def trained(name: str, engine: str) -> tuple[Network, Recipe]:
     return entry.build(as_tutorial=as_tutorial, **options), recipe
 
 
-# In "pictures" a dense layer comes before batch normalisation, so the gradient of its bias is nothing but rounding
+# In "pictures" a dense layer comes before batch normalization, so the gradient of its bias is nothing but rounding
 # errors. Adam divides them by their own size and takes steps of 3e-10; momentum leaves them as small as they are.
 CLIPPED: dict[str, Recipe] = {
-    name: Recipe(loss=NETWORKS[name][2], normalise="standardise", **options)
+    name: Recipe(loss=NETWORKS[name][2], normalization="standardize", **options)
     for name, options in {
         "pictures": {"optimizer": Momentum(0.05), "clip_norm": 0.7},
         "lines": {"optimizer": Nesterov(0.05), "clip_norm": 0.1, "schedule": Cosine()},
-        "enlarged": {"optimizer": AdamW(0.01, decay=0.1), "clip_norm": 1.0},
+        "enlarged": {"optimizer": AdamW(0.01, weight_decay=0.1), "clip_norm": 1.0},
     }.items()
 }
 TRAININGS = (
@@ -62,9 +62,9 @@ TRAININGS = (
 )
 
 
-def images(draw: np.random.Generator, shape: tuple[int, ...], normalise: str) -> NDArray[np.float64]:
-    """Draw images, normalised for a recipe: a fifth of the pixels ink, from 0 to 1, or all of unit variance."""
-    if normalise == "scale":
+def images(draw: np.random.Generator, shape: tuple[int, ...], normalization: str) -> NDArray[np.float64]:
+    """Draw images, normalized for a recipe: a fifth of the pixels ink, from 0 to 1, or all of unit variance."""
+    if normalization == "scale":
         return draw.uniform(size=shape) * (draw.uniform(size=shape) < 0.2)
     return draw.normal(size=shape)
 
@@ -74,7 +74,7 @@ def batches(name: str, network: Network, recipe: Recipe) -> Any:
     draw, classes, count = generator(name), network.output_shape[0], min(recipe.batch_size, MOST)
     is_large = network.parameters.size >= LARGE or len(network.layers) >= DEEP  # rounding grows with every layer
     for _ in range(FEW if is_large else STEPS):
-        x = images(draw, (count, *network.input_shape), recipe.normalise)
+        x = images(draw, (count, *network.input_shape), recipe.normalization)
         yield x, np.eye(classes)[draw.integers(0, classes, count)]
 
 
@@ -84,10 +84,12 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     made, ending = theirs.translate(network, plan), training.ending(plan)
     module = made.module
     optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.learnt, made.tensors))
-    stepper = make_stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, rates=recipe.rates)
+    stepper = make_stepper(
+        network, recipe.optimizer, recipe.loss, recipe.clip_norm, lr_multipliers=recipe.lr_multipliers
+    )
     probe = network.compile(plan)
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
-        rate = recipe.optimizer.rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
+        rate = recipe.optimizer.learning_rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
         theirs.at_step(module, step)
         module.zero_grad()  # of frozen parameters too

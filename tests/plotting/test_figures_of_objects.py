@@ -81,7 +81,7 @@ def test_everything_says_what_it_is_in_a_short_line(model: cr.Sequential, data: 
     """Print no array element by element."""
     evaluation = model.evaluate(data)
     trace = model.trace(data.x[:2], data.y[:2])
-    several: list[object] = [data, data[:5], model, history, evaluation, trace, *model.layers, model.normalisation]
+    several: list[object] = [data, data[:5], model, history, evaluation, trace, *model.layers, model.normalization]
     several += [trace.explain("conv1.dw[0,0,0,0]"), history.epochs[0]]
     for kind in vars(layers).values():
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):

@@ -31,7 +31,7 @@ RECIPE = Recipe(
     batch_size=7,
     optimizer=Adam(0.02),
     schedule=OneCycle(),
-    normalise="standardise",
+    normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10.0, scale=0.1, flip=True),
     clip_norm=2.0,
     validation=0.2,

@@ -17,7 +17,13 @@ from chainrule.errors import ChainruleError, DataError, OptionError, RunError, S
 from chainrule.runs import checksums, opening, running
 from chainrule.runs.folder import CHECKED_FILES, START
 
-FIT: dict[str, Any] = {"batch_size": 7, "validation_split": 0.2, "optimizer": "adam", "rate": 0.02, "progress": False}
+FIT: dict[str, Any] = {
+    "batch_size": 7,
+    "validation_split": 0.2,
+    "optimizer": "adam",
+    "learning_rate": 0.02,
+    "progress": False,
+}
 
 
 def network(**options: Any) -> cr.Sequential:
@@ -84,8 +90,8 @@ def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
     for model in models:
         model.fit(training, epochs=1, **FIT)
     plain, kept = models
-    plain.fit(training, epochs=1, normalise="scale", **FIT)
-    kept.fit(training, epochs=1, normalise="scale", run=cr.Run(tmp_path / "run", test_data=test), **FIT)
+    plain.fit(training, epochs=1, normalization="scale", **FIT)
+    kept.fit(training, epochs=1, normalization="scale", run=cr.Run(tmp_path / "run", test_data=test), **FIT)
     for name in ("checkpoint", "best", "model"):
         (tmp_path / "run" / f"{name}.safetensors").unlink()
     (tmp_path / "run" / "history.csv").unlink()

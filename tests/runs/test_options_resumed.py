@@ -1,4 +1,4 @@
-"""A run with smoothed labels, rates of parameters, look-ahead, alternating flips and whitening kernels, resumed."""
+"""A run with smoothed labels, rates of parameters, lookahead, alternating flips and whitening kernels, resumed."""
 
 import pytest
 from runs.run_driver import make_job
@@ -7,9 +7,9 @@ import chainrule as cr
 from chainrule.data import load_npz
 from chainrule.data.augmentation import Augmentation
 from chainrule.runs import running
-from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lookahead import Lookahead
 from chainrule.training.loop import Callback
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Triangular
 
@@ -31,14 +31,14 @@ def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -
         batch_size=7,
         optimizer=cr.Nesterov(0.05, 0.8, 0.01),
         schedule=Triangular(),
-        normalise="standardise",
+        normalization="standardize",
         augmentation=Augmentation(shift=2, flip="alternate", reflect=True),
-        smoothing=0.2,
+        label_smoothing=0.2,
         class_weight={0: 2, 1: 0.5},
-        accumulate=2,
-        average=0.9,
-        rates=Rates.parse("conv1.w=0,beta=16,gamma=0"),
-        look_ahead=LookAhead(4, 0.9),
+        gradient_accumulation_steps=2,
+        ema_decay=0.9,
+        lr_multipliers=LRMultipliers.parse("conv1.w=0,beta=16,gamma=0"),
+        lookahead=Lookahead(4, 0.9),
         views=cr.Views(flip=True, shift=1),
         seed=5,
     )

@@ -45,11 +45,11 @@ def test_the_next_step(stopped, data):
     epoch, place = divmod(STOP, 7)
     indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
     x, t = samples.batch(
-        indices, stands.model.normalisation, np.float32, RECIPE.augmentation, seed=RECIPE.seed, epoch=epoch
+        indices, stands.model.normalization, np.float32, RECIPE.augmentation, seed=RECIPE.seed, epoch=epoch
     )
     trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
     result = running.resume(stopped, training, test, [StopAfter(STOP + 1)])
-    assert result.history.rates[STOP] == pytest.approx(stands.training.rate, rel=1e-12)
+    assert result.history.rates[STOP] == pytest.approx(stands.training.learning_rate, rel=1e-12)
     assert result.history.losses[STOP] == pytest.approx(float(trace["loss.y"].mean()), rel=1e-5)
     for name, weights in result.model.weights.items():
         if name == "conv1.b":  # batch norm cancels shifts: this gradient is rounding error, which Adam amplifies
@@ -61,8 +61,8 @@ def test_the_next_step(stopped, data):
 def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
     stands = resume_point.of_run(whole)
     assert stands.training.step == 29
-    assert stands.training.rate == pytest.approx(0.02 * OneCycle().factor(27, 28, 7))
-    assert stands.training.rate > 0
+    assert stands.training.learning_rate == pytest.approx(0.02 * OneCycle().factor(27, 28, 7))
+    assert stands.training.learning_rate > 0
     held = files.read_tensors(whole / "checkpoint.safetensors", "checkpoint")[0]
     for moment, name in zip(stands.training.moments, ("m", "v"), strict=True):
         np.testing.assert_array_equal(moment, held[f"optimizer.{name}"])
@@ -71,13 +71,13 @@ def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
 def test_before_the_first_step():
     training = resume_point.next_step(RECIPE, 0, 48)
     assert (training.step, training.moments) == (1, None)
-    assert training.rate == pytest.approx(0.02 * OneCycle().factor(0, 28, 7))
+    assert training.learning_rate == pytest.approx(0.02 * OneCycle().factor(0, 28, 7))
 
 
 def test_otherwise():
     training = NextStep(Adam(0.3), 0.1, 9, (np.ones(2), np.ones(2)))
     assert resume_point.with_overrides(training, None, None) == training
-    assert resume_point.with_overrides(training, None, 0.7) == replace(training, rate=0.7)
+    assert resume_point.with_overrides(training, None, 0.7) == replace(training, learning_rate=0.7)
     assert resume_point.with_overrides(training, SGD(0.5), None) == NextStep(SGD(0.5), 0.5)
     assert resume_point.with_overrides(training, SGD(0.5), 0.2) == NextStep(SGD(0.5), 0.2)
 

@@ -61,7 +61,9 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
 
 
 def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> None:
-    job = make_job(data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, rate=0.1)))
+    job = make_job(
+        data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, learning_rate=0.1))
+    )
     result = running.start(tmp_path / "run", job, *load_npz(data))
     losses = [epoch.validation_loss for epoch in result.history.epochs]
     assert len(losses) < 40

@@ -30,21 +30,21 @@ OPTIMIZERS = {
     "adamw": (
         torch.optim.AdamW,
         {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1},
-        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "decay": 0.1},
+        {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.1},
     ),
 }
 DECAYED = {  # the same with weight decay, and RMSProp with momentum, under our names
-    "sgd": (torch.optim.SGD, {"weight_decay": 0.1}, {"decay": 0.1}),
-    "momentum": (torch.optim.SGD, {"momentum": 0.85, "weight_decay": 0.1}, {"momentum": 0.85, "decay": 0.1}),
+    "sgd": (torch.optim.SGD, {"weight_decay": 0.1}, {"weight_decay": 0.1}),
+    "momentum": (torch.optim.SGD, {"momentum": 0.85, "weight_decay": 0.1}, {"momentum": 0.85, "weight_decay": 0.1}),
     "nesterov": (
         torch.optim.SGD,
         {"momentum": 0.85, "nesterov": True, "weight_decay": 0.1},
-        {"momentum": 0.85, "decay": 0.1},
+        {"momentum": 0.85, "weight_decay": 0.1},
     ),
     "rmsprop": (
         torch.optim.RMSprop,
         {"alpha": 0.9, "eps": 1e-6, "momentum": 0.7, "weight_decay": 0.1},
-        {"alpha": 0.9, "epsilon": 1e-6, "momentum": 0.7, "decay": 0.1},
+        {"alpha": 0.9, "epsilon": 1e-6, "momentum": 0.7, "weight_decay": 0.1},
     ),
 }
 ONE_CYCLES = [
@@ -167,12 +167,12 @@ def network():
         "x": pack(x),
         "y": y.tolist(),
         "batches": batches,
-        "rate": 0.02,
-        "decay": 0.05,
+        "learning_rate": 0.02,
+        "weight_decay": 0.05,
         "start": {NAMES[name]: pack(p.detach()) for name, p in model.state_dict().items() if name in NAMES},
         "steps": [],
     }
-    optimizer = torch.optim.AdamW(model.parameters(), lr=found["rate"], weight_decay=found["decay"])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=found["learning_rate"], weight_decay=found["weight_decay"])
     for step in range(20):
         chosen = batches[step % 2]
         optimizer.zero_grad()

@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.models.network import Network
 from chainrule.training.callbacks import best_epoch
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
 
@@ -21,13 +21,13 @@ LOSS = "softmax_cross_entropy"
 class Plain:
     """An optimizer of one's own."""
 
-    rate = 0.1
+    learning_rate = 0.1
 
     def init(self, parameters: np.ndarray) -> tuple[np.ndarray, ...]:
         return ()
 
-    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
-        return parameters - rate * gradients, ()
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
+        return parameters - learning_rate * gradients, ()
 
 
 def network(*, random: bool = False, engine: str = "numpy", seed: int = 0) -> Network:
@@ -46,17 +46,18 @@ def drawn(seed: int, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 OPTIONS: list[dict[str, Any]] = [
     {"optimizer": cr.SGD(0.1)},
     {"optimizer": cr.Adam(0.01), "clip_norm": 0.05},
-    {"optimizer": cr.AdamW(0.01, decay=0.1), "rates": Rates.parse("b=3")},
+    {"optimizer": cr.AdamW(0.01, weight_decay=0.1), "lr_multipliers": LRMultipliers.parse("b=3")},
     {"optimizer": cr.optimizers.find(Plain())},
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "rates", "own"])
+@pytest.mark.parametrize("options", OPTIONS, ids=["sgd", "clipped", "lr_multipliers", "own"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_step_in_parts_is_the_step(options: dict[str, Any], weighted: bool) -> None:
     generator = np.random.default_rng(len(options) + weighted)
     found = [
-        make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None, options.get("rates"),
+        make_stepper(network(), options["optimizer"], LOSS, options.get("clip_norm"), None,
+                options.get("lr_multipliers"),
                 weighted=weighted, parts=parts)
         for parts in (1, int(generator.integers(2, 6)))
     ]  # fmt: skip
@@ -124,7 +125,7 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
     made, weights = sequential(), Weights()
     held = (x[40:], t[40:].argmax(1))
     history = made.fit(
-        x[:40], t[:40].argmax(1), epochs=6, rate=0.1, batch_size=7, average=decay, patience=patience,
+        x[:40], t[:40].argmax(1), epochs=6, learning_rate=0.1, batch_size=7, ema_decay=decay, patience=patience,
         validation_data=held, callbacks=weights, progress=False,
     )  # fmt: skip
     last = len(history.epochs) - 1 if patience is None else best_epoch(history.epochs)
@@ -135,13 +136,13 @@ def test_the_average_is_validated_and_kept(decay: float, patience: int | None) -
 
 def test_the_average_has_no_influence_on_the_steps() -> None:
     x, t, _ = drawn(4, 30)
-    histories = [sequential().fit(x, t.argmax(1), epochs=3, average=one, progress=False) for one in (None, 0.9)]
+    histories = [sequential().fit(x, t.argmax(1), epochs=3, ema_decay=one, progress=False) for one in (None, 0.9)]
     assert histories[0].losses == histories[1].losses
 
 
 def test_a_run_keeps_the_average_and_goes_on(tmp_path: Path) -> None:
     x, t, _ = drawn(5, 30)
-    words: dict[str, Any] = {"batch_size": 7, "average": 0.8, "accumulate": 2, "progress": False}
+    words: dict[str, Any] = {"batch_size": 7, "ema_decay": 0.8, "gradient_accumulation_steps": 2, "progress": False}
     whole, parted, again = sequential(), sequential(), sequential()
     whole.fit(x, t.argmax(1), epochs=4, **words)
     parted.fit(x, t.argmax(1), epochs=4, run=cr.Run(tmp_path / "run"), callbacks=Halt(9), **words)
@@ -151,7 +152,10 @@ def test_a_run_keeps_the_average_and_goes_on(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.parameters, whole.parameters)
 
 
-@pytest.mark.parametrize("wrong", [{"accumulate": 0}, {"accumulate": 1.5}, {"average": 1}, {"average": -0.1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"gradient_accumulation_steps": 0}, {"gradient_accumulation_steps": 1.5}, {"ema_decay": 1}, {"ema_decay": -0.1}],
+)
 def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Recipe(**wrong)

@@ -8,7 +8,7 @@ from training.made import dense, stripes
 
 import chainrule as cr
 
-QUIET = {"progress": False, "rate": 0.02, "batch_size": 50}
+QUIET = {"progress": False, "learning_rate": 0.02, "batch_size": 50}
 
 
 def model() -> cr.Sequential:

@@ -1,4 +1,4 @@
-"""`fit`: loss, normalisation, inputs and targets, and its final messages."""
+"""`fit`: loss, normalization, inputs and targets, and its final messages."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from training.made import dense, points, stripes
 
 import chainrule as cr
-from chainrule.data.normalisation import Normalisation, kind_for
+from chainrule.data.normalization import Normalization, kind_for
 
-QUIET = {"progress": False, "rate": 0.02}
+QUIET = {"progress": False, "learning_rate": 0.02}
 
 
 def sigmoids(**options: Any) -> cr.Sequential:
@@ -39,7 +39,7 @@ def test_classes_by_independent_sigmoids_are_refused() -> None:
 
 
 BAD = [
-    ({"normalise": "whiten"}, "unknown normalisation"),
+    ({"normalization": "whiten"}, "unknown normalization"),
     ({"loss": "categorical_cross_entropy"}, "is best when every output is 1"),
     ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
     ({"clip_norm": -1.0}, "clip norm -1.0"),
@@ -60,15 +60,15 @@ def test_what_is_refused_changes_no_field_of_the_model(options: dict[str, Any], 
     assert {name: value for name, value in vars(model).items() if name in fields} == fields
 
 
-def test_a_trained_model_keeps_its_normalisation_when_it_is_trained_on() -> None:
+def test_a_trained_model_keeps_its_normalization_when_it_is_trained_on() -> None:
     x, y = stripes()
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    model.fit(x, y, normalise="standardise", **QUIET)
-    kept = model.normalisation
+    model.fit(x, y, normalization="standardize", **QUIET)
+    kept = model.normalization
     model.fit(x[y == 1], y[y == 1], **QUIET)
-    assert model.normalisation == kept
-    model.fit(x, y, normalise="scale", **QUIET)
-    assert model.normalisation.kind == "scale"
+    assert model.normalization == kept
+    model.fit(x, y, normalization="scale", **QUIET)
+    assert model.normalization.kind == "scale"
 
 
 @pytest.mark.parametrize("dtype", ["int64", "int16", "uint16", "float32", "float64"])
@@ -81,7 +81,10 @@ def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
     np.testing.assert_allclose(other.parameters, of_bytes.parameters, atol=1e-5)
     np.testing.assert_allclose(other.predict(x.astype(dtype)), of_bytes.predict(x), atol=1e-5)
     np.testing.assert_allclose(other.predict(x), of_bytes.predict(x), atol=1e-5)
-    assert history.notes[0] == f"inputs are {dtype} from 0 to 255 and are scaled to 0 … 1; normalise='none' leaves them"
+    assert (
+        history.notes[0]
+        == f"inputs are {dtype} from 0 to 255 and are scaled to 0 … 1; normalization='none' leaves them"
+    )
 
 
 @settings(max_examples=60)
@@ -95,7 +98,7 @@ def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
     }[what]  # fmt: skip
     kind = kind_for(drawn)
     assert kind == ("none" if what in ("shares", "signed") else "scale")
-    found = Normalisation.fit(kind, drawn).apply(drawn, np.float64)
+    found = Normalization.fit(kind, drawn).apply(drawn, np.float64)
     if kind == "scale":
         assert found.min() >= -1e-12
         assert found.max() == pytest.approx(1)
@@ -145,7 +148,7 @@ BAD_OPTIONS = [
     ({"validation_data": 5}, "expected .x, y. or a Dataset, found int"),
     ({"validation_data": (np.zeros((4, 1, 8, 8)), np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
     ({"epochs": 1.5}, "epochs 1.5: expected a whole number"),
-    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no rat; it has: rate, beta1"),
+    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no rat; it has: learning_rate, beta1"),
     ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no foo; it has: epochs, gamma"),
 ]
 
@@ -185,23 +188,23 @@ def test_a_training_that_learns_nothing_says_so() -> None:
     x, y = stripes(300)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
     random = np.random.default_rng(5).permutation(y)
-    history = model.fit(np.zeros_like(x), random, normalise="none", epochs=3, **QUIET)
+    history = model.fit(np.zeros_like(x), random, normalization="none", epochs=3, **QUIET)
     assert "not clearly better than a constant prediction" in history.notes[-1]
     x, y = points(600)
     y = np.random.default_rng(5).permutation(y)
-    numbers = dense(1, loss="mean_squared_error").fit(x, y, epochs=2, rate=1e-5, progress=False)
+    numbers = dense(1, loss="mean_squared_error").fit(x, y, epochs=2, learning_rate=1e-5, progress=False)
     assert "the mean absolute error in training was" in numbers.notes[-1]
 
 
 def test_a_training_that_diverges_says_so() -> None:
     line = cr.Sequential([cr.Dense(1)], (6,), loss="mean_squared_error", engine="numpy")
-    history = line.fit(*points(), optimizer="sgd", rate=1.2, progress=False)
+    history = line.fit(*points(), optimizer="sgd", learning_rate=1.2, progress=False)
     assert history.loss[-1] > 2 * history.loss[0]
-    assert "training diverged; try a smaller rate than 1.2" in history.notes[-1]
+    assert "training diverged; try a smaller learning rate than 1.2" in history.notes[-1]
     x, y = stripes()
     body = [cr.Flatten(), cr.Dense(12), cr.ReLU(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(body, (1, 8, 8), engine="numpy", seed=1)
-    at_once = model.fit(x, np.random.default_rng(1).permutation(y), optimizer="sgd", rate=30.0, progress=False)
+    at_once = model.fit(x, np.random.default_rng(1).permutation(y), optimizer="sgd", learning_rate=30.0, progress=False)
     assert "training diverged" in at_once.notes[-1]
 
 
@@ -213,11 +216,11 @@ def test_a_training_that_works_says_nothing_of_the_kind() -> None:
 
 def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = stripes()
-    dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x.astype(int), y, epochs=2, rate=0.02)
+    dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x.astype(int), y, epochs=2, learning_rate=0.02)
     err = capsys.readouterr().err
     assert err.count("inputs are int64 from 0 to 254 and are scaled to 0 … 1") == 1
     assert "accuracy" in err
-    dense(1, loss="mean_squared_error").fit(*points(), epochs=2, rate=0.02)
+    dense(1, loss="mean_squared_error").fit(*points(), epochs=2, learning_rate=0.02)
     err = capsys.readouterr().err
     assert "mean absolute error" in err
     assert " accuracy" not in err
@@ -232,9 +235,9 @@ def test_targets_out_of_reach_are_said() -> None:
 def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     x, y = np.random.default_rng(0).standard_normal((30, 4)) * 9 + 5, np.arange(30) % 3
     model = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), engine="numpy")
-    model.fit(x, y, epochs=1, normalise="standardise", run=cr.Run(tmp_path / "run"))
+    model.fit(x, y, epochs=1, normalization="standardize", run=cr.Run(tmp_path / "run"))
     about, weights = model.about(), {name: values.copy() for name, values in model.weights.items()}
     with pytest.raises(cr.ChainruleError):
-        model.fit(x * 3, y, epochs=1, normalise="none", loss="half_squared_error", run=cr.Run(tmp_path / "run"))
+        model.fit(x * 3, y, epochs=1, normalization="none", loss="half_squared_error", run=cr.Run(tmp_path / "run"))
     assert model.about() == about
     assert all(np.array_equal(values, weights[name]) for name, values in model.weights.items())

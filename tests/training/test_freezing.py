@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 
 LAYERS = [
     cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Tanh(),
@@ -32,7 +32,7 @@ def data(count=12):
 def test_the_gradients_of_the_others_are_right(names):
     """By differences of the loss of the very plan that is trained."""
     network = model()
-    frozen = Rates.frozen(*names).frozen_names(network.learnt)
+    frozen = LRMultipliers.frozen(*names).frozen_names(network.learnt)
     program = network.compile(network.plan("categorical_cross_entropy", frozen=frozen))
     x, y = data(5)
     t = np.eye(3)[y]
@@ -54,7 +54,7 @@ def test_the_gradients_of_the_others_are_right(names):
 
 def test_nothing_is_propagated_to_where_everything_is_frozen():
     network = model()
-    frozen = Rates.frozen("conv*", "norm1").frozen_names(network.learnt)
+    frozen = LRMultipliers.frozen("conv*", "norm1").frozen_names(network.learnt)
     plan = network.plan("categorical_cross_entropy", frozen=frozen)
     names = [operation.name for operation in plan.backward]
     assert "cross_correlate_dx" not in names and "cross_correlate_dw" not in names  # noqa: PT018
@@ -89,7 +89,7 @@ def test_other_classes_take_a_new_last_layer():
     new = old.with_classes(["yes", "no"], seed=5)
     assert new.classes == ("yes", "no")
     assert new.predict(data()[0]).shape == (12, 2)
-    assert new.normalisation == old.normalisation
+    assert new.normalization == old.normalization
     for name in old.weights.keys() - {"dense1.w", "dense1.b"}:
         np.testing.assert_array_equal(new.weights[name], old.weights[name])
     with pytest.raises(OptionError, match="dense"):

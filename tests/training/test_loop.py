@@ -11,7 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.compiled import programs
 from chainrule.errors import DataError, NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
@@ -51,7 +51,7 @@ def samples(count: int = COUNT, seed: int = 0) -> Samples:
 
 def recipe(**options: Any) -> Recipe:
     return Recipe(
-        **{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalise": "none", "seed": 4} | options
+        **{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalization": "none", "seed": 4} | options
     )
 
 
@@ -98,7 +98,7 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
 def make(
     chosen: Recipe | None = None, validation: Samples | None = None, engine: str = "numpy", **options: Any
 ) -> Trainer:
-    return Trainer(network(engine), chosen or recipe(), samples(), Normalisation("none"), validation, **options)
+    return Trainer(network(engine), chosen or recipe(), samples(), Normalization("none"), validation, **options)
 
 
 def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
@@ -130,7 +130,7 @@ def test_each_step_is_given_its_own_batch_however_many_are_made_at_once(
         batch_size=int(draw.integers(1, 9)),
         epochs=2,
         augmentation=Augmentation(shift=1, flip=True) if draw.integers(2) else None,
-        smoothing=0.1 * int(draw.integers(2)),
+        label_smoothing=0.1 * int(draw.integers(2)),
         class_weight={0: 2.0} if draw.integers(2) else None,
         shards=int(draw.integers(1, 3)),
     )
@@ -166,10 +166,10 @@ def test_the_rate_follows_the_schedule(schedule: Any) -> None:
     assert [step["rate"] for step in given] == expected == list(history.rates)
 
 
-def test_batches_are_normalised_and_augmented_anew_every_epoch() -> None:
-    normalisation = Normalisation("standardise", 0.5, 2.0)
+def test_batches_are_normalized_and_augmented_anew_every_epoch() -> None:
+    normalization = Normalization("standardize", 0.5, 2.0)
     chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
-    trainer = Trainer(network(), chosen, samples(), normalisation)
+    trainer = Trainer(network(), chosen, samples(), normalization)
     given = spied(trainer)
     trainer.run()
     order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
@@ -336,7 +336,7 @@ def test_a_step_that_is_not_finite_ends_a_training_after_those_before_it(bad: in
     data.x[cr.data.order(COUNT, 4, 0)[bad], 0, 2, 2] = np.inf
     for each_step in (True, False):
         chosen, told = recipe(batch_size=1, optimizer=optimizers.Adam()), Told(each_step=each_step)
-        trainer = Trainer(network("compiled"), chosen, data, Normalisation("none"))
+        trainer = Trainer(network("compiled"), chosen, data, Normalization("none"))
         with pytest.raises(NotFiniteError, match=f"step {bad + 1}: the input is not finite"):
             trainer.run([told])
         assert [outcome[0] for outcome in told.outcomes] == list(range(1, bad + 1))
@@ -356,7 +356,7 @@ def test_epochs_have_their_means_and_validation() -> None:
             outcomes.append((outcome.loss, outcome.measured, samples))
 
         def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-            found = evaluate(trainer.network, held_back, trainer.normalisation, "categorical_cross_entropy")
+            found = evaluate(trainer.network, held_back, trainer.normalization, "categorical_cross_entropy")
             assert (epoch.validation_loss, epoch.validation_accuracy) == (found.loss, found.accuracy)
             last = outcomes[-STEPS:]
             assert epoch.loss == pytest.approx(sum(loss * n for loss, _, n in last) / COUNT, rel=1e-12)
@@ -371,7 +371,7 @@ def test_epochs_have_their_means_and_validation() -> None:
 
 def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0, 1.0])
-    real = evaluate(network(), samples(9, 1), Normalisation("none"), "categorical_cross_entropy")
+    real = evaluate(network(), samples(9, 1), Normalization("none"), "categorical_cross_entropy")
 
     def scripted(*arguments: Any) -> Any:
         return replace(real, loss=next(losses))
@@ -448,14 +448,14 @@ def test_the_same_seed_gives_the_same_bits() -> None:
 def test_a_bad_sample_stops_training_at_its_step(bad: float) -> None:
     data = samples()
     data.x[17, 0, 2, 2] = bad
-    trainer = Trainer(network(), recipe(), data, Normalisation("none"))
+    trainer = Trainer(network(), recipe(), data, Normalization("none"))
     with pytest.raises(NotFiniteError, match=r"^step \d: the input is not finite") as caught:
         trainer.run()
     assert str(caught.value).startswith(f"step {len(trainer.history) + 1}:")
     place = int(np.flatnonzero(cr.data.order(COUNT, 4, 0) == 17)[0])
     assert len(trainer.history) == place // BATCH
     assert np.isfinite(trainer.network.parameters).all()
-    clean = Trainer(network(), recipe(), samples(), Normalisation("none"))
+    clean = Trainer(network(), recipe(), samples(), Normalization("none"))
     clean.run([StopAt(place // BATCH)] if place // BATCH else [])
     if place // BATCH:
         assert clean.network.parameters.tobytes() == trainer.network.parameters.tobytes()
@@ -472,7 +472,7 @@ def test_a_bad_sample_stops_training_at_its_step(bad: float) -> None:
         ({"seed": -1}, "seed -1"),
         ({"seed": 2**63}, f"seed {2**63}"),
         ({"loss": "hinge"}, "unknown loss 'hinge'; known: half_squared_error"),
-        ({"normalise": "whiten"}, "unknown normalisation 'whiten'"),
+        ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
         ({"clip_norm": 0.0}, "clip norm 0.0"),
         ({"clip_norm": math.nan}, "clip norm nan"),
         ({"validation": 1.0}, "validation share 1.0"),
@@ -492,7 +492,7 @@ def test_a_recipe_refuses_what_is_out_of_range(options: dict[str, Any], words: s
 
 def test_a_recipe_is_its_config() -> None:
     chosen = recipe(
-        optimizer=optimizers.AdamW(0.1 + 0.2, decay=1 / 3), schedule=OneCycle(0.1),
+        optimizer=optimizers.AdamW(0.1 + 0.2, weight_decay=1 / 3), schedule=OneCycle(0.1),
         augmentation=Augmentation(2, 10.0, 0.1, True),
         loss="mean-squared-error", clip_norm=1.0, validation=0.1, patience=2,
     )  # fmt: skip
@@ -529,9 +529,9 @@ def test_labels_and_one_hot_rows_are_the_same(tmp_path: Path) -> None:
 def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:
     model = Sequential(layers(), (1, 4, 4), engine="numpy")
     before = model.about()
-    trainer = model.trainer(replace(recipe(), normalise="standardise"), samples())
+    trainer = model.trainer(replace(recipe(), normalization="standardize"), samples())
     assert model.about() == before
     assert model.task is None
     trainer.run()
-    assert Fitted(model.normalisation, model.loss, model.task) == trainer.fitted
-    assert model.normalisation.kind == "standardise"
+    assert Fitted(model.normalization, model.loss, model.task) == trainer.fitted
+    assert model.normalization.kind == "standardize"

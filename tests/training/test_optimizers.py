@@ -19,7 +19,7 @@ RUNS = [("runs", name) for name in THEIRS["runs"]] + [("decayed", name) for name
 
 def recorded(name: str, runs: str = "runs") -> tuple[optimizers.Optimizer, np.ndarray, list[np.ndarray]]:
     run = THEIRS[runs][name]
-    optimizer = optimizers.find({"name": name, "rate": 1.0, **run["options"]})
+    optimizer = optimizers.find({"name": name, "learning_rate": 1.0, **run["options"]})
     return optimizer, unpack(run["trajectory"]), [unpack(moment) for moment in run["moments"]]
 
 
@@ -28,7 +28,7 @@ def test_update_follows_pytorch(runs: str, name: str) -> None:
     optimizer, trajectory, expected = recorded(name, runs)
     parameters, moments = START, optimizer.init(START)
     for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
-        parameters, moments = optimizer.update(parameters, gradient, moments, step=step, rate=float(rate))
+        parameters, moments = optimizer.update(parameters, gradient, moments, step=step, learning_rate=float(rate))
         np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
     if (runs, name) != ("runs", "rmsprop"):  # without momentum PyTorch keeps no velocity
         assert len(moments) == len(expected)
@@ -72,10 +72,10 @@ def test_the_dtype_stays(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("name", optimizers.NAMED)
 def test_the_own_rate_is_the_default(name: str) -> None:
-    optimizer = optimizers.find({"name": name, "rate": 0.125})
+    optimizer = optimizers.find({"name": name, "learning_rate": 0.125})
     moments = optimizer.init(START)
     found = optimizer.update(START, GRADIENTS[0], moments, step=1)[0]
-    assert (found == optimizer.update(START, GRADIENTS[0], moments, step=1, rate=0.125)[0]).all()
+    assert (found == optimizer.update(START, GRADIENTS[0], moments, step=1, learning_rate=0.125)[0]).all()
 
 
 @pytest.mark.parametrize("name", optimizers.NAMED)
@@ -89,16 +89,16 @@ def test_a_config_makes_the_same_optimizer(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("sgd", {"rate": 0}, "rate 0: expected a number above 0"),
-        ("sgd", {"rate": -1.0}, "rate -1.0: expected a number above 0"),
-        ("sgd", {"rate": float("nan")}, "rate nan: expected a number above 0"),
-        ("sgd", {"rate": float("inf")}, "rate inf: expected a number above 0"),
-        ("sgd", {"rate": "fast"}, "rate 'fast': expected a number"),
-        ("sgd", {"rate": None}, "rate None: expected a number"),
+        ("sgd", {"learning_rate": 0}, "learning_rate 0: expected a number above 0"),
+        ("sgd", {"learning_rate": -1.0}, "learning_rate -1.0: expected a number above 0"),
+        ("sgd", {"learning_rate": float("nan")}, "learning_rate nan: expected a number above 0"),
+        ("sgd", {"learning_rate": float("inf")}, "learning_rate inf: expected a number above 0"),
+        ("sgd", {"learning_rate": "fast"}, "learning_rate 'fast': expected a number"),
+        ("sgd", {"learning_rate": None}, "learning_rate None: expected a number"),
         ("momentum", {"momentum": 1.0}, "momentum 1.0: expected at least 0 and below 1"),
         ("nesterov", {"momentum": -0.1}, "momentum -0.1: expected at least 0 and below 1"),
-        ("sgd", {"decay": -0.1}, "decay -0.1: expected at least 0"),
-        ("momentum", {"decay": float("nan")}, "decay nan: expected at least 0"),
+        ("sgd", {"weight_decay": -0.1}, "weight_decay -0.1: expected at least 0"),
+        ("momentum", {"weight_decay": float("nan")}, "weight_decay nan: expected at least 0"),
         ("rmsprop", {"alpha": 1.0}, "alpha 1.0: expected at least 0 and below 1"),
         ("rmsprop", {"epsilon": 0.0}, "epsilon 0.0: expected a number above 0"),
         ("rmsprop", {"momentum": 1.0}, "momentum 1.0: expected at least 0 and below 1"),
@@ -107,8 +107,8 @@ def test_a_config_makes_the_same_optimizer(name: str) -> None:
         ("adam", {"beta2": float("nan")}, "beta2 nan: expected at least 0 and below 1"),
         ("adam", {"epsilon": 0.0}, "epsilon 0.0: expected a number above 0"),
         ("adam", {"epsilon": float("inf")}, "epsilon inf: expected a number above 0"),
-        ("adamw", {"decay": -1.0}, "decay -1.0: expected at least 0"),
-        ("adamw", {"decay": float("inf")}, "decay inf: expected at least 0"),
+        ("adamw", {"weight_decay": -1.0}, "weight_decay -1.0: expected at least 0"),
+        ("adamw", {"weight_decay": float("inf")}, "weight_decay inf: expected at least 0"),
         ("adam-w", {}, "unknown optimizer 'adam-w'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
     ],
 )
@@ -120,7 +120,13 @@ def test_numbers_out_of_range_are_refused(name: str, options: dict[str, float], 
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [("momentum", "momentum"), ("nesterov", "momentum"), ("adam", "beta1"), ("adam", "beta2"), ("adamw", "decay")],
+    [
+        ("momentum", "momentum"),
+        ("nesterov", "momentum"),
+        ("adam", "beta1"),
+        ("adam", "beta2"),
+        ("adamw", "weight_decay"),
+    ],
 )
 def test_nought_is_in_range(name: str, option: str) -> None:
     assert getattr(optimizers.find({"name": name, option: 0}), option) == 0
@@ -128,15 +134,15 @@ def test_nought_is_in_range(name: str, option: str) -> None:
 
 def test_a_config_without_a_name_is_refused() -> None:
     with pytest.raises(OptionError, match="unknown optimizer None; known: sgd"):
-        optimizers.find({"rate": 0.1})
+        optimizers.find({"learning_rate": 0.1})
 
 
 def test_numbers_become_pythons_own() -> None:
     """Convert, as a NumPy scalar in float64 would turn float32 parameters into float64."""
-    optimizer = optimizers.Adam(rate=np.float64(0.5), beta1=np.float32(0.5), beta2=0.25)
-    assert [type(number) for number in (optimizer.rate, optimizer.beta1, optimizer.beta2)] == [float] * 3
-    assert (optimizer.rate, optimizer.beta1, optimizer.beta2) == (0.5, 0.5, 0.25)
-    assert type(optimizers.SGD(rate=2).rate) is int
+    optimizer = optimizers.Adam(learning_rate=np.float64(0.5), beta1=np.float32(0.5), beta2=0.25)
+    assert [type(number) for number in (optimizer.learning_rate, optimizer.beta1, optimizer.beta2)] == [float] * 3
+    assert (optimizer.learning_rate, optimizer.beta1, optimizer.beta2) == (0.5, 0.5, 0.25)
+    assert type(optimizers.SGD(learning_rate=2).learning_rate) is int
 
 
 def test_every_optimizer_was_recorded() -> None:

@@ -1,4 +1,4 @@
-"""Options of `fit`, `evaluate`, `find_rate` and `trace` with every kind of input and output.
+"""Options of `fit`, `evaluate`, `find_learning_rate` and `trace` with every kind of input and output.
 
 Every combination works, or raises an error of this library before training, and leaves the model as it was.
 """
@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
-from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lookahead import Lookahead
 
 N = 12
 LABELS = np.arange(N) % 3
@@ -33,15 +34,15 @@ RAGGED = [[1], [1, 2]]
 FIT: dict[str, list[Any]] = {
     "augmentation": ["shift=1", "rotation=5", "flip=alternate", "shift=9,reflect", "none", Augmentation(), 5, ["flip"]],
     "views": ["flip", "shift=1", "shift=20", "none", 5, True],
-    "smoothing": [0.1, "a", None, -1, float("nan")],
+    "label_smoothing": [0.1, "a", None, -1, float("nan")],
     "class_weight": ["balanced", {0: 2.0}, {7: 1.0}, {"a": 1}, {0: "x"}, {0: float("inf")}, 5, [1, 2, 3]],
     "sample_weight": [np.ones(N), np.ones(N - 1), np.zeros(N), -np.ones(N), 1.0, "a", RAGGED, np.ones(N) * 1j],
-    "normalise": ["scale", "standardise", "none", "x", 5],
-    "accumulate": [2, 50, 0, "a", None],
+    "normalization": ["scale", "standardize", "none", "x", 5],
+    "gradient_accumulation_steps": [2, 50, 0, "a", None],
     "shards": [2, 50, 0, "a"],
-    "average": [0.9, 1, "a"],
-    "rates": ["w=2", "nothing=1", "w=-1", None, 5, {"w": 2}],
-    "look_ahead": ["every=2", LookAhead(2), "x", 5, True],
+    "ema_decay": [0.9, 1, "a"],
+    "lr_multipliers": ["w=2", "nothing=1", "w=-1", None, 5, {"w": 2}],
+    "lookahead": ["every=2", Lookahead(2), "x", 5, True],
     "patience": [2, 0, "a"],
     "validation_split": [0.3, 1, -1, "a", None],
     "validation_data": [5, "x", (1,), (1, 2), (None, None), (RAGGED, LABELS)],
@@ -50,12 +51,11 @@ FIT: dict[str, list[Any]] = {
     "batch_size": [1, 100, 0, "a", None],
     "epochs": [0, "a", None],
     "optimizer": ["sgd", "x", 5, None],
-    "rate": [0.1, 0, "a", float("nan")],
+    "learning_rate": [0.1, 0, "a", float("nan")],
     "loss": [*cr.losses.NAMES, "x", 5],
     "schedule": ["cosine", "x", 5, lambda step: "a"],
     "callbacks": [None, lambda trainer, epoch: None, 5, "x"],
-    "resume": [True],
-    "test_data": [(1, 2)],
+    "run": [5, "runs"],
     "workers": [None, 5],
     "progress": [None],
 }  # fmt: skip
@@ -65,18 +65,18 @@ EVALUATE: dict[str, list[Any]] = {
     "y": [5, None, "x", [1], RAGGED, {}],
     "x": [5, None, "x", [1], RAGGED, {}],
 }
-FIND_RATE: dict[str, list[Any]] = {
+FIND_LEARNING_RATE: dict[str, list[Any]] = {
     "low": [0, "a", None, float("nan")],
     "high": [0, "a", None],
     "steps": [1, "a", None, 10.5],
     "augmentation": ["flip", 5],
     "views": ["flip", 5],
-    "rates": ["w=2", 5],
-    "look_ahead": ["every=2", 5],
+    "lr_multipliers": ["w=2", 5],
+    "lookahead": ["every=2", 5],
 }
 TRACE: dict[str, list[Any]] = {
     "step": [0, "a", None, 3],
-    "rate": ["a", -1, 0.1],
+    "learning_rate": ["a", -1, 0.1],
     "clip_norm": [0, "a", 1],
     "moments": [5, (), "a"],
     "x": [5, None, "x", [1], RAGGED],
@@ -97,7 +97,7 @@ def prepared(kind: str, ending: str) -> tuple[cr.Sequential, np.ndarray, Any]:
 
 def state(model: cr.Sequential) -> tuple[Any, ...]:
     arrays = model.parameters.tobytes(), model.statistics.tobytes()
-    return *arrays, model.normalisation, model.loss, model.task, model.classes
+    return *arrays, model.normalization, model.loss, model.task, model.classes
 
 
 def check(model: cr.Sequential, call: Callable[..., Any], *data: Any, **options: Any) -> None:
@@ -125,7 +125,11 @@ def test_every_option_of_fit_works_or_is_refused(kind: str, ending: str, monkeyp
 def test_every_other_option_works_or_is_refused(kind: str, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     model, x, y = prepared(kind, ending)
-    for call, table in ((model.evaluate, EVALUATE), (model.find_rate, FIND_RATE), (model.trace, TRACE)):
+    for call, table in (
+        (model.evaluate, EVALUATE),
+        (model.find_learning_rate, FIND_LEARNING_RATE),
+        (model.trace, TRACE),
+    ):
         for option, values in table.items():
             for value in values:
                 check(model, call, **{"x": x, "y": y, option: value})
@@ -140,7 +144,7 @@ def test_only_images_are_augmented(kind: str, amount: str) -> None:
     with pytest.raises(OptionError) as error:
         model.fit(x, y, augmentation=amount, progress=False)
     assert amount in str(error.value)
-    assert cr.shapes.text(SHAPES[kind]) in str(error.value)
+    assert text(SHAPES[kind]) in str(error.value)
     with pytest.raises(OptionError):
         Augmentation.parse(amount).apply(x, seed=0, step=0, samples=np.arange(N))
 
@@ -149,7 +153,7 @@ def test_views_are_checked_before_training(tmp_path: Path) -> None:
     model, x, y = prepared("vector", "classes")
     before = state(model)
     with pytest.raises(ShapeError, match="flip"):
-        model.fit(x, y, views="flip", run=tmp_path / "run", test_data=(x, y), progress=False)
+        model.fit(x, y, views="flip", run=cr.Run(tmp_path / "run", test_data=(x, y)), progress=False)
     assert state(model) == before
     assert not (tmp_path / "run").exists()
 
@@ -172,7 +176,7 @@ def test_test_data_are_checked_before_training(test_data: Any, error: Any, tmp_p
     model, x, y = prepared("vector", "classes")
     before = state(model)
     with pytest.raises(error):
-        model.fit(x, y, run=tmp_path / "run", test_data=test_data, progress=False, plots=False)
+        model.fit(x, y, run=cr.Run(tmp_path / "run", test_data=test_data, plots=False), progress=False)
     assert state(model) == before
     assert not (tmp_path / "run").exists()
 
@@ -184,10 +188,10 @@ def test_an_image_shaped_output_is_not_evaluated() -> None:
 
 
 @pytest.mark.parametrize("text", ["flip", "shift=1,reflect"])
-def test_find_rate_takes_augmentation_as_text(text: str) -> None:
+def test_find_learning_rate_takes_augmentation_as_text(text: str) -> None:
     model, x, y = prepared("image", "classes")
     same = [
-        model.find_rate(x, y, batch_size=2, steps=10, augmentation=option).losses
+        model.find_learning_rate(x, y, batch_size=2, steps=10, augmentation=option).losses
         for option in (text, Augmentation.parse(text))
     ]
     assert same[0].tobytes() == same[1].tobytes()

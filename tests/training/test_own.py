@@ -13,7 +13,7 @@ from chainrule.training import losses, optimizers, schedules
 from chainrule.training.recipe import Recipe
 
 ENGINES = ("reference", "numpy", "compiled")
-QUIET = {"progress": False, "rate": 0.02, "epochs": 2}
+QUIET = {"progress": False, "learning_rate": 0.02, "epochs": 2}
 
 
 class Half:
@@ -113,14 +113,14 @@ def test_what_is_no_loss_is_refused_in_one_line(loss: Any, error: type[Exception
 class Lion:
     """An optimizer of two methods: it steps by the sign of a running mean."""
 
-    rate = 0.01
+    learning_rate = 0.01
 
     def init(self, parameters: Any) -> Any:
         return (np.zeros_like(parameters),)
 
-    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
         (m,) = moments
-        after = parameters - rate * np.sign(0.9 * m + 0.1 * gradients)
+        after = parameters - learning_rate * np.sign(0.9 * m + 0.1 * gradients)
         return after, (0.99 * m + 0.01 * gradients,)
 
 
@@ -130,12 +130,12 @@ class Plain:
     def init(self, parameters: Any) -> Any:
         return [np.zeros_like(parameters), np.zeros_like(parameters)]
 
-    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, learning_rate: float) -> Any:
         m = 0.9 * moments[0] + 0.1 * gradients
         v = 0.999 * moments[1] + 0.001 * gradients**2
         gradients[:] = 0  # the argument is a copy
         corrected = np.sqrt(v / (1 - 0.999**step)) + 1e-8
-        return parameters - rate * (m / (1 - 0.9**step)) / corrected, [m, v]
+        return parameters - learning_rate * (m / (1 - 0.9**step)) / corrected, [m, v]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -160,15 +160,21 @@ def test_an_own_optimizer_learns_with_its_own_rate() -> None:
 
 
 NOT_OPTIMIZERS = [
-    (5, "5 is no optimizer; one is a name"),
+    (5, "5 is not an optimizer; expected a name"),
     (None, "unknown optimizer None"),
-    (Lion, "the class Lion is no optimizer"),
-    (lambda p, g: p, "is no optimizer"),
+    (Lion, "the class Lion is not an optimizer"),
+    (lambda p, g: p, "is not an optimizer"),
     (type("Bad", (Lion,), {"init": lambda self, p: np.zeros(3)})(), "Bad.init returned ndarray; expected arrays"),
     (type("Bad", (Lion,), {"init": lambda self, p: (np.zeros(3),)})(), "expected an array of shape"),
-    (type("Bad", (Lion,), {"update": lambda self, p, g, m, step, rate: p})(), "expected \\(parameters, moments\\)"),
-    (type("Bad", (Lion,), {"update": lambda self, p, g, m, step, rate: (p, ())})(), "0 moments; it began with 1"),
-    (type("Bad", (Lion,), {"rate": -1.0})(), "rate -1.0: expected a number above 0"),
+    (
+        type("Bad", (Lion,), {"update": lambda self, p, g, m, step, learning_rate: p})(),
+        "expected \\(parameters, moments\\)",
+    ),
+    (
+        type("Bad", (Lion,), {"update": lambda self, p, g, m, step, learning_rate: (p, ())})(),
+        "0 moments; it began with 1",
+    ),
+    (type("Bad", (Lion,), {"learning_rate": -1.0})(), "learning_rate -1.0: expected a number above 0"),
 ]
 
 
@@ -214,7 +220,7 @@ def test_a_recipe_names_what_it_cannot_hold() -> None:
     assert recipe.custom_parts == ("loss Half", "optimizer Lion", "schedule Halving")
     again = Recipe.from_config(copy.deepcopy(recipe.to_config()))
     assert again.custom_parts == recipe.custom_parts
-    assert again.optimizer.rate == Lion.rate
+    assert again.optimizer.learning_rate == Lion.learning_rate
     for use in (lambda: again.optimizer.init(np.zeros(3)), lambda: again.schedule.factor(0, 1, 1)):
         with pytest.raises(cr.OptionError, match="is own code, which no file holds"):
             use()
@@ -240,4 +246,6 @@ def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
     with pytest.raises(cr.DataError, match="the page cannot run custom code, which no file holds: loss Half"):
         subjects.of_path(tmp_path / "model.safetensors")
     recipe = Recipe(optimizer=optimizers.find(Lion()), schedule=schedules.find(Halving()))
-    assert recipe_text(Recipe.from_config(recipe.to_config())).startswith("Lion (own) at rate 0.01, Halving (own)")
+    assert recipe_text(Recipe.from_config(recipe.to_config())).startswith(
+        "Lion (own) at learning rate 0.01, Halving (own)"
+    )

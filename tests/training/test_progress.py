@@ -20,7 +20,7 @@ def test_a_bar_is_for_terminals_and_a_line_for_each_epoch(
     monkeypatch.setenv("COLUMNS", "100")
     x = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
     model = cr.Sequential([cr.Dense(2), cr.Softmax()], (5,), engine=engine)
-    history = model.fit(x, x[:, 0] > 0, epochs=3, batch_size=7, optimizer="sgd", rate=0.1)
+    history = model.fit(x, x[:, 0] > 0, epochs=3, batch_size=7, optimizer="sgd", learning_rate=0.1)
     said = capsys.readouterr().err
     assert [int(each) for each in re.findall(r"epoch (\d)/3  loss .* s\n", said)] == [1, 2, 3]
     assert said.count(f"{history.epochs[-1].loss:.4g}") >= 1

@@ -14,11 +14,11 @@ def test_the_augmentation_comes_back_to_the_last_bit() -> None:
     assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
 
 
-def test_a_config_of_before_there_were_smoothing_rates_look_ahead_and_views_is_read() -> None:
+def test_a_config_of_before_there_were_smoothing_rates_lookahead_and_views_is_read() -> None:
     config = {
         name: value
         for name, value in Recipe().to_config().items()
-        if name not in ("smoothing", "rates", "look_ahead", "views")
+        if name not in ("label_smoothing", "lr_multipliers", "lookahead", "views")
     }
     assert Recipe.from_config(config) == Recipe()
 

@@ -81,7 +81,7 @@ def network(**options: Any) -> Network:
 
 
 def graph(**options: Any) -> Network:
-    """Return a network with every kind of batch normalisation: long and short channels, joined activations, shared."""
+    """Return a network with every kind of batch normalization: long and short channels, joined activations, shared."""
     x = cr.Input((2, 9, 8))
     shared = cr.BatchNorm2D(momentum=0.3)
     y = cr.ReLU()(shared(cr.Conv2D(3, 3, padding="same")(x)))
@@ -145,11 +145,11 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("rates", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
+@pytest.mark.parametrize("lr_multipliers", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
 def test_the_step_is_that_of_the_whole_batch(engine: str, rates: str) -> None:
     """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""
     whole, cut = graph(engine="numpy"), graph(engine=engine)
-    options = {"clip_norm": 0.1, "rates": cr.Rates.parse(rates), "weighted": True}
+    options = {"clip_norm": 0.1, "lr_multipliers": cr.LRMultipliers.parse(rates), "weighted": True}
     one = make_stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
     other = make_stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)
@@ -162,11 +162,11 @@ def test_the_step_is_that_of_the_whole_batch(engine: str, rates: str) -> None:
     np.testing.assert_allclose(cut.statistics, whole.statistics, rtol=1e-12)
 
 
-NORMALISED = [name for name, entry in zoo.NAMED.items() if "BatchNorm" in repr(entry.build(engine="numpy").layers)]
+NORMALIZED = [name for name, entry in zoo.NAMED.items() if "BatchNorm" in repr(entry.build(engine="numpy").layers)]
 
 
-@pytest.mark.parametrize("name", NORMALISED)
-def test_the_named_networks_with_batch_normalisation_meet(name: str) -> None:
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_the_named_networks_with_batch_normalization_meet(name: str) -> None:
     """Compare a step on small images with that of the whole batch; the compiled engine has as many stages."""
     entry = zoo.find(name)
     shape, classes = (3, 16, 16) if name.startswith(("resnet", "mobilenet", "photo")) else (3, 32, 32), tuple("abc")
@@ -226,7 +226,7 @@ def test_more_workers_than_shards_are_refused() -> None:
     assert all(isinstance(error, OptionError) and "3 workers for 2 shards" in str(error) for error in errors)
 
 
-@pytest.mark.parametrize("wrong", [{"shards": 0}, {"shards": 2.5}, {"shards": 2, "accumulate": 2}])
+@pytest.mark.parametrize("wrong", [{"shards": 0}, {"shards": 2.5}, {"shards": 2, "gradient_accumulation_steps": 2}])
 def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="shards"):
         Recipe(**wrong)

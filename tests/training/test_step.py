@@ -63,7 +63,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
 def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
     stepper = make_stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
     stepper.network.weights[name].reshape(-1)[0] = math.nan
-    expected = f"{place}; parameters were not finite before this step: was the rate too large?"
+    expected = f"{place}; parameters were not finite before this step: was the learning rate too large?"
     assert refused(stepper, *batch("pictures", 5)) == expected
 
 
@@ -115,7 +115,9 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     stepper = make_stepper(network, optimizer, loss, clip_norm=clip)
     outcome = stepper.step(x, t, step=1, rate=rate)
     assert outcome.norm == pytest.approx(norm, rel=1e-12)  # as it was before clipping
-    expected, moments = optimizer.update(before, gradient * (clip / norm), optimizer.init(before), step=1, rate=rate)
+    expected, moments = optimizer.update(
+        before, gradient * (clip / norm), optimizer.init(before), step=1, learning_rate=rate
+    )
     np.testing.assert_allclose(network.parameters, expected, rtol=1e-4, atol=1e-6)
     if kind == "sgd":
         assert np.linalg.norm(before - network.parameters) == pytest.approx(rate * clip, rel=1e-4)

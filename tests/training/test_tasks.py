@@ -10,7 +10,7 @@ from training.made import dense, points, stripes
 import chainrule as cr
 from chainrule.training.evaluation import Evaluation, confidences
 
-QUIET = {"progress": False, "rate": 0.02}
+QUIET = {"progress": False, "learning_rate": 0.02}
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])

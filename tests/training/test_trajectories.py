@@ -30,14 +30,16 @@ def network(engine: str) -> Network:
 @pytest.mark.parametrize("engine", ["reference", "numpy", "compiled", "jax"])
 def test_twenty_steps_follow_pytorch(engine: str) -> None:
     net = network(engine)
-    stepper = make_stepper(net, AdamW(THEIRS["rate"], decay=THEIRS["decay"]), "categorical_cross_entropy")
+    stepper = make_stepper(
+        net, AdamW(THEIRS["learning_rate"], weight_decay=THEIRS["weight_decay"]), "categorical_cross_entropy"
+    )
     probe = net.compile(net.plan("categorical_cross_entropy"))
     x, t = unpack(THEIRS["x"]), np.eye(3)[THEIRS["y"]]
     assert len(THEIRS["steps"]) == 20
     for number, theirs in enumerate(THEIRS["steps"]):
         chosen = THEIRS["batches"][number % 2]
         gradient = probe.gradients(x[chosen], t[chosen], seed=0, step=number + 1)[2].copy()
-        outcome = stepper.step(x[chosen], t[chosen], step=number + 1, rate=THEIRS["rate"])
+        outcome = stepper.step(x[chosen], t[chosen], step=number + 1, rate=THEIRS["learning_rate"])
         assert outcome.loss == pytest.approx(theirs["loss"], abs=1e-9)
         assert outcome.norm == pytest.approx(np.linalg.norm(gradient), rel=1e-12)
         for name, expected in theirs["gradients"].items():

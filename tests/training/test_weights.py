@@ -93,7 +93,7 @@ def test_a_plan_without_weights_has_none_of_their_operations() -> None:
 
 def fitted(x: np.ndarray, y: np.ndarray, **options: Any) -> cr.Sequential:
     made = cr.Sequential([cr.Dense(4), cr.Tanh(), cr.Dense(3), cr.Softmax()], (5,), engine="numpy", dtype="float64")
-    made.fit(x, y, epochs=4, optimizer="sgd", rate=0.5, normalise="none", progress=False, **options)
+    made.fit(x, y, epochs=4, optimizer="sgd", learning_rate=0.5, normalization="none", progress=False, **options)
     return made
 
 
@@ -124,7 +124,7 @@ def test_classes_have_names_and_one_output_has_two() -> None:
     found = []
     for option in ({"class_weight": {"yes": 3}}, {"sample_weight": np.where(y == "yes", 3, 1)}, {}):
         made = cr.Sequential([cr.Dense(1), cr.Sigmoid()], (5,), engine="numpy", classes=("no", "yes"))
-        made.fit(x, y, optimizer="sgd", rate=0.1, progress=False, **option)
+        made.fit(x, y, optimizer="sgd", learning_rate=0.1, progress=False, **option)
         found.append(made.parameters)
     np.testing.assert_array_equal(found[0], found[1])
     assert (found[0] != found[2]).all()
@@ -210,7 +210,7 @@ def outcome(engine: str, dtype: str, loss: str, **options: Any) -> Any:
     model = cr.Sequential(body, (5,), dtype=dtype, engine=engine, threads=1, loss=loss)
     x, before = np.random.default_rng(1).normal(size=(7, 5)), model.parameters.copy()
     try:
-        history = model.fit(x, np.arange(7) % 3, batch_size=3, rate=1e-3, progress=False, **options)
+        history = model.fit(x, np.arange(7) % 3, batch_size=3, learning_rate=1e-3, progress=False, **options)
     except cr.errors.ChainruleError as error:
         return str(error), np.array_equal(model.parameters, before)
     return np.array(history.losses), model.parameters

@@ -9,7 +9,7 @@ from chainrule.errors import OptionError
 from chainrule.layers import Layer, initializers
 from chainrule.layers.initializers import Fans
 from chainrule.models.model import Sequential
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
@@ -67,18 +67,20 @@ def test_kernels_whiten_from_the_first_training_on() -> None:
     x, y = stripes(60)
     model = whitening_model()
     drawn = model.weights["conv1.w"].copy()
-    recipe = Recipe(rates=Rates.parse("conv1.w=0"), normalise="standardise", epochs=1, batch_size=20)
+    recipe = Recipe(
+        lr_multipliers=LRMultipliers.parse("conv1.w=0"), normalization="standardize", epochs=1, batch_size=20
+    )
     trainer = model.trainer(recipe, Samples.of(x, y, 3))
     np.testing.assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
     trainer.run()
-    seen = patches(model.normalisation.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
+    seen = patches(model.normalization.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
     np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
 
 
 def test_kernels_that_were_trained_are_left_alone() -> None:
     x, y = stripes(60)
     model = whitening_model()
-    model.fit(x, y, epochs=1, rate=0.01, progress=False)
+    model.fit(x, y, epochs=1, learning_rate=0.01, progress=False)
     trained = model.weights["conv1.w"].copy()
     model.trainer(Recipe(), Samples.of(x, y, 3)).adopt()
     np.testing.assert_array_equal(model.weights["conv1.w"], trained)
@@ -101,7 +103,7 @@ def test_only_what_reads_the_images_can_whiten(layers: list[Layer]) -> None:
 def test_smoothed_labels_by_hand() -> None:
     x, y = stripes(12)
     model = dense(3, cr.Softmax(), shape=(1, 8, 8))
-    trainer = model.trainer(Recipe(smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
+    trainer = model.trainer(Recipe(label_smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
     _, t, _ = trainer.batch(1)
     _, hard, _ = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).batch(1)
     np.testing.assert_allclose(t, np.where(hard == 1, 0.8, 0.1), rtol=1e-6)
@@ -111,10 +113,10 @@ def test_smoothed_labels_by_hand() -> None:
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan"), True])
 def test_shares_out_of_range_are_refused(share: float) -> None:
     with pytest.raises(OptionError, match="label smoothing"):
-        Recipe(smoothing=share)
+        Recipe(label_smoothing=share)
 
 
 def test_numbers_are_not_smoothed() -> None:
     x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
     with pytest.raises(OptionError, match="label smoothing is for classes, and the task is regression"):
-        dense(1, loss="mean_squared_error").fit(x, x[:, 0], smoothing=0.1, progress=False)
+        dense(1, loss="mean_squared_error").fit(x, x[:, 0], label_smoothing=0.1, progress=False)

@@ -83,7 +83,7 @@ def test_the_zero_of_relu_is_met():
         reference.cross_correlate_dw(x, one_at_zero, **options),
     )
     shifted = reference.cross_correlate(x - x.mean(), w, np.zeros(2))
-    assert not (shifted == 0).any()  # standardised pixels, as in the tutorial's code, do not meet it
+    assert not (shifted == 0).any()  # standardized pixels, as in the tutorial's code, do not meet it
 
 
 def test_sigmoids_are_bounded_until_they_round():

@@ -159,7 +159,13 @@ def stepped(paper: Paper, alpha: float) -> Deltas:
     names = {"K1": "conv1.w", "b1": "conv1.b", "K2": "conv2.w", "b2": "conv2.b", "W": "dense1.w", "b": "dense1.b"}
     ours = {"K1": paper.K1[:, None], "K2": paper.K2.transpose(1, 0, 2, 3)}
     model.set_weights({names[name]: ours.get(name, getattr(paper, name)) for name in names})
-    how = {"optimizer": "sgd", "rate": alpha, "loss": "half_squared_error", "normalise": "none", "progress": False}
+    how = {
+        "optimizer": "sgd",
+        "learning_rate": alpha,
+        "loss": "half_squared_error",
+        "normalization": "none",
+        "progress": False,
+    }
     model.fit(paper.image[None, None], paper.y[None], batch_size=1, **how)
     found = {name: model.weights[place] for name, place in names.items()}
     return {**found, "K1": found["K1"][:, 0], "K2": found["K2"].transpose(1, 0, 2, 3)}

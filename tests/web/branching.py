@@ -4,7 +4,7 @@ import numpy as np
 from web.fixed_page import Subject
 
 import chainrule as cr
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 
@@ -33,8 +33,8 @@ def drawn(seed: int = 1) -> Subject:
     model = graph(seed)
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (SAMPLES, *model.input_shape), dtype=np.uint8)
-    model.normalisation = Normalisation.fit("scale", images)
+    model.normalization = Normalization.fit("scale", images)
     model.parameters[:] = random.normal(scale=0.4, size=model.parameters.shape)
-    recipe = Recipe(optimizer=optimizers.Adam(rate=0.01))
+    recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01))
     moments = tuple(random.uniform(0, 0.01, model.parameters.size).astype("float32") for _ in recipe.optimizer.moments)
     return Subject(model, recipe, images, random.integers(0, 4, SAMPLES).tolist(), moments, step=11)

@@ -7,7 +7,7 @@ import { clipping } from "/engine/updating.js";
 import { changeOf } from "/explain/change.js";
 import { strongestPaths } from "/explain/paths.js";
 import { factor } from "/engine/schedules.js";
-import { answer, makeTrace, normalised } from "/engine/trace.js";
+import { answer, makeTrace, normalized } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
 import { bracketed, formatList, formatNumber } from "/explain/numbers.js";
@@ -38,7 +38,7 @@ const FUNCTIONS = {
     FUNCTIONS.look(description, frame, picture);
     return Object.fromEntries(trace.values);
   },
-  normalised: (description, picture) => array(normalised(description, { ...picture, x: picture.x.data })),
+  normalized: (description, picture) => array(normalized(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
   nudgeable: (tensor) => canNudge(trace, tensor),

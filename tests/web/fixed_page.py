@@ -36,11 +36,11 @@ class Subject:
 
     @property
     def rate(self) -> float:
-        return self.recipe.optimizer.rate
+        return self.recipe.optimizer.learning_rate
 
     def trace(self, sample: int) -> Trace:
         """Trace the training step of one sample in Python."""
-        x = self.model.normalisation.apply(self.images[sample : sample + 1], np.dtype("float64"))
+        x = self.model.normalization.apply(self.images[sample : sample + 1], np.dtype("float64"))
         t = np.eye(self.model.output_shape[-1])[[self.labels[sample]]]
         training = NextStep(
             self.recipe.optimizer, self.rate, self.step + 1, self.moments, self.recipe.clip_norm, self.recipe.seed

@@ -41,9 +41,9 @@ def numpy_cnn(folder: Path) -> PageSubject:
 
 
 def smooth(folder: Path) -> PageSubject:
-    """Use average pooling, sigmoid, batch normalisation, dropout."""
+    """Use average pooling, sigmoid, batch normalization, dropout."""
     body = [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
-    recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalise="standardise", seed=5)
+    recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalization="standardize", seed=5)
     model = Sequential(body, (1, 8, 8), seed=5, engine="numpy", name="smooth")
     moments = recipe.optimizer.init(model.parameters)
     choice = DataChoice(str(stripes(folder / "stripes.npz")))
@@ -65,7 +65,7 @@ class Journey:
     def trace_of(self, picture: np.ndarray, label: int, step: int | None = None) -> Trace:
         """Trace a step for any image (C, H, W) of bytes."""
         frame, subject = self.session.frame(step, threading.Event()), self.session.subject
-        x = subject.model.normalisation.apply(picture[None], np.dtype("float64"))
+        x = subject.model.normalization.apply(picture[None], np.dtype("float64"))
         t = np.eye(subject.model.output_shape[-1])[[label]]
         assert frame.moments is not None
         training = NextStep(
@@ -78,7 +78,7 @@ class Journey:
         frame = frame or self.session.frame(None, threading.Event())
         known = self.session.subject.model
         model = Sequential(known.layers, known.input_shape, loss=known.loss, engine="numpy", name=known.name)
-        model.normalisation = known.normalisation
+        model.normalization = known.normalization
         model.parameters[:], model.statistics[:] = frame.parameters, frame.statistics
         return model
 

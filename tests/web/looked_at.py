@@ -26,7 +26,7 @@ RECIPE = Recipe(
     batch_size=7,
     optimizer=Adam(0.01),
     schedule=OneCycle(),
-    normalise="standardise",
+    normalization="standardize",
     augmentation=Augmentation(shift=1),
     seed=5,
 )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from web.branching import graph
 
 from chainrule import layers, zoo
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.explain import NextStep, Trace
 from chainrule.layers.activations import EXAMPLES
 from chainrule.models.model import Model, Sequential
@@ -53,7 +53,7 @@ class Subject:
 
     def trace(self, picture: dict[str, Any]) -> Trace:
         """Trace an image in Python."""
-        x = self.model.normalisation.apply(picture["x"][None], np.float64)
+        x = self.model.normalization.apply(picture["x"][None], np.float64)
         t = np.zeros((1, *self.model.output_shape))
         if t.shape[1] == 1:
             t[0, 0] = picture["label"]  # a single output: yes or no
@@ -92,7 +92,7 @@ def lines() -> Subject:
 
 
 def rich() -> Subject:
-    """Use strides, dilation, groups, batch normalisation, dropout, transposed convolution, clipping."""
+    """Use strides, dilation, groups, batch normalization, dropout, transposed convolution, clipping."""
     body = [
         layers.Conv2D(4, 3, stride=2, padding=1, bias="untied"),
         *(layers.BatchNorm2D(), layers.GELU(), layers.Conv2D(4, 2, dilation=2, groups=2, convolution=True)),
@@ -112,8 +112,8 @@ def rich() -> Subject:
     return subject(Sequential(body, (2, 15, 13), name="rich", engine="numpy"), recipe)
 
 
-def normalised() -> Subject:
-    """Use every normalisation within a sample, slopes that are learnt, and softmax at every position."""
+def normalized() -> Subject:
+    """Use every normalization within a sample, slopes that are learnt, and softmax at every position."""
     body = [
         *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.LocalResponseNorm(3, 0.5), layers.Conv2D(4, 2, bias=False)),
         *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU(), layers.Softmax()),
@@ -126,7 +126,7 @@ def normalised() -> Subject:
             layers.Softmax(),
         ),
     ]
-    made = Sequential(body, (2, 5, 6), name="normalised", engine="numpy")
+    made = Sequential(body, (2, 5, 6), name="normalized", engine="numpy")
     return subject(made, Recipe(optimizer=optimizers.Momentum(0.1)))
 
 
@@ -184,16 +184,18 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
     "lines": lines,
     "rich": rich,
-    "normalised": normalised,
+    "normalized": normalized,
     "element-wise": element_wise,
     "first-pool": first_pool,
-    "yes-or-no": answers(1, "binary_cross_entropy", tasks.BINARY, optimizers.RMSProp(0.01, momentum=0.5, decay=0.1)),
-    "labels": answers(3, "binary_cross_entropy", tasks.MULTI_LABEL, optimizers.Nesterov(0.1, decay=0.2)),
+    "yes-or-no": answers(
+        1, "binary_cross_entropy", tasks.BINARY, optimizers.RMSProp(0.01, momentum=0.5, weight_decay=0.1)
+    ),
+    "labels": answers(3, "binary_cross_entropy", tasks.MULTI_LABEL, optimizers.Nesterov(0.1, weight_decay=0.2)),
     "numbers": answers(2, "mean_squared_error", tasks.REGRESSION, optimizers.RMSProp(0.01)),
     **{f"branching-{seed}": branching(seed) for seed in (1, 2)},
     "distances": answers(2, "mean_absolute_error", tasks.REGRESSION, optimizers.SGD(0.1)),
     "robust": answers(2, "huber", tasks.REGRESSION, optimizers.SGD(0.1)),
-    "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, decay=0.3)),
+    "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, weight_decay=0.3)),
     **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
 }
 NAMES: Sequence[str] = (*(entry.name for entry in zoo.ENTRIES), *OTHERS)
@@ -213,6 +215,6 @@ def subject(model: Model, recipe: Recipe, *, keep: bool = False) -> Subject:
     else:
         model.parameters[:] = random.normal(scale=0.5, size=size)
     model.statistics[:] = random.uniform(0.5, 1.5, model.statistics.shape)
-    model.normalisation = Normalisation("standardise", 0.0127, -0.424, "bytes")
+    model.normalization = Normalization("standardize", 0.0127, -0.424, "bytes")
     moments = tuple(random.uniform(1e-4, 0.01, size).astype(np.float32) for _ in recipe.optimizer.moments)
     return Subject(model, recipe, moments)

@@ -17,7 +17,7 @@ from chainrule.errors import DataError
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Flatten, Layer, Sigmoid, Softmax, Tanh
 from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, RMSProp
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -41,7 +41,7 @@ def plain_layers() -> list[Layer]:
 
 BODIES = {"dropout": layers, "smooth": smooth_layers, "plain": plain_layers}
 OPTIMIZERS = {
-    "adam": AdamW(0.01, decay=0.1),
+    "adam": AdamW(0.01, weight_decay=0.1),
     "momentum": Momentum(0.05),
     "rmsprop": RMSProp(0.01, momentum=0.5),
     "sgd": SGD(0.1),
@@ -146,7 +146,12 @@ def test_an_image_contributes_what_it_would_alone(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"accumulate": 3}, {"rates": Rates.parse("conv1=0,dense1.w=3")}, {"smoothing": 0.1}]
+    "change",
+    [
+        {"gradient_accumulation_steps": 3},
+        {"lr_multipliers": LRMultipliers.parse("conv1=0,dense1.w=3")},
+        {"label_smoothing": 0.1},
+    ],
 )
 def test_what_only_a_batch_has_is_in_its_step(data: Path, change: dict[str, Any]) -> None:
     recipe = replace(RECIPE, **change)

@@ -86,7 +86,7 @@ def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
 
 
 def both_nothing(printed: str, explained: Explanation) -> bool:
-    """Return whether both are rounding errors of a sum that cancels, as for a bias before batch normalisation."""
+    """Return whether both are rounding errors of a sum that cancels, as for a bias before batch normalization."""
     most = 1e-13 * max((abs(term.value) for term in explained.derived.terms), default=0)
     return max(abs(explained.value), abs(float(printed.replace("−", "-")))) < most
 

@@ -121,7 +121,7 @@ def test_the_description(browser: Browser, session: Session) -> None:
     assert found["name"] == "small"
     assert [layer["name"] for layer in found["layers"]][:2] == ["conv1", "norm1"]
     pixels = np.load(session.subject.choice.name)["x"].astype(float)
-    assert found["normalisation"]["gain"] == pytest.approx(1 / pixels.std(), rel=1e-12)
+    assert found["normalization"]["gain"] == pytest.approx(1 / pixels.std(), rel=1e-12)
 
 
 def test_the_samples(browser: Browser, data: Path) -> None:

@@ -42,7 +42,7 @@ def network() -> Subject:
         *(layers.Flatten(), layers.Dense(6), layers.ReLU(), layers.Dense(5), layers.Softmax()),
     ]
     return fixed_networks.random_subject(
-        "small", body, (1, 13, 12), Recipe(optimizer=optimizers.Adam(rate=0.01)), seed=7
+        "small", body, (1, 13, 12), Recipe(optimizer=optimizers.Adam(learning_rate=0.01)), seed=7
     )
 
 

@@ -23,7 +23,7 @@ from chainrule.web.subjects import PageSubject
 
 SAMPLES, BATCH = 600, 20
 EPOCH = SAMPLES // BATCH
-RECIPE = Recipe(epochs=1000, batch_size=BATCH, optimizer=Adam(0.003), normalise="standardise", seed=3)
+RECIPE = Recipe(epochs=1000, batch_size=BATCH, optimizer=Adam(0.003), normalization="standardize", seed=3)
 LAYERS = (Conv2D(4, 5), ReLU(), MaxPool2D(3), Flatten(), Dense(10), Softmax())
 
 

@@ -125,7 +125,7 @@ def refused(name: str, said: str) -> None:
         (["Flatten()", "Dense(9)"], "it has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
         ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
-        ({"layers": LAYERS, "recipe": {"rate": "fast"}}, "recipe: rate 'fast'"),
+        ({"layers": LAYERS, "recipe": {"learning_rate": "fast"}}, "recipe: learning_rate 'fast'"),
         ({"layers": LAYERS, "recipe": {"optimizer": {"name": "adam", "colour": 1}}}, "recipe: "),
         ({"layers": LAYERS, "recipe": {"colour": 1}}, "recipe: unknown entry 'colour'"),
         ({"layers": LAYERS, "recipe": 3}, "recipe is '3'"),
@@ -146,7 +146,7 @@ def test_another_shape_than_the_datas(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[1] / "docs" / "runs.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
     entry = network_files.find(written(tmp_path, page.split("```toml\n")[1].split("```")[0], "mine.toml"))
     assert entry.build((3, 32, 32), ("cat", "dog"), engine="numpy").output_shape == (2,)
     assert (entry.recipe.epochs, entry.recipe.validation, entry.recipe.schedule.name) == (5, 0.1, "one-cycle")

@@ -184,7 +184,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 def read_safetensors(path: Path, *, floats_alone: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
     """Read the tensors and the metadata of a safetensors file.
 
-    floats_alone   leave out whole numbers and booleans, such as the counters of a batch normalisation
+    floats_alone   leave out whole numbers and booleans, such as the counters of a batch normalization
 
     Errors   FormatError for a damaged file, or tensors of another type
     """

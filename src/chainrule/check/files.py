@@ -36,7 +36,7 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
-EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalisations use
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalizations use
 EXACT = 1e-10
 SLOPED = ("elu", "leakyrelu", "swish")  # classes whose slope, by the names below, is not left at 1
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
@@ -169,7 +169,7 @@ def _class_rows(
             meant = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, meant, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if not options or form is None or isinstance(task.against, BatchNorm2D) or not understood:
-            return  # a batch normalisation has no option but the number of its features
+            return  # a batch normalization has no option but the number of its features
         for other in form.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
@@ -225,7 +225,7 @@ def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
 
 
 def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε with which a batch normalisation, as constructed, computes its output; None if none fits."""
+    """Return the usual ε with which a batch normalization, as constructed, computes its output; None if none fits."""
     x = np.random.default_rng(0).normal(0, SMALL_VALUES, (5, *shape))
     axes = (0, *range(2, x.ndim))
     apart, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)

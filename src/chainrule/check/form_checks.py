@@ -1,4 +1,4 @@
-"""Checks of modes: running statistics and the test mode of batch normalisation, dropout's mask."""
+"""Checks of modes: running statistics and the test mode of batch normalization, dropout's mask."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,8 +54,8 @@ def _same(found: Array | None, right: Array) -> bool:
 
 
 @dataclass(frozen=True)
-class NormalisationPoint:
-    """A batch x, and what a batch normalisation holds: γ, β, ε, running statistics, and how fast they change."""
+class NormalizationPoint:
+    """A batch x, and what a batch normalization holds: γ, β, ε, running statistics, and how fast they change."""
 
     x: Array
     gamma: Array
@@ -68,7 +68,7 @@ class NormalisationPoint:
     @classmethod
     def draw(
         cls, shape: tuple[int, ...], epsilon: float, momentum: float, generator: np.random.Generator
-    ) -> "NormalisationPoint":
+    ) -> "NormalizationPoint":
         """Draw a point for inputs of a shape."""
         gamma, beta, mean = (generator.normal(size=shape[0]) for _ in range(3))
         variance = generator.uniform(0.5, 2, shape[0])
@@ -121,7 +121,7 @@ class NormalisationPoint:
             says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
         told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
         if _same(tested, self.output(mean, variance)):
-            told = f"is normalised by the batch in test mode: it {told}"
+            told = f"is normalized by the batch in test mode: it {told}"
         expected = self.output(self.mean, self.variance)
         unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
         if _same(tested, expected):
@@ -138,7 +138,7 @@ def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Gener
     If they are right, ε, the momentum and the statistics are left to their defaults.
     """
     (argument, options), *_ = found.form.options.items()
-    point = NormalisationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
+    point = NormalizationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
 
     def run(mode: str, given: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
         one = load({argument: {**given, "mode": mode}})
@@ -146,7 +146,7 @@ def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Gener
         one.put("beta", point.beta)
         return one.forward(x), [_held(one, f"{argument}.{name}", None) for name in ("running_mean", "running_var")]
 
-    def rows_of(point: NormalisationPoint, given: Mapping[str, Any]) -> list[Row]:
+    def rows_of(point: NormalizationPoint, given: Mapping[str, Any]) -> list[Row]:
         full = {**given, "running_mean": point.mean, "running_var": point.variance}
         (_, trained), (tested, left), (alone, _) = run("train", full), run("test", full), run("test", full, point.x[:1])
         return point.rows(partial(_row, found), trained, tested, left, alone)
@@ -165,7 +165,7 @@ def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Gener
 
 
 def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
-    """Return the rows of the running statistics and of the evaluation of a class that normalises batches.
+    """Return the rows of the running statistics and of the evaluation of a class that normalizes batches.
 
     A class without running statistics has no such rows; they are not checked where the way to evaluate is unknown.
     Where the momentum has no usual name, any one between 0 and 1 is right that is the same for all features.
@@ -177,7 +177,7 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
     if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
     factor = np.nan if held is None else float(held)
-    point = NormalisationPoint.draw(meant.shape, layer.epsilon, factor, np.random.default_rng(seed))
+    point = NormalizationPoint.draw(meant.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
         subject = students.matched_to(load({EVALUATED: True} if evaluated else {}), meant)

@@ -106,14 +106,14 @@ class FunctionForm:
         return "" if isinstance(self.against, str) else f"{self.name}_backward"
 
 
-def _normalisation(
+def _normalization(
     name: str,
     layer: Callable[[float, int], Layer],
     argument: str,
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
 ) -> FunctionForm:
-    """Return the form of a normalisation: with ε, with a larger ε, and with its default, which is left out.
+    """Return the form of a normalization: with ε, with a larger ε, and with its default, which is left out.
 
     layer     makes the layer from ε and the number of groups
     argument  name of the dictionary with ε
@@ -137,7 +137,7 @@ def _normalisation(
 
 
 def _batch_norm(name: str, *shapes: tuple[int, ...]) -> FunctionForm:
-    return _normalisation(
+    return _normalization(
         name, lambda e, _: cr.BatchNorm2D(epsilon=e), "bn_param", [(shape, 0) for shape in shapes], running=True
     )
 
@@ -178,8 +178,8 @@ FUNCTIONS = (
     ),
     _batch_norm("batchnorm", (6,), (9,), (5,), (1,)),
     _batch_norm("spatial_batchnorm", (3, 4, 5), (2, 3, 4), (2, 3, 4), (1, 2, 3)),
-    _normalisation("layernorm", lambda e, _: cr.LayerNorm(e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
-    _normalisation(
+    _normalization("layernorm", lambda e, _: cr.LayerNorm(e), "ln_param", [((n,), 0) for n in (6, 9, 5)]),
+    _normalization(
         "spatial_groupnorm",
         lambda e, groups: cr.GroupNorm(groups, e),
         *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),

@@ -1,6 +1,6 @@
 """Random graphs of random layers on random shapes, each a pure function of (seed, number).
 
-They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalisations in a row
+They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalizations in a row
 multiply rounding errors, so that only single layers have a tolerance.
 """
 
@@ -19,7 +19,7 @@ from chainrule.models.network import Network
 TRIES = 30
 STEPS = (3, 9)  # fewest and most
 MOST = 300  # entries of a result for one sample
-SAMPLES = (4, 6)  # batch normalisation needs several
+SAMPLES = (4, 6)  # batch normalization needs several
 
 
 @dataclass(frozen=True)

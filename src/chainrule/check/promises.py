@@ -111,7 +111,7 @@ def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
 
 
 def _no_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return that an output is no normalisation of rows, with any small ε; "" where its parameters are not known."""
+    """Return that an output is no normalization of rows, with any small ε; "" where its parameters are not known."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
     gamma, beta = (named.get(one, named.get(other)) for one, other in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:

@@ -181,7 +181,7 @@ def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
         known = arrays_named(ours, student.names) + arrays_named(ours, student.array_names())
         known += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
         if ours == "gamma" and not known:
-            known = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalisation
+            known = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
         free = [name for name in dict.fromkeys(known) if name not in names.values()]
         fitting = [name for name in free if _fits(student, name, shape)]
         if free:
@@ -255,7 +255,7 @@ def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try, first those that fit the weights, or the scales of a normalisation.
+    """Return input shapes to try, first those that fit the weights, or the scales of a normalization.
 
     Weights are taken as (filters, inputs, window), (inputs, window, filters) and (window, inputs, filters).
     """

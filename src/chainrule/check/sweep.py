@@ -87,7 +87,7 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
 def _beside(results: Values, right: Values) -> list[Row]:
     """Return the rows of results of a graph that differ from the right ones.
 
-    Where a normalisation follows, gradients vanish but for rounding errors; hence errors relative to the largest.
+    Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in right.values())
     least, rows = max(SMALL * largest, comparing.TINY), list[Row]()

@@ -40,7 +40,14 @@ if TYPE_CHECKING:
 )
 @click.option("--all", "everything", is_flag=True, help="Print all terms, not only the largest.")
 @click.option("--optimizer", metavar="NAME", help="Use another optimizer, at its first step: sgd, momentum, adam, …")
-@click.option("--rate", type=options.NUMBER, metavar="R", help="Use another learning rate.")
+@click.option(
+    "--learning-rate",
+    "--lr",
+    "learning_rate",
+    type=options.NUMBER,
+    metavar="X",
+    help="Use another learning rate.",
+)
 @click.option(
     "--data",
     type=options.WORD,

@@ -11,7 +11,7 @@ from chainrule import zoo
 from chainrule.cli import opened, run_paths
 from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
@@ -50,8 +50,8 @@ class ExplainedSubject:
 
     def heading(self) -> str:
         """Return the heading: the network and its step, and the sample."""
-        training = self.trace.training
-        step = f"step {training.step} ({training.optimizer.name}, rate {format_number(self.trace.update.rate)})"
+        training, rate = self.trace.training, format_number(self.trace.update.learning_rate)
+        step = f"step {training.step} ({training.optimizer.name}, learning rate {rate})"
         says = "assumed: the network's own answer" if self.assumed else f"the network says {self.answer}"
         network = printable(f"{self.model.name}, {step}, taken on one sample alone:")
         return f"{network}\n{printable(f'{self.sample}, class {self.label} ({says})')}"
@@ -69,7 +69,7 @@ class ExplainedSubject:
         }
         return about | {
             "optimizer": training.optimizer.name,
-            "rate": self.trace.update.rate,
+            "learning_rate": self.trace.update.learning_rate,
             "step": training.step,
         }
 
@@ -82,9 +82,9 @@ def subject(run: Path | None, given: Options) -> ExplainedSubject:
         say(f"{run}, the newest run" if run is not None else f"no run under {run_paths.RUNS}: {DEFAULT}, untrained")
     model, training, test = _network(run, given)
     chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
-    training = resume_point.with_overrides(training, chosen, given["rate"])
+    training = resume_point.with_overrides(training, chosen, given["learning_rate"])
     pixels, label, sample = _sample(model, test, given)
-    x = model.normalisation.apply(pixels[None], model.dtype)
+    x = model.normalization.apply(pixels[None], model.dtype)
     answer = _answer(model, model.apply(x)[0])
     wanted = answer if label is None else label
     target = Samples.of(pixels[None], np.array([wanted]), model.output_shape[-1]).targets
@@ -125,7 +125,7 @@ def _network(run: Path | None, given: Options) -> tuple[Model, NextStep, Dataset
 
 
 def _untrained(given: Options) -> tuple[Model, NextStep, Dataset]:
-    """Return a network of the zoo before its first step, with its normalisation for training, and its test data."""
+    """Return a network of the zoo before its first step, with its normalization for training, and its test data."""
     if given["data"] is not None:
         raise OptionError("--data is for a RUN; a network that is not trained takes its own data")
     entry = zoo.find(given["model"])
@@ -133,7 +133,7 @@ def _untrained(given: Options) -> tuple[Model, NextStep, Dataset]:
     images, test = entry.choice.load(recipe.seed, folder=given["data_folder"], offline=given["offline"])
     model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
     trained_on, _ = Samples.of_dataset(images, len(images.classes)).parts(recipe.validation, recipe.seed)
-    model.normalisation = Normalisation.fit(recipe.normalise, trained_on.x)
+    model.normalization = Normalization.fit(recipe.normalization, trained_on.x)
     return model, resume_point.next_step(recipe, 0, len(trained_on)), test
 
 

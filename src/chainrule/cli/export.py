@@ -30,7 +30,7 @@ MEASURED = 500  # training images on which activations are measured
 @click.option("--int8", is_flag=True, help="With --c: in integer arithmetic, measured on the run's training images.")
 @click.option("--compact", is_flag=True, help="With --c or --wasm: less memory rather than more speed.")
 @options.precise
-@click.option("--raw-input", is_flag=True, help="Leave out the normalisation: inputs are what the first layer reads.")
+@click.option("--raw-input", is_flag=True, help="Leave out the normalization: inputs are what the first layer reads.")
 @options.accept_changes
 def export(
     run: Path,
@@ -73,7 +73,7 @@ def export(
         facts = _facts(model, run, job, accept_changes=accept_changes)
         click.echo(_write_onnx(model, onnx_file, facts, opset=opset, raw_input=raw_input))
     if raw_input:
-        _leave_out_normalisation(model)
+        _leave_out_normalization(model)
     if c_folder:
         click.echo(
             _write_int8(model, job, c_folder) if int8 else _write_c(model, c_folder, train=train, compact=compact)
@@ -141,10 +141,10 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
     return f"{file}: {ends}, opset {version}, {size / 1000:,.0f} kB"
 
 
-def _leave_out_normalisation(model: "Model") -> None:
-    from chainrule.data.normalisation import Normalisation
+def _leave_out_normalization(model: "Model") -> None:
+    from chainrule.data.normalization import Normalization
 
-    model.normalisation = Normalisation("none")
+    model.normalization = Normalization("none")
 
 
 def _write_c(model: "Model", folder: Path, *, train: bool, compact: bool) -> str:

@@ -16,8 +16,8 @@ from chainrule.models.network import DTYPES
 from chainrule.runs.jobs import DataChoice
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.class_weights import ClassWeights
-from chainrule.training.look_ahead import LookAhead
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lookahead import Lookahead
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam, AdamW, Optimizer
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import network_files, pretrained
@@ -28,16 +28,16 @@ Options = Mapping[str, Any]
 USUAL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MAX_IMAGES = 1_000_000_000
-NUMBERS = ("rate", "momentum", "alpha", "beta1", "beta2", "decay")  # options of optimizers
+NUMBERS = ("learning_rate", "momentum", "alpha", "beta1", "beta2", "weight_decay")  # options of optimizers
 STATED = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # recipe entries → options
 PLAIN = {
     "batch_size": "batch_size",
     "epochs": "epochs",
-    "normalise": "normalise",
-    "smoothing": "smoothing",
-    "accumulate": "accumulate",
+    "normalization": "normalization",
+    "label_smoothing": "label_smoothing",
+    "gradient_accumulation_steps": "gradient_accumulation_steps",
     "shards": "shards",
-    "average": "average",
+    "ema_decay": "ema_decay",
     "clip_norm": "clip_norm",
     "validation": "validation",
     "patience": "patience",
@@ -116,12 +116,14 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
         changes["schedule"] = schedules.find(options["schedule"])
     if options["augment"] is not None:
         changes["augmentation"] = Augmentation.parse(options["augment"]) or None
-    rates = chosen.rates if options["rates"] is None else Rates.parse(options["rates"])
-    changes["rates"] = Rates((*rates.factors, *Rates.frozen(*options["freeze"]).factors))
+    multipliers = (
+        chosen.lr_multipliers if options["lr_multipliers"] is None else LRMultipliers.parse(options["lr_multipliers"])
+    )
+    changes["lr_multipliers"] = LRMultipliers((*multipliers.factors, *LRMultipliers.frozen(*options["freeze"]).factors))
     if options["class_weight"] is not None:
         changes["class_weight"] = ClassWeights.parse(options["class_weight"])
-    if options["look_ahead"] is not None:
-        changes["look_ahead"] = LookAhead.parse(options["look_ahead"])
+    if options["lookahead"] is not None:
+        changes["lookahead"] = Lookahead.parse(options["lookahead"])
     if options["views"] is not None:
         changes["views"] = Views.parse(options["views"]) or None
     given = {name: options[name] for name in NUMBERS if options[name] is not None}
@@ -136,8 +138,8 @@ def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> O
     """Return the recipe's optimizer, or the named one, with the given hyperparameters.
 
     An optimizer with the same moments takes steps of the same size (momentum and nesterov; adam and adamw), so it keeps
-    the recipe's hyperparameters. Any other starts from its own defaults: a rate of 3.0 suits SGD, but never Adam. Adam
-    with weight decay becomes AdamW: Adam would divide a decay term in the gradient by the root mean square.
+    the recipe's hyperparameters. Any other starts from its own defaults: a learning rate of 3.0 suits SGD, but never
+    Adam. Adam with weight decay becomes AdamW: Adam would divide a decay term in the gradient by the root mean square.
     """
     chosen = own
     if name is not None and name != own.name:
@@ -145,7 +147,7 @@ def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> O
         if chosen.moments == own.moments:
             shared = {field.name for field in fields(chosen)} & {field.name for field in fields(own)}
             chosen = replace(chosen, **{field: getattr(own, field) for field in shared})
-    if "decay" in given and type(chosen) is Adam:
+    if "weight_decay" in given and type(chosen) is Adam:
         chosen = AdamW(**{field.name: getattr(chosen, field.name) for field in fields(chosen)})
     known = [field.name for field in fields(chosen)]
     for field in given:

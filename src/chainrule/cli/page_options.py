@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 OWN = ("html", "walk", "port", "no_browser")  # options for the page only
 # options for the page and for --cell
-SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes", "sample", "data", "optimizer", "rate")
+SHARED = (
+    "run",
+    "model",
+    "cells",
+    "data_folder",
+    "offline",
+    "accept_changes",
+    "sample",
+    "data",
+    "optimizer",
+    "learning_rate",
+)
 
 page_options = options.combine(
     click.option(
@@ -78,7 +89,7 @@ def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
 
     found = _opened(run, given)
     chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
-    found = subjects.with_overrides(found, data=given["data"], optimizer=chosen, rate=given["rate"])
+    found = subjects.with_overrides(found, data=given["data"], optimizer=chosen, learning_rate=given["learning_rate"])
     start = f"#/network?sample={given['sample']}" if given["sample"] is not None else ""
     return replace(found, start=start, walk=_walk(given["walk"], found))
 

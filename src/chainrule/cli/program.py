@@ -15,7 +15,7 @@ import click
 from chainrule.errors import ChainruleError, PrecisionWarning, one_line
 
 COMMANDS = (
-    *("train", "rates", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
+    *("train", "find-lr", "sweep", "evaluate", "predict", "compare", "models", "zoo", "data", "import", "export"),
     *("explain", "check", "grade", "prove", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
@@ -88,7 +88,8 @@ class LazyGroup(ErrorHandlingGroup):
         """Import a command."""
         if cmd_name not in self.names:
             return None
-        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name  # import is a word of Python's own
+        name = cmd_name.replace("-", "_")
+        name = f"{name}_" if keyword.iskeyword(name) else name  # `import` is a keyword
         return getattr(importlib.import_module(f"{self.folder}.{name}"), name)
 
 

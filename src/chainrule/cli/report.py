@@ -56,15 +56,19 @@ def recipe_text(recipe: Recipe) -> str:
     if recipe.schedule.name != "constant":
         parts.append(recipe.schedule.name)
     parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
-    parts.append({"none": "not normalised", "scale": "scaled", "standardise": "standardised"}[recipe.normalise])
+    parts.append({"none": "not normalized", "scale": "scaled", "standardize": "standardized"}[recipe.normalization])
     parts += [f"augmented {recipe.augmentation}"] if recipe.augmentation else []
-    parts += [f"labels smoothed by {recipe.smoothing:g}"] if recipe.smoothing else []
+    parts += [f"labels smoothed by {recipe.label_smoothing:g}"] if recipe.label_smoothing else []
     parts += [f"class weights {recipe.class_weight}"] if recipe.class_weight else []
-    parts += [f"gradients added up from {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
+    parts += (
+        [f"gradients added up from {recipe.gradient_accumulation_steps} parts"]
+        if recipe.gradient_accumulation_steps > 1
+        else []
+    )
     parts += [f"{recipe.shards} shards"] if recipe.shards > 1 else []
-    parts += [f"weights averaged with decay {recipe.average:g}"] if recipe.average is not None else []
-    parts += [f"rates times {recipe.rates}"] if recipe.rates else []
-    parts += [f"look-ahead {recipe.look_ahead}"] if recipe.look_ahead else []
+    parts += [f"weights averaged with decay {recipe.ema_decay:g}"] if recipe.ema_decay is not None else []
+    parts += [f"learning rates times {recipe.lr_multipliers}"] if recipe.lr_multipliers else []
+    parts += [f"lookahead {recipe.lookahead}"] if recipe.lookahead else []
     parts += [f"tested in {len(recipe.views)} views ({recipe.views})"] if recipe.views else []
     parts += [f"clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
     parts += [f"{format_percent(recipe.validation, 0)} held back"] if recipe.validation else []
@@ -73,11 +77,11 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def optimizer_text(optimizer: Optimizer) -> str:
-    """Describe an optimizer, as in "adam at rate 0.01 (beta1 0.95)"; default hyperparameters are left out."""
+    """Describe an optimizer, as in "adam at learning rate 0.01 (beta1 0.95)"; default hyperparameters are left out."""
     config = optimizer.to_config()
     usual = config if isinstance(optimizer, CustomOptimizer) else type(optimizer)().to_config()
     rest = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != usual[name]]
-    return f"{optimizer.name} at rate {optimizer.rate:g}" + (f" ({', '.join(rest)})" if rest else "")
+    return f"{optimizer.name} at learning rate {optimizer.learning_rate:g}" + (f" ({', '.join(rest)})" if rest else "")
 
 
 def run_measures(result: Result) -> None:

@@ -145,7 +145,7 @@ def _with_deviation(combination: "Combination", name: str, measure: str, several
 
 
 FIXED = ("seed", "threads", "data_folder", "offline", "quiet", "freeze", "skip_damaged", "views")  # not to be swept
-SHORT = {"rate": "lr", "batch": "batch-size"}
+SHORT = {"batch": "batch-size"}
 _LOADED: dict[Hashable, tuple[Dataset, Dataset]] = {}
 
 
@@ -205,7 +205,7 @@ def converted(name: str, text: str) -> tuple[str, Any]:
 
     wanted = SHORT.get(name, name).replace("_", "-")
     own = ("grid", "seeds", "jobs", "backend", "out", "as_json", *FIXED)
-    known = {each.opts[0].removeprefix("--"): each for each in sweep.params if each.name not in own}
+    known = {text.removeprefix("--"): each for each in sweep.params if each.name not in own for text in each.opts}
     if wanted not in known:
         raise OptionError(f"grid: {unknown_name('option', name, [*known])}")
     parameter, context = known[wanted], click.Context(sweep, info_name="chainrule sweep")

@@ -154,7 +154,7 @@ def _advice(folder: Path, memory: str) -> Generator[None]:
     try:
         yield
     except NotFiniteError as error:
-        kept = f"try a smaller --lr; {folder} keeps the last good checkpoint"
+        kept = f"try a smaller --learning-rate; {folder} keeps the last good checkpoint"
         raise NotFiniteError(f"{error}; {kept}") from None
     except MemoryError:
         raise RunError(memory) from None

@@ -46,7 +46,7 @@ network = options.combine(
                  help="A network of `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for images of your own]"),
     click.option("--from", "source", type=options.PATH, metavar="FILE",
-                 help="Go on from a model file or a run folder: its network, weights and normalisation, with a new "
+                 help="Go on from a model file or a run folder: its network, weights and normalization, with a new "
                  "last layer where the classes are others."),
     click.option("--freeze", multiple=True, metavar="NAME",
                  help='Leave a layer as it is: conv1, or a pattern, "conv*"; may be repeated.'),
@@ -70,20 +70,21 @@ material = options.combine(
                  help="Resize the images of a folder to this size; by default to 64x64, unless all are of one smaller "
                  "size."),
     options.skip_damaged,
-    click.option("--normalise", metavar="KIND", help="Normalisation: scale (to 0…1), standardise or none."),
+    click.option("--normalization", metavar="KIND", help="Normalization: scale (to 0…1), standardize or none."),
     click.option("--augment", metavar="TEXT",
                  help='Transform images at random: "shift=2,rotation=10,scale=0.1,flip,reflect", or none; flip='
                  "alternate mirrors every image in every second epoch, reflect fills the border with mirrored pixels."),
     click.option("--views", metavar="TEXT",
                  help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.'),
 )  # fmt: skip
-COURSE = ("epochs", "rate", "schedule", "patience", "average")  # options of a training as a whole
+COURSE = ("epochs", "learning_rate", "schedule", "patience", "ema_decay")  # options of a training as a whole
 course = options.combine(
     click.option("--epochs", type=WHOLE, metavar="N", help="Passes over the training images."),
-    click.option("--lr", "rate", type=NUMBER, metavar="X", help="Learning rate, which the schedule multiplies."),
+    click.option("--learning-rate", "--lr", "learning_rate", type=NUMBER, metavar="X",
+                 help="Learning rate, which the schedule multiplies."),
     click.option("--schedule", metavar="NAME", shell_complete=options.names(_schedule_names),
                  help="constant, step, cosine, one-cycle, warm-up or triangular."),
-    click.option("--average", type=NUMBER, metavar="X",
+    click.option("--ema-decay", type=NUMBER, metavar="X",
                  help="Keep the exponential moving average of the weights with this decay, such as 0.999, in place of "
                  "the last weights."),
     click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
@@ -92,30 +93,31 @@ step = options.combine(
     click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
     click.option("--optimizer", metavar="NAME", shell_complete=options.names(_optimizer_names),
                  help="sgd, momentum, nesterov, rmsprop, adam or adamw. Changing between momentum and nesterov, or "
-                 "adam and adamw, keeps the recipe's rate and other options; any other starts from its defaults."),
+                 "adam and adamw, keeps the recipe's learning rate and other options; any other starts from its "
+                 "defaults."),
     click.option("--momentum", type=NUMBER, metavar="X", help="Momentum of momentum, nesterov and rmsprop."),
     click.option("--alpha", type=NUMBER, metavar="X",
                  help="Smoothing constant of rmsprop: the share of the running mean square that is kept."),
     click.option("--beta1", type=NUMBER, metavar="X", help="Decay rate of the first moment, in adam and adamw."),
     click.option("--beta2", type=NUMBER, metavar="X", help="Decay rate of the second moment, in adam and adamw."),
-    click.option("--weight-decay", "decay", type=NUMBER, metavar="X",
-                 help="Shrink the parameters by X times the rate per step (adamw, which replaces adam), or add X times "
-                 "the parameters to the gradient (other optimizers); the same for sgd."),
+    click.option("--weight-decay", type=NUMBER, metavar="X",
+                 help="Shrink the parameters by X times the learning rate per step (adamw, which replaces adam), or "
+                 "add X times the parameters to the gradient (other optimizers); the same for sgd."),
     click.option("--loss", metavar="NAME", shell_complete=options.names(_loss_names),
                  help="half_squared_error, mean_squared_error, mean_absolute_error, huber, binary_cross_entropy, "
                  "categorical_cross_entropy or softmax_cross_entropy."),
-    click.option("--smoothing", type=NUMBER, metavar="SHARE", help="Label smoothing, for classes."),
+    click.option("--label-smoothing", type=NUMBER, metavar="SHARE", help="Label smoothing, for classes."),
     click.option("--class-weight", metavar="TEXT",
                  help='Weights of the classes in the loss: balanced (all classes count alike), or "cat=2,dog=0.5".'),
-    click.option("--accumulate", type=WHOLE, metavar="N",
+    click.option("--gradient-accumulation-steps", type=WHOLE, metavar="N",
                  help="Compute the gradient of a batch in N parts, one after the other, which takes less memory."),
     click.option("--shards", type=WHOLE, metavar="N",
                  help="Compute the gradient of a batch in N shards: the same bits for any number of workers "
                  "(mpiexec -n 4 chainrule train; 8 there), each with one thread unless --threads says otherwise."),
-    click.option("--rates", metavar="TEXT",
+    click.option("--lr-multipliers", metavar="TEXT",
                  help='Factors of the learning rate by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.'),
-    click.option("--look-ahead", metavar="TEXT",
-                 help='Average the network over its last steps: "every=5,decay=0.77", or none.'),
+    click.option("--lookahead", metavar="TEXT",
+                 help='Return every few steps to a slow copy of the network: "every=5,decay=0.77", or none.'),
     click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
 )  # fmt: skip
 steps = options.combine(course, step)

@@ -1,4 +1,4 @@
-"""Data: known data sets, folders, archives; batches, normalisation, augmentation, photographed digits.
+"""Data: known data sets, folders, archives; batches, normalization, augmentation, photographed digits.
 
 Pillow, rich and urllib are imported on first use only.
 
@@ -14,7 +14,7 @@ from chainrule.data.folder import load_folder
 from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
 from chainrule.data.inventory import Inventory
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.data.npz import load_npz
 from chainrule.data.sources import load
 from chainrule.data.views import Views
@@ -24,7 +24,7 @@ __all__ = [
     "Dataset",
     "DatasetInfo",
     "Inventory",
-    "Normalisation",
+    "Normalization",
     "Views",
     "as_mnist",
     "batch_count",

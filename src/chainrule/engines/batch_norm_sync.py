@@ -1,6 +1,6 @@
 """Meetings of the shards of a batch: where an operation needs the whole batch, and each shard has some of its samples.
 
-A plan that is `sharded` runs for one shard as a generator. In batch normalisation it yields two means for each channel
+A plan that is `sharded` runs for one shard as a generator. In batch normalization it yields two means for each channel
 over the cells of its samples, (2, C), and is sent those of the whole batch:
 
     batch_norm      μ and σ²
@@ -74,7 +74,7 @@ def _batch_norm(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, An
 
 
 def _batch_norm_dx(run: Run, arrays: tuple[Array, ...], attributes: Mapping[str, Any]) -> Exchange:
-    """Compute dx of `reference.batch_norm_dx`: −γ·tilt and −scale·level are γ and β of a normalisation, added to it."""
+    """Compute dx of `reference.batch_norm_dx`: −γ·tilt and −scale·level are γ and β of a normalization, added to it."""
     dy, x, gamma, mean, variance = arrays
     inverse = 1 / np.sqrt(variance + attributes["epsilon"])
     dgamma, dbeta = run("batch_norm_dw", (dy, x, mean, variance), attributes)

@@ -39,7 +39,7 @@ class ModuleEngine:
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
 
-    def normalised_rows(
+    def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return None: NumPy makes the batches."""

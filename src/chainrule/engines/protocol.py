@@ -159,7 +159,7 @@ class Engine(Protocol):
         """Compute an optimizer's update in place."""
         ...
 
-    def normalised_rows(
+    def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return the batch x[rows]·gain + offset in a dtype, as NumPy rounds it; None where NumPy should make it.

@@ -1,4 +1,4 @@
-"""Explanations of batch normalisation and its gradients. Equations: reference/normalization.py."""
+"""Explanations of batch normalization and its gradients. Equations: reference/normalization.py."""
 
 from collections.abc import Iterator
 from math import prod, sqrt

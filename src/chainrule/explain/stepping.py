@@ -11,7 +11,7 @@ from chainrule.core.shapes import is_number, is_whole
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, quoted
-from chainrule.training.lr_multipliers import RateGroup, Rates
+from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import Adam, Moments, Optimizer
 
 CLIPPING = 1e-6  # as in training/step.py
@@ -21,28 +21,28 @@ CLIPPING = 1e-6  # as in training/step.py
 class NextStep:
     """Optimizer and state that the next step is taken with.
 
-    rate     of this step; None: the optimizer's own
+    learning_rate   of this step; None: the optimizer's own
     step     its number, from 1
     moments  the optimizer's before the step, flat like the parameters; None: zeros, as before the first
     seed     of dropout
-    rates    factors of the rate for single parameters
+    lr_multipliers  factors of the learning rate for single parameters
 
     Errors   OptionError for a value out of range
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
-    rate: float | None = None
+    learning_rate: float | None = None
     step: int = 1
     moments: Moments | None = None
     clip_norm: float | None = None
     seed: int = 0
-    rates: Rates = field(default_factory=Rates)
+    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
 
     def __post_init__(self) -> None:
         if not is_whole(self.step, 1):
             raise OptionError(f"step {quoted(self.step)}: expected a whole number of at least 1")
-        if not (self.rate is None or (is_number(self.rate) and 0 <= self.rate < math.inf)):
-            raise OptionError(f"rate {quoted(self.rate)}: expected a number of at least 0")
+        if not (self.learning_rate is None or (is_number(self.learning_rate) and 0 <= self.learning_rate < math.inf)):
+            raise OptionError(f"learning_rate {quoted(self.learning_rate)}: expected a number of at least 0")
         if not (self.clip_norm is None or (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf)):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
         if not (self.moments is None or isinstance(self.moments, Sequence)):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -69,7 +69,7 @@ class Update:
     """
 
     training: NextStep
-    rate: float
+    learning_rate: float
     norm: float
     scale: float
     moments: Moments
@@ -78,7 +78,7 @@ class Update:
 
     def attributes(self, parameter: str) -> Mapping[str, Any]:
         """Return all attributes of the update operation of a parameter."""
-        given = {"rate": self.rate, **self.training.optimizer.step_attributes(self.training.step)}
+        given = {"rate": self.learning_rate, **self.training.optimizer.step_attributes(self.training.step)}
         return RateGroup(0, 0, self.factors[parameter]).attributes(given)
 
 
@@ -87,7 +87,7 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
 
     layout   range of each parameter in the flat arrays, by name and in order
     """
-    groups = training.rates.groups(layout)
+    groups = training.lr_multipliers.groups(layout)
     frozen = [slice(group.first, group.last) for group in groups if not group.factor]
     learnt = gradient.copy()
     for part in frozen:
@@ -95,13 +95,13 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     norm = float(np.sqrt(np.dot(learnt, learnt)))
     clip = training.clip_norm
     scale = clip / (norm + CLIPPING) if clip is not None and norm > clip else 1.0
-    rate = training.optimizer.rate if training.rate is None else float(training.rate)
+    rate = training.optimizer.learning_rate if training.learning_rate is None else float(training.learning_rate)
     moments = training.initial_moments(parameters)
     factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
     found = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
     if not groups:
         optimizer, step = training.optimizer, training.step
-        found.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, rate=rate)
+        found.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
     for name, (first, last) in layout.items() if groups else ():
         if factors[name]:
             arrays = [array[first:last] for array in (parameters, gradient * scale, *moments)]

@@ -41,7 +41,7 @@ class Trace:
     """One training step on a batch: forward, loss, backward, update; nothing of the network is changed.
 
     network   whose parameters are taken as they are, float32, and computed with in float64
-    x         (N, *input_shape) as the network sees it, normalised
+    x         (N, *input_shape) as the network sees it, normalized
     t         (N, K) targets
     loss      one of `losses.NAMES`, or one of your own
     training  optimizer, rate, step, moments: what the update is taken with; None: Adam's first step

@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 @dataclass
 class LayerTensors:
-    """The tensors of one layer, by kind: name and shape; and those of the normalisation that follows it."""
+    """The tensors of one layer, by kind: name and shape; and those of the normalization that follows it."""
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
@@ -36,7 +36,7 @@ class LayerTensors:
 
     @property
     def is_norm(self) -> bool:
-        """Whether all tensors are vectors, as those of a normalisation."""
+        """Whether all tensors are vectors, as those of a normalization."""
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
     def pairs(self, other: LayerTensors) -> dict[str, str]:
@@ -69,7 +69,7 @@ def match(
     others = [group for group in theirs if group not in fixed.values()]
     try:
         pairs = _in_order(_units(left), _units(others))
-    except FormatError:  # a file may list all normalisations before the convolutions
+    except FormatError:  # a file may list all normalizations before the convolutions
         pairs = _in_order(left, others)
     for here, there in pairs:
         fixed |= {one.layer: other for one, other in zip(_parts(here), _parts(there), strict=True)}
@@ -90,7 +90,7 @@ def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
 
 
 def _units(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
-    """Return the layers with the normalisations that follow them, which tells equal normalisations apart."""
+    """Return the layers with the normalizations that follow them, which tells equal normalizations apart."""
     units: list[LayerTensors] = []
     for group in layers:
         if units and group.is_norm and not units[-1].is_norm:

@@ -1,4 +1,4 @@
-"""Normalisation within each sample: of groups of channels, of every channel, of the last axis."""
+"""Normalization within each sample: of groups of channels, of every channel, of the last axis."""
 
 import math
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from chainrule.layers.base import Layer, Parameter, Shape, as_image, check_whole
 
 @dataclass(frozen=True)
 class GroupNorm(Layer):
-    """Group normalisation: each group of channels of a sample gets mean 0 and variance 1, then the channels γ and β.
+    """Group normalization: each group of channels of a sample gets mean 0 and variance 1, then the channels γ and β.
 
-    groups    number of groups, each of as many neighbouring channels; with 1 the whole sample is normalised
+    groups    number of groups, each of as many neighbouring channels; with 1 the whole sample is normalized
     epsilon   added to the variance
 
     y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the sample's group, in training and inference alike
@@ -44,7 +44,7 @@ class GroupNorm(Layer):
         return _scale_and_shift(shape[0])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalisation of the groups."""
+        """Emit normalization of the groups."""
         y = builder.activation("y", x.shape)
         _emit(builder, as_image(x), as_image(y), groups=self.groups, shared=False, epsilon=self.epsilon)
         return y
@@ -52,7 +52,7 @@ class GroupNorm(Layer):
 
 @dataclass(frozen=True)
 class InstanceNorm2D(Layer):
-    """Instance normalisation: each channel of a sample gets mean 0 and variance 1, then the scale γ and the shift β.
+    """Instance normalization: each channel of a sample gets mean 0 and variance 1, then the scale γ and the shift β.
 
     epsilon   added to the variance
 
@@ -81,7 +81,7 @@ class InstanceNorm2D(Layer):
         return _scale_and_shift(shape[0])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalisation of the channels."""
+        """Emit normalization of the channels."""
         y = builder.activation("y", x.shape)
         _emit(builder, x, y, groups=x.shape[0], shared=False, epsilon=self.epsilon)
         return y
@@ -89,7 +89,7 @@ class InstanceNorm2D(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Layer normalisation: each row along the last axis gets mean 0 and variance 1, then its entries γ and β.
+    """Layer normalization: each row along the last axis gets mean 0 and variance 1, then its entries γ and β.
 
     epsilon   added to the variance
 
@@ -113,7 +113,7 @@ class LayerNorm(Layer):
         return _scale_and_shift(shape[-1])
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalisation of the flat sample, with a group for each row; all rows share γ and β."""
+        """Emit normalization of the flat sample, with a group for each row; all rows share γ and β."""
         y = builder.activation("y", x.shape)
         flat, rows = (math.prod(x.shape),), math.prod(x.shape[:-1])
         _emit(builder, x.viewed(flat), y.viewed(flat), groups=rows, shared=True, epsilon=self.epsilon)

@@ -35,7 +35,7 @@ def zeros(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) ->
 
 
 def ones(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Return ones, for the scale of batch normalisation."""
+    """Return ones, for the scale of batch normalization."""
     return np.ones(shape)
 
 

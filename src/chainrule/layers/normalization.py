@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalization."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chainrule.layers.base import Layer, Parameter, Shape, as_image
 
 @dataclass(frozen=True)
 class BatchNorm2D(Layer):
-    """Batch normalisation: each channel gets mean 0 and variance 1 over the batch, then the scale γ and the shift β.
+    """Batch normalization: each channel gets mean 0 and variance 1 over the batch, then the scale γ and the shift β.
 
     momentum  weight of the batch in the running statistics, which inference uses: running ← (1−m)·running + m·batch
     epsilon   added to the variance
@@ -53,7 +53,7 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalisation by batch statistics in training, by running ones in inference or if it is frozen."""
+        """Emit normalization by batch statistics in training, by running ones in inference or if it is frozen."""
         given = builder.activation("y", x.shape)
         x, y = as_image(x), as_image(given)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")

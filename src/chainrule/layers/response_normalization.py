@@ -1,4 +1,4 @@
-"""Local response normalisation."""
+"""Local response normalization."""
 
 from dataclasses import dataclass
 from math import inf
@@ -12,7 +12,7 @@ from chainrule.layers.base import Layer, Shape, as_image, check_whole
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Layer):
-    """Local response normalisation: each value is divided by a power of the mean square in neighbouring channels.
+    """Local response normalization: each value is divided by a power of the mean square in neighbouring channels.
 
     size    number of channels in a window, odd: the channel itself and as many on either side
     alpha   weight of the mean square

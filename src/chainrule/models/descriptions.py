@@ -43,7 +43,7 @@ def checked_about(value: Any) -> dict[str, Any]:
     strict_json.expect_list(int, found["input_shape"], "input_shape")
     strict_json.expect_list(str, found["classes"], "classes")
     strict_json.expect_list(dict, found["layers"], "layers")
-    strict_json.expect(dict, found["normalisation"], "normalisation")
+    strict_json.expect(dict, found["normalization"], "normalization")
     strict_json.expect(int, found["seed"], "seed")
     if found.get("wiring") is not None:
         wiring_from(found["wiring"], len(found["layers"]))

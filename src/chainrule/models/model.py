@@ -14,7 +14,7 @@ from chainrule._io import files
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.data.views import Views
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
@@ -27,10 +27,10 @@ from chainrule.training import losses, optimizers, schedules, tasks
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import History
-from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lookahead import Lookahead
 from chainrule.training.loop import Fitted
 from chainrule.training.losses import CustomLoss, LossLike
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import ScheduleLike
@@ -53,7 +53,7 @@ class Options(TypedDict, total=False):
     precise: bool
     name: str
     classes: Sequence[str] | None
-    normalisation: Normalisation | None
+    normalization: Normalization | None
     loss: LossLike | None
     weights: Mapping[str, ArrayLike] | None
 
@@ -107,7 +107,7 @@ class Model(TrainableNetwork):
         precise: bool = False,
         name: str = "model",
         classes: Sequence[str] | None = None,
-        normalisation: Normalisation | None = None,
+        normalization: Normalization | None = None,
         loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
@@ -118,13 +118,13 @@ class Model(TrainableNetwork):
             "threads": threads,
             "precise": precise,
         }
-        options |= {"classes": classes, "normalisation": normalisation, "loss": loss}
+        options |= {"classes": classes, "normalization": normalization, "loss": loss}
         super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
 
     # ------------------------------------------------------------------ training
 
-    @explain_memory_errors("training", "use a smaller batch_size, or accumulate=2 or more")
+    @explain_memory_errors("training", "use a smaller batch_size, or gradient_accumulation_steps=2 or more")
     def fit(
         self,
         x: ArrayLike | Dataset,
@@ -133,19 +133,19 @@ class Model(TrainableNetwork):
         epochs: int = 1,
         batch_size: int = 32,
         optimizer: str | OptimizerLike = "adam",
-        rate: float | None = None,
+        learning_rate: float | None = None,
         loss: LossLike | None = None,
         schedule: str | ScheduleLike = "constant",
-        normalise: str | None = None,
+        normalization: str | None = None,
         augmentation: str | Augmentation | None = None,
-        smoothing: float = 0.0,
+        label_smoothing: float = 0.0,
         sample_weight: ArrayLike | None = None,
         class_weight: ClassWeightsLike | None = None,
-        accumulate: int = 1,
+        gradient_accumulation_steps: int = 1,
         shards: int | None = None,
-        average: float | None = None,
-        rates: str | Rates = "none",
-        look_ahead: str | LookAhead | None = None,
+        ema_decay: float | None = None,
+        lr_multipliers: str | LRMultipliers = "none",
+        lookahead: str | Lookahead | None = None,
         views: str | Views | None = None,
         validation_data: Data | None = None,
         validation_split: float = 0.0,
@@ -160,9 +160,9 @@ class Model(TrainableNetwork):
         """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
 
         y           labels (N,) or names of classes; targets (N, K); for a single output, targets (N,) or (N, 1)
-        optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``rate`` overrides its learning rate
+        optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``learning_rate`` overrides its own
         loss, schedule   a name of `losses.NAMES` or `schedules.NAMED`, or a custom one; loss None: the model's own
-        normalise   "scale", "standardise", "none"; None: as the model was trained before, or "scale" for pixels
+        normalization   "scale", "standardize", "none"; None: as the model was trained before, or "scale" for pixels
         sample_weight, class_weight   weights in the loss, of each sample (N,) and of the samples of each class
         validation_data, validation_split   samples, or a share of x, to validate on; neither: a Dataset's own
         patience    stop after this many epochs without a better validation loss, and keep the weights of the best
@@ -180,18 +180,18 @@ class Model(TrainableNetwork):
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
-            optimizer=chosen if rate is None else chosen.with_rate(rate),
+            optimizer=chosen if learning_rate is None else chosen.with_learning_rate(learning_rate),
             loss=wanted,
             schedule=schedules.find(schedule),
-            normalise=self._default_normalisation(samples) if normalise is None else normalise,
+            normalization=self._default_normalization(samples) if normalization is None else normalization,
             augmentation=Augmentation.choose(augmentation),
-            smoothing=smoothing,
+            label_smoothing=label_smoothing,
             class_weight=ClassWeights.of(class_weight),
-            accumulate=accumulate,
+            gradient_accumulation_steps=gradient_accumulation_steps,
             shards=workers.default_shards if shards is None else shards,
-            average=average,
-            rates=self._with_frozen(Rates.choose(rates)),
-            look_ahead=LookAhead.choose(look_ahead),
+            ema_decay=ema_decay,
+            lr_multipliers=self._with_frozen(LRMultipliers.choose(lr_multipliers)),
+            lookahead=Lookahead.choose(lookahead),
             views=Views.choose(views),
             clip_norm=clip_norm,
             validation=validation_split,
@@ -201,7 +201,7 @@ class Model(TrainableNetwork):
         watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
         test_data = None if run is None else run.test_data
         trainer = self._prepare(
-            *(x, samples, validation_data, recipe), choose=normalise is None, workers=workers, test=test_data
+            *(x, samples, validation_data, recipe), choose=normalization is None, workers=workers, test=test_data
         )
         if run is None:
             history = trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
@@ -237,7 +237,7 @@ class Model(TrainableNetwork):
             precise=self.precise,
             name=self.name,
             classes=classes,
-            normalisation=self.normalisation,
+            normalization=self.normalization,
             loss=self.loss,
         )
         model.largest_input = self.largest_input
@@ -255,7 +255,7 @@ class Model(TrainableNetwork):
         y: ArrayLike,
         *,
         optimizer: str | OptimizerLike = "adam",
-        rate: float | None = None,
+        learning_rate: float | None = None,
         loss: LossLike | None = None,
         step: int = 1,
         moments: optimizers.Moments | None = None,
@@ -267,7 +267,7 @@ class Model(TrainableNetwork):
         The model is not changed.
 
         x, y       a sample of input_shape with its label or target, or a batch as for `fit`
-        optimizer  optimizer of the step, with ``rate`` and the ``moments`` after ``step`` − 1 steps
+        optimizer  optimizer of the step, with ``learning_rate`` and the ``moments`` after ``step`` − 1 steps
         loss       None: the model's own
         """
         from chainrule.explain import NextStep, Trace
@@ -277,21 +277,21 @@ class Model(TrainableNetwork):
         except ValueError:  # rows of different lengths
             one = False
         samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
-        inputs = self.normalisation.apply(samples.x, self.dtype)
+        inputs = self.normalization.apply(samples.x, self.dtype)
         chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
-        training = NextStep(chosen, rate, step, moments, clip_norm, own_seed)
+        training = NextStep(chosen, learning_rate, step, moments, clip_norm, own_seed)
         return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), training)
 
     # ------------------------------------------------------------------ files
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
         """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
-        known = fitted or Fitted(self.normalisation, self.loss, self.task, largest_input=self.largest_input)
+        known = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
         return {
             **self.architecture(),
             "name": self.name,
             "classes": list(self._class_names(known)),
-            "normalisation": known.normalisation.to_config(),
+            "normalization": known.normalization.to_config(),
             "loss": str(known.loss),
             "seed": self.seed,
             **({"task": known.task.name} if known.task else {}),
@@ -323,7 +323,7 @@ class Model(TrainableNetwork):
             found, shape = descriptions.layers_from(known["layers"]), known["input_shape"]
             options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
             options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
-            options["normalisation"] = Normalisation.from_config(known["normalisation"])
+            options["normalization"] = Normalization.from_config(known["normalization"])
             wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
             model = connect(found, shape, wiring, **options)
             model.task = None if known.get("task") is None else tasks.find(known["task"])

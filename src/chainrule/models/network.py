@@ -63,7 +63,7 @@ class Network:
 
     parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …). `task` is
     the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
-    `largest_input` is the largest absolute value of its training inputs, normalised; None: unknown.
+    `largest_input` is the largest absolute value of its training inputs, normalized; None: unknown.
     """
 
     @explain_memory_errors("building a model", "choose fewer or smaller layers")
@@ -199,7 +199,7 @@ class Network:
         input_gradient  keep what leads to the gradient of the input, which training does not need
         task            decides what is measured of each sample besides the loss; None: the network's own
         frozen          names of parameters without a gradient; where none comes before a layer, nothing is propagated
-                        there. A frozen batch normalisation uses its running statistics and leaves them alone
+                        there. A frozen batch normalization uses its running statistics and leaves them alone
         weighted        whether each sample has a weight in the loss
         """
         if loss is not None:
@@ -308,7 +308,7 @@ class Network:
         return outputs
 
     def _watch(self, array: Array) -> None:
-        """Warn, once, of normalised inputs so large that their rounding errors spoil other outputs."""
+        """Warn, once, of normalized inputs so large that their rounding errors spoil other outputs."""
         if self._is_watched is None:
             self._is_watched = self.engine.spreads_errors(self.plan(), self.dtype)
         limit = OUTLYING * (self.largest_input or math.inf)

@@ -8,33 +8,33 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
-from chainrule.data.normalisation import Normalisation, decision, kind_for
+from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.data.views import Views
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models import network
 from chainrule.models.network import Network
-from chainrule.training import losses, rate_search, tasks
+from chainrule.training import losses, lr_finder, tasks
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.loop import Fitted, Trainer
 from chainrule.training.losses import Loss, LossLike
-from chainrule.training.lr_multipliers import Rates
-from chainrule.training.rate_search import RateSearch, search_rates
+from chainrule.training.lr_finder import LRSearch, search_learning_rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import ALONE, Workers
 
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
-UNFITTED = Normalisation("none")
+UNFITTED = Normalization("none")
 
 
 class TrainableNetwork(Network):
-    """A network with the names of its classes, a loss, and the normalisation that it was trained with.
+    """A network with the names of its classes, a loss, and the normalization that it was trained with.
 
     Arguments as in `network.Network`, and
 
     classes        names of the classes; "0", "1", … when not given
-    normalisation  normalisation of every input; set by training
+    normalization  normalization of every input; set by training
     loss           loss to train with: a name of `losses.NAMES` or a custom loss; by default the usual one for the last
                    layer (`losses.default_for`)
 
@@ -47,7 +47,7 @@ class TrainableNetwork(Network):
         input_shape: Sequence[int],
         *,
         classes: Sequence[str] | None = None,
-        normalisation: Normalisation | None = None,
+        normalization: Normalization | None = None,
         loss: LossLike | None = None,
         **options: Any,
     ) -> None:
@@ -59,7 +59,7 @@ class TrainableNetwork(Network):
         self.classes = tuple(printable(str(each)) for each in names)
         if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
             raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
-        self.normalisation = normalisation or Normalisation("none")
+        self.normalization = normalization or Normalization("none")
         self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
 
     # ------------------------------------------------------------------ training
@@ -68,11 +68,11 @@ class TrainableNetwork(Network):
         """Freeze parameters by name in every later `fit`: layers (conv1), patterns (conv*), parameters (conv1.w).
 
         No gradient is computed for them, and none is propagated to where everything is frozen. Frozen batch
-        normalisations use their running statistics and leave them alone. Without names, nothing is frozen any more.
+        normalizations use their running statistics and leave them alone. Without names, nothing is frozen any more.
 
         Errors   OptionError for a name that no parameter has
         """
-        Rates.frozen(*names).groups(self.learnt)
+        LRMultipliers.frozen(*names).groups(self.learnt)
         self.frozen = names
 
     def check_loss(self, loss: LossLike | None = None) -> Loss:
@@ -88,44 +88,46 @@ class TrainableNetwork(Network):
         train_data: Samples,
         validation: Samples | None = None,
         *,
-        normalisation: Normalisation | None = None,
+        normalization: Normalization | None = None,
         classes: tuple[str, ...] = (),
         workers: Workers = ALONE,
     ) -> Trainer:
         """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
 
-        normalisation  None: fitted to the training data
+        normalization  None: fitted to the training data
         classes        names that the model takes with the training; empty: it keeps its own
         workers        processes that train together
         """
-        fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
+        fitted = normalization or Normalization.fit(recipe.normalization, train_data.x)
         return Trainer(self, recipe, train_data, fitted, validation, classes=classes, workers=workers)
 
-    @explain_memory_errors("searching a learning rate", "use a smaller batch_size, or accumulate=2 or more")
-    def find_rate(
+    @explain_memory_errors(
+        "searching a learning rate", "use a smaller batch_size, or gradient_accumulation_steps=2 or more"
+    )
+    def find_learning_rate(
         self,
         x: ArrayLike | Dataset,
         y: ArrayLike | None = None,
         *,
-        low: float = rate_search.LOW,
-        high: float = rate_search.HIGH,
-        steps: int = rate_search.STEPS,
+        low: float = lr_finder.LOW,
+        high: float = lr_finder.HIGH,
+        steps: int = lr_finder.STEPS,
         loss: LossLike | None = None,
-        normalise: str | None = None,
+        normalization: str | None = None,
         sample_weight: ArrayLike | None = None,
         **options: Any,
-    ) -> RateSearch:
+    ) -> LRSearch:
         """Return the losses of a copy of the model at ``steps`` rates that rise from ``low`` to ``high``.
 
-        x, y, loss, normalise, sample_weight   as for `Model.fit`
+        x, y, loss, normalization, sample_weight   as for `Model.fit`
         options   those of a `Recipe` that concern a step: batch_size, optimizer, class_weight, clip_norm, …
         """
         samples = self._samples(x, y).checked().with_weights(sample_weight)
-        kind = self._default_normalisation(samples) if normalise is None else normalise
-        given: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalise": kind, **options}
+        kind = self._default_normalization(samples) if normalization is None else normalization
+        given: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
         recipe = Recipe(**given)
-        kept = self.normalisation if normalise is None and self.normalisation != UNFITTED else None
-        return search_rates(copy.deepcopy(self).trainer(recipe, samples, normalisation=kept), low, high, steps)
+        kept = self.normalization if normalization is None and self.normalization != UNFITTED else None
+        return search_learning_rates(copy.deepcopy(self).trainer(recipe, samples, normalization=kept), low, high, steps)
 
     def _prepare(
         self,
@@ -140,26 +142,26 @@ class TrainableNetwork(Network):
     ) -> Trainer:
         """Return the trainer of `fit`, which takes the class names from a data set.
 
-        choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
+        choose  whether the user left the normalization open: then a fitted one is kept, and a new one gets a note
         test    data that will be evaluated after training, checked here so that an error does not cost the training
         """
-        kept = self.normalisation if choose and self.normalisation != UNFITTED else None
+        kept = self.normalization if choose and self.normalization != UNFITTED else None
         named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
         classes = x.classes if named else ()
         parts = self._parts(samples, validation, recipe, classes)
         if test is not None:
             tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
-        trainer = self.trainer(recipe, *parts, normalisation=kept, classes=classes, workers=workers)
+        trainer = self.trainer(recipe, *parts, normalization=kept, classes=classes, workers=workers)
         if choose and kept is None:
-            trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
+            trainer.history.notes.insert(0, decision(samples.x, recipe.normalization))
         return trainer
 
-    def _with_frozen(self, rates: Rates) -> Rates:
-        return Rates((*Rates.frozen(*self.frozen).factors, *rates.factors))
+    def _with_frozen(self, multipliers: LRMultipliers) -> LRMultipliers:
+        return LRMultipliers((*LRMultipliers.frozen(*self.frozen).factors, *multipliers.factors))
 
-    def _default_normalisation(self, samples: Samples) -> str:
-        """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
-        return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
+    def _default_normalization(self, samples: Samples) -> str:
+        """Return the kind of the model's normalization if it was trained before, else the usual kind for the data."""
+        return kind_for(samples.x) if self.normalization == UNFITTED else self.normalization.kind
 
     def _parts(
         self, samples: Samples, validation: Data | None, recipe: Recipe, classes: tuple[str, ...]
@@ -199,9 +201,9 @@ class TrainableNetwork(Network):
         return Samples.of(self.check_input(x), y, outputs, names)
 
     def adopt(self, fitted: Fitted) -> None:
-        """Keep the normalisation, loss, task and class names that training fitted."""
+        """Keep the normalization, loss, task and class names that training fitted."""
         super().adopt(fitted)
-        self.normalisation, self.loss, self.classes = fitted.normalisation, fitted.loss, self._class_names(fitted)
+        self.normalization, self.loss, self.classes = fitted.normalization, fitted.loss, self._class_names(fitted)
 
     def _class_names(self, fitted: Fitted) -> tuple[str, ...]:
         """Return the names of the classes after training; one output that says yes or no has two."""
@@ -214,14 +216,14 @@ class TrainableNetwork(Network):
     def predict(
         self, x: "ArrayLike | Dataset | ImageSource | Sequence[ImageSource]", *, batch_size: int = network.PREDICT_BATCH
     ) -> NDArray[Any]:
-        """Return outputs (N, K) for inputs (N, *input_shape), which are normalised as in training; (0, K) for none.
+        """Return outputs (N, K) for inputs (N, *input_shape), which are normalized as in training; (0, K) for none.
 
         x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these;
         `data.inputs.read_input` explains how images are converted to the model's input. Safe to call from several
         threads and in forked processes.
         """
         given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self._outputs(self.normalisation.apply(self.check_input(given), self.dtype), batch_size)
+        return self._outputs(self.normalization.apply(self.check_input(given), self.dtype), batch_size)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {network.PREDICT_BATCH}")
     def evaluate(
@@ -239,7 +241,7 @@ class TrainableNetwork(Network):
         samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
         self._check_vector_output()
         tasks.check(str(chosen), self.last_layer, samples.targets)
-        return evaluate(self, samples, self.normalisation, chosen, self.task, Views.choose(views))
+        return evaluate(self, samples, self.normalization, chosen, self.task, Views.choose(views))
 
 
 def _accepts_class_count(outputs: int) -> tuple[int, ...]:

@@ -33,7 +33,7 @@ steps      formulas, one after the other; { alias = { h = "g" } } lets one lette
 rule       the update as one formula
 letters    which attribute a letter stands for, under "update"
 
-Every other operation (the winner of a pooling window, softmax, batch normalisation) has words only; the rest of its
+Every other operation (the winner of a pooling window, softmax, batch normalization) has words only; the rest of its
 explanation is a function in `chainrule.explain` and one in the page. cells.toml holds titles of cells, and sentences
 about cells that no operation computes.
 """

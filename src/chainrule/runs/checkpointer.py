@@ -24,7 +24,7 @@ from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
 from chainrule.training.steps.base import Outcome
 
-STATE = ("optimizer.", "look_ahead.", "average.")  # beginnings of the names in `Trainer.state`
+STATE = ("optimizer.", "lookahead.", "average.")  # beginnings of the names in `Trainer.state`
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
@@ -84,7 +84,7 @@ class Checkpointer(Callback):
     def _check(self, trainer: Trainer) -> None:
         if not np.isfinite(self.model.parameters).all():
             raise NotFiniteError(
-                f"step {len(trainer.history)}: the update made parameters infinite; the rate is too large"
+                f"step {len(trainer.history)}: the update made parameters infinite; the learning rate is too large"
             )
 
 

@@ -54,16 +54,18 @@ def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...]
     epoch_steps = data.batch_count(images, recipe.batch_size)
     steps = epoch_steps * recipe.epochs
     factor = recipe.schedule.factor(min(done, steps - 1), steps, epoch_steps)
-    rate = recipe.optimizer.rate * factor
-    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.rates)
+    rate = recipe.optimizer.learning_rate * factor
+    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.lr_multipliers)
 
 
-def with_overrides(training: NextStep, optimizer: Optimizer | None, rate: float | None) -> NextStep:
-    """Return the step with another optimizer, whose moments are zero, or at another rate."""
+def with_overrides(training: NextStep, optimizer: Optimizer | None, learning_rate: float | None) -> NextStep:
+    """Return the step with another optimizer, whose moments are zero, or at another learning rate."""
     changed = training
     if optimizer is not None:
-        changed = replace(training, optimizer=optimizer, rate=optimizer.rate, moments=None, step=1)
-    return changed if rate is None else replace(changed, rate=changed.optimizer.with_rate(rate).rate)
+        changed = replace(training, optimizer=optimizer, learning_rate=optimizer.learning_rate, moments=None, step=1)
+    if learning_rate is None:
+        return changed
+    return replace(changed, learning_rate=changed.optimizer.with_learning_rate(learning_rate).learning_rate)
 
 
 def _moment(tensors: dict[str, Array], name: str, model: Model, path: Path) -> Array:

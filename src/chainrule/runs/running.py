@@ -173,7 +173,7 @@ def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trai
     """Return model and trainer of a job, as the checkpoint of its folder holds them."""
     model, trainer = prepare(job)
     checkpointer.restore(folder, model, trainer)
-    trainer.adopt()  # weights and normalisation go together, whatever is refused from here on
+    trainer.adopt()  # weights and normalization go together, whatever is refused from here on
     return model, trainer
 
 
@@ -236,14 +236,14 @@ def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Cal
 def _prepare(
     job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = ALONE
 ) -> tuple[Model, Trainer]:
-    """Return model and trainer; a model that begins with given weights keeps the normalisation that belongs to them."""
+    """Return model and trainer; a model that begins with given weights keeps the normalization that belongs to them."""
     model = job.build()
     if weights is not None:
         model.set_weights(weights)
-    given = (weights is not None or job.start is not None) and model.normalisation != UNFITTED
+    given = (weights is not None or job.start is not None) and model.normalization != UNFITTED
     samples = Samples.of_dataset(training, model.output_shape[-1])
     parts = samples.parts(job.recipe.validation, job.recipe.seed)
-    trainer = model.trainer(job.recipe, *parts, normalisation=model.normalisation if given else None, workers=workers)
+    trainer = model.trainer(job.recipe, *parts, normalization=model.normalization if given else None, workers=workers)
     trainer.adopt()
     return model, trainer
 

@@ -20,7 +20,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
 
     Arguments as in `NetworkEstimator`, and
 
-    smoothing     share of label smoothing
+    label_smoothing  share of label smoothing
     class_weight  "balanced", or a mapping of labels to weights; None: all classes count alike
 
     Fitted, also: ``classes_``, the labels in the order of the columns of `predict_proba`.
@@ -34,12 +34,12 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         epochs: int = 100,
         batch_size: int | str = "auto",
         optimizer: Any = "adam",
-        rate: float | None = None,
+        learning_rate: float | None = None,
         loss: Any = None,
         schedule: Any = "constant",
-        normalise: str | None = None,
+        normalization: str | None = None,
         augmentation: Any = None,
-        smoothing: float = 0.0,
+        label_smoothing: float = 0.0,
         clip_norm: float | None = None,
         class_weight: str | Mapping[Any, float] | None = None,
         early_stopping: bool = False,
@@ -58,12 +58,12 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.optimizer = optimizer
-        self.rate = rate
+        self.learning_rate = learning_rate
         self.loss = loss
         self.schedule = schedule
-        self.normalise = normalise
+        self.normalization = normalization
         self.augmentation = augmentation
-        self.smoothing = smoothing
+        self.label_smoothing = label_smoothing
         self.clip_norm = clip_norm
         self.class_weight = class_weight
         self.early_stopping = early_stopping
@@ -91,7 +91,9 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
         if self.warm_start and hasattr(self, "classes_") and not np.array_equal(classes, self.classes_):
             raise ValueError(f"warm_start goes on with the classes {self.classes_}, and y has {classes}")
         self.classes_ = classes
-        self._train(self._new, x, numbers, weights, smoothing=self.smoothing, class_weight=self._class_weight())
+        self._train(
+            self._new, x, numbers, weights, label_smoothing=self.label_smoothing, class_weight=self._class_weight()
+        )
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> "ChainruleClassifier":
@@ -117,7 +119,7 @@ class ChainruleClassifier(ClassifierMixin, NetworkEstimator):
             raise ValueError(f"classes: {unknown if unknown.size else classes} are not those known, {known}")
         self.classes_ = known
         x, y, weights = self._weighted(x, y, sample_weight)
-        own = {"smoothing": self.smoothing, "class_weight": self._class_weight()}
+        own = {"label_smoothing": self.label_smoothing, "class_weight": self._class_weight()}
         self._train_more(self._new, x, known.searchsorted(y), weights, **own)
         return self
 

@@ -11,7 +11,7 @@ import sklearn.utils
 import sklearn.utils.validation
 from sklearn.base import BaseEstimator
 
-from chainrule.data.normalisation import kind_for
+from chainrule.data.normalization import kind_for
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError, explain_memory_errors, quoted
 from chainrule.layers import Dense, Flatten, ReLU
@@ -35,7 +35,7 @@ class NetworkEstimator(BaseEstimator):
     input_shape   shape of one sample, (C, H, W) say, to which a flat row of X is reshaped; None: as X has it
     epochs        passes over the training data
     batch_size    samples of a step; "auto": 200, or all where there are fewer
-    optimizer, rate, loss, schedule, normalise, augmentation, clip_norm   as in `Model.fit`
+    optimizer, learning_rate, loss, schedule, normalization, augmentation, clip_norm   as in `Model.fit`
     early_stopping   whether to hold back ``validation_fraction`` of the data, and to stop after ``n_iter_no_change``
                      epochs without a better loss on them; the weights of the best epoch are kept
     warm_start    whether `fit` goes on with the network of the fit before
@@ -52,10 +52,10 @@ class NetworkEstimator(BaseEstimator):
     epochs: int
     batch_size: Any
     optimizer: Any
-    rate: float | None
+    learning_rate: float | None
     loss: Any
     schedule: Any
-    normalise: str | None
+    normalization: str | None
     augmentation: Any
     clip_norm: float | None
     early_stopping: bool
@@ -135,7 +135,7 @@ class NetworkEstimator(BaseEstimator):
         chosen = optimizers.find(self.optimizer)
         return {
             "batch_size": min(int(size), samples),
-            "optimizer": chosen if self.rate is None else chosen.with_rate(self.rate),
+            "optimizer": chosen if self.learning_rate is None else chosen.with_learning_rate(self.learning_rate),
             "augmentation": self.augmentation,
             "clip_norm": self.clip_norm,
         }
@@ -154,7 +154,7 @@ class NetworkEstimator(BaseEstimator):
             epochs=self.epochs,
             loss=self.loss,
             schedule=self.schedule,
-            normalise=self.normalise,
+            normalization=self.normalization,
             sample_weight=None if weights is None else _with_mean_1(weights),
             seed=seed,
             progress=bool(self.verbose),
@@ -171,10 +171,10 @@ class NetworkEstimator(BaseEstimator):
         x, seed = self._shaped(x), self._seed()
         known: Sequential | None = self.__dict__.get("model_")
         model = build(x, seed) if known is None else known
-        kind = kind_for(x) if self.normalise is None else self.normalise
-        recipe = Recipe(loss=model.check_loss(self.loss), normalise=kind, seed=seed, **self._options(len(x)), **own)
+        kind = kind_for(x) if self.normalization is None else self.normalization
+        recipe = Recipe(loss=model.check_loss(self.loss), normalization=kind, seed=seed, **self._options(len(x)), **own)
         samples = Samples.of(x, y, model.output_shape[0]).checked().with_weights(weights)
-        trainer = model.trainer(recipe, samples, normalisation=known and known.normalisation)
+        trainer = model.trainer(recipe, samples, normalization=known and known.normalization)
         trainer.adopt()
         self._steps = 0 if known is None else self._steps
         if known is not None and self._moments is not None:
@@ -183,7 +183,7 @@ class NetworkEstimator(BaseEstimator):
         for number in range(trainer.epoch_steps):
             self._steps += 1
             x, t, w = trainer.batch(number)
-            trainer.stepper.step(x, t, w, step=self._steps, rate=recipe.optimizer.rate, seed=seed)
+            trainer.stepper.step(x, t, w, step=self._steps, rate=recipe.optimizer.learning_rate, seed=seed)
         self._moments = tuple(trainer.moments)
         self.model_, self.n_iter_ = model, getattr(self, "n_iter_", 0) + 1
 

@@ -25,10 +25,10 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         epochs: int = 100,
         batch_size: int | str = "auto",
         optimizer: Any = "adam",
-        rate: float | None = None,
+        learning_rate: float | None = None,
         loss: Any = None,
         schedule: Any = "constant",
-        normalise: str | None = None,
+        normalization: str | None = None,
         augmentation: Any = None,
         clip_norm: float | None = None,
         early_stopping: bool = False,
@@ -47,10 +47,10 @@ class ChainruleRegressor(RegressorMixin, NetworkEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.optimizer = optimizer
-        self.rate = rate
+        self.learning_rate = learning_rate
         self.loss = loss
         self.schedule = schedule
-        self.normalise = normalise
+        self.normalization = normalization
         self.augmentation = augmentation
         self.clip_norm = clip_norm
         self.early_stopping = early_stopping

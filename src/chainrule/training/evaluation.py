@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.data.views import Views
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
@@ -230,7 +230,7 @@ class Evaluation:
 def evaluate(
     network: Network,
     samples: Samples,
-    normalisation: Normalisation,
+    normalization: Normalization,
     loss: Loss,
     task: Task | None = None,
     views: Views | None = None,
@@ -245,7 +245,7 @@ def evaluate(
     total = 0.0
     for start in range(0, len(samples), BATCH):
         indices = np.arange(start, min(start + BATCH, len(samples)))
-        x, t = samples.batch(indices, normalisation, network.dtype, network=network)
+        x, t = samples.batch(indices, normalization, network.dtype, network=network)
         shown = views.of(x) if views is not None else [(1.0, x)]
         outputs[indices] = sum(weight * network.apply(view) for weight, view in shown)
         found = losses.of_samples(loss, network.engine, outputs[indices], t)
@@ -259,7 +259,7 @@ def evaluate(
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """Convert outputs (N, K) of a network trained with a loss to confidences that sum to 1.
 
-    Logits go through softmax; outputs of a softmax stay as they are; others are clipped to [0, 1] and normalised. A
+    Logits go through softmax; outputs of a softmax stay as they are; others are clipped to [0, 1] and normalized. A
     single output p gives (1 − p, p), for no and yes.
     """
     found = np.nan_to_num(outputs.astype(np.float64))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.batches import batch_count, order
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.training import notes, tasks
@@ -23,7 +23,7 @@ from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import sample_weights
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.look_ahead import slow_copy
+from chainrule.training.lookahead import slow_copy
 from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
@@ -36,7 +36,7 @@ from chainrule.training.workers import ALONE, Workers
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-HELD_AT_ONCE = 4096  # samples that are normalised together for a device that holds all
+HELD_AT_ONCE = 4096  # samples that are normalized together for a device that holds all
 
 _Batch: TypeAlias = tuple[Array, Array, Array | None]  # x, t and, where samples have them, weights
 _Given: TypeAlias = _Batch | tuple[Array]  # or the numbers of samples that the engine's device holds
@@ -50,13 +50,13 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """Normalisation, loss and task, which a trainer fits to its data before the first step.
+    """Normalization, loss and task, which a trainer fits to its data before the first step.
 
     classes        their names where the data have them; empty: the model's own
-    largest_input  largest absolute value of a training input, normalised; None: unknown
+    largest_input  largest absolute value of a training input, normalized; None: unknown
     """
 
-    normalisation: Normalisation
+    normalization: Normalization
     loss: Loss
     task: Task | None
     classes: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Trainer:
         network: Network,
         recipe: Recipe,
         train_data: Samples,
-        normalisation: Normalisation,
+        normalization: Normalization,
         validation: Samples | None = None,
         *,
         classes: tuple[str, ...] = (),
@@ -98,7 +98,7 @@ class Trainer:
         self.recipe = recipe
         self.train_data = train_data
         self.validation = validation
-        self.normalisation = normalisation
+        self.normalization = normalization
         self.classes = classes
         self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
@@ -107,7 +107,7 @@ class Trainer:
         self.stop = False
         self.ahead = 0
         self.workers = workers
-        if recipe.smoothing and self.task != tasks.CLASSIFICATION:
+        if recipe.label_smoothing and self.task != tasks.CLASSIFICATION:
             raise OptionError(f"label smoothing is for classes, and the task is {self.task.name}")
         names = classes or getattr(network, "classes", ())
         self.weights, held = sample_weights(
@@ -115,16 +115,16 @@ class Trainer:
         )
         self.validation = validation if validation is None else replace(validation, weights=held)
         self.stepper = make_stepper(
-            *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates),
+            *(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.lr_multipliers),
             weighted=self.weights is not None,
-            parts=recipe.accumulate,
+            parts=recipe.gradient_accumulation_steps,
             shards=recipe.shards,
             workers=workers,
         )
-        self.average = None if recipe.average is None else WeightAverage(network, recipe.average)
+        self.average = None if recipe.ema_decay is None else WeightAverage(network, recipe.ema_decay)
         if said := tasks.range_warning(network.last_layer, train_data.targets):
             self.history.notes.append(said)
-        self._slow = slow_copy(network) if recipe.look_ahead else {}
+        self._slow = slow_copy(network) if recipe.lookahead else {}
         self._held = False
         self._pace = math.inf  # seconds for each sample, in the last steps
         self._clock = clock
@@ -141,17 +141,17 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Return what was fitted to the data besides the parameters."""
-        return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes, self._largest_input)
+        return Fitted(self.normalization, self.recipe.loss, self.task, self.classes, self._largest_input)
 
     @cached_property
     def _largest_input(self) -> float | None:
-        """Largest absolute value of a training input, normalised; None where one is not finite."""
-        largest = self.normalisation.largest(self.train_data.x)
+        """Largest absolute value of a training input, normalized; None where one is not finite."""
+        largest = self.normalization.largest(self.train_data.x)
         return largest if math.isfinite(largest) else None
 
     def adopt(self) -> None:
         """Give the network what was fitted, which its evaluations and its files need, and kernels that whiten."""
-        whiten(self.network, self.train_data, self.normalisation)
+        whiten(self.network, self.train_data, self.normalization)
         self.network.adopt(self.fitted)
 
     @property
@@ -174,7 +174,7 @@ class Trainer:
         found = {
             f"optimizer.{name}": each for name, each in zip(self.recipe.optimizer.moments, self.moments, strict=True)
         }
-        found |= {f"look_ahead.{name}": slow for name, slow in self._slow.items()}
+        found |= {f"lookahead.{name}": slow for name, slow in self._slow.items()}
         return found if self.average is None else {**found, "average.values": self.average.values}
 
     @property
@@ -235,7 +235,7 @@ class Trainer:
 
     def _limit(self, callbacks: Sequence[Callback]) -> int:
         """Return how many steps may be taken at once: one where each is looked at."""
-        watched = self.recipe.look_ahead or self.average or any(map(watches_steps, callbacks))
+        watched = self.recipe.lookahead or self.average or any(map(watches_steps, callbacks))
         return 1 if watched else self.stepper.at_once.steps
 
     def _most_in_time(self, samples: int) -> int:
@@ -244,7 +244,7 @@ class Trainer:
         return self.steps if seconds is None else int(max(1, min(seconds / (self._pace * samples), self.steps)))
 
     def _hold(self) -> None:
-        """Have the engine's device hold the samples, where it can: they are then not normalised again in each epoch."""
+        """Have the engine's device hold the samples, where it can: they are then not normalized again in each epoch."""
         if self.recipe.augmentation:
             return
         count = len(self.train_data)
@@ -267,7 +267,7 @@ class Trainer:
         return min(full, max(1, size // (self.recipe.batch_size * self._bytes_of_sample)))
 
     def batch(self, step: int) -> _Batch:
-        """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed, and its weights."""
+        """Return the batch x, t of a step (from 0), normalized and augmented, its labels smoothed, and its weights."""
         return self._batch(step // self.epoch_steps, self.batch_indices(step))
 
     def batch_indices(self, step: int) -> NDArray[np.int64]:
@@ -291,12 +291,12 @@ class Trainer:
     def _batch(self, epoch: int, indices: Any) -> _Batch:
         augmentation, seed = self.recipe.augmentation, self.recipe.seed
         x, t = self.train_data.batch(
-            *(indices, self.normalisation, self.network.dtype, augmentation),
+            *(indices, self.normalization, self.network.dtype, augmentation),
             seed=seed,
             epoch=epoch,
             network=self.network,
         )
-        if share := self.recipe.smoothing:
+        if share := self.recipe.label_smoothing:
             t *= 1 - share
             t += share / t.shape[1]
         return x, t, None if self.weights is None else self.weights[indices].astype(self.network.dtype)
@@ -317,7 +317,7 @@ class Trainer:
         for rate, outcome in zip(rates, outcomes, strict=False):
             self.ahead -= 1
             self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
-            self.look_ahead(len(self.history))
+            self.lookahead(len(self.history))
             if self.average is not None:
                 self.average.add(len(self.history))
             for callback in callbacks:
@@ -328,16 +328,18 @@ class Trainer:
         """Return the learning rates of ``count`` steps, from step number ``first`` (from 0)."""
         optimizer, schedule = self.recipe.optimizer, self.recipe.schedule
         steps = range(first, first + count)
-        return [optimizer.rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
+        return [optimizer.learning_rate * schedule.factor(step, self.steps, self.epoch_steps) for step in steps]
 
-    def look_ahead(self, step: int) -> None:
-        """Average the network as the recipe's look-ahead, if it has one, does after step number ``step`` (from 1)."""
-        if self.recipe.look_ahead:
-            self.recipe.look_ahead.follow(self.network, self._slow, step, self.steps)
+    def lookahead(self, step: int) -> None:
+        """Average the network as the recipe's lookahead, if it has one, does after step number ``step`` (from 1)."""
+        if self.recipe.lookahead:
+            self.recipe.lookahead.follow(self.network, self._slow, step, self.steps)
 
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         if not np.isfinite(self.network.parameters).all():
-            raise NotFiniteError(f"step {len(self.history)}: an update made parameters infinite; the rate is too large")
+            raise NotFiniteError(
+                f"step {len(self.history)}: an update made parameters infinite; the learning rate is too large"
+            )
         means = epoch_means(self.history, len(self.train_data), self.recipe.batch_size)
         checked = (None, None) if self.validation is None else self._validate(self.validation)
         ended = Epoch.of(self.task.measure, epoch + 1, len(self.history), means, checked, self.seconds)
@@ -350,7 +352,7 @@ class Trainer:
         found = np.zeros(2)
         if not self.workers.rank:
             with self.averaged():
-                result = evaluate(self.network, samples, self.normalisation, self.recipe.loss, self.task)
+                result = evaluate(self.network, samples, self.normalization, self.recipe.loss, self.task)
             found[:] = result.loss, result.figures[self.task.measure]
         self.workers.broadcast(found)
         return float(found[0]), float(found[1])

@@ -100,7 +100,7 @@ def choose(loss: Any) -> Loss:
 def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
     """Raise OptionError for a loss that cannot work after the last layer, whatever the targets are.
 
-    Categorical cross-entropy depends only on the output of the true class. Outputs that are not normalised to sum to 1
+    Categorical cross-entropy depends only on the output of the true class. Outputs that are not normalized to sum to 1
     are all driven to 1: the loss becomes 0 and nothing is learnt.
     """
     if isinstance(loss, CustomLoss):

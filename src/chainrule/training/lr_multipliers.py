@@ -24,7 +24,7 @@ class RateGroup(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rates:
+class LRMultipliers:
     """Factors by which the learning rate is multiplied, by the names of parameters; 1 for all others.
 
     factors   pairs of a name and its factor: conv1.w names one parameter, conv1 all of a layer, conv* all of layers
@@ -40,10 +40,10 @@ class Rates:
         try:
             pairs = tuple((str(name), float(factor)) for name, factor in self.factors)
         except (TypeError, ValueError):
-            raise OptionError(f"rates {quoted(self.factors)}: expected pairs of a name and a factor") from None
+            raise OptionError(f"lr_multipliers {quoted(self.factors)}: expected pairs of a name and a factor") from None
         for name, factor in pairs:
             if not 0 <= factor < math.inf:
-                raise OptionError(f"rate of {name} {factor}: expected a factor of at least 0")
+                raise OptionError(f"learning rate of {name} {factor}: expected a factor of at least 0")
         object.__setattr__(self, "factors", pairs)
 
     def __bool__(self) -> bool:
@@ -54,19 +54,21 @@ class Rates:
         return ",".join(f"{name}={repr(factor).removesuffix('.0')}" for name, factor in self.factors) or "none"
 
     @staticmethod
-    def choose(option: Any) -> "Rates":
-        """Return the rates for an option: `Rates`, the text that `parse` reads, or None for factors of 1.
+    def choose(option: Any) -> "LRMultipliers":
+        """Return the multipliers for an option: `LRMultipliers`, the text that `parse` reads, or None for factors of 1.
 
         Errors   OptionError for any other value
         """
         if isinstance(option, str):
-            return Rates.parse(option)
-        if option is None or isinstance(option, Rates):
-            return option or Rates()
-        raise OptionError(f"rates {quoted(option)}: expected Rates, or text such as 'beta=64,conv1.w=0'")
+            return LRMultipliers.parse(option)
+        if option is None or isinstance(option, LRMultipliers):
+            return option or LRMultipliers()
+        raise OptionError(
+            f"lr_multipliers {quoted(option)}: expected LRMultipliers, or text such as 'beta=64,conv1.w=0'"
+        )
 
     @staticmethod
-    def parse(text: str) -> "Rates":
+    def parse(text: str) -> "LRMultipliers":
         """Parse factors as on the command line: "beta=64,conv1.w=0", or "none"."""
         pairs: list[tuple[str, float]] = []
         for part in (part.strip() for part in text.split(",")):
@@ -76,13 +78,13 @@ class Rates:
             try:
                 pairs.append((name, float(amount)))
             except ValueError:
-                raise OptionError(f"rates {text!r}: expected NAME=FACTOR, found {part!r}") from None
-        return Rates(tuple(pairs))
+                raise OptionError(f"lr_multipliers {text!r}: expected NAME=FACTOR, found {part!r}") from None
+        return LRMultipliers(tuple(pairs))
 
     @staticmethod
-    def frozen(*names: str) -> "Rates":
-        """Return the rates that freeze what these names stand for."""
-        return Rates(tuple((name, 0.0) for name in names))
+    def frozen(*names: str) -> "LRMultipliers":
+        """Return the multipliers that freeze what these names stand for."""
+        return LRMultipliers(tuple((name, 0.0) for name in names))
 
     def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
         """Return the names of the frozen parameters."""
@@ -101,7 +103,7 @@ class Rates:
         for wanted, factor in self.factors:
             matching = [name for name in layout if any(fnmatchcase(each, wanted) for each in _spellings(name))]
             if not matching:
-                raise OptionError(f"rates: no parameter is named {wanted!r}; there are {', '.join(layout)}")
+                raise OptionError(f"lr_multipliers: no parameter is named {wanted!r}; there are {', '.join(layout)}")
             named |= dict.fromkeys(matching, factor)
         groups: list[RateGroup] = []
         for name, (first, last) in layout.items() if self.factors else ():

@@ -28,8 +28,9 @@ def training_notes(trainer: "Trainer") -> list[str]:
     many = half * trainer.recipe.batch_size >= MANY
     if (many and last > GROWN * first > 0) or last > FAR * start > 0:
         first = min(first, start)
-        rate = trainer.recipe.optimizer.rate
-        return [f"the loss grew from {first:.4g} to {last:.4g}: training diverged; try a smaller rate than {rate:g}"]
+        grown = f"the loss grew from {first:.4g} to {last:.4g}"
+        rate = trainer.recipe.optimizer.learning_rate
+        return [f"{grown}: training diverged; try a smaller learning rate than {rate:g}"]
     if trainer.weights is not None:  # a constant prediction is measured without them
         return []
     return _chance_note(trainer, float(np.mean(history.measured[-half:])), half * trainer.recipe.batch_size)
@@ -50,7 +51,7 @@ def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
     return [
         f"the {measure.replace('_', ' ')} in training was {formatted(measure, reached)} at the end, not clearly better "
         f"than a constant prediction ({formatted(measure, constant)}): "
-        "try another rate, more epochs, or check the labels"
+        "try another learning rate, more epochs, or check the labels"
     ]
 
 

@@ -23,9 +23,9 @@ Moments = tuple[NDArray[Any], ...]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Base of all optimizers: a rate, an update operation, and the moments that it keeps."""
+    """Base of all optimizers: a learning rate, an update operation, and the moments that it keeps."""
 
-    rate: float = 0.01
+    learning_rate: float = 0.01
 
     operation: ClassVar[str] = "sgd_update"
     moments: ClassVar[tuple[str, ...]] = ()
@@ -34,7 +34,7 @@ class Optimizer:
         """Turn all options into Python's own numbers: a NumPy scalar would change the dtype of arrays it meets."""
         for entry in fields(self):
             object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
-        _check("rate", self.rate, 0 < self.rate < math.inf, "a number above 0")
+        _check("learning_rate", self.learning_rate, 0 < self.learning_rate < math.inf, "a number above 0")
 
     @property
     def name(self) -> str:
@@ -56,10 +56,13 @@ class Optimizer:
         moments: Moments,
         *,
         step: int,
-        rate: float | None = None,
+        learning_rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
         """Return parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
-        attributes = {"rate": self.rate if rate is None else rate, **self.step_attributes(step)}
+        attributes = {
+            "rate": self.learning_rate if learning_rate is None else learning_rate,
+            **self.step_attributes(step),
+        }
         after, *kept = fallback.numpy_engine().run(self.operation, (parameters, gradients, *moments), attributes)
         return after, tuple(kept)
 
@@ -67,9 +70,9 @@ class Optimizer:
         """Return `attributes`, with the step number where the update needs it."""
         return self.attributes()
 
-    def with_rate(self, rate: float) -> "Optimizer":
-        """Return the optimizer with another rate."""
-        return replace(self, rate=rate)
+    def with_learning_rate(self, learning_rate: float) -> "Optimizer":
+        """Return the optimizer with another learning rate."""
+        return replace(self, learning_rate=learning_rate)
 
     def to_config(self) -> dict[str, Any]:
         """Return name and options, for config.json."""
@@ -80,15 +83,15 @@ class Optimizer:
 class SGD(Optimizer):
     """p ← (1 − rate·decay)·p − rate·g.   Source   VanillaCNN, section 4.5"""
 
-    decay: float = 0.0
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_decay(self.decay)
+        _check_decay(self.weight_decay)
 
     def attributes(self) -> dict[str, Any]:
         """Return decay."""
-        return {"decay": self.decay}
+        return {"decay": self.weight_decay}
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Momentum(Optimizer):
     """v ← μ v + h,  p ← p − rate·v, with h = g + decay·p.   Source   Polyak 1964, in PyTorch's form"""
 
     momentum: float = 0.9
-    decay: float = 0.0
+    weight_decay: float = 0.0
 
     operation: ClassVar[str] = "momentum_update"
     moments: ClassVar[tuple[str, ...]] = ("v",)
@@ -105,11 +108,11 @@ class Momentum(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
-        _check_decay(self.decay)
+        _check_decay(self.weight_decay)
 
     def attributes(self) -> dict[str, Any]:
         """Return momentum, nesterov and decay."""
-        return {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.decay}
+        return {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.weight_decay}
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class RMSProp(Optimizer):
     alpha: float = 0.99
     epsilon: float = 1e-8
     momentum: float = 0.0
-    decay: float = 0.0
+    weight_decay: float = 0.0
 
     operation: ClassVar[str] = "rmsprop_update"
     moments: ClassVar[tuple[str, ...]] = ("v", "u")
@@ -139,11 +142,11 @@ class RMSProp(Optimizer):
         _check("alpha", self.alpha, 0 <= self.alpha < 1, "at least 0 and below 1")
         _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
         _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
-        _check_decay(self.decay)
+        _check_decay(self.weight_decay)
 
     def attributes(self) -> dict[str, Any]:
         """Return alpha, epsilon, momentum and decay."""
-        return {"alpha": self.alpha, "epsilon": self.epsilon, "momentum": self.momentum, "decay": self.decay}
+        return {"alpha": self.alpha, "epsilon": self.epsilon, "momentum": self.momentum, "decay": self.weight_decay}
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ class Adam(Optimizer):
     Source   Kingma and Ba 2015, in PyTorch's form
     """
 
-    rate: float = 0.001
+    learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -180,15 +183,15 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam after p ← p·(1 − rate·decay).   Source   Loshchilov and Hutter 2019, in PyTorch's form"""
 
-    decay: float = 0.01
+    weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_decay(self.decay)
+        _check_decay(self.weight_decay)
 
     def attributes(self) -> dict[str, Any]:
         """Return beta1, beta2, epsilon and decay."""
-        return {**super().attributes(), "decay": self.decay}
+        return {**super().attributes(), "decay": self.weight_decay}
 
 
 NAMED: dict[str, type[Optimizer]] = {
@@ -204,24 +207,28 @@ NAMED: dict[str, type[Optimizer]] = {
 class CustomOptimizer(Optimizer):
     """An optimizer of your own: an object whose two methods are those of `Optimizer`, on flat arrays.
 
-        init(parameters) → moments                                  arrays like the parameters, in a tuple
-        update(parameters, gradients, moments, step=…, rate=…)      → (new parameters, new moments); step counts from 1
+        init(parameters) → moments      arrays like the parameters, in a tuple
+        update(parameters, gradients, moments, step=…, learning_rate=…) → (new parameters, new moments)
 
-    It may have a ``rate``, which the schedule multiplies. It works on every engine; the gradients are the engine's.
+    Steps count from 1. The object may have a ``learning_rate``, which the schedule multiplies. It works on every
+    engine; the gradients are the engine's.
 
     source  the object; None: a file named it, and it is not there
     """
 
     operation: ClassVar[str] = "own_update"
 
-    def __init__(self, source: Any, label: str = "", rate: float | None = None) -> None:
+    def __init__(self, source: Any, label: str = "", learning_rate: float | None = None) -> None:
         if source is not None and not _updates(source):
             shown = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
             raise OptionError(
-                f"{shown} is no optimizer; one is a name ({', '.join(NAMED)}), cr.Adam(rate=0.01) and the like, or an "
-                "object with init(parameters) and update(parameters, gradients, moments, step=…, rate=…)"
+                f"{shown} is not an optimizer; expected a name ({', '.join(NAMED)}), an optimizer such as "
+                "cr.Adam(learning_rate=0.01), or an object with init(parameters) and "
+                "update(parameters, gradients, moments, step=…, learning_rate=…)"
             )
-        super().__init__(getattr(source, "rate", Optimizer.rate) if rate is None else rate)
+        super().__init__(
+            getattr(source, "learning_rate", Optimizer.learning_rate) if learning_rate is None else learning_rate
+        )
         kept = {"source": source, "label": label or type(source).__name__, "moments": ()}
         for name, value in kept.items():
             object.__setattr__(self, name, value)
@@ -229,9 +236,9 @@ class CustomOptimizer(Optimizer):
     source: Any
     label: str
 
-    def with_rate(self, rate: float) -> "CustomOptimizer":
-        """Return the optimizer with another rate."""
-        return CustomOptimizer(self.source, self.label, rate)
+    def with_learning_rate(self, learning_rate: float) -> "CustomOptimizer":
+        """Return the optimizer with another learning rate."""
+        return CustomOptimizer(self.source, self.label, learning_rate)
 
     @property
     def name(self) -> str:
@@ -251,12 +258,12 @@ class CustomOptimizer(Optimizer):
         moments: Moments,
         *,
         step: int,
-        rate: float | None = None,
+        learning_rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
         """Return the parameters and moments that the object computes from copies of these."""
         given = [array.copy() for array in (parameters, gradients, *moments)]
-        pace = self.rate if rate is None else rate
-        result = self._known().update(given[0], given[1], tuple(given[2:]), step=step, rate=pace)
+        pace = self.learning_rate if learning_rate is None else learning_rate
+        result = self._known().update(given[0], given[1], tuple(given[2:]), step=step, learning_rate=pace)
         label = f"{self.label}.update returned"
         if not _is_pair(result):
             raise OptionError(f"{label} {type(result).__name__}; expected (parameters, moments)")
@@ -267,8 +274,8 @@ class CustomOptimizer(Optimizer):
         return _arrays((after,), parameters, label)[0], found
 
     def to_config(self) -> dict[str, Any]:
-        """Return name and rate; the code is not written."""
-        return {"name": self.name, "rate": self.rate}
+        """Return name and learning rate; the code is not written."""
+        return {"name": self.name, "learning_rate": self.learning_rate}
 
     def _known(self) -> Any:
         if self.source is None:
@@ -277,7 +284,7 @@ class CustomOptimizer(Optimizer):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
         """Return another optimizer around a copy of the object."""
-        twin = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.rate)
+        twin = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.learning_rate)
         object.__setattr__(twin, "moments", self.moments)
         return twin
 
@@ -291,7 +298,7 @@ class OptimizerLike(Protocol):
 
     @property
     def update(self) -> Callable[..., Any]:
-        """update(parameters, gradients, moments, step=…, rate=…) → (parameters, moments)."""
+        """update(parameters, gradients, moments, step=…, learning_rate=…) → (parameters, moments)."""
         ...
 
 
@@ -305,7 +312,7 @@ def find(optimizer: Any) -> Optimizer:
     config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(OWN):
-        return CustomOptimizer(None, name.removesuffix(OWN), config.get("rate"))
+        return CustomOptimizer(None, name.removesuffix(OWN), config.get("learning_rate"))
     if name not in NAMED:
         raise unknown_name("optimizer", name, [*NAMED])
     known = [entry.name for entry in fields(NAMED[name])]
@@ -350,4 +357,4 @@ def _check(what: str, value: float, fine: bool, expected: str) -> None:
 
 
 def _check_decay(decay: float) -> None:
-    _check("decay", decay, 0 <= decay < math.inf, "at least 0")
+    _check("weight_decay", decay, 0 <= decay < math.inf, "at least 0")

@@ -9,14 +9,14 @@ from typing import Any
 from chainrule.core.shapes import is_number
 from chainrule.custom.interface import OWN
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.normalisation import KINDS
+from chainrule.data.normalization import KINDS
 from chainrule.data.views import Views
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.class_weights import ClassWeights
-from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lookahead import Lookahead
 from chainrule.training.losses import Loss
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer
 from chainrule.training.schedules import Schedule
 
@@ -26,7 +26,7 @@ MOST_SHARDS = 65536
 BOUNDS = (  # of whole numbers: field, name in messages, least and most
     ("epochs", "epochs", 1, MOST_EPOCHS),
     ("batch_size", "batch size", 1, MOST_BATCH),
-    ("accumulate", "accumulate", 1, MOST_BATCH),
+    ("gradient_accumulation_steps", "gradient_accumulation_steps", 1, MOST_BATCH),
     ("shards", "shards", 1, MOST_SHARDS),
     ("seed", "seed", 0, 2**63 - 1),
 )
@@ -36,30 +36,30 @@ BOUNDS = (  # of whole numbers: field, name in messages, least and most
 class Recipe:
     """Settings of a training.
 
-    epochs        passes over the training set
-    batch_size    samples per step
-    optimizer     optimizer, with the learning rate that the schedule multiplies
-    loss          a name of `losses.NAMES`, or a custom loss
-    schedule      factor of the learning rate as a function of the step
-    normalise     "scale", "standardise" or "none", fitted to the training data and stored with the model
-    augmentation  augmentation of training images, new in every epoch; None for none
-    smoothing     share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
-    class_weight  weight of each class in the loss: "balanced", or a mapping of names or numbers of classes to weights;
-                  None: all count alike
-    accumulate    number of parts in which the gradient of a batch is computed, one after the other, and added up: less
-                  memory for the same step; batch normalisation then normalises within each part
-    shards        number of parts of a batch that one or several workers compute, with the same bits for any number;
-                  not for layers and losses of your own
-    average       decay β of the exponential moving average of the weights, which are validated and kept in place of the
-                  last ones (`averaging.WeightAverage`); None for none
-    rates         factors of the learning rate for single parameters; a factor of 0 freezes them
-    look_ahead    average over the last steps, to which training returns every few steps; None for none
-    views         views of each test image whose outputs are averaged in the final evaluation, beside that of the images
-                  themselves; None for none
-    clip_norm     largest norm of the gradient, which is scaled down to it; None for no limit
-    validation    share of the training set held back for validation after every epoch
-    patience      stop after this many epochs without a better validation loss; None for never
-    seed          seed of the initial weights, the order of the samples, dropout and augmentation
+    epochs           passes over the training set
+    batch_size       samples per step
+    optimizer        optimizer, with the learning rate that the schedule multiplies
+    loss             a name of `losses.NAMES`, or a custom loss
+    schedule         factor of the learning rate as a function of the step
+    normalization    "scale", "standardize" or "none", fitted to the training data and stored with the model
+    augmentation     augmentation of training images, new in every epoch; None for none
+    label_smoothing  share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
+    class_weight     weight of each class in the loss: "balanced", or a mapping of names or numbers of classes to
+                     weights; None: all count alike
+    gradient_accumulation_steps   number of parts in which the gradient of a batch is computed, one after the other, and
+                     added up: less memory for the same step; batch normalization then normalizes within each part
+    shards           number of parts of a batch that one or several workers compute, with the same bits for any number
+                     of workers; not for custom layers and losses
+    ema_decay        decay β of the exponential moving average of the weights, which are validated and kept in place of
+                     the last ones (`WeightAverage`); None for none
+    lr_multipliers   factors of the learning rate for single parameters; a factor of 0 freezes them
+    lookahead        average over the last steps, to which training returns every few steps; None for none
+    views            views of each test image whose outputs are averaged in the final evaluation, beside that of the
+                     images themselves; None for none
+    clip_norm        largest norm of the gradient, which is scaled down to it; None for no limit
+    validation       share of the training set held back for validation after every epoch
+    patience         stop after this many epochs without a better validation loss; None for never
+    seed             seed of the initial weights, the order of the samples, dropout and augmentation
 
     Errors   OptionError for a value out of range
     """
@@ -69,15 +69,15 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=optimizers.Adam)
     loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)
-    normalise: str = "scale"
+    normalization: str = "scale"
     augmentation: Augmentation | None = None
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
     class_weight: ClassWeights | None = None
-    accumulate: int = 1
+    gradient_accumulation_steps: int = 1
     shards: int = 1
-    average: float | None = None
-    rates: Rates = field(default_factory=Rates)
-    look_ahead: LookAhead | None = None
+    ema_decay: float | None = None
+    lr_multipliers: LRMultipliers = field(default_factory=LRMultipliers)
+    lookahead: Lookahead | None = None
     views: Views | None = None
     clip_norm: float | None = None
     validation: float = 0.0
@@ -92,21 +92,22 @@ class Recipe:
         object.__setattr__(self, "schedule", schedules.find(self.schedule))
         object.__setattr__(self, "class_weight", ClassWeights.of(self.class_weight))
         object.__setattr__(self, "augmentation", Augmentation.choose(self.augmentation))
-        object.__setattr__(self, "rates", Rates.choose(self.rates))
-        object.__setattr__(self, "look_ahead", LookAhead.choose(self.look_ahead))
+        object.__setattr__(self, "lr_multipliers", LRMultipliers.choose(self.lr_multipliers))
+        object.__setattr__(self, "lookahead", Lookahead.choose(self.lookahead))
         object.__setattr__(self, "views", Views.choose(self.views))
-        if self.normalise not in KINDS:
-            raise unknown_name("normalisation", self.normalise, KINDS)
+        if self.normalization not in KINDS:
+            raise unknown_name("normalization", self.normalization, KINDS)
         if self.clip_norm is not None and not (is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
-        if not (is_number(self.smoothing) and 0 <= self.smoothing < 1):
-            raise OptionError(f"label smoothing {quoted(self.smoothing)}: expected at least 0 and below 1")
-        if self.average is not None and not (is_number(self.average) and 0 <= self.average < 1):
-            raise OptionError(f"average {quoted(self.average)}: expected a decay of at least 0 and below 1")
+        if not (is_number(self.label_smoothing) and 0 <= self.label_smoothing < 1):
+            raise OptionError(f"label smoothing {quoted(self.label_smoothing)}: expected at least 0 and below 1")
+        if self.ema_decay is not None and not (is_number(self.ema_decay) and 0 <= self.ema_decay < 1):
+            raise OptionError(f"ema_decay {quoted(self.ema_decay)}: expected at least 0 and below 1")
         if not (is_number(self.validation) and 0 <= self.validation < 1):
             raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
-        if self.accumulate > 1 and self.shards > 1:
-            raise OptionError(f"accumulate {self.accumulate} and shards {self.shards} both cut a batch; give one")
+        if self.gradient_accumulation_steps > 1 and self.shards > 1:
+            both = f"gradient_accumulation_steps {self.gradient_accumulation_steps} and shards {self.shards}"
+            raise OptionError(f"{both} both divide a batch; give one")
         if self.patience is not None:
             object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
 
@@ -130,8 +131,8 @@ class Recipe:
         config["schedule"] = self.schedule.to_config()
         config["augmentation"] = str(self.augmentation) if self.augmentation else None
         config["class_weight"] = self.class_weight.to_config() if self.class_weight else None
-        config["rates"] = str(self.rates)
-        config["look_ahead"] = str(self.look_ahead) if self.look_ahead else None
+        config["lr_multipliers"] = str(self.lr_multipliers)
+        config["lookahead"] = str(self.lookahead) if self.lookahead else None
         config["views"] = str(self.views) if self.views else None
         return config
 
@@ -144,8 +145,8 @@ class Recipe:
             options["schedule"] = schedules.find(options["schedule"])
             text = options["augmentation"]
             options["augmentation"] = Augmentation.parse(text) if text else None
-            options["rates"] = Rates.parse(options.get("rates", "none"))
-            options["look_ahead"] = LookAhead.parse(options["look_ahead"]) if options.get("look_ahead") else None
+            options["lr_multipliers"] = LRMultipliers.parse(options.get("lr_multipliers", "none"))
+            options["lookahead"] = Lookahead.parse(options["lookahead"]) if options.get("lookahead") else None
             options["views"] = Views.parse(options["views"]) if options.get("views") else None
             return Recipe(**options)
         except (AttributeError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Samples for training: inputs in their original dtype, converted to normalised batches on demand."""
+"""Samples for training: inputs in their original dtype, converted to normalized batches on demand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.batches import split_validation
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 
@@ -120,7 +120,7 @@ class Samples:
     def batch(
         self,
         indices: NDArray[np.int64],
-        normalisation: Normalisation,
+        normalization: Normalization,
         dtype: DTypeLike,
         augmentation: Augmentation | None = None,
         *,
@@ -128,17 +128,17 @@ class Samples:
         epoch: int = 0,
         network: Network | None = None,
     ) -> tuple[Array, Array]:
-        """Return the batch at some indices: x, normalised and augmented, and its targets, in a dtype.
+        """Return the batch at some indices: x, normalized and augmented, and its targets, in a dtype.
 
         network   whose engine and threads make the batch, where they can; None: NumPy does
         """
-        constants, x = normalisation.constants(self.x), None
+        constants, x = normalization.constants(self.x), None
         if network and constants:
-            x = network.engine.normalised_rows(self.x, indices, *constants, dtype, network.threads)
+            x = network.engine.normalized_rows(self.x, indices, *constants, dtype, network.threads)
         if x is None:
-            x = normalisation.apply(self.x[indices], dtype)
+            x = normalization.apply(self.x[indices], dtype)
         if augmentation:
-            fill = normalisation.background
+            fill = normalization.background
             x = np.ascontiguousarray(augmentation.apply(x, seed=seed, step=epoch, samples=indices, fill=fill), dtype)
         return x, self.targets[indices].astype(dtype)
 

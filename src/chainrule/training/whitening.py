@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.layers import initializers
 from chainrule.training.samples import Samples
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 IMAGES = 5_000  # training images from which the patches are taken
 
 
-def whiten(network: Network, samples: Samples, normalisation: Normalisation) -> None:
+def whiten(network: Network, samples: Samples, normalization: Normalization) -> None:
     """Replace kernels drawn by the initializer "whiten" by those of `initializers.whitening`; others are left alone.
 
     A kernel that no longer has the values that its seed drew was trained or read from a file, and is left alone too.
@@ -31,4 +31,4 @@ def whiten(network: Network, samples: Samples, normalisation: Normalisation) -> 
         if inputs != (0,) or w.ndim != 4 or w.shape[1] != network.input_shape[0]:
             raise OptionError(f"{layer.describe()}: only a convolution of all channels of the images can whiten them")
         if np.array_equal(w, network.drawn(f"{name}.w", network.seed)):
-            w[...] = initializers.whitening(w, normalisation.apply(samples.x[:IMAGES], network.dtype))
+            w[...] = initializers.whitening(w, normalization.apply(samples.x[:IMAGES], network.dtype))

@@ -20,7 +20,7 @@ from chainrule.web.replaying import Replayer
 class Contributions:
     """Forward and backward of the batch of a step, in float64 from the parameters that training had.
 
-    The gradient of a parameter is a sum over the samples. Where the samples are normalised together, each contributes
+    The gradient of a parameter is a sum over the samples. Where the samples are normalized together, each contributes
     what it does in this batch.
     """
 

@@ -51,7 +51,7 @@ def as_float32(array: Array) -> bytes:
 def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
     """Return the learning rate of the step after `step`; after the last step, the rate of that step."""
     place = min(step, max(steps - 1, 0))
-    return recipe.optimizer.rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
+    return recipe.optimizer.learning_rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
 
 
 def take_frame(trainer: Trainer) -> Frame:

@@ -27,7 +27,7 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalisation)
+        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalization)
         self.twin.adopt()
 
     def prepare(self) -> None:

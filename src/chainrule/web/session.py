@@ -55,7 +55,7 @@ class Session:
 
     @property
     def described(self) -> bool:
-        """Whether `description` is available: the normalisation of an untrained network needs the data."""
+        """Whether `description` is available: the normalization of an untrained network needs the data."""
         return self.subject.fitted or self.loaded.is_set()
 
     @property
@@ -280,14 +280,14 @@ class Session:
 
     def _prepared(self, samples: Samples) -> Running:
         """Return the training, at the step where the subject was opened."""
-        subject, recipe = self.subject, replace(self.subject.recipe, look_ahead=None, average=None)
+        subject, recipe = self.subject, replace(self.subject.recipe, lookahead=None, ema_decay=None)
         kept, held = samples.parts(recipe.validation, recipe.seed)
-        known = subject.model.normalisation if subject.fitted else UNFITTED
+        known = subject.model.normalization if subject.fitted else UNFITTED
         trainer = subject.model.trainer(
             recipe,
             kept,
             held if recipe.patience is not None else None,
-            normalisation=None if known == UNFITTED else known,
+            normalization=None if known == UNFITTED else known,
         )
         trainer.adopt()
         if len(subject.history) > trainer.steps:

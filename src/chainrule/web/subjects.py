@@ -20,7 +20,7 @@ from chainrule.training.schedules import Schedule
 
 DEFAULT = "numpy-cnn"
 UNTRAINABLE = "a model file holds no training: open the folder of a run"
-CHANGED = "training cannot continue with other data, or with another optimizer or rate, than the run has"
+CHANGED = "training cannot continue with other data, or with another optimizer or learning rate, than the run has"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class PageSubject:
     job        the run's job, to check the data against; None: not a run
     images     number of training images per epoch; None: only the data tell
     moments    the optimizer's, after the steps of `history`; None: unknown
-    fitted     whether the model has the normalisation it was trained with
+    fitted     whether the model has the normalization it was trained with
     untrainable   why its training cannot continue; "" if it can
     start      where the page opens, such as "#/network?sample=3"; "": where it finds something worth seeing
     walk       the stops of a teacher's walk in place of the page's own; see `walk_file.read_walk`
@@ -68,9 +68,13 @@ def of_name(name: str, *, engine: str | None = None, threads: int | None = None,
 
 
 def with_overrides(
-    subject: PageSubject, *, data: str | None = None, optimizer: Optimizer | None = None, rate: float | None = None
+    subject: PageSubject,
+    *,
+    data: str | None = None,
+    optimizer: Optimizer | None = None,
+    learning_rate: float | None = None,
 ) -> PageSubject:
-    """Return the subject with other images, with another optimizer at its first step, or with another rate.
+    """Return the subject with other images, with another optimizer at its first step, or with another learning rate.
 
     What has already been trained, or has no training, cannot be trained on after that.
     """
@@ -80,8 +84,8 @@ def with_overrides(
     if optimizer is not None:
         moments = optimizer.init(subject.model.parameters)
         found = replace(found, recipe=_at_rate(found.recipe, optimizer), moments=moments, history=History())
-    if rate is not None:
-        found = replace(found, recipe=_at_rate(found.recipe, found.recipe.optimizer.with_rate(rate)))
+    if learning_rate is not None:
+        found = replace(found, recipe=_at_rate(found.recipe, found.recipe.optimizer.with_learning_rate(learning_rate)))
     if found is subject or (data is None and not subject.fitted):
         return found
     return replace(found, untrainable=subject.untrainable or CHANGED)

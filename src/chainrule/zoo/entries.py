@@ -20,8 +20,8 @@ from chainrule.layers import (
 )
 from chainrule.models.model import Graph, Model, Sequential
 from chainrule.runs.jobs import DataChoice
-from chainrule.training.look_ahead import LookAhead
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lookahead import Lookahead
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, Nesterov
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle, Triangular
@@ -111,9 +111,9 @@ TRANSFORMED = Recipe(
     batch_size=256,
     optimizer=Adam(0.005),
     schedule=OneCycle(),
-    normalise="standardise",
+    normalization="standardize",
     augmentation=Augmentation(shift=1, rotation=10, scale=0.1),
-    smoothing=0.1,
+    label_smoothing=0.1,
     views=Views(shift=1),
 )
 TWO_EPOCHS = Recipe(
@@ -121,7 +121,7 @@ TWO_EPOCHS = Recipe(
     batch_size=32,
     optimizer=Adam(0.003),
     schedule=OneCycle(),
-    normalise="standardise",
+    normalization="standardize",
     augmentation=Augmentation(shift=1),
     validation=0.02,
 )
@@ -131,7 +131,7 @@ RESIDUAL = Recipe(
     batch_size=64,
     optimizer=Nesterov(0.1, 0.9, 5e-4),
     schedule=OneCycle(),
-    normalise="standardise",
+    normalization="standardize",
     augmentation=Augmentation(shift=4, flip=True),
     views=Views(flip=True),
 )
@@ -177,7 +177,7 @@ ENTRIES = (
             batch_size=32,
             optimizer=Nesterov(0.15, 0.95),
             schedule=OneCycle(0.2),
-            normalise="standardise",
+            normalization="standardize",
             augmentation=Augmentation(shift=1),
         ),
         targets=(Target("mnist", 0.99),),
@@ -190,7 +190,7 @@ ENTRIES = (
         "Introduction to a NumPy CNN (002)",
         networks.numpy_cnn,
         TWO_EPOCHS,
-        Recipe(epochs=2, batch_size=32, optimizer=Adam(0.01, 0.95, 0.99), normalise="standardise"),
+        Recipe(epochs=2, batch_size=32, optimizer=Adam(0.01, 0.95, 0.99), normalization="standardize"),
         targets=(Target("mnist", 0.99),),
         stated="98.4 % in hours (its author's code)",
         tutorial_images=50_000,
@@ -205,7 +205,7 @@ ENTRIES = (
             optimizer=Adam(0.003),
             schedule=OneCycle(),
             loss="mean_squared_error",
-            normalise="scale",
+            normalization="scale",
         ),
         targets=(Target("mnist", 0.985),),
         notes="the text shows its network only in a lost image; no bias in convolutions, as its equations have them; "
@@ -215,7 +215,7 @@ ENTRIES = (
         "venchislaw",
         "Venchislaw (004)",
         networks.two_blocks("untied", Softmax()),
-        Recipe(epochs=5, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
+        Recipe(epochs=5, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize"),
         targets=(Target("mnist", 0.99), Target("cifar10", 0.69)),
         notes="the text describes no network; untied bias, as its gradient section has it",
         recipes=(
@@ -226,7 +226,7 @@ ENTRIES = (
                     batch_size=64,
                     optimizer=Adam(0.003),
                     schedule=OneCycle(),
-                    normalise="standardise",
+                    normalization="standardize",
                     augmentation=Augmentation(flip=True),
                 ),
             ),
@@ -243,7 +243,9 @@ ENTRIES = (
         "fast-mnist",
         "a public record's recipe, not a tutorial",
         networks.fast_mnist,
-        Recipe(epochs=1, batch_size=256, optimizer=Adam(0.01, 0.7, 0.9), schedule=OneCycle(), normalise="standardise"),
+        Recipe(
+            epochs=1, batch_size=256, optimizer=Adam(0.01, 0.7, 0.9), schedule=OneCycle(), normalization="standardize"
+        ),
         targets=(Target("mnist", 0.989),),
         notes="mean of 5 seeds, in one epoch",
     ),
@@ -257,7 +259,7 @@ ENTRIES = (
     ),
     Entry(
         "mnist-997",
-        "normalised 3×3 layers and transformed images, not a tutorial",
+        "normalized 3×3 layers and transformed images, not a tutorial",
         networks.mnist_997,
         replace(
             TRANSFORMED, epochs=20, optimizer=Adam(0.004), augmentation=Augmentation(shift=2, rotation=10, scale=0.1)
@@ -269,7 +271,7 @@ ENTRIES = (
         "vgg-small",
         "in the style of VGG (Simonyan and Zisserman 2014), not a tutorial",
         networks.vgg_small,
-        Recipe(epochs=1, batch_size=128, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
+        Recipe(epochs=1, batch_size=128, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize"),
         targets=(Target("mnist", 0.989),),
         notes="wide 3×3 layers, which dominate the arithmetic; in one epoch",
     ),
@@ -277,9 +279,9 @@ ENTRIES = (
         "photo-cnn",
         "the default for images of your own, not a tutorial",
         networks.photo_cnn,
-        Recipe(epochs=2, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
+        Recipe(epochs=2, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize"),
         targets=(Target("mnist", 0.985),),
-        notes="batch normalisation and global average pooling: few parameters for images of any size",
+        notes="batch normalization and global average pooling: few parameters for images of any size",
     ),
     Entry(
         "cifar-94",
@@ -291,16 +293,16 @@ ENTRIES = (
             optimizer=Nesterov(1.465, 0.85, 0.00133),
             loss="softmax_cross_entropy",
             schedule=Triangular(),
-            normalise="standardise",
+            normalization="standardize",
             augmentation=Augmentation(shift=2, flip="alternate", reflect=True),
-            smoothing=0.2,
-            look_ahead=LookAhead(),
-            rates=Rates((("conv1.w", 0), ("gamma", 0), ("beta", 64), ("dense1.w", 1 / 81))),
+            label_smoothing=0.2,
+            lookahead=Lookahead(),
+            lr_multipliers=LRMultipliers((("conv1.w", 0), ("gamma", 0), ("beta", 64), ("dense1.w", 1 / 81))),
             views=Views(flip=True, shift=1),
         ),
         choice=DataChoice("cifar10"),
         targets=(Target("cifar10", 0.94),),
-        notes="without look-ahead, one run stayed below the target (docs/cifar-94.md); the record takes ten epochs and "
+        notes="without lookahead, one run stayed below the target (docs/cifar-94.md); the record takes ten epochs and "
         "freezes the first bias; weights of the dense layer of a ninth and a rate of an 81st take the place of logits "
         "divided by 9",
         image_shape=(3, 32, 32),

@@ -24,13 +24,13 @@ from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect
 from chainrule.models.network import DTYPES
 from chainrule.training import losses, optimizers, schedules
-from chainrule.training.lr_multipliers import Rates
+from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import OneCycle
 from chainrule.zoo.entries import Entry
 
-RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise", validation=0.05)
+RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
 LARGEST = 1 << 20  # bytes of a TOML or JSON file
 CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of a function that is called before the data are known
@@ -251,23 +251,23 @@ def _recipe(written: Any, loss: str, path: Path) -> Recipe:
     if not isinstance(written, dict):
         raise FormatError(f"{path}: recipe is {str(written)[:50]!r}; expected entries such as epochs")
     options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", written)}
-    known = [*RECIPE.to_config(), "rate"]
+    known = [*RECIPE.to_config(), "learning_rate"]
     for name in options:
         if name not in known:
             raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known)}")
     try:
-        rate = options.pop("rate", None)
+        learning_rate = options.pop("learning_rate", None)
         options["loss"] = losses.find(options["loss"])
         if "optimizer" in options:
             options["optimizer"] = optimizers.find(options["optimizer"])
-        if rate is not None:
-            options["optimizer"] = replace(options.get("optimizer", RECIPE.optimizer), rate=rate)
+        if learning_rate is not None:
+            options["optimizer"] = replace(options.get("optimizer", RECIPE.optimizer), learning_rate=learning_rate)
         if "schedule" in options:
             options["schedule"] = schedules.find(options["schedule"])
         if "augmentation" in options:
             options["augmentation"] = Augmentation.parse(options["augmentation"]) or None
-        if "rates" in options:
-            options["rates"] = Rates.parse(options["rates"])
+        if "lr_multipliers" in options:
+            options["lr_multipliers"] = LRMultipliers.parse(options["lr_multipliers"])
         if "views" in options:
             options["views"] = Views.parse(options["views"]) or None
         recipe = replace(RECIPE, **options)

@@ -109,7 +109,7 @@ def fast_mnist(classes: int) -> list[Layer]:
 
 
 def mnist_997(classes: int) -> list[Layer]:
-    """Return a network of normalised convolutions whose last maps are averaged."""
+    """Return a network of normalized convolutions whose last maps are averaged."""
 
     def unit(filters: int, kernel: int = 3, padding: str = "same") -> list[Layer]:
         convolution = Conv2D(filters, kernel, padding=padding, bias=False, initializer="he_normal")

@@ -20,7 +20,7 @@ RECIPE = Recipe(
 
 @dataclass(frozen=True)
 class Pretrained(Entry):
-    """The network of a model file or a run folder, with its weights and its normalisation.
+    """The network of a model file or a run folder, with its weights and its normalization.
 
     file  the file or folder
     """
@@ -55,5 +55,5 @@ class Pretrained(Entry):
 def find(file: Path) -> Pretrained:
     """Return the network of a model file or a run folder; an error of `load` if there is none."""
     model = load(file, engine="numpy")
-    recipe = replace(RECIPE, loss=model.loss, normalise=model.normalisation.kind)
+    recipe = replace(RECIPE, loss=model.loss, normalization=model.normalization.kind)
     return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file)

@@ -31,7 +31,7 @@ def network(classes):
 if __name__ == "__main__":  # train from Python: python {file}
     training, test = cr.data.load("mnist")
     model = cr.Sequential(network(len(training.classes)), training.shape, name="{name}")
-    model.fit(training, epochs=3, rate=0.003, schedule="one-cycle", run=cr.Run("runs/{name}", test_data=test))
+    model.fit(training, epochs=3, learning_rate=0.003, schedule="one-cycle", run=cr.Run("runs/{name}", test_data=test))
     print(model.evaluate(test).accuracy)
 '''
 TOML = """# A network of your own. Train it:    chainrule train --model {file}
@@ -55,7 +55,7 @@ layers = [
 [recipe]  # entries left out get defaults; command-line options take precedence
 epochs = 3
 optimizer = "adam"
-rate = 0.003
+learning_rate = 0.003
 schedule = "one-cycle"
 """
 JSON = """{{
@@ -71,7 +71,7 @@ JSON = """{{
     "Dense(classes)",
     "Softmax()"
   ],
-  "recipe": {{"epochs": 3, "optimizer": "adam", "rate": 0.003, "schedule": "one-cycle"}}
+  "recipe": {{"epochs": 3, "optimizer": "adam", "learning_rate": 0.003, "schedule": "one-cycle"}}
 }}
 """
 TEXTS = {".py": PYTHON, ".toml": TOML, ".json": JSON}

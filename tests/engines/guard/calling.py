@@ -96,7 +96,7 @@ def _placed(case: Case, result: Array) -> Array:
 
 
 def _norm_gradients(case: Case) -> list[Array]:
-    """Return dγ, dβ and dx of a normalisation by the NumPy engine, from the gradient of the activation after it."""
+    """Return dγ, dβ and dx of a normalization by the NumPy engine, from the gradient of the activation after it."""
     dy, x, gamma, mean, variance, y = (np.asarray(array) for array in case.arrays)
     dy = np.where(y > 0, dy, dy.dtype.type(case.joined["slope"]) * dy)
     numpy = loader.find("numpy")

@@ -287,7 +287,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
 
 
 def group_norms(draw: Draw, dtype: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
-    """Draw arrays and attributes of group normalisation and its gradients."""
+    """Draw arrays and attributes of group normalization and its gradients."""
     groups, shared, depth = whole(draw, 1, 5), bool(draw.integers(2)), whole(draw, 1, 40)
     cells = one(draw, (), (whole(draw, 1, 9), whole(draw, 1, 40)))
     count, shape = whole(draw, 1, 9), (groups * depth, *cells)

@@ -1,4 +1,4 @@
-"""Draws calls of the parts of a divided batch normalisation, and says in NumPy what they compute."""
+"""Draws calls of the parts of a divided batch normalization, and says in NumPy what they compute."""
 
 from typing import Any
 

@@ -58,7 +58,7 @@ def outputs(folder: Path, models: Sequence[Model], images: Sequence[Array], flag
 
 def covering(models: Iterable[Model]) -> list[int]:
     """Return numbers of models that together call every C function that any of them calls: the richest first."""
-    called = [{call.function for call in program.inference(m.plan(), m.weights, m.normalisation).calls} for m in models]
+    called = [{call.function for call in program.inference(m.plan(), m.weights, m.normalization).calls} for m in models]
     missing, chosen = set[str]().union(*called), list[int]()
     while missing:
         chosen.append(max(range(len(called)), key=lambda number: len(called[number] & missing)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import write_c
 from chainrule.models.model import Model
@@ -97,8 +97,8 @@ def symbols(folder: Path, *flags: str) -> dict[str, int]:
 def test_the_example_prints_the_class_of_an_image(tmp_path: Path, channels: int) -> None:
     classes = ['a quoted \\ "one"', "what??!", "größer"]
     layers = (cr.Flatten(), cr.Dense(3), cr.Softmax())
-    scaled = Normalisation("scale", 1 / 255, 0.0, "bytes")
-    model = cr.Sequential(layers, (channels, 4, 5), classes=classes, normalisation=scaled, engine="numpy")
+    scaled = Normalization("scale", 1 / 255, 0.0, "bytes")
+    model = cr.Sequential(layers, (channels, 4, 5), classes=classes, normalization=scaled, engine="numpy")
     model.parameters[:] = np.random.default_rng(4).normal(size=model.parameters.shape)
     write_c(model, tmp_path)
     subprocess.run(["make", "CC=gcc", "CFLAGS=-O1"], cwd=tmp_path, check=True, capture_output=True)
@@ -126,7 +126,7 @@ def test_the_example_prints_what_the_task_asks_for(tmp_path: Path, task: str) ->
     classes = ["no", "yes"] if task == "binary" else ["a", "b", "c"]
     loss = "mean_squared_error" if task == "regression" else None
     model = cr.Sequential(layers, (1, 4, 5), classes=classes, loss=loss, engine="numpy")
-    model.fit(x, y.astype(float), epochs=40, rate=0.02, progress=False)
+    model.fit(x, y.astype(float), epochs=40, learning_rate=0.02, progress=False)
     assert model.task is not None
     assert model.task.name == task
     write_c(model, tmp_path)

@@ -16,7 +16,7 @@ from parity.drawing import graph_configuration
 
 import chainrule as cr
 from chainrule import zoo
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.interop.c import program, winograd, write_c
 from chainrule.interop.c.winograd import Tiling
 from chainrule.layers import Layer
@@ -73,10 +73,10 @@ def test_networks_of_the_zoo_compute_the_same(tmp_path: Path) -> None:
     check(models, images, outputs(tmp_path, models, images, ("-Os",)))
 
 
-def test_images_are_normalised_as_in_training(tmp_path: Path) -> None:
+def test_images_are_normalized_as_in_training(tmp_path: Path) -> None:
     layers = (cr.Conv2D(3, 3), cr.ReLU(), cr.Flatten(), cr.Dense(4), cr.Softmax())
     model = cr.Sequential(
-        layers, (2, 6, 5), normalisation=Normalisation("standardise", 0.012, -0.4, "bytes"), engine="numpy"
+        layers, (2, 6, 5), normalization=Normalization("standardize", 0.012, -0.4, "bytes"), engine="numpy"
     )
     x = np.random.default_rng(1).integers(0, 256, (3, 2, 6, 5)).astype(np.uint8)
     (found,) = outputs(tmp_path, [model], [x], VECTORS)
@@ -141,7 +141,7 @@ def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monk
         wide(4, 7, (12, 10), "valid", bias=False),
     ]
     for model in models:
-        called = program.inference(model.plan(), model.weights, model.normalisation).calls
+        called = program.inference(model.plan(), model.weights, model.normalization).calls
         assert "winograd" in {call.function for call in called}
     draw = np.random.default_rng(8)
     images = [draw.normal(size=(2, *model.input_shape)) for model in models]
@@ -163,7 +163,7 @@ def wide(channels: int, filters: int, size: tuple[int, int], padding: Any, **opt
 def test_wide_convolutions_alone_are_computed_by_winograd(tmp_path: Path) -> None:
     """It pays for many channels; compact programs leave it out, and are smaller."""
     narrow, broad = (wide(count, count, (16, 16), "same") for count in (4, 64))
-    called = [program.inference(each.plan(), each.weights, each.normalisation).calls for each in (narrow, broad)]
+    called = [program.inference(each.plan(), each.weights, each.normalization).calls for each in (narrow, broad)]
     assert ["winograd" in {call.function for call in calls} for calls in called] == [False, True]
     fast, compact = write_c(broad, tmp_path / "fast"), write_c(broad, tmp_path / "compact", compact=True)
     assert compact.constants * 1.7 < fast.constants < compact.constants * 1.8

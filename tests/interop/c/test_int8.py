@@ -77,7 +77,7 @@ def test_accuracy_is_kept_within_half_a_point() -> None:
     x = np.clip(patterns[labels] * 0.4 + draw.normal(80, 40, (1400, 1, 10, 10)), 0, 255).astype(np.uint8)
     layers = (cr.Conv2D(6, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(5), cr.Softmax())
     model = cr.Sequential(layers, (1, 10, 10), engine="numpy")
-    model.fit(x[:400], labels[:400], epochs=6, batch_size=16, rate=0.01, progress=False)
+    model.fit(x[:400], labels[:400], epochs=6, batch_size=16, learning_rate=0.01, progress=False)
     before = model.evaluate(x[400:], labels[400:])
     assert before.accuracy > 0.7
     integers = Quantised(model, x[:200])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from chainrule.data import batches
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import write_c
 from chainrule.layers import Layer
@@ -88,10 +88,12 @@ def fitted(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return the losses of `fit` with a batch of 1, the outputs for the last image after it, and the parameters."""
     weights = {name: values.astype(dtype) for name, values in model.weights.items()}
-    known: Any = {"weights": weights, "loss": model.loss, "normalisation": model.normalisation, "seed": model.seed}
+    known: Any = {"weights": weights, "loss": model.loss, "normalization": model.normalization, "seed": model.seed}
     twin = connect(model.layers, model.input_shape, model.wiring, dtype=dtype, engine="numpy", **known)
     kept = Losses()
-    twin.fit(x, y, epochs=1, batch_size=1, optimizer=optimizer.with_rate(RATE), callbacks=[kept], progress=False)
+    twin.fit(
+        x, y, epochs=1, batch_size=1, optimizer=optimizer.with_learning_rate(RATE), callbacks=[kept], progress=False
+    )
     last = batches.order(len(x), model.seed, 0)[-1:]
     return np.array(kept.losses), twin.predict(x[last]).reshape(-1), twin.parameters
 
@@ -127,7 +129,7 @@ def case(model: Model, seed: int, optimizer: Optimizer) -> Case:
     return Case(model, x, draw.integers(0, 3, STEPS), optimizer)
 
 
-SCALED = Normalisation("scale", 1 / 255, 0.0, "bytes")
+SCALED = Normalization("scale", 1 / 255, 0.0, "bytes")
 NETWORKS: tuple[tuple[tuple[Layer, ...], ...], ...] = (
     (
         (cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Conv2D(5, 2, bias="untied"), cr.Sigmoid(), cr.Flatten()),
@@ -144,19 +146,19 @@ NETWORKS: tuple[tuple[tuple[Layer, ...], ...], ...] = (
 )
 
 
-OPTIMIZERS = (SGD(decay=0.01), Momentum(), Nesterov(decay=0.001))
+OPTIMIZERS = (SGD(weight_decay=0.01), Momentum(), Nesterov(weight_decay=0.001))
 
 
 def test_a_hundred_steps_follow_fit(tmp_path: Path) -> None:
     rows = [[layer for part in parts for layer in part] for parts in NETWORKS]
-    models = [cr.Sequential(row, (2, 9, 8), normalisation=SCALED, engine="numpy", seed=3) for row in rows]
+    models = [cr.Sequential(row, (2, 9, 8), normalization=SCALED, engine="numpy", seed=3) for row in rows]
     check(tmp_path, [case(model, 1, optimizer) for model, optimizer in zip(models, OPTIMIZERS, strict=True)])
 
 
 def test_every_loss_is_followed(tmp_path: Path) -> None:
     layers = (cr.Flatten(), cr.Dense(7), cr.ELU(), cr.Dense(3), cr.Sigmoid())
     models = [
-        cr.Sequential(layers, (2, 4, 3), normalisation=SCALED, engine="numpy", loss=loss)
+        cr.Sequential(layers, (2, 4, 3), normalization=SCALED, engine="numpy", loss=loss)
         for loss in (*losses.NAMES[:4], "binary_cross_entropy")
     ]
     check(tmp_path, [case(model, 2, SGD()) for model in models])
@@ -164,7 +166,7 @@ def test_every_loss_is_followed(tmp_path: Path) -> None:
 
 def test_drawn_graphs_are_followed(tmp_path: Path) -> None:
     draws = [np.random.default_rng([7, number]) for number in range(GRAPHS)]
-    models = [draw_graph(draw, engine="numpy", normalisation=SCALED) for draw in draws]
+    models = [draw_graph(draw, engine="numpy", normalization=SCALED) for draw in draws]
     check(tmp_path, [case(model, number, SGD()) for number, model in enumerate(models)])
 
 

@@ -255,7 +255,7 @@ def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, mean: Array, variance: Ar
 
 @oracle("group_norm")
 def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool, epsilon: float):
-    """Normalise the rows of groups by ONNX's layer normalisation, and scale and shift them afterwards."""
+    """Normalize the rows of groups by ONNX's layer normalization, and scale and shift them afterwards."""
     rows = x.reshape(len(x), groups, -1)
     ones = np.ones(rows.shape[2], x.dtype)
     normal = onnx("LayerNormalization", rows, ones, 0 * ones, epsilon=epsilon, axis=-1).reshape(x.shape)

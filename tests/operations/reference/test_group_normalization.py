@@ -1,4 +1,4 @@
-"""Group normalisation by hand, against NumPy's statistics, by finite differences, and its special cases."""
+"""Group normalization by hand, against NumPy's statistics, by finite differences, and its special cases."""
 
 import numpy as np
 import pytest
@@ -95,7 +95,7 @@ def test_the_gradient_is_blind_to_shift_and_scale(shape, groups, shared):
     np.testing.assert_allclose((rows * values).sum(2), 0, atol=1e-12)
 
 
-def test_one_channel_a_group_is_batch_normalisation_of_each_sample_alone():
+def test_one_channel_a_group_is_batch_normalization_of_each_sample_alone():
     x, gamma, beta, _ = operands((3, 4, 2, 5), 4, False)
     y, mean, variance = group_norm(x, gamma, beta, groups=4)
     for n in range(3):

@@ -1,4 +1,4 @@
-"""Batch normalisation by hand, against NumPy's statistics and ONNX Runtime, and by finite differences."""
+"""Batch normalization by hand, against NumPy's statistics and ONNX Runtime, and by finite differences."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Local response normalisation by hand, by finite differences, and its special cases."""
+"""Local response normalization by hand, by finite differences, and its special cases."""
 
 import numpy as np
 import pytest

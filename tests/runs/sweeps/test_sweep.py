@@ -33,7 +33,7 @@ def model(seed: int = 7) -> cr.Sequential:
 
 
 def swept(folder: Path, **given: Any) -> Sweep:
-    words = {"grid": {"rate": [0.1, 0.5]}, "seeds": 2, "backend": "threading", "jobs": 2, "progress": False}
+    words = {"grid": {"learning_rate": [0.1, 0.5]}, "seeds": 2, "backend": "threading", "jobs": 2, "progress": False}
     return cr.sweep(model(), X, Y, folder=folder, **{**words, **OPTIONS, **given})
 
 
@@ -41,11 +41,11 @@ def swept(folder: Path, **given: Any) -> Sweep:
 def test_each_trial_is_the_training_that_it_says(tmp_path: Path, backend: str) -> None:
     found = swept(tmp_path, backend=backend)
     assert [dict(result.trial.settings) | {"seed": result.trial.seed} for result in found.results] == [
-        {"rate": rate, "seed": seed} for rate in (0.1, 0.5) for seed in (0, 1)
+        {"learning_rate": rate, "seed": seed} for rate in (0.1, 0.5) for seed in (0, 1)
     ]
     for result in found.results:
         alone = model(result.trial.seed)
-        history = alone.fit(X, Y, rate=dict(result.trial.settings)["rate"], progress=False, **OPTIONS)
+        history = alone.fit(X, Y, learning_rate=dict(result.trial.settings)["learning_rate"], progress=False, **OPTIONS)
         assert (result.state, result.epochs) == ("finished", 2)
         assert result.validation == pytest.approx(history.epochs[-1].validation_accuracy)
         assert result.loss == pytest.approx(history.epochs[-1].loss)
@@ -59,22 +59,23 @@ def test_the_table_the_best_and_the_picture(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     means = {
-        rate: np.mean([float(row["validation"]) for row in rows if row["rate"] == rate]) for rate in ("0.1", "0.5")
+        rate: np.mean([float(row["validation"]) for row in rows if row["learning_rate"] == rate])
+        for rate in ("0.1", "0.5")
     }
-    assert str(found.best["rate"]) == max(means, key=lambda rate: means[rate])
+    assert str(found.best["learning_rate"]) == max(means, key=lambda rate: means[rate])
     first = found.combinations[0]
-    values = [float(row["validation"]) for row in rows if row["rate"] == str(found.best["rate"])]
+    values = [float(row["validation"]) for row in rows if row["learning_rate"] == str(found.best["learning_rate"])]
     assert first.mean("validation") == pytest.approx(np.mean(values))
     assert first.deviation("validation") == pytest.approx(np.std(values, ddof=1))
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
-    found = swept(tmp_path, grid={"rate": [0.1, -1.0, "fast"]}, seeds=1)
+    found = swept(tmp_path, grid={"learning_rate": [0.1, -1.0, "fast"]}, seeds=1)
     assert [result.state for result in found.results] == ["finished", "failed", "failed"]
-    assert "rate -1.0: expected a number above 0" in found.results[1].error
+    assert "learning_rate -1.0: expected a number above 0" in found.results[1].error
     assert found.results[2].error
-    assert found.best == {"rate": 0.1}
+    assert found.best == {"learning_rate": 0.1}
     assert [combination.mean("score") is None for combination in found.combinations] == [False, True, True]
 
 
@@ -90,11 +91,16 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path) -> None:
     train = FitTrial(model().about(), "numpy", X, Y, OPTIONS)
     with pytest.raises(KeyboardInterrupt):
         run_trials(
-            train, trials({"rate": [0.1, 0.5]}, [0, 1]), tmp_path / "one", jobs=1, backend="threading", report=stop
+            train,
+            trials({"learning_rate": [0.1, 0.5]}, [0, 1]),
+            tmp_path / "one",
+            jobs=1,
+            backend="threading",
+            report=stop,
         )
     left = {result.trial.name for result in seen}
     assert {path.name for path in (tmp_path / "one").iterdir() if (path / MODEL).exists()} >= left
-    whole, again = (swept(tmp_path / name, grid={"rate": [0.1, 0.5, 0.7]}) for name in ("whole", "one"))
+    whole, again = (swept(tmp_path / name, grid={"learning_rate": [0.1, 0.5, 0.7]}) for name in ("whole", "one"))
     figures = [[(each.trial.name, each.loss, each.validation) for each in one.results] for one in (whole, again)]
     assert figures[0] == figures[1]
 
@@ -105,7 +111,7 @@ def test_the_checksum_of_the_data_is_computed_once_for_all_trials_that_share_the
     """And is the one that each training would compute alone."""
     computed = list[Any]()
     monkeypatch.setattr(jobs, "hashlib", SimpleNamespace(sha256=lambda: computed.append(sha256()) or computed[-1]))
-    found = swept(tmp_path, grid={"class_weight": [None, "balanced"], "rate": [0.1, 0.5]}, seeds=2, jobs=1)
+    found = swept(tmp_path, grid={"class_weight": [None, "balanced"], "learning_rate": [0.1, 0.5]}, seeds=2, jobs=1)
     assert len(computed) == 2
     for result in found.results[:: len(found.results) - 1]:
         weight = dict(result.trial.settings)["class_weight"]
@@ -114,7 +120,7 @@ def test_the_checksum_of_the_data_is_computed_once_for_all_trials_that_share_the
         first, second = (json.loads((folder / CONFIG).read_text())["data"]["fingerprint"] for folder in folders)
         assert first == second
     assert len(computed) == 4
-    swept(tmp_path / "another", grid={"rate": [0.1]}, seeds=1)
+    swept(tmp_path / "another", grid={"learning_rate": [0.1]}, seeds=1)
     assert len(computed) == 5
 
 
@@ -133,7 +139,7 @@ class Deadly:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills processes")
 def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
-    found = run_trials(Deadly(tmp_path), trials({"rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
+    found = run_trials(Deadly(tmp_path), trials({"learning_rate": [0.1]}, range(6)), tmp_path / "runs", jobs=2)
     assert [result.state for result in found.results] == ["finished", "finished", "failed", *["finished"] * 3]
     assert found.results[2].error == ENDED
 
@@ -143,7 +149,7 @@ def test_trials_of_a_killed_process_are_not_lost(tmp_path: Path) -> None:
     [
         ({"grid": {"run": ["a"]}}, "run is set by the sweep"),
         ({"grid": {"epochs": [1]}}, "epochs is given twice"),
-        ({"grid": {"rate": []}}, "rate has no values"),
+        ({"grid": {"learning_rate": []}}, "learning_rate has no values"),
         ({"backend": "carrier-pigeon"}, "backend carrier-pigeon: "),
         ({"jobs": 0}, "jobs 0"),
     ],

@@ -9,7 +9,7 @@ from tutorials.comparing import other, same
 from chainrule import zoo
 from chainrule.data import load
 from chainrule.data.catalogue import find
-from chainrule.data.normalisation import Normalisation, mean_and_deviation
+from chainrule.data.normalization import Normalization, mean_and_deviation
 from chainrule.errors import DataError
 from chainrule.operations import reference
 
@@ -175,7 +175,7 @@ def mean_and_deviation_of_mnist() -> tuple[float, float]:
 
 
 def test_mean_and_deviation_are_cut_to_whole_numbers():
-    """X -= int(np.mean(X)); X /= int(np.std(X)) "standardises" pixels of 0 … 255 nearly, others not at all.
+    """X -= int(np.mean(X)); X /= int(np.std(X)) "standardizes" pixels of 0 … 255 nearly, others not at all.
 
     MNIST's 50,000 images have mean 33.395 and deviation 78.666, of which 33 and 78 are left: mean 0.005 and deviation
     1.0085. Pixels of 0 … 1 are divided by int(0.3…) = 0; bytes wrap around and cannot be divided in place.
@@ -189,7 +189,7 @@ def test_mean_and_deviation_are_cut_to_whole_numbers():
     exact = (whole - whole.mean()) / whole.std()
     cut = (whole - int(whole.mean())) / int(whole.std())
     other(cut, exact)
-    same(Normalisation.fit("standardise", pixels.astype(np.uint8)).apply(pixels.astype(np.uint8), np.float64), exact)
+    same(Normalization.fit("standardize", pixels.astype(np.uint8)).apply(pixels.astype(np.uint8), np.float64), exact)
     assert abs(cut.std() - 1) < 0.02
     shares = whole / 255
     shares -= int(np.mean(shares))

@@ -7,7 +7,7 @@ import pytest
 from web.bridge import call
 from web.networks import NAMES, find_subject
 
-from chainrule.data.normalisation import PIXELS, Normalisation
+from chainrule.data.normalization import PIXELS, Normalization
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,7 +37,7 @@ def test_answers_as_the_model_does(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture(1)
     found = call(modules, "answer", subject.description, subject.frame, picture)["probabilities"]
-    x = subject.model.normalisation.apply(picture["x"][None], np.float32)
+    x = subject.model.normalization.apply(picture["x"][None], np.float32)
     expected = subject.model.apply(x)[0].astype(np.float64)
     if name == "softmax_cross_entropy":
         powers = np.exp(expected - expected.max())
@@ -48,10 +48,10 @@ def test_answers_as_the_model_does(modules: "Page", name: str) -> None:
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_bytes_become_what_the_network_reads(modules: "Page", pixels: str) -> None:
     subject = find_subject("numpy-cnn")
-    subject.model.normalisation = Normalisation("standardise", 0.37, -1.25, pixels)
+    subject.model.normalization = Normalization("standardize", 0.37, -1.25, pixels)
     picture = subject.picture()
-    expected = subject.model.normalisation.apply(picture["x"][None], np.float64)
-    found = call(modules, "normalised", subject.description, picture)
+    expected = subject.model.normalization.apply(picture["x"][None], np.float64)
+    found = call(modules, "normalized", subject.description, picture)
     np.testing.assert_array_equal(found, expected.reshape(-1))
 
 

@@ -36,7 +36,7 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
     for k, (batch, rate) in enumerate(zip(given, rates, strict=True)):
         x = np.stack(batch["x"]).reshape(BATCH, *model.input_shape)
         t = np.eye(model.output_shape[0])[batch["labels"]]
-        inputs = subject.model.normalisation.apply(x, np.float64)
+        inputs = subject.model.normalization.apply(x, np.float64)
         step = subject.step + k + 1
         outcomes.append(stepper.step(inputs, t, step=step, rate=rate, seed=subject.recipe.seed))
         for kept in (model.parameters, model.statistics, *stepper.moments):
@@ -75,7 +75,7 @@ def test_the_rate_follows_the_schedule_of_the_recipe(modules: "Page") -> None:
     found = call(modules, "train", subject.description, {**subject.frame, "step": 0}, given, {"epochSteps": 7})
     recipe = subject.recipe
     steps = recipe.epochs * 7
-    expected = recipe.optimizer.rate * recipe.schedule.factor(STEPS, steps, 7)
+    expected = recipe.optimizer.learning_rate * recipe.schedule.factor(STEPS, steps, 7)
     assert found["rate"] == pytest.approx(expected, rel=1e-12)
 
 

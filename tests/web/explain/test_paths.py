@@ -29,7 +29,7 @@ def test_the_paths_of_two_dense_layers(modules: "Page", seed: int) -> None:
     subject = find_subject("softmax_cross_entropy")
     picture = looked(modules, subject, seed)
     weights = {name: np.asarray(values, np.float64) for name, values in subject.model.weights.items()}
-    x = subject.model.normalisation.apply(picture["x"][None], np.float64).reshape(-1)
+    x = subject.model.normalization.apply(picture["x"][None], np.float64).reshape(-1)
     z = weights["dense1.w"] @ x + weights["dense1.b"]
     scores = weights["dense2.w"] @ np.maximum(z, 0) + weights["dense2.b"]
     error = np.exp(scores - scores.max())
@@ -67,7 +67,14 @@ def test_a_path_is_the_product_along_it(modules: "Page", name: str) -> None:
             assert any(product == pytest.approx(each, rel=1e-9) for each in products)
 
 
-OPTIMIZERS = [SGD(0.1), SGD(0.1, decay=0.3), Momentum(0.1), Nesterov(0.1), Adam(0.01), RMSProp(0.01, momentum=0.5)]
+OPTIMIZERS = [
+    SGD(0.1),
+    SGD(0.1, weight_decay=0.3),
+    Momentum(0.1),
+    Nesterov(0.1),
+    Adam(0.01),
+    RMSProp(0.01, momentum=0.5),
+]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda each: f"{each.name} {getattr(each, 'decay', 0)}")
@@ -81,13 +88,15 @@ def test_the_parts_of_a_change(modules: "Page", optimizer: Optimizer) -> None:
     clipped = gradient * min(1, 2.0 / (np.linalg.norm(gradient) + 1e-6))
     before = subject.model.parameters.astype(np.float64)
     step, rate = subject.step + 1, subject.rate
-    after, kept = optimizer.update(before, clipped, [each.astype(np.float64) for each in moments], step=step, rate=rate)
+    after, kept = optimizer.update(
+        before, clipped, [each.astype(np.float64) for each in moments], step=step, learning_rate=rate
+    )
     # without a gradient, and with what the squares are divided by as it was: only memory and decay are left
     shrinking = {"adam": getattr(optimizer, "beta2", 1), "rmsprop": getattr(optimizer, "alpha", 1)}.get(optimizer.name)
     rest = [each.astype(np.float64) for each in moments]
     if shrinking:
         rest[optimizer.moments.index("v")] = kept[optimizer.moments.index("v")] / shrinking
-    alone, _ = optimizer.update(before, np.zeros(size), tuple(rest), step=step, rate=rate)
+    alone, _ = optimizer.update(before, np.zeros(size), tuple(rest), step=step, learning_rate=rate)
     first, last = subject.model.layout["dense1.w"]
     stored = after.astype(np.float32)
     picture = subject.picture(1)

@@ -13,7 +13,7 @@ from chainrule.explain import Trace
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-NAMES = ["numpy-cnn", "flat", "lines", "rich", "normalised", "first-pool", "branching-1", "mean_squared_error"]
+NAMES = ["numpy-cnn", "flat", "lines", "rich", "normalized", "first-pool", "branching-1", "mean_squared_error"]
 SOURCES = 4  # sources of each cell that are followed
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from web.fixed_page import Subject
 
 from chainrule import layers
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.models.model import Sequential
 from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
@@ -18,10 +18,10 @@ def digits() -> Subject:
     convolution = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2)]
     body = [*convolution, layers.Flatten(), layers.Dense(10), layers.Softmax()]
     images = random.integers(0, 256, (SAMPLES, 1, 28, 28), dtype=np.uint8)
-    recipe = Recipe(optimizer=optimizers.Adam(rate=0.01))
+    recipe = Recipe(optimizer=optimizers.Adam(learning_rate=0.01))
     classes = tuple("0123456789")
-    normalisation = Normalisation.fit("scale", images)
-    model = Sequential(body, (1, 28, 28), name="digits", classes=classes, normalisation=normalisation, engine="numpy")
+    normalization = Normalization.fit("scale", images)
+    model = Sequential(body, (1, 28, 28), name="digits", classes=classes, normalization=normalization, engine="numpy")
     model.parameters[:] = random.normal(scale=0.1, size=model.parameters.shape)
     moments = tuple(random.uniform(0, 0.01, model.parameters.size).astype("float32") for _ in recipe.optimizer.moments)
     return Subject(model, recipe, images, [3, 1, 4, 1, 5, 9], moments, step=11)

@@ -99,6 +99,6 @@ SOFTMAX = catalogue(
      "equals dy: that is right only for softmax fused with cross-entropy; dx = y (dy − Σ dy·y)", lambda t: [t.dy]),
     ("x", "derivative-at-wrong-argument", "applies softmax to y again: write the Jacobian in terms of y itself",
      lambda t: [_softmax_dx(softmax(t.y), t.dy)]),
-    ("y", "softmax-over-batch", "is normalised over the batch: normalise each row, so that it sums to 1",
+    ("y", "softmax-over-batch", "is normalized over the batch: normalize each row, so that it sums to 1",
      lambda t: [softmax(t.x.T).T, np.exp(t.x) / np.exp(t.x).sum()]),
 )  # fmt: skip

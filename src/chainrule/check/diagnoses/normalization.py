@@ -1,4 +1,4 @@
-"""Classic mistakes in batch normalisation."""
+"""Classic mistakes in batch normalization."""
 
 import numpy as np
 
@@ -72,7 +72,7 @@ CATALOGUE = catalogue(
     ("x", "mean-held-constant", "lacks the term of the mean: subtract dβ / M from dy", lambda t: [_dx(t, mean=False)]),
     ("x", "gamma-forgotten", "lacks the factor γ: multiply each channel by its γ",
      lambda t: [t.gradients["x"] / _wide(t, t.values["gamma"])]),
-    ("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+    ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
      lambda t: [(t.dy * other).sum(axis=_axes(t)) for other in (t.x, t.y)]),
     ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every one of them",
      lambda t: [each.sum(axis=0) for each in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),

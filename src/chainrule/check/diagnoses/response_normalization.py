@@ -1,4 +1,4 @@
-"""Classic mistakes in the backward pass of local response normalisation."""
+"""Classic mistakes in the backward pass of local response normalization."""
 
 import numpy as np
 

@@ -56,12 +56,12 @@ class CompiledEngine:
         except Exception as error:  # foreign code may raise anything
             _instead(name, error).update(name, p, g, moments, attributes, threads)
 
-    def normalised_rows(
+    def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return x[rows]·gain + offset, or None where NumPy should; see `engines.Engine`."""
         try:
-            return batches.normalised_rows(x, rows, gain, offset, dtype, threads)
+            return batches.normalized_rows(x, rows, gain, offset, dtype, threads)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything

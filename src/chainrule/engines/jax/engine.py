@@ -33,7 +33,7 @@ class JaxEngine:
         """Compute an optimizer's update in place."""
         update(name, p, g, moments, attributes)
 
-    def normalised_rows(
+    def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
         """Return None: NumPy makes the batches."""

@@ -1,4 +1,4 @@
-"""Group normalisation, in JAX: every group at once. Equations: `chainrule.operations.reference.group_normalization`."""
+"""Group normalization, in JAX: every group at once. Equations: `chainrule.operations.reference.group_normalization`."""
 
 import math
 

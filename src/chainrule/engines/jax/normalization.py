@@ -1,4 +1,4 @@
-"""Batch normalisation, in JAX: every channel at once. Equations: `chainrule.operations.reference.normalization`."""
+"""Batch normalization, in JAX: every channel at once. Equations: `chainrule.operations.reference.normalization`."""
 
 from chainrule.engines.jax.arrays import Array, channel_axes, jnp, spread_bias
 

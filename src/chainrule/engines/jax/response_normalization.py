@@ -1,4 +1,4 @@
-"""Local response normalisation, in JAX. Equations: `chainrule.operations.reference.response_normalization`."""
+"""Local response normalization, in JAX. Equations: `chainrule.operations.reference.response_normalization`."""
 
 from chainrule.engines.jax.arrays import Array, jnp, lax
 

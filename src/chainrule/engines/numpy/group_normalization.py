@@ -1,4 +1,4 @@
-"""Group normalisation, in NumPy: every group at once. Equations: `operations.reference.group_normalization`."""
+"""Group normalization, in NumPy: every group at once. Equations: `operations.reference.group_normalization`."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Batch normalisation, in NumPy: every channel at once. Equations: `chainrule.operations.reference.normalization`."""
+"""Batch normalization, in NumPy: every channel at once. Equations: `chainrule.operations.reference.normalization`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Local response normalisation, in NumPy. Equations: `chainrule.operations.reference.response_normalization`."""
+"""Local response normalization, in NumPy. Equations: `chainrule.operations.reference.response_normalization`."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
 """Inference plans with fewer operations: convolutions take in what follows them.
 
-A batch normalisation by running statistics is folded into the kernels and the bias before it; a sum with a branch that
+A batch normalization by running statistics is folded into the kernels and the bias before it; a sum with a branch that
 is known before and a ReLU are computed as the convolution writes its result.
 """
 
@@ -44,7 +44,7 @@ class _Fusion:
 
     def take(self, operation: Operation) -> None:
         """Fuse an operation with a convolution before it, or append it."""
-        merged = {"batch_norm_inference": self._normalised, "add": self._added, "relu": self._rectified}
+        merged = {"batch_norm_inference": self._normalized, "add": self._added, "relu": self._rectified}
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(_with_places(operation))
 
@@ -56,7 +56,7 @@ class _Fusion:
                 return number if alone else None
         return None
 
-    def _normalised(self, operation: Operation) -> bool:
+    def _normalized(self, operation: Operation) -> bool:
         x, gamma, beta, mean, variance = operation.reads
         number = self._before(x)
         if number is None or x is None or not (gamma and beta and mean and variance):

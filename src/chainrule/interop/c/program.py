@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Plan, Tensor
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.interop.c import fusing, layout, packing, source
 from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.layout import Arena
@@ -55,7 +55,7 @@ class CProgram:
 
 
 def inference(
-    plan: Plan, weights: Mapping[str, NDArray[Any]], normalisation: Normalisation, *, compact: bool = False
+    plan: Plan, weights: Mapping[str, NDArray[Any]], normalization: Normalization, *, compact: bool = False
 ) -> CProgram:
     """Return the program of an inference plan, with the parameters as constants.
 
@@ -63,23 +63,23 @@ def inference(
     """
     operations, values = fusing.fused(plan, weights)
     calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
-    return finished(plan, calls, values, normalisation)
+    return finished(plan, calls, values, normalization)
 
 
 def finished(
     plan: Plan,
     calls: Sequence[CCall],
     values: Mapping[str, NDArray[Any]],
-    normalisation: Normalisation,
+    normalization: Normalization,
     variables: Mapping[str, str] | None = None,
 ) -> CProgram:
-    """Return the program of calls on normalised images, which begins by normalising and ends with the outputs.
+    """Return the program of calls on normalized images, which begins by normalizing and ends with the outputs.
 
     variables  C expressions of parameters that are no constants, by storage
     """
     parameters = [each.storage for call in calls for each in call.tensors if each.storage in values]
     outside = source.unique(dict.fromkeys(parameters)) | dict(variables or {})
-    found = [*normalised(plan, normalisation, outside), *calls]
+    found = [*normalized(plan, normalization, outside), *calls]
     if plan.output.storage == plan.input.storage:
         result = Tensor(OUTPUTS, plan.output.shape)
         found.append(CCall("copy", (plan.output, result, result.size)))
@@ -89,12 +89,12 @@ def finished(
     return CProgram(found, layout.arrange(found, set(outside)), outside, values)
 
 
-def normalised(plan: Plan, normalisation: Normalisation, outside: dict[str, str]) -> list[CCall]:
-    """Return the call that normalises the image, if any is needed, and enter what it reads in `outside`."""
+def normalized(plan: Plan, normalization: Normalization, outside: dict[str, str]) -> list[CCall]:
+    """Return the call that normalizes the image, if any is needed, and enter what it reads in `outside`."""
     outside[IMAGE] = IMAGE
-    gain, offset = float(np.float32(normalisation.gain)), float(np.float32(normalisation.offset))
+    gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
     if (gain, offset) == (1, 0):
         outside[plan.input.storage] = IMAGE
         return []
     image = Tensor(IMAGE, plan.input.shape, "input")
-    return [CCall("normalise", (image, plan.input, image.size, gain, offset))]
+    return [CCall("normalize", (image, plan.input, image.size, gain, offset))]

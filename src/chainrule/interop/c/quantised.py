@@ -50,7 +50,7 @@ class Quantised:
     def __init__(self, model: Model, x: NDArray[Any]) -> None:
         self._engine, self._model = loader.find("numpy"), model
         self._plan, self.values = model.plan(), dict[str, NDArray[Any]]()
-        self._scales = measured(model, model.normalisation.apply(x, model.dtype))
+        self._scales = measured(model, model.normalization.apply(x, model.dtype))
         operations, self._weights = fusing.fused(
             self._plan, model.weights, sums=False, rectified=("cross_correlate", "dense", "add")
         )
@@ -85,8 +85,8 @@ class Quantised:
     # ------------------------------------------------------------------ operations
 
     def _image(self) -> IntegerStep:
-        """Return the step from the image to int8: normalisation and scale in one."""
-        known, x = self._model.normalisation, self._plan.input
+        """Return the step from the image to int8: normalization and scale in one."""
+        known, x = self._model.normalization, self._plan.input
         scale = self._scales[x.storage]
         gain, offset = np.float32(known.gain / scale.step), np.float32(known.offset / scale.step + scale.zero)
         image = Tensor(IMAGE, x.shape, "input")
@@ -157,7 +157,7 @@ class Quantised:
         return IntegerStep(call, y, compute)
 
     def _as_convolution(self, operation: Operation) -> Operation:
-        """Return a batch normalisation by running statistics as a convolution of 1×1 for each channel."""
+        """Return a batch normalization by running statistics as a convolution of 1×1 for each channel."""
         x, *others = operation.reads
         y = operation.writes[0]
         if x is None:

@@ -51,7 +51,7 @@ class IntegerScale:
 
 
 def measured(model: Model, x: NDArray[Any]) -> dict[str, IntegerScale]:
-    """Return the scale of each activation of an inference plan, by storage, for normalised images x."""
+    """Return the scale of each activation of an inference plan, by storage, for normalized images x."""
     plan, ranges = model.plan(), dict[str, tuple[float, float]]()
     interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
     for start in range(0, len(x), BATCH):

@@ -94,10 +94,10 @@ def training(model: Model, optimizer: Optimizer) -> Training:
     found = [call for operation in kept for call in calls.of_operation(operation)]
     deferred = [call for operation in plan.deferred for call in calls.of_operation(operation)]
     outside = variables | {target.storage: "target", loss.storage: "&loss"}
-    whole = [*program.normalised(plan, model.normalisation, outside), *found, *deferred]
+    whole = [*program.normalized(plan, model.normalization, outside), *found, *deferred]
     gradient = CProgram(whole[: len(whole) - len(deferred)], layout.arrange(whole, set(outside)), outside, {})
     run = [call for operation in inference.forward for call in packing.unpacked(operation)]
-    running = program.finished(inference, run, {}, model.normalisation, variables)
+    running = program.finished(inference, run, {}, model.normalization, variables)
     return Training(running, gradient, [*deferred, _update(model, optimizer)], optimizer)
 
 

@@ -92,7 +92,7 @@ def _facts(model: Model, title: str) -> dict[str, object]:
         "inputs": channels * height * width,
         "outputs": model.plan().output.size,
         "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
-        "most": 1 if model.normalisation.pixels == "shares" else 255,
+        "most": 1 if model.normalization.pixels == "shares" else 255,
     }
 
 

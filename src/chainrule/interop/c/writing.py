@@ -81,7 +81,7 @@ def write_c(
     compact  less memory rather than speed: without Winograd's algorithm, as it always is with `train` and `int8`, and
              for a model with `precise`
 
-    The images are those that the model was trained on, before normalisation; numbers are float32.
+    The images are those that the model was trained on, before normalization; numbers are float32.
 
     Errors   OptionError for a layer that C has no functions for, a name that is not one in C, or a folder that holds a
              file of one of those names from elsewhere
@@ -125,7 +125,7 @@ def _counted(sizes: Mapping[str, int]) -> str:
 
 def _facts(model: Model, name: str) -> dict[str, Any]:
     """Return what the templates are filled with."""
-    outputs, pixels = model.plan().output.size, model.normalisation.pixels
+    outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
         "title": f"{text.identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
@@ -169,7 +169,7 @@ def _run_only(
 
     Where vectors make other algorithms worth their memory, the file holds two programs, of which one is compiled.
     """
-    given = model.plan(), model.weights, model.normalisation
+    given = model.plan(), model.weights, model.normalization
     plain = int8.program() if int8 else program.inference(*given, compact=True)
     vectors = plain if int8 or compact or model.precise else program.inference(*given)
     kind, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)

@@ -1,4 +1,4 @@
-"""A model as an ONNX file: its inference plan, the normalisation before it, and what is known of its training."""
+"""A model as an ONNX file: its inference plan, the normalization before it, and what is known of its training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, write_atomic
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, printable
 from chainrule.interop.onnx.export_graph import GraphWriter
 from chainrule.interop.onnx.import_graph import MAX_BYTES
@@ -32,10 +32,10 @@ def export_onnx(
 ) -> None:
     """Write a model to an ONNX file, atomically: x (N, *input_shape) → y (N, *output_shape), N left open.
 
-    raw_input  leave out the normalisation: x is then what the first layer reads; otherwise it is in the units of the
+    raw_input  leave out the normalization: x is then what the first layer reads; otherwise it is in the units of the
                training data, such as bytes 0 … 255
     opset      version of ONNX's operators; None: the lowest, from 13, that has all the network needs
-    facts      further texts by name for the file's metadata, beside class names, task and normalisation
+    facts      further texts by name for the file's metadata, beside class names, task and normalization
 
     Errors     OptionError for a layer that ONNX cannot express, or not in this opset; RunError when the file cannot be
                written
@@ -48,19 +48,19 @@ def model_message(
 ) -> ModelMessage:
     """Return the content of the file that `export_onnx` writes."""
     known = _metadata(model, raw_input) | dict(facts)
-    return message_of(model, None if raw_input else model.normalisation, opset, known, model.name)
+    return message_of(model, None if raw_input else model.normalization, opset, known, model.name)
 
 
 def message_of(
     network: Network,
-    normalisation: Normalisation | None = None,
+    normalization: Normalization | None = None,
     opset: int | None = None,
     metadata: Mapping[str, str] | None = None,
     name: str = "network",
 ) -> ModelMessage:
-    """Return an ONNX model of a network's inference plan, after a normalisation of its input if one is given."""
+    """Return an ONNX model of a network's inference plan, after a normalization of its input if one is given."""
     plan, graph = network.plan(), GraphWriter(network, opset)
-    graph.begin(plan, normalisation)
+    graph.begin(plan, normalization)
     translate(graph, plan)
     return ModelMessage(
         graph=graph.message(plan, name),
@@ -84,14 +84,14 @@ def input_units(model: Model, raw_input: bool) -> str:
     """Return a few words on the values that the input of a file takes."""
     if raw_input:
         return "values as the first layer reads them"
-    return "bytes 0 … 255 as floats" if model.normalisation.pixels == "bytes" else "values as in the training data"
+    return "bytes 0 … 255 as floats" if model.normalization.pixels == "bytes" else "values as in the training data"
 
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     """Return what a user of the file needs to know of the model; entries that are not texts as JSON."""
-    found = {"classes": list(model.classes), "normalisation": model.normalisation.to_config()}
+    found = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": input_units(model, raw_input)}
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in found.items()}
-    texts |= {"normalisation_included": json.dumps(not raw_input), "loss": str(model.loss)}
+    texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
     return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}

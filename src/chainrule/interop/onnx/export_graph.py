@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Plan, Tensor
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.onnx.import_graph import NEWEST
 from chainrule.interop.onnx.messages import (
@@ -71,13 +71,13 @@ class GraphWriter:
 
     # ------------------------------------------------------------------ values of the plan
 
-    def begin(self, plan: Plan, normalisation: Normalisation | None) -> None:
-        """Enter the input of a plan, normalised: x · gain + offset, in the bits that `Normalisation.apply` gives."""
+    def begin(self, plan: Plan, normalization: Normalization | None) -> None:
+        """Enter the input of a plan, normalized: x · gain + offset, in the bits that `Normalization.apply` gives."""
         x = GraphResult(INPUT, plan.input.shape)
-        if normalisation and normalisation.gain != 1:
-            x = self.node("Mul", x, self.constant(self.number(normalisation.gain), f"{INPUT}.gain"))
-        if normalisation and normalisation.offset:
-            x = self.node("Add", x, self.constant(self.number(normalisation.offset), f"{INPUT}.offset"))
+        if normalization and normalization.gain != 1:
+            x = self.node("Mul", x, self.constant(self.number(normalization.gain), f"{INPUT}.gain"))
+        if normalization and normalization.offset:
+            x = self.node("Add", x, self.constant(self.number(normalization.offset), f"{INPUT}.offset"))
         self.store(plan.input, x)
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:

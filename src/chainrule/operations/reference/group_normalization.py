@@ -1,11 +1,11 @@
-"""Group normalisation: each group of channels of a sample gets mean 0 and variance 1, then a scale and a shift.
+"""Group normalization: each group of channels of a sample gets mean 0 and variance 1, then a scale and a shift.
 
 g is the group of channel c, each of D = C/groups channels: g = ⌊c/D⌋. M is the number of values of a group in a
 sample, D·H·W (or D); sums over the group run over its channels and all positions. k is c, or c − g·D where all groups
 share D scales and D shifts.
 
-One group is layer normalisation of a whole sample, one channel a group is instance normalisation, and layer
-normalisation of the last axis is that of a flat sample with one group for each row, which all share their scales.
+One group is layer normalization of a whole sample, one channel a group is instance normalization, and layer
+normalization of the last axis is that of a flat sample with one group for each row, which all share their scales.
 
 Derived step by step in docs/derivations/group_normalization.md.
 """
@@ -29,7 +29,7 @@ def group_norm(
     shared: bool = False,
     epsilon: float = 1e-5,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Normalise every group of channels of a sample by its own statistics.
+    """Normalize every group of channels of a sample by its own statistics.
 
     y[n,c,i,j]    = gamma[k] · x̂[n,c,i,j] + beta[k]        x̂ = (x − mean[n,g]) / √(variance[n,g] + ε)
     mean[n,g]     = 1/M Σ_{c∈g,i,j} x[n,c,i,j]

@@ -1,4 +1,4 @@
-"""Batch normalisation: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift.
+"""Batch normalization: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift.
 
 M is the number of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
 
@@ -18,7 +18,7 @@ from chainrule.operations.reference.checks import check_shape
 def batch_norm(
     x: NDArray[Any], gamma: NDArray[Any], beta: NDArray[Any], *, epsilon: float = 1e-5
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Normalise every channel by the statistics of the batch.
+    """Normalize every channel by the statistics of the batch.
 
     y[n,c,i,j]  = gamma[c] · x̂[n,c,i,j] + beta[c]        x̂ = (x − mean[c]) / √(variance[c] + ε)
     mean[c]     = 1/M Σ_{n,i,j} x[n,c,i,j]
@@ -89,7 +89,7 @@ def batch_norm_inference(
     *,
     epsilon: float = 1e-5,
 ) -> NDArray[Any]:
-    """Normalise every channel by given statistics: in inference, the running ones.
+    """Normalize every channel by given statistics: in inference, the running ones.
 
     y[n,c,i,j] = gamma[c] · (x[n,c,i,j] − running_mean[c]) / √(running_variance[c] + ε) + beta[c]
 

@@ -1,4 +1,4 @@
-"""Local response normalisation: every value is divided by a power of the squares in neighbouring channels.
+"""Local response normalization: every value is divided by a power of the squares in neighbouring channels.
 
 The window of channel c is the channels m with |m − c| ≤ (size − 1)/2 that exist; size is odd, so that c is in the
 window of m where m is in the window of c.

@@ -75,7 +75,7 @@ class GradientStepper(Stepper):
         self._source.prepare(samples, self._update.operation, self.moments, self._first_attributes(), steps)
 
     def _first_attributes(self) -> dict[str, Any]:
-        return self.attributes(1, self.optimizer.rate)
+        return self.attributes(1, self.optimizer.learning_rate)
 
     @np.errstate(all="ignore")  # an overflow is detected below, and named
     def steps(
@@ -139,7 +139,7 @@ class GradientStepper(Stepper):
     def _not_finite(self, batch: Batch, seed: int, step: int) -> NotFiniteError:
         where = self._workers.first(self._first_not_finite(batch, seed, step)) or TOO_LARGE
         if not np.isfinite(self.network.parameters).all():
-            where += "; parameters were not finite before this step: was the rate too large?"
+            where += "; parameters were not finite before this step: was the learning rate too large?"
         return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
 
     def _first_not_finite(self, batch: Batch, seed: int, step: int) -> str:

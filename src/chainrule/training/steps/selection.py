@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chainrule.engines.protocol import WholeSteps
 from chainrule.errors import OptionError
 from chainrule.training.losses import Loss
-from chainrule.training.lr_multipliers import RateGroup, Rates
+from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.gradient_step import GradientStepper
@@ -27,7 +27,7 @@ def make_stepper(
     loss: Loss,
     clip_norm: float | None = None,
     task: Task | None = None,
-    rates: Rates | None = None,
+    lr_multipliers: LRMultipliers | None = None,
     *,
     weighted: bool = False,
     parts: int = 1,
@@ -43,13 +43,13 @@ def make_stepper(
     Errors   OptionError when there is nothing to train, a custom optimizer is combined with per-parameter learning
              rates, or a network with custom code is to be trained in shards
     """
-    rates = rates or Rates()
-    frozen = rates.frozen_names(network.learnt)
+    lr_multipliers = lr_multipliers or LRMultipliers()
+    frozen = lr_multipliers.frozen_names(network.learnt)
     if not network.parameters.size:
         raise OptionError("there is nothing to train: the model has no parameters")
     if len(frozen) == len(network.learnt):
-        raise OptionError(f"there is nothing to train: all parameters are frozen by the rates {rates}")
-    groups = rates.groups(network.learnt)
+        raise OptionError(f"there is nothing to train: all parameters are frozen by lr_multipliers={lr_multipliers}")
+    groups = lr_multipliers.groups(network.learnt)
     if groups and isinstance(optimizer, CustomOptimizer):
         raise OptionError(
             "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"

@@ -73,7 +73,7 @@ class CustomUpdate:
     ) -> None:
         """Change parameters and moments to what the optimizer returns."""
         parameters = self._network.parameters
-        after, changed = self._optimizer.update(parameters, gradient * scale, moments, step=step, rate=rate)
+        after, changed = self._optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
         commit()
         parameters[:] = after
         for moment, values in zip(moments, changed, strict=True):

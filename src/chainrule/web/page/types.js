@@ -18,7 +18,7 @@
  *   input: number[], output: number[], parameters: number,
  * }} LayerInfo  inputs: names of the layers that it reads, "": the input; shares: the layer whose parameters it has, or ""
  * @typedef {{
- *   name: string, operation: string, moments: string[], rate: number, attributes: Record<string, any>,
+ *   name: string, operation: string, moments: string[], learning_rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
  * @typedef {string | number | [string, any, any]} ParsedIndex
  * @typedef {{name: string, bar: boolean, index: ParsedIndex[]}} ParsedReference
@@ -38,7 +38,7 @@
  * @typedef {{title: string, words: string[], cell: string | null, sample: number | null, step: number | null}} OwnStop
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
- *   normalisation: {kind: string, gain: number, offset: number, pixels: string},
+ *   normalization: {kind: string, gain: number, offset: number, pixels: string},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan,
  *   from_file: boolean, measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,

@@ -1,6 +1,6 @@
 """Stages of a sharded plan: a program for each, between which the shards of a batch meet (`batch_norm_sync`).
 
-A stage ends where a batch normalisation has summed what its own samples contribute, in the form in which it is met.
+A stage ends where a batch normalization has summed what its own samples contribute, in the form in which it is met.
 """
 
 import itertools
@@ -17,7 +17,7 @@ WHOLE = ("batch_norm", "batch_norm_dx", "batch_norm_backward")  # what would tak
 def stages_of(plan: Plan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments of each stage; a plan that is not sharded has one.
 
-    Errors   EngineError where a batch normalisation was not divided, so that its sums cannot be met
+    Errors   EngineError where a batch normalization was not divided, so that its sums cannot be met
     """
     if plan.sharded and (wrong := [each.name for each in plan.operations if each.name in WHOLE]):
         raise EngineError(f"{wrong[0]} of a shard has no sums of its own")

@@ -1,4 +1,4 @@
-"""Batches: the samples of some numbers, normalised.
+"""Batches: the samples of some numbers, normalized.
 
 NumPy takes three passes for it, by one thread: copies of the samples, conversion, multiplication. The other threads
 waited meanwhile: with two of them, for 3 % of a step on 128 images, and for 12 % in networks of few filters.
@@ -18,9 +18,9 @@ from chainrule.engines.protocol import Array
 WORTH = 1 << 15  # entries of a batch from which on NumPy takes longer
 MOST = (1 << 31) - 1  # samples whose numbers are int32
 
-SOURCE = '''"""A compiled program of chainrule: a normalised batch, of which every thread has a share."""
+SOURCE = '''"""A compiled program of chainrule: a normalized batch, of which every thread has a share."""
 
-link({symbol!r}, batches.normalised, {arrays!r}, [0, 0, 1.0, 1.0])
+link({symbol!r}, batches.normalized, {arrays!r}, [0, 0, 1.0, 1.0])
 declare('run', {arrays!r}, [1, 1.0, 1.0])
 
 
@@ -31,7 +31,7 @@ def run(x, rows, out, threads, gain, offset):
 
 
 @kernel
-def normalised(x, rows, out, first, last, gain, offset):
+def normalized(x, rows, out, first, last, gain, offset):
     """Compute out[k] = x[rows[k]]·gain + offset for k from `first` to before `last`; x and out are (samples, entries).
 
     The products are rounded before the offset is added, as NumPy's are: a loop for both would round their sum alone.
@@ -46,7 +46,7 @@ def normalised(x, rows, out, first, last, gain, offset):
                 found[e] += more
 
 
-def normalised_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
+def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
     """Return x[rows]·gain + offset, by threads; None where NumPy takes no longer, or there is no kernel for it."""
     made = np.dtype(dtype)
     if len(rows) * math.prod(x.shape[1:]) < WORTH or len(x) > MOST or not x.flags.c_contiguous:
@@ -65,4 +65,4 @@ def normalised_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DT
 @cache
 def _source(given: np.dtype[Any], dtype: np.dtype[Any]) -> str:
     arrays = [(str(given), 2), ("int32", 1), (str(dtype), 2)]
-    return SOURCE.format(symbol=f"batches.normalised {given} {dtype}", arrays=arrays)
+    return SOURCE.format(symbol=f"batches.normalized {given} {dtype}", arrays=arrays)

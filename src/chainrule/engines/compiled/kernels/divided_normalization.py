@@ -1,4 +1,4 @@
-"""Batch normalisation of long channels, divided, so that the batch passes through memory as seldom as it can.
+"""Batch normalization of long channels, divided, so that the batch passes through memory as seldom as it can.
 
 Its statistics need the whole batch, but hardly any work of it. What a sample contributes is summed while the sample
 still is in the cache of the thread that made it; threads meet for a few numbers of each channel; and what becomes of a
@@ -11,7 +11,7 @@ sample is computed just before it is read:
               batch_norm_coefficients   dγ, dβ, and what is to be subtracted
               batch_norm_combination    dx
 
-In inference nothing is summed: `batch_norm_scale` makes of the normalisation after a convolution a factor and an addend
+In inference nothing is summed: `batch_norm_scale` makes of the normalization after a convolution a factor and an addend
 for each filter, which the convolution takes with its results.
 
 Samples are added up in float64 and in their order, so results have the same bits whatever the number of threads.

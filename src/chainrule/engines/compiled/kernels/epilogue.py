@@ -1,4 +1,4 @@
-"""What becomes of a convolution's sums: the bias, a normalisation in inference, and the activation that follows."""
+"""What becomes of a convolution's sums: the bias, a normalization in inference, and the activation that follows."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Batch normalisation, compiled. The equations are in reference/normalization.py.
+"""Batch normalization, compiled. The equations are in reference/normalization.py.
 
 The statistics need the whole batch: threads meet here, and share the channels instead of the samples, so that every
 sum has one order whatever the number of threads. `first` and `last` are the channels of one thread's share.

@@ -1,4 +1,4 @@
-"""Sums over the cells of a channel, for the normalisations: parts in the precision of the array, added in float64."""
+"""Sums over the cells of a channel, for the normalizations: parts in the precision of the array, added in float64."""
 
 import numpy as np
 

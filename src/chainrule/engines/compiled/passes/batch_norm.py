@@ -1,4 +1,4 @@
-"""Batch normalisation in a program: the sums over the batch made once, and the batch seldom passed through.
+"""Batch normalization in a program: the sums over the batch made once, and the batch seldom passed through.
 
 Its gradients, and the activation around it, are joined to one operation; where channels are long, this is divided.
 """
@@ -36,7 +36,7 @@ def _with_sign(operation: Operation, kept: Mapping[str, Tensor]) -> Operation:
 
 
 def join_norm_gradients(plan: Plan, readers: Counter[str]) -> Plan:
-    """Return the plan with the gradients of each batch normalisation, and of the activation after it, as one operation.
+    """Return the plan with the gradients of each batch normalization, and of the activation after it, as one operation.
 
     The gradients of the parameters and of the input must stand just after one another and read the same arrays. The
     gradient of a ReLU or leaky ReLU just before them joins if what it writes is read by these two alone.
@@ -87,7 +87,7 @@ def _joint(dw: Operation, dx: Operation, signed: tuple[Tensor | None, ...], slop
 
 
 def scale_convolutions(plan: Plan, readers: Counter[str]) -> Plan:
-    """Return the plan in which convolutions do the normalisation in inference that alone reads their results.
+    """Return the plan in which convolutions do the normalization in inference that alone reads their results.
 
     readers  how often the plan reads each storage
     """
@@ -110,7 +110,7 @@ def scale_convolutions(plan: Plan, readers: Counter[str]) -> Plan:
 
 
 def divide_norms(plan: Plan) -> Plan:
-    """Return the plan with each batch normalisation of long channels divided into what samples can do alone, and the
+    """Return the plan with each batch normalization of long channels divided into what samples can do alone, and the
     sums over the batch between; see `divided_normalization.py`. In a sharded plan short channels are divided too.
     """
     least = 0 if plan.sharded else SHORT

@@ -1,5 +1,5 @@
-/* x = image gain + offset: the normalisation of the training data */
-static void normalise(const float *image, float *x, int count, float gain, float offset)
+/* x = image gain + offset: the normalization of the training data */
+static void normalize(const float *image, float *x, int count, float gain, float offset)
 {
     INDEPENDENT
     for (int e = 0; e < count; e++)

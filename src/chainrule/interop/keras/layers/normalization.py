@@ -1,4 +1,4 @@
-"""Normalisation."""
+"""Normalization."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ def batch_normalization(call: KerasCall) -> KerasValue:
     """Return BatchNorm2D or BatchNorm1D with its running statistics; their momentum here is 1 − momentum."""
     x, axis = call.x, call.axis("axis")
     if call.flag("renorm", False):
-        raise call.refusal("renorm true", "normalisation by batch statistics")
+        raise call.refusal("renorm true", "normalization by batch statistics")
     weights = _weights(call, (x.shape[axis],), "moving_mean", "moving_variance")
     weights = {name.replace("moving", "running"): each for name, each in weights.items()}
     options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-3)}

@@ -1,4 +1,4 @@
-"""Normalisation and dropout."""
+"""Normalization and dropout."""
 
 import math
 from typing import Any
@@ -11,9 +11,9 @@ from chainrule.interop.onnx.call import Array, Call, Feature
 def batch_normalization(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
     if call.integer("spatial", 1) != 1:
-        raise call.refusal("spatial 0", "normalisation channel by channel")
+        raise call.refusal("spatial 0", "normalization channel by channel")
     if training := _batch_statistics(call):
-        raise call.refusal(f"{training}: training mode", "normalisation by running statistics")
+        raise call.refusal(f"{training}: training mode", "normalization by running statistics")
     x = _channels_second(call)
     names = ("gamma", "beta", "running_mean", "running_variance")
     weights = {name: _for_channels(call, index, x) for index, name in enumerate(names, 1)}
@@ -35,7 +35,7 @@ def _channels_second(call: Call) -> Feature:
 
 
 def _batch_statistics(call: Call) -> str:
-    """Return what makes a batch normalisation use the statistics of the batch, as each opset states it; else ""."""
+    """Return what makes a batch normalization use the statistics of the batch, as each opset states it; else ""."""
     if call.opset < 7:
         return "" if call.integer("is_test", 0) else "is_test 0"
     if call.opset < 14:
@@ -82,7 +82,7 @@ def group_normalization(call: Call) -> Feature:
 def layer_normalization(call: Call) -> Feature:
     """Return LayerNorm over the last axes, put together to one."""
     if call.wanted > 1:
-        raise call.refusal("the mean and deviation are read", "the normalised values alone")
+        raise call.refusal("the mean and deviation are read", "the normalized values alone")
     x = call.feature()
     x, (axis,) = call.in_sample(x, [call.axis("axis", -1, len(x.shape))])
     shape = x.node.shape

@@ -1,4 +1,4 @@
-"""Normalisation of the batch, by running statistics, and within each sample."""
+"""Normalization of the batch, by running statistics, and within each sample."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 /**
- * Group normalisation: each group of channels of a sample gets mean 0 and variance 1, then a scale and a shift.
+ * Group normalization: each group of channels of a sample gets mean 0 and variance 1, then a scale and a shift.
  *
  * g is the group of channel c, each of D = C/groups channels: g = ⌊c/D⌋. M is the number of values of a group in a
  * sample, D·H·W (or D). k is c, or c − g·D where all groups share D scales and D shifts.
@@ -28,7 +28,7 @@ export function group_norm(x, gamma, beta, options) {
     variance.data[row] += (x.data[e] - mean.data[row]) ** 2 / M;
   });
   const y = zeros(x.shape);
-  const normal = normalised(x, mean, variance, options);
+  const normal = normalized(x, mean, variance, options);
   eachEntry(x.shape, options, (e, row, k) => {
     y.data[e] = gamma.data[k] * normal(e, row) + beta.data[k];
   });
@@ -46,7 +46,7 @@ export function group_norm(x, gamma, beta, options) {
 export function group_norm_dx(dy, x, gamma, mean, variance, options) {
   const M = checked("group_norm_dx", x, options, { gamma });
   checkKept("group_norm_dx", dy, x, mean, variance, options);
-  const normal = normalised(x, mean, variance, options);
+  const normal = normalized(x, mean, variance, options);
   const [a, b, dx] = [zeros(mean.shape), zeros(mean.shape), zeros(x.shape)];
   eachEntry(x.shape, options, (e, row, k) => {
     a.data[row] += (gamma.data[k] * dy.data[e]) / M;
@@ -68,7 +68,7 @@ export function group_norm_dx(dy, x, gamma, mean, variance, options) {
 export function group_norm_dw(dy, x, mean, variance, options) {
   checked("group_norm_dw", x, options, {});
   checkKept("group_norm_dw", dy, x, mean, variance, options);
-  const normal = normalised(x, mean, variance, options);
+  const normal = normalized(x, mean, variance, options);
   const count = scales(x.shape, options);
   const [dgamma, dbeta] = [zeros([count]), zeros([count])];
   eachEntry(x.shape, options, (e, row, k) => {
@@ -81,7 +81,7 @@ export function group_norm_dw(dy, x, mean, variance, options) {
 const EPSILON = 1e-5;
 
 /** x̂ of an entry. @param {NDArray} x @param {NDArray} mean @param {NDArray} variance @param {Options} options */
-function normalised(x, mean, variance, { epsilon = EPSILON }) {
+function normalized(x, mean, variance, { epsilon = EPSILON }) {
   const deviations = Float64Array.from(variance.data, (value) => Math.sqrt(value + epsilon));
   return (/** @type {number} */ e, /** @type {number} */ row) => (x.data[e] - mean.data[row]) / deviations[row];
 }

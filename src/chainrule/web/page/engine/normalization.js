@@ -1,5 +1,5 @@
 /**
- * Batch normalisation: every channel is scaled to mean 0 and variance 1 over the batch, then scaled and shifted.
+ * Batch normalization: every channel is scaled to mean 0 and variance 1 over the batch, then scaled and shifted.
  *
  * M is the number of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
  *
@@ -66,7 +66,7 @@ export function batch_norm_dw(dy, x, mean, variance, options) {
 }
 
 /**
- * Normalises every channel with given statistics: after training, the running ones.
+ * Normalizes every channel with given statistics: after training, the running ones.
  *
  * @param {NDArray} x @param {NDArray} gamma @param {NDArray} beta @param {NDArray} mean @param {NDArray} variance
  * @param {Options} options

@@ -18,17 +18,17 @@ import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
 /**
- * Normalises an image as the network reads it: bytes · gain + offset.
+ * Normalizes an image as the network reads it: bytes · gain + offset.
  *
  * @param {Description} description @param {Picture} picture
  */
-export function normalised(description, picture) {
-  const { normalisation } = description;
-  const gain = byteGain(normalisation);
-  return Float64Array.from(picture.x, (byte) => byte * gain + normalisation.offset);
+export function normalized(description, picture) {
+  const { normalization } = description;
+  const gain = byteGain(normalization);
+  return Float64Array.from(picture.x, (byte) => byte * gain + normalization.offset);
 }
 
-/** Returns the factor by which normalisation multiplies a byte. @param {Description["normalisation"]} normalisation */
+/** Returns the factor by which normalization multiplies a byte. @param {Description["normalization"]} normalization */
 export function byteGain({ gain, pixels }) {
   return pixels === "shares" ? gain / 255 : gain;
 }
@@ -156,7 +156,7 @@ export function knowsUpdate({ optimizer }, frame) {
 
 /** @param {Description} description @param {Picture} picture @returns {NDArray} */
 function input(description, picture) {
-  return { shape: [1, ...description.input_shape], data: normalised(description, picture) };
+  return { shape: [1, ...description.input_shape], data: normalized(description, picture) };
 }
 
 /**

@@ -13,7 +13,7 @@
 
 import { Interpreter } from "./interpreter.js";
 import { factor } from "./schedules.js";
-import { isState, normalised, oneHot } from "./trace.js";
+import { isState, normalized, oneHot } from "./trace.js";
 import { squares, updated } from "./updating.js";
 
 export class Trainer {
@@ -87,7 +87,7 @@ export class Trainer {
     const epochSteps = /** @type {number} */ (this.epochSteps);
     const steps = recipe.epochs * epochSteps;
     const step = Math.min(this.done, steps - 1);
-    return optimizer.rate * factor(recipe.schedule, { step, steps, epochSteps });
+    return optimizer.learning_rate * factor(recipe.schedule, { step, steps, epochSteps });
   }
 }
 
@@ -109,11 +109,11 @@ function trained(plan) {
   return { ...plan, backward };
 }
 
-/** Normalises images for the network, (N, …). @param {Description} description @param {Uint8Array[]} pictures */
+/** Normalizes images for the network, (N, …). @param {Description} description @param {Uint8Array[]} pictures */
 function batch(description, pictures) {
   const size = pictures[0].length;
   const data = new Float64Array(pictures.length * size);
-  pictures.forEach((x, n) => data.set(normalised(description, { x, label: null, from: "" }), n * size));
+  pictures.forEach((x, n) => data.set(normalized(description, { x, label: null, from: "" }), n * size));
   return { shape: [pictures.length, ...description.input_shape], data };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Group normalisation, explained. Equations: engine/group_normalization.js.
+ * Group normalization, explained. Equations: engine/group_normalization.js.
  *
  * @typedef {import("../types.js").Step} Step
  * @typedef {import("./cell_context.js").CellContext} CellContext

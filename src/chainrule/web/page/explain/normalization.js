@@ -1,5 +1,5 @@
 /**
- * Batch normalisation, explained. Equations: engine/normalization.js.
+ * Batch normalization, explained. Equations: engine/normalization.js.
  *
  * @typedef {import("../types.js").Step} Step
  * @typedef {import("./cell_context.js").CellContext} CellContext
@@ -29,7 +29,7 @@ export function batch_norm_dw(ctx) {
   const [c] = ctx.own;
   const scaled = ctx.place === 0;
   const terms = places(ctx, c).map((place) => {
-    const normal = { name: HAT, cell: null, value: normalised(ctx, 1, place, 2), why: "" };
+    const normal = { name: HAT, cell: null, value: normalized(ctx, 1, place, 2), why: "" };
     return term(ctx.factor(0, place), ...(scaled ? [normal] : []));
   });
   const where = WHERE.slice(0, ctx.array(0).shape.length - 1);
@@ -49,10 +49,10 @@ export function batch_norm_dx(ctx) {
   let [dbeta, dgamma] = [0, 0];
   for (const place of all) {
     dbeta += ctx.number(0, place);
-    dgamma += ctx.number(0, place) * normalised(ctx, 1, place, 3);
+    dgamma += ctx.number(0, place) * normalized(ctx, 1, place, 3);
   }
   [dbeta, dgamma] = [dbeta / size, dgamma / size];
-  const [normal, spread] = [normalised(ctx, 1, ctx.own, 3), deviation(ctx, 4, c)];
+  const [normal, spread] = [normalized(ctx, 1, ctx.own, 3), deviation(ctx, 4, c)];
   const factor = gamma.value / spread;
   const left = `${bracketed(dy.value)} − ${bracketed(dbeta)} − ${bracketed(normal)}·${bracketed(dgamma)}`;
   const steps = [
@@ -173,7 +173,7 @@ function deviation(ctx, variances, c) {
  *
  * @param {CellContext} ctx @param {number} x @param {number[]} place @param {number} means
  */
-function normalised(ctx, x, place, means) {
+function normalized(ctx, x, place, means) {
   const [c] = place;
   return (ctx.number(x, place) - ctx.number(means, [c])) / deviation(ctx, means + 1, c);
 }
@@ -185,7 +185,7 @@ function normalSteps(ctx, x, place, means) {
   const centred = `(${bracketed(ctx.number(x, place))} − ${bracketed(ctx.number(means, [c]))})`;
   return [
     step("s", "√(σ² + ε)", root(ctx.number(means + 1, [c]), ctx.attributes.epsilon), spread),
-    step(HAT, "(x − μ) / s", `${centred} / ${bracketed(spread)}`, normalised(ctx, x, place, means)),
+    step(HAT, "(x − μ) / s", `${centred} / ${bracketed(spread)}`, normalized(ctx, x, place, means)),
   ];
 }
 

@@ -1,5 +1,5 @@
 /**
- * Local response normalisation, explained. Equations: engine/response_normalization.js.
+ * Local response normalization, explained. Equations: engine/response_normalization.js.
  *
  * @typedef {import("../types.js").Step} Step
  * @typedef {import("./cell_context.js").CellContext} CellContext

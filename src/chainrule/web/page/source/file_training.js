@@ -184,5 +184,5 @@ export class FileTraining {
  * @param {Description} description @param {number} size
  */
 function rateOf({ optimizer, recipe }, size) {
-  return Number((optimizer.rate * Math.sqrt(Math.min(1, size / recipe.batch_size))).toPrecision(2));
+  return Number((optimizer.learning_rate * Math.sqrt(Math.min(1, size / recipe.batch_size))).toPrecision(2));
 }

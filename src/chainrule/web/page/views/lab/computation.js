@@ -163,14 +163,14 @@ function descriptionOf(setting, layer, plan) {
     from_file: false,
     measure: "accuracy",
     input_shape: setting.x.shape,
-    normalisation: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },
+    normalization: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },
     layers: [{ ...info, inputs: [""], shares: "", input: setting.x.shape, output }],
     layout: {},
     shapes: parameterShapes(setting, layer),
     plan,
     inference: { ...plan, backward: [] },
     recipe: {},
-    optimizer: { name: "", operation: "", moments: [], rate: 0, attributes: {} },
+    optimizer: { name: "", operation: "", moments: [], learning_rate: 0, attributes: {} },
     operations: {},
   };
 }

@@ -10,7 +10,7 @@ import { stepStage } from "./steps.js";
 import { still } from "./stage.js";
 
 /**
- * Values that no operation computes: a pixel and its normalisation; a parameter and its update in this step.
+ * Values that no operation computes: a pixel and its normalization; a parameter and its update in this step.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -26,14 +26,14 @@ export function originStage(making) {
 /** @param {Making} making @returns {Stage} */
 function pixelStage(making) {
   const { trace, explanation } = making;
-  const { normalisation } = trace.description;
+  const { normalization } = trace.description;
   const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
     {
       name: "x",
       symbols: "byte · gain + offset",
-      numbers: `${byte} · ${bracketed(byteGain(normalisation))} + ${bracketed(normalisation.offset)}`,
+      numbers: `${byte} · ${bracketed(byteGain(normalization))} + ${bracketed(normalization.offset)}`,
       value: explanation.value,
     },
   ];

@@ -67,7 +67,7 @@ export function pathsOfImage({ trace: { description, frame }, show, hover }, bat
   const words =
     `Where the gradient of one image comes from: ${picture.from}${name}, which contributes most. Its gradient is ` +
     formatNumber(valueOf(trace, cell) ?? 0) +
-    (mixed ? " when it is normalised alone, not with its batch" : "");
+    (mixed ? " when it is normalized alone, not with its batch" : "");
   const act = { open: (/** @type {string} */ at) => show?.(picture, at), hover };
   return createElement("section", { class: "made-why" }, createElement("h3", {}, words), pathsOf(trace, cell, act));
 }

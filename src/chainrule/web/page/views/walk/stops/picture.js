@@ -9,8 +9,8 @@ import { choices } from "../stop.js";
 export function picture(look) {
   const { shape } = look.array("x");
   if (shape.length !== 3) return null;
-  const { normalisation } = look.description;
-  const [times, offset] = [byteGain(normalisation), normalisation.offset];
+  const { normalization } = look.description;
+  const [times, offset] = [byteGain(normalization), normalization.offset];
   const index = look.largest("x", (value) => value * Math.sign(times));
   const value = look.value("x", index);
   const byte = Math.round((value - offset) / times);
@@ -28,7 +28,7 @@ export function picture(look) {
     words: [
       `An image is ${numbers} values from 0 ${C > 1 ? "(dark) to 255 (bright)" : "(background) to 255 (full ink)"}, and nothing else. The network does not ` +
         "know which of them are neighbours; the structure of its layers accounts for that.",
-      `The bytes are normalised first: each is multiplied by ${roughNumber(times)}, and ${roughNumber(offset)} is added, ` +
+      `The bytes are normalized first: each is multiplied by ${roughNumber(times)}, and ${roughNumber(offset)} is added, ` +
         `so that the values lie between ${ends.map((end) => roughNumber(end)).join(" and ")}.`,
     ],
     figures: [

@@ -1,4 +1,4 @@
-"""`chainrule rates`."""
+"""`chainrule find-lr`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,44 +11,44 @@ from chainrule.cli.options import NUMBER
 OF_THE_SEARCH = ("low", "high", "count", "picture", "quiet", "as_json")
 
 
-@click.command(short_help="Find a learning rate.")
+@click.command("find-lr", short_help="Find a learning rate.")
 @click.option("--low", type=NUMBER, default=1e-6, show_default=True, metavar="X", help="First learning rate.")
 @click.option("--high", type=NUMBER, default=1.0, show_default=True, metavar="X", help="Last learning rate.")
 @click.option(
     "--steps", "count", type=options.WHOLE, default=100, show_default=True, metavar="N", help="Steps to take."
 )
-@click.option("--picture", metavar="FILE.png", type=options.PATH, help="Plot the loss over the rate.")
+@click.option("--picture", metavar="FILE.png", type=options.PATH, help="Plot the loss over the learning rate.")
 @train_options.network
 @train_options.material
 @train_options.step
 @options.machine
 @options.quiet
 @options.as_json
-def rates(**given: Any) -> None:
+def find_lr(**given: Any) -> None:
     """Find a learning rate for a network, data and the options of a step, which are those of `chainrule train`.
 
-    The network takes steps at rates that rise from one to the next. The suggested rate is a tenth of the one at which
-    the loss is lowest.
+    The network takes steps at learning rates that rise from one to the next. The suggested learning rate is a tenth
+    of the one at which the loss is lowest.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_loss, json_out, line
     from chainrule.plotting.files import save
-    from chainrule.training.rate_search import search_rates
+    from chainrule.training.lr_finder import search_learning_rates
 
     picture: Path | None = given["picture"]
     run_paths.require_writable(picture)
     trainer, name = _trainer(given)
-    found = search_rates(trainer, given["low"], given["high"], given["count"])
+    found = search_learning_rates(trainer, given["low"], given["high"], given["count"])
     if picture is not None:
         save(found.plot(f"{name}: {trainer.recipe.optimizer.name}, batch {trainer.recipe.batch_size}"), picture)
     if given["as_json"]:
-        pairs = {"rates": found.rates.tolist(), "losses": found.losses.tolist()}
+        pairs = {"learning_rates": found.learning_rates.tolist(), "losses": found.losses.tolist()}
         json_out({"suggested": found.suggested, "lowest": found.lowest, "diverged": found.diverged, **pairs})
         return
     end = "then it grows" if found.diverged else "and the search ends"
     loss = format_loss(float(found.smoothed.min()))
-    click.echo(f"suggested rate {found.suggested:.2g}: a tenth of the one at which the loss is lowest")
-    click.echo(f"the loss is lowest, {loss}, at {found.lowest:.2g}; {end} at {found.rates[-1]:.2g}")
+    click.echo(f"suggested learning rate {found.suggested:.2g}: a tenth of the one at which the loss is lowest")
+    click.echo(f"the loss is lowest, {loss}, at {found.lowest:.2g}; {end} at {found.learning_rates[-1]:.2g}")
     if picture is not None:
         line(picture)
 

@@ -29,28 +29,28 @@ def test_gradient_descent_on_a_parabola_has_a_known_limit(scale: float) -> None:
     """With the largest eigenvalue λ of XᵀX/N, steps above 2/λ diverge; far below, nothing happens."""
     x, noisy = X * scale, Y + RNG.normal(size=300)
     limit = 2 / np.linalg.eigvalsh(x.T @ x / 300).max()
-    options: dict[str, Any] = {"low": limit * 1e-5, "high": limit * 1e3, "batch_size": 300, "normalise": "none"}
-    found = linear().find_rate(x, noisy, optimizer="sgd", **options)
+    options: dict[str, Any] = {"low": limit * 1e-5, "high": limit * 1e3, "batch_size": 300, "normalization": "none"}
+    found = linear().find_learning_rate(x, noisy, optimizer="sgd", **options)
     assert found.diverged
     assert limit / 100 < found.suggested < limit
-    assert found.suggested < found.lowest < found.rates[-1] < limit * 10
-    np.testing.assert_allclose(found.rates[1:] / found.rates[:-1], 1e8 ** (1 / 99))
+    assert found.suggested < found.lowest < found.learning_rates[-1] < limit * 10
+    np.testing.assert_allclose(found.learning_rates[1:] / found.learning_rates[:-1], 1e8 ** (1 / 99))
 
 
 def test_losses_are_those_of_the_steps() -> None:
     """The first losses are those of steps that are taken by hand on the whole set; the model is left as it was."""
     made, twin = linear(seed=3), linear(seed=3)
-    found = made.find_rate(X, Y, optimizer="sgd", batch_size=300, low=0.01, high=0.1, steps=10)
-    for rate, loss in zip(found.rates, found.losses, strict=True):
+    found = made.find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=0.01, high=0.1, steps=10)
+    for rate, loss in zip(found.learning_rates, found.losses, strict=True):
         assert loss == pytest.approx(twin.evaluate(X, Y).loss, rel=1e-12)
-        twin.fit(X, Y, optimizer="sgd", rate=float(rate), batch_size=300, normalise="none", progress=False)
+        twin.fit(X, Y, optimizer="sgd", learning_rate=float(rate), batch_size=300, normalization="none", progress=False)
     np.testing.assert_array_equal(made.parameters, linear(seed=3).parameters)
     assert not found.diverged
 
 
 def test_more_steps_than_an_epoch_has() -> None:
-    found = linear().find_rate(X, Y, batch_size=50, steps=40)
-    assert len(found.rates) == len(found.losses) == len(found.smoothed) <= 40
+    found = linear().find_learning_rate(X, Y, batch_size=50, steps=40)
+    assert len(found.learning_rates) == len(found.losses) == len(found.smoothed) <= 40
     assert f"{found.suggested:.3g}" in repr(found)
 
 
@@ -59,29 +59,29 @@ def test_more_steps_than_an_epoch_has() -> None:
 )
 def test_options_out_of_range(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
-        linear().find_rate(X, Y, **wrong)
+        linear().find_learning_rate(X, Y, **wrong)
 
 
 def test_rates_that_are_all_too_large() -> None:
     with pytest.raises(OptionError, match="begin lower"):
-        linear().find_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
+        linear().find_learning_rate(X, Y, optimizer="sgd", batch_size=300, low=50, high=100)
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     x, y = bars(200)
     np.savez("digits.npz", x=x, y=y)
-    words = ["rates", "--data", "digits.npz", "--model", "mlp", "--engine", "numpy", "--quiet"]
+    words = ["find-lr", "--data", "digits.npz", "--model", "mlp", "--engine", "numpy", "--quiet"]
     words += ["--low", "1e-5", "--steps", "30"]
     result = CliRunner().invoke(main, [*words, "--json", "--picture", "rates.png"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["rates"][0] == 1e-5
-    assert found["rates"][0] < found["suggested"] < found["lowest"]
-    assert len(found["rates"]) == len(found["losses"]) <= 30
+    assert found["learning_rates"][0] == 1e-5
+    assert found["learning_rates"][0] < found["suggested"] < found["lowest"]
+    assert len(found["learning_rates"]) == len(found["losses"]) <= 30
     with Image.open("rates.png") as picture:
         assert np.asarray(picture.convert("L")).min() < 100  # something is drawn
     said = CliRunner().invoke(main, words).stdout
-    assert said.startswith(f"suggested rate {found['suggested']:.2g}")
-    refused(CliRunner().invoke(main, [*words, "--high", "1e-6"]), "rates from 1e-05 to 1e-06")
+    assert said.startswith(f"suggested learning rate {found['suggested']:.2g}")
+    refused(CliRunner().invoke(main, [*words, "--high", "1e-6"]), "learning rates from 1e-05 to 1e-06")
     refused(CliRunner().invoke(main, [*words, "--picture", "no/rates.png"]), "there is no folder")

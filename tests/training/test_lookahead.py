@@ -1,4 +1,4 @@
-"""Look-ahead: the averages of a training, computed a second time from steps that were taken one by one."""
+"""Lookahead: the averages of a training, computed a second time from steps that were taken one by one."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
-from chainrule.training.look_ahead import LookAhead
+from chainrule.training.lookahead import Lookahead
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.steps.selection import make_stepper
@@ -27,12 +27,12 @@ def build() -> cr.Sequential:
 def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
     """Return parameters and statistics after steps of the recipe with averages, written out."""
     model = build()
-    trainer = model.trainer(replace(recipe, look_ahead=None), Samples.of(X, Y, 2))
+    trainer = model.trainer(replace(recipe, lookahead=None), Samples.of(X, Y, 2))
     trainer.adopt()
     stepper = make_stepper(model, recipe.optimizer, recipe.loss)
     slow: list[np.ndarray] = []
     for step in range(trainer.steps):
-        stepper.step(*trainer.batch(step), step=step + 1, rate=recipe.optimizer.rate, seed=recipe.seed)
+        stepper.step(*trainer.batch(step), step=step + 1, rate=recipe.optimizer.learning_rate, seed=recipe.seed)
         fast = [model.parameters, model.statistics]
         share = decay * ((step + 1) / trainer.steps) ** 3
         if (step + 1) % every == 0:
@@ -47,15 +47,15 @@ def by_hand(every: int, decay: float, recipe: Recipe) -> list[np.ndarray]:
 @settings(max_examples=25)
 @given(every=st.integers(1, 8), decay=st.floats(0, 1), epochs=st.integers(1, 4), size=st.integers(2, 9))
 def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, size: int) -> None:
-    recipe = Recipe(epochs=epochs, batch_size=size, optimizer=cr.Momentum(0.1), normalise="none")
+    recipe = Recipe(epochs=epochs, batch_size=size, optimizer=cr.Momentum(0.1), normalization="none")
     model = build()
     model.fit(
         *(X, Y),
         epochs=epochs,
         batch_size=size,
         optimizer=recipe.optimizer,
-        normalise="none",
-        look_ahead=LookAhead(every, decay),
+        normalization="none",
+        lookahead=Lookahead(every, decay),
         progress=False,
     )
     for found, expected in zip((model.parameters, model.statistics), by_hand(every, decay, recipe), strict=True):
@@ -64,13 +64,13 @@ def test_training_is_steps_and_averages(every: int, decay: float, epochs: int, s
 
 @given(every=st.integers(1, 1_000_000), decay=st.floats(0, 1))
 def test_a_recipe_keeps_it_to_the_last_bit(every: int, decay: float) -> None:
-    chosen = Recipe(look_ahead=LookAhead(every, decay))
+    chosen = Recipe(lookahead=Lookahead(every, decay))
     assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
-    assert LookAhead.parse(str(chosen.look_ahead)) == chosen.look_ahead
-    assert LookAhead.parse("none") is None
+    assert Lookahead.parse(str(chosen.lookahead)) == chosen.lookahead
+    assert Lookahead.parse("none") is None
 
 
 @pytest.mark.parametrize("text", ["", "5", "every=0", "every=1.5", "decay=2", "decay=nan", "slow=1", "every=5,"])
 def test_other_texts_are_refused(text: str) -> None:
-    with pytest.raises(ChainruleError, match="look-ahead"):
-        LookAhead.parse(text)
+    with pytest.raises(ChainruleError, match="lookahead"):
+        Lookahead.parse(text)

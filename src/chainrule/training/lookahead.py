@@ -1,4 +1,4 @@
-"""Look-ahead: a slow copy of the network, to which training returns every few steps."""
+"""Lookahead: a slow copy of the network, to which training returns every few steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST = 1_000_000
 
 
 @dataclass(frozen=True)
-class LookAhead:
+class Lookahead:
     """Averages the network over its last steps: every few steps s ← α·s + (1 − α)·p, then p ← s.
 
     p are the parameters and running statistics, s is a slow copy of them, first made at step ``every``. The share
@@ -39,9 +39,9 @@ class LookAhead:
 
     def __post_init__(self) -> None:
         if not (is_whole(self.every) and 1 <= self.every <= LARGEST):
-            raise OptionError(f"look-ahead every {quoted(self.every)}: expected whole steps, from 1 to {LARGEST:,}")
+            raise OptionError(f"lookahead every {quoted(self.every)}: expected whole steps, from 1 to {LARGEST:,}")
         if not (is_number(self.decay) and 0 <= self.decay <= 1):
-            raise OptionError(f"look-ahead decay {quoted(self.decay)}: expected a number from 0 to 1")
+            raise OptionError(f"lookahead decay {quoted(self.decay)}: expected a number from 0 to 1")
         object.__setattr__(self, "every", int(self.every))
         object.__setattr__(self, "decay", float(self.decay))
 
@@ -50,32 +50,32 @@ class LookAhead:
         return f"every={self.every},decay={self.decay!r}"
 
     @staticmethod
-    def choose(option: Any) -> LookAhead | None:
-        """Return the look-ahead for an option: a `LookAhead`, the text that `parse` reads, or None.
+    def choose(option: Any) -> Lookahead | None:
+        """Return the lookahead for an option: a `Lookahead`, the text that `parse` reads, or None.
 
         Errors   OptionError for any other value
         """
         if isinstance(option, str):
-            return LookAhead.parse(option)
-        if option is None or isinstance(option, LookAhead):
+            return Lookahead.parse(option)
+        if option is None or isinstance(option, Lookahead):
             return option
-        raise OptionError(f"look-ahead {quoted(option)}: expected a LookAhead, or text such as 'every=5,decay=0.7'")
+        raise OptionError(f"lookahead {quoted(option)}: expected a Lookahead, or text such as 'every=5,decay=0.7'")
 
     @staticmethod
-    def parse(text: str) -> LookAhead | None:
-        """Parse a look-ahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
+    def parse(text: str) -> Lookahead | None:
+        """Parse a lookahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
         if text.strip() == "none":
             return None
         given: dict[str, Any] = {}
         for part in text.split(","):
             name, _, amount = (piece.strip() for piece in part.partition("="))
             if name not in ("every", "decay"):
-                raise unknown_name("look-ahead option", name, ("every", "decay", "none"))
+                raise unknown_name("lookahead option", name, ("every", "decay", "none"))
             try:
                 given[name] = int(amount) if name == "every" else float(amount)
             except ValueError:
-                raise OptionError(f"look-ahead {text!r}: expected {name}=NUMBER, found {part.strip()!r}") from None
-        return LookAhead(**given)
+                raise OptionError(f"lookahead {text!r}: expected {name}=NUMBER, found {part.strip()!r}") from None
+        return Lookahead(**given)
 
     def slow_share(self, step: int, steps: int) -> float | None:
         """Return α after step number ``step`` (from 1) of ``steps``; None where the network goes on without average."""

@@ -1,4 +1,4 @@
-"""The search for a learning rate: training steps at rates that rise from one to the next (Smith 2015)."""
+"""The learning-rate finder: training steps at learning rates that rise from one to the next (Smith 2015)."""
 
 import math
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ GROWN = 4.0  # times the lowest loss so far: from there on training diverges, an
 
 
 @dataclass(frozen=True, eq=False)
-class RateSearch:
-    """Learning rates and the loss of the batch at each, before the step at that rate; both (S,).
+class LRSearch:
+    """Learning rates and the loss of the batch at each, before the step at it; both (S,).
 
-    diverged   whether the search ended before the highest rate, because the loss grew
+    diverged   whether the search ended before the highest learning rate, because the loss grew
     """
 
-    rates: NDArray[np.float64]
+    learning_rates: NDArray[np.float64]
     losses: NDArray[np.float64]
     diverged: bool
 
@@ -37,8 +37,8 @@ class RateSearch:
 
     @property
     def lowest(self) -> float:
-        """Rate at which the smoothed loss is lowest."""
-        return float(self.rates[int(np.argmin(self.smoothed))])
+        """Learning rate at which the smoothed loss is lowest."""
+        return float(self.learning_rates[int(np.argmin(self.smoothed))])
 
     @property
     def suggested(self) -> float:
@@ -46,27 +46,27 @@ class RateSearch:
         return self.lowest / 10
 
     def plot(self, title: str = "learning rates") -> "Figure":
-        """Draw the loss over the rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
+        """Draw the loss over the learning rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
         from chainrule.plotting import rates
 
-        return rates.rate_search(self.rates, self.losses, self.smoothed, self.suggested, title)
+        return rates.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
 
     def __repr__(self) -> str:
-        return f"RateSearch({len(self.rates)} rates to {self.rates[-1]:.3g}, suggested {self.suggested:.3g})"
+        tried = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"
+        return f"LRSearch({tried}, suggested {self.suggested:.3g})"
 
 
-def search_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> RateSearch:
-    """Take steps with a new trainer at rates from ``low`` to ``high``, each the same multiple of the one before.
+def search_learning_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: int = STEPS) -> LRSearch:
+    """Take steps with a new trainer at learning rates from ``low`` to ``high`` that rise by a constant factor.
 
-    The network is changed. The search ends where the loss has grown to `GROWN` times its smallest value, or is not
-    finite.
+    The network is changed. The search ends when the loss exceeds `GROWN` times its smallest value or is not finite.
 
-    Errors   OptionError for fewer than `FEWEST` steps, for rates that do not rise, or where the first steps diverge
+    Errors   OptionError for fewer than `FEWEST` steps, for low ≥ high, or if the first steps diverge
     """
     if not is_whole(steps, FEWEST):
         raise OptionError(f"steps {quoted(steps)}: expected a whole number of at least {FEWEST}")
     if not (is_number(low) and is_number(high) and 0 < low < high < math.inf):
-        raise OptionError(f"rates from {quoted(low)} to {quoted(high)}: expected numbers above 0 that rise")
+        raise OptionError(f"learning rates from {quoted(low)} to {quoted(high)}: expected numbers above 0 that rise")
     rates, losses = np.geomspace(low, high, steps), list[float]()
     trainer.adopt()
     for step, rate in enumerate(rates.tolist()):
@@ -79,6 +79,6 @@ def search_rates(trainer: Trainer, low: float = LOW, high: float = HIGH, steps: 
         if outcome.loss > GROWN * min(losses) > 0:
             break
     if len(losses) < FEWEST:
-        where = f"after {len(losses)} steps, below a rate of {rates[min(FEWEST, steps - 1)]:.2g}"
+        where = f"after {len(losses)} steps, below a learning rate of {rates[min(FEWEST, steps - 1)]:.2g}"
         raise OptionError(f"training diverges {where}: begin lower")
-    return RateSearch(rates[: len(losses)], np.array(losses), len(losses) < steps)
+    return LRSearch(rates[: len(losses)], np.array(losses), len(losses) < steps)

@@ -6,7 +6,7 @@ EPSILON = 1e-5
 OF_A_CHANNEL = (0, 2, 3)  # the axes N, H and W
 
 
-def normalise(x):
+def normalize(x):
     """Return x̂ and σ, which has a number for each channel."""
     mean = x.mean(axis=OF_A_CHANNEL, keepdims=True)
     sigma = np.sqrt(((x - mean) ** 2).mean(axis=OF_A_CHANNEL, keepdims=True) + EPSILON)
@@ -15,12 +15,12 @@ def normalise(x):
 
 def forward(x, gamma, beta):
     """Return y."""
-    return normalise(x)[0] * gamma[:, None, None] + beta[:, None, None]
+    return normalize(x)[0] * gamma[:, None, None] + beta[:, None, None]
 
 
 def backward(dy, x, gamma, beta):
     """Return dx, dgamma and dbeta."""
-    normal, sigma = normalise(x)
+    normal, sigma = normalize(x)
     dgamma, dbeta = (dy * normal).sum(axis=OF_A_CHANNEL), dy.sum(axis=OF_A_CHANNEL)
     many = x.size // x.shape[1]
     own = dy - dbeta[:, None, None] / many - normal * dgamma[:, None, None] / many

@@ -1,4 +1,4 @@
-"""Exercise 8: batch normalisation of images, in training. Fill in both functions; lesson 8 has the three paths."""
+"""Exercise 8: batch normalization of images, in training. Fill in both functions; lesson 8 has the three paths."""
 
 import numpy as np
 

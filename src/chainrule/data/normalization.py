@@ -1,4 +1,4 @@
-"""Normalisation of pixels, the same for training and prediction."""
+"""Normalization of pixels, the same for training and prediction."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from chainrule.errors import DataError, FormatError, unknown_name
 
-KINDS = ("scale", "standardise", "none")
+KINDS = ("scale", "standardize", "none")
 PIXELS = ("bytes", "shares", "numbers")
 LEVELS = (2.0, 65_535.0)  # range of the largest value of images that need scaling: up to 16 bits
 PLANE = 64  # length from which vectors of whole numbers may be the pixels of an image
@@ -21,11 +21,11 @@ Pixels: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """The map x · gain + offset, in the units of the data it was fitted to.
 
     kind     scale: bytes 0 … 255 to 0 … 1 (other values: from their minimum and maximum in the training data)
-             standardise: (x − mean) / standard deviation, over all training pixels together
+             standardize: (x − mean) / standard deviation, over all training pixels together
              none: unchanged
     pixels   type of the training data, which decides how `apply` treats pixels of another type:
              bytes: uint8. Whole numbers are taken as byte values. An image of floats is taken as shares of 255 when it
@@ -43,17 +43,17 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise unknown_name("normalisation", self.kind, KINDS)
+            raise unknown_name("normalization", self.kind, KINDS)
         for name in ("gain", "offset"):  # a float of NumPy's would have float32 images computed in float64
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.pixels not in PIXELS:
-            raise unknown_name("pixels of a normalisation", self.pixels, PIXELS)
+            raise unknown_name("pixels of a normalization", self.pixels, PIXELS)
         if not (math.isfinite(self.gain) and math.isfinite(self.offset)):
-            raise DataError(f"normalisation {self.kind!r}: gain {self.gain} and offset {self.offset} must be finite")
+            raise DataError(f"normalization {self.kind!r}: gain {self.gain} and offset {self.offset} must be finite")
 
     @staticmethod
-    def fit(kind: str, x: Pixels) -> "Normalisation":
-        """Fit a normalisation to training images of any shape and type, in float64.
+    def fit(kind: str, x: Pixels) -> "Normalization":
+        """Fit a normalization to training images of any shape and type, in float64.
 
         Errors   DataError when a pixel is not finite, or when all are equal and would be divided by 0
         """
@@ -61,17 +61,17 @@ class Normalisation:
         pixels = _pixels(x, least, greatest)
         if kind == "scale":
             _check_spread(kind, greatest - least, least)
-            return Normalisation(kind, 1.0 / (greatest - least), -least / (greatest - least), pixels)
-        if kind == "standardise":
+            return Normalization(kind, 1.0 / (greatest - least), -least / (greatest - least), pixels)
+        if kind == "standardize":
             mean, deviation = mean_and_deviation(x)
             _check_spread(kind, deviation, mean)
-            return Normalisation(kind, 1.0 / deviation, -mean / deviation, pixels)
-        return Normalisation(kind, pixels=pixels)
+            return Normalization(kind, 1.0 / deviation, -mean / deviation, pixels)
+        return Normalization(kind, pixels=pixels)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """Normalise images (N, …) to a C-contiguous array of `dtype` in the same shape.
+        """Normalize images (N, …) to a C-contiguous array of `dtype` in the same shape.
 
-        Return x itself if it is such an array and the normalisation changes nothing.
+        Return x itself if it is such an array and the normalization changes nothing.
 
         Errors   DataError for floats that are neither shares nor byte values, if the training data were bytes
         """
@@ -102,7 +102,7 @@ class Normalisation:
         return self.gain
 
     def largest(self, x: Pixels) -> float:
-        """Return the largest absolute value of inputs (N, …) once they are normalised; of bytes, of all bytes."""
+        """Return the largest absolute value of inputs (N, …) once they are normalized; of bytes, of all bytes."""
         gains = np.asarray(self._gains(x, np.dtype(np.float64))).reshape(-1)
         if len(gains) > 1:  # of each image
             ends = np.array(_ranges(x), np.float64)
@@ -112,7 +112,7 @@ class Normalisation:
 
     @property
     def background(self) -> float:
-        """Normalised value of a black pixel (0), which fills the border of a shifted image."""
+        """Normalized value of a black pixel (0), which fills the border of a shifted image."""
         return self.offset
 
     def to_config(self) -> dict[str, Any]:
@@ -120,17 +120,17 @@ class Normalisation:
         return {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
 
     @staticmethod
-    def from_config(config: Mapping[str, Any]) -> "Normalisation":
-        """Make the normalisation that `to_config` described; FormatError when an entry is missing or invalid."""
+    def from_config(config: Mapping[str, Any]) -> "Normalization":
+        """Make the normalization that `to_config` described; FormatError when an entry is missing or invalid."""
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
-            return Normalisation(str(config["kind"]), gain, offset, str(config["pixels"]))
+            return Normalization(str(config["kind"]), gain, offset, str(config["pixels"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"normalisation {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
+            raise FormatError(f"normalization {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
 
 
 def kind_for(x: Pixels) -> str:
-    """Return the default normalisation of training data (N, …): "scale" for pixels, "none" for other values.
+    """Return the default normalization of training data (N, …): "scale" for pixels, "none" for other values.
 
     Taken for pixels are bytes, images (N, C, H, W) of non-negative integers or floats that reach 2, and vectors of 64
     or more non-negative whole numbers with a maximum in 128 … 255. Values within 0 … 1 or with a sign are not scaled.
@@ -151,7 +151,11 @@ def decision(x: Pixels, kind: str) -> str:
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
     found = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
-    return f"{found} scaled to 0 … 1; normalise='none' leaves them" if kind == "scale" else f"{found} taken as they are"
+    return (
+        f"{found} scaled to 0 … 1; normalization='none' leaves them"
+        if kind == "scale"
+        else f"{found} taken as they are"
+    )
 
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
@@ -210,4 +214,4 @@ def _each(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArra
 
 def _check_spread(kind: str, spread: float, value: float) -> None:
     if not spread > 0:
-        raise DataError(f"normalisation {kind!r}: every pixel of the training data is {value}; expected several values")
+        raise DataError(f"normalization {kind!r}: every pixel of the training data is {value}; expected several values")

@@ -1,4 +1,4 @@
-"""Normalisation: values, the round trip through a configuration, bytes and floats."""
+"""Normalization: values, the round trip through a configuration, bytes and floats."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.data import Normalisation
+from chainrule.data import Normalization
 from chainrule.errors import DataError, FormatError, OptionError
 
 BYTES = np.random.default_rng(0).integers(0, 256, (7, 2, 5, 3), np.uint8)
@@ -14,7 +14,7 @@ FLOATS = (np.random.default_rng(1).normal(3.0, 2.0, (7, 2, 5, 3))).astype(np.flo
 
 
 def test_scale() -> None:
-    scaled = Normalisation.fit("scale", BYTES[:1])
+    scaled = Normalization.fit("scale", BYTES[:1])
     np.testing.assert_allclose(scaled.apply(BYTES), BYTES / 255, rtol=1e-6)
     ends = scaled.apply(np.array([[[[0, 255]]]], np.uint8))
     assert ends.tolist() == [[[[0.0, 1.0]]]]
@@ -22,8 +22,8 @@ def test_scale() -> None:
 
 
 @pytest.mark.parametrize("x", [BYTES, FLOATS], ids=["bytes", "floats"])
-def test_standardise_against_numpy(x: np.ndarray) -> None:
-    found = Normalisation.fit("standardise", x)
+def test_standardize_against_numpy(x: np.ndarray) -> None:
+    found = Normalization.fit("standardize", x)
     wide = x.astype(np.float64)
     assert found.gain == pytest.approx(1 / wide.std(), rel=1e-12)
     assert found.offset == pytest.approx(-wide.mean() / wide.std(), rel=1e-12)
@@ -34,28 +34,28 @@ def test_standardise_against_numpy(x: np.ndarray) -> None:
 def test_many_values_are_summed_without_loss() -> None:
     x = np.full((3, 1, 700, 700), 200, np.uint8)
     x[0, 0, 0, 0] = 201
-    found = Normalisation.fit("standardise", x)
+    found = Normalization.fit("standardize", x)
     assert 1 / found.gain == pytest.approx(np.sqrt((1 - 1 / x.size) / x.size), rel=1e-12)
 
 
 def test_floats_go_to_zero_and_one_and_bytes_are_taken_as_shares() -> None:
-    found = Normalisation.fit("scale", FLOATS)
+    found = Normalization.fit("scale", FLOATS)
     out = found.apply(FLOATS)
     assert (out.min(), out.max()) == pytest.approx((0, 1), abs=1e-6)
     shares = (BYTES / 255).astype(np.float32)
-    for kind in ("scale", "standardise", "none"):
-        fitted = Normalisation.fit(kind, shares)
+    for kind in ("scale", "standardize", "none"):
+        fitted = Normalization.fit(kind, shares)
         np.testing.assert_allclose(fitted.apply(BYTES), fitted.apply(shares), atol=1e-5)
 
 
 def test_none_leaves_the_values() -> None:
-    np.testing.assert_array_equal(Normalisation.fit("none", BYTES).apply(BYTES), BYTES.astype(np.float32))
+    np.testing.assert_array_equal(Normalization.fit("none", BYTES).apply(BYTES), BYTES.astype(np.float32))
 
 
-@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+@pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_one_by_one_as_all_at_once(kind: str, dtype: Any) -> None:
-    found = Normalisation.fit(kind, BYTES)
+    found = Normalization.fit(kind, BYTES)
     out = found.apply(BYTES.transpose(0, 1, 3, 2), dtype)
     assert out.dtype == dtype
     assert out.flags.c_contiguous
@@ -63,44 +63,44 @@ def test_one_by_one_as_all_at_once(kind: str, dtype: Any) -> None:
         np.testing.assert_array_equal(found.apply(image[None].transpose(0, 1, 3, 2), dtype)[0], expected)
 
 
-@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+@pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
 def test_inputs_are_not_changed(kind: str) -> None:
     x = FLOATS.copy()
-    found = Normalisation.fit(kind, x).apply(x, x.dtype)
+    found = Normalization.fit(kind, x).apply(x, x.dtype)
     np.testing.assert_array_equal(x, FLOATS)
     assert (found is x) == (kind == "none")
 
 
 def test_nothing_to_change_is_still_given_in_the_wanted_type_and_order() -> None:
     x = FLOATS.astype(np.float64)[::-1]
-    found = Normalisation("none").apply(x, np.float32)
+    found = Normalization("none").apply(x, np.float32)
     assert found.dtype == np.float32
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, x.astype(np.float32))
 
 
-@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+@pytest.mark.parametrize("kind", ["scale", "standardize", "none"])
 @pytest.mark.parametrize("x", [BYTES, FLOATS], ids=["bytes", "floats"])
 def test_the_same_from_json(kind: str, x: np.ndarray) -> None:
-    found = Normalisation.fit(kind, x)
-    assert Normalisation.from_config(json.loads(json.dumps(found.to_config()))) == found
+    found = Normalization.fit(kind, x)
+    assert Normalization.from_config(json.loads(json.dumps(found.to_config()))) == found
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(OptionError, match="unknown normalisation 'scael'; known: scale, standardise, none"):
-        Normalisation.fit("scael", BYTES)
-    with pytest.raises(DataError, match=r"'standardise': every pixel of the training data is 7.0"):
-        Normalisation.fit("standardise", np.full((2, 1, 3, 3), 7, np.uint8))
+    with pytest.raises(OptionError, match="unknown normalization 'scael'; known: scale, standardize, none"):
+        Normalization.fit("scael", BYTES)
+    with pytest.raises(DataError, match=r"'standardize': every pixel of the training data is 7.0"):
+        Normalization.fit("standardize", np.full((2, 1, 3, 3), 7, np.uint8))
     with pytest.raises(DataError, match="gain nan"):
-        Normalisation("none", float("nan"))
-    with pytest.raises(OptionError, match="unknown pixels of a normalisation 'dots'; known: bytes, shares, numbers"):
-        Normalisation("none", pixels="dots")
+        Normalization("none", float("nan"))
+    with pytest.raises(OptionError, match="unknown pixels of a normalization 'dots'; known: bytes, shares, numbers"):
+        Normalization("none", pixels="dots")
     for config in ({}, {"kind": "x", "gain": 1, "offset": 0, "pixels": "bytes"}, {"kind": "none", "gain": "a"}):
         with pytest.raises(FormatError, match="expected kind, gain, offset, pixels"):
-            Normalisation.from_config(config)
+            Normalization.from_config(config)
 
 
-KINDS = ["scale", "standardise", "none"]
+KINDS = ["scale", "standardize", "none"]
 SHARES = (BYTES / 255).astype(np.float32)
 
 
@@ -109,28 +109,28 @@ SHARES = (BYTES / 255).astype(np.float32)
 def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
     """Treat sixteen-bit pixels like floats of the same values, not like bytes."""
     x = BYTES.astype(dtype) * 100 + 7
-    found, as_floats = Normalisation.fit(kind, x), Normalisation.fit(kind, x.astype(np.float64))
+    found, as_floats = Normalization.fit(kind, x), Normalization.fit(kind, x.astype(np.float64))
     assert found.gain == pytest.approx(as_floats.gain, rel=1e-12)
     assert found.offset == pytest.approx(as_floats.offset, rel=1e-12)
     wide = x.astype(np.float64)
-    spread = {"scale": np.ptp(wide), "standardise": wide.std(), "none": 1.0}[kind]
-    centre = {"scale": wide.min(), "standardise": wide.mean(), "none": 0.0}[kind]
+    spread = {"scale": np.ptp(wide), "standardize": wide.std(), "none": 1.0}[kind]
+    centre = {"scale": wide.min(), "standardize": wide.mean(), "none": 0.0}[kind]
     np.testing.assert_allclose(found.apply(x, np.float64), (wide - centre) / spread, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.int64, np.float32])
 def test_byte_values_of_another_type_and_bytes_are_the_same(kind: str, dtype: Any) -> None:
-    fitted = Normalisation.fit(kind, BYTES.astype(dtype))
+    fitted = Normalization.fit(kind, BYTES.astype(dtype))
     np.testing.assert_array_equal(fitted.apply(BYTES), fitted.apply(BYTES.astype(dtype)))
-    for_bytes = Normalisation.fit(kind, BYTES)
+    for_bytes = Normalization.fit(kind, BYTES)
     np.testing.assert_array_equal(for_bytes.apply(BYTES.astype(dtype)), for_bytes.apply(BYTES))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wide", [np.float32, np.float64])
 def test_shares_given_to_what_was_fitted_to_bytes(kind: str, wide: Any) -> None:
-    fitted = Normalisation.fit(kind, BYTES)
+    fitted = Normalization.fit(kind, BYTES)
     np.testing.assert_allclose(fitted.apply((BYTES / 255).astype(wide)), fitted.apply(BYTES), atol=2e-5)
     black_and_white = np.where(BYTES > 99, np.uint8(255), np.uint8(0))
     np.testing.assert_allclose(fitted.apply(BYTES > 99), fitted.apply(black_and_white), atol=1e-5)
@@ -138,7 +138,7 @@ def test_shares_given_to_what_was_fitted_to_bytes(kind: str, wide: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_image_is_judged_alone(kind: str) -> None:
-    fitted = Normalisation.fit(kind, BYTES)
+    fitted = Normalization.fit(kind, BYTES)
     mixed = np.concatenate([SHARES[:2], BYTES[2:4].astype(np.float32), np.zeros_like(SHARES[:1])])
     together = fitted.apply(mixed)
     for image, expected in zip(mixed, together, strict=True):
@@ -151,8 +151,8 @@ def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> N
     x = SHARES.clip(0, 0.9)
     x[3, 1, 2, 0] = value
     with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected shares 0 … 1 or"):
-        Normalisation.fit("scale", BYTES).apply(x)
-    for other in (Normalisation("scale"), Normalisation.fit("none", FLOATS)):
+        Normalization.fit("scale", BYTES).apply(x)
+    for other in (Normalization("scale"), Normalization.fit("none", FLOATS)):
         np.testing.assert_array_equal(other.apply(x), x)
 
 
@@ -160,16 +160,16 @@ def test_training_floats_are_never_judged() -> None:
     """Keep a nearly black image among byte values in floats, or a large one among shares, as it is."""
     x = BYTES.astype(np.float32)
     x[2] = SHARES[2]
-    np.testing.assert_array_equal(Normalisation.fit("none", x).apply(x), x)
-    np.testing.assert_array_equal(Normalisation.fit("none", SHARES).apply(x), x)
+    np.testing.assert_array_equal(Normalization.fit("none", x).apply(x), x)
+    np.testing.assert_array_equal(Normalization.fit("none", SHARES).apply(x), x)
 
 
 def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
-    fitted = Normalisation.fit("scale", SHARES)
+    fitted = Normalization.fit("scale", SHARES)
     np.testing.assert_allclose(fitted.apply(BYTES.astype(np.int64)), fitted.apply(BYTES), rtol=1e-6, atol=1e-7)
     binary = (BYTES > 99).astype(np.int64)
     np.testing.assert_array_equal(fitted.apply(binary), fitted.apply(binary.astype(np.float32)))
-    np.testing.assert_array_equal(Normalisation.fit("scale", binary).apply(binary), binary.astype(np.float32))
+    np.testing.assert_array_equal(Normalization.fit("scale", binary).apply(binary), binary.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,4 +178,4 @@ def test_pixels_that_are_not_finite(kind: str, value: float) -> None:
     x = FLOATS.copy()
     x[4, 0, 1, 1] = value
     with pytest.raises(DataError, match="the training data hold pixels that are not finite, the first in sample 4"):
-        Normalisation.fit(kind, x)
+        Normalization.fit(kind, x)

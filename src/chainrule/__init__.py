@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
-    from chainrule.interop.onnx.export import export_onnx as export_onnx
+    from chainrule.interop.onnx.exporter import export_onnx as export_onnx
     from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
     from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
@@ -132,7 +132,7 @@ PLACES = {
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
-    "chainrule.interop.onnx.export": "export_onnx",
+    "chainrule.interop.onnx.exporter": "export_onnx",
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
         "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU ExactGELU Flatten GELU "

@@ -15,7 +15,7 @@ def is_network(path: Path) -> bool:
 def read_network(path: Path) -> Imported:
     """Return the network of a file; FormatError for a damaged file, or naming the layer that cannot be expressed."""
     if path.suffix.lower() == ".onnx":
-        from chainrule.interop.onnx.import_graph import read_onnx
+        from chainrule.interop.onnx.importer import read_onnx
 
         return read_onnx(path)
     from chainrule.interop.keras.files import read_keras

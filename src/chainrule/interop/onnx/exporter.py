@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, write_atomic
+from chainrule.core.plan import Plan
 from chainrule.data.normalisation import Normalisation
 from chainrule.errors import OptionError, printable
-from chainrule.interop.onnx.export_graph import GraphWriter
-from chainrule.interop.onnx.import_graph import MAX_BYTES
-from chainrule.interop.onnx.messages import ModelMessage, Opset, Pair, serialize
-from chainrule.interop.onnx.writers import translate
+from chainrule.interop.onnx.graph_writer import GraphWriter
+from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
+from chainrule.interop.onnx.operators import WRITERS
 from chainrule.training import losses
 from chainrule.version import __version__
 
@@ -61,7 +61,7 @@ def message_of(
     """Return an ONNX model of a network's inference plan, after a normalisation of its input if one is given."""
     plan, graph = network.plan(), GraphWriter(network, opset)
     graph.begin(plan, normalisation)
-    translate(graph, plan)
+    _add_nodes(graph, plan)
     return ModelMessage(
         graph=graph.message(plan, name),
         opsets=[Opset("", graph.opset)],
@@ -70,6 +70,19 @@ def message_of(
         ir_version=graph.ir_version,
         metadata=[Pair(printable(key), printable(value)) for key, value in (metadata or {}).items()],
     )
+
+
+def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
+    """Add the nodes for the operations of an inference plan; OptionError for one that ONNX cannot express."""
+    for operation in plan.forward:
+        result = operation.writes[0]
+        graph.layer = result.name.rpartition(".")[0]
+        if operation.call is not None:
+            what = "is your own code, which no ONNX operator stands for; build it from layers of chainrule"
+            raise OptionError(f"layer {graph.layer!r} cannot be written: {operation.name.rpartition('.')[0]} {what}")
+        if operation.name not in WRITERS:
+            raise OptionError(f"layer {graph.layer!r} cannot be written: no ONNX operator computes {operation.name}")
+        graph.store(result, WRITERS[operation.name](graph, operation))
 
 
 def write(message: ModelMessage, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is written: nodes, the constants that they read, and where each result of a plan is in it."""
+"""An ONNX graph as it is written: nodes, the constants that they read, and the node of each result of a plan."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalisation import Normalisation
 from chainrule.errors import OptionError, quoted
-from chainrule.interop.onnx.import_graph import NEWEST
 from chainrule.interop.onnx.messages import (
+    NEWEST,
     Attribute,
     Dimension,
     GraphMessage,

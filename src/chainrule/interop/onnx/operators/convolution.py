@@ -1,15 +1,29 @@
-"""Convolutions and dense layers."""
+"""Convolutions, transposed convolutions and dense layers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from chainrule.core.plan import Operation, Tensor
+from chainrule.core.shapes import transposed_size
 from chainrule.interop.assembly import first_last, last_first
-from chainrule.interop.onnx.call import Array, Call, Feature
-from chainrule.interop.onnx.readers.windows import brief, brief_padding, image, lowered, window_of
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operators.operator import Operator
+from chainrule.interop.onnx.operators.windows import (
+    attributes_of,
+    brief,
+    brief_padding,
+    image,
+    lowered,
+    result_shape,
+    window_of,
+    written_image,
+)
 
 
-def conv(call: Call) -> Feature:
+def read_conv(call: Call) -> Feature:
     """Return Conv2D or Conv1D; a constant that is added next is its bias."""
     w = call.constant(1)
     x = call.samples(w.ndim)
@@ -42,7 +56,19 @@ def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | Non
     return (None, True) if found is None else (np.broadcast_to(found, (1, *shape)).reshape(filters), False)
 
 
-def conv_transpose(call: Call) -> Feature:
+def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Conv; a bias for each position is added behind it."""
+    _, w, b = operation.reads
+    result = operation.writes[0]
+    kernel, x, attributes = _prepared(graph, operation, w)
+    tied = b is not None and len(b.shape) == 1
+    bias = [graph.weight(b)] if tied else []
+    shape = result_shape(x, result)
+    y = graph.node("Conv", x, kernel, *bias, shape=shape, **attributes)
+    return y if b is None or tied else graph.node("Add", y, graph.weight(b, shape))
+
+
+def read_conv_transpose(call: Call) -> Feature:
     """Return ConvTranspose2D."""
     w = call.constant(1)
     x = call.samples(w.ndim)
@@ -95,7 +121,39 @@ def _cropping(call: Call, size: Sequence[int], kernel: Sequence[int], extra: lis
     return found
 
 
-def gemm(call: Call) -> Feature:
+def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return ConvTranspose, with the output padding that leads to the size of the result."""
+    _, w = operation.reads
+    kernel, x, attributes = _prepared(graph, operation, w)
+    shape = result_shape(x, operation.writes[0])
+    kept = attributes["kernel_shape"], attributes["strides"], _padding(x, operation), attributes["dilations"]
+    smallest = map(transposed_size, x.shape[1:], *kept)
+    attributes["output_padding"] = [size - least for size, least in zip(shape[1:], smallest, strict=True)]
+    return graph.node("ConvTranspose", x, kernel, shape=shape, **attributes)
+
+
+def _prepared(graph: GraphWriter, operation: Operation, w: Tensor | None) -> tuple[str, GraphResult, dict[str, Any]]:
+    """Return the name of the kernels, rotated where the operation rotates them, the image, and the attributes."""
+    assert w is not None
+    x = written_image(graph, operation)
+    shape = (*w.shape[:2], *w.shape[5 - len(x.shape) :])
+    array = graph.network.weights[w.storage].reshape(shape)
+    if operation.attributes["flip"]:
+        array = array[(..., *[slice(None, None, -1)] * (len(shape) - 2))]
+    attributes = attributes_of(x, operation, stride="strides", dilation="dilations")
+    attributes |= {
+        "kernel_shape": shape[2:],
+        "pads": pads(_padding(x, operation)),
+        "group": operation.attributes["groups"],
+    }
+    return graph.constant(array, w.storage), x, attributes
+
+
+def _padding(x: GraphResult, operation: Operation) -> Any:
+    return operation.attributes["padding"][3 - len(x.shape) :]
+
+
+def read_gemm(call: Call) -> Feature:
     """Return Dense with the weights α B and the bias β C."""
     x, w = call.samples(2), call.constant(1)
     if w.ndim != 2:
@@ -114,7 +172,14 @@ def gemm(call: Call) -> Feature:
     return call.weighted("Dense", x, options, weights)
 
 
-def matmul(call: Call) -> Feature:
+def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Gemm."""
+    x, *weights = operation.reads
+    names = [graph.weight(tensor) for tensor in weights if tensor is not None]
+    return graph.node("Gemm", graph.view(x), *names, shape=operation.writes[0].shape, transB=1)
+
+
+def read_matmul(call: Call) -> Feature:
     """Return Dense for a constant matrix on the right, a convolution of 1×1 for several axes; a constant that is added
     next is its bias.
     """
@@ -137,4 +202,9 @@ def matmul(call: Call) -> Feature:
     return x.at(first_last(y.node, (*shape[:-1], w.shape[1])))
 
 
-OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "MatMul": matmul}
+OPERATORS = (
+    Operator("Conv", read_conv, {"cross_correlate": write_conv}),
+    Operator("ConvTranspose", read_conv_transpose, {"cross_correlate_dx": write_conv_transpose}),
+    Operator("Gemm", read_gemm, {"dense": write_gemm}),
+    Operator("MatMul", read_matmul),
+)

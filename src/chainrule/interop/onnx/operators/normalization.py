@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.interop.onnx.call import Array, Call, Feature
+from chainrule.core.plan import Operation
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operators.operator import Operator
 
 
-def batch_normalization(call: Call) -> Feature:
+def read_batch_norm(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
     if call.integer("spatial", 1) != 1:
         raise call.refusal("spatial 0", "normalisation channel by channel")
@@ -51,7 +54,14 @@ def _for_channels(call: Call, index: int, x: Feature) -> Array:
     return value
 
 
-def instance_normalization(call: Call) -> Feature:
+def write_batch_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return BatchNormalization."""
+    x, *weights = operation.reads
+    names = [graph.weight(tensor) for tensor in weights]
+    return graph.node("BatchNormalization", graph.channels(x), *names, epsilon=operation.attributes["epsilon"])
+
+
+def read_instance_norm(call: Call) -> Feature:
     """Return InstanceNorm2D."""
     x = _channels_second(call)
     shape = x.node.shape
@@ -61,7 +71,7 @@ def instance_normalization(call: Call) -> Feature:
     return call.reshape(y, shape)
 
 
-def group_normalization(call: Call) -> Feature:
+def read_group_norm(call: Call) -> Feature:
     """Return GroupNorm; before opset 21 there is one scale for each group."""
     x, groups = call.samples(), call.integer("num_groups")
     channels = x.node.shape[0]
@@ -79,7 +89,7 @@ def group_normalization(call: Call) -> Feature:
     return call.weighted("GroupNorm", x, options, weights)
 
 
-def layer_normalization(call: Call) -> Feature:
+def read_layer_norm(call: Call) -> Feature:
     """Return LayerNorm over the last axes, put together to one."""
     if call.wanted > 1:
         raise call.refusal("the mean and deviation are read", "the normalised values alone")
@@ -94,14 +104,41 @@ def layer_normalization(call: Call) -> Feature:
     return call.reshape(call.weighted("LayerNorm", lifted, options, weights), shape)
 
 
-def local_response(call: Call) -> Feature:
+def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return LayerNormalization where all rows share γ and β, else InstanceNormalization of groups, scaled behind."""
+    x, gamma, beta = operation.reads
+    groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
+    value = graph.stored(x)
+    assert x is not None
+    size = x.size // groups
+    if operation.attributes["shared"]:
+        rows = value if value.shape[-1] == size else graph.reshaped(value, (groups, size))
+        return graph.node("LayerNormalization", rows, graph.weight(gamma), graph.weight(beta), epsilon=epsilon)
+    rows = graph.reshaped(value, (groups, size))
+    one, zero = (
+        graph.constant(np.full((groups,), number, graph.network.dtype), f"{graph.layer}.{name}")
+        for number, name in ((1, "ones"), (0, "zeros"))
+    )
+    y = graph.reshaped(graph.node("InstanceNormalization", rows, one, zero, epsilon=epsilon), x.shape)
+    shape = (x.shape[0], *(1,) * (len(x.shape) - 1))
+    return graph.node("Add", graph.node("Mul", y, graph.weight(gamma, shape)), graph.weight(beta, shape))
+
+
+def read_local_response_norm(call: Call) -> Feature:
     """Return LocalResponseNorm."""
     x, size = call.samples(), call.integer("size")
     options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
     return call.layer("LocalResponseNorm", x, size=size, **options)
 
 
-def dropout(call: Call) -> Feature:
+def write_local_response_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return LRN."""
+    options = operation.attributes
+    attributes = {"size": options["size"], "alpha": options["alpha"], "beta": options["beta"], "bias": options["k"]}
+    return graph.node("LRN", graph.view(operation.reads[0]), **attributes)
+
+
+def read_dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
     if call.wanted > 1:
         raise call.refusal("the mask is read", "the values alone")
@@ -122,11 +159,11 @@ def dropout_rate(call: Call) -> float:
     return rate
 
 
-OPERATORS = {
-    "BatchNormalization": batch_normalization,
-    "InstanceNormalization": instance_normalization,
-    "GroupNormalization": group_normalization,
-    "LayerNormalization": layer_normalization,
-    "LRN": local_response,
-    "Dropout": dropout,
-}
+OPERATORS = (
+    Operator("BatchNormalization", read_batch_norm, {"batch_norm_inference": write_batch_norm}),
+    Operator("InstanceNormalization", read_instance_norm, {"group_norm": write_group_norm}),
+    Operator("GroupNormalization", read_group_norm),
+    Operator("LayerNormalization", read_layer_norm, {"group_norm": write_group_norm}),
+    Operator("LRN", read_local_response_norm, {"local_response_norm": write_local_response_norm}),
+    Operator("Dropout", read_dropout),
+)

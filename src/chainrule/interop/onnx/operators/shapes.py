@@ -1,29 +1,32 @@
-"""Operators that move values or change shapes: nothing is computed."""
+"""Operators that move values or change shapes, without arithmetic."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
-from chainrule.interop.onnx.call import Call, Feature, Value
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Call, Feature, Value
+from chainrule.interop.onnx.operators.operator import Operator
 
 ENDLESS = 2**31 - 1  # from here on, exporters mean the end of an axis
 
 
-def identity(call: Call) -> Feature:
+def read_identity(call: Call) -> Feature:
     """Return the input."""
     return call.feature()
 
 
-def cast(call: Call) -> Feature:
+def read_cast(call: Call) -> Feature:
     """Return the input where its type stays one of floats."""
     if (kind := call.integer("to", 1)) not in (1, 10, 11, 16):
         raise call.refusal(f"to {kind}, whole numbers or booleans", "a type of floats")
     return call.feature()
 
 
-def cast_like(call: Call) -> Value:
+def read_cast_like(call: Call) -> Value:
     """Return the input where its type stays one of floats."""
     like = call.values[1] if call.has(1) else None
     if isinstance(like, np.ndarray) and like.dtype.kind != "f":
@@ -48,7 +51,7 @@ def whole_shape(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
     return Feature(call.reshape(x, shape).node, x.batch, batched=False)
 
 
-def reshape(call: Call) -> Feature:
+def read_reshape(call: Call) -> Feature:
     """Return Reshape or Flatten."""
     x = call.feature()
     wanted = call.whole_numbers(1) if call.opset >= 5 else call.integers("shape")
@@ -69,7 +72,14 @@ def target_shape(call: Call, shape: Sequence[int], wanted: Sequence[int]) -> lis
     return sizes
 
 
-def flatten(call: Call) -> Feature:
+def write_repeated(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return the value with sizes of 1 where it is repeated: (C, 1, 1) or (1, H, W)."""
+    shape = operation.writes[0].shape
+    ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
+    return graph.reshaped(graph.stored(operation.reads[0]), ones)
+
+
+def read_flatten(call: Call) -> Feature:
     """Return Flatten; the axes before `axis` are the batch axis."""
     x = call.feature()
     axis = call.integer("axis", 1)
@@ -77,7 +87,7 @@ def flatten(call: Call) -> Feature:
     return whole_shape(call, x, [math.prod(x.shape[:axis]), math.prod(x.shape[axis:])])
 
 
-def squeeze(call: Call) -> Feature:
+def read_squeeze(call: Call) -> Feature:
     """Return the input without axes of size 1."""
     x, axes = call.feature(), call.listed("axes", 1, 13)
     rank = len(x.shape)
@@ -87,7 +97,7 @@ def squeeze(call: Call) -> Feature:
     return whole_shape(call, x, [size for axis, size in enumerate(x.shape) if axis not in gone])
 
 
-def unsqueeze(call: Call) -> Feature:
+def read_unsqueeze(call: Call) -> Feature:
     """Return the input with further axes of size 1."""
     x, axes = call.feature(), call.listed("axes", 1, 13) or []
     rank = len(x.shape) + len(axes)
@@ -98,7 +108,7 @@ def unsqueeze(call: Call) -> Feature:
     return whole_shape(call, x, [1 if axis in new else next(sizes) for axis in range(rank)])
 
 
-def transpose(call: Call) -> Feature:
+def read_transpose(call: Call) -> Feature:
     """Return Permute, of axes put together where they stay neighbours."""
     x = call.feature()
     rank = len(x.shape)
@@ -113,7 +123,13 @@ def transpose(call: Call) -> Feature:
     return x.at(permuted(x.node, order))
 
 
-def concat(call: Call) -> Feature:
+def write_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Transpose."""
+    order = (0, *(axis + 1 for axis in operation.attributes["axes"]))
+    return graph.node("Transpose", graph.view(operation.reads[0]), shape=operation.writes[0].shape, perm=order)
+
+
+def read_concat(call: Call) -> Feature:
     """Return Concatenate."""
     inputs = [call.feature(index) for index in range(len(call.values))]
     axis = call.axis("axis", 1, len(inputs[0].shape))
@@ -127,7 +143,13 @@ def concat(call: Call) -> Feature:
     return call.layer("Concatenate", *(each for each, _ in placed), axis=placed[0][1][0])
 
 
-def split(call: Call) -> tuple[Value, ...]:
+def write_concat(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Concat."""
+    inputs = [graph.view(tensor) for tensor in operation.reads]
+    return graph.node("Concat", *inputs, shape=operation.writes[0].shape, axis=operation.attributes["axis"] + 1)
+
+
+def read_split(call: Call) -> tuple[Value, ...]:
     """Return a Slice for each output."""
     x = call.feature()
     axis = call.axis("axis", 0, len(x.shape))
@@ -154,7 +176,7 @@ def part(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
     return call.layer("Slice", x, axis=place, start=start, stop=stop)
 
 
-def slice_axes(call: Call) -> Feature:
+def read_slice(call: Call) -> Feature:
     """Return a Slice for each axis that is cut."""
     x = call.feature()
     rank = len(x.shape)
@@ -181,7 +203,17 @@ def _is_open_ended(start: int, end: int, step: int, batch: int) -> bool:
     return step == 1 and (start in (0, -batch) or start <= -ENDLESS) and (end == batch or end >= ENDLESS)
 
 
-def gather(call: Call) -> Feature:
+def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Slice, of all axes of a sample that are cut."""
+    before, shape = operation.attributes["before"], operation.writes[0].shape
+    x = graph.view(operation.reads[0])
+    cut = [axis for axis in range(len(shape)) if x.shape[axis] != shape[axis]]
+    starts, stops = [before[axis] for axis in cut], [before[axis] + shape[axis] for axis in cut]
+    names = [graph.whole_numbers(each) for each in (starts, stops, [axis + 1 for axis in cut])]
+    return graph.node("Slice", x, *names, shape=shape) if cut else x
+
+
+def read_gather(call: Call) -> Feature:
     """Return a Slice for one number, or for neighbouring ones, along an axis."""
     x, found = call.feature(), call.constant(1)
     axis = call.axis("axis", 0, len(x.shape))
@@ -196,7 +228,7 @@ def gather(call: Call) -> Feature:
     return y if found.ndim else whole_shape(call, y, [*y.shape[:axis], *y.shape[axis + 1 :]])
 
 
-def depth_to_space(call: Call) -> Feature:
+def read_depth_to_space(call: Call) -> Feature:
     """Return Permute between changes of shape."""
     x, size = call.samples(4), _block(call)
     channels, height, width = x.node.shape
@@ -208,7 +240,7 @@ def depth_to_space(call: Call) -> Feature:
     return call.reshape(x.at(moved), (rest, height * size, width * size))
 
 
-def space_to_depth(call: Call) -> Feature:
+def read_space_to_depth(call: Call) -> Feature:
     """Return Permute between changes of shape."""
     x, size = call.samples(4), _block(call)
     channels, height, width = x.node.shape
@@ -233,19 +265,19 @@ def _block(call: Call) -> int:
     return size
 
 
-OPERATORS = {
-    "Identity": identity,
-    "Cast": cast,
-    "CastLike": cast_like,
-    "Reshape": reshape,
-    "Flatten": flatten,
-    "Squeeze": squeeze,
-    "Unsqueeze": unsqueeze,
-    "Transpose": transpose,
-    "Concat": concat,
-    "Split": split,
-    "Slice": slice_axes,
-    "Gather": gather,
-    "DepthToSpace": depth_to_space,
-    "SpaceToDepth": space_to_depth,
-}
+OPERATORS = (
+    Operator("Identity", read_identity),
+    Operator("Cast", read_cast),
+    Operator("CastLike", read_cast_like),
+    Operator("Reshape", read_reshape, {"expand_positions": write_repeated, "expand_channels": write_repeated}),
+    Operator("Flatten", read_flatten),
+    Operator("Squeeze", read_squeeze),
+    Operator("Unsqueeze", read_unsqueeze),
+    Operator("Transpose", read_transpose, {"permute": write_transpose}),
+    Operator("Concat", read_concat, {"concatenate": write_concat}),
+    Operator("Split", read_split),
+    Operator("Slice", read_slice, {"crop": write_slice}),
+    Operator("Gather", read_gather),
+    Operator("DepthToSpace", read_depth_to_space),
+    Operator("SpaceToDepth", read_space_to_depth),
+)

@@ -1,10 +1,17 @@
-"""The windows of convolutions and pooling: ONNX's attributes as options of layers."""
+"""Sliding windows of convolutions and pooling: attributes of ONNX as options of layers, and the reverse.
+
+Operations have two axes of positions. A value with one axis of positions, (C, W), is read as an image of height 1 and
+written as (C, W) where it was computed so.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from chainrule.core.plan import Operation, Tensor
 from chainrule.core.shapes import Pair, extent
-from chainrule.interop.onnx.call import Call, Feature
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Call, Feature
 
 
 @dataclass(frozen=True)
@@ -78,3 +85,22 @@ def image(call: Call, x: Feature) -> Feature:
 def lowered(call: Call, y: Feature, x: Feature) -> Feature:
     """Return a result of `image` with as many axes as the input had."""
     return y if len(x.node.shape) == 3 else call.reshape(y, (y.node.shape[0], *y.node.shape[2:]))
+
+
+def written_image(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return what an operation reads as (C, W) where it was computed so and has one row throughout, else (C, H, W)."""
+    tensor, found = operation.reads[0], graph.stored(operation.reads[0])
+    flat = tensor is not None and len(found.shape) == 2 and tensor.shape == (found.shape[0], 1, found.shape[1])
+    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1  # so the window has one
+    return found if flat and one_row else graph.view(tensor)
+
+
+def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
+    """Return the shape of a result with as many axes as the image x."""
+    return (result.shape[0], *result.shape[4 - len(x.shape) :])
+
+
+def attributes_of(x: GraphResult, operation: Operation, **names: str) -> dict[str, Any]:
+    """Return attributes of an operation under their names in ONNX, for as many axes as the image x has."""
+    axes = len(x.shape) - 1
+    return {theirs: operation.attributes[ours][-axes:] for ours, theirs in names.items()}

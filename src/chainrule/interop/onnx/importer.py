@@ -1,4 +1,4 @@
-"""ONNX files as networks: their nodes in order, constants folded, every other node translated into layers."""
+"""ONNX files as networks: nodes of constants are folded, and every other node is translated into layers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,16 +11,14 @@ from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.call import Call, Feature, InvalidNodeError, Value, for_one_sample
 from chainrule.interop.onnx.folding import fold, shape_part
-from chainrule.interop.onnx.messages import GraphMessage, ModelMessage, OnnxNode
-from chainrule.interop.onnx.readers import OPERATORS
+from chainrule.interop.onnx.messages import MAX_BYTES, NEWEST, OLDEST, GraphMessage, ModelMessage, OnnxNode
+from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
+from chainrule.interop.onnx.operators import READERS
 from chainrule.layers import Input
 
 Array = NDArray[Any]
 
-OLDEST, NEWEST = 6, 28  # versions of ONNX's operators
-MAX_BYTES = 2**31  # of a message of Protocol Buffers
 MAX_NODES = 100_000
 BATCHES = (1, 7, 13)  # sizes that are tried where a file leaves its batch size open
 MAX_COMPUTED = 2**28  # entries of all constants that are computed
@@ -207,10 +205,10 @@ class Walk:
             return (shape_part(call, features[0].shape),)
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
-        if operator not in OPERATORS:
+        if operator not in READERS:
             raise call.refusal("chainrule has no layer for this operator", "one of those in docs/importing.md")
         try:
-            found = OPERATORS[operator](call)
+            found = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
             if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node
                 raise

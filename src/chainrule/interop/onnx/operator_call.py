@@ -1,4 +1,4 @@
-"""A node of an ONNX graph as its translation sees it: the values that it reads, its attributes, and how to refuse."""
+"""A node of an ONNX graph as its reader sees it: inputs, attributes, and the errors for what cannot be expressed."""
 
 from __future__ import annotations
 

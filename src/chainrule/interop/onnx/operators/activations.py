@@ -1,38 +1,39 @@
-"""Functions of every element, and softmax."""
+"""Element-wise functions, softmax and the parametric ReLU."""
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from chainrule.core.plan import Operation
 from chainrule.interop.assembly import permuted, reshaped
-from chainrule.interop.onnx.call import Call, Feature
-from chainrule.interop.onnx.readers.affine import scaled
-
-LARGEST = float(np.finfo(np.float32).max)
-
-
-def plain(kind: str) -> Callable[[Call], Feature]:
-    """Return the translation of an operator that is a layer without options."""
-
-    def translate(call: Call) -> Feature:
-        return call.layer(kind, call.feature())
-
-    translate.__doc__ = f"Return {kind}."
-    return translate
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Call, Feature
+from chainrule.interop.onnx.operators.arithmetic import scaled
+from chainrule.interop.onnx.operators.operator import Operator, Writer, read_as, write_as
 
 
-def leaky_relu(call: Call) -> Feature:
+def read_leaky_relu(call: Call) -> Feature:
     """Return LeakyReLU with the slope α."""
     return call.layer("LeakyReLU", call.feature(), slope=call.real("alpha", 0.01))
 
 
-def elu(call: Call) -> Feature:
+def read_elu(call: Call) -> Feature:
     """Return ELU."""
     return call.layer("ELU", call.feature(), alpha=call.real("alpha", 1.0))
 
 
-def celu(call: Call) -> Feature:
+def write_with_option(operator: str, theirs: str, ours: str) -> Writer:
+    """Return the writer of an element-wise operation with one option."""
+
+    def write(graph: GraphWriter, operation: Operation) -> GraphResult:
+        options: dict[str, Any] = {theirs: float(operation.attributes[ours])}
+        return graph.node(operator, graph.stored(operation.reads[0]), **options)
+
+    return write
+
+
+def read_celu(call: Call) -> Feature:
     """Return ELU; for α other than 1, α times ELU of x/α."""
     x, alpha = call.feature(), call.real("alpha", 1.0)
     if alpha == 1:
@@ -42,13 +43,13 @@ def celu(call: Call) -> Feature:
     return scaled(call, call.layer("ELU", scaled(call, x, np.array(1 / alpha))), np.array(alpha))
 
 
-def selu(call: Call) -> Feature:
+def read_selu(call: Call) -> Feature:
     """Return γ times ELU."""
     alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
     return scaled(call, call.layer("ELU", call.feature(), alpha=alpha), np.array(gamma))
 
 
-def prelu(call: Call) -> Feature:
+def read_prelu(call: Call) -> Feature:
     """Return PReLU with one slope, or one for each channel."""
     x, slope = call.feature(), call.constant(1)
     if slope.ndim > len(x.shape):
@@ -61,21 +62,34 @@ def prelu(call: Call) -> Feature:
     return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(slope.reshape(-1), (channels,))})
 
 
-def gelu(call: Call) -> Feature:
+def write_prelu(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return PRelu with a slope for each channel."""
+    x = graph.channels(operation.reads[0])
+    ones = (1,) * (len(x.shape) - 1)
+    return graph.node("PRelu", x, graph.weight(operation.reads[1], (x.shape[0], *ones)))
+
+
+def read_gelu(call: Call) -> Feature:
     """Return ExactGELU, or GELU for the tanh form."""
     if (form := call.text("approximate", "none")) not in ("none", "tanh"):
         raise call.refusal(f"approximate {form!r}", "'none' or 'tanh'")
     return call.layer("GELU" if form == "tanh" else "ExactGELU", call.feature())
 
 
-def swish(call: Call) -> Feature:
+def read_swish(call: Call) -> Feature:
     """Return SiLU."""
     if (alpha := call.real("alpha", 1.0)) != 1:
         raise call.refusal(f"alpha {alpha}", "1: x σ(x)")
     return call.layer("SiLU", call.feature())
 
 
-def hard_sigmoid(call: Call) -> Feature:
+def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return x times its Sigmoid."""
+    x = graph.stored(operation.reads[0])
+    return graph.node("Mul", x, graph.node("Sigmoid", x))
+
+
+def read_hard_sigmoid(call: Call) -> Feature:
     """Return HardSigmoid for α = 1/6 and β = 1/2, else α x + β clipped to [0, 1]."""
     alpha, beta = call.real("alpha", 0.2), call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
@@ -83,27 +97,7 @@ def hard_sigmoid(call: Call) -> Feature:
     return call.layer("Clip", scaled(call, call.feature(), np.array(alpha), np.array(beta)), low=0.0, high=1.0)
 
 
-def clip(call: Call) -> Feature:
-    """Return Clip, or ReLU where only negative values are clipped; bounds are attributes before opset 11."""
-    if call.opset < 11:
-        bounds = [call.real(name, default) for name, default in (("min", -LARGEST), ("max", LARGEST))]
-    else:
-        bounds = [
-            float(call.constant(index).reshape(-1)[0]) if call.has(index) else default
-            for index, default in ((1, -LARGEST), (2, LARGEST))
-        ]
-    return clipped(call, call.feature(), *bounds)
-
-
-def clipped(call: Call, x: Feature, low: float, high: float) -> Feature:
-    """Return values clipped to an interval that may be open on either side."""
-    low, high = max(low, -LARGEST), min(high, LARGEST)
-    if (low, high) == (-LARGEST, LARGEST):
-        return x
-    return call.layer("ReLU", x) if (low, high) == (0, LARGEST) else call.layer("Clip", x, low=low, high=high)
-
-
-def softmax(call: Call) -> Feature:
+def read_softmax(call: Call) -> Feature:
     """Return Softmax, along one axis of a sample.
 
     Before opset 13 it is over all axes from `axis` on.
@@ -120,19 +114,29 @@ def softmax(call: Call) -> Feature:
     return call.reshape(x.at(back), shape)
 
 
-OPERATORS = {
-    **{name: plain(name) for name in ("Sigmoid", "Tanh", "Softplus")},
-    "Relu": plain("ReLU"),
-    "Atan": plain("Arctan"),
-    "HardSwish": plain("HardSwish"),
-    "LeakyRelu": leaky_relu,
-    "Elu": elu,
-    "Celu": celu,
-    "Selu": selu,
-    "PRelu": prelu,
-    "Gelu": gelu,
-    "Swish": swish,
-    "HardSigmoid": hard_sigmoid,
-    "Clip": clip,
-    "Softmax": softmax,
-}
+def write_softmax(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return Softmax over the channels."""
+    return graph.node("Softmax", graph.channels(operation.reads[0]), axis=1)
+
+
+OPERATORS = (
+    Operator("Sigmoid", read_as("Sigmoid"), {"sigmoid": write_as("Sigmoid"), "silu": write_silu}),
+    Operator("Tanh", read_as("Tanh"), {"tanh": write_as("Tanh")}),
+    Operator("Atan", read_as("Arctan"), {"arctan": write_as("Atan")}),
+    Operator("Relu", read_as("ReLU"), {"relu": write_as("Relu")}),
+    Operator("LeakyRelu", read_leaky_relu, {"leaky_relu": write_with_option("LeakyRelu", "alpha", "slope")}),
+    Operator("Elu", read_elu, {"elu": write_with_option("Elu", "alpha", "alpha")}),
+    Operator("Celu", read_celu),
+    Operator("Selu", read_selu),
+    Operator("PRelu", read_prelu, {"prelu": write_prelu}),
+    Operator("Softplus", read_as("Softplus"), {"softplus": write_as("Softplus")}),
+    Operator(
+        "Gelu",
+        read_gelu,
+        {"gelu": write_as("Gelu", approximate="tanh"), "exact_gelu": write_as("Gelu", approximate="none")},
+    ),
+    Operator("Swish", read_swish),
+    Operator("HardSigmoid", read_hard_sigmoid, {"hard_sigmoid": write_as("HardSigmoid", alpha=1 / 6, beta=0.5)}),
+    Operator("HardSwish", read_as("HardSwish"), {"hard_swish": write_as("HardSwish")}),
+    Operator("Softmax", read_softmax, {"softmax": write_softmax}),
+)

@@ -45,7 +45,7 @@ def import_(
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
-    from chainrule.interop.networks import is_network
+    from chainrule.interop.importing import is_network
     from chainrule.runs.loading import load
 
     if operators or layers:

@@ -16,8 +16,6 @@ from chainrule.interop.onnx.operators.windows import brief, image, lowered
 
 REPEATED = ("edge", "reflect", "wrap")  # modes of ONNX, and of numpy.pad
 MOST_PARTS = 128  # that an axis is put together of
-
-
 NEAREST = (  # all of these repeat each pixel
     ("asymmetric", "floor"),
     ("half_pixel", "round_prefer_floor"),

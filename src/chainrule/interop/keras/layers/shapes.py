@@ -1,4 +1,4 @@
-"""Layers that move values or change shapes, and those that do nothing in inference."""
+"""Layers that move values or change shapes, without arithmetic; and enlargement of images."""
 
 import math
 from collections.abc import Callable
@@ -6,23 +6,12 @@ from typing import Any
 
 from chainrule.core.shapes import is_whole
 from chainrule.errors import quoted
-from chainrule.interop.keras.call import KerasCall
 from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.convolution import brief, lifted, lowered
-from chainrule.interop.keras.layout import KerasValue
+from chainrule.interop.keras.layout import KerasValue, axis_first, placed
 
-
-def identity(call: KerasCall) -> KerasValue:
-    """Return the input: it does nothing in inference."""
-    for name in call.layer.options:
-        call.option(name)
-    return call.x
-
-
-def dropout(call: KerasCall) -> KerasValue:
-    """Return Dropout, which does nothing in inference; one with a noise_shape is left out."""
-    rate, shape = call.real("rate", 0.5), call.option("noise_shape")
-    return call.elementwise(call.x, "Dropout", rate=rate) if rate and shape is None else call.x
+FORMATS = ("channels_last", "channels_first")
 
 
 def flatten(call: KerasCall) -> KerasValue:
@@ -53,6 +42,16 @@ def permute(call: KerasCall) -> KerasValue:
     if sorted(dims) != list(range(1, call.x.rank + 1)):
         raise call.refusal(f"dims {dims}", f"each of 1 to {call.x.rank} once")
     return call.x.permuted([axis - 1 for axis in dims])
+
+
+def concatenate(call: KerasCall) -> KerasValue:
+    """Return Concatenate."""
+    axis, rank = call.axis("axis"), call.inputs[0].rank
+    if any(each.rank != rank for each in call.inputs):
+        raise call.refusal(f"inputs {[each.shape for each in call.inputs]}", "as many axes")
+    order = axis_first(rank - 1, rank)
+    node = call.assembly.apply("Concatenate", *(each.arranged(order) for each in call.inputs), axis=order.index(axis))
+    return placed(node, order)
 
 
 def ends(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]:
@@ -99,13 +98,8 @@ def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
     return translate
 
 
-FORMATS = ("channels_last", "channels_first")
-AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
-IDLE = ("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise", "Identity", "SpatialDropout1D")
-IDLE_TOO = ("SpatialDropout2D", "StochasticDepth")  # the latter belongs to ConvNeXt, in keras.applications
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
-    "Dropout": dropout,
-    **dict.fromkeys((*IDLE, *IDLE_TOO, *(f"Random{name}" for name in AUGMENTATION)), identity),
+    "Concatenate": concatenate,
     "Flatten": flatten,
     "Reshape": reshape,
     "Permute": permute,

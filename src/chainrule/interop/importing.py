@@ -1,14 +1,73 @@
-"""Tensors of a file matched with the parameters of a model: by name where they agree, else by order, kind and shape."""
+"""Files of other frameworks: whole networks, and weights alone, matched with the parameters of a model.
+
+Tensors are matched with parameters by name where the names agree, else by order, kind and shape.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
+from chainrule._io.files import read_safetensors
 from chainrule.core.shapes import text
 from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.interop import torch
+from chainrule.interop.assembly import Imported
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+ENDINGS = (".onnx", ".keras", ".h5", ".hdf5")  # of whole networks
+TORCH = (".pt", ".pth", ".bin", ".ckpt")
+KNOWN = ("safetensors", *(ending[1:] for ending in TORCH))  # of weights alone
+
+
+def is_network(path: Path) -> bool:
+    """Return whether a file describes a whole network, by its name."""
+    return path.suffix.lower() in ENDINGS
+
+
+def read_network(path: Path) -> Imported:
+    """Return the network of a file; FormatError for a damaged file, or naming the layer that cannot be expressed."""
+    if path.suffix.lower() == ".onnx":
+        from chainrule.interop.onnx.importer import read_onnx
+
+        return read_onnx(path)
+    from chainrule.interop.keras.importer import read_keras
+
+    return read_keras(path)
+
+
+def read_weights(path: Path) -> dict[str, Array]:
+    """Return the tensors of a file by name: as it lists them, or sorted where a format keeps no order."""
+    if path.suffix.lower() in TORCH:
+        return torch.read_state(path)
+    if path.suffix.lower() != ".safetensors":
+        raise FormatError(f"{path}: weights in a file {quoted(path.suffix)}; expected one of {', '.join(KNOWN)}")
+    tensors, _ = read_safetensors(path, floats_alone=True)
+    return {name: tensors[name] for name in sorted(tensors, key=_numbers_in_order)}
+
+
+def match_weights(
+    path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Return the tensor of a file for each parameter of a model; see `match`."""
+    here, there = ({name: each.shape for name, each in given.items()} for given in (weights, tensors))
+    try:
+        return match(here, there, mapping)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+
+
+def _numbers_in_order(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts layer2 before layer10."""
+    return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
+
 
 KINDS = {  # the last part of a tensor's name, and what it is here; a weight of one axis is a scale
     **dict.fromkeys(("weight", "w", "kernel"), "w"),
@@ -17,7 +76,6 @@ KINDS = {  # the last part of a tensor's name, and what it is here; a weight of 
     "running_mean": "running_mean",
     **dict.fromkeys(("running_var", "running_variance"), "running_variance"),
 }
-Shape = tuple[int, ...]
 
 
 @dataclass

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.resources import files as resources
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
-from chainrule.interop.c import kernels, program, source, templates, text, training
+from chainrule.interop.c import kernels, program, source, training
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantised import Quantised
-from chainrule.interop.c.source import Structs
+from chainrule.interop.c.source import Structs, identifier, string_literal
 from chainrule.training import tasks
 from chainrule.training.optimizers import SGD, Optimizer
 
@@ -28,6 +29,22 @@ PLAIN_BYTES = """
 #define {guard}_PLAIN_CONSTANT_BYTES {constants}
 #define {guard}_PLAIN_ARENA_BYTES {arena}
 """
+# What the example prints, by the task: its comment, and its statements.
+REPORTS = {
+    "class": (
+        "its class",
+        r"""    int best = 0;
+    for (int k = 1; k < ${guard}_OUTPUTS; k++)
+        best = outputs[k] > outputs[best] ? k : best;
+    printf("%s %g\n", ${name}_classes[best], (double)outputs[best]);""",
+    ),
+    "yes or no": ("its class", r"""    printf("%s %g\n", ${name}_classes[outputs[0] >= 0.5f], (double)outputs[0]);"""),
+    "all": (
+        "all outputs",
+        r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
+        printf("%s %g\n", $output_name, (double)outputs[k]);""",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -97,10 +114,10 @@ def write_c(
         source_text, written = _trainable(model, name, SGD() if train is True else train, facts)
     contents = {
         f"{name}.c": source_text,
-        f"{name}.h": templates.HEADER.substitute(facts),
+        f"{name}.h": template("network.h").substitute(facts),
         "example.c": _example(model, facts),
-        "Makefile": templates.MAKEFILE.substitute(facts),
-        "CMakeLists.txt": templates.CMAKE.substitute(facts),
+        "Makefile": template("Makefile").substitute(facts),
+        "CMakeLists.txt": template("CMakeLists.txt").substitute(facts),
     }
     place = files.as_path(folder)
     place.mkdir(parents=True, exist_ok=True)
@@ -128,7 +145,7 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
     outputs, pixels = model.plan().output.size, model.normalisation.pixels
     channels, height, width = image_shape(model.input_shape)
     return {
-        "title": f"{text.identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
+        "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
@@ -149,10 +166,15 @@ def _example(model: Model, facts: dict[str, Any]) -> str:
     """Return the example: it prints the class where outputs stand for classes, and else all outputs."""
     task = model.task or tasks.default_for(str(model.loss), facts["outputs"])
     kinds = {(tasks.CLASSIFICATION, facts["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
-    printed, report = templates.REPORTS[kinds.get((task, facts["classes"]), "all")]
+    printed, report = REPORTS[kinds.get((task, facts["classes"]), "all")]
     names = f"{facts['name']}_classes[k]" if facts["classes"] == facts["outputs"] else '"output"'
     report = Template(report).substitute(facts, output_name=names)
-    return templates.EXAMPLE.substitute(facts, printed=printed, report=report)
+    return template("example.c").substitute(facts, printed=printed, report=report)
+
+
+def template(name: str) -> Template:
+    """Return a file of the folder templates, to be filled in."""
+    return Template(resources(__package__ or "").joinpath("templates", name).read_text(encoding="utf-8"))
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -215,7 +237,7 @@ def _run(name: str, running: CProgram, structs: Structs) -> str:
 
 def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
     """Return a C file with the definitions of a network for compilers with vectors and without."""
-    classes = ",\n    ".join(text.string(each) for each in model.classes)
+    classes = ",\n    ".join(string_literal(each) for each in model.classes)
     return "\n".join(
         [
             f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from chainrule import zoo as zoo
     from chainrule.check.entry import check_gradients as check_gradients
     from chainrule.data.augmentation import Augmentation as Augmentation
+    from chainrule.data.augmentation import Views as Views
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalisation import Normalisation as Normalisation
-    from chainrule.data.views import Views as Views
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import EngineError as EngineError
@@ -125,10 +125,9 @@ MODULES = {  # public modules that are attributes of the package
 
 PLACES = {
     "chainrule.check.entry": "check_gradients",
-    "chainrule.data.augmentation": "Augmentation",
+    "chainrule.data.augmentation": "Augmentation Views",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalisation": "Normalisation",
-    "chainrule.data.views": "Views",
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),

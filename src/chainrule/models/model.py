@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule._io import files
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
-from chainrule.data.views import Views
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing

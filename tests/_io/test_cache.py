@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chainrule._io import program_cache
-from chainrule._io.cache_folder import cache_folder
+from chainrule._io import cache
+from chainrule._io.cache import DAY, LOCKS, cache_folder
 from chainrule._io.locks import Locks
-from chainrule._io.program_cache import DAY, LOCKS
 from chainrule.errors import OptionError
 
 
@@ -38,7 +37,7 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
     used, recent = made(programs / "used", 90), made(programs / "recent", 29)
     (programs / "used" / LOCKS).touch()  # just used by another checkout
     (programs / "a file").touch()
-    now = program_cache.use("now")
+    now = cache.use_programs("now")
     assert now == programs / "now"
     assert not old.exists()
     assert not older.exists()
@@ -50,10 +49,10 @@ def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> 
 def test_a_version_that_is_there_clears_out_nothing(programs: Path) -> None:
     made(programs / "now", 50)
     old = made(programs / "old", 50)
-    assert program_cache.use("now").stat().st_mtime < time.time() - 40 * DAY
+    assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY
     assert old.exists()
     made(programs / "newer", 0)
-    program_cache.use("newest")
+    cache.use_programs("newest")
     assert (programs / "now").exists(), "its use was noted"
     assert not old.exists()
 
@@ -65,18 +64,18 @@ def test_a_running_process_keeps_its_folder(programs: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert program_cache.remove_unused() == 0
+        assert cache.remove_unused_programs() == 0
         process.communicate("\n")
-    assert program_cache.remove_unused() == 1000
+    assert cache.remove_unused_programs() == 1000
     assert not old.exists()
 
 
 def test_clearing_says_what_it_freed(programs: Path) -> None:
-    assert program_cache.clear() == program_cache.size() == program_cache.versions() == 0
+    assert cache.clear_programs() == cache.programs_size() == cache.program_versions() == 0
     made(programs / "a", 0)
     Locks(made(programs / "b", 3) / LOCKS)
-    assert (program_cache.size(), program_cache.versions()) == (2000, 2)
-    assert program_cache.clear() == 2000
+    assert (cache.programs_size(), cache.program_versions()) == (2000, 2)
+    assert cache.clear_programs() == 2000
     assert not programs.exists()
 
 
@@ -84,8 +83,8 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: p
     (tmp_path / "file").touch()
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file"))
     with pytest.raises(OSError, match="file"):
-        program_cache.use("now")
-    assert program_cache.size() == program_cache.clear() == 0
+        cache.use_programs("now")
+    assert cache.programs_size() == cache.clear_programs() == 0
 
 
 @pytest.mark.parametrize("found", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])

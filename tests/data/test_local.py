@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule.data import load
-from chainrule.data.sources import load_known
+from chainrule.data.loading import load_known
 from chainrule.errors import DataError, FormatError
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from chainrule.data import load_npz, npy
+from chainrule.data import load_npz, npz
 from chainrule.errors import FormatError
 
 DTYPES = [f"{order}{kind}" for order in "<>" for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u8", "c8", "c16")]
@@ -30,7 +30,7 @@ def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.n
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("x.npy", content)
     with zipfile.ZipFile(path) as archive:
-        return npy.read_member(archive, archive.getinfo("x.npy"), path)
+        return npz.read_member(archive, archive.getinfo("x.npy"), path)
 
 
 @IN_PLACE
@@ -129,4 +129,4 @@ def test_a_bomb_gets_no_memory(tmp_path: Path) -> None:
         for _ in range(200):
             stream.write(bytes(1_000_000))
     with zipfile.ZipFile(path) as archive, pytest.raises(FormatError, match="expected at most 100 times as many"):
-        npy.read_member(archive, archive.getinfo("x.npy"), path)
+        npz.read_member(archive, archive.getinfo("x.npy"), path)

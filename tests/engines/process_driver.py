@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule._io import program_cache
+from chainrule._io import cache
 from chainrule.training.loop import Callback
 
 SECONDS = 120  # after which a child is considered to hang
@@ -334,7 +334,7 @@ def one_processor() -> bool:
 def cleared() -> bool:
     """Check that a process continues when its compiled programs are deleted."""
     small().predict(X)
-    return program_cache.clear() > 0 and bool(
+    return cache.clear_programs() > 0 and bool(
         np.allclose(cr.Sequential([cr.Tanh()], (3,)).predict(X[:4, 0, 0, :3]), np.tanh(X[:4, 0, 0, :3]), atol=1e-6)
     )
 

@@ -18,8 +18,8 @@ import chainrule as cr
 from chainrule.errors import ChainruleError
 from chainrule.interop.assembly import Assembly, reshaped
 from chainrule.interop.onnx import messages, tensors
-from chainrule.interop.onnx.call import Feature, Value
-from chainrule.interop.onnx.import_graph import Walk, checked_graph
+from chainrule.interop.onnx.importer import Walk, checked_graph
+from chainrule.interop.onnx.operator_call import Feature, Value
 
 Array = NDArray[Any]
 COUNTS: Counter[str] = Counter()

@@ -18,6 +18,10 @@ from chainrule.interop.onnx.export import message_of
 from chainrule.interop.onnx.export_graph import LEAST
 from chainrule.interop.onnx.import_graph import NEWEST
 from chainrule.interop.onnx.messages import serialize
+from chainrule.data.normalisation import Normalisation
+from chainrule.interop.onnx.exporter import message_of
+from chainrule.interop.onnx.graph_writer import LEAST
+from chainrule.interop.onnx.messages import NEWEST, serialize
 from chainrule.layers import Dense
 from chainrule.models.network import Network
 

@@ -13,8 +13,8 @@ from parity.drawing import DRAWN, fitting
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.interop.onnx.export_graph import LEAST
-from chainrule.interop.onnx.import_graph import NEWEST
+from chainrule.interop.onnx.graph_writer import LEAST
+from chainrule.interop.onnx.messages import NEWEST
 from chainrule.layers import NAMED, Add, Layer, Multiply
 from chainrule.models.network import Network
 

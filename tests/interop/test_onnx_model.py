@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 import chainrule as cr
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, RunError
-from chainrule.interop.onnx import export as onnx_model
+from chainrule.interop.onnx import exporter as onnx_model
 from chainrule.models.model import Model, connect
 
 RNG = np.random.default_rng(5)

@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 
 import chainrule as cr
 from chainrule.errors import FormatError, OptionError
-from chainrule.interop.matching import match
-from chainrule.interop.torch.archive import read_state
+from chainrule.interop.importing import match
+from chainrule.interop.torch import read_state
 
 LAYERS = [cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Flatten(), cr.Dense(3)]
 NAMES = {"conv1": "0", "norm1": "1", "conv2": "3", "norm2": "4", "dense1": "6"}

@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import FormatError
-from chainrule.interop.torch.archive import read_state
+from chainrule.interop.torch import read_state
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 nn = torch.nn

@@ -34,7 +34,7 @@ def is_custom(name: str) -> bool:
 def default_size(path: Path) -> tuple[int, int] | None:
     """Return the default size (H, W) to resize the images of a folder to; None to leave them as they are."""
     from chainrule.data.folder import suggested_size
-    from chainrule.data.local import is_idx_folder
+    from chainrule.data.loading import is_idx_folder
 
     return suggested_size(path) if os.path.isdir(path) and not is_idx_folder(path) else None
 

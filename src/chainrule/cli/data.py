@@ -37,7 +37,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
     from chainrule.data.catalogue import find
-    from chainrule.data.sources import load_known
+    from chainrule.data.loading import load_known
 
     wanted = list(catalogue()) if "all" in names else [find(name) for name in names]
     for info in wanted:
@@ -53,8 +53,8 @@ def list_(as_json: bool) -> None:
 
     The last lines give the size of the compiled programs in the cache.
     """
-    from chainrule._io import program_cache
-    from chainrule._io.cache_folder import cache_folder
+    from chainrule._io import cache
+    from chainrule._io.cache import UNUSED_DAYS, cache_folder
     from chainrule.cli.output import WIDTH, json_out, line, table
     from chainrule.core.shapes import text
     from chainrule.data import catalogue
@@ -73,9 +73,9 @@ def list_(as_json: bool) -> None:
     for info in known:
         about = f"{info.title}. {info.source}. Licence: {info.licence}."
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
-    many = program_cache.versions()
-    kept = f"{_size(program_cache.size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
-    click.echo(f"\ncompiled programs: {kept} (those not used for {program_cache.UNUSED_DAYS} days are removed)")
+    many = cache.program_versions()
+    kept = f"{_size(cache.programs_size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
+    click.echo(f"\ncompiled programs: {kept} (those not used for {UNUSED_DAYS} days are removed)")
     line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
 
 
@@ -87,8 +87,7 @@ def inspect(folder: Path, listed: bool, as_json: bool) -> None:
     """Read an image folder as training would, and report which files are used, and which are left out and why."""
     from chainrule.cli.output import json_out, table
     from chainrule.core.shapes import text
-    from chainrule.data.folder import load_folder, suggested_size
-    from chainrule.data.targets import TABLE, has_targets, load_targets
+    from chainrule.data.folder import TABLE, has_targets, load_folder, load_targets, suggested_size
 
     if has_targets(folder):
         training, test = load_targets(folder, size=suggested_size(folder))
@@ -124,8 +123,8 @@ def clear(name: str | None, yes: bool) -> None:
 
     Programs are compiled again when they are next needed, also by running processes.
     """
-    from chainrule._io import program_cache
-    from chainrule._io.cache_folder import cache_folder
+    from chainrule._io import cache
+    from chainrule._io.cache import cache_folder
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
     from chainrule.errors import OptionError, unknown_name
@@ -135,8 +134,8 @@ def clear(name: str | None, yes: bool) -> None:
         raise unknown_name("name", name, _clearable())
     held = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
     programs = name in (None, COMPILED)
-    if programs and program_cache.versions():
-        held.append(f"compiled programs ({_size(program_cache.size())})")
+    if programs and cache.program_versions():
+        held.append(f"compiled programs ({_size(cache.programs_size())})")
     if not yes and held:
         try:
             agreed = click.confirm(f"remove {', '.join(held)} from {cache_folder()}?", err=True)
@@ -145,7 +144,7 @@ def clear(name: str | None, yes: bool) -> None:
         if not agreed:
             click.echo("nothing was removed")
             return
-    of_data, of_programs = sum(remove(info.name) for info in infos), program_cache.clear() if programs else 0
+    of_data, of_programs = sum(remove(info.name) for info in infos), cache.clear_programs() if programs else 0
     shares = f" (data {_size(of_data)}, compiled programs {_size(of_programs)})" if of_data and of_programs else ""
     click.echo(f"{_size(of_data + of_programs)} freed{shares}")
 

@@ -46,7 +46,7 @@ def evaluate(
     """
     from chainrule.cli import opened
     from chainrule.cli.output import json_out
-    from chainrule.data.views import Views
+    from chainrule.data.augmentation import Views
 
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     model, job = opened.model_and_job(run, **machine, accept_changes=accept_changes)

@@ -132,7 +132,7 @@ def _is_final(model: "Model", folder: Path) -> bool:
 def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int | None, raw_input: bool) -> str:
     """Write an ONNX file, and return a line that says what it holds."""
     from chainrule.core.shapes import text
-    from chainrule.interop.onnx.export import input_units, model_message, write
+    from chainrule.interop.onnx.exporter import input_units, model_message, write
 
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)

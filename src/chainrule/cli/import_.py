@@ -45,7 +45,7 @@ def import_(
     """
     from chainrule.cli import run_paths
     from chainrule.errors import OptionError
-    from chainrule.interop.networks import is_network
+    from chainrule.interop.importing import is_network
     from chainrule.runs.loading import load
 
     if operators or layers:
@@ -91,11 +91,11 @@ def _list_operators(markdown: Path | None) -> None:
     import textwrap
 
     from chainrule.interop.onnx.folding import FOLDED
-    from chainrule.interop.onnx.readers import described
+    from chainrule.interop.onnx.operators import described
     from chainrule.plotting.markdown import insert, table
 
     said = f"Of constants and shapes alone, these are computed when a file is read: {', '.join(sorted(FOLDED))}."
-    text = f"{table([('operator', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(said, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text)

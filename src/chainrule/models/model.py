@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule._io import files
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
 from chainrule.data.views import Views
+from chainrule.data.normalisation import Normalisation
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
-from chainrule.interop import weight_files
+from chainrule.interop import importing
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import descriptions, summaries
@@ -344,8 +345,8 @@ class Model(TrainableNetwork):
         Errors   FormatError for a damaged file, or one whose layers are not those of this model; nothing changes then
         """
         place = files.as_path(path)
-        tensors = weight_files.read_weights(place)
-        found = weight_files.match_weights(place, self.weights, tensors, mapping)
+        tensors = importing.read_weights(place)
+        found = importing.match_weights(place, self.weights, tensors, mapping)
         self.set_weights({name: tensors[source] for name, source in found.items()})
         return found
 

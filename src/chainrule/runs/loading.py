@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chainrule._io import files
 from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors
-from chainrule.interop import networks
+from chainrule.interop import importing
 from chainrule.models.model import Graph, Model, Options
 
 
@@ -21,7 +21,7 @@ def load(path: str | Path, *, engine: str | None = None, threads: int | None = N
         from chainrule.runs.opening import load_run
 
         return load_run(place, engine=engine, threads=threads, precise=precise)
-    if networks.is_network(place):
+    if importing.is_network(place):
         return _import(place, engine=engine, threads=threads, precise=precise)
     tensors, about = files.read_tensors(place, "model")
     return Model.from_about(about, engine=engine, threads=threads, precise=precise, weights=tensors)
@@ -29,7 +29,7 @@ def load(path: str | Path, *, engine: str | None = None, threads: int | None = N
 
 def _import(path: Path, *, engine: str | None, threads: int | None, precise: bool) -> Model:
     """Return the network that another framework wrote, named after its file."""
-    made = networks.read_network(path)
+    made = importing.read_network(path)
     try:
         options: Options = {"name": path.stem, "dtype": made.dtype}
         options |= {"engine": engine, "threads": threads, "precise": precise}

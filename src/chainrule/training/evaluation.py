@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from chainrule.data.normalization import Normalization
 from chainrule.data.views import Views
+from chainrule.data.augmentation import Views
+from chainrule.data.normalisation import Normalisation
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError

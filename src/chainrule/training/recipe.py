@@ -11,6 +11,8 @@ from chainrule.custom.interface import OWN
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalization import KINDS
 from chainrule.data.views import Views
+from chainrule.data.augmentation import Augmentation, Views
+from chainrule.data.normalisation import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.class_weights import ClassWeights

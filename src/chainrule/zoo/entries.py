@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chainrule.data.augmentation import Augmentation
-from chainrule.data.views import Views
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.errors import unknown_name
 from chainrule.layers import (
     Input,

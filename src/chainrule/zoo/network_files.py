@@ -17,8 +17,7 @@ from chainrule import layers as known_layers
 from chainrule._io import python_files, strict_json
 from chainrule._io.reading import read_bytes
 from chainrule.core.shapes import text
-from chainrule.data.augmentation import Augmentation
-from chainrule.data.views import Views
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect

@@ -12,7 +12,7 @@ import numpy as np
 from fuzz.campaign import Format
 from fuzz.mutators import WHOLE, mutated
 
-from chainrule.interop.torch.archive import read_state
+from chainrule.interop.torch import read_state
 
 
 class Named:

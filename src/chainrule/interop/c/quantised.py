@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines import loader
-from chainrule.interop.c import calls, fusing, layout, source
+from chainrule.interop.c import calls, fusing, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram
+from chainrule.interop.c.program import IMAGE, OUTPUTS, CProgram, arrange
 from chainrule.interop.c.scales import LARGEST_SUM, SUM_BITS, IntegerScale, factors, measured, per_filter
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training.evaluation import Evaluation
@@ -66,7 +66,7 @@ class Quantised:
         """Return the program that runs it."""
         found = [step.call for step in self.steps]
         outside = source.unique(self.values) | {IMAGE: IMAGE, OUTPUTS: OUTPUTS}
-        return CProgram(found, layout.arrange(found, set(outside)), outside, self.values)
+        return CProgram(found, arrange(found, set(outside)), outside, self.values)
 
     def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
         """Return the measures in integers for the images of an evaluation in floats, whose loss is kept."""

@@ -1,5 +1,6 @@
-"""The text of a C program: constants, functions, and calls of them, one for each operation."""
+"""The text of a C program: identifiers and literals, constants, functions, and a call for each operation."""
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -8,10 +9,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
-from chainrule.interop.c import kernels, text
+from chainrule.interop.c import kernels
 from chainrule.interop.c.calls import Argument, CCall, Shifted, Struct
 
 Place = Callable[[Tensor], str]
+
+KEYWORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "auto break case char const continue default do double else enum extern float for goto if inline int long "
+        "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
+    )
+)
+WIDTH = 116
+
+
+def identifier(name: str) -> str:
+    """Return a C identifier like a name: conv1.w → conv1_w."""
+    found = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return f"n_{found}" if not found[:1].isalpha() or found in KEYWORDS else found
+
+
+def float_literal(value: float) -> str:
+    """Return a float32 constant with the bits of a value: 0.1 → 0x1.99999ap-4f."""
+    rounded = float(np.float32(value))
+    if rounded != rounded:
+        return "NAN"
+    if rounded in (float("inf"), float("-inf")):
+        return "INFINITY" if rounded > 0 else "-INFINITY"
+    if rounded == int(rounded) and abs(rounded) < 1000:
+        return f"{'-' if str(rounded)[0] == '-' else ''}{abs(int(rounded))}.0f"
+    digits, exponent = rounded.hex().split("p")
+    return f"{digits.rstrip('0').rstrip('.')}p{exponent}f"
+
+
+def string_literal(value: str) -> str:
+    """Return a string constant; bytes that are not plain ASCII, and question marks, are octal."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in value.encode())
+    return f'"{"".join(plain)}"'
+
+
+def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const float") -> str:
+    """Return the definition of an array."""
+    shown = float_literal if values.dtype.kind == "f" else str
+    return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"
+
+
+def _lines(entries: Iterable[str]) -> str:
+    lines, line = list[str](), "   "
+    for entry in entries:
+        if len(line) + len(entry) > WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {entry},"
+    return "\n".join([*lines, line]) + "\n"
 
 
 class Structs:
@@ -50,7 +101,7 @@ def statement(call: CCall, place: Place, structs: Structs) -> str:
             return f"{place(argument.tensor)} + {argument.offset}" if argument.offset else place(argument.tensor)
         if isinstance(argument, Tensor):
             return place(argument)
-        return text.number(argument) if isinstance(argument, float) else str(argument)
+        return float_literal(argument) if isinstance(argument, float) else str(argument)
 
     line = f"{call.function}({', '.join(map(shown, call.arguments))});"
     return "\n".join(textwrap.wrap(line, 114, initial_indent="    ", subsequent_indent="        "))
@@ -62,7 +113,7 @@ def body(calls: Sequence[CCall], place: Place, structs: Structs) -> str:
     for call in calls:
         result = call.tensors[-1]
         shape = "x".join(map(str, result.shape)) or "1"
-        lines += [f"    /* {text.identifier(result.name)}: {shape} */", statement(call, place, structs)]
+        lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, place, structs)]
     return "\n".join(lines)
 
 
@@ -91,18 +142,18 @@ def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
 
 def _constant(name: str, values: NDArray[Any]) -> str:
     if values.dtype.kind == "i":
-        return text.array(name, values, f"static const {values.dtype}_t")
-    return text.array(name, np.asarray(values, np.float32))
+        return array(name, values, f"static const {values.dtype}_t")
+    return array(name, np.asarray(values, np.float32))
 
 
 def unique(storages: Iterable[str]) -> dict[str, str]:
     """Return a C identifier for each storage, all different."""
     names, used = dict[str, str](), set[str]()
     for storage in storages:
-        name, number = text.identifier(storage), 1
+        name, number = identifier(storage), 1
         while name in used or kernels.is_known(name):
             number += 1
-            name = f"{text.identifier(storage)}_{number}"
+            name = f"{identifier(storage)}_{number}"
         used.add(name)
         names[storage] = name
     return names

@@ -10,10 +10,10 @@ import numpy as np
 
 from chainrule.core.plan import gradient_name
 from chainrule.errors import OptionError
-from chainrule.interop.c import calls, layout, packing, program, source, text
+from chainrule.interop.c import calls, packing, program, source
 from chainrule.interop.c.calls import CCall
-from chainrule.interop.c.program import CProgram
-from chainrule.interop.c.source import Structs
+from chainrule.interop.c.program import CProgram, arrange
+from chainrule.interop.c.source import Structs, array
 from chainrule.training.losses import CustomLoss
 from chainrule.training.optimizers import SGD, Momentum, Optimizer
 
@@ -95,7 +95,7 @@ def training(model: Model, optimizer: Optimizer) -> Training:
     deferred = [call for operation in plan.deferred for call in calls.of_operation(operation)]
     outside = variables | {target.storage: "target", loss.storage: "&loss"}
     whole = [*program.normalized(plan, model.normalization, outside), *found, *deferred]
-    gradient = CProgram(whole[: len(whole) - len(deferred)], layout.arrange(whole, set(outside)), outside, {})
+    gradient = CProgram(whole[: len(whole) - len(deferred)], arrange(whole, set(outside)), outside, {})
     run = [call for operation in inference.forward for call in packing.unpacked(operation)]
     running = program.finished(inference, run, {}, model.normalization, variables)
     return Training(running, gradient, [*deferred, _update(model, optimizer)], optimizer)
@@ -135,12 +135,12 @@ def definitions(model: Model, parts: Training) -> str:
     """Return the definitions of the variables: parameters, their gradients and velocity, running statistics."""
     count = model.parameters.size
     found = [
-        text.array("parameters", np.asarray(model.parameters, np.float32), "static float"),
+        array("parameters", np.asarray(model.parameters, np.float32), "static float"),
         f"static float gradients[{count}];\n",
         f"static float velocity[{count}];\n" * len(parts.optimizer.moments),
     ]
     if model.statistics.size:
-        found.append(text.array("statistics", np.asarray(model.statistics, np.float32), "static float"))
+        found.append(array("statistics", np.asarray(model.statistics, np.float32), "static float"))
     integers = parts.gradient.arena.integers
     return "".join([*found, f"static int indices[{integers}];\n" * bool(integers)])
 

@@ -8,15 +8,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from importlib.resources import files as resources
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 from chainrule._io import files
 from chainrule.errors import ChainruleError, OptionError, quoted
+from chainrule.interop.c.exporter import image_shape, template, write_c
 from chainrule.interop.c.quantised import Quantised
-from chainrule.interop.c.writing import image_shape, write_c
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -58,8 +56,8 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None,
         raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
     compiled = _compiled(model, int8, compact)
     facts = _facts(model, path.stem)
-    module = _template("wasm.js").substitute(facts)
-    page = _template("wasm.html").substitute(facts, module=module, bytes=base64.b64encode(compiled).decode())
+    module = template("wasm.js").substitute(facts)
+    page = template("wasm.html").substitute(facts, module=module, bytes=base64.b64encode(compiled).decode())
     contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     for place, content in contents.items():
@@ -94,7 +92,3 @@ def _facts(model: Model, title: str) -> dict[str, object]:
         "classes": json.dumps(list(model.classes)).replace("<", "\\u003c"),
         "most": 1 if model.normalization.pixels == "shares" else 255,
     }
-
-
-def _template(name: str) -> Template:
-    return Template(resources(__package__ or "").joinpath("pages", name).read_text(encoding="utf-8"))

@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import FormatError
-from chainrule.interop.onnx.call import Array, Call
-from chainrule.interop.onnx.readers.moving import target_shape
-from chainrule.interop.onnx.readers.normalization import dropout_rate
+from chainrule.interop.onnx.operator_call import Array, Call
+from chainrule.interop.onnx.operators.normalization import dropout_rate
+from chainrule.interop.onnx.operators.shapes import target_shape
 from chainrule.interop.onnx.tensors import dtype_of
 
 MAX_ENTRIES = 2**27  # of a result; the largest weights of VGG-19 have 10⁸

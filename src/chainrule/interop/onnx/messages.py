@@ -17,6 +17,9 @@ from chainrule.interop.onnx.protobuf import BYTES, EIGHT, FOUR, VARINT, Field, R
 
 M = TypeVar("M")
 
+OLDEST, NEWEST = 6, 28  # opset versions that are read
+MAX_BYTES = 2**31  # of a message of Protocol Buffers
+
 
 def _texts() -> list[str]:
     return []

@@ -20,7 +20,8 @@ from typing import TypeVar
 import llvmlite
 import numpy as np
 
-from chainrule._io import files, program_cache, reading
+from chainrule._io import files, reading
+from chainrule._io.cache import LOCKS, use_programs
 from chainrule._io.locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
@@ -54,7 +55,7 @@ def fingerprint() -> str:
 def compiled_folder() -> Path | None:
     """Return the folder of compiled code for exactly these sources and versions; None where none can be written."""
     try:
-        return program_cache.use(fingerprint())
+        return use_programs(fingerprint())
     except OSError as error:
         why = f"{error.filename or 'the cache'}: {error.strerror or error}; CHAINRULE_CACHE names another folder"
     except ChainruleError as error:
@@ -66,7 +67,7 @@ def compiled_folder() -> Path | None:
 @cache
 def locks(folder: Path) -> Locks:
     """Return the locks of a folder of compiled code."""
-    found = Locks(folder / program_cache.LOCKS)
+    found = Locks(folder / LOCKS)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=found.forget)
     return found

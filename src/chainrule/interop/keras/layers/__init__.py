@@ -1,19 +1,19 @@
-"""The layers of Keras that layers here express, one family per file: functions of a call (`keras_call.KerasCall`)."""
+"""The layers of Keras that layers here express, one family per file: functions of a call (`layer_call.KerasCall`)."""
 
 from collections.abc import Callable
 
-from chainrule.interop.keras.call import KerasCall
-from chainrule.interop.keras.layers import activations, convolution, merging, moving, normalization, pooling, scaling
+from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layers import activations, arithmetic, convolution, normalization, shapes
 from chainrule.interop.keras.layout import KerasValue
 
 Translation = Callable[[KerasCall], KerasValue]
 
 LAYERS: dict[str, Translation] = {
     name: translate
-    for family in (convolution, activations, pooling, normalization, merging, moving, scaling)
+    for family in (convolution, activations, normalization, arithmetic, shapes)
     for name, translate in family.LAYERS.items()
 }
-OPERATIONS: dict[str, Translation] = merging.OPERATIONS  # functions of keras.ops, such as x + y
+OPERATIONS: dict[str, Translation] = arithmetic.OPERATIONS  # functions of keras.ops, such as x + y
 
 
 def described() -> list[tuple[str, str]]:

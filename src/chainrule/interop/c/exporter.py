@@ -1,0 +1,251 @@
+"""`write_c`: a model as the files of a C program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files as resources
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+from chainrule._io import files
+from chainrule.errors import OptionError, quoted
+from chainrule.interop.c import kernels, program, source, training
+from chainrule.interop.c.program import CProgram
+from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.source import Structs, identifier, string_literal
+from chainrule.training import tasks
+from chainrule.training.optimizers import SGD, Optimizer
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+
+FLOAT_BYTES = 4
+MARK = "written by chainrule"  # in every file, so that the next export may replace it
+PLAIN_BYTES = """
+/* The same where it is compiled without vectors (NETWORK_PLAIN, or for a processor that has none). */
+#define {guard}_PLAIN_CONSTANT_BYTES {constants}
+#define {guard}_PLAIN_ARENA_BYTES {arena}
+"""
+# What the example prints, by the task: its comment, and its statements.
+REPORTS = {
+    "class": (
+        "its class",
+        r"""    int best = 0;
+    for (int k = 1; k < ${guard}_OUTPUTS; k++)
+        best = outputs[k] > outputs[best] ? k : best;
+    printf("%s %g\n", ${name}_classes[best], (double)outputs[best]);""",
+    ),
+    "yes or no": ("its class", r"""    printf("%s %g\n", ${name}_classes[outputs[0] >= 0.5f], (double)outputs[0]);"""),
+    "all": (
+        "all outputs",
+        r"""    for (int k = 0; k < ${guard}_OUTPUTS; k++)
+        printf("%s %g\n", $output_name, (double)outputs[k]);""",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class CFiles:
+    """What was written, and the memory that it needs, in bytes.
+
+    constants  parameters in flash, filled up to whole vectors; where they are trained, their first values
+    arena      activations in RAM
+    plain      constants and arena of a build without vectors, which uses fewer of both in some networks
+    trained    RAM of a program that trains, by what it holds; empty for one that only runs
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    constants: int
+    arena: int
+    plain: tuple[int, int]
+    trained: dict[str, int] = field(default_factory=dict[str, int])
+
+    def __str__(self) -> str:
+        shown = _counted(self.trained or {"constants": self.constants, "arena": self.arena})
+        if self.plain != (self.constants, self.arena):
+            shown += f" (without vectors: {_counted(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
+        return f"{self.folder}: {', '.join(self.names)}; bytes: {shown}"
+
+
+@dataclass(frozen=True)
+class CText:
+    """Definitions of a C file, in their order: the routines of operations, arrays, structs, the network's functions."""
+
+    routines: list[str]
+    data: list[str]
+    structs: list[str]
+    functions: str
+
+
+def write_c(
+    model: Model,
+    folder: str | Path,
+    *,
+    name: str = "network",
+    train: bool | Optimizer = False,
+    int8: Quantised | None = None,
+    compact: bool = False,
+) -> CFiles:
+    """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
+
+    name     prefix of the functions and of the files
+    train    also `NAME_step(image, label, rate)`: a step of SGD, or of an optimizer with its momentum and decay
+    int8     the model in integers, in their place
+    compact  less memory rather than speed: without Winograd's algorithm, as it always is with `train` and `int8`, and
+             for a model with `precise`
+
+    The images are those that the model was trained on, before normalization; numbers are float32.
+
+    Errors   OptionError for a layer that C has no functions for, a name that is not one in C, or a folder that holds a
+             file of one of those names from elsewhere
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+        raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as for a function of C")
+    facts = _facts(model, name)
+    if int8 is not None and train is not False:
+        raise OptionError("integers cannot be trained: leave out int8, or train")
+    if train is False:
+        source_text, written = _run_only(model, name, facts, int8, compact)
+    else:
+        source_text, written = _trainable(model, name, SGD() if train is True else train, facts)
+    contents = {
+        f"{name}.c": source_text,
+        f"{name}.h": template("network.h").substitute(facts),
+        "example.c": _example(model, facts),
+        "Makefile": template("Makefile").substitute(facts),
+        "CMakeLists.txt": template("CMakeLists.txt").substitute(facts),
+    }
+    place = files.as_path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    for file in contents:
+        _refuse_to_replace(place / file)
+    for file, content in contents.items():
+        files.write_atomic(place / file, content.encode())
+    return replace(written, folder=place, names=tuple(contents))
+
+
+def _refuse_to_replace(file: Path) -> None:
+    """Raise OptionError if there is a file that no export has written."""
+    if file.exists() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
+        raise OptionError(
+            f"the folder holds a {file.name} that is not from chainrule and would be lost: choose another"
+        )
+
+
+def _counted(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
+
+
+def _facts(model: Model, name: str) -> dict[str, Any]:
+    """Return what the templates are filled with."""
+    outputs, pixels = model.plan().output.size, model.normalization.pixels
+    channels, height, width = image_shape(model.input_shape)
+    return {
+        "title": f"{identifier(model.name)}: a network of {len(model.layers)} layers, {MARK}",
+        "mark": MARK,
+        "name": name,
+        "guard": name.upper(),
+        "units": {"bytes": ": bytes from 0 to 255", "shares": ": shares from 0 to 1"}.get(pixels, ""),
+        "scale": " / 255" if pixels == "shares" else "",
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "inputs": channels * height * width,
+        "outputs": outputs,
+        "classes": len(model.classes),
+        "more": "",
+        "functions": "",
+    }
+
+
+def _example(model: Model, facts: dict[str, Any]) -> str:
+    """Return the example: it prints the class where outputs stand for classes, and else all outputs."""
+    task = model.task or tasks.default_for(str(model.loss), facts["outputs"])
+    kinds = {(tasks.CLASSIFICATION, facts["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
+    printed, report = REPORTS[kinds.get((task, facts["classes"]), "all")]
+    names = f"{facts['name']}_classes[k]" if facts["classes"] == facts["outputs"] else '"output"'
+    report = Template(report).substitute(facts, output_name=names)
+    return template("example.c").substitute(facts, printed=printed, report=report)
+
+
+def template(name: str) -> Template:
+    """Return a file of the folder templates, to be filled in."""
+    return Template(resources(__package__ or "").joinpath("templates", name).read_text(encoding="utf-8"))
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return channels, height and width of inputs: (C, W) has one row, and so has (F,)."""
+    if len(shape) == 3:
+        return shape[0], shape[1], shape[2]
+    return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
+
+
+def _run_only(
+    model: Model, name: str, facts: dict[str, Any], int8: Quantised | None, compact: bool
+) -> tuple[str, CFiles]:
+    """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too.
+
+    Where vectors make other algorithms worth their memory, the file holds two programs, of which one is compiled.
+    """
+    given = model.plan(), model.weights, model.normalization
+    plain = int8.program() if int8 else program.inference(*given, compact=True)
+    vectors = plain if int8 or compact or model.precise else program.inference(*given)
+    kind, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
+    texts = [_run_text(name, each, kind) for each in (vectors, plain)]
+    sizes = [(each.constant_bytes, size * each.arena.floats) for each in (vectors, plain)]
+    facts |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
+    if sizes[0] != sizes[1]:
+        facts["more"] = PLAIN_BYTES.format(guard=facts["guard"], constants=sizes[1][0], arena=sizes[1][1])
+    return _source(model, name, *texts), CFiles(Path(), (), *sizes[0], plain=sizes[1])
+
+
+def _run_text(name: str, running: CProgram, kind: str) -> CText:
+    """Return the definitions of a network that only runs, whose activations are of some type."""
+    structs, floats = Structs(), running.arena.floats
+    run = _run(name, running, structs)
+    data = [*running.constants(), *[f"ALIGNED static {kind} arena[{floats}];\n"] * bool(floats)]
+    return CText(source.functions(running.calls, structs.kinds()), data, structs.definitions(), run)
+
+
+def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, Any]) -> tuple[str, CFiles]:
+    """Return the C file of a network that can be trained, and its sizes, which are entered in `facts` too."""
+    parts, structs = training.training(model, optimizer), Structs()
+    sizes = training.sizes(model, parts)
+    constants = FLOAT_BYTES * (model.parameters.size + model.statistics.size)
+    facts |= {
+        "constant_bytes": constants,
+        "arena_bytes": sizes["activations"],
+        **training.declared(model, parts, facts),
+    }
+    functions = _run(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
+    floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
+    variables = training.definitions(model, parts) + f"ALIGNED static float arena[{floats}];\n"
+    routines = source.functions(parts.calls, structs.kinds() | {*training.ROUTINES})
+    text = CText(routines, [variables], structs.definitions(), functions)
+    memory = constants, sizes["activations"]
+    return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
+
+
+def _run(name: str, running: CProgram, structs: Structs) -> str:
+    """Return the function that runs a network."""
+    return f"void {name}_run(const float *image, float *outputs)\n{{\n{running.body(structs)}\n}}\n"
+
+
+def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
+    """Return a C file with the definitions of a network for compilers with vectors and without."""
+    classes = ",\n    ".join(string_literal(each) for each in model.classes)
+    return "\n".join(
+        [
+            f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
+            kernels.prelude(),
+            source.conditional(vectors.routines, plain.routines),
+            source.conditional(vectors.data, plain.data),
+            source.conditional(vectors.structs, plain.structs),
+            f"const char *const {name}_classes[{name.upper()}_CLASSES] = {{\n    {classes}}};\n",
+            source.conditional([vectors.functions], [plain.functions]),
+        ]
+    )

@@ -1,0 +1,60 @@
+/* Read an image (PGM or PPM, bytes) of the network's size and print $printed; $mark. */
+#include <stdio.h>
+
+#include "${name}.h"
+
+static float image[${guard}_INPUTS];
+
+/* The next number of the header, after spaces and comments; -1 where there is none. */
+static int header_number(FILE *file)
+{
+    int letter = getc(file), number = -1;
+    while (letter == ' ' || letter == '\n' || letter == '\r' || letter == '\t' || letter == '#') {
+        while (letter == '#' && letter != '\n' && letter != EOF)
+            do
+                letter = getc(file);
+            while (letter != '\n' && letter != EOF);
+        letter = getc(file);
+    }
+    for (; letter >= '0' && letter <= '9' && number < 100000; letter = getc(file))
+        number = (number < 0 ? 0 : number) * 10 + letter - '0';
+    return number;
+}
+
+/* Fill `image`; 0 where the file is not what it should be. */
+static int read_image(FILE *file)
+{
+    int channels, height, width, most, kind;
+    if (getc(file) != 'P')
+        return 0;
+    kind = getc(file);
+    channels = kind == '5' ? 1 : kind == '6' ? 3 : 0;
+    width = header_number(file);
+    height = header_number(file);
+    most = header_number(file);
+    if (channels != ${guard}_CHANNELS || height != ${guard}_HEIGHT || width != ${guard}_WIDTH || most != 255)
+        return 0;
+    for (int p = 0; p < height * width; p++)
+        for (int c = 0; c < channels; c++) {
+            int value = getc(file);
+            if (value == EOF)
+                return 0;
+            image[c * height * width + p] = (float)value$scale;
+        }
+    return 1;
+}
+
+int main(int count, char **arguments)
+{
+    float outputs[${guard}_OUTPUTS];
+    FILE *file = count == 2 ? fopen(arguments[1], "rb") : NULL;
+    if (!file || !read_image(file)) {
+        fprintf(stderr, "expected a PGM or PPM file of %d x %d x %d bytes\n", ${guard}_CHANNELS, ${guard}_HEIGHT,
+                ${guard}_WIDTH);
+        return 2;
+    }
+    fclose(file);
+    ${name}_run(image, outputs);
+$report
+    return 0;
+}

@@ -1,0 +1,109 @@
+"""Layers that move values or change shapes, without arithmetic; and enlargement of images."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from chainrule.core.shapes import is_whole
+from chainrule.errors import quoted
+from chainrule.interop.keras.config import entries_of
+from chainrule.interop.keras.layer_call import KerasCall
+from chainrule.interop.keras.layers.convolution import brief, lifted, lowered
+from chainrule.interop.keras.layout import KerasValue, axis_first, placed
+
+FORMATS = ("channels_last", "channels_first")
+
+
+def flatten(call: KerasCall) -> KerasValue:
+    """Return the entries in Keras' order: for a following Dense the order of its weights, else Permute and Flatten."""
+    x = call.x
+    first = call.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
+    if first and x.rank > 1:
+        x = x.permuted([*range(1, x.rank), 0])
+    return x.reshaped((math.prod(x.shape),))
+
+
+def reshape(call: KerasCall) -> KerasValue:
+    """Return Reshape, between Permute where the order of the entries needs it."""
+    x, given = call.x, call.option("target_shape")
+    sizes = entries_of(given) or []
+    if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
+        raise call.refusal(f"target_shape {quoted(given)}", "sizes of a sample")
+    count, known = math.prod(x.shape), math.prod(size for size in sizes if size != -1)
+    shape = tuple(count // known if size == -1 else size for size in sizes)
+    if math.prod(shape) != count or sizes.count(-1) > 1:
+        raise call.refusal(f"target_shape {quoted(given)} for {x.shape}", "as many entries")
+    return x.reshaped(shape)
+
+
+def permute(call: KerasCall) -> KerasValue:
+    """Return Permute."""
+    dims = call.wholes("dims", call.x.rank)
+    if sorted(dims) != list(range(1, call.x.rank + 1)):
+        raise call.refusal(f"dims {dims}", f"each of 1 to {call.x.rank} once")
+    return call.x.permuted([axis - 1 for axis in dims])
+
+
+def concatenate(call: KerasCall) -> KerasValue:
+    """Return Concatenate."""
+    axis, rank = call.axis("axis"), call.inputs[0].rank
+    if any(each.rank != rank for each in call.inputs):
+        raise call.refusal(f"inputs {[each.shape for each in call.inputs]}", "as many axes")
+    order = axis_first(rank - 1, rank)
+    node = call.assembly.apply("Concatenate", *(each.arranged(order) for each in call.inputs), axis=order.index(axis))
+    return placed(node, order)
+
+
+def ends(kind: str, option: str, axes: int) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of padding with zeros or of cropping."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        pairs = _pairs(call, option, axes, 0 if (kind, axes) == ("Crop2D", 2) else 1)
+        mode = call.option("mode", "constant")
+        if mode != "constant" or call.option("value", 0):
+            raise call.refusal(f"mode {quoted(mode)}, value {quoted(call.option('value', 0))}", "zeros")
+        x, channels = lifted(call.x, call.channels(axes + 1), axes)
+        y = call.spatial(x, kind, channels, **{"padding" if kind == "Pad2D" else "cropping": pairs})
+        return lowered(y, channels, axes)
+
+    translate.__doc__ = f"Return {kind}{', of an image of height 1' if axes == 1 else ''}."
+    return translate
+
+
+def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple[int, int], ...]:
+    """Return how many entries are added or cropped before and after each axis of an image."""
+    found: Any = call.option(option, default)
+    listed = entries_of(found)
+    given = [found] * axes if listed is None else listed
+    if axes == 1 and len(given) == 2:
+        given = [given]
+    pairs: list[list[Any]] = [[each, each] if (pair := entries_of(each)) is None else pair for each in given]
+    if len(pairs) != axes or not all(len(pair) == 2 and all(is_whole(end, 0) for end in pair) for pair in pairs):
+        raise call.refusal(f"{option} {quoted(found)}", f"{axes} pairs of whole numbers")
+    return ((0, 0),) * (2 - axes) + tuple((pair[0], pair[1]) for pair in pairs)
+
+
+def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
+    """Return the translation of enlargement by whole factors."""
+
+    def translate(call: KerasCall) -> KerasValue:
+        factor = call.wholes("size", axes, 2)
+        mode = call.choice("interpolation", "nearest", ("nearest", "bilinear")) if axes == 2 else "nearest"
+        first = axes == 2 and call.choice("data_format", "channels_last", FORMATS) == "channels_first"
+        x, channels = lifted(call.x, 0 if first else axes, axes)
+        y = call.spatial(x, "UpSample2D", channels, factor=brief((1,) * (2 - axes) + factor), mode=mode)
+        return lowered(y, channels, axes)
+
+    translate.__doc__ = f"Return UpSample2D{', of an image of height 1' if axes == 1 else ', nearest or bilinear'}."
+    return translate
+
+
+LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {
+    "Concatenate": concatenate,
+    "Flatten": flatten,
+    "Reshape": reshape,
+    "Permute": permute,
+    **{f"ZeroPadding{axes}D": ends("Pad2D", "padding", axes) for axes in (1, 2)},
+    **{f"Cropping{axes}D": ends("Crop2D", "cropping", axes) for axes in (1, 2)},
+    **{f"UpSampling{axes}D": upsample(axes) for axes in (1, 2)},
+}

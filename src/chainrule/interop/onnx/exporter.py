@@ -1,0 +1,111 @@
+"""A model as an ONNX file: its inference plan, the normalization before it, and what is known of its training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chainrule._io.files import as_path, write_atomic
+from chainrule.data.normalization import Normalization
+from chainrule.core.plan import Plan
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import OptionError, printable
+from chainrule.interop.onnx.graph_writer import GraphWriter
+from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize
+from chainrule.interop.onnx.operators import WRITERS
+from chainrule.training import losses
+from chainrule.version import __version__
+
+if TYPE_CHECKING:
+    from chainrule.models.model import Model
+    from chainrule.models.network import Network
+
+
+def export_onnx(
+    model: Model,
+    path: str | Path,
+    *,
+    raw_input: bool = False,
+    opset: int | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model to an ONNX file, atomically: x (N, *input_shape) → y (N, *output_shape), N left open.
+
+    raw_input  leave out the normalization: x is then what the first layer reads; otherwise it is in the units of the
+               training data, such as bytes 0 … 255
+    opset      version of ONNX's operators; None: the lowest, from 13, that has all the network needs
+    facts      further texts by name for the file's metadata, beside class names, task and normalization
+
+    Errors     OptionError for a layer that ONNX cannot express, or not in this opset; RunError when the file cannot be
+               written
+    """
+    write(model_message(model, facts or {}, raw_input=raw_input, opset=opset), as_path(path))
+
+
+def model_message(
+    model: Model, facts: Mapping[str, str], *, raw_input: bool = False, opset: int | None = None
+) -> ModelMessage:
+    """Return the content of the file that `export_onnx` writes."""
+    known = _metadata(model, raw_input) | dict(facts)
+    return message_of(model, None if raw_input else model.normalization, opset, known, model.name)
+
+
+def message_of(
+    network: Network,
+    normalization: Normalization | None = None,
+    opset: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    name: str = "network",
+) -> ModelMessage:
+    """Return an ONNX model of a network's inference plan, after a normalization of its input if one is given."""
+    plan, graph = network.plan(), GraphWriter(network, opset)
+    graph.begin(plan, normalization)
+    _add_nodes(graph, plan)
+    return ModelMessage(
+        graph=graph.message(plan, name),
+        opsets=[Opset("", graph.opset)],
+        producer="chainrule",
+        producer_version=__version__,
+        ir_version=graph.ir_version,
+        metadata=[Pair(printable(key), printable(value)) for key, value in (metadata or {}).items()],
+    )
+
+
+def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
+    """Add the nodes for the operations of an inference plan; OptionError for one that ONNX cannot express."""
+    for operation in plan.forward:
+        result = operation.writes[0]
+        graph.layer = result.name.rpartition(".")[0]
+        if operation.call is not None:
+            what = "is your own code, which no ONNX operator stands for; build it from layers of chainrule"
+            raise OptionError(f"layer {graph.layer!r} cannot be written: {operation.name.rpartition('.')[0]} {what}")
+        if operation.name not in WRITERS:
+            raise OptionError(f"layer {graph.layer!r} cannot be written: no ONNX operator computes {operation.name}")
+        graph.store(result, WRITERS[operation.name](graph, operation))
+
+
+def write(message: ModelMessage, path: Path) -> None:
+    """Write an ONNX file, atomically; OptionError when it would be larger than such a file can be."""
+    content = serialize(message)
+    if len(content) >= MAX_BYTES:
+        raise OptionError(f"{path}: the network needs {len(content):,} bytes; an ONNX file has less than {MAX_BYTES:,}")
+    write_atomic(path, content)
+
+
+def input_units(model: Model, raw_input: bool) -> str:
+    """Return a few words on the values that the input of a file takes."""
+    if raw_input:
+        return "values as the first layer reads them"
+    return "bytes 0 … 255 as floats" if model.normalization.pixels == "bytes" else "values as in the training data"
+
+
+def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
+    """Return what a user of the file needs to know of the model; entries that are not texts as JSON."""
+    found = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
+    texts = {"input": input_units(model, raw_input)}
+    texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in found.items()}
+    texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
+    texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
+    return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}

@@ -1,0 +1,250 @@
+"""ONNX files as networks: nodes of constants are folded, and every other node is translated into layers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule._io.reading import read_bytes
+from chainrule.errors import FormatError, OptionError, ShapeError, quoted
+from chainrule.interop.assembly import Assembly, Imported
+from chainrule.interop.onnx import messages, tensors
+from chainrule.interop.onnx.folding import fold, shape_part
+from chainrule.interop.onnx.messages import MAX_BYTES, NEWEST, OLDEST, GraphMessage, ModelMessage, OnnxNode
+from chainrule.interop.onnx.operator_call import Call, Feature, InvalidNodeError, Value, for_one_sample
+from chainrule.interop.onnx.operators import READERS
+from chainrule.layers import Input
+
+Array = NDArray[Any]
+
+MAX_NODES = 100_000
+BATCHES = (1, 7, 13)  # sizes that are tried where a file leaves its batch size open
+MAX_COMPUTED = 2**28  # entries of all constants that are computed
+
+
+def read_onnx(path: Path) -> Imported:
+    """Return the network of an ONNX file; FormatError for a damaged file, or naming the node that is no layer here."""
+    try:
+        message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
+        return network(message, path.parent)
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def network(message: ModelMessage, folder: Path | None) -> Imported:
+    """Return the network of a message; FormatError unless it has one input and one output."""
+    graph, opset = checked_graph(message)
+    constants: dict[str, Value] = {each.name: tensors.array(each, folder) for each in graph.initializers}
+    inputs = [value for value in graph.inputs if value.name not in constants]
+    if len(inputs) != 1 or len(graph.outputs) != 1:
+        found = f"{len(inputs)} inputs ({_listed(inputs)}) and {len(graph.outputs)} outputs ({_listed(graph.outputs)})"
+        raise FormatError(f"it has {found}; expected one of each")
+    batch, shape, dtype = input_type(inputs[0])
+
+    def for_batch(size: int, values: dict[str, Value]) -> Imported:
+        x, assembly = Input(shape), Assembly()
+        values |= {**constants, inputs[0].name: Feature(x, size)}
+        y = Walk(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
+        if not isinstance(y, Feature) or y.node is x:
+            raise FormatError("its output does not depend on its input by any layer")
+        return assembly.finished(x, y.node, dtype)
+
+    return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
+
+
+def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
+    """Return the network of a file that leaves the batch size open; FormatError if the network depends on it.
+
+    The graph is translated for two batch sizes, because its shapes are computed with numbers: what a file does to one
+    sample may mix the samples of a batch. Sizes at which the file itself is invalid are skipped; a file may be valid
+    for a single sample only.
+
+    for_batch   returns the network for a batch size, and puts all values of the graph into a dictionary
+    """
+    networks: dict[int, Imported] = {}
+    values: dict[int, dict[str, Value]] = {}
+    invalid: list[str] = []
+    for size in BATCHES:
+        values[size] = {}
+        try:
+            networks[size] = for_batch(size, values[size])
+        except InvalidNodeError as error:
+            invalid.append(str(error))
+        except FormatError as error:
+            if size == 1:
+                raise
+            raise FormatError(f"{error} (for a batch of {size}; the file leaves its size open)") from None
+        if len(networks) == 2:
+            break
+    others = [values[size] for size in values if size != 1]
+    if len(networks) < 2 and not (1 in networks and all(_alike(values[1], other) for other in others)):
+        raise FormatError(invalid[0])
+    first, *rest = networks.values()
+    if not all(first.equals(other) for other in rest):
+        sizes = " and ".join(map(str, networks))
+        raise FormatError(f"its layers differ between batches of {sizes} samples; expected a file with a fixed size")
+    return first
+
+
+def _alike(single: dict[str, Value], several: dict[str, Value]) -> bool:
+    """Return whether the values for a single sample have the shapes of those for several, which may be fewer.
+
+    A node that is then valid for one sample and invalid for several is valid for no other batch size.
+    """
+    pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
+    return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
+
+
+def _listed(values: Sequence[messages.Value]) -> str:
+    return ", ".join(value.name for value in values[:8])
+
+
+def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
+    """Return the graph of a message and the version of ONNX's operators; FormatError where there is none."""
+    if message.graph is None or not message.graph.nodes:
+        raise FormatError("it is no ONNX file, or one without a graph")
+    if len(message.graph.nodes) > MAX_NODES:
+        raise FormatError(f"{len(message.graph.nodes)} nodes; expected at most {MAX_NODES}")
+    if message.graph.sparse:
+        raise FormatError("it has sparse constants; expected dense ones")
+    versions = [each.version for each in message.opsets if each.domain in ("", "ai.onnx")]
+    opset = max(versions, default=1)
+    if not OLDEST <= opset <= NEWEST:
+        raise FormatError(f"it is written in version {opset} of the operators; expected {OLDEST} to {NEWEST}")
+    return message.graph, opset
+
+
+def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
+    """Return the batch size of an input, 0 where it is left open, the shape of a sample, and the network's dtype."""
+    kind, name = value.type.tensor, quoted(value.name)
+    if kind is None or kind.shape is None:
+        raise FormatError(f"input {name} has no shape; expected the sizes of (N, C, H, W)")
+    sizes = kind.shape.dimensions
+    unknown = [each.name or "?" for each in sizes[1:] if each.value < 1]
+    if not 2 <= len(sizes) <= 4 or unknown:
+        found = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
+        raise FormatError(f"input {name} has {found}; expected (N, C, H, W), (N, C, W) or (N, F) with N alone unknown")
+    if tensors.dtype_of(kind.kind).kind != "f":
+        raise FormatError(f"input {name} has type {tensors.dtype_of(kind.kind)}; expected floats")
+    return max(sizes[0].value, 0), tuple(each.value for each in sizes[1:]), "float64" if kind.kind == 11 else "float32"
+
+
+class Walk:
+    """Goes through the nodes of a graph that a wanted value needs, once, in their order.
+
+    values       what is known at first, by name: the network's input and constants
+    open_batch   whether the file leaves the batch size open
+    """
+
+    def __init__(
+        self,
+        graph: GraphMessage,
+        opset: int,
+        values: dict[str, Value],
+        assembly: Assembly,
+        folder: Path | None = None,
+        *,
+        open_batch: bool = False,
+    ) -> None:
+        self._open_batch = open_batch
+        self._graph, self._opset, self._assembly, self._folder = graph, opset, assembly, folder
+        self._values = values
+        self._readers: dict[str, list[int]] = {}
+        self._taken: set[int] = set()
+        self._computed = 0
+
+    def value(self, name: str) -> Value:
+        """Return the value of a name, after all nodes that lead to it."""
+        needed = self._needed(name)
+        for number in needed:
+            for each in self._graph.nodes[number].inputs:
+                self._readers.setdefault(each, []).append(number)
+        self._readers.setdefault(name, []).append(-1)
+        for number in needed:
+            if not any(self._graph.nodes[number].inputs):
+                self._run(number)
+        for number in needed:
+            if number not in self._taken:
+                self._run(number)
+        if name not in self._values:
+            raise FormatError(f"output {quoted(name)} is made by no node")
+        return self._values[name]
+
+    def _needed(self, name: str) -> list[int]:
+        """Return the nodes that lead to a value, in their order; FormatError if one reads what comes later."""
+        wanted, found = {name}, list[int]()
+        for number in range(len(self._graph.nodes) - 1, -1, -1):
+            node = self._graph.nodes[number]
+            if wanted.intersection(filter(None, node.outputs)):
+                wanted.update(filter(None, node.inputs))
+                found.append(number)
+        return found[::-1]
+
+    def _run(self, number: int) -> None:
+        """Fold or translate a node, and keep its results by name."""
+        node = self._graph.nodes[number]
+        self._taken.add(number)
+        values = [self._read(node, name) if name else None for name in node.inputs]
+        call = Call(node, values, self._opset, self._assembly, self._folder, self._follow)
+        call.open_batch = self._open_batch
+        call.wanted = max((k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1)
+        if node.domain not in ("", "ai.onnx"):
+            raise call.refusal(f"an operator of {quoted(node.domain)}", "one of ONNX itself")
+        results = self._results(call)
+        for name, result in zip(call.outputs, results, strict=False):
+            self._values.setdefault(name, result)
+
+    def _results(self, call: Call) -> Sequence[Value]:
+        operator, features = call.operation.operator, [each for each in call.values if isinstance(each, Feature)]
+        if not features:
+            return self._folded(call)
+        if operator == "Shape":
+            return (shape_part(call, features[0].shape),)
+        if operator == "Size":
+            return (np.array(np.prod(features[0].shape), np.int64),)
+        if operator not in READERS:
+            raise call.refusal("chainrule has no layer for this operator", "one of those in docs/importing.md")
+        try:
+            found = READERS[operator](call)
+        except (ShapeError, OptionError, FormatError) as error:
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node
+                raise
+            raise call.refusal(str(error), "what a layer can express") from None
+        except (ValueError, IndexError, OverflowError) as error:
+            raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
+        return cast("tuple[Value, ...]", found) if isinstance(found, tuple) else (found,)
+
+    def _folded(self, call: Call) -> Sequence[Value]:
+        """Return computed constants; FormatError when all of them have more than `MAX_COMPUTED` entries."""
+        results = fold(call)
+        self._computed += sum(each.size for each in results if each.flags.owndata)  # views need no memory
+        if self._computed > MAX_COMPUTED:
+            raise call.refusal(f"computed constants of {self._computed:,} entries", f"at most {MAX_COMPUTED:,}")
+        return results
+
+    def _read(self, node: OnnxNode, name: str) -> Value:
+        if name not in self._values:
+            raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; nothing before it makes that")
+        return self._values[name]
+
+    def _follow(self, call: Call, shape: tuple[int, ...]) -> Array | None:
+        """Take the node that adds a constant to a result, if it alone reads it; its result is the call's then."""
+        readers = self._readers.get(call.outputs[0], [])
+        if len(readers) != 1 or readers[0] < 0 or self._opset < 7:
+            return None
+        node = self._graph.nodes[readers[0]]
+        others = [self._values.get(name) for name in node.inputs if name != call.outputs[0]]
+        value = others[0] if node.operator == "Add" and len(others) == 1 else None
+        if not isinstance(value, np.ndarray) or value.ndim > len(shape):
+            return None
+        x = next(each for each in call.values if isinstance(each, Feature))
+        value = for_one_sample(value, (x.batch, *shape[1:])) if x.batched else value
+        aligned = (1,) * (len(shape) - value.ndim) + value.shape
+        if any(size not in (1, whole) for size, whole in zip(aligned, shape, strict=True)):
+            return None
+        self._taken.add(readers[0])
+        call.outputs[0] = node.outputs[0]
+        return value

@@ -1,0 +1,286 @@
+"""A node of an ONNX graph as its reader sees it: inputs, attributes, and the errors for what cannot be expressed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import FormatError, quoted
+from chainrule.interop.assembly import Assembly, reshaped
+from chainrule.interop.onnx import tensors
+from chainrule.interop.onnx.messages import Attribute, OnnxNode
+from chainrule.layers.node import Node
+
+Array = NDArray[Any]
+WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTALL)
+
+
+class InvalidNodeError(FormatError):
+    """A node whose inputs do not fit its operator for this batch size: no runtime can run it."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A value that depends on the network's input.
+
+    node      the same value here, without the batch axis
+    batch     size of the batch axis in the file's arithmetic
+    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be dropped
+    """
+
+    node: Node
+    batch: int
+    batched: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape as ONNX has it, with the batch axis unless that was dropped."""
+        return (self.batch, *self.node.shape) if self.batched else self.node.shape
+
+    def at(self, node: Node) -> Feature:
+        """Return the value of another node, with or without the batch axis as this one."""
+        return Feature(node, self.batch, self.batched)
+
+    def as_sample(self) -> Feature:
+        """Return the same value with every axis of the file's as an axis of a sample; the batch size must be 1."""
+        return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
+
+    def with_axes(self, rank: int) -> Feature:
+        """Return the same value with sizes of 1 before its axes, up to a number of axes; the batch size must be 1.
+
+        The first of them is the batch axis, if all of them have a size of 1.
+        """
+        shape = (1,) * (rank - len(self.shape)) + self.shape
+        if len(shape) > 1 and shape[0] == 1:
+            return Feature(reshaped(self.node, shape[1:]), self.batch)
+        return Feature(reshaped(self.node, shape), self.batch, batched=False)
+
+
+Value = Feature | Array
+Follow = Callable[["Call", tuple[int, ...]], Array | None]
+
+
+class Call:
+    """A node of a graph, to be translated.
+
+    operation   the node as it stands in the file
+    values      what it reads; None for an optional input that is left out
+    opset       version of ONNX's operators that the file is written in
+    assembly    network to which the translation adds its layers
+    wanted      number of the last output that something reads, counted from 1
+    outputs     names of the results
+    open_batch  whether the file leaves the batch size open
+    """
+
+    def __init__(
+        self,
+        operation: OnnxNode,
+        values: Sequence[Value | None],
+        opset: int,
+        assembly: Assembly,
+        folder: Path | None = None,
+        follow: Follow | None = None,
+    ) -> None:
+        self.operation = operation
+        self.values = values
+        self.opset = opset
+        self.assembly = assembly
+        self.wanted = 1
+        self.outputs = list(operation.outputs)
+        self.open_batch = False
+        self._folder = folder
+        self._follow = follow
+        self._attributes = {attribute.name: attribute for attribute in operation.attributes}
+
+    # ------------------------------------------------------------------ what it reads
+
+    def has(self, index: int) -> bool:
+        """Return whether an input is given."""
+        return index < len(self.values) and self.values[index] is not None
+
+    def feature(self, index: int = 0) -> Feature:
+        """Return an input that depends on the network's input; FormatError for a constant."""
+        value = self.values[index] if self.has(index) else None
+        if not isinstance(value, Feature):
+            raise self.refusal(f"input {index + 1} is {'a constant' if self.has(index) else 'missing'}", "a variable")
+        return value
+
+    def samples(self, rank: int | None = None) -> Feature:
+        """Return the first input as a batch of samples, for operators whose first axis is the batch.
+
+        rank   axes that the operator needs; None: it takes any number
+
+        Errors   InvalidNodeError for another rank, FormatError if the batch axis was dropped
+        """
+        x = self.feature()
+        if rank is not None and len(x.shape) != rank:
+            raise self.mismatch(f"an input of {len(x.shape)} axes", f"{rank} axes")
+        x = x if x.batched else x.with_axes(len(x.shape))
+        if not x.batched:
+            raise self.refusal(f"an input of {x.shape}, which has no batch axis", "the batch axis first")
+        return x
+
+    def constant(self, index: int) -> Array:
+        """Return an input that is a constant of the file; FormatError for anything else."""
+        value = self.values[index] if self.has(index) else None
+        if value is None or isinstance(value, Feature):
+            found = "is missing" if value is None else "depends on the network's input"
+            raise self.refusal(f"input {index + 1} {found}", "a constant in its place")
+        return value
+
+    def whole_numbers(self, index: int) -> list[int]:
+        """Return a constant input of whole numbers."""
+        value = self.constant(index)
+        if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
+            raise self.refusal(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
+        return [int(each) for each in value.reshape(-1)]
+
+    def name_of(self, index: int) -> str:
+        """Return the name of an input in the file."""
+        return self.operation.inputs[index] if index < len(self.operation.inputs) else ""
+
+    # ------------------------------------------------------------------ attributes
+
+    def attribute(self, name: str) -> Attribute | None:
+        """Return an attribute, or None where it is left out."""
+        return self._attributes.get(name)
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """Return an attribute that is a whole number."""
+        found = self.attribute(name)
+        value = found.integer if found else default
+        if value is None:
+            raise self.refusal(f"attribute {name} is missing", "a whole number")
+        return value
+
+    def real(self, name: str, default: float) -> float:
+        """Return an attribute that is a real number: 1e-5 for the float32 nearest to it, as it was meant."""
+        found = self.attribute(name)
+        return default if found is None or found.real is None else float(str(np.float32(found.real)))
+
+    def reals(self, name: str) -> list[float]:
+        """Return an attribute that is a list of real numbers; empty where it is left out."""
+        found = self.attribute(name)
+        return found.reals if found else []
+
+    def text(self, name: str, default: str) -> str:
+        """Return an attribute that is a text."""
+        found = self.attribute(name)
+        return default if found is None or found.text is None else bytes(found.text).decode(errors="replace")
+
+    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
+        """Return an attribute that is a list of whole numbers."""
+        found = self.attribute(name)
+        if found is None:
+            if default is None:
+                raise self.refusal(f"attribute {name} is missing", "whole numbers")
+            return list(default)
+        if len(found.integers) > 64:
+            raise self.refusal(f"attribute {name} has {len(found.integers)} entries", "at most 64")
+        return found.integers
+
+    def tensor(self, name: str) -> Array | None:
+        """Return an attribute that is a tensor, or None where it is left out."""
+        found = self.attribute(name)
+        return None if found is None or found.tensor is None else tensors.array(found.tensor, self._folder)
+
+    def listed(self, name: str, index: int, since: int) -> list[int] | None:
+        """Return whole numbers that are an input since an opset, and were an attribute before; None if left out."""
+        if self.opset >= since:
+            return self.whole_numbers(index) if self.has(index) else None
+        return self.integers(name) if self.attribute(name) else None
+
+    def axis(self, name: str, default: int, rank: int) -> int:
+        """Return an attribute that is an axis, counted from 0."""
+        return self.axis_in(self.integer(name, default), rank)
+
+    def axis_in(self, axis: int, rank: int) -> int:
+        """Return an axis of a tensor, counted from 0; InvalidNodeError if it has none."""
+        if not -rank <= axis < rank:
+            raise self.mismatch(f"axis {axis} of {rank}", "an axis of its input")
+        return axis % rank
+
+    def in_sample(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
+        """Return a value and its axes, counted from 0 in the file, as axes of a sample.
+
+        A batch axis of size 1 can be made an axis of the sample. FormatError for any other batch axis.
+        """
+        if x.batched and 0 in axes:
+            if x.batch != 1:
+                raise self.refusal(f"axis 0 of {x.shape}, the batch axis", "an axis of a sample")
+            x = x.as_sample()
+        return x, [axis - x.batched for axis in axes]
+
+    # ------------------------------------------------------------------ results
+
+    def refusal(self, found: str, needed: str) -> FormatError:
+        """Return the error for a node that cannot be expressed: the operator, the node, what it has, what is needed."""
+        named = f" {quoted(self.operation.name)}" if self.operation.name else f" → {quoted(self.operation.outputs[0])}"
+        return FormatError(f"{self.operation.operator}{named}: {found}; expected {needed}")
+
+    def mismatch(self, found: str, needed: str) -> InvalidNodeError:
+        """Return the error for a node that no runtime can run: its inputs do not fit the operator."""
+        return InvalidNodeError(str(self.refusal(found, needed)))
+
+    def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
+        """Return the result of a layer without weights."""
+        return inputs[0].at(self.assembly.apply(kind, *(each.node for each in inputs), **options))
+
+    def weighted(
+        self, kind: str, x: Feature, options: dict[str, Any], weights: dict[str, Array], *, shared: bool = True
+    ) -> Feature:
+        """Return the result of a layer with weights, which is named after the first of its constants.
+
+        shared   whether another node with the same constants is the same layer, with the same weights
+        """
+        constants, own = self._constants(), self._attributes.values()
+        written = tuple((each.name, each.real, each.integer, *each.integers) for each in own)
+        source = (self.operation.operator, *constants, *written) if shared else None
+        return x.at(self.assembly.apply_weighted(kind, x.node, options, weights, self.stem, source))
+
+    @property
+    def stem(self) -> str:
+        """Return the name for a layer, from that of its first constant; "" if that is no name of weights."""
+        return stem_of("".join(self._constants()[:1]))
+
+    def _constants(self) -> list[str]:
+        return [name for name, value in zip(self.operation.inputs, self.values, strict=True) if _is_array(value)]
+
+    def reshape(self, x: Feature, shape: Sequence[int]) -> Feature:
+        """Return a value in another shape, without the batch axis."""
+        if not all(size > 0 for size in shape):
+            raise self.refusal(f"shape {tuple(shape)}", "sizes above 0, and the batch axis first")
+        return x.at(reshaped(x.node, tuple(shape)))
+
+    def following(self, shape: Sequence[int]) -> Array | None:
+        """Return the constant that the next node adds, if that node alone reads the result; it is done with then.
+
+        shape   that the constant must fit into, with as many axes as the result has in the file
+        """
+        return self._follow(self, tuple(shape)) if self._follow else None
+
+
+def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
+    """Return a constant with a batch axis of size 1, for a value of a shape, if it has equal entries for all samples.
+
+    Any other constant is returned as it is.
+    """
+    if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
+        return value
+    return value[:1] if np.array_equal(value, np.broadcast_to(value[:1], value.shape)) else value
+
+
+def _is_array(value: Value | None) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def stem_of(name: str) -> str:
+    """Return the name of a layer from that of its weights, conv1 from conv1.weight; "" if it is none."""
+    found = WEIGHT_NAME.fullmatch(name)
+    return found["layer"] if found else ""

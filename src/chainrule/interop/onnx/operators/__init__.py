@@ -1,0 +1,34 @@
+"""The operators of ONNX, one family per file: how a node becomes layers, and how an operation of a plan becomes nodes.
+
+`OPERATORS` is the table of all of them. It selects the reader of a node and the writer of an operation, and the command
+`chainrule import --operators` prints it.
+"""
+
+from chainrule.interop.onnx.operators import (
+    activations,
+    arithmetic,
+    convolution,
+    image_size,
+    normalization,
+    pooling,
+    shapes,
+)
+from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
+
+FAMILIES = (convolution, activations, pooling, normalization, arithmetic, shapes, image_size)
+OPERATORS: dict[str, Operator] = {each.name: each for family in FAMILIES for each in family.OPERATORS}
+READERS: dict[str, Reader] = {name: each.read for name, each in OPERATORS.items() if each.read is not None}
+WRITERS: dict[str, Writer] = {name: write for each in OPERATORS.values() for name, write in each.write.items()}
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Return every operator, in alphabetical order: its name, what it is read as, and what is written as it."""
+    return [
+        (name, _result(each.read.__doc__ or "") if each.read else "", ", ".join(each.write))
+        for name, each in sorted(OPERATORS.items())
+    ]
+
+
+def _result(docstring: str) -> str:
+    """Return the first sentence of a docstring without its verb."""
+    return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")

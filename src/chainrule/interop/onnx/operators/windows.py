@@ -1,0 +1,106 @@
+"""Sliding windows of convolutions and pooling: attributes of ONNX as options of layers, and the reverse.
+
+Operations have two axes of positions. A value with one axis of positions, (C, W), is read as an image of height 1 and
+written as (C, W) where it was computed so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.plan import Operation, Tensor
+from chainrule.core.shapes import Pair, extent
+from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
+from chainrule.interop.onnx.operator_call import Call, Feature
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """A window that slides over one or two axes: its sizes, strides, dilations, padding, and rounding of the output."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[Pair, ...]
+    ceil_mode: bool
+
+
+def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowOptions:
+    """Return the window of a node for an image of a size; FormatError for attributes that do not fit it."""
+    axes = len(size)
+    stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
+    if not len(kernel) == len(stride) == len(dilation) == axes or min(*kernel, *stride, *dilation) < 1:
+        raise call.refusal(
+            f"kernel {list(kernel)}, strides {stride}, dilations {dilation}", f"{axes} sizes of 1 or more"
+        )
+    rule = call.text("auto_pad", "NOTSET")
+    if rule == "NOTSET":
+        padding = _stated(call, axes)
+    elif rule in ("VALID", "SAME_UPPER", "SAME_LOWER"):
+        padding = tuple(_automatic(rule, *each) for each in zip(size, kernel, stride, dilation, strict=True))
+    else:
+        raise call.refusal(f"auto_pad {rule!r}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
+    rounded = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0
+    along = zip(size, kernel, stride, padding, dilation, strict=True)
+    exact = all((cells + sum(pad) - extent(k, d)) % step == 0 for cells, k, step, pad, d in along)
+    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounded and not exact)
+
+
+def _stated(call: Call, axes: int) -> tuple[Pair, ...]:
+    pads = call.integers("pads", [0] * 2 * axes)
+    if len(pads) != 2 * axes or min(pads) < 0:
+        raise call.refusal(f"pads {pads}", f"{2 * axes} numbers of at least 0")
+    return tuple(zip(pads[:axes], pads[axes:], strict=True))
+
+
+def _automatic(rule: str, size: int, kernel: int, stride: int, dilation: int) -> Pair:
+    """Return the padding for ⌈size/stride⌉ outputs; an odd zero stands at the end, with SAME_LOWER at the beginning."""
+    if rule == "VALID":
+        return (0, 0)
+    total = max((-(-size // stride) - 1) * stride + extent(kernel, dilation) - size, 0)
+    less, more = total // 2, total - total // 2
+    return (less, more) if rule == "SAME_UPPER" else (more, less)
+
+
+def brief(values: Sequence[int]) -> int | tuple[int, ...]:
+    """Return one number for equal ones, as a user would write the option."""
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def brief_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
+    """Return "valid" for no padding, one number where all sides have the same, else the pairs."""
+    ends = {zeros for pair in padding for zeros in pair}
+    return tuple(padding) if len(ends) > 1 else max(ends) or "valid"
+
+
+def image(call: Call, x: Feature) -> Feature:
+    """Return a value with two axes of positions: (C, W) as an image of height 1; FormatError otherwise."""
+    if len(x.node.shape) == 3:
+        return x
+    if len(x.node.shape) != 2:
+        raise call.refusal(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
+    return call.reshape(x, (x.node.shape[0], 1, x.node.shape[1]))
+
+
+def lowered(call: Call, y: Feature, x: Feature) -> Feature:
+    """Return a result of `image` with as many axes as the input had."""
+    return y if len(x.node.shape) == 3 else call.reshape(y, (y.node.shape[0], *y.node.shape[2:]))
+
+
+def written_image(graph: GraphWriter, operation: Operation) -> GraphResult:
+    """Return what an operation reads as (C, W) where it was computed so and has one row throughout, else (C, H, W)."""
+    tensor, found = operation.reads[0], graph.stored(operation.reads[0])
+    flat = tensor is not None and len(found.shape) == 2 and tensor.shape == (found.shape[0], 1, found.shape[1])
+    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1  # so the window has one
+    return found if flat and one_row else graph.view(tensor)
+
+
+def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
+    """Return the shape of a result with as many axes as the image x."""
+    return (result.shape[0], *result.shape[4 - len(x.shape) :])
+
+
+def attributes_of(x: GraphResult, operation: Operation, **names: str) -> dict[str, Any]:
+    """Return attributes of an operation under their names in ONNX, for as many axes as the image x has."""
+    axes = len(x.shape) - 1
+    return {theirs: operation.attributes[ours][-axes:] for ours, theirs in names.items()}

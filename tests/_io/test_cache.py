@@ -1,0 +1,105 @@
+"""The folders of compiled programs: which are deleted, and when."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chainrule._io import cache
+from chainrule._io.cache import DAY, LOCKS, cache_folder
+from chainrule._io.locks import Locks
+from chainrule.errors import OptionError
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
+    return tmp_path / "compiled"
+
+
+def made(folder: Path, days: float, *, locks: bool = True) -> Path:
+    """Create a folder of 1,000 bytes last used some days ago, by a version with or without locks."""
+    (folder / "kernels").mkdir(parents=True)
+    (folder / "kernels" / "a.nbc").write_bytes(b"x" * 1000)
+    then = time.time() - days * DAY
+    if locks:
+        (folder / LOCKS).touch()
+        os.utime(folder / LOCKS, (then, then))
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> None:
+    old, older = made(programs / "old", 31), made(programs / "older", 40, locks=False)
+    used, recent = made(programs / "used", 90), made(programs / "recent", 29)
+    (programs / "used" / LOCKS).touch()  # just used by another checkout
+    (programs / "a file").touch()
+    now = cache.use_programs("now")
+    assert now == programs / "now"
+    assert not old.exists()
+    assert not older.exists()
+    assert used.exists()
+    assert recent.exists()
+    assert sorted(path.name for path in programs.iterdir()) == ["a file", "now", "recent", "used"]
+
+
+def test_a_version_that_is_there_clears_out_nothing(programs: Path) -> None:
+    made(programs / "now", 50)
+    old = made(programs / "old", 50)
+    assert cache.use_programs("now").stat().st_mtime < time.time() - 40 * DAY
+    assert old.exists()
+    made(programs / "newer", 0)
+    cache.use_programs("newest")
+    assert (programs / "now").exists(), "its use was noted"
+    assert not old.exists()
+
+
+def test_a_running_process_keeps_its_folder(programs: Path) -> None:
+    old = made(programs / "old", 50)
+    code = f"from pathlib import Path; from chainrule._io.locks import Locks; Locks(Path({str(old / LOCKS)!r})); "
+    command = [sys.executable, "-c", f"{code}print('here', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert cache.remove_unused_programs() == 0
+        process.communicate("\n")
+    assert cache.remove_unused_programs() == 1000
+    assert not old.exists()
+
+
+def test_clearing_says_what_it_freed(programs: Path) -> None:
+    assert cache.clear_programs() == cache.programs_size() == cache.program_versions() == 0
+    made(programs / "a", 0)
+    Locks(made(programs / "b", 3) / LOCKS)
+    assert (cache.programs_size(), cache.program_versions()) == (2000, 2)
+    assert cache.clear_programs() == 2000
+    assert not programs.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="file"):
+        cache.use_programs("now")
+    assert cache.programs_size() == cache.clear_programs() == 0
+
+
+@pytest.mark.parametrize("found", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])
+def test_a_user_without_a_home_folder(found: str | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handle platformdirs versions that keep the ~ or raise: no folder named ~ is created."""
+
+    def user_cache_dir(name: str) -> str:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.delenv("CHAINRULE_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", user_cache_dir)
+    with pytest.raises(OptionError, match="no home folder"):
+        cache_folder()
+    monkeypatch.setenv("CHAINRULE_CACHE", "~nobody-here/x")
+    with pytest.raises(OptionError, match="CHAINRULE_CACHE=~nobody-here/x"):
+        cache_folder()

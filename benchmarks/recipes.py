@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.data.dataset import Dataset
 from chainrule.data.augmentation import Views
+from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
 from chainrule.training.evaluation import Evaluation
 from chainrule.training.loop import Trainer

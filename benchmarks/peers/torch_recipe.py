@@ -8,8 +8,8 @@ from benchmarks.contenders.torch import in_variant
 from benchmarks.peers import torch as peer
 from benchmarks.peers import torch_training
 from benchmarks.peers.torch import torch
-from chainrule.data.dataset import Dataset
 from chainrule.data.augmentation import Views
+from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
 from chainrule.models.model import Sequential
 from chainrule.training import losses

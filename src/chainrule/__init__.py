@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Views as Views
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalization import Normalization as Normalization
-    from chainrule.data.views import Views as Views
-    from chainrule.data.normalisation import Normalisation as Normalisation
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import EngineError as EngineError

@@ -14,11 +14,6 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from chainrule.data.normalization import Normalization
-from chainrule.interop.onnx.export import message_of
-from chainrule.interop.onnx.export_graph import LEAST
-from chainrule.interop.onnx.import_graph import NEWEST
-from chainrule.interop.onnx.messages import serialize
-from chainrule.data.normalisation import Normalisation
 from chainrule.interop.onnx.exporter import message_of
 from chainrule.interop.onnx.graph_writer import LEAST
 from chainrule.interop.onnx.messages import NEWEST, serialize

@@ -14,9 +14,8 @@ from chainrule.data.folder import load_folder
 from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
 from chainrule.data.inventory import Inventory
-from chainrule.data.normalization import Normalization
 from chainrule.data.loading import load
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.data.npz import load_npz
 
 __all__ = [

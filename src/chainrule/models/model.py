@@ -15,8 +15,6 @@ from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
-from chainrule.data.views import Views
-from chainrule.data.normalisation import Normalisation
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing

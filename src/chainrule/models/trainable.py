@@ -10,8 +10,6 @@ from chainrule.data.augmentation import Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
-from chainrule.data.views import Views
-from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.models import network
 from chainrule.models.network import Network

@@ -8,11 +8,8 @@ from typing import Any
 
 from chainrule.core.shapes import is_number
 from chainrule.custom.interface import OWN
-from chainrule.data.augmentation import Augmentation
-from chainrule.data.normalization import KINDS
-from chainrule.data.views import Views
 from chainrule.data.augmentation import Augmentation, Views
-from chainrule.data.normalisation import KINDS
+from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.class_weights import ClassWeights

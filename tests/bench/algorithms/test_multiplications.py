@@ -9,7 +9,7 @@ from bench.algorithms.shapes_to_try import arrays
 
 from benchmarks.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels, transforms, winograd_kernels
 from benchmarks.algorithms.layer import Layer, of_arrays
-from chainrule.operations.reference import cross_correlate
+from chainrule.operations.reference.convolution import cross_correlate
 
 LAYERS = [
     (2, 3, (3, 3), (7, 6), ((0, 0), (0, 0))),

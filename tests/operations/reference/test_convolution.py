@@ -8,7 +8,7 @@ from numerical import assert_gradient, frozen, normals
 from scipy.signal import convolve2d, correlate2d
 
 from chainrule.errors import ShapeError
-from chainrule.operations.reference import cross_correlate, cross_correlate_dw, cross_correlate_dx
+from chainrule.operations.reference.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
 
 IMAGE = frozen([[[[1.0, 6, 2], [5, 3, 1], [7, 0, 4]]]])
 KERNEL = frozen([[[[1.0, 2], [-1, 0]]]])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from numerical import assert_gradient, frozen, normals
 
 from chainrule.core.shapes import inverse_permutation
-from chainrule.operations.reference import crop, pad, permute
+from chainrule.operations.reference.geometry import crop, pad, permute
 
 sweep = settings(max_examples=60, derandomize=True)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.operations.reference import batch_norm, group_norm, group_norm_dw, group_norm_dx
+from chainrule.operations.reference.group_normalization import group_norm, group_norm_dw, group_norm_dx
+from chainrule.operations.reference.normalization import batch_norm
 
 CASES = [
     ((3, 6, 2, 3), 2, False),

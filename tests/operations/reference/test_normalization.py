@@ -5,7 +5,7 @@ import pytest
 from numerical import assert_gradient, frozen, normals
 
 from chainrule.errors import ShapeError
-from chainrule.operations.reference import (
+from chainrule.operations.reference.normalization import (
     batch_norm,
     batch_norm_dw,
     batch_norm_dx,

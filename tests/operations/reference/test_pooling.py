@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numerical import assert_gradient, frozen, normals
 
 from chainrule.errors import OptionError, ShapeError
-from chainrule.operations.reference import average_pool, average_pool_dx, max_pool, max_pool_dx
+from chainrule.operations.reference.pooling import average_pool, average_pool_dx, max_pool, max_pool_dx
 
 ZAYAN = frozen([[[[5.0, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]]]])
 

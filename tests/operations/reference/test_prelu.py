@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.operations.reference import leaky_relu, leaky_relu_dx, prelu, prelu_dw, prelu_dx
+from chainrule.operations.reference import prelu
+from chainrule.operations.reference.activations import leaky_relu, leaky_relu_dx
+from chainrule.operations.reference.prelu import prelu_dw, prelu_dx
 
 shapes = pytest.mark.parametrize("shape", [(3, 2, 4, 5), (6, 3)], ids=["images", "features"])
 

@@ -8,7 +8,7 @@ import pytest
 from numerical import frozen, normals
 
 from chainrule.errors import ShapeError
-from chainrule.operations.reference import adam_update, momentum_update, rmsprop_update, sgd_update
+from chainrule.operations.reference.updates import adam_update, momentum_update, rmsprop_update, sgd_update
 
 ADAM = {"rate": 0.1, "beta1": 0.5, "beta2": 0.75, "epsilon": 0.5, "decay": 0.0}
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
-from chainrule.operations.reference import softmax
+from chainrule.operations.reference.activations import softmax
 
 AVERAGED = ("mean_squared_error", "mean_absolute_error", "huber", "binary_cross_entropy")  # over the classes too
 BOUNDED = ("mean_absolute_error", "huber")

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from chainrule.core.plan import Plan, Tensor
 from chainrule.data.normalization import Normalization
-from chainrule.interop.c import fusing, layout, packing, source
-from chainrule.data.normalisation import Normalisation
 from chainrule.engines.arena import Placed, place
 from chainrule.interop.c import fusing, packing, source
 from chainrule.interop.c.calls import CCall

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule._io.files import as_path, write_atomic
-from chainrule.data.normalization import Normalization
 from chainrule.core.plan import Plan
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError, printable
 from chainrule.interop.onnx.graph_writer import GraphWriter
 from chainrule.interop.onnx.messages import MAX_BYTES, ModelMessage, Opset, Pair, serialize

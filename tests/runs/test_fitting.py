@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, DataError, OptionError, RunError, StudentError
-from chainrule.runs import checksums, opening, running
+from chainrule.runs import checksums, jobs, opening, running
 from chainrule.runs.folder import CHECKED_FILES, START
 
 FIT: dict[str, Any] = {
@@ -142,7 +142,7 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: 
             "the test data .* are not those",
         ),
         (lambda: network(dtype="float64").fit(training, run=again, **words), "dtype differ"),
-        (lambda: running.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
+        (lambda: jobs.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
     ):
         with pytest.raises(ChainruleError, match=said) as caught:
             act()

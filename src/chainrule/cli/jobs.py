@@ -15,8 +15,8 @@ from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.models.network import DTYPES
 from chainrule.runs.jobs import DataChoice
 from chainrule.training import losses, optimizers, schedules
+from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
-from chainrule.training.lookahead import Lookahead
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam, AdamW, Optimizer
 from chainrule.training.recipe import Recipe

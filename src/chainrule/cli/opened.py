@@ -15,7 +15,7 @@ from chainrule.data.inputs import read_input
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
-from chainrule.runs import checksums, opening, running
+from chainrule.runs import checksums, jobs, opening
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import load
@@ -51,7 +51,7 @@ def model_and_job(
     model, job = load(path, **machine), None
     if (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
-        job = running.read_job(path.parent)
+        job = jobs.read_job(path.parent)
         remark(remarks)
     return model, job
 

@@ -22,9 +22,9 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
 from chainrule.models.model import Model
-from chainrule.runs.jobs import Job
+from chainrule.runs.jobs import Job, read_job
 from chainrule.runs.results import speed
-from chainrule.runs.running import Result, read_job
+from chainrule.runs.running import Result
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
 

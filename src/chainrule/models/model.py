@@ -24,10 +24,10 @@ from chainrule.layers.node import Node, Wiring
 from chainrule.models import descriptions, summaries
 from chainrule.models.trainable import Data, TrainableNetwork
 from chainrule.training import losses, optimizers, schedules, tasks
+from chainrule.training.averaging import Lookahead
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import History
-from chainrule.training.lookahead import Lookahead
 from chainrule.training.loop import Fitted
 from chainrule.training.losses import CustomLoss, LossLike
 from chainrule.training.lr_multipliers import LRMultipliers
@@ -424,6 +424,6 @@ def connect(
 def _progress_callbacks(wanted: bool) -> list[Callback]:
     if not wanted:
         return []
-    from chainrule.training.progress import ProgressBar
+    from chainrule.training.callbacks import ProgressBar
 
     return [ProgressBar()]

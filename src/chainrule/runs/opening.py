@@ -8,9 +8,9 @@ from chainrule._io import files
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, RunError
 from chainrule.models.model import Model
-from chainrule.runs import checksums, running
+from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights
-from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, MODEL, START
+from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, MODEL, START, require_run
 from chainrule.runs.jobs import Job
 
 
@@ -35,8 +35,8 @@ def open_run(
 
     Errors   RunError when there are no weights yet; FormatError when a file was changed, unless ``accept_changes``
     """
-    remarks = checksums.check(running.require_run(folder), (CONFIG, START), accept=accept_changes)
-    job = running.read_job(folder)
+    remarks = checksums.check(require_run(folder), (CONFIG, START), accept=accept_changes)
+    job = jobs.read_job(folder)
     for name, kind in ((MODEL, "model"), (BEST, "model"), (CHECKPOINT, "checkpoint")):
         path = folder / name
         if not path.exists():

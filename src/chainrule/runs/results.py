@@ -8,8 +8,8 @@ from typing import Any, cast
 from chainrule._io import files
 from chainrule._io.reading import read_bytes
 from chainrule.errors import FormatError, RunError
-from chainrule.runs import checksums, running
-from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY
+from chainrule.runs import checksums, jobs
+from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY, require_run
 from chainrule.runs.jobs import Job
 from chainrule.training import history
 from chainrule.training.history import ERROR, History
@@ -38,9 +38,9 @@ class Run:
 
 def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[Run, list[str]]:
     """Read the run in a folder, its history only as far as the checksums cover it; and remarks on changed files."""
-    running.require_run(folder)
+    require_run(folder)
     remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
-    job = running.read_job(folder)
+    job = jobs.read_job(folder)
     path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
     rows = read_bytes(path, history.MOST_BYTES, RunError)[:end].count(b"\n") - 1  # a torn last row has no end
     found = history.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)

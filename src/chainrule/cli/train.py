@@ -91,7 +91,8 @@ def _shard(given: dict[str, Any], workers: Any) -> None:
 
 def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
     """Resume a run with the job in its config.json, perhaps with more epochs."""
-    from chainrule.cli import jobs, opened, report
+    from chainrule.cli import opened, report
+    from chainrule.cli.requests import full_path
     from chainrule.runs import checksums, running
     from chainrule.runs.folder import require_run
     from chainrule.runs.jobs import read_job
@@ -102,7 +103,7 @@ def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any
     remarks = checksums.check(require_run(folder), accept=accept)
     job = read_job(folder)
     if given["data"] is not None:
-        job = replace(job, choice=replace(job.choice, name=jobs.full_path(given["data"])))
+        job = replace(job, choice=replace(job.choice, name=full_path(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
     epochs = given["epochs"] or job.recipe.epochs
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))

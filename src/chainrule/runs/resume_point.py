@@ -27,7 +27,7 @@ class ResumePoint:
     training: NextStep
 
 
-def of_run(
+def read_resume_point(
     folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False
 ) -> ResumePoint:
     """Read the state of a run folder from its checkpoint."""

@@ -137,7 +137,7 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
         return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
-    stands = resume_point.of_run(folder, engine=job.engine, threads=job.threads, precise=job.precise)
+    stands = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
     steps = stands.training.step - 1
     found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
     return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)

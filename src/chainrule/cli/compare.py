@@ -42,7 +42,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 def _figures(run: "RunRecord") -> dict[str, Any]:
     """Return the results of a run; None for those it does not have (yet)."""
-    from chainrule.models.network import parameter_count_of
+    from chainrule.models.shapes import parameter_count_of
     from chainrule.training.history import ERROR
 
     job, epochs = run.job, run.history.epochs

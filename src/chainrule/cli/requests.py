@@ -1,4 +1,4 @@
-"""Requests: a network, data and a recipe as the options of `chainrule train` ask for them, checked before data are read."""
+"""A training as the options of `chainrule train` ask for it, checked as far as possible before data are read."""
 
 import os
 from collections.abc import Mapping

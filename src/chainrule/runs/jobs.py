@@ -19,8 +19,8 @@ from chainrule.data.dataset import Dataset
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
-from chainrule.models.descriptions import checked_about
 from chainrule.models.model import Model
+from chainrule.models.serialization import checked_about
 from chainrule.runs.folder import CHECKSUMS, CONFIG, START, require_run
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import Restarted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.processes import Process, WorkerError
-from chainrule.training.progress import REFRESH
+from chainrule.training.callbacks import REFRESH
 
 TURN = REFRESH  # seconds: the interval of the progress bar, so that each turn of ours includes one redraw
 SETTLE = 0.06  # seconds of pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms

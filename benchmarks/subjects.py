@@ -96,10 +96,10 @@ def find(name: str) -> Subject:
 
 def _trained_by(place: Path, model: Model) -> Recipe:
     """Return the recipe of a run folder, or the default recipe with the loss of a model file."""
-    from chainrule.runs import running
+    from chainrule.runs import jobs
 
     try:
-        return running.read_job(place).recipe if place.is_dir() else Recipe(loss=model.loss)
+        return jobs.read_job(place).recipe if place.is_dir() else Recipe(loss=model.loss)
     except ChainruleError:
         return Recipe(loss=model.loss)
 

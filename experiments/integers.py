@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chainrule.interop.c import CFiles, Quantised, write_c
-from chainrule.runs import running
+from chainrule.runs import jobs
 from chainrule.runs.loading import load
 
 MEASURED = 500  # training images on which activations are measured, as by `chainrule export --int8`
@@ -33,7 +33,7 @@ class Conversion:
 def conversions(runs: Sequence[Path], limit: int | None) -> Iterator[Conversion]:
     """Convert the network of each run folder, and judge both on the first test images of its data set, or on all."""
     for run in runs:
-        job = running.read_job(run)
+        job = jobs.read_job(run)
         model = load(run, engine="numpy")
         training, test = job.choice.load(job.recipe.seed)
         x, y = test.x[:limit], test.y[:limit]

@@ -121,11 +121,11 @@ def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
     """Return the description of a finished run, its epochs, steps, minutes, and accuracies of its evaluation."""
     from chainrule._io import files
     from chainrule.errors import RunError
-    from chainrule.runs import running
+    from chainrule.runs import jobs
     from chainrule.runs.folder import EVALUATION, HISTORY
     from chainrule.training import history
 
-    job = running.read_job(folder)
+    job = jobs.read_job(folder)
     if job.model["name"] != name or not (folder / EVALUATION).is_file():
         raise RunError(f"{folder} is no finished run of {name}")
     steps = -(-job.epoch_images // job.recipe.batch_size) * job.recipe.epochs

@@ -6,7 +6,7 @@ from benchmarks.contenders import Task
 from chainrule import data
 from chainrule.data.dataset import Dataset
 from chainrule.models.model import Model
-from chainrule.training.progress import ProgressBar
+from chainrule.training.callbacks import ProgressBar
 from chainrule.training.samples import Samples
 
 

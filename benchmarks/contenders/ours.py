@@ -5,8 +5,8 @@ import time
 from benchmarks.contenders import Task
 from benchmarks.contenders.expected import output_difference, prepare, step_difference
 from chainrule.data.normalization import Normalization
+from chainrule.training.callbacks import ProgressBar
 from chainrule.training.loop import Callback, Trainer
-from chainrule.training.progress import ProgressBar
 from chainrule.training.steps.base import Outcome
 
 

@@ -95,8 +95,8 @@ if TYPE_CHECKING:
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
     from chainrule.training.callbacks import Callback as Callback
-    from chainrule.training.logs import CsvLog as CsvLog
-    from chainrule.training.logs import TensorBoardLog as TensorBoardLog
+    from chainrule.training.callbacks import CsvLog as CsvLog
+    from chainrule.training.callbacks import TensorBoardLog as TensorBoardLog
     from chainrule.training.lr_multipliers import LRMultipliers as LRMultipliers
     from chainrule.training.optimizers import SGD as SGD
     from chainrule.training.optimizers import Adam as Adam
@@ -146,8 +146,7 @@ PLACES = {
     "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.runs.sweeps.fitting": "sweep",
-    "chainrule.training.callbacks": "Callback",
-    "chainrule.training.logs": "CsvLog TensorBoardLog",
+    "chainrule.training.callbacks": "Callback CsvLog TensorBoardLog",
     "chainrule.training.recipe": "Recipe",
 }
 

@@ -11,7 +11,7 @@ import chainrule as cr
 from benchmarks import recipes
 from chainrule.data.dataset import Dataset
 from chainrule.layers import Layer
-from chainrule.training.lookahead import Lookahead
+from chainrule.training.averaging import Lookahead
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.zoo.entries import Entry

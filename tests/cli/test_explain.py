@@ -22,7 +22,7 @@ CELL = ("--cell", "dense1.dw[3,400]")
 
 def expected(folder, number=0):
     """Trace a sample without the command."""
-    stands = resume_point.of_run(folder, engine="numpy")
+    stands = resume_point.read_resume_point(folder, engine="numpy")
     _, test = load(stands.job.choice.name)
     model = stands.model
     x = model.normalization.apply(test.x[number : number + 1], model.dtype)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from chainrule.cli import custom_data
 from chainrule.data import Augmentation, Dataset, load
-from chainrule.runs import running
+from chainrule.runs import jobs
 from chainrule.runs.loading import load as load_model
 from chainrule.training.recipe import Recipe
 from chainrule.zoo.entries import TWO_EPOCHS
@@ -73,7 +73,7 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
     assert json.loads(result.stdout)["data"]["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
     assert "validated on 12 images of the data's own validation set" in result.stderr
     assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in result.stderr
-    job = running.read_job(Path("o"))
+    job = jobs.read_job(Path("o"))
     assert (job.recipe.validation, job.choice.skip_damaged, job.epoch_images) == (0.0, True, 40)
     model = load_model("o", engine="numpy")
     training, _ = load(parts, skip_damaged=True)
@@ -88,7 +88,7 @@ def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     Image.new("L", (90, 40)).save(folder / "a" / "wide.png")
     assert invoke("train", "--data", folder, *MLP, "--epochs", 1, "--out", "o", "--quiet").exit_code == 0
-    assert running.read_job(Path("o")).choice.size == (64, 64)
+    assert jobs.read_job(Path("o")).choice.size == (64, 64)
     assert load_model("o", engine="numpy").input_shape == (1, 64, 64)
     refused(invoke("train", "--data", "mnist", *MLP, "--skip-damaged"), "--skip-damaged is for a folder of images")
 
@@ -97,7 +97,7 @@ def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
     folder = write(tmp_path / "bars", 330, 3)
     result = invoke("train", "--data", folder, "--engine", "numpy", "--epochs", 1, "--out", "o")
     assert result.exit_code == 0, result.stderr
-    job = running.read_job(Path("o"))
+    job = jobs.read_job(Path("o"))
     assert job.model["name"] == custom_data.MODEL
     assert job.recipe.augmentation == Augmentation(shift=1)
     assert job.recipe.validation == 0.2

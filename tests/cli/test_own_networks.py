@@ -11,7 +11,7 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
-from chainrule.runs import running
+from chainrule.runs import jobs, running
 from chainrule.runs.folder import CHECKSUMS
 from chainrule.zoo import templates
 
@@ -68,7 +68,7 @@ def test_options_come_before_the_files_recipe(invoke, digits):
     Path("mine.json").write_text(json.dumps(content))
     done = invoke("train", "--model", "mine.json", "--data", digits, "--epochs", 1, "--out", "o", "--quiet", *ENGINE)
     assert done.exit_code == 0, done.stderr
-    job = running.read_job(Path("o"))
+    job = jobs.read_job(Path("o"))
     assert (job.recipe.epochs, job.recipe.optimizer.learning_rate, job.model["dtype"]) == (1, 0.1, "float64")
     assert job.recipe.loss == "softmax_cross_entropy"
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from chainrule import zoo
 from chainrule.cli.train_options import material, network, steps
-from chainrule.runs import running
+from chainrule.runs import jobs, running
 from chainrule.runs.loading import load
 from experiments.seconds import ACCURACY
 
@@ -91,7 +91,7 @@ def test_options_override_the_recipe(invoke, digits):
         "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"
     )
     assert result.exit_code == 0, result.stderr
-    job = running.read_job(Path("o"))
+    job = jobs.read_job(Path("o"))
     assert job.recipe.to_config() == {
         "epochs": 1,
         "batch_size": 16,
@@ -122,7 +122,7 @@ def test_classes_have_weights(invoke, digits):
     done = invoke(*quick, "--class-weight", "3=2.5,4=0", "--out", "o")
     assert done.exit_code == 0, done.stderr
     assert "class weights 3=2.5,4=0" in " ".join(done.stderr.split())
-    assert running.read_job(Path("o")).recipe.to_config()["class_weight"] == {"3": 2.5, "4": 0.0}
+    assert jobs.read_job(Path("o")).recipe.to_config()["class_weight"] == {"3": 2.5, "4": 0.0}
     refused(invoke(*quick, "--quiet", "--class-weight", "cat=2"), "class weights", "'cat'")
     refused(invoke(*quick, "--quiet", "--class-weight", "3"), "CLASS=WEIGHT")
 
@@ -132,7 +132,7 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     np.savez(tmp_path / "few.npz", x=x, y=y)
     words = ["train", "--data", "few.npz", "--engine", "numpy", "--recipe", "tutorial", "--out", "o", "--quiet"]
     assert invoke(*words).exit_code == 0
-    assert running.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
+    assert jobs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
     refused(invoke("train", "--model", "zayan", "--recipe", "tutorial"), "zayan", "states no recipe")
 
 
@@ -147,7 +147,7 @@ def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}.png")
     words = ("train", "--model", "venchislaw", "--data", "pets", "--engine", "numpy", "--out", "o", "--epochs", 1)
     assert invoke(*words, "--resize", "16x20").exit_code == 0
-    job = running.read_job(Path("o"))
+    job = jobs.read_job(Path("o"))
     assert job.model["input_shape"] == [3, 16, 20]
     assert job.model["classes"] == ["cat", "dog", "elk"]
     assert invoke("evaluate", "o", "--data", "pets").exit_code == 0

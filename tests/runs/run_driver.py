@@ -20,6 +20,7 @@ from chainrule.errors import ChainruleError
 from chainrule.models.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.jobs import DataChoice, Job
+from chainrule.runs.running import Result
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
@@ -64,13 +65,11 @@ class Slowly(Callback):
         time.sleep(0.003)
 
 
-def start(
-    folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback, recipe: Recipe = RECIPE
-) -> running.Result:
+def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback, recipe: Recipe = RECIPE) -> Result:
     return running.start(folder, make_job(data, engine, recipe), *load_npz(data), callbacks, interval=0.0)
 
 
-def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> running.Result:
+def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> Result:
     return running.resume(folder, *load_npz(data), callbacks, interval)
 
 

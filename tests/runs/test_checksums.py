@@ -15,7 +15,7 @@ from runs.run_driver import Callback, make_job
 from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, FormatError
-from chainrule.runs import checksums, opening, resume_point, running
+from chainrule.runs import checksums, loading, resume_point, running
 from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS
 
 FILES = ("config.json", "history.csv", "checkpoint.safetensors", "best.safetensors", "model.safetensors")
@@ -68,12 +68,12 @@ def test_figures_changed_by_hand(run: Path, data: Path) -> None:
     (run / "config.json").write_text(json.dumps(config))
     for act in (
         lambda: running.resume(run, *load_npz(data)),
-        lambda: opening.open_run(run, engine="numpy"),
+        lambda: loading.open_run(run, engine="numpy"),
         lambda: checksums.check(run, ("config.json",)),
     ):
         with pytest.raises(FormatError, match=r"config\.json was changed"):
             act()
-    opened = opening.open_run(run, engine="numpy", accept_changes=True)
+    opened = loading.open_run(run, engine="numpy", accept_changes=True)
     assert opened.remarks == (f"{run}: config.json was changed since the run wrote it, and is used as it is",)
 
 
@@ -107,7 +107,7 @@ def test_runs_written_before_there_were_checksums(run: Path, data: Path, whole: 
     said = checksums.check(run)
     assert len(said) == 1
     assert "has no checksums" in said[0]
-    assert opening.open_run(run, engine="numpy").remarks == tuple(said)
+    assert loading.open_run(run, engine="numpy").remarks == tuple(said)
     running.resume(run, *load_npz(data))
     assert checksums.check(run) == []  # from here on it has one
     assert_same(run, whole)
@@ -166,11 +166,11 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, 
     files.write_tensors(path, "checkpoint", tensors, about)
     for act in (
         lambda: running.resume(run, *load_npz(data), accept_changes=True),
-        lambda: resume_point.of_run(run),
+        lambda: resume_point.read_resume_point(run),
     ):
         with pytest.raises(FormatError, match=f"not finite .in {name}"):
             act()
-    assert opening.open_run(run, engine="numpy").model  # its other files are intact
+    assert loading.open_run(run, engine="numpy").model  # its other files are intact
 
 
 # ---------------------------------------------------------------------- which weights
@@ -188,7 +188,7 @@ class Halt(Callback):
 def test_the_best_weights_there_are(data: Path, tmp_path: Path, step: int, name: str) -> None:
     folder = tmp_path / "run"
     running.start(folder, make_job(data), *load_npz(data), [Halt(step)])
-    found = opening.open_run(folder, engine="numpy")
+    found = loading.open_run(folder, engine="numpy")
     kind = "checkpoint" if name == "checkpoint" else "model"
     expected, _ = files.read_tensors(folder / f"{name}.safetensors", kind)
     assert all(np.array_equal(values, expected[key]) for key, values in found.model.weights.items())
@@ -202,5 +202,5 @@ def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:
     for path in folder.glob("*.safetensors"):
         path.unlink()
     with pytest.raises(ChainruleError, match="holds no weights yet"):
-        opening.open_run(folder, engine="numpy")
+        loading.open_run(folder, engine="numpy")
     assert set(CHECKED_FILES) > {"config.json"}

@@ -12,7 +12,7 @@ from runs.test_checksums import Halt
 
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, OptionError
-from chainrule.runs import checksums, opening, running
+from chainrule.runs import checksums, jobs, loading, running
 from chainrule.runs.loading import load
 from chainrule.training import schedules
 from chainrule.training.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
@@ -42,7 +42,7 @@ def test_the_others_begin_a_new_cycle_over_what_is_left(schedule: Schedule, data
     rates = list(running.resume(folder, *load_npz(data), epochs=5).history.rates)
     again = [0.02 * schedule.factor(step, 3 * EPOCH, EPOCH) for step in range(3 * EPOCH)]
     assert rates == pytest.approx(first + again)
-    kept = running.read_job(folder).recipe
+    kept = jobs.read_job(folder).recipe
     assert kept.schedule == Restarted(schedule, 2 * EPOCH, 2)
     assert [kept.schedule.factor(step, 35, EPOCH) * 0.02 for step in range(35)] == pytest.approx(rates)
 
@@ -53,7 +53,7 @@ def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> 
         running.start(folder, make_job(data, recipe=replace(RECIPE, epochs=2)), *load_npz(data))
         running.resume(folder, *load_npz(data), steps, epochs=4)
         assert checksums.check(folder) == []
-    opened = opening.open_run(tmp_path / "cut", engine="numpy")
+    opened = loading.open_run(tmp_path / "cut", engine="numpy")
     assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs
     running.resume(tmp_path / "cut", *load_npz(data))
     assert_same(tmp_path / "cut", tmp_path / "whole")

@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule._io import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, DataError, OptionError, RunError, StudentError
-from chainrule.runs import checksums, opening, running
+from chainrule.runs import checksums, jobs, loading, running
 from chainrule.runs.folder import CHECKED_FILES, START
 
 FIT: dict[str, Any] = {
@@ -60,7 +60,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
     assert {path.name for path in (tmp_path / "run").iterdir()} == {*CHECKED_FILES, "checksums.json"} - {START}
     assert checksums.check(tmp_path / "run") == []
     accuracy = files.read_json(tmp_path / "run" / "evaluation.json")["accuracy"]
-    assert accuracy == opening.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy
+    assert accuracy == loading.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7, 12])
@@ -142,7 +142,7 @@ def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: 
             "the test data .* are not those",
         ),
         (lambda: network(dtype="float64").fit(training, run=again, **words), "dtype differ"),
-        (lambda: running.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
+        (lambda: jobs.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
     ):
         with pytest.raises(ChainruleError, match=said) as caught:
             act()

@@ -6,8 +6,8 @@ from runs.run_driver import make_job
 import chainrule as cr
 from chainrule.data import load_npz
 from chainrule.data.augmentation import Augmentation
-from chainrule.runs import running
-from chainrule.training.lookahead import Lookahead
+from chainrule.runs import jobs, running
+from chainrule.training.averaging import Lookahead
 from chainrule.training.loop import Callback
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
@@ -51,7 +51,7 @@ def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -
     assert parts.model.parameters.tobytes() == whole.model.parameters.tobytes()
     assert parts.model.statistics.tobytes() == whole.model.statistics.tobytes()
     assert parts.history.losses == whole.history.losses
-    assert running.read_job(tmp_path / "parts").recipe == recipe
+    assert jobs.read_job(tmp_path / "parts").recipe == recipe
     for name in ("gamma", "beta"):
         changed = parts.model.weights[f"norm1.{name}"] != job.build().weights[f"norm1.{name}"]
         assert changed.any() == (name == "beta")

@@ -38,7 +38,7 @@ def stopped(data, tmp_path):
 
 def test_the_next_step(stopped, data):
     """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
-    stands = resume_point.of_run(stopped, engine="numpy")
+    stands = resume_point.read_resume_point(stopped, engine="numpy")
     assert (stands.training.step, stands.training.clip_norm, stands.training.seed) == (STOP + 1, 2.0, 3)
     training, test = load_npz(data)
     samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
@@ -59,7 +59,7 @@ def test_the_next_step(stopped, data):
 
 
 def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
-    stands = resume_point.of_run(whole)
+    stands = resume_point.read_resume_point(whole)
     assert stands.training.step == 29
     assert stands.training.learning_rate == pytest.approx(0.02 * OneCycle().factor(27, 28, 7))
     assert stands.training.learning_rate > 0
@@ -99,4 +99,4 @@ def test_checkpoints_that_cannot_be_used(run, change, words):
     change(tensors, about)
     files.write_tensors(path, "checkpoint", tensors, about)
     with pytest.raises(FormatError, match=words):
-        resume_point.of_run(run)
+        resume_point.read_resume_point(run)

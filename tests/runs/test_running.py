@@ -21,6 +21,7 @@ from chainrule.runs import checkpointer, running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job
 from chainrule.runs.loading import load
+from chainrule.runs.running import STOPPING
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
 
@@ -98,7 +99,7 @@ def kill_and_resume(folder: Path, data: Path, engine: str, delays: list[float], 
         if sent == signal.SIGKILL:
             cut += process.returncode == -signal.SIGKILL
         else:
-            assert (process.returncode, err.replace(running.STOPPING + "\n", "")) == (0, "")
+            assert (process.returncode, err.replace(STOPPING + "\n", "")) == (0, "")
             cut += out.startswith("stopped")
         command = ("resume", folder, data) if (folder / "config.json").exists() else command
     assert completed(*command) == "finished"
@@ -114,7 +115,7 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, running.STOPPING + "\n")
+    assert (process.returncode, err) == (0, STOPPING + "\n")
     steps = int(out.removeprefix("stopped "))
     assert 0 < steps < STEPS
     assert not (folder / "model.safetensors").exists()

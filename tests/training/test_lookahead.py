@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.errors import ChainruleError
-from chainrule.training.lookahead import Lookahead
+from chainrule.training.averaging import Lookahead
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.steps.selection import make_stepper

@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError, DataError, OptionError, ShapeError
-from chainrule.training.lookahead import Lookahead
+from chainrule.training.averaging import Lookahead
 
 N = 12
 LABELS = np.arange(N) % 3

@@ -23,7 +23,7 @@ from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 from chainrule._io import files
 from chainrule.layers import Dense, Flatten
 from chainrule.models.model import Sequential
-from chainrule.runs import running
+from chainrule.runs import jobs
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.web import opening, page_files
@@ -270,7 +270,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     config = replace(job, found=job.check_data(training, test)).to_config()
     Recorder(folder).write({"config.json": files.json_bytes(config)})
-    assert running.read_job(folder).recipe == recipe
+    assert jobs.read_job(folder).recipe == recipe
     return folder
 
 

@@ -10,7 +10,7 @@ from chainrule.cli import options
 
 if TYPE_CHECKING:
     from chainrule.runs.jobs import Job
-    from chainrule.runs.results import Run
+    from chainrule.runs.loading import RunRecord
 
 
 @click.command(short_help="Compare runs side by side.")
@@ -40,9 +40,9 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
         line(picture)
 
 
-def _figures(run: "Run") -> dict[str, Any]:
+def _figures(run: "RunRecord") -> dict[str, Any]:
     """Return the results of a run; None for those it does not have (yet)."""
-    from chainrule.models.network import parameter_count_of
+    from chainrule.models.shapes import parameter_count_of
     from chainrule.training.history import ERROR
 
     job, epochs = run.job, run.history.epochs
@@ -122,7 +122,7 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
     return f"{text}\n\n{table(lines)}"
 
 
-def _draw(runs: Sequence["Run"], picture: Path) -> None:
+def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:
     from chainrule.plotting.curves import compare_curves
     from chainrule.plotting.files import save
 

@@ -114,7 +114,7 @@ def _network(run: Path | None, given: Options) -> tuple[Model, NextStep, Dataset
     job: Job | None
     if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
         remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=given["accept_changes"])
-        stands = resume_point.of_run(run, engine=ENGINE)
+        stands = resume_point.read_resume_point(run, engine=ENGINE)
         opened.remark(remarks)
         model, job, training = stands.model, stands.job, stands.training
     else:

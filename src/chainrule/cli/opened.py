@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 
 from chainrule import data
-from chainrule.cli.jobs import full_path
 from chainrule.cli.program import say
+from chainrule.cli.requests import full_path
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, OptionError
 from chainrule.models.model import Model
-from chainrule.runs import checksums, opening, running
+from chainrule.runs import checksums, jobs, loading
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import Job
-from chainrule.runs.loading import load
-from chainrule.runs.results import Run, read_run
+from chainrule.runs.loading import RunRecord, load, read_run
 
 
-def run(folder: Path, *, accept_changes: bool = False) -> Run:
+def run(folder: Path, *, accept_changes: bool = False) -> RunRecord:
     """Read the run in a folder, finished or not; remarks on changed files go to stderr."""
     found, remarks = read_run(folder, accept_changes=accept_changes)
     remark(remarks)
@@ -43,7 +42,7 @@ def model_and_job(
     """
     machine: dict[str, Any] = {"engine": engine, "threads": threads, "precise": precise}
     if path.is_dir():
-        found = opening.open_run(path, **machine, accept_changes=accept_changes)
+        found = loading.open_run(path, **machine, accept_changes=accept_changes)
         remark(found.remarks)
         return found.model, found.job
     if not path.exists():
@@ -51,7 +50,7 @@ def model_and_job(
     model, job = load(path, **machine), None
     if (path.parent / CONFIG).is_file():
         remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
-        job = running.read_job(path.parent)
+        job = jobs.read_job(path.parent)
         remark(remarks)
     return model, job
 

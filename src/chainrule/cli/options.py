@@ -153,7 +153,7 @@ picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Plot th
 
 def announce_run(title: str) -> "Sequence[Callback]":
     """Print the title of one of several runs, and return the callback for its progress bar."""
-    from chainrule.training.progress import ProgressBar
+    from chainrule.training.callbacks import ProgressBar
 
     click.echo(title, err=True)
     return [ProgressBar()]

@@ -22,9 +22,9 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
 from chainrule.models.model import Model
-from chainrule.runs.jobs import Job
-from chainrule.runs.results import speed
-from chainrule.runs.running import Result, read_job
+from chainrule.runs.jobs import Job, read_job
+from chainrule.runs.loading import training_speed
+from chainrule.runs.running import Result
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.recipe import Recipe
 
@@ -137,4 +137,4 @@ def _files(result: Result) -> list[str]:
 
 
 def _speed(result: Result) -> float | None:
-    return speed(read_job(result.folder), result.history)
+    return training_speed(read_job(result.folder), result.history)

@@ -13,10 +13,9 @@ from chainrule.cli.program import INTERRUPTED, say
 from chainrule.cli.requests import Request
 from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, unknown_name
-from chainrule.runs import running
+from chainrule.runs import jobs, running
 from chainrule.runs.folder import CONFIG, MODEL
-from chainrule.runs.jobs import same_data
-from chainrule.runs.same_job import require_same
+from chainrule.runs.jobs import require_same, same_data
 from chainrule.runs.sweeps.grid import SweepTrial
 
 if TYPE_CHECKING:
@@ -66,8 +65,7 @@ def sweep(context: click.Context, **given: Any) -> None:
     from chainrule.cli.output import json_out, line
     from chainrule.cli.run_paths import require_folder
     from chainrule.runs.sweeps import grid as grids
-    from chainrule.runs.sweeps.execution import run_trials
-    from chainrule.runs.sweeps.progress import reporting
+    from chainrule.runs.sweeps.execution import reporting, run_trials
     from chainrule.runs.sweeps.results import INTERRUPTED as STOPPED
 
     names = ("grid", "seeds", "jobs", "backend", "out", "as_json")
@@ -170,7 +168,7 @@ class CommandTrial:
                 weights = model.weights if self.options["source"] is not None else None
                 running.start(folder, job, training, test, weights=weights, plots=False)
                 return
-            require_same(folder, running.read_job(folder), job, extending=self.options["source"] is not None)
+            require_same(folder, jobs.read_job(folder), job, extending=self.options["source"] is not None)
             if not (folder / MODEL).is_file():
                 running.resume(folder, training, test, plots=False)
 

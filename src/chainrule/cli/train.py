@@ -91,16 +91,19 @@ def _shard(given: dict[str, Any], workers: Any) -> None:
 
 def _resumed(context: click.Context, given: dict[str, Any], workers: Any) -> Any:
     """Resume a run with the job in its config.json, perhaps with more epochs."""
-    from chainrule.cli import jobs, opened, report
+    from chainrule.cli import opened, report
+    from chainrule.cli.requests import full_path
     from chainrule.runs import checksums, running
+    from chainrule.runs.folder import require_run
+    from chainrule.runs.jobs import read_job
 
     _refuse(context, [name for name in given if name not in NEUTRAL])
     folder: Path = given["resume"]
     accept = given["accept_changes"]
-    remarks = checksums.check(running.require_run(folder), accept=accept)
-    job = running.read_job(folder)
+    remarks = checksums.check(require_run(folder), accept=accept)
+    job = read_job(folder)
     if given["data"] is not None:
-        job = replace(job, choice=replace(job.choice, name=jobs.full_path(given["data"])))
+        job = replace(job, choice=replace(job.choice, name=full_path(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
     epochs = given["epochs"] or job.recipe.epochs
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))
@@ -139,8 +142,7 @@ def _where(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _callbacks(given: dict[str, Any]) -> list[Any]:
-    from chainrule.training.logs import TensorBoardLog
-    from chainrule.training.progress import ProgressBar
+    from chainrule.training.callbacks import ProgressBar, TensorBoardLog
 
     logs = [] if given["tensorboard"] is None else [TensorBoardLog(given["tensorboard"])]
     return [*logs, *([] if given["quiet"] else [ProgressBar()])]

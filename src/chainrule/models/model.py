@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chainrule._io import files
 from chainrule.core.shapes import text
@@ -18,17 +18,20 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
 from chainrule.interop import importing
+from chainrule.data.views import Views
+from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
+from chainrule.interop import weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
-from chainrule.models import descriptions, summaries
-from chainrule.models.trainable import Data, TrainableNetwork
-from chainrule.training import losses, optimizers, schedules, tasks
+from chainrule.models import serialization, summaries
+from chainrule.models.trainable import Data, RunWriter, TrainableNetwork
+from chainrule.training import losses, optimizers, schedules
+from chainrule.training.averaging import Lookahead
 from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.class_weights import ClassWeights, ClassWeightsLike
 from chainrule.training.history import History
-from chainrule.training.lookahead import Lookahead
 from chainrule.training.loop import Fitted
-from chainrule.training.losses import CustomLoss, LossLike
+from chainrule.training.losses import LossLike
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import Recipe
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from chainrule.explain import Trace
-    from chainrule.training.loop import Trainer
 
 
 class Options(TypedDict, total=False):
@@ -55,32 +57,6 @@ class Options(TypedDict, total=False):
     normalization: Normalization | None
     loss: LossLike | None
     weights: Mapping[str, ArrayLike] | None
-
-
-class RunWriter(Protocol):
-    """What keeps a training in files; see `runs.fitting.Run`.
-
-    test_data   data to evaluate the finished model on; None: none
-    """
-
-    @property
-    def test_data(self) -> Any: ...
-
-    def train(
-        self,
-        model: Model,
-        trainer: Trainer,
-        given: Any,
-        validation: Any,
-        weights: NDArray[Any] | None,
-        callbacks: Sequence[Callback],
-    ) -> History:
-        """Train the model to the end and return the history.
-
-        given, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
-        weights             weights of the training samples, (N,); None: 1
-        """
-        ...
 
 
 class Model(TrainableNetwork):
@@ -286,26 +262,15 @@ class Model(TrainableNetwork):
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
         """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
         known = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
-        return {
-            **self.architecture(),
-            "name": self.name,
-            "classes": list(self._class_names(known)),
-            "normalization": known.normalization.to_config(),
-            "loss": str(known.loss),
-            "seed": self.seed,
-            **({"task": known.task.name} if known.task else {}),
-            **({} if known.largest_input is None else {"largest_input": known.largest_input}),
-        }
+        names = {"name": self.name, "classes": list(self._class_names(known))}
+        return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(known)}
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture to one .safetensors file, atomically.
 
         Of a custom loss the file has only the name; one line on stderr says so.
         """
-        if isinstance(self.loss, CustomLoss):
-            said = f"chainrule: {path} names the loss {self.loss.name} but does not hold it: it is own code"
-            fallback.say_once(f"{said}; to train on or evaluate, give loss=… again")
-        files.write_tensors(files.as_path(path), "model", self.weights, self.about())
+        serialization.save(path, self.weights, self.about(), self.loss)
 
     @staticmethod
     def from_about(
@@ -317,21 +282,8 @@ class Model(TrainableNetwork):
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Model:
         """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
-        try:
-            known = descriptions.checked_about(about)
-            found, shape = descriptions.layers_from(known["layers"]), known["input_shape"]
-            options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
-            options |= {"engine": engine, "threads": threads, "precise": precise, "weights": weights}
-            options["normalization"] = Normalization.from_config(known["normalization"])
-            wiring = descriptions.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
-            model = connect(found, shape, wiring, **options)
-            model.task = None if known.get("task") is None else tasks.find(known["task"])
-            model.largest_input = known.get("largest_input")
-            return model
-        except KeyError as error:
-            raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
-        except OptionError as error:
-            raise FormatError(f"not a description of a model: {error}") from None
+        machine = {"engine": engine, "threads": threads, "precise": precise}
+        return serialization.build(connect, about, **machine, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Take the weights of a .pt, .pth or .safetensors file, and return which tensor each parameter was given.
@@ -423,6 +375,6 @@ def connect(
 def _progress_callbacks(wanted: bool) -> list[Callback]:
     if not wanted:
         return []
-    from chainrule.training.progress import ProgressBar
+    from chainrule.training.callbacks import ProgressBar
 
     return [ProgressBar()]

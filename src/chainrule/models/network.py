@@ -26,14 +26,11 @@ from chainrule.errors import (
     PrecisionWarning,
     ShapeError,
     explain_memory_errors,
-    quoted,
     unknown_name,
 )
-from chainrule.layers import CustomLayer, Layer, Softmax, node
-from chainrule.layers.base import Parameter
-from chainrule.layers.custom import is_custom
+from chainrule.layers import CustomLayer, Softmax, node
 from chainrule.layers.node import Wiring
-from chainrule.models import descriptions
+from chainrule.models.shapes import checked_layers, checked_seed, checked_shape, shapes_and_parameters
 from chainrule.training import losses, tasks
 from chainrule.training.loop import Fitted
 from chainrule.training.losses import CustomLoss, Loss
@@ -41,7 +38,6 @@ from chainrule.training.tasks import Task
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
-MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 OUTLYING = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
 
 
@@ -80,13 +76,13 @@ class Network:
         precise: bool = False,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        self.layers = _checked_layers(layers)
+        self.layers = checked_layers(layers)
         self.wiring = wiring or node.chain(self.layers)
-        self.input_shape = _checked_shape(input_shape)
+        self.input_shape = checked_shape(input_shape)
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, DTYPES)
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.seed = _checked_seed(seed)
+        self.seed = checked_seed(seed)
         self.task: Task | None = None
         self.largest_input: float | None = None
         self._is_watched: bool | None = None  # whether inputs are compared with `largest_input`; None: to be found out
@@ -94,7 +90,7 @@ class Network:
         self.threads = self.engine.thread_limit(thread_count(threads))
         self.precise = checked_precise(precise)
         self.names = list(self.wiring.names)
-        self.shapes, self._table = _shapes_and_parameters(self.layers, self.wiring, self.input_shape)
+        self.shapes, self._table = shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
         if weights is not None:
             self._check_weights(weights)
@@ -344,62 +340,3 @@ class Network:
             "dtype": str(self.dtype),
             **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
         }
-
-
-def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
-    found, shape = descriptions.layers_from(about["layers"]), _checked_shape(about["input_shape"])
-    wiring = descriptions.wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
-    table = _shapes_and_parameters(found, wiring, shape)[1]
-    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
-
-
-def _shapes_and_parameters(
-    found: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
-) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
-    """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
-
-    Errors   ShapeError where a layer does not fit what it reads, or one whose parameters another shares
-    """
-    shapes, table, total = [shape], dict[str, Parameter](), 0
-    for number, (name, layer, inputs) in enumerate(zip(wiring.names, found, wiring.inputs, strict=True)):
-        read = [shapes[each] for each in inputs]
-        shapes.append(layer.joint_shape(read, name))
-        if math.prod(shapes[-1]) > MAX_PARAMETERS:
-            raise ShapeError(f"{name} gives {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}")
-        owner = wiring.names[wiring.owners[number]]
-        for parameter in layer.parameters(read[0], name):
-            known = table.setdefault(f"{owner}.{parameter.name}", parameter)
-            if known.shape != parameter.shape:
-                raise ShapeError(
-                    f"{name} cannot share {owner}.{parameter.name}: it is {text(known.shape)}, "
-                    f"and this input needs {text(parameter.shape)}"
-                )
-            total += math.prod(parameter.shape) if known is parameter else 0
-    if total > MAX_PARAMETERS:
-        raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
-    return shapes[1:], table
-
-
-def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in a `CustomLayer`."""
-    found = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in given)
-    if not found:
-        raise OptionError("a model needs at least one layer")
-    for place, layer in enumerate(found):
-        if not isinstance(layer, Layer):
-            raise OptionError(f"layer {place + 1} is not a layer but {layer!r}")
-    return found
-
-
-def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
-    shape = node.checked_shape(given)
-    if math.prod(shape) > MAX_PARAMETERS:
-        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
-    return shape
-
-
-def _checked_seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
-    return seed

@@ -1,8 +1,10 @@
 """A network that can be trained, evaluated, and asked for predictions."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,10 +13,11 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalization import Normalization, decision, kind_for
 from chainrule.errors import DataError, OptionError, explain_memory_errors, printable, quoted
-from chainrule.models import network
-from chainrule.models.network import Network
+from chainrule.models.network import PREDICT_BATCH, Network
 from chainrule.training import losses, lr_finder, tasks
+from chainrule.training.callbacks import Callback
 from chainrule.training.evaluation import Evaluation, evaluate
+from chainrule.training.history import History
 from chainrule.training.loop import Fitted, Trainer
 from chainrule.training.losses import Loss, LossLike
 from chainrule.training.lr_finder import LRSearch, search_learning_rates
@@ -24,8 +27,37 @@ from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY
 from chainrule.training.workers import ALONE, Workers
 
+if TYPE_CHECKING:
+    from chainrule.training.loop import Trainer
+
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
 UNFITTED = Normalization("none")
+
+
+class RunWriter(Protocol):
+    """What keeps a training in files; see `runs.fitting.Run`.
+
+    test_data   data to evaluate the finished model on; None: none
+    """
+
+    @property
+    def test_data(self) -> Any: ...
+
+    def train(
+        self,
+        model: Any,
+        trainer: Trainer,
+        given: Any,
+        validation: Any,
+        weights: NDArray[Any] | None,
+        callbacks: Sequence[Callback],
+    ) -> History:
+        """Train the model to the end and return the history.
+
+        given, validation   data as passed to `Model.fit`: a `Dataset` or a pair (x, y); validation may be None
+        weights             weights of the training samples, (N,); None: 1
+        """
+        ...
 
 
 class TrainableNetwork(Network):
@@ -214,7 +246,7 @@ class TrainableNetwork(Network):
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
     def predict(
-        self, x: "ArrayLike | Dataset | ImageSource | Sequence[ImageSource]", *, batch_size: int = network.PREDICT_BATCH
+        self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = PREDICT_BATCH
     ) -> NDArray[Any]:
         """Return outputs (N, K) for inputs (N, *input_shape), which are normalized as in training; (0, K) for none.
 
@@ -225,7 +257,7 @@ class TrainableNetwork(Network):
         given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
         return self._outputs(self.normalization.apply(self.check_input(given), self.dtype), batch_size)
 
-    @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {network.PREDICT_BATCH}")
+    @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
         self,
         x: ArrayLike | Dataset,

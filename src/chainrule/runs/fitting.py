@@ -16,8 +16,7 @@ from chainrule.layers import CustomLayer
 from chainrule.models.model import Model
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
-from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe
-from chainrule.runs.same_job import require_same
+from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe, require_same
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe

@@ -143,3 +143,10 @@ else:
             if error.errno not in UNABLE:
                 raise  # a file system without locks cannot keep others out, and training goes on
         return True
+
+
+def require_run(folder: Path) -> Path:
+    """Return the folder; RunError when it holds no run."""
+    if not (folder / CONFIG).is_file():
+        raise RunError(f"{folder} holds no run (there is no {CONFIG})")
+    return folder

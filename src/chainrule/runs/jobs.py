@@ -1,11 +1,11 @@
-"""A job: everything that determines a run, as stored in config.json."""
+"""Jobs: everything that determines a run, as stored in config.json; and the comparison of two jobs."""
 
 import hashlib
 import platform
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,20 +13,22 @@ import numpy as np
 
 from chainrule import data
 from chainrule._io import files, strict_json
+from chainrule._io.strict_json import expect, expect_list, expect_object
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
 from chainrule.engines import loader
 from chainrule.engines.options import checked_precise, thread_count
-from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
-from chainrule.models.descriptions import checked_about
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, ShapeError, quoted
 from chainrule.models.model import Model
-from chainrule.runs import checks
-from chainrule.runs.folder import CHECKSUMS
+from chainrule.models.serialization import checked_about
+from chainrule.runs.folder import CHECKSUMS, CONFIG, START, require_run
 from chainrule.training.recipe import Recipe
+from chainrule.training.schedules import Restarted
 from chainrule.version import __version__
 
 FORMAT = 1
 ARRAYS = "arrays of model.fit"  # name of data that exist in memory only
+PLANNED = ("epochs", "patience", "schedule")  # entries of a recipe that may change when a run is extended
 _KEY: ContextVar[Hashable] = ContextVar("key of the data", default=None)
 _DESCRIBED: dict[Hashable, dict[str, Any]] = {}  # the last description
 
@@ -140,7 +142,7 @@ class Job:
         if found != FORMAT:
             raise FormatError(f"{place}: expected a config of format {FORMAT}, found {quoted(found)}")
         try:
-            about, model = checks.data(config["data"]), checked_about(config["model"])
+            about, model = _checked_data(config["data"]), checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
             recipe = Recipe.from_config(strict_json.expect_object(config["recipe"], "recipe"))
             engine = loader.find(strict_json.expect(str, config["engine"], "engine")).name
@@ -209,3 +211,71 @@ def _describe(training: Labelled, test: Labelled | None, validation: Labelled | 
         "fingerprint": digest.hexdigest(),
     }
     return found if validation is None else {**found, "validation_samples": len(validation.x)}
+
+
+def _checked_data(value: Any) -> dict[str, Any]:
+    """Return a checked copy of the data entry of a config.json, which is untrusted, with tuples for lists.
+
+    Errors   KeyError (an entry is missing) or FormatError; `Job.from_config` adds the name of the file
+    """
+    found = expect_object(value, "data").copy()
+    expect(str, found["name"], "name")
+    for name in ("per_class", "limit"):
+        if found[name] is not None:
+            _positive(found[name], name)
+    if found["only"] is not None:
+        found["only"] = expect_list(int, found["only"], "only")
+    if found["size"] is not None:
+        found["size"] = expect_list(int, found["size"], "size")
+        if len(found["size"]) != 2 or min(found["size"]) < 1:
+            raise FormatError(f"size is {quoted(found['size'])}; expected height and width")
+    expect(bool, found.setdefault("skip_damaged", False), "skip_damaged")
+    _positive(found["training_samples"], "training_samples")
+    for name in ("test_samples", "validation_samples"):  # 0: model.fit was given none
+        if expect(int, found[name] if name == "test_samples" else found.get(name, 0), name) < 0:
+            raise FormatError(f"{name} is {found[name]}; expected at least 0")
+    for name in ("source", "fingerprint"):
+        expect(str, found[name], name)
+    return found
+
+
+def _positive(value: Any, name: str) -> None:
+    if expect(int, value, name) < 1:
+        raise FormatError(f"{name} is {value}; expected at least 1")
+
+
+def read_job(folder: Path) -> Job:
+    """Read the job of a run folder."""
+    found = Job.from_config(files.read_json(require_run(folder) / CONFIG), folder / CONFIG)
+    return replace(found, start=folder / START) if (folder / START).exists() else found
+
+
+def require_same(folder: Path, kept: Job, job: Job, *, extending: bool = False) -> None:
+    """Raise OptionError unless network, recipe and engine are those of the run in a folder.
+
+    extending  accept another number of epochs, another patience, the schedule that these gave the run, and weights
+               given at its start
+    """
+    plain = files.without_nonfinite
+    for what in ("layers", "wiring", "input_shape", "dtype"):
+        if plain(kept.model.get(what)) != plain(job.model.get(what)):
+            raise OptionError(f"{folder} is a run of another model: its {what} differ from this one's")
+    before, now = (_comparable(each.recipe, extending) for each in (kept, job))
+    for name in before:
+        if before[name] != now[name]:
+            raise OptionError(f"{folder} was trained with {name} {before[name]}, not {now[name]}")
+    if kept.start is not None and not extending:
+        raise OptionError(f"{folder} began with the weights in its {START}, not with those of its seed")
+    if kept.engine != job.engine:
+        raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
+    if kept.precise != job.precise:
+        raise OptionError(f"{folder} was trained with precise={kept.precise}, not {job.precise}")
+
+
+def _comparable(recipe: Recipe, extending: bool) -> dict[str, Any]:
+    """Return the entries of a recipe that must agree; of an extended run, the schedule that it started with."""
+    found = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
+    if not extending:
+        return found
+    schedule = recipe.schedule.first if isinstance(recipe.schedule, Restarted) else recipe.schedule
+    return {name: value for name, value in found.items() if name not in PLANNED} | {"schedule": schedule}

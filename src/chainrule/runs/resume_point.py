@@ -10,7 +10,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.explain import NextStep
 from chainrule.models.model import Model
-from chainrule.runs import running
+from chainrule.runs import jobs
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.runs.jobs import Job
@@ -27,11 +27,11 @@ class ResumePoint:
     training: NextStep
 
 
-def of_run(
+def read_resume_point(
     folder: Path, *, engine: str | None = None, threads: int | None = None, precise: bool = False
 ) -> ResumePoint:
     """Read the state of a run folder from its checkpoint."""
-    job = running.read_job(folder)
+    job = jobs.read_job(folder)
     path = folder / CHECKPOINT
     tensors, about = files.read_tensors(path, "checkpoint")
     done, described = about.get("step"), about.get("model")

@@ -16,13 +16,13 @@ from typing import Any
 from chainrule._io import files
 from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
-from chainrule.errors import OptionError, RunError
+from chainrule.errors import OptionError
 from chainrule.models.model import Model
 from chainrule.models.trainable import UNFITTED
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
-from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked
-from chainrule.runs.jobs import Job, Labelled
+from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked, require_run
+from chainrule.runs.jobs import Job, Labelled, read_job
 from chainrule.training.evaluation import Evaluation, confidences
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
@@ -197,19 +197,6 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
 def replan(trainer: Trainer, recipe: Recipe) -> None:
     """Give a trainer a recipe that differs from its own in epochs, schedule and patience."""
     trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
-
-
-def read_job(folder: Path) -> Job:
-    """Read the job of a run folder."""
-    found = Job.from_config(files.read_json(require_run(folder) / CONFIG), folder / CONFIG)
-    return replace(found, start=folder / START) if (folder / START).exists() else found
-
-
-def require_run(folder: Path) -> Path:
-    """Return the folder; RunError when it holds no run."""
-    if not (folder / CONFIG).is_file():
-        raise RunError(f"{folder} holds no run (there is no {CONFIG})")
-    return folder
 
 
 def assist_continued(

@@ -1,17 +1,28 @@
-"""The exponential moving average of the weights that training passes through."""
+"""Averages of the weights over the steps of training: the exponential moving average, and lookahead.
+
+The moving average takes no part in training; lookahead returns the network to a slow copy every few steps.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from chainrule.core.shapes import is_number, is_whole
 from chainrule.engines.protocol import Array
+from chainrule.errors import OptionError, quoted, unknown_name
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
+
+Slow: TypeAlias = dict[str, Array]  # name of a flat buffer of the network → its slow copy
+
+LARGEST = 1_000_000  # steps
 
 
 class WeightAverage:
@@ -55,3 +66,80 @@ class WeightAverage:
             yield
         finally:
             self._network.parameters[:], self._network.statistics[:] = before
+
+
+@dataclass(frozen=True)
+class Lookahead:
+    """Averages the network over its last steps: every few steps s ← α·s + (1 − α)·p, then p ← s.
+
+    p are the parameters and running statistics, s is a slow copy of them, first made at step ``every``. The share
+    α = decay·(step/steps)³ grows: early on, when the network changes fast, nothing is held back. Training ends with
+    p ← s.
+
+    every   number of steps between two averages
+    decay   share α at the last step, from 0 to 1
+
+    Source   Zhang et al. 2019; the rising α and these defaults are those of airbench94 (Jordan 2024)
+    """
+
+    every: int = 5
+    decay: float = 0.95**5
+
+    def __post_init__(self) -> None:
+        if not (is_whole(self.every) and 1 <= self.every <= LARGEST):
+            raise OptionError(f"lookahead every {quoted(self.every)}: expected whole steps, from 1 to {LARGEST:,}")
+        if not (is_number(self.decay) and 0 <= self.decay <= 1):
+            raise OptionError(f"lookahead decay {quoted(self.decay)}: expected a number from 0 to 1")
+        object.__setattr__(self, "every", int(self.every))
+        object.__setattr__(self, "decay", float(self.decay))
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads: "every=5,decay=0.7"."""
+        return f"every={self.every},decay={self.decay!r}"
+
+    @staticmethod
+    def choose(option: Any) -> Lookahead | None:
+        """Return the lookahead for an option: a `Lookahead`, the text that `parse` reads, or None.
+
+        Errors   OptionError for any other value
+        """
+        if isinstance(option, str):
+            return Lookahead.parse(option)
+        if option is None or isinstance(option, Lookahead):
+            return option
+        raise OptionError(f"lookahead {quoted(option)}: expected a Lookahead, or text such as 'every=5,decay=0.7'")
+
+    @staticmethod
+    def parse(text: str) -> Lookahead | None:
+        """Parse a lookahead as on the command line: "every=5,decay=0.7", either alone, or "none"."""
+        if text.strip() == "none":
+            return None
+        given: dict[str, Any] = {}
+        for part in text.split(","):
+            name, _, amount = (piece.strip() for piece in part.partition("="))
+            if name not in ("every", "decay"):
+                raise unknown_name("lookahead option", name, ("every", "decay", "none"))
+            try:
+                given[name] = int(amount) if name == "every" else float(amount)
+            except ValueError:
+                raise OptionError(f"lookahead {text!r}: expected {name}=NUMBER, found {part.strip()!r}") from None
+        return Lookahead(**given)
+
+    def slow_share(self, step: int, steps: int) -> float | None:
+        """Return α after step number ``step`` (from 1) of ``steps``; None where the network goes on without average."""
+        if step % self.every == 0:
+            return self.decay * math.pow(step / steps, 3) if step > self.every else 0.0
+        return 1.0 if step == steps and step > self.every else None
+
+    def follow(self, network: Network, slow: Slow, step: int, steps: int) -> None:
+        """Average a network and its slow copy in place, where the step is followed by an average."""
+        share = self.slow_share(step, steps)
+        for name, copy in slow.items() if share is not None else ():
+            fast = getattr(network, name)
+            copy[...] = fast + fast.dtype.type(share) * (copy - fast)
+            fast[...] = copy
+
+
+def slow_copy(network: Network) -> Slow:
+    """Return the buffers of a slow copy, zeros until the first average."""
+    return {name: np.zeros_like(getattr(network, name)) for name in ("parameters", "statistics")}

@@ -18,12 +18,11 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.training import notes, tasks
-from chainrule.training.averaging import WeightAverage
+from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import sample_weights
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
-from chainrule.training.lookahead import slow_copy
 from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples

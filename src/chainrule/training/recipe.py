@@ -12,8 +12,8 @@ from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.training import losses, optimizers, schedules
+from chainrule.training.averaging import Lookahead
 from chainrule.training.class_weights import ClassWeights
-from chainrule.training.lookahead import Lookahead
 from chainrule.training.losses import Loss
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Optimizer

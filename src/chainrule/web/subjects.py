@@ -8,8 +8,8 @@ from chainrule import zoo
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.models.model import Model
-from chainrule.runs import checksums, resume_point, running
-from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
+from chainrule.runs import checksums, jobs, resume_point
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START, require_run
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.runs.loading import load
 from chainrule.training import history
@@ -129,15 +129,15 @@ def of_path(
 def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
     """Return a run at its last checkpoint; nothing in its folder is locked or written, as it may be training."""
     names = (CONFIG, START, HISTORY, CHECKPOINT)
-    remarks = checksums.check(running.require_run(folder), names, accept=accept_changes)
-    job = running.read_job(folder)
+    remarks = checksums.check(require_run(folder), names, accept=accept_changes)
+    job = jobs.read_job(folder)
     about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images, "folder": folder}
     about |= {"accepted": accept_changes, "remarks": tuple(remarks)}
     if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
         return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
-    stands = resume_point.of_run(folder, engine=job.engine, threads=job.threads, precise=job.precise)
+    stands = resume_point.read_resume_point(folder, engine=job.engine, threads=job.threads, precise=job.precise)
     steps = stands.training.step - 1
     found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
     return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
@@ -148,7 +148,7 @@ def _of_file(path: Path, model: Model) -> PageSubject:
     known = zoo.NAMED.get(model.name)
     recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
     folder = path.parent
-    choice = running.read_job(folder).choice if (folder / CONFIG).is_file() else None
+    choice = jobs.read_job(folder).choice if (folder / CONFIG).is_file() else None
     if choice is None and model.input_shape == (1, 28, 28):
         choice = DataChoice()
     return PageSubject(str(path), model, recipe, choice, untrainable=UNTRAINABLE)

@@ -19,7 +19,7 @@ from chainrule.layers import (
 )
 from chainrule.models.model import Graph, Model, Sequential
 from chainrule.runs.jobs import DataChoice
-from chainrule.training.lookahead import Lookahead
+from chainrule.training.averaging import Lookahead
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import SGD, Adam, Nesterov
 from chainrule.training.recipe import Recipe

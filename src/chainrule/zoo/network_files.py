@@ -1,6 +1,6 @@
-"""User-defined networks in files: Python code that builds one, or TOML or JSON that lists its layers.
+"""Networks in files: Python code that builds one, TOML or JSON that lists its layers, or a trained model to start from.
 
-A Python file is executed; TOML and JSON are only parsed. Either becomes an `Entry`, like the named networks.
+A Python file is executed; TOML and JSON are only parsed. All become an `Entry`, like the named networks.
 """
 
 import inspect
@@ -22,6 +22,7 @@ from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeErro
 from chainrule.layers import Layer, expressions
 from chainrule.models.model import Model, connect
 from chainrule.models.network import DTYPES
+from chainrule.runs.loading import load
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import Adam
@@ -30,6 +31,7 @@ from chainrule.training.schedules import OneCycle
 from chainrule.zoo.entries import Entry
 
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalization="standardize", validation=0.05)
+FINE_TUNING_RECIPE = Recipe(epochs=3, optimizer=Adam(0.001), schedule=OneCycle(), validation=0.05)  # smaller steps
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
 LARGEST = 1 << 20  # bytes of a TOML or JSON file
 CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of a function that is called before the data are known
@@ -275,3 +277,44 @@ def _recipe(written: Any, loss: str, path: Path) -> Recipe:
     if recipe.patience is not None and not recipe.validation:
         raise OptionError(f"{path}: recipe: patience watches the validation loss; give validation too")
     return recipe
+
+
+@dataclass(frozen=True)
+class Pretrained(Entry):
+    """The network of a model file or a run folder, with its weights and its normalization.
+
+    file  the file or folder
+    """
+
+    file: Path = field(default_factory=Path)
+
+    def build(
+        self,
+        input_shape: tuple[int, ...] | None = None,
+        classes: tuple[str, ...] | None = None,
+        *,
+        as_tutorial: bool = False,
+        **options: Any,
+    ) -> Model:
+        """Return the model; for other classes than its own, with a new last dense layer.
+
+        Errors   OptionError when another dtype is asked for, or the last layer is not dense; ShapeError for images of
+                 another shape
+        """
+        machine = {name: options[name] for name in ("engine", "threads", "precise") if name in options}
+        model = load(self.file, **machine)
+        if options.get("dtype") not in (None, str(model.dtype)):
+            raise OptionError(f"{self.file}: its weights are {model.dtype}, not {options['dtype']}")
+        if input_shape not in (None, model.input_shape):
+            found, wanted = text(input_shape or ()), text(model.input_shape)
+            raise ShapeError(f"{self.file}: its input is {wanted}, but the images are {found}")
+        if classes in (None, model.classes):
+            return model
+        return model.with_classes(classes or (), seed=options.get("seed"))
+
+
+def find_pretrained(file: Path) -> Pretrained:
+    """Return the network of a model file or a run folder; an error of `load` if there is none."""
+    model = load(file, engine="numpy")
+    recipe = replace(FINE_TUNING_RECIPE, loss=model.loss, normalization=model.normalization.kind)
+    return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file)

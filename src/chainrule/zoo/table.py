@@ -9,10 +9,10 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.runs import running
+from chainrule.runs import jobs, running
 from chainrule.runs.folder import CONFIG
-from chainrule.runs.jobs import DataChoice, Job
-from chainrule.runs.same_job import require_same
+from chainrule.runs.jobs import DataChoice, Job, require_same
+from chainrule.runs.running import Result
 from chainrule.training.history import formatted
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
@@ -94,7 +94,7 @@ def _row(
         size = entry.build(shape, classes, engine="numpy").parameters.size
         return replace(row, parameters=size, note=f"skipped: {error}")
     seeds = range(recipe.seed, recipe.seed + (1 if setting.quick else SEEDS.get(entry.name, 1)))
-    results: list[running.Result] = []
+    results: list[Result] = []
     for seed in seeds:
         title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
@@ -109,7 +109,7 @@ def _run(
     setting: Setting,
     title: str,
     callbacks: Sequence[Callback],
-) -> running.Result:
+) -> Result:
     """Train in a new run folder, or to the end in one that holds this run; nothing is trained where that is finished.
 
     Errors   OptionError when the folder holds a run of another network, recipe or engine; DataError for one on other
@@ -126,7 +126,7 @@ def _run(
     job = Job(model.about(), choice, recipe, *machine, command=command, precise=model.precise)
     folder = setting.folder / title.replace(" on ", "-").replace(", seed ", "-")
     if (folder / CONFIG).is_file():
-        require_same(folder, running.read_job(folder), job)
+        require_same(folder, jobs.read_job(folder), job)
         result = running.resume(folder, training, test, callbacks)
     else:
         result = running.start(folder, job, training, test, callbacks)
@@ -135,7 +135,7 @@ def _run(
     return result
 
 
-def _judge(row: ZooRow, results: Sequence[running.Result], setting: Setting) -> ZooRow:
+def _judge(row: ZooRow, results: Sequence[Result], setting: Setting) -> ZooRow:
     """Return the row with the mean over its runs filled in; over their views, where the recipe has views."""
     single = [result.evaluation.accuracy for result in results if result.evaluation]
     over_views = [result.averaged.accuracy for result in results if result.averaged]

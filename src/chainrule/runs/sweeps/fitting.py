@@ -13,9 +13,8 @@ from chainrule.runs.fitting import Run
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import same_data
 from chainrule.runs.sweeps import grid as grids
-from chainrule.runs.sweeps.execution import run_trials
+from chainrule.runs.sweeps.execution import reporting, run_trials
 from chainrule.runs.sweeps.grid import SweepTrial
-from chainrule.runs.sweeps.progress import reporting
 from chainrule.runs.sweeps.results import Sweep
 
 RESERVED = ("run", "seed", "progress", "callbacks")  # arguments of `fit` that a sweep sets

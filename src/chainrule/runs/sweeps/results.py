@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
-from chainrule.runs.results import read_run
+from chainrule.runs.loading import read_run
 from chainrule.runs.sweeps.grid import SweepTrial
 from chainrule.training.history import ERROR, Epoch
 

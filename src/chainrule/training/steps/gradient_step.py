@@ -1,10 +1,10 @@
-"""Training steps in which the engine computes the gradient, and the update follows separately."""
+"""Training steps in which the engine computes the gradient, and an update of the parameters follows separately."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,16 +14,82 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import NotFiniteError
 from chainrule.training.lr_multipliers import RateGroup
-from chainrule.training.optimizers import Optimizer
+from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.gradients import Batch, GradientSource
-from chainrule.training.steps.updates import Update
-from chainrule.training.workers import ALONE, Division, Workers
+from chainrule.training.workers import ALONE, Arrays, Division, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
+
 TOO_LARGE = "the gradient is too large for its norm to be finite"
+
+
+class ParameterUpdate(Protocol):
+    """Changes the parameters of a network by a gradient.
+
+    operation   name of the operation that the engine compiles for it; None if it is not the engine's
+    """
+
+    operation: str | None
+
+    def apply(
+        self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
+    ) -> None:
+        """Change parameters and moments, which stay as they are if this raises.
+
+        scale    factor of the gradient, by which clipping shortens it
+        commit   writes the running statistics, or raises NotFiniteError
+        """
+        ...
+
+
+class BuiltInUpdate:
+    """The update of a built-in optimizer, computed by the engine, with a learning rate for each group of parameters."""
+
+    def __init__(self, network: Network, optimizer: Optimizer, groups: Sequence[RateGroup]) -> None:
+        self.operation: str | None = optimizer.operation
+        self._network = network
+        self._optimizer = optimizer
+        self._groups = groups
+
+    def apply(
+        self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
+    ) -> None:
+        """Change the parameters of all groups that are not frozen."""
+        commit()
+        if scale != 1:
+            gradient *= scale
+        network, operation = self._network, self._optimizer.operation
+        attributes: dict[str, Any] = {"rate": rate, **self._optimizer.step_attributes(step)}
+        for group in self._groups:
+            if group.factor:
+                rows = slice(group.first, group.last)
+                own = tuple(moment[rows] for moment in moments)
+                p, g = network.parameters[rows], gradient[rows]
+                network.engine.update(operation, p, g, own, group.attributes(attributes), network.threads)
+
+
+class CustomUpdate:
+    """The update of a custom optimizer, which gets copies of what it reads."""
+
+    operation: str | None = None
+
+    def __init__(self, network: Network, optimizer: CustomOptimizer) -> None:
+        self._network = network
+        self._optimizer = optimizer
+
+    def apply(
+        self, gradient: Array, moments: Arrays, scale: float, step: int, rate: float, commit: Callable[[], None]
+    ) -> None:
+        """Change parameters and moments to what the optimizer returns."""
+        parameters = self._network.parameters
+        after, changed = self._optimizer.update(parameters, gradient * scale, moments, step=step, learning_rate=rate)
+        commit()
+        parameters[:] = after
+        for moment, values in zip(moments, changed, strict=True):
+            moment[:] = values
 
 
 class GradientStepper(Stepper):
@@ -40,7 +106,7 @@ class GradientStepper(Stepper):
         optimizer: Optimizer,
         plan: Plan,
         source: GradientSource,
-        update: Update,
+        update: ParameterUpdate,
         frozen: Sequence[RateGroup] = (),
         *,
         clip_norm: float | None = None,

@@ -10,10 +10,9 @@ from chainrule.training.losses import Loss
 from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
-from chainrule.training.steps.gradient_step import GradientStepper
+from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, GradientStepper
 from chainrule.training.steps.gradients import GradientSource, PartByPart, Shards, WholeBatch
 from chainrule.training.steps.program_step import ProgramStepper
-from chainrule.training.steps.updates import BuiltInUpdate, CustomUpdate
 from chainrule.training.tasks import Task
 from chainrule.training.workers import ALONE, Workers
 

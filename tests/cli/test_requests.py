@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainrule.cli.jobs import optimizer
+from chainrule.cli.requests import choose_optimizer
 from chainrule.errors import OptionError
 from chainrule.training.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
@@ -26,7 +26,7 @@ CASES = {
 @pytest.mark.parametrize("what", CASES)
 def test_optimizer(what):
     own, name, given, expected = CASES[what]
-    assert optimizer(own, name, given) == expected
+    assert choose_optimizer(own, name, given) == expected
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_optimizer(what):
 )
 def test_numbers_that_an_optimizer_does_not_have(name, number):
     with pytest.raises(OptionError, match=f"{name} has no {number}; it has: learning_rate"):
-        optimizer(SGD(), name, {number: 0.5})
+        choose_optimizer(SGD(), name, {number: 0.5})

@@ -9,9 +9,8 @@ from typing import Any
 from chainrule import data, zoo
 from chainrule._io.reading import expanded
 from chainrule.cli import custom_data
-from chainrule.data.augmentation import Augmentation
+from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
-from chainrule.data.views import Views
 from chainrule.errors import DataError, OptionError, quoted, unknown_name
 from chainrule.models.model import Model
 from chainrule.models.network import DTYPES

@@ -15,12 +15,8 @@ from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalization import Normalization
-from chainrule.engines import fallback
-from chainrule.errors import FormatError, OptionError, explain_memory_errors, printable, quoted
-from chainrule.interop import importing
-from chainrule.data.views import Views
 from chainrule.errors import OptionError, explain_memory_errors, printable, quoted
-from chainrule.interop import weight_files
+from chainrule.interop import importing
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.models import serialization, summaries

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from chainrule._io import files
-from chainrule.errors import FormatError, OptionError, ShapeError, explain_memory_errors
-from chainrule.interop import importing
 from chainrule._io.reading import read_bytes
 from chainrule.engines import fallback
 from chainrule.errors import FormatError, OptionError, RunError, ShapeError, explain_memory_errors
-from chainrule.interop import networks
+from chainrule.interop import importing
 from chainrule.models.model import Graph, Model, Options
 from chainrule.runs import checksums, jobs
 from chainrule.runs.checkpointer import finite_weights

@@ -15,6 +15,7 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.interop.onnx.graph_writer import LEAST
 from chainrule.interop.onnx.messages import NEWEST
+from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Multiply
 from chainrule.models.network import Network
 
@@ -40,6 +41,22 @@ def test_a_layer(name: str) -> None:
         layer, shape = fitting(draw, name)
         network = network_of(layer, shape, draw)
         agree(network, batch(draw, shape))
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_operators_are_written_for_the_operations_that_the_table_lists(name: str) -> None:
+    for number in range(COUNT):
+        draw = np.random.default_rng([number, len(name)])
+        network = network_of(*fitting(draw, name), draw)
+        written = {node.op_type for node in check(exported(network)).graph.node}
+        assert written <= OPERATORS.keys()
+        for operation in network.plan().forward if written != {"Identity"} else ():  # a crop of nothing
+            assert written & {operator.name for operator in OPERATORS.values() if operation.name in operator.write}
+
+
+def test_each_operation_has_one_writer() -> None:
+    for operation, writer in WRITERS.items():
+        assert {each.write[operation] for each in OPERATORS.values() if operation in each.write} == {writer}
 
 
 def test_no_layer_is_left_out() -> None:

@@ -9,10 +9,10 @@ from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.batches import batch_count, order, split_validation, validation_count
 from chainrule.data.catalogue import DatasetInfo, catalogue, clear
 from chainrule.data.dataset import Dataset
-from chainrule.data.digits import as_mnist, load_digit
 from chainrule.data.folder import load_folder
 from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
+from chainrule.data.inputs import as_mnist, load_digit
 from chainrule.data.inventory import Inventory
 from chainrule.data.loading import load
 from chainrule.data.normalization import Normalization

@@ -1,16 +1,22 @@
-"""Conversion of image files and Pillow images to model inputs, for predictions in Python and on the command line."""
+"""Images as inputs of a model: files and Pillow images, converted, and digits prepared as in MNIST.
 
+The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with grey levels from
+anti-aliasing, and moved its centre of mass to the centre of a field of 28×28 (yann.lecun.com/exdb/mnist). Before that,
+a drawn or photographed digit is segmented: the background and specks are removed.
+"""
+
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
-from chainrule.data.digits import as_mnist
-from chainrule.data.images import FORMATS_TEXT, open_image, to_array
+from chainrule.data.images import FORMATS_TEXT, MAX_PIXELS, open_image, to_array
 from chainrule.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -18,7 +24,21 @@ if TYPE_CHECKING:
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
 
-DIGIT = (1, 28, 28)
+DIGIT = (1, 28, 28)  # input of a model of digits
+
+FIELD = 28
+BOX = 20
+CENTRE = 14.0  # centre of mass in MNIST: 14.0 on average, from 13.5 to 14.5
+WORKING_SIZE = 160  # longest side, in pixels, of the image in which ink is searched
+FAINT = 0.05
+PAPER = 0.3  # margin on every side, as a share of the digit's size
+MIN_CONTRAST = 12.0  # grey levels, of 255
+STROKE_SHARE = 0.3  # strokes are narrower than this share of the image's longest side
+SPECK_SHARE = 0.08  # share of the largest component's mass: below is dust, above may be the bar of a 5
+CLEARLY_INK = 0.25
+
+
+# ------------------------------------------------------------------ inputs of a model
 
 
 def is_source(x: Any) -> bool:
@@ -70,3 +90,174 @@ def _upright(image: "Image") -> "Image":
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
+
+
+# ------------------------------------------------------------------ digits as in MNIST
+
+
+def load_digit(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read an image file of one digit and prepare it as in MNIST: (1, 28, 28), light on dark, 0 … 255.
+
+    Errors   DataError, FormatError, naming the file: not an image, damaged, too large, blank
+    """
+    return as_mnist(open_image(path, max_pixels), str(path))[None]
+
+
+def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.uint8]:
+    """Prepare an image of one digit as in MNIST: (28, 28), light on dark, 0 … 255.
+
+    image   Pillow image, or uint8 array (H, W), (1, H, W) or (H, W, 3), of any size, dark on light or light on dark
+    name    name of the image in errors
+    """
+    from PIL import Image
+
+    picture = _as_image(image, name) if isinstance(image, np.ndarray) else image
+    grey = Image.fromarray(to_array(picture, 1)[0])
+    if min(grey.size) < 3:
+        raise DataError(f"{name}: {picture.width}×{picture.height} pixels is too small for a digit")
+    if max(grey.size) > WORKING_SIZE:
+        grey = grey.crop(_digit_box(find_ink(_reduce(grey), name), grey.size))
+    ink = find_ink(_reduce(grey), name)
+    rows, columns = _extent(ink)
+    digit = _scale(ink[rows.start : rows.stop, columns.start : columns.stop])
+    return _centre(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
+
+
+def _as_image(array: NDArray[Any], name: str) -> "Image":
+    from PIL import Image
+
+    pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        found = f"{array.dtype} of shape {text(array.shape)}"
+        raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {found}")
+    if not pixels.size:
+        raise DataError(f"{name}: the image is empty")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _reduce(grey: "Image") -> NDArray[np.uint8]:
+    """Shrink an image to a size at which ink is found quickly."""
+    from PIL import Image
+
+    small = grey.copy()
+    small.thumbnail((WORKING_SIZE, WORKING_SIZE), Image.Resampling.BOX)
+    if min(small.size) < 3:
+        small = small.resize((max(3, small.width), max(3, small.height)))
+    return np.asarray(small, np.uint8)
+
+
+def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
+    """Return the rows and the columns that contain ink."""
+    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)).tolist() for axis in (1, 0))
+    return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
+
+
+def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box of the digit with a margin, in an image of `size` (width, height): left, top, right, bottom."""
+    rows, columns = _extent(ink)
+    margin = max(2.0, PAPER * max(len(rows), len(columns)))
+    across, down = size[0] / ink.shape[1], size[1] / ink.shape[0]
+    return (
+        max(0, int((columns.start - margin) * across)),
+        max(0, int((rows.start - margin) * down)),
+        min(size[0], math.ceil((columns.stop + margin) * across)),
+        min(size[1], math.ceil((rows.stop + margin) * down)),
+    )
+
+
+def _scale(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Resize the ink so that its longest side is 20 pixels."""
+    from PIL import Image
+
+    height, width = ink.shape
+    longest = max(height, width)
+    size = (max(1, round(width * BOX / longest)), max(1, round(height * BOX / longest)))
+    image = Image.fromarray(ink.astype(np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float64).clip(0.0, 1.0)
+
+
+def _centre(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Place the digit in a field of 28×28, with its centre of mass in the middle to the nearest pixel."""
+    field = np.zeros((FIELD, FIELD), np.uint8)
+    corner: list[int] = []
+    for axis, size in enumerate(digit.shape):
+        weights = digit.sum(1 - axis, dtype=np.float64)
+        centre = float((weights * np.arange(size, dtype=np.float64)).sum() / weights.sum())
+        corner.append(min(max(round(CENTRE - centre), 0), FIELD - size))
+    top, left = corner
+    field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    return field
+
+
+# ------------------------------------------------------------------ segmentation
+
+
+def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64]:
+    """Return the amount of ink at each pixel of a grey image (H, W), from 0 to 1, whatever the lighting.
+
+    Dark ink on a light background is inverted; the background is the median of the image's rim. Slow changes of the
+    light are removed by a top-hat transform: the image minus its opening with a window wider than a stroke.
+
+    Errors   DataError when the image is blank
+    """
+    light = grey.astype(np.float64)
+    if _background(light) > (light.min() + light.max()) / 2:
+        light = 255.0 - light
+    window = max(3, int(STROKE_SHARE * max(light.shape)) | 1)
+    ink = light - _sliding_extreme(_sliding_extreme(light, window, np.min), window, np.max)
+    noise = float(np.median(ink))
+    floor = noise + 4.0 * float(np.median(np.abs(ink - noise)))
+    peak = float(ink.max())
+    if peak - floor < MIN_CONTRAST:
+        raise DataError(f"{name}: no digit found, the image is blank")
+    full = float(np.median(ink[ink > (peak + floor) / 2]))
+    return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
+
+
+def _background(light: NDArray[np.float64]) -> float:
+    rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
+    return float(np.median(rim))
+
+
+def _sliding_extreme(
+    light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the minimum or maximum (`pick`) in a square window around each pixel."""
+    reach = window // 2
+    for axis in (0, 1):
+        pads = [(reach, reach) if each == axis else (0, 0) for each in (0, 1)]
+        padded = np.pad(light, pads, mode="edge")
+        views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
+        light = pick(views, axis=-1)
+    return light
+
+
+def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ink of the larger connected components, with two pixels of their soft rim."""
+    pieces = _pieces(ink > CLEARLY_INK)
+    masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
+    kept = np.zeros(ink.size, np.bool_)
+    for piece, mass in zip(pieces, masses, strict=True):
+        kept[piece] = mass >= SPECK_SHARE * max(masses)
+    near = _sliding_extreme(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
+    return ink * near
+
+
+def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """Return the connected components of a mask (eight neighbours), each as flat indices."""
+    height, width = mask.shape
+    padded = np.zeros((height + 2, width + 2), np.bool_)
+    padded[1:-1, 1:-1] = mask
+    left = set(np.flatnonzero(padded).tolist())
+    across = width + 2
+    steps = [dy * across + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    pieces: list[NDArray[np.int64]] = []
+    while left:
+        piece = [left.pop()]
+        for cell in piece:  # grows while it is walked through
+            near = {cell + step for step in steps} & left
+            left -= near
+            piece.extend(near)
+        cells = np.sort(np.array(piece, np.int64))
+        pieces.append((cells // across - 1) * width + cells % across - 1)
+    return pieces

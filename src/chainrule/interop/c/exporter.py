@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule.errors import OptionError, quoted
-from chainrule.interop.c import kernels, program, source, training
+from chainrule.interop.c import program, source, training
 from chainrule.interop.c.program import CProgram
 from chainrule.interop.c.quantised import Quantised
 from chainrule.interop.c.source import Structs, identifier, string_literal
@@ -241,7 +241,7 @@ def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
     return "\n".join(
         [
             f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',
-            kernels.prelude(),
+            source.prelude(),
             source.conditional(vectors.routines, plain.routines),
             source.conditional(vectors.data, plain.data),
             source.conditional(vectors.structs, plain.structs),

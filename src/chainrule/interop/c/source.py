@@ -1,15 +1,20 @@
-"""The text of a C program: identifiers and literals, constants, functions, and a call for each operation."""
+"""The text of a C program: literals, constants, routines, and a call of a routine for each operation.
+
+The routines are in kernels/*.c, one family a file, under the names of `chainrule.operations.reference`. Each follows a
+comment with its equation. Only the routines that a network calls are written.
+"""
 
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
-from chainrule.interop.c import kernels
 from chainrule.interop.c.calls import Argument, CCall, Shifted, Struct
 
 Place = Callable[[Tensor], str]
@@ -22,6 +27,15 @@ KEYWORDS = frozenset(
     )
 )
 WIDTH = 116
+FAMILIES = (  # in an order in which functions call only those before them
+    *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
+    *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
+    *("updates", "quantised", "winograd"),
+)
+BLOCKS = (4, 8, 16)  # filters side by side in one vector or several
+
+
+# ------------------------------------------------------------------ literals
 
 
 def identifier(name: str) -> str:
@@ -63,6 +77,79 @@ def _lines(entries: Iterable[str]) -> str:
             line = "   "
         line += f" {entry},"
     return "\n".join([*lines, line]) + "\n"
+
+
+# ------------------------------------------------------------------ routines
+
+
+class Block(NamedTuple):
+    """A function or a type, its text, and the names of others that it needs."""
+
+    name: str
+    text: str
+    needs: frozenset[str]
+
+
+def prelude() -> str:
+    """Return the text that precedes all functions."""
+    return _read("prelude")
+
+
+def needed(names: Iterable[str]) -> list[Block]:
+    """Return the functions of those names and all that they need, in the order of the files."""
+    known = _library()
+    wanted, found = [*names], set[str]()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            wanted += known[name].needs
+    return [block for name, block in known.items() if name in found]
+
+
+def is_known(name: str) -> bool:
+    """Return whether there is a function of that name."""
+    return name in _library()
+
+
+@cache
+def _library() -> dict[str, Block]:
+    parts = [part for family in FAMILIES for part in _parts(_read(family))]
+    texts = {_defined(part): part for part in parts}
+    blocks = {name: Block(name, text, frozenset(_used(text) & texts.keys() - {name})) for name, text in texts.items()}
+    return dict(sorted(blocks.items(), key=lambda item: _depth(item[0], blocks)))
+
+
+def _used(text: str) -> set[str]:
+    """Return the names that a definition calls as functions, or points at as types."""
+    return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
+
+
+def _depth(name: str, blocks: dict[str, Block]) -> int:
+    """Return how many levels of functions a function calls."""
+    return 1 + max((_depth(each, blocks) for each in blocks[name].needs), default=0)
+
+
+def _parts(text: str) -> list[str]:
+    """Return the definitions of a file, each with its comment; a function of FILTERS filters for each block size."""
+    parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
+    return [
+        part.replace("FILTERS", str(size)) for part in parts for size in (BLOCKS if "FILTERS" in part else BLOCKS[:1])
+    ]
+
+
+def _defined(part: str) -> str:
+    """Return the name that a definition defines."""
+    code = part[part.index("*/") + 2 :]
+    found = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
+    return found[1] if found else ""
+
+
+def _read(family: str) -> str:
+    return files(__package__ or "").joinpath("kernels", f"{family}.c").read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------ programs
 
 
 class Structs:
@@ -119,7 +206,7 @@ def body(calls: Sequence[CCall], place: Place, structs: Structs) -> str:
 
 def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
     """Return the definitions of all functions and types that calls need."""
-    return [block.text for block in kernels.needed({*(call.function for call in calls), *more})]
+    return [block.text for block in needed({*(call.function for call in calls), *more})]
 
 
 def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
@@ -151,7 +238,7 @@ def unique(storages: Iterable[str]) -> dict[str, str]:
     names, used = dict[str, str](), set[str]()
     for storage in storages:
         name, number = identifier(storage), 1
-        while name in used or kernels.is_known(name):
+        while name in used or is_known(name):
             number += 1
             name = f"{identifier(storage)}_{number}"
         used.add(name)

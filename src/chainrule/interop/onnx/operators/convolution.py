@@ -10,6 +10,7 @@ from chainrule.core.shapes import transposed_size
 from chainrule.interop.assembly import first_last, last_first
 from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter, pads
 from chainrule.interop.onnx.operator_call import Array, Call, Feature
+from chainrule.interop.onnx.operators.image_size import write_resize
 from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.windows import (
     attributes_of,
@@ -206,5 +207,5 @@ OPERATORS = (
     Operator("Conv", read_conv, {"cross_correlate": write_conv}),
     Operator("ConvTranspose", read_conv_transpose, {"cross_correlate_dx": write_conv_transpose}),
     Operator("Gemm", read_gemm, {"dense": write_gemm}),
-    Operator("MatMul", read_matmul),
+    Operator("MatMul", read_matmul, {"resample": write_resize}),
 )

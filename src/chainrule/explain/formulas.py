@@ -3,7 +3,6 @@
 The page has the same: page/explain/formulas.js.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ import numpy as np
 from chainrule.explain.numbers import bracketed, format_number
 from chainrule.explain.record import CalculationStep
 from chainrule.operations import definitions
+from chainrule.operations.normal import normal_distribution
 
 Formula = Mapping[str, Any]
 Values = dict[str, float]
@@ -20,10 +20,6 @@ Values = dict[str, float]
 def _power(base: Any, power: Any) -> Any:
     """Return a power; one of e is the exponential."""
     return np.exp(power) if base == np.e else np.power(base, power)
-
-
-def _normal_distribution(x: Any) -> Any:
-    return 0.5 * math.erfc(-x / math.sqrt(2))
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -42,7 +38,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log1p": np.log1p,
     "max": lambda *values: np.maximum.reduce(values),
     "min": lambda *values: np.minimum.reduce(values),
-    "Φ": _normal_distribution,
+    "Φ": normal_distribution,
     "and": lambda *values: all(values),
     "^": _power,
 }

@@ -1,4 +1,4 @@
-"""Explanations of group normalisation and its gradients. Equations: reference/group_normalization.py."""
+"""Explanations of group normalisation and its gradients. Equations: reference/normalization.py."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Explanations of resampling and its gradient. Equations: reference/resampling.py."""
+"""Explanations of resampling and its gradient. Equations: reference/geometry.py."""
 
 from chainrule.core.shapes import resampling_weights
 from chainrule.explain.cell_context import CellContext

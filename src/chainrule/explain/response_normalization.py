@@ -1,4 +1,4 @@
-"""Explanations of local response normalisation. Equations: reference/response_normalization.py."""
+"""Explanations of local response normalisation. Equations: reference/normalization.py."""
 
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.cells import Index

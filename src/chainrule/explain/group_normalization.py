@@ -10,8 +10,7 @@ import numpy as np
 
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.cells import Index
-from chainrule.explain.notation import at, letters, plus, sum_over, times
-from chainrule.explain.numbers import bracketed
+from chainrule.explain.notation import at, bracketed, letters, plus, sum_over, times
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
 
 HAT = "x\u0302"

@@ -14,6 +14,6 @@ from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.prelu import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
-from chainrule.operations.families import operations
+from chainrule.operations import public_functions
 
-__all__ = operations(__name__, globals(), helpers=("arrays",))  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = public_functions(__name__, globals(), helpers=("arrays",))  # pyright: ignore[reportUnsupportedDunderAll]

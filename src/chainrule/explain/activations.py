@@ -70,6 +70,9 @@ def _forms(ctx: CellContext) -> tuple[tuple[Index, tuple[Index, ...], Index], ..
     return ("k", letters(len(ctx.own_index))[1:], "n"), (k, tuple(position), ctx.sample)
 
 
+# ----------------------------------------------------------------------------------------------------- parametric ReLU
+
+
 def prelu(ctx: CellContext) -> Derivation:
     """Explain y = x where x > 0, else slope·x."""
     return _leaning(ctx, float(ctx.array(0)[ctx.index]), 1, ())
@@ -107,6 +110,9 @@ def _leaning(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) 
     terms = (Term.of(slope, value) if negative else Term.of(value),)
     words = ctx.sentences(negative=negative, x=format_number(x), slope=format_number(slope.value))
     return Derivation(words, symbols, here, terms, sources=sources)
+
+
+# ------------------------------------------------------------------------------------------------------------- dropout
 
 
 def dropout(ctx: CellContext) -> Derivation:

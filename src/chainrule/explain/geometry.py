@@ -50,6 +50,9 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
     return Derivation(words, symbols, here, (Term.of(ctx.factor(0, (ctx.sample, *cell)) if inside else zero),))
 
 
+# ------------------------------------------------------------------------------------------------------------- joining
+
+
 def add(ctx: CellContext) -> Derivation:
     """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two."""
     made, first = equations.explain(ctx), ctx.tensor(0)
@@ -86,6 +89,9 @@ def concatenate(ctx: CellContext) -> Derivation:
     here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {ctx.bracket(source, *place, sample=n)}"
     words = ctx.sentences(layer=ctx.layer, own=source, index=",".join(map(str, place)))
     return Derivation(words, written, here, (Term.of(ctx.factor(read, (n, *place))),))
+
+
+# ---------------------------------------------------------------------------------------------------------- resampling
 
 
 def resample(ctx: CellContext) -> Derivation:

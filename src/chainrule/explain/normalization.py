@@ -12,6 +12,7 @@ from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale,
 
 HAT = "x\u0302"
 WHERE = ("i", "j")
+LETTERS = ("c", "i", "j")
 
 
 def batch_norm(ctx: CellContext) -> Derivation:
@@ -207,32 +208,34 @@ def _read(ctx: CellContext, x: int, c: int, statistics: tuple[int, ...]) -> tupl
     return (*cells, *(ctx.cell(read, (c,)) for read in statistics))
 
 
-NAMES = ("c", "i", "j")
+# ---------------------------------------------------------------------------------------- local response normalisation
 
 
 def local_response_norm(ctx: CellContext) -> Derivation:
     """Explain y = x · s^(−β)."""
     x, given = ctx.factor(0, ctx.index), ctx.arguments
     places = _window(ctx, ctx.own_index[0])
-    s, numbers = _scale(ctx, 0, ctx.own_index[0])
+    s, numbers = _window_scale(ctx, 0, ctx.own_index[0])
     power = f"{bracketed(x.value)}·{bracketed(s)}^{{{bracketed(-given['beta'])}}}"
     steps = (
         CalculationStep("s", "k + α / size · Σ x^{2}", numbers, s),
         CalculationStep(ctx.result, "x·s^{−β}", power, ctx.value),
     )
-    of, here = (ctx.bracket("x", *index, sample=n) for index, n in ((NAMES, "n"), (ctx.own_index, ctx.sample)))
-    y, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((NAMES, "n"), (ctx.own_index, ctx.sample)))
+    of, here = (ctx.bracket("x", *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
+    y, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
     sources = tuple(dict.fromkeys((x.cell or "", *(ctx.cell(0, place) for place in places))))
-    return Derivation(_words(ctx), f"{y} = {of} · s^{{−β}}", f"{own} = {here} · s^{{−β}}", steps=steps, sources=sources)
+    return Derivation(
+        _window_words(ctx), f"{y} = {of} · s^{{−β}}", f"{own} = {here} · s^{{−β}}", steps=steps, sources=sources
+    )
 
 
 def local_response_norm_dx(ctx: CellContext) -> Derivation:
     """Explain dx = dy · s^(−β) − 2αβ/size · x · Σ dy · x · s^(−β − 1)."""
     (c, *_), given = ctx.own_index, ctx.arguments
     dy, x = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
-    s, numbers = _scale(ctx, 1, c)
+    s, numbers = _window_scale(ctx, 1, c)
     parts = [
-        float(ctx.array(0)[place] * ctx.array(1)[place]) * _scale(ctx, 1, place[1])[0] ** (-given["beta"] - 1)
+        float(ctx.array(0)[place] * ctx.array(1)[place]) * _window_scale(ctx, 1, place[1])[0] ** (-given["beta"] - 1)
         for place in _window(ctx, c)
     ]
     total, share = sum(parts), 2 * given["alpha"] * given["beta"] / given["size"]
@@ -250,15 +253,15 @@ def local_response_norm_dx(ctx: CellContext) -> Derivation:
             ctx.value,
         ),
     )
-    of, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((NAMES, "n"), (ctx.own_index, ctx.sample)))
+    of, own = (ctx.bracket(ctx.result, *index, sample=n) for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample)))
     left, here = (
         f"{ctx.bracket('dy', *index, sample=n)} · s^{{−β}} − 2·α·β / size · {ctx.bracket('x', *index, sample=n)} · D"
-        for index, n in ((NAMES, "n"), (ctx.own_index, ctx.sample))
+        for index, n in ((LETTERS, "n"), (ctx.own_index, ctx.sample))
     )
     reached = _window(ctx, c, 2)
     sources = (dy.cell or "", x.cell or "", *(ctx.cell(0, place) for place in _window(ctx, c)))
     sources = tuple(dict.fromkeys((*sources, *(ctx.cell(1, place) for place in reached))))
-    return Derivation(_words(ctx), f"{of} = {left}", f"{own} = {here}", steps=steps, sources=sources)
+    return Derivation(_window_words(ctx), f"{of} = {left}", f"{own} = {here}", steps=steps, sources=sources)
 
 
 def _window(ctx: CellContext, c: int, times: int = 1) -> list[Index]:
@@ -268,7 +271,7 @@ def _window(ctx: CellContext, c: int, times: int = 1) -> list[Index]:
     return [(ctx.sample, m, *where) for m in channels]
 
 
-def _scale(ctx: CellContext, read: int, c: int) -> tuple[float, str]:
+def _window_scale(ctx: CellContext, read: int, c: int) -> tuple[float, str]:
     """Return s at this position in a channel, and how it is computed."""
     given, x = ctx.arguments, ctx.array(read)
     squares = sum(float(x[place]) ** 2 for place in _window(ctx, c))
@@ -276,6 +279,6 @@ def _scale(ctx: CellContext, read: int, c: int) -> tuple[float, str]:
     return given["k"] + share * squares, f"{bracketed(given['k'])} + {bracketed(share)}·{bracketed(squares)}"
 
 
-def _words(ctx: CellContext) -> str:
+def _window_words(ctx: CellContext) -> str:
     channels = [place[1] for place in _window(ctx, ctx.own_index[0])]
     return ctx.sentences(count=len(channels), first=channels[0], last=channels[-1])

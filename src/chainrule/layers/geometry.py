@@ -131,6 +131,9 @@ def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
     return (0, top, left), (0, bottom, right)
 
 
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
 @dataclass(frozen=True)
 class AdaptiveAveragePool2D(Layer):
     """Average pooling to a given size: output (i, j) is the mean of a window from ⌊i·H/h⌋ to ⌈(i+1)·H/h⌉, likewise j.
@@ -213,6 +216,9 @@ class UpSample2D(Layer):
 def _emit_resampling(builder: Builder, x: Tensor, y: Tensor, mode: str) -> None:
     builder.forward("resample", (x,), (y,), outputs=y.shape[1:], mode=mode)
     builder.backward("resample_dx", (y.gradient(),), (x.gradient(),), size=x.shape[1:], mode=mode)
+
+
+# ----------------------------------------------------------------------------------------------------------- reshaping
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,9 @@ class BatchNorm1D(BatchNorm2D):
     axes: ClassVar[int] = 1
 
 
+# -------------------------------------------------------------------------------------------------- groups of channels
+
+
 @dataclass(frozen=True)
 class GroupNorm(Layer):
     """Group normalisation: each group of channels of a sample gets mean 0 and variance 1, then the channels γ and β.
@@ -131,7 +134,7 @@ class GroupNorm(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit normalisation of the groups."""
         y = builder.activation("y", x.shape)
-        _emit(builder, as_image(x), as_image(y), groups=self.groups, shared=False, epsilon=self.epsilon)
+        _emit_group_norm(builder, as_image(x), as_image(y), groups=self.groups, shared=False, epsilon=self.epsilon)
         return y
 
 
@@ -168,7 +171,7 @@ class InstanceNorm2D(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit normalisation of the channels."""
         y = builder.activation("y", x.shape)
-        _emit(builder, x, y, groups=x.shape[0], shared=False, epsilon=self.epsilon)
+        _emit_group_norm(builder, x, y, groups=x.shape[0], shared=False, epsilon=self.epsilon)
         return y
 
 
@@ -201,7 +204,7 @@ class LayerNorm(Layer):
         """Emit normalisation of the flat sample, with a group for each row; all rows share γ and β."""
         y = builder.activation("y", x.shape)
         flat, rows = (math.prod(x.shape),), math.prod(x.shape[:-1])
-        _emit(builder, x.viewed(flat), y.viewed(flat), groups=rows, shared=True, epsilon=self.epsilon)
+        _emit_group_norm(builder, x.viewed(flat), y.viewed(flat), groups=rows, shared=True, epsilon=self.epsilon)
         return y
 
 
@@ -214,7 +217,7 @@ def _scale_and_shift(count: int) -> tuple[Parameter, ...]:
     return Parameter("gamma", (count,), "ones"), Parameter("beta", (count,), "zeros")
 
 
-def _emit(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
+def _emit_group_norm(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, epsilon: float) -> None:
     """Emit y, and dγ, dβ and dx, which read the statistics that each sample keeps of its groups."""
     gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
     mean, variance = builder.activation("mean", (groups,)), builder.activation("variance", (groups,))
@@ -223,6 +226,9 @@ def _emit(builder: Builder, x: Tensor, y: Tensor, *, groups: int, shared: bool, 
     dy, gradients = y.gradient(), (gamma.gradient(), beta.gradient())
     builder.backward("group_norm_dw", (dy, x, mean, variance), gradients, **options)
     builder.backward("group_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), **options)
+
+
+# ----------------------------------------------------------------------------------------------- neighbouring channels
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
     return jnp.transpose(x, (0, *(axis + 1 for axis in axes)))
 
 
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
 def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
     """Compute `reference.resample` as two matrix products."""
     rows, columns = _matrices(x, x.shape[2:], outputs, mode)

@@ -57,6 +57,9 @@ def _normalized(x: Array, mean: Array, variance: Array, epsilon: float) -> Array
     return (x - spread_bias(mean, x.ndim)) / spread_bias(jnp.sqrt(variance + epsilon), x.ndim)
 
 
+# ------------------------------------------------------------------------------------------------- group normalisation
+
+
 def group_norm(
     x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool = False, epsilon: float = 1e-5
 ) -> tuple[Array, Array, Array]:
@@ -108,6 +111,9 @@ def _spread(values: Array, x: Array) -> Array:
 
 def _normalized_groups(x: Array, mean: Array, variance: Array, groups: int, epsilon: float) -> Array:
     return (_rows(x, groups) - mean[:, :, None]) / jnp.sqrt(variance + epsilon)[:, :, None]
+
+
+# ---------------------------------------------------------------------------------------- local response normalisation
 
 
 def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:

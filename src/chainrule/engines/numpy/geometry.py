@@ -25,6 +25,9 @@ def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
     return np.transpose(x, (0, *(axis + 1 for axis in axes))).copy()
 
 
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
 def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
     """Compute `reference.resample` by rows, then by columns."""
     return _resampled(_resampled(x, 2, outputs[0], mode), 3, outputs[1], mode)

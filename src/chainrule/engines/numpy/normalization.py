@@ -73,6 +73,9 @@ def _normalized(x: Array, mean: Array, variance: Array, epsilon: float) -> Array
     return centered
 
 
+# ------------------------------------------------------------------------------------------------- group normalisation
+
+
 def group_norm(
     x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool = False, epsilon: float = 1e-5
 ) -> tuple[Array, Array, Array]:
@@ -136,6 +139,9 @@ def _normalized_groups(x: Array, mean: Array, variance: Array, groups: int, epsi
     centered = np.subtract(_rows(x, groups), mean[:, :, None], order="C")
     centered /= np.sqrt(variance + epsilon)[:, :, None]
     return centered
+
+
+# ---------------------------------------------------------------------------------------- local response normalisation
 
 
 def local_response_norm(x: Array, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:

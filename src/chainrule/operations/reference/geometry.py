@@ -14,6 +14,8 @@ from chainrule.core.shapes import Ends, Pair, check_ends, check_permutation, res
 from chainrule.errors import ShapeError
 from chainrule.operations.reference.checks import check_axes, check_sample
 
+Weights = list[list[tuple[int, float]]]
+
 
 def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
     """Surround every sample with zeros; the gradient is `crop` with the same attributes.
@@ -93,6 +95,9 @@ def _moved(m: list[int], before: Ends) -> list[int]:
     return [index + front for index, front in zip(m, before, strict=True)]
 
 
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
 def resample(x: NDArray[Any], *, outputs: Pair, mode: str) -> NDArray[Any]:
     """Compute every output as a weighted sum of neighbouring cells: rows are weighted by a, columns by b.
 
@@ -134,9 +139,6 @@ def resample_dx(dy: NDArray[Any], *, size: Pair, mode: str) -> NDArray[Any]:
             for k, b in columns[int(j)]:
                 dx[n, c, h, k] += a * b * dy[n, c, i, j]
     return dx
-
-
-Weights = list[list[tuple[int, float]]]
 
 
 def _weights(mode: str, size: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[Weights, Weights]:

@@ -172,6 +172,9 @@ def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
     return x.size // max(x.shape[1], 1)
 
 
+# ------------------------------------------------------------------------------------------------- group normalisation
+
+
 def group_norm(
     x: NDArray[Any],
     gamma: NDArray[Any],
@@ -287,6 +290,9 @@ def _check_group_statistics(operation: str, dy: Any, x: Any, mean: Any, variance
     check_shape(operation, "dy", dy, x.shape)
     check_shape(operation, "mean", mean, (len(x), groups))
     check_shape(operation, "variance", variance, (len(x), groups))
+
+
+# ---------------------------------------------------------------------------------------- local response normalisation
 
 
 def local_response_norm(

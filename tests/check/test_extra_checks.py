@@ -52,7 +52,7 @@ def test_what_a_call_overwrites_is_told_beside_another_mistake() -> None:
 
 @pytest.mark.parametrize("layer", ["Sigmoid()", "Softmax()", "GELU()", "Tanh()", "LeakyReLU(0.2)"])
 def test_our_layers_far_from_zero(layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chainrule.engines.module_engine import ModuleEngine
+    from chainrule.engines.interpreter import ModuleEngine
     from chainrule.layers import expressions
 
     subject = expressions.layer(layer)

@@ -10,7 +10,7 @@ import chainrule.core.plan
 from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.sweep import configuration, is_graph, sweep, verify
-from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.layers import IN_A_ROW, NAMED
 
 COUNT, PARTS = 1600, 8

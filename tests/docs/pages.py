@@ -6,11 +6,11 @@ import re
 from functools import cache
 from pathlib import Path
 
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "derivations"
-FAMILIES = sorted({getattr(reference, name).__module__.rpartition(".")[2] for name in reference.__all__})
+FAMILIES = sorted({definitions.family(name) for name in reference.__all__})
 PAGES = [FOLDER / f"{name}.md" for name in ("README", *FAMILIES)]
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

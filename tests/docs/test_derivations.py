@@ -1,6 +1,7 @@
 """docs/derivations/ is correct: its sessions run, its arithmetic is right, its equations are those of the code."""
 
 import doctest
+import inspect
 import re
 from pathlib import Path
 
@@ -26,7 +27,9 @@ from docs.pages import (
     text,
 )
 
-from chainrule.operations import reference
+from chainrule.engines import numpy as numpy_engine
+from chainrule.explain.code import locations
+from chainrule.operations import definitions, reference
 
 SOURCE = ROOT / "src" / "chainrule"
 SECTIONS = ("the numbers", "the index form", "the matrix form", "the einsum form", "in the code")
@@ -38,7 +41,7 @@ each_operation = pytest.mark.parametrize("name", reference.__all__)
 
 
 def page_of(name: str) -> Path:
-    return FOLDER / f"{getattr(reference, name).__module__.rpartition('.')[2]}.md"
+    return FOLDER / f"{definitions.family(name)}.md"
 
 
 @each_page
@@ -81,10 +84,12 @@ def test_the_equation_on_the_page_is_that_of_the_code(name: str) -> None:
 def test_where_an_operation_lives(name: str) -> None:
     page = page_of(name)
     cells = rows(page)[name]
-    family = f"{page.stem}.py"
-    floors = [SOURCE / "reference" / family, SOURCE / "engines/numpy" / family, SOURCE / "engines/compiled" / family]
-    assert [target(page, place) for cell in cells[:3] for place in ANY_LINK.findall(cell)] == floors
-    assert [file for file in floors if name not in names_in(file)] == []
+    linked = [target(page, place) for cell in cells[:3] for place in ANY_LINK.findall(cell)]
+    modules = [getattr(package, name).__code__.co_filename for package in (reference, numpy_engine)]
+    assert linked[:2] == [Path(module) for module in modules]
+    assert linked[2] == SOURCE / "engines/compiled/kernels" / f"{page.stem}.py"
+    assert [file for file in linked if name not in names_in(file)] == []
+    assert linked == [SOURCE / place.file for place in locations(name)]
     assert all(CODE_LINK.search(cell) for cell in cells[3:]), "no function is named"
     assert len(cells) == 5
 
@@ -103,5 +108,6 @@ def test_every_family_has_all_five_forms(family: str) -> None:
 
 @each_family
 def test_reference_and_contents_lead_to_the_page(family: str) -> None:
-    assert f"docs/derivations/{family}.md" in (SOURCE / "reference" / f"{family}.py").read_text(encoding="utf-8")
+    functions = [getattr(reference, name) for name in reference.__all__ if definitions.family(name) == family]
+    assert all(f"{family}.md" in (inspect.getdoc(inspect.getmodule(each)) or "") for each in functions)
     assert f"({family}.md)" in text(FOLDER / "README.md")

@@ -3,7 +3,7 @@
 import numpy as np
 
 import chainrule as cr
-from chainrule.engines.jax.program import XlaProgram
+from chainrule.engines.jax.engine import XlaProgram
 from chainrule.training.optimizers import Adam
 from chainrule.training.steps.selection import make_stepper
 

@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 import chainrule as cr
-from chainrule.engines import blas
+from chainrule.engines import options
 
 CONTROLLER = ThreadpoolController()
 X = np.random.default_rng(0).random((4, 3))
@@ -44,10 +44,10 @@ def test_a_model_runs_on_its_threads_and_leaves_the_others_theirs(engine: str, t
 
 def test_after_an_error_too() -> None:
     with CONTROLLER.limit(limits=2, user_api="blas"):
-        with pytest.raises(ZeroDivisionError), blas.limit_threads(1):
+        with pytest.raises(ZeroDivisionError), options.limit_blas_threads(1):
             _ = 1 / 0
         assert now() == {2}
-        with blas.limit_threads(None):
+        with options.limit_blas_threads(None):
             assert now() == {2}
 
 
@@ -56,12 +56,12 @@ def test_passes_that_overlap_leave_what_was_before_the_first() -> None:
     before = now()
 
     def other() -> None:
-        with blas.limit_threads(3):
+        with options.limit_blas_threads(3):
             began.set()
             end.wait(10)
 
     thread = threading.Thread(target=other)
-    with blas.limit_threads(1):
+    with options.limit_blas_threads(1):
         thread.start()
         assert began.wait(10)
         assert now() == {1}  # the first decides

@@ -40,8 +40,9 @@ from chainrule.training.steps.selection import make_stepper
 
 jax: Any = pytest.importorskip("jax", reason="JAX is not installed (pip install 'chainrule[jax]')")
 
-from chainrule.engines.jax import operations, program  # noqa: E402
-from chainrule.engines.jax.program import XlaProgram  # noqa: E402
+from chainrule.engines.jax import operations  # noqa: E402
+from chainrule.engines.jax.arrays import jnp  # noqa: E402
+from chainrule.engines.jax.engine import XlaProgram  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "2"))
 COUNT = 6  # drawn networks
@@ -241,7 +242,7 @@ def test_a_device_without_room_for_all_samples_is_given_those_of_each_step(monke
     def full(_: Any) -> Any:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr(program.jnp, "concatenate", full)
+    monkeypatch.setattr(jnp, "concatenate", full)
     found = trained(1, "jax", [])
     assert max(apart(found[name], expected[name]) for name in expected) < 1e-10
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.explain.numbers import bracketed, format_list, format_number
+from chainrule.explain.notation import bracketed, format_list, format_number
 
 
 @pytest.mark.parametrize(

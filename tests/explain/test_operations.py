@@ -73,7 +73,7 @@ def check(trace: Trace, explanation: Explanation) -> None:
     assert made, explanation.cell
     if record["operation"]:
         assert record["symbols"].count("=") >= 1
-        assert record["code"][0]["file"].startswith("reference/")
+        assert record["code"][0]["file"].startswith("operations/reference/")
         assert len(record["code"]) == 3
 
 

@@ -8,10 +8,9 @@ import pytest
 from explain.networks import KINDS, around, drawn, random_index, trace_of
 
 from chainrule import layers as cr
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 from chainrule.explain.record import Factor, Term
-from chainrule.explain.terms import fold
-from chainrule.explain.text import text
+from chainrule.explain.text import fold, text
 
 
 @pytest.fixture

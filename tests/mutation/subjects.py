@@ -4,6 +4,8 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
+from chainrule.operations import definitions
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path("src/chainrule")
 REFUSALS = "tests/operations/reference/test_refusals.py"
@@ -15,7 +17,7 @@ LAYERS = (
     "tests/core/test_plan.py",
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
 )
-EMPTY = {"reference/__init__", "engines/numpy/__init__"}  # names only: no functions
+EMPTY = {"operations/reference/__init__", "engines/numpy/__init__"}  # names only: no functions
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ class Subject:
 
 
 def subjects() -> dict[str, Subject]:
-    """Return all subjects by module: "reference/pooling", "layers/dense", "optimizers"."""
+    """Return all subjects by module: "operations/reference/pooling", "layers/dense", "training/losses"."""
     found = [
-        *(_reference(name) for name in _names("reference")),
+        *(_reference(name) for name in _names("operations/reference")),
         *(_numpy(name) for name in _names("engines/numpy")),
         *(Subject(name, LAYERS, "not compiled") for name in _names("layers")),
-        Subject("losses", ("tests/training/test_losses.py",), "not compiled"),
-        Subject("optimizers", ("tests/training/test_optimizers.py",), "not compiled"),
+        Subject("training/losses", ("tests/training/test_losses.py",), "not compiled"),
+        Subject("training/optimizers", ("tests/training/test_optimizers.py",), "not compiled"),
     ]
     return {subject.module: subject for subject in found if subject.module not in EMPTY}
 
@@ -49,22 +51,27 @@ def _names(folder: str) -> list[str]:
 
 
 def _reference(module: str) -> Subject:
-    """Return the test file with the name of the reference file; shared code is tested with its users."""
+    """Return the test files of the reference file's families; shared code is tested with its users."""
     name = Path(module).name
-    shared = {"windows": SLIDING, "checks": (), "normal": ("activations",)}
-    own = tuple(f"tests/operations/reference/test_{one}.py" for one in shared.get(name, (name,)))
+    shared = {"windows": SLIDING, "checks": ()}
+    families = shared.get(name) if name in shared else sorted(set(map(definitions.family, _operations(_file(module)))))
+    own = tuple(f"tests/operations/reference/test_{family}.py" for family in families or ())
     return Subject(module, (*own, REFUSALS), "not compiled")
 
 
 def _numpy(module: str) -> Subject:
     """Return the comparison of the engine's operations with the reference, selected by name."""
     name = Path(module).name
-    files = {"windows": SLIDING, "arrays": ("bias", "convolution", "normalization")}.get(name, (name,))
-    operations = [one for file in files for one in _operations(ROOT / PACKAGE / "engines/numpy" / f"{file}.py")]
+    files = {"arrays": ("dense", "convolution", "normalization", "pooling")}.get(name, (name,))
+    operations = [one for file in files for one in _operations(_file(f"engines/numpy/{file}"))]
     only = f"numpy and ({' or '.join(operations)})"
     if name == "convolution":
         return Subject(module, (OPERATIONS, NUMPY, "tests/engines/test_blocks.py"), f"{only} or block")
     return Subject(module, (OPERATIONS, NUMPY), only)
+
+
+def _file(module: str) -> Path:
+    return ROOT / PACKAGE / f"{module}.py"
 
 
 def _operations(file: Path) -> list[str]:

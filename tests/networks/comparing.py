@@ -12,7 +12,7 @@ import numpy as np
 from networks.drawing import Array, Drawn
 
 from chainrule import errors
-from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.models.model import Model
 from chainrule.training.steps.selection import make_stepper
 

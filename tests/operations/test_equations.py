@@ -13,7 +13,7 @@ from operations.written import docstring, page
 from chainrule.check.configurations import draw
 from chainrule.models.network import Network
 from chainrule.operations import definitions, reference
-from chainrule.operations.equation import parse
+from chainrule.operations.parser import parse_equation
 
 EQUATIONS = {name: entry for name, entry in definitions.entries().items() if "equation" in entry}
 
@@ -121,7 +121,7 @@ def product(known: dict[str, Any], part: Any, names: dict[str, Any], entry: Any)
 @pytest.mark.parametrize("text", ["y[i]", "y = x", "y[i] = x[i", "y[i] = x[i+]", "y[i] = x[(i]", "y[i] = x[i j]"])
 def test_what_is_no_equation_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"equation|tensor|index|parenthesis|products"):
-        parse(text)
+        parse_equation(text)
 
 
 def test_sentences_hold_where_their_facts_do() -> None:

@@ -9,7 +9,7 @@ from operations.written import computed, docstring, page
 
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
 from chainrule.layers.activations import EXAMPLES
-from chainrule.operations import definitions, formula, reference
+from chainrule.operations import definitions, parser, reference
 from chainrule.training import optimizers
 
 POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
@@ -120,7 +120,7 @@ def test_the_reader_sees_what_is_wrong() -> None:
 
 
 def test_the_cases_of_a_formula() -> None:
-    read = formula.parse("y = 0 if x ≤ −3, x·x if −3 < x < low, else max(x, 3)")
+    read = parser.parse_formula("y = 0 if x ≤ −3, x·x if −3 < x < low, else max(x, 3)")
     for x, expected, numbers in ((-4.0, 0, "0"), (-2.0, 4, "(−2)·(−2)"), (2.0, 3, "max(2, 3)"), (9.0, 9, "max(9, 3)")):
         known = {"x": x, "low": 1.0}
         assert result(read, known) == expected
@@ -130,7 +130,7 @@ def test_the_cases_of_a_formula() -> None:
 
 
 def test_numbers_that_are_raised_to_a_power() -> None:
-    square = formula.parse("q = g^{2} + e^{−g}")
+    square = parser.parse_formula("q = g^{2} + e^{−g}")
     assert in_numbers(square, {"g": -2.0}) == "(−2)^{2} + e^{−(−2)}"
     assert in_numbers(square, {"g": 1e-7}) == "(1e−7)^{2} + e^{−1e−7}"
     assert result(square, {"g": -2.0}) == 4 + math.exp(2)
@@ -142,4 +142,4 @@ def test_numbers_that_are_raised_to_a_power() -> None:
 )
 def test_what_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="formula"):
-        formula.parse(text)
+        parser.parse_formula(text)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from docs.pages import FOLDER, stated
 
-from chainrule.operations import reference
+from chainrule.operations import definitions, reference
 
 FUNCTIONS: dict[str, Any] = {
     "tanh": math.tanh,
@@ -49,8 +49,7 @@ def docstring(operation: str) -> list[str]:
 
 def page(operation: str) -> list[str]:
     """Return the lines about an operation on the page that derives it."""
-    family = getattr(reference, operation).__module__.rpartition(".")[2]
-    return stated(FOLDER / f"{family}.md")[operation]
+    return stated(FOLDER / f"{definitions.family(operation)}.md")[operation]
 
 
 def computed(lines: list[str], known: Mapping[str, float], *, nesterov: bool = False) -> dict[str, list[float]]:

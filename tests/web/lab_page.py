@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -25,7 +25,7 @@ def test_every_operation_has_its_places_in_the_code(name: str) -> None:
     names = {operation["name"] for part in ("forward", "backward", "deferred") for operation in plan[part]}
     for operation in names | {described["optimizer"]["operation"], "softmax"}:
         places = described["code"][operation]
-        assert places[0]["file"].startswith("reference/")
+        assert places[0]["file"].startswith("operations/reference/")
         for place in places:
             line = (code.SOURCE / place["file"]).read_text(encoding="utf-8").splitlines()[place["line"] - 1]
             assert line.startswith(f"def {operation}(")

@@ -14,7 +14,7 @@ import pytest
 from web.journey import Journey, journey, numpy_cnn
 from web.watching import absent
 
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 SCRIPT = Path(__file__).parent / "firefox.mjs"
 DRIVER = Path(__file__).parents[2] / "node_modules" / "puppeteer-core"

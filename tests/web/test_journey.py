@@ -12,7 +12,7 @@ from web.journey import Journey, entered, journey, numpy_cnn, waited
 from web.looked_at import until
 
 from chainrule.data import as_mnist
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

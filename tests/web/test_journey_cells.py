@@ -10,7 +10,7 @@ from web import journey
 from web.journey import SAMPLE, Journey, entered, waited
 
 from chainrule.explain import Explanation, Trace
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -10,7 +10,7 @@ from web.fixed_page import Subject, served
 from web.watching import watched
 
 from chainrule.explain import Explanation
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from web.journey import Journey, entered, journey, smooth, waited
 
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

@@ -13,7 +13,7 @@ from web.fixed_page import Subject, served
 from web.watching import watched
 
 from chainrule import layers
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 from chainrule.training import optimizers
 from chainrule.training.recipe import Recipe
 from chainrule.web.guard import Key

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines import loader
-from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.numpy import pooling
 from chainrule.engines.protocol import Array
 

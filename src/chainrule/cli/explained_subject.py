@@ -15,7 +15,7 @@ from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 from chainrule.models.model import Model
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG

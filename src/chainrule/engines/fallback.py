@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 
-from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Engine
 from chainrule.errors import one_line
 

@@ -1,18 +1,21 @@
-"""Interpreter of plans: one operation at a time, on any engine.
+"""Interpreter of plans: one operation at a time, on any engine; and the engines that are modules of functions.
 
-It serves the engines that are modules of functions, the gradient checks, and traces: every array it makes is kept
-until the next run, so that any of them can be looked at.
+It serves NumPy's engine and the reference, the gradient checks, and traces: every array it makes is kept until the next
+run, so that any of them can be looked at.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import importlib
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.engines import batch_norm_sync, blas
-from chainrule.engines.protocol import Array, Buffers, Engine, Gradients, Shard
+from chainrule.engines import batch_norm_sync
+from chainrule.engines.options import limit_blas_threads
+from chainrule.engines.protocol import Array, Buffers, CompiledPlan, Engine, Gradients, Shard
+from chainrule.errors import unknown_name
 
 FLAT = ("parameter", "state", "gradient")  # kinds of tensors that lie in a flat buffer
 
@@ -48,14 +51,14 @@ class Interpreter:
         self._begin(x, Shard(len(x)), seed, step)
         if t is not None:
             self.values[self.plan.loss_tensors[0].storage] = t
-        with blas.limit_threads(self._threads):
+        with limit_blas_threads(self._threads):
             self._walk(self.plan.forward)
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
         """Return losses, hits and the flat gradient of the mean loss; weights (N,) where the plan has them."""
         self._give((x, t) if weights is None else (x, t, weights), Shard(len(x)), seed, step)
-        with blas.limit_threads(self._threads):
+        with limit_blas_threads(self._threads):
             self._walk(self.plan.operations)
         return self._gradients()
 
@@ -118,26 +121,23 @@ class Interpreter:
         self._runtime = {"batch": shard.batch, "first": shard.first, "seed": seed, "step": step}
         self.values[self.plan.input.storage] = x
 
-    def _walk(self, operations: Iterable[Operation]) -> None:
+    def _walk(self, operations: Iterable[Operation], stop: Collection[str] = ()) -> Operation | None:
+        """Run operations up to one with a name in ``stop``. Return that operation, or None at the end."""
         for operation in operations:
-            self._run(operation)
-
-    def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
-        """Run operations until one needs what other shards of the batch have; return that, or None at the end."""
-        with blas.limit_threads(self._threads):
-            for operation in operations:
-                if operation.name in batch_norm_sync.EXCHANGES:
-                    return operation
-                self._run(operation)
+            if operation.name in stop:
+                return operation
+            arrays = self._arrays(operation)
+            if operation.call:
+                results = operation.call(*arrays)
+            else:
+                results = self.engine.run(operation.name, arrays, self._arguments(operation))
+            self._write_all(operation, results)
         return None
 
-    def _run(self, operation: Operation) -> None:
-        arrays = self._arrays(operation)
-        if operation.call:
-            results = operation.call(*arrays)
-        else:
-            results = self.engine.run(operation.name, arrays, self._arguments(operation))
-        self._write_all(operation, results)
+    def _walk_to_meeting(self, operations: Iterator[Operation]) -> Operation | None:
+        """Run operations until one needs results of the batch's other shards. Return it, or None at the end."""
+        with limit_blas_threads(self._threads):
+            return self._walk(operations, batch_norm_sync.EXCHANGES)
 
     def _arrays(self, operation: Operation) -> tuple[Any, ...]:
         return tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
@@ -163,3 +163,51 @@ class Interpreter:
         first, last = self._layout[tensor.storage]
         buffer = self._buffers.parameters if tensor.kind == "parameter" else self._buffers.statistics
         return buffer[first:last].reshape(tensor.shape)
+
+
+class ModuleEngine:
+    """An engine that calls the functions of a module one by one; see `engines.Engine`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._module = importlib.import_module(
+            "chainrule.operations.reference" if name == "reference" else f"chainrule.engines.{name}"
+        )
+
+    def thread_limit(self, threads: int) -> int:
+        """Return `threads`; `limit_blas_threads` limits NumPy's matrix products to that number."""
+        return threads
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Call the function of that name."""
+        if name not in self._module.__all__:
+            raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
+        results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
+        return results if isinstance(results, tuple) else (results,)
+
+    def update(
+        self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+    ) -> None:
+        """Compute the update and copy the results back."""
+        for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
+            target[...] = result
+
+    def normalized_rows(
+        self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
+    ) -> Array | None:
+        """Return None: NumPy makes the batches."""
+        return None
+
+    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+        """Return an empty mapping: each operation is computed by the function of its name."""
+        return {}
+
+    def spreads_errors(self, plan: Plan, dtype: Any) -> bool:
+        """Return False: operations are direct sums."""
+        return False
+
+    def compile(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
+    ) -> CompiledPlan:
+        """Return the plan to be walked operation by operation."""
+        return Interpreter(self, plan, layout, buffers, threads)

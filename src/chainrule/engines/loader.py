@@ -4,7 +4,7 @@ import os
 from functools import cache
 
 from chainrule.engines import fallback
-from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.engines.protocol import Engine
 from chainrule.errors import OptionError, unknown_name
 

@@ -4,7 +4,7 @@ Imports: errors, core, operations, engines, plotting, layers, training.
 """
 
 from chainrule.explain.record import Explanation
-from chainrule.explain.stepping import NextStep
 from chainrule.explain.trace import Trace
+from chainrule.explain.updates import NextStep
 
 __all__ = ["Explanation", "NextStep", "Trace"]

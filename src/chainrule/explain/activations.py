@@ -1,11 +1,14 @@
-"""Explanations of softmax and its gradient. Equations: reference/activations.py."""
+"""Explanations of softmax, parametric ReLU and dropout. Equations: reference/activations.py, prelu.py, dropout.py."""
 
 import numpy as np
 
+from chainrule.core.randomness import uniform
 from chainrule.explain.cell_context import CellContext
-from chainrule.explain.notation import Index, at, letters
-from chainrule.explain.numbers import bracketed, format_list
+from chainrule.explain.cells import flat_index
+from chainrule.explain.notation import Index, at, bracketed, format_list, format_number, letters
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Term
+
+WHERE = ("i", "j")
 
 
 def softmax(ctx: CellContext) -> Derivation:
@@ -65,3 +68,72 @@ def _forms(ctx: CellContext) -> tuple[tuple[Index, tuple[Index, ...], Index], ..
     """Return the index of the class, the position and the sample: as letters, and as numbers."""
     k, *position = ctx.own_index
     return ("k", letters(len(ctx.own_index))[1:], "n"), (k, tuple(position), ctx.sample)
+
+
+# ----------------------------------------------------------------------------------------------------- parametric ReLU
+
+
+def prelu(ctx: CellContext) -> Derivation:
+    """Explain y = x where x > 0, else slope·x."""
+    return _leaning(ctx, float(ctx.array(0)[ctx.index]), 1, ())
+
+
+def prelu_dx(ctx: CellContext) -> Derivation:
+    """Explain dx = dy where x > 0, else slope·dy."""
+    return _leaning(ctx, float(ctx.array(1)[ctx.index]), 2, (ctx.cell(1, ctx.index),))
+
+
+def prelu_dw(ctx: CellContext) -> Derivation:
+    """Explain dslope[c] = Σ dy·min(0, x), over the batch."""
+    (c,), read = ctx.own_index, ctx.array(1)
+    places = [(n, c, *where) for n in range(ctx.samples) for where in np.ndindex(read.shape[2:])]
+    terms = [Term.of(ctx.factor(0, place), Factor("min(0, x)", None, min(0.0, float(read[place])))) for place in places]
+    where = WHERE[: read.ndim - 2]
+    written = [
+        f"{at(ctx.result, k)} = {ctx.over(*where)}{ctx.bracket('dy', k, *where)} · "
+        f"min(0, {ctx.bracket('x', k, *where)})"
+        for k in ("c", c)
+    ]
+    sources = tuple(ctx.cell(1, place) for place in places)
+    return Derivation(ctx.sentences(), written[0], written[1], tuple(terms), sources=sources)
+
+
+def _leaning(ctx: CellContext, x: float, slopes: int, sources: tuple[str, ...]) -> Derivation:
+    """Explain a value that passes where x > 0, and is multiplied by its channel's slope elsewhere."""
+    value, slope, negative = ctx.factor(0, ctx.index), ctx.factor(slopes, ctx.own_index[:1]), x <= 0
+    names, own = letters(len(ctx.own_index)), ctx.own_index
+    of, sign = ctx.bracket(value.name, *names), ctx.bracket("x", *names)
+    symbols = f"{ctx.bracket(ctx.result, *names)} = {of} if {sign} > 0, else slope[{names[0]}] · {of}"
+    factor = f"slope[{own[0]}] · " if negative else ""
+    here = f"{ctx.bracket(ctx.result, *own, sample=ctx.sample)} = {factor}"
+    here += ctx.bracket(value.name, *own, sample=ctx.sample)
+    terms = (Term.of(slope, value) if negative else Term.of(value),)
+    words = ctx.sentences(negative=negative, x=format_number(x), slope=format_number(slope.value))
+    return Derivation(words, symbols, here, terms, sources=sources)
+
+
+# ------------------------------------------------------------------------------------------------------------- dropout
+
+
+def dropout(ctx: CellContext) -> Derivation:
+    """Explain y = x / (1 − rate) where u ≥ rate, else 0; the gradient does the same to dy."""
+    given, (n, *own) = ctx.arguments, ctx.index
+    rate, element = given["rate"], flat_index(tuple(own), ctx.shape)
+    elements = int(np.prod(ctx.shape))
+    sample = given["first"] + n
+    u = float(uniform(given["seed"], given["stream"], given["step"], np.array([sample]), elements)[0, element])
+    x, kept = ctx.factor(0, (n, *own)), u >= rate
+    coordinates = f"{given['seed']}, {ctx.layer}, {given['step']}, {sample}, {element}"
+    result = f"{x.name} / (1 − rate)" if kept else "0"
+    numbers = f"{bracketed(x.value)} / (1 − {bracketed(rate)})" if kept else "0"
+    steps = (
+        CalculationStep("u", "uniform(seed, layer, step, sample, element)", f"uniform({coordinates})", u),
+        CalculationStep(ctx.result, result, numbers, ctx.value),
+    )
+    names = letters(len(own))
+    symbols = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(x.name, *names)} / (1 − rate) if u ≥ rate, else 0"
+    source = ctx.bracket(x.name, *own, sample=n)
+    share = f" / (1 − {bracketed(rate)})"
+    here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {source + share if kept else '0'}"
+    words = ctx.sentences(kept=kept, u=format_number(u), rate=format_number(rate))
+    return Derivation(words, symbols, here, steps=steps, sources=(x.cell or "",))

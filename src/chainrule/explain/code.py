@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FLOORS = ("operations/reference", "engines/numpy", "engines/compiled/kernels")
+from chainrule.operations import definitions
+
+PACKAGES = ("operations/reference", "engines/numpy", "engines/compiled/kernels")
 INDEX_FORM = "the-index-form"  # section of every page of derivation
 SECTIONS = {  # where the heading is not the name
     **dict.fromkeys(("half_squared_error", "mean_squared_error"), "squared-errors"),
@@ -33,10 +35,11 @@ def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Co
 
     kernel   file and function by which the compiled engine computes it (`Engine.kernels`), if not those of its name
     """
-    own = (family_of(operation), operation)
-    chosen = [*((floor, *own) for floor in FLOORS[:-1]), (FLOORS[-1], *(kernel or own))]
-    found = [(f"{floor}/{file}.py", name, _lines(floor, file).get(name)) for floor, file, name in chosen]
-    return tuple(CodeLocation(file, name, line) for file, name, line in found if line is not None)
+    chosen = {package: _functions(package).get(operation) for package in PACKAGES}
+    if kernel:
+        file, function = kernel
+        chosen[PACKAGES[-1]] = _in_file(PACKAGES[-1], f"{file}.py").get(function)
+    return tuple(location for location in chosen.values() if location)
 
 
 def located(found: Sequence[CodeLocation]) -> list[str]:
@@ -51,30 +54,34 @@ def located(found: Sequence[CodeLocation]) -> list[str]:
 
 def derivation(operation: str) -> str:
     """Return the page that derives an operation; "" for an unknown one."""
-    family = family_of(operation)
+    family = _family(operation)
     return f"docs/derivations/{family}.md" if family else ""
 
 
 def derivation_link(operation: str) -> str:
     """Return the section that derives an operation: docs/derivations/activations.md#gelu; "" for an unknown one."""
     name = re.sub("_d[xwp]$", "", operation)
-    section = SECTIONS.get(name, name.replace("_", "-")) if family_of(name) in ("activations", "losses") else INDEX_FORM
+    section = SECTIONS.get(name, name.replace("_", "-")) if _family(name) in ("activations", "losses") else INDEX_FORM
     page = derivation(operation)
     return f"{page}#{section}" if page else ""
 
 
-@cache
-def family_of(operation: str) -> str:
-    """Return the name of the file that defines an operation, on every floor: convolution for cross_correlate_dx."""
-    files = sorted((SOURCE / "reference").glob("*.py"))
-    return next((file.stem for file in files if operation in _lines("reference", file.stem)), "")
+def _family(operation: str) -> str:
+    """Return the family of an operation of the reference; "" for any other name."""
+    return definitions.family(operation) if operation in _functions(PACKAGES[0]) else ""
 
 
 @cache
-def _lines(floor: str, family: str) -> dict[str, int]:
-    """Return the functions of a file and the lines where they begin."""
-    path = SOURCE / floor / f"{family}.py"
-    if not path.is_file():
-        return {}
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef)}
+def _functions(package: str) -> dict[str, CodeLocation]:
+    """Return the functions of a package's own files by name. Names of operations are unique in a package."""
+    files = sorted((SOURCE / package).glob("*.py"))
+    return {name: place for file in files for name, place in _in_file(package, file.name).items()}
+
+
+@cache
+def _in_file(package: str, file: str) -> dict[str, CodeLocation]:
+    """Return the functions of a file of a package, by name."""
+    path = SOURCE / package / file
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    return {node.name: CodeLocation(f"{package}/{file}", node.name, node.lineno) for node in functions}

@@ -1,13 +1,22 @@
-"""Explanations of padding, cropping and permutation of axes. Equations: reference/geometry.py."""
+"""Explanations of what moves, joins or resamples values.
 
+Equations: reference/geometry.py (padding, cropping, permutation of axes, resampling) and reference/merging.py (sums of
+branches, concatenation).
+"""
+
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from chainrule.core.shapes import inverse_permutation
+from chainrule.core.shapes import inverse_permutation, resampling_weights
+from chainrule.explain import equations
 from chainrule.explain.cell_context import CellContext
-from chainrule.explain.notation import Index, letters, minus, plus, with_bar
+from chainrule.explain.notation import Index, at, letters, minus, plus, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
 
 Source = Callable[[Sequence[Index]], list[Index]]
+
+_PARTIAL = re.compile(r"(.*\.)?(y|d\w+_sum)\d+")  # sums of only some terms: add1.y2, relu1.dy_sum2
 
 
 def pad(ctx: CellContext) -> Derivation:
@@ -39,3 +48,91 @@ def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
     )
     words = ctx.sentences(inside=inside, read=ctx.symbol_of(0))
     return Derivation(words, symbols, here, (Term.of(ctx.factor(0, (ctx.sample, *cell)) if inside else zero),))
+
+
+# ------------------------------------------------------------------------------------------------------------- joining
+
+
+def add(ctx: CellContext) -> Derivation:
+    """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two."""
+    made, first = equations.explain(ctx), ctx.tensor(0)
+    operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
+    if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
+        return made
+    before = add(replace(ctx, name=first.storage, operation=operation, place=place, layer=layer))
+    return replace(
+        made,
+        symbols=_put_in(before.symbols, made.symbols),
+        instantiated=_put_in(before.instantiated, made.instantiated),
+        terms=(*before.terms, *made.terms[1:]),
+    )
+
+
+def _put_in(partial: str, equation: str) -> str:
+    """Return an equation with the terms of a partial sum in its place."""
+    name, terms = partial.split(" = ")
+    return equation.replace(name, terms, 1)
+
+
+def concatenate(ctx: CellContext) -> Derivation:
+    """Explain y[c,i,j] = x_k[c − o_k,i,j]: the entry of one input, which stands here."""
+    axis: int = ctx.arguments["axis"]
+    read, offset, (n, *own) = 0, 0, ctx.index
+    while own[axis] >= offset + ctx.tensor(read).shape[axis]:
+        offset += ctx.tensor(read).shape[axis]
+        read += 1
+    names = letters(len(own))
+    place = [each - offset * (number == axis) for number, each in enumerate(own)]
+    symbols = [minus(each, offset) if number == axis else each for number, each in enumerate(names)]
+    source = ctx.symbol_of(read)
+    written = f"{ctx.bracket(ctx.result, *names)} = {ctx.bracket(source, *symbols)}"
+    here = f"{ctx.bracket(ctx.result, *own, sample=n)} = {ctx.bracket(source, *place, sample=n)}"
+    words = ctx.sentences(layer=ctx.layer, own=source, index=",".join(map(str, place)))
+    return Derivation(words, written, here, (Term.of(ctx.factor(read, (n, *place))),))
+
+
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
+def resample(ctx: CellContext) -> Derivation:
+    """Explain y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k]."""
+    c, i, j = ctx.own_index
+    mode, size = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
+    rows, columns = (resampling_weights(mode, *axis) for axis in zip(size, ctx.size, (i, j), strict=True))
+    terms = [_weighted_cell(ctx, (c, h, k), a, b) for h, a in rows for k, b in columns]
+    symbols, here = _resampling_equations(ctx, "ij", "hk")
+    facts = {name: name == mode for name in ("average", "nearest", "bilinear")}
+    return Derivation(ctx.sentences(values=len(terms), **facts), symbols, here, tuple(terms))
+
+
+def resample_dx(ctx: CellContext) -> Derivation:
+    """Explain dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j]."""
+    c, h, k = ctx.own_index
+    mode, outputs = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
+    rows, columns = (
+        [(i, weights[cell]) for i in range(many) if cell in (weights := dict(resampling_weights(mode, size, many, i)))]
+        for size, many, cell in zip(ctx.size, outputs, (h, k), strict=True)
+    )
+    terms = [_weighted_cell(ctx, (c, i, j), a, b) for i, a in rows for j, b in columns]
+    symbols, here = _resampling_equations(ctx, "hk", "ij")
+    return Derivation(ctx.sentences(values=len(terms), once=len(terms) == 1), symbols, here, tuple(terms))
+
+
+def _resampling_equations(ctx: CellContext, own: str, summed: str) -> list[str]:
+    """Return the equation of a cell, in symbols and with its own numbers.
+
+    own, summed  the letters of its position, and of the positions that it sums over; those of y are i, j
+    """
+    written: list[str] = []
+    for index, sample in ((("c", *own), "n"), (ctx.own_index, ctx.sample)):
+        pairs = zip(index[1:], summed, strict=True) if own == "ij" else zip(summed, index[1:], strict=True)
+        a, b = (at(name, *pair) for name, pair in zip("ab", pairs, strict=True))
+        cell = ctx.bracket(ctx.symbol_of(0), index[0], *summed, sample=sample)
+        result = ctx.bracket(ctx.result, *index, sample=sample)
+        written.append(f"{result} = Σ_{{{','.join(summed)}}} {a} · {b} · {cell}")
+    return written
+
+
+def _weighted_cell(ctx: CellContext, index: tuple[int, int, int], a: float, b: float) -> Term:
+    """Return the product of a cell with the weights of its row and of its column."""
+    return Term.of(Factor("a", None, a), Factor("b", None, b), ctx.factor(0, (ctx.sample, *index)))

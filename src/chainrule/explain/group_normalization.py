@@ -1,4 +1,4 @@
-"""Explanations of group normalization and its gradients. Equations: reference/group_normalization.py."""
+"""Explanations of group normalization and its gradients. Equations: reference/normalization.py."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +10,7 @@ import numpy as np
 
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.cells import Index
-from chainrule.explain.notation import at, letters, plus, sum_over, times
-from chainrule.explain.numbers import bracketed
+from chainrule.explain.notation import at, bracketed, letters, plus, sum_over, times
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
 
 HAT = "x\u0302"

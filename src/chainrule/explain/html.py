@@ -9,8 +9,8 @@ import numpy as np
 from chainrule.core.shapes import text as size_text
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import located
-from chainrule.explain.numbers import format_number
-from chainrule.explain.terms import fold
+from chainrule.explain.notation import format_number
+from chainrule.explain.text import fold
 from chainrule.plotting import maps, notebook
 
 if TYPE_CHECKING:

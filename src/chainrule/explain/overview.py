@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import Shape, cell_index, cell_name
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 
 @dataclass(frozen=True)

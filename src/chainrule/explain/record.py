@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chainrule.explain.code import CodeLocation
-from chainrule.explain.numbers import format_number
+from chainrule.explain.notation import format_number
 
 MOST_SOURCES = 4096
 OPTIONAL = ("scale", "pick", "curve", "steps", "jacobian")

@@ -1,14 +1,20 @@
 """Explanations as text, for the terminal: title, equation, terms largest first, steps, and where it is computed."""
 
+from __future__ import annotations
+
+import math
 import shutil
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chainrule.explain.code import located
-from chainrule.explain.numbers import format_number
-from chainrule.explain.record import CalculationStep, Explanation, Factor, Jacobian, Pick, Term
-from chainrule.explain.terms import Folded, fold
+from chainrule.explain.notation import format_number
+
+if TYPE_CHECKING:
+    from chainrule.explain.record import CalculationStep, Explanation, Factor, Jacobian, Pick, Term
 
 WIDEST = 100  # columns
 SCREEN = (80, 24)  # where nobody says how large the terminal is
@@ -48,6 +54,46 @@ def _equations(symbols: str, here: str, width: int) -> list[str]:
 
 
 # -------------------------------------------------------------------------------------------------- terms
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The largest terms by |value|; the number of others, how many of these are 0, and their sum."""
+
+    largest: tuple[Term, ...]
+    others: int
+    zeros: int
+    rest: float
+    sum: float
+
+
+def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
+    """Keep at most ``max_terms`` terms, largest first (None: all); of equal ones the first comes first.
+
+    One alone is never folded away; where any are, all zeros are.
+    """
+    order = sorted(terms, key=_size, reverse=True)
+    keep = len(order) if max_terms is None or len(order) <= max_terms + 1 else min(max_terms, _not_zero(order))
+    others = order[keep:]
+    zeros = sum(term.value == 0 for term in others)
+    return Folded(tuple(order[:keep]), len(others), zeros, _total(others), _total(terms))
+
+
+def _total(terms: Sequence[Term]) -> float:
+    """Return the sum, rounded once; with infinities, by plain addition."""
+    values = [term.value for term in terms]
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return sum(values)
+
+
+def _not_zero(order: Sequence[Term]) -> int:
+    return max(sum(term.value != 0 for term in order), 1)
+
+
+def _size(term: Term) -> float:
+    return math.inf if math.isnan(term.value) else abs(term.value)
 
 
 def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:

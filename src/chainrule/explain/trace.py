@@ -14,15 +14,14 @@ from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError
-from chainrule.explain import code, leaves, updates
-from chainrule.explain.cataloguing import build_catalogue, is_fused
+from chainrule.explain import code, operations, updates
+from chainrule.explain.cataloguing import build_catalogue, is_fused, title
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.cells import Cell, TensorCatalogue, flat_index
 from chainrule.explain.operations import EXPLAINERS
 from chainrule.explain.overview import Overview, overview
 from chainrule.explain.record import Derivation, Explanation
-from chainrule.explain.stepping import NextStep, Update, update
-from chainrule.explain.titles import title
+from chainrule.explain.updates import NextStep, Update, update
 from chainrule.training.losses import Loss
 
 if TYPE_CHECKING:
@@ -174,11 +173,11 @@ class Trace:
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
             if entry.kind != "update":
-                return "", leaves.leaf(entry, self.training.step)
+                return "", operations.leaf(entry, self.training.step)
             return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
         ctx = self._context(cell)
         if ctx.operation.call:
-            return ctx.operation.name, leaves.custom_operation(ctx.operation.name)
+            return ctx.operation.name, operations.custom_operation(ctx.operation.name)
         derivation = EXPLAINERS[ctx.operation.name](ctx)
         return ctx.operation.name, replace(derivation, words=derivation.words + _other_shape(ctx, cell, entry.shape))
 

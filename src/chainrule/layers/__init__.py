@@ -27,11 +27,17 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.geometry import Crop2D, Pad2D, Permute
-from chainrule.layers.group_normalization import GroupNorm, InstanceNorm2D, LayerNorm
+from chainrule.layers.geometry import AdaptiveAveragePool2D, Crop2D, Flatten, Pad2D, Permute, Reshape, UpSample2D
 from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
 from chainrule.layers.node import Input, Node
-from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
+from chainrule.layers.normalization import (
+    BatchNorm1D,
+    BatchNorm2D,
+    GroupNorm,
+    InstanceNorm2D,
+    LayerNorm,
+    LocalResponseNorm,
+)
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -45,9 +51,6 @@ from chainrule.layers.pooling import (
     SumPool2D,
 )
 from chainrule.layers.prelu import PReLU
-from chainrule.layers.resampling import AdaptiveAveragePool2D, UpSample2D
-from chainrule.layers.reshaping import Flatten, Reshape
-from chainrule.layers.response_normalization import LocalResponseNorm
 
 __all__ = [
     "ELU",

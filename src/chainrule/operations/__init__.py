@@ -4,3 +4,17 @@
 
 Imports: errors, core.
 """
+
+import inspect
+from collections.abc import Collection, Mapping
+
+
+def public_functions(package: str, names: Mapping[str, object], helpers: Collection[str]) -> list[str]:
+    """Return the sorted names of a package's operations: the public functions of its own files.
+
+    names    what the package imported from its files
+    helpers  files that contain no operations
+    """
+    files = {name: each.__module__ for name, each in names.items() if inspect.isfunction(each)}
+    found = {name: file.rpartition(".") for name, file in files.items()}
+    return sorted(name for name, (folder, _, file) in found.items() if folder == package and file not in helpers)

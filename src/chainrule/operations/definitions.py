@@ -1,7 +1,7 @@
 """Equations, formulas and learner's sentences of each operation, as data that Python and the page both read.
 
-One TOML file per operation family, under the file names of the other floors. Python loads them here; the page gets them
-parsed, with the description of a network. Every entry has
+One TOML file per operation family, under the names of the pages in docs/derivations/. Python loads them here; the page
+gets them parsed, with the description of a network. Every entry has
 
 words      what is said to a learner: sentences in order, as text or as {if = […], unless = […], text = "…"}; facts of
            the explained cell stand in {braces}
@@ -44,8 +44,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from chainrule.operations import formula
-from chainrule.operations.equation import parse
+from chainrule.operations import parser
 
 FOLDER = Path(__file__).parent
 LISTS = ("value", "slope", "steps", "rule")
@@ -54,13 +53,35 @@ LISTS = ("value", "slope", "steps", "rule")
 @cache
 def entries() -> dict[str, dict[str, Any]]:
     """Return every operation's entry by name, its equation and its formulas parsed, as JSON has them."""
-    found: dict[str, dict[str, Any]] = {}
-    for file in sorted(FOLDER.glob("*.toml")):
-        for name, entry in tomllib.loads(file.read_text(encoding="utf-8")).items():
-            if name in found:
-                raise ValueError(f"{file.name}: {name} stands in another file too")
-            found[name] = _parsed(entry)
-    return found
+    return {name: _parsed(entry) for family in _families().values() for name, entry in family.items()}
+
+
+def family(operation: str) -> str:
+    """Return the name of the TOML file that describes an operation, which is also that of its page of derivations.
+
+    An operation without an entry of its own, such as relu_dx, belongs to the one that its name begins with. The family
+    of anything else is "".
+    """
+    name = operation
+    while name:
+        for file, described in _families().items():
+            if name in described:
+                return file
+        name = name.rpartition("_")[0]
+    return ""
+
+
+@cache
+def _families() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the entries of each TOML file, by the file's name. ValueError if two files describe one operation."""
+    families = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.toml"))}
+    seen: dict[str, str] = {}
+    for file, described in families.items():
+        for name in described:
+            if name in seen:
+                raise ValueError(f"{file}.toml: {name} is already described in {seen[name]}.toml")
+            seen[name] = file
+    return families
 
 
 def element_wise() -> list[str]:
@@ -83,14 +104,14 @@ def _parsed(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with what is parsed of it."""
     found = dict(entry)
     if "equation" in entry:
-        found["parsed"] = parse(entry["equation"])
+        found["parsed"] = parser.parse_equation(entry["equation"])
     if "facts" in entry:
-        found["facts"] = {name: formula.condition(text) for name, text in entry["facts"].items()}
+        found["facts"] = {name: parser.condition(text) for name, text in entry["facts"].items()}
     for key in LISTS:
         if key in entry:
             found[key] = [_step(part) for part in entry[key]]
     if "slope" in entry:
-        found["keeps"] = "y" if "y" in formula.letters_of(found["slope"]) else "x"
+        found["keeps"] = "y" if "y" in parser.letters_of(found["slope"]) else "x"
     return found
 
 
@@ -98,4 +119,4 @@ def _step(part: str | dict[str, Any]) -> dict[str, Any]:
     """Return a parsed formula with its conditions, or an alias with them."""
     given: dict[str, Any] = {"step": part} if isinstance(part, str) else part
     conditions = {name: given[name] for name in ("if", "unless") if name in given}
-    return {**conditions, **(formula.parse(given["step"]) if "step" in given else {"alias": given["alias"]})}
+    return {**conditions, **(parser.parse_formula(given["step"]) if "step" in given else {"alias": given["alias"]})}

@@ -1,17 +1,22 @@
-"""The JAX engine: single operations for the interpreter, and whole plans as programs of XLA."""
+"""The JAX engine: single operations for the interpreter, and whole plans compiled by XLA over a model's buffers."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Plan
 from chainrule.engines.batch_norm_sync import meetings
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.jax import operations
-from chainrule.engines.jax.arrays import jax
-from chainrule.engines.jax.program import XlaProgram, update
-from chainrule.engines.protocol import Array, Buffers, CompiledPlan
+from chainrule.engines.jax.arrays import jax, jnp, lax, settings, sharding
+from chainrule.engines.jax.tracing import Derivatives, TracedPlan
+from chainrule.engines.protocol import Array, AtOnce, Buffers, CompiledPlan, Gradients, Shard, Sums
+
+MOST_ENTRIES = 1 << 32  # of all arrays that are computed in the steps that are taken at once
+MOST_SENT = 1 << 23  # bytes of inputs for them
 
 
 class JaxEngine:
@@ -55,3 +60,258 @@ class JaxEngine:
             return Interpreter(self, plan, layout, buffers, threads)
         operations.check((*plan.operations, *plan.deferred))
         return XlaProgram(plan, layout, buffers, threads)
+
+
+class XlaProgram:
+    """A plan compiled whole; see `engines.CompiledPlan`, `engines.WholeSteps` and `engines.HoldsSamples`.
+
+    Parameters, moments and running statistics are copied to the device for each run, and back after the last step that
+    is taken at once: the model's buffers are what users, files and callbacks read and write.
+
+    devices   how many share a batch; of a size that they do not divide, as many as do
+    """
+
+    most_held = 1 << 30  # while they are copied there are two of each
+
+    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, devices: int) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._buffers = buffers
+        self._devices = devices
+        self._forward = jax.jit(self._trace_forward)
+        self._derivatives = jax.jit(self._trace_derivatives, static_argnames="batch")
+        self._steps = jax.jit(self._trace_steps, static_argnames=("name", "constant", "varying"))
+        self._last: Derivatives | None = None
+        self._compiled: dict[Any, Any] = {}  # steps, by what their program depends on
+        self._held: tuple[Any, ...] = ()
+
+    @property
+    def at_once(self) -> AtOnce:
+        """As many steps as compute so many entries, which takes an accelerator less than a second; on a CPU, one."""
+        written = (tensor for operation in self._plan.operations for tensor in operation.writes)
+        entries = sum(tensor.size for tensor in written if tensor.per_sample)
+        size = MOST_ENTRIES // max(entries, 1) * self._plan.input.size * self._buffers.parameters.itemsize
+        size = size if self._held else min(size, MOST_SENT)
+        return AtOnce(1 if jax.default_backend() == "cpu" else 64, size, None)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for a batch x."""
+        with settings():
+            return np.array(self._forward(self._buffers.parameters, self._buffers.statistics, *self._share(x)))
+
+    def gradients(self, x: Array, t: Array, weights: Array | None = None, *, seed: int, step: int) -> Gradients:
+        """Return losses, hits and the flat gradient of the mean loss."""
+        return _gradients(self._derive(_given(x, t, weights), seed, step))
+
+    def shard(
+        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+    ) -> Generator[Array, Array, Gradients]:
+        """Return losses, hits and the part of the flat gradient of some samples of a batch; nothing is met."""
+        yield from ()
+        return _gradients(self._derive(given, seed, step, shard))
+
+    def commit_statistics(self) -> None:
+        """Write the running statistics of the last batch."""
+        self._buffers.statistics[...] = self._known().statistics
+
+    def steps(
+        self,
+        given: tuple[Array, ...],
+        name: str,
+        moments: tuple[Array, ...],
+        attributes: Mapping[str, Any],
+        rates: Sequence[float],
+        *,
+        clip: float | None,
+        seed: int,
+        step: int,
+    ) -> list[Sums]:
+        """Take training steps as one program; see `engines.WholeSteps`."""
+        program, arguments = self._program(given, name, moments, attributes, rates, (clip, seed, step))
+        with settings():
+            results = program(*arguments)
+            for each in results:
+                each.copy_to_host_async()  # one after the other, each would be waited for
+            sums, taken, *changed = map(np.asarray, results)
+        state = (self._buffers.parameters, self._buffers.statistics, *moments)
+        for target, result in zip(state, changed, strict=True):
+            target[...] = result
+        return [(total, measured, squares) for total, measured, squares in sums[taken].tolist()]
+
+    def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
+        """Copy the samples of a training to the device; see `engines.HoldsSamples`."""
+        with settings(), suppress(jax.errors.JaxRuntimeError):  # the device has too little memory left
+            columns: Any = zip(*map(jax.device_put, parts), strict=True)
+            self._held = jax.block_until_ready(tuple(jnp.concatenate(column) for column in columns))
+        return bool(self._held)
+
+    def release(self) -> None:
+        """Free the memory of the samples; see `engines.HoldsSamples`."""
+        self._held = ()
+
+    def prepare(
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
+    ) -> None:
+        """Compile what steps on so many samples run; for an update that is not ours, by a gradient of zeros."""
+        target, _, _ = self._plan.loss_tensors
+        shapes = [self._plan.input.shape, target.shape, *([()] if self._plan.weights is not None else [])]
+        dtype, count = self._buffers.parameters.dtype, samples * steps
+        if name is None:
+            self._derive(tuple(np.zeros((samples, *shape), dtype) for shape in shapes), 0, 0)
+        else:
+            inputs = (np.zeros((count, *shape), dtype) for shape in shapes)
+            given = (np.zeros(count, np.int64),) if self._held else tuple(inputs)
+            self._program(given, name, moments, attributes, [0.0] * steps, (None, 0, 1))
+
+    def _derive(self, given: tuple[Array, ...], seed: int, step: int, shard: Shard | None = None) -> Derivatives:
+        """Run forward and backward; the results stay on the device."""
+        with settings():
+            buffers = self._buffers
+            batch, first = shard or Shard(len(given[0]))
+            arguments = (self._share(*given), seed, step, first)
+            found = self._derivatives(buffers.parameters, buffers.statistics, *arguments, batch=batch)
+        self._last = found
+        return found
+
+    def _known(self) -> Derivatives:
+        """Return the results of the last run."""
+        if self._last is None:
+            raise RuntimeError("a gradient comes before its update")
+        return self._last
+
+    def _program(
+        self,
+        given: tuple[Array, ...],
+        name: str,
+        moments: tuple[Array, ...],
+        attributes: Mapping[str, Any],
+        rates: Sequence[float],
+        others: tuple[float | None, int, int],
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Return `_trace_steps` compiled for such steps, and its arguments.
+
+        others  the largest norm that a gradient may have, the seed, and the number of the first step
+
+        The number of steps is rounded up; those that are not asked for are not taken.
+        """
+        clip, seed, step = others
+        places, buffers = _rounded(len(rates)), self._buffers
+        constant, varying = operations.divided(name, attributes)
+        update = {"name": name, "constant": constant, "varying": tuple(varying)}
+        with settings():
+            samples, rows = self._placed(given, len(rates), places)
+            asked = np.arange(places) < len(rates)
+            arguments = (
+                (buffers.parameters, buffers.statistics, *moments),
+                samples,
+                (rows, asked, _padded(np.array(rates, buffers.parameters.dtype), places)),
+                (seed, step, np.inf if clip is None else float(clip)),
+            )
+            key = *update.values(), rows.shape, *(each.shape for each in samples)
+            if key not in self._compiled:
+                self._compiled[key] = self._steps.lower(*arguments, **update).compile()
+        return self._compiled[key], arguments
+
+    def _trace_forward(self, p: Any, statistics: Any, x: Any) -> Any:
+        return TracedPlan(self._plan, self._layout, p, statistics).forward(x)
+
+    def _trace_derivatives(
+        self, p: Any, statistics: Any, given: tuple[Any, ...], seed: Any, step: Any, first: Any, *, batch: int
+    ) -> Derivatives:
+        return TracedPlan(self._plan, self._layout, p, statistics).derivatives(given, seed, step, Shard(batch, first))
+
+    def _trace_steps(
+        self,
+        state: tuple[Any, ...],
+        held: tuple[Any, ...],
+        each: tuple[Any, Any, Any],
+        constants: tuple[Any, Any, Any],
+        *,
+        name: str,
+        constant: operations.Constant,
+        varying: tuple[str, ...],
+    ) -> tuple[Any, ...]:
+        """Compute steps, one after the other: forward, backward, update and running statistics.
+
+        state      parameters, running statistics and moments
+        held       samples: x, t and, for a plan that has them, weights
+        each       of each step: the numbers of its samples among them, whether it is asked for, and its rate
+        constants  seed, number of the first step, and the largest norm that the gradient may have
+
+        Return the sums of each, whether it was taken, and the state after the last.
+        """
+        seed, step, limit = constants
+
+        def take(before: tuple[Any, ...], own: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+            going, number, p, statistics, *moments = before
+            rows, asked, rate = own
+            given = tuple(array[rows] for array in held)
+            found = self._trace_derivatives(p, statistics, given, seed, number, 0, batch=len(rows))
+            norm = jnp.sqrt(found.sums[2])
+            scale = jnp.where(norm > limit, limit / (norm + 1e-6), 1.0).astype(p.dtype)
+            now = {key: {"rate": rate, "step": number}[key] for key in varying}
+            after, *kept = operations.call(name, (p, found.gradient * scale, *moments), {**dict(constant), **now})
+            finite = jnp.isfinite(found.sums[0]) & jnp.isfinite(found.sums[2]) & jnp.isfinite(found.statistics).all()
+            taken = going & asked & finite
+            changes = zip((p, statistics, *moments), (after, found.statistics, *kept), strict=True)
+            return (taken, number + 1, *(jnp.where(taken, new, old) for old, new in changes)), (found.sums, taken)
+
+        (_, _, *after), (sums, taken) = lax.scan(take, (jnp.array(True), step, *state), each)
+        return sums, taken, *after
+
+    def _placed(self, given: tuple[Array, ...], count: int, places: int) -> tuple[tuple[Any, ...], Any]:
+        """Return samples on the devices, and the numbers (places, N) of those of each step among them."""
+        is_held = len(given) == 1
+        if is_held:
+            samples, rows = self._held, given[0]
+        else:
+            size = len(given[0]) // count
+            samples, rows = tuple(_padded(each, places * size) for each in given), np.arange(count * size)
+        rows = _padded(rows.reshape(count, -1), places)
+        devices = self._dividing(rows.shape[1])
+        if devices > 1:
+            samples = jax.device_put(samples, self._sharing(devices))
+            rows = jax.device_put(rows, self._sharing(devices, None, "batch"))
+        if is_held:
+            self._held = samples  # where they lie now: on other devices for the last batch, if it is smaller
+        return samples, rows
+
+    def _share(self, *batch: Array) -> tuple[Any, ...]:
+        """Return the arrays of a batch, on several devices in equal parts where there are several."""
+        devices = self._dividing(len(batch[0]))
+        return batch if devices == 1 else jax.device_put(batch, self._sharing(devices, "batch"))
+
+    def _dividing(self, samples: int) -> int:
+        """Return how many devices share so many samples."""
+        return next(each for each in range(self._devices, 0, -1) if samples % each == 0)
+
+    @staticmethod
+    def _sharing(devices: int, *axes: str | None) -> Any:
+        """Return how arrays lie on devices: an axis named "batch" in equal parts, of others all on each."""
+        mesh = sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
+        return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
+
+
+def _gradients(found: Derivatives) -> Gradients:
+    return np.array(found.losses), np.array(found.measured), np.array(found.gradient)
+
+
+def _rounded(count: int) -> int:
+    """Round a count up to one of at most 8 values for each power of two, so that few programs are compiled."""
+    unit = max(1, (1 << (count - 1).bit_length()) // 16)
+    return -(-count // unit) * unit
+
+
+def _padded(array: Array, length: int) -> Array:
+    """Return an array with zeros at the end of its first axis, up to a length."""
+    return np.pad(array, [(0, length - len(array)), *[(0, 0)] * (array.ndim - 1)]) if len(array) < length else array
+
+
+def _given(x: Array, t: Array, weights: Array | None) -> tuple[Array, ...]:
+    return (x, t) if weights is None else (x, t, weights)
+
+
+def update(name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any]) -> None:
+    """Compute an optimizer's update in place."""
+    for target, result in zip((p, *moments), operations.run(name, (p, g, *moments), attributes), strict=True):
+        target[...] = result

@@ -1,6 +1,11 @@
-"""Padding, cropping and permutation of axes, in JAX. Equations: `reference.geometry`."""
+"""Padding, cropping, permutation of axes and resampling, in JAX. Equations: `reference.geometry`.
 
-from chainrule.core.shapes import Ends
+Resampling multiplies by a matrix for the rows, and one for the columns.
+"""
+
+import numpy as np
+
+from chainrule.core.shapes import Ends, Pair, resampling_weights
 from chainrule.engines.jax.arrays import Array, jnp
 
 
@@ -18,3 +23,28 @@ def crop(x: Array, *, before: Ends, after: Ends) -> Array:
 def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
     """Compute `reference.permute` by one call."""
     return jnp.transpose(x, (0, *(axis + 1 for axis in axes)))
+
+
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
+def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
+    """Compute `reference.resample` as two matrix products."""
+    rows, columns = _matrices(x, x.shape[2:], outputs, mode)
+    return jnp.einsum("ih,nchk,jk->ncij", rows, x, columns)
+
+
+def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
+    """Compute `reference.resample_dx` by the transposed matrices."""
+    rows, columns = _matrices(dy, size, dy.shape[2:], mode)
+    return jnp.einsum("ih,ncij,jk->nchk", rows, dy, columns)
+
+
+def _matrices(like: Array, size: Pair, outputs: Pair, mode: str) -> tuple[Array, Array]:
+    """Return the weights of rows (H', H) and of columns (W', W)."""
+    found = [np.zeros((count, cells), like.dtype) for count, cells in zip(outputs, size, strict=True)]
+    for matrix in found:
+        for i in range(len(matrix)):
+            for h, weight in resampling_weights(mode, matrix.shape[1], len(matrix), i):
+                matrix[i, h] += weight
+    return found[0], found[1]

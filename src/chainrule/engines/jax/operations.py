@@ -11,28 +11,21 @@ from numpy.typing import NDArray
 from chainrule.core.plan import Operation
 from chainrule.engines.jax import (
     activations,
-    bias,
     convolution,
     dense,
     dropout,
     formulas,
     geometry,
-    group_normalization,
     losses,
     merging,
     normalization,
     pooling,
     prelu,
-    resampling,
-    response_normalization,
 )
 from chainrule.engines.jax.arrays import jax, settings
 from chainrule.errors import unknown_name
 
-_FAMILIES = (
-    *(activations, bias, convolution, dense, dropout, geometry, group_normalization, losses, merging),
-    *(normalization, pooling, prelu, resampling, response_normalization),
-)
+_FAMILIES = (activations, convolution, dense, dropout, geometry, losses, merging, normalization, pooling, prelu)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
 VARYING = ("seed", "step")  # attributes that differ from step to step: the compiled code reads them
 

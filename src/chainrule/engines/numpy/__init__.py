@@ -4,20 +4,16 @@ Every public function of a family's file is an operation.
 """
 
 from chainrule.engines.numpy.activations import *  # noqa: F403
-from chainrule.engines.numpy.bias import *  # noqa: F403
 from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
 from chainrule.engines.numpy.dropout import *  # noqa: F403
 from chainrule.engines.numpy.geometry import *  # noqa: F403
-from chainrule.engines.numpy.group_normalization import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.prelu import *  # noqa: F403
-from chainrule.engines.numpy.resampling import *  # noqa: F403
-from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
-from chainrule.operations.families import operations
+from chainrule.operations import public_functions
 
-__all__ = operations(__name__, globals(), helpers=("arrays", "windows"))  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = public_functions(__name__, globals(), helpers=("arrays",))  # pyright: ignore[reportUnsupportedDunderAll]

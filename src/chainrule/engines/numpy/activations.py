@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from chainrule.engines.mills import mills_ratio
 from chainrule.engines.numpy.arrays import Array
+from chainrule.operations.normal import mills_ratio
 
 SCALE = math.sqrt(2 / math.pi)
 CUBIC = 0.044715

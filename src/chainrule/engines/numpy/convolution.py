@@ -13,8 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
-from chainrule.engines.numpy.arrays import Array, spread_bias
-from chainrule.engines.numpy.windows import axis_taps
+from chainrule.engines.numpy.arrays import Array, axis_taps, spread_bias
 
 ONE: Pair = (1, 1)
 BLOCK_BYTES = 1 << 21  # size of the copies of one block

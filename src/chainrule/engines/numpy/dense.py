@@ -1,6 +1,8 @@
-"""The dense layer, in NumPy. Equations: `chainrule.operations.reference.dense`."""
+"""The dense layer and the bias, in NumPy. Equations: `chainrule.operations.reference.dense`."""
 
-from chainrule.engines.numpy.arrays import Array
+import numpy as np
+
+from chainrule.engines.numpy.arrays import Array, spread_bias
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
@@ -19,3 +21,13 @@ def dense_dx(dy: Array, w: Array) -> Array:
 def dense_dw(x: Array, dy: Array) -> Array:
     """Compute `reference.dense_dw` as one matrix product, which sums over the batch."""
     return dy.T @ x
+
+
+def add_bias(x: Array, b: Array) -> Array:
+    """Compute `reference.add_bias` by broadcasting, without copies of the bias."""
+    return np.add(x, spread_bias(b, x.ndim), order="C")
+
+
+def bias_gradient(dy: Array, *, untied: bool = False) -> Array:
+    """Compute `reference.bias_gradient` as one reduction over all axes along which the bias is broadcast."""
+    return np.ascontiguousarray(dy.sum(axis=0 if untied else (0, *range(2, dy.ndim))))

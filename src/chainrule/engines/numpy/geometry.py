@@ -1,8 +1,11 @@
-"""Padding, cropping and permutation of axes, in NumPy. Equations: `reference.geometry`."""
+"""Padding, cropping, permutation of axes and resampling, in NumPy. Equations: `reference.geometry`.
+
+Resampling takes one axis after the other.
+"""
 
 import numpy as np
 
-from chainrule.core.shapes import Ends
+from chainrule.core.shapes import Ends, Pair, resampling_weights
 from chainrule.engines.numpy.arrays import Array
 
 
@@ -20,3 +23,36 @@ def crop(x: Array, *, before: Ends, after: Ends) -> Array:
 def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
     """Compute `reference.permute` as a copy of a transposed view."""
     return np.transpose(x, (0, *(axis + 1 for axis in axes))).copy()
+
+
+# ---------------------------------------------------------------------------------------------------------- resampling
+
+
+def resample(x: Array, *, outputs: Pair, mode: str) -> Array:
+    """Compute `reference.resample` by rows, then by columns."""
+    return _resampled(_resampled(x, 2, outputs[0], mode), 3, outputs[1], mode)
+
+
+def resample_dx(dy: Array, *, size: Pair, mode: str) -> Array:
+    """Compute `reference.resample_dx` by columns, then by rows: the reverse of forward."""
+    return _transposed(_transposed(dy, 3, size[1], mode), 2, size[0], mode)
+
+
+def _resampled(x: Array, axis: int, outputs: int, mode: str) -> Array:
+    """Return x with an axis of another length, whose cells are weighted sums of the cells of x."""
+    before = (slice(None),) * axis
+    y = np.zeros((*x.shape[:axis], outputs, *x.shape[axis + 1 :]), x.dtype)
+    for i in range(outputs):
+        for h, weight in resampling_weights(mode, x.shape[axis], outputs, i):
+            y[(*before, i)] += weight * x[(*before, h)]
+    return y
+
+
+def _transposed(dy: Array, axis: int, size: int, mode: str) -> Array:
+    """Return the gradient of `_resampled` with respect to its x, whose axis has that size."""
+    before = (slice(None),) * axis
+    dx = np.zeros((*dy.shape[:axis], size, *dy.shape[axis + 1 :]), dy.dtype)
+    for i in range(dy.shape[axis]):
+        for h, weight in resampling_weights(mode, size, dy.shape[axis], i):
+            dx[(*before, h)] += weight * dy[(*before, i)]
+    return dx

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.shapes import NO_PADDING, Padding, Pair, output_size
-from chainrule.engines.numpy.arrays import Array
-from chainrule.engines.numpy.windows import axis_taps
+from chainrule.engines.numpy.arrays import Array, axis_taps
 
 
 def max_pool(

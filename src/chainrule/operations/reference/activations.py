@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.operations.normal import normal_distribution
 from chainrule.operations.reference.checks import check_rows, check_same
-from chainrule.operations.reference.normal import normal_distribution
 
 GELU_SCALE = sqrt(2 / pi)
 GELU_CUBIC = 0.044715

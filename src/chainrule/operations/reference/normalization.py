@@ -1,8 +1,19 @@
-"""Batch normalization: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift.
+"""Normalization: over the batch, over groups of channels of a sample, and over neighbouring channels.
 
-M is the number of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
+Batch normalization: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift. M is the number
+of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
 
-Derived step by step in docs/derivations/normalization.md.
+Group normalization: the same for each group of channels of a sample. g is the group of channel c, each of D = C/groups
+channels: g = ⌊c/D⌋. M is the number of values of a group in a sample, D·H·W (or D); sums over the group run over its
+channels and all positions. k is c, or c − g·D where all groups share D scales and D shifts. One group is layer
+normalization of a whole sample, one channel a group is instance normalization, and layer normalization of the last axis
+is that of a flat sample with one group for each row, which all share their scales.
+
+Local response normalization: every value is divided by a power of the squares in neighbouring channels. The window of
+channel c is the channels m with |m − c| ≤ (size − 1)/2 that exist; size is odd, so that c is in the window of m where m
+is in the window of c.
+
+Derived step by step in docs/derivations/normalization.md, group_normalization.md and response_normalization.md.
 """
 
 from typing import Any
@@ -12,7 +23,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.checks import check_shape
+from chainrule.operations.reference.checks import check_axes, check_same, check_shape
 
 
 def batch_norm(
@@ -159,3 +170,175 @@ def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
     for name, array in channelwise.items():
         check_shape(operation, name, array, (x.shape[1],))
     return x.size // max(x.shape[1], 1)
+
+
+# ------------------------------------------------------------------------------------------------- group normalization
+
+
+def group_norm(
+    x: NDArray[Any],
+    gamma: NDArray[Any],
+    beta: NDArray[Any],
+    *,
+    groups: int,
+    shared: bool = False,
+    epsilon: float = 1e-5,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Normalize every group of channels of a sample by its own statistics.
+
+    y[n,c,i,j]    = gamma[k] · x̂[n,c,i,j] + beta[k]        x̂ = (x − mean[n,g]) / √(variance[n,g] + ε)
+    mean[n,g]     = 1/M Σ_{c∈g,i,j} x[n,c,i,j]
+    variance[n,g] = 1/M Σ_{c∈g,i,j} (x[n,c,i,j] − mean[n,g])²
+
+    Shapes   x (N, C, H, W) or (N, C), gamma and beta (C,), shared (C/groups,)
+             →  y like x, mean (N, groups), variance (N, groups)
+    Kept     x, mean and variance
+    Errors   ShapeError when the groups do not divide C, or gamma or beta does not fit
+    Source   Wu, He 2018, eq. 1–2; Ba, Kiros, Hinton 2016; Ulyanov, Vedaldi, Lempitsky 2016
+    """
+    D, M = _check_groups("group_norm", x, groups)
+    for name, array in (("gamma", gamma), ("beta", beta)):
+        check_shape("group_norm", name, array, (D if shared else groups * D,))
+    mean = np.zeros((len(x), groups), x.dtype)
+    for n, c, *ij in np.ndindex(x.shape):
+        mean[n, c // D] += x[n, c, *ij] / M
+    variance = np.zeros_like(mean)
+    for n, c, *ij in np.ndindex(x.shape):
+        deviation = x[n, c, *ij] - mean[n, c // D]
+        variance[n, c // D] += deviation * deviation / M
+    y = np.empty(x.shape, np.result_type(x, gamma, beta))
+    for n, c, *ij in np.ndindex(x.shape):
+        k = c % D if shared else c
+        y[n, c, *ij] = gamma[k] * _normal(x, mean, variance, D, epsilon, (n, c, *ij)) + beta[k]
+    return y, mean, variance
+
+
+def group_norm_dx(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    gamma: NDArray[Any],
+    mean: NDArray[Any],
+    variance: NDArray[Any],
+    *,
+    groups: int,
+    shared: bool = False,
+    epsilon: float = 1e-5,
+) -> NDArray[Any]:
+    """dx = (gamma[k] · dy − a[n,g] − x̂ · b[n,g]) / √(variance[n,g] + ε)
+
+    a[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j],  b[n,g] = 1/M Σ_{c∈g,i,j} gamma[k] · dy[n,c,i,j] · x̂[n,c,i,j]
+
+    Mean and variance depend on x: a and b are their contributions to the gradient.
+
+    Source   Ba, Kiros, Hinton 2016, with the scale of each channel inside the sums
+    """
+    D, M = _check_groups("group_norm_dx", x, groups)
+    _check_group_statistics("group_norm_dx", dy, x, mean, variance, groups)
+    check_shape("group_norm_dx", "gamma", gamma, (D if shared else groups * D,))
+    a, b, dx = np.zeros_like(mean), np.zeros_like(mean), np.empty_like(x)
+    for n, c, *ij in np.ndindex(x.shape):
+        slope = gamma[c % D if shared else c] * dy[n, c, *ij]
+        a[n, c // D] += slope / M
+        b[n, c // D] += slope * _normal(x, mean, variance, D, epsilon, (n, c, *ij)) / M
+    for n, c, *ij in np.ndindex(x.shape):
+        slope, g = gamma[c % D if shared else c] * dy[n, c, *ij], c // D
+        normal = _normal(x, mean, variance, D, epsilon, (n, c, *ij))
+        dx[n, c, *ij] = (slope - a[n, g] - normal * b[n, g]) / np.sqrt(variance[n, g] + epsilon)
+    return dx
+
+
+def group_norm_dw(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    mean: NDArray[Any],
+    variance: NDArray[Any],
+    *,
+    groups: int,
+    shared: bool = False,
+    epsilon: float = 1e-5,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """dgamma[k] = Σ_{n,i,j} dy[n,c,i,j] · x̂[n,c,i,j],  dbeta[k] = Σ_{n,i,j} dy[n,c,i,j]; shared, also over the groups
+
+    Source   Wu, He 2018
+    """
+    D, _ = _check_groups("group_norm_dw", x, groups)
+    _check_group_statistics("group_norm_dw", dy, x, mean, variance, groups)
+    dgamma, dbeta = (np.zeros(D if shared else groups * D, mean.dtype) for _ in range(2))
+    for n, c, *ij in np.ndindex(x.shape):
+        k = c % D if shared else c
+        dgamma[k] += dy[n, c, *ij] * _normal(x, mean, variance, D, epsilon, (n, c, *ij))
+        dbeta[k] += dy[n, c, *ij]
+    return dgamma, dbeta
+
+
+def _normal(x: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], D: int, epsilon: float, at: Any) -> Any:
+    """Return x̂ of an entry."""
+    n, g = at[0], at[1] // D
+    return (x[at] - mean[n, g]) / np.sqrt(variance[n, g] + epsilon)
+
+
+def _check_groups(operation: str, x: NDArray[Any], groups: int) -> tuple[int, int]:
+    """Return D and M, after checking the shape of x."""
+    if x.ndim not in (2, 4):
+        raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
+    if groups < 1 or x.shape[1] % groups:
+        raise ShapeError(f"{operation}: {groups} groups do not divide the {x.shape[1]} channels of x")
+    return x.shape[1] // groups, x[:1].size // groups
+
+
+def _check_group_statistics(operation: str, dy: Any, x: Any, mean: Any, variance: Any, groups: int) -> None:
+    check_shape(operation, "dy", dy, x.shape)
+    check_shape(operation, "mean", mean, (len(x), groups))
+    check_shape(operation, "variance", variance, (len(x), groups))
+
+
+# ---------------------------------------------------------------------------------------- local response normalization
+
+
+def local_response_norm(
+    x: NDArray[Any], *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> NDArray[Any]:
+    """Divide every value by a power of a constant and the mean square in its window of channels.
+
+    y[n,c,i,j] = x[n,c,i,j] · s[n,c,i,j]^(−beta)        s[n,c,i,j] = k + alpha/size Σ_m x[n,m,i,j]²
+
+    Shapes   x (N, C, H, W)  →  y like x
+    Kept     x
+    Errors   ShapeError when x is not (N, C, H, W)
+    Source   Krizhevsky, Sutskever, Hinton 2012, section 3.3, with alpha/size in place of alpha, as PyTorch and ONNX
+    """
+    check_axes("local_response_norm", "x", x, "N, C, H, W")
+    s, y = _scales(x, size, alpha, k), np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * s[e] ** -beta
+    return y
+
+
+def local_response_norm_dx(
+    dy: NDArray[Any], x: NDArray[Any], *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> NDArray[Any]:
+    """dx[n,c,i,j] = dy[n,c,i,j] · s[n,c,i,j]^(−beta) − 2 · alpha · beta/size · x[n,c,i,j] · d[n,c,i,j]
+
+    d[n,c,i,j] = Σ_m dy[n,m,i,j] · x[n,m,i,j] · s[n,m,i,j]^(−beta − 1)
+    """
+    check_axes("local_response_norm_dx", "x", x, "N, C, H, W")
+    check_same("local_response_norm_dx", dy=dy, x=x)
+    s, dx = _scales(x, size, alpha, k), np.empty_like(x)
+    for n, c, i, j in np.ndindex(x.shape):
+        d = sum(dy[n, m, i, j] * x[n, m, i, j] * s[n, m, i, j] ** (-beta - 1) for m in _window(c, x, size))
+        dx[n, c, i, j] = dy[n, c, i, j] * s[n, c, i, j] ** -beta - 2 * alpha * beta / size * x[n, c, i, j] * d
+    return dx
+
+
+def _scales(x: NDArray[Any], size: int, alpha: float, k: float) -> NDArray[Any]:
+    """Return s."""
+    s = np.empty_like(x)
+    for n, c, i, j in np.ndindex(x.shape):
+        squares = sum(x[n, m, i, j] * x[n, m, i, j] for m in _window(c, x, size))
+        s[n, c, i, j] = k + alpha / size * squares
+    return s
+
+
+def _window(c: int, x: NDArray[Any], size: int) -> range:
+    """Return the channels in the window of a channel."""
+    return range(max(0, c - size // 2), min(x.shape[1], c + size // 2 + 1))

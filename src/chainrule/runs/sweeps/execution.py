@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from chainrule.engines import blas
+from chainrule.engines import options
 from chainrule.engines.options import processors
 from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line, printable
 from chainrule.runs.folder import MODEL
@@ -112,7 +112,7 @@ def _in_parallel(
         configured = joblib.parallel_config(backend=backend or "loky")
     except (ValueError, ImportError) as error:
         raise OptionError(f"backend {backend}: {one_line(str(error))}") from None
-    with configured, blas.limit_threads(threads if backend == "threading" else None):
+    with configured, options.limit_blas_threads(threads if backend == "threading" else None):
         active = joblib.parallel.get_active_backend()[0]
         order = "generator_unordered" if active.supports_return_generator else "list"
         parallel = joblib.Parallel(workers, batch_size=1, pre_dispatch=BEGUN * workers, return_as=order)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines import mills
+from chainrule.operations import normal
 
 
 def exponential(x: Any) -> Any:
@@ -37,4 +37,4 @@ def arctan(x: Any) -> Any:
 
 def mills_ratio(u: Any) -> Any:
     """Return Φ(−u)/φ(u) for u ≥ 0, of the standard normal distribution."""
-    return mills.mills_ratio(np.asarray(u))[()]
+    return normal.mills_ratio(np.asarray(u))[()]

@@ -16,7 +16,7 @@ arctan |x| = base + arctan z, with base and z chosen so that |z| ≤ tan(π/8): 
 and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 1)/z² at the Chebyshev nodes of
 0 ≤ z² ≤ 0.1716, solved with 60 digits; the relative error of z + z³ P is below 0.04 units in the last place.
 
-The polynomial of Mills' ratio is in `chainrule.engines.mills`.
+The polynomial of Mills' ratio is in `chainrule.operations.normal`.
 
 The largest errors found over 20 million drawn arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
 2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and zeros of tanh and arctan keep their sign.
@@ -32,10 +32,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines import mills
 from chainrule.engines.compiled.compiler.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
+from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
 FUSED = COUNT == 32 or WIDTH == 32  # whether one instruction multiplies and adds: not with SSE
 # Coefficients of Q.
@@ -185,9 +185,9 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
-    part = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(mills.CENTER)))
-    s = code.multiply_add(part, code.number(-2 * mills.CENTER), code.number(1.0))
-    return builder.fmul(part, code.polynomial(mills.COEFFICIENTS[code.bits], s))
+    part = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
+    s = code.multiply_add(part, code.number(-2 * MILLS_CENTER), code.number(1.0))
+    return builder.fmul(part, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
 
 
 _EMITTERS = {

@@ -1,4 +1,4 @@
-"""Bias and its gradient, compiled. The equations are in reference/bias.py. b and db are passed flat."""
+"""Bias and its gradient, compiled. The equations are in reference/dense.py. b and db are passed flat."""
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.registry import like, operation

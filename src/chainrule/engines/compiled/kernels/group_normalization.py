@@ -1,4 +1,4 @@
-"""Group normalization, compiled. The equations are in reference/group_normalization.py.
+"""Group normalization, compiled. The equations are in reference/normalization.py.
 
 The values of a group of a sample lie side by side and are a row. Sums over parts of a row are made in the precision of
 the arrays, in vectors, and added in float64 (see `row_sums.py`). Where a channel has a single cell, the scales change

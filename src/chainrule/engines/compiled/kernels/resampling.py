@@ -1,4 +1,4 @@
-"""Resampling and its gradient, compiled. The equations are in reference/resampling.py."""
+"""Resampling and its gradient, compiled. The equations are in reference/geometry.py."""
 
 from collections.abc import Sequence
 from typing import Any

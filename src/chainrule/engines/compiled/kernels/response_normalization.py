@@ -1,4 +1,4 @@
-"""Local response normalization, compiled. The equations are in reference/response_normalization.py.
+"""Local response normalization, compiled. The equations are in reference/normalization.py.
 
 The rows of a sample are its channels. s^−¾, of the default β, is made of square roots, which fill vectors, unlike
 powers.

@@ -91,7 +91,7 @@ def normalization(call: KerasCall) -> KerasValue:
     if per_channel and call.axis("axis") != x.rank - 1:
         raise call.refusal(f"axis {quoted(axis)}", "the last axis")
     if call.flag("invert", False):
-        raise call.refusal("invert true", "normalisation")
+        raise call.refusal("invert true", "normalization")
     shape = x.shape[-1:] if per_channel else ()
     if call.option("mean") is None:
         found = call.weights(mean=shape, variance=shape, count=None)

@@ -1,0 +1,56 @@
+"""The standard normal distribution, and the ratio of its tail to its density that engines compute by a polynomial.
+
+The ratio m(u) = Φ(−u)/φ(u) falls from √(π/2) at u = 0 to about 1/u. With s = (u − 4)/(u + 4), from −1 to 1,
+(u + 4) m(u) is a smooth function of s. The polynomials interpolate it at Chebyshev nodes, solved with 40 digits. The
+largest relative errors found are 3.1 ε in float32 and 3.3 ε in float64.
+"""
+
+from math import erfc, pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def normal_distribution(x: Any) -> Any:
+    """Return Φ(x); of complex numbers by the series Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …)."""
+    if np.isrealobj(x):
+        return 0.5 * erfc(-x / sqrt(2))
+    if abs(x.real) > 12:
+        return complex(x.real > 0)
+    total, term, k = x, x, 1
+    while abs(term) > 1e-17 * abs(total):
+        k += 2
+        term = term * x * x / k
+        total = total + term
+    return 0.5 + np.exp(-x * x / 2) / sqrt(2 * pi) * total
+
+
+MILLS_CENTER = 4.0
+# Coefficients by the number of bits, the constant first.
+MILLS_COEFFICIENTS = {
+    32: (
+        *(1.89321906, -1.5237703, 0.970409551, -0.467553366, 0.151391837, -0.0188295208),
+        *(-0.00872264247, 0.00391870494, 0.000334660548, -0.000393845332, -4.19437962e-06),
+    ),
+    64: (
+        *(1.8932190633084853, -1.5237709108199855, 0.9704095548675924, -0.4675409629981585, 0.15139176231205376),
+        *(-0.018900450866100364, -0.008722295263838522, 0.004087855732516909, 0.0003342444896278021),
+        *(-0.0005792696390945318, -4.7824148557878045e-06, 8.8097066448958e-05, 1.7929254081847195e-06),
+        *(-1.4846708706118606e-05, -1.5696678628944616e-06, 2.5745450687200353e-06, 6.673466387680481e-07),
+        *(-4.068738380935788e-07, -2.0027585806454338e-07, 4.915081730923273e-08, 4.144971738484859e-08),
+        *(-3.2199692790143122e-09, -4.446108100174536e-09),
+    ),
+}
+
+
+def mills_ratio(u: NDArray[Any]) -> NDArray[Any]:
+    """Return Φ(−u)/φ(u) for u ≥ 0, where φ is the density of the standard normal distribution and Φ its integral."""
+    part = 1 / (u + u.dtype.type(MILLS_CENTER))
+    s = 1 - 2 * MILLS_CENTER * part
+    total = np.full_like(s, MILLS_COEFFICIENTS[64 if u.dtype == np.float64 else 32][-1])
+    for coefficient in MILLS_COEFFICIENTS[64 if u.dtype == np.float64 else 32][-2::-1]:
+        total *= s
+        total += coefficient
+    total *= part
+    return total

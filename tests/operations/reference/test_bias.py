@@ -5,7 +5,7 @@ import pytest
 from numerical import assert_gradient, frozen, normals
 
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.bias import add_bias, bias_gradient
+from chainrule.operations.reference.dense import add_bias, bias_gradient
 
 SHAPES = [((2, 3, 4, 5), (3,)), ((2, 3, 4, 5), (3, 4, 5)), ((4, 3), (3,))]
 

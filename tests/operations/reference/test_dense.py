@@ -6,8 +6,7 @@ from numerical import assert_gradient, frozen, normals
 
 from chainrule.errors import ShapeError
 from chainrule.operations.reference import dense
-from chainrule.operations.reference.bias import bias_gradient
-from chainrule.operations.reference.dense import dense_dw, dense_dx
+from chainrule.operations.reference.dense import bias_gradient, dense_dw, dense_dx
 
 
 def test_by_hand():

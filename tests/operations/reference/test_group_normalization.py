@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.operations.reference.group_normalization import group_norm, group_norm_dw, group_norm_dx
-from chainrule.operations.reference.normalization import batch_norm
+from chainrule.operations.reference.normalization import batch_norm, group_norm, group_norm_dw, group_norm_dx
 
 CASES = [
     ((3, 6, 2, 3), 2, False),

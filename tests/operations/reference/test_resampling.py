@@ -6,8 +6,8 @@ from engines.operation_cases import CASES, Case
 from hypothesis import given, settings
 from numerical import assert_gradient, frozen, normals
 
+from chainrule.operations.reference.geometry import resample, resample_dx
 from chainrule.operations.reference.pooling import average_pool
-from chainrule.operations.reference.resampling import resample, resample_dx
 
 sweep = settings(max_examples=60, derandomize=True)
 MODES = ("average", "nearest", "bilinear")

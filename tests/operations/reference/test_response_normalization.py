@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.operations.reference.response_normalization import local_response_norm, local_response_norm_dx
+from chainrule.operations.reference.normalization import local_response_norm, local_response_norm_dx
 
 
 def test_by_hand():

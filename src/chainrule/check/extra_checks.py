@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chainrule.check import comparing, probes
-from chainrule.check.diagnoses.remedies import overflow
+from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.judging import ROUNDED
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of

@@ -32,7 +32,7 @@ def rates(**given: Any) -> None:
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_loss, json_out, line
-    from chainrule.plotting.files import save
+    from chainrule.plotting.figures import save
     from chainrule.training.rate_search import search_rates
 
     picture: Path | None = given["picture"]

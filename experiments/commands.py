@@ -272,7 +272,7 @@ def _draw_graphs(folder: Path | None) -> None:
     import numpy as np
 
     from chainrule.cli import run_paths
-    from chainrule.plotting.files import save
+    from chainrule.plotting.figures import save
     from chainrule.plotting.graphs import graphs
     from experiments.activations import NAMES, curves
 
@@ -322,7 +322,7 @@ def _show(
 
 def _draw(found: "Sequence[Curve]", picture: Path) -> None:
     from chainrule.plotting.curves import compare_curves
-    from chainrule.plotting.files import save
+    from chainrule.plotting.figures import save
 
     runs: dict[str, Any] = {}
     for curve in found:

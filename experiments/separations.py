@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule.check import kinks, probes
+from chainrule.check import derivatives, probes
 from chainrule.check.diagnoses import EXACT, mistakes_for, of_layer, of_loss
 from chainrule.check.diagnoses.truth import GroundTruth, same
-from chainrule.check.hinge import MulticlassHinge
-from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
@@ -82,7 +81,7 @@ def _of_layer(layer: Layer, shape: tuple[int, ...], seed: int, further: int) -> 
             dy = generator.normal(size=(samples, *subject.output_shape))
             yield of_layer(subject, {**values, "x": scale * values["x"]}, dy)
     values = probes.values(shape, own.parameters, count, seed)
-    for x in (kinks.tied_integers(values["x"].shape, generator), probes.far(values["x"].shape, generator)):
+    for x in (derivatives.tied_integers(values["x"].shape, generator), probes.far(values["x"].shape, generator)):
         yield of_layer(own, {**values, "x": x}, generator.normal(size=(count, *own.output_shape)))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chainrule import data as data
     from chainrule import errors as errors
     from chainrule import zoo as zoo
-    from chainrule.check.entry import check_gradients as check_gradients
+    from chainrule.check.checker import check_gradients as check_gradients
     from chainrule.data.augmentation import Augmentation as Augmentation
     from chainrule.data.augmentation import Views as Views
     from chainrule.data.dataset import Dataset as Dataset
@@ -124,7 +124,7 @@ MODULES = {  # public modules that are attributes of the package
 }
 
 PLACES = {
-    "chainrule.check.entry": "check_gradients",
+    "chainrule.check.checker": "check_gradients",
     "chainrule.data.augmentation": "Augmentation Views",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalization": "Normalization",

@@ -6,7 +6,7 @@ import pytest
 from check.test_courses import TEXTS, changed, checked, module, require_caught
 
 import chainrule as cr
-from chainrule.check.files import LocalFile, check_file
+from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.report import Report
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.check.files import LocalFile, check_file
+from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.report import Report
 from chainrule.cli import main
 

@@ -5,8 +5,7 @@ import pytest
 from check.submissions import relu
 
 from chainrule.check import homework, probes
-from chainrule.check.draws import draw
-from chainrule.check.verifying import Assignment
+from chainrule.check.assignments import Assignment, draw
 
 NAMES = [f"student {number}" for number in range(40)]
 CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", None)

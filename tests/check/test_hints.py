@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.check.diagnoses import CATALOGUES
-from chainrule.check.files import LocalFile, check_file
-from chainrule.check.hints import LEVELS, limited
+from chainrule.check.file_checks import LocalFile, check_file
+from chainrule.check.homework import LEVELS, limited
 from chainrule.check.report import FirstWrong, Row
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link

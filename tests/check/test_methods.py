@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.check import kinks, methods, precision
+from chainrule.check import comparison, derivatives
+from chainrule.check.derivatives import CENTRAL, COMPLEX, JACOBIAN, slopes_at_ties
 from chainrule.check.differences import DirectionalDerivatives
-from chainrule.check.methods import CENTRAL, COMPLEX, JACOBIAN
 from chainrule.engines.protocol import Array
 
 GENERATOR = np.random.default_rng(0)
@@ -15,8 +15,8 @@ MATRIX = GENERATOR.normal(size=(5, 6))
 V, DY = GENERATOR.normal(size=6), GENERATOR.normal(size=5)
 
 
-def derive(f, v: Array = V, dy: Array = DY, **options: object) -> methods.Derivative:
-    return methods.derive(f, v, dy, np.random.default_rng(1), **options)  # pyright: ignore
+def derive(f, v: Array = V, dy: Array = DY, **options: object) -> derivatives.Derivative:
+    return derivatives.derive(f, v, dy, np.random.default_rng(1), **options)  # pyright: ignore
 
 
 def real_only(x: Array) -> Array:
@@ -58,7 +58,7 @@ def test_a_function_that_is_affine_only_where_the_point_lies_is_not_affine() -> 
 def test_a_limited_number_of_entries() -> None:
     found = derive(lambda x: MATRIX @ x, limit=4)
     assert len(found.places) == 4
-    assert len(found.directions) == methods.DIRECTIONS
+    assert len(found.directions) == derivatives.DIRECTIONS
     np.testing.assert_allclose(found.gradient, (MATRIX.T @ DY)[found.places], atol=1e-12)
 
 
@@ -85,7 +85,7 @@ def test_code_that_fails_outside_of_its_domain() -> None:
     ],
 )
 def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
-    found = precision.noise(f, V, np.random.default_rng(2))
+    found = comparison.noise(f, V, np.random.default_rng(2))
     assert (1e-9 < found < 1e-6) if single else found == 0
 
 
@@ -128,5 +128,5 @@ def test_ties_of_a_maximum(dx: list[float], right: bool) -> None:
     def maximum(x: Array) -> Array:
         return x.max(keepdims=True)
 
-    found = kinks.slopes_at_ties(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
+    found = slopes_at_ties(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
     assert (max(each.excess for each in found) < 1e-9) == right

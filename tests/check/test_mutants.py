@@ -8,7 +8,7 @@ from check.mutants import CONDUCT, PAIRS, is_wrong, module, mutant, names_of, wi
 from check.test_courses import TEXTS
 
 import chainrule as cr
-from chainrule.check.files import LocalFile, check_file
+from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.errors import StudentError
 
 SOURCE = TEXTS["functions"]

@@ -8,7 +8,7 @@ import pytest
 from check.test_courses import TEXTS, module, require_caught
 
 import chainrule as cr
-from chainrule.check.files import check_file
+from chainrule.check.file_checks import check_file
 from chainrule.check.host import Limits, open_file, process
 from chainrule.check.report import Report
 

@@ -4,7 +4,7 @@ import pytest
 from check.test_courses import changed, checked, module, require_caught
 
 import chainrule as cr
-from chainrule.check.files import LocalFile, check_file
+from chainrule.check.file_checks import LocalFile, check_file
 
 MISTAKES = {  # file, function or class, title and name of the diagnosis or "", and pairs of texts and replacements
     "one mask for all samples": (

@@ -5,7 +5,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.check import configurations, probes
-from chainrule.check.hinge import MulticlassHinge
+from chainrule.check.subjects import MulticlassHinge
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
 from chainrule.training.losses import NAMES

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.check.assignments import MOST, Assignment, verify
 from chainrule.check.report import Diagnosis, Report, Row
-from chainrule.check.verifying import MOST, Assignment, verify
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import OptionError, ShapeError

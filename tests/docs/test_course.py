@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 import chainrule as cr
+from chainrule.check.assignments import Assignment
 from chainrule.check.graders import points
-from chainrule.check.verifying import Assignment
 from chainrule.cli import main
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")

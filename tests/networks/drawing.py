@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from parity.drawing import DRAWN, one
 
 from chainrule import layers as cr
-from chainrule.check import graphs
+from chainrule.check import graph_configurations
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.node import Wiring
@@ -70,7 +70,7 @@ class Drawn:
     wiring: Wiring | None = None
 
     def __str__(self) -> str:
-        shown = graphs.describe(self.layers, self.wiring or node.chain(self.layers))
+        shown = graph_configurations.describe(self.layers, self.wiring or node.chain(self.layers))
         size = "×".join(map(str, self.x.shape[1:]))
         return (
             f"network {self.number}: [{shown}] on {size}, {self.loss}, batches {self.batches}, {self.dtype}, "
@@ -151,7 +151,7 @@ def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
 
 def layer_graph(draw: Draw, shape: Shape) -> tuple[Node, Node]:
     """Draw a graph of about as many layers; return input and output."""
-    return graphs.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), most=NUMBERS)
+    return graph_configurations.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), most=NUMBERS)
 
 
 def next_layer(draw: Draw, given: Node) -> Layer | None:
@@ -174,7 +174,7 @@ def next_layer(draw: Draw, given: Node) -> Layer | None:
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
     """Draw options of a layer of that type, to fit the shape where they depend on it."""
-    layer: Any = graphs.fitted(draw, DRAWN[name](draw, cr.NAMED[name])[0], shape)
+    layer: Any = graph_configurations.fitted(draw, DRAWN[name](draw, cr.NAMED[name])[0], shape)
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
         filters = layer.groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
         layer = replace(layer, filters=filters)

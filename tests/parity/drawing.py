@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers as cr
-from chainrule.check import graphs
+from chainrule.check import graph_configurations
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.layers import Layer, Node, node
 from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
@@ -34,7 +34,7 @@ class Configuration:
     wiring: Wiring | None = None
 
     def __str__(self) -> str:
-        shown = graphs.describe(self.layers, self.wiring or node.chain(self.layers))
+        shown = graph_configurations.describe(self.layers, self.wiring or node.chain(self.layers))
         return f"[{shown}], {self.loss}, x {self.x.shape}"
 
     def network(self) -> Network:
@@ -258,7 +258,7 @@ def loss_configuration(draw: Draw, name: str) -> Configuration:
 def graph_configuration(draw: Draw, name: str) -> Configuration:
     """Draw a graph of layers with any options, under half the squared error of random targets."""
     shape, count = any_shape(draw), int(draw.integers(4, 7))
-    x, y = graphs.draw_graph(draw, shape, _next_layer, steps=int(draw.integers(3, 9)), most=400)
+    x, y = graph_configurations.draw_graph(draw, shape, _next_layer, steps=int(draw.integers(3, 9)), most=400)
     layers, wiring = node.trace(x, cr.Flatten()(y))
     t = draw.normal(size=(count, int(np.prod(y.shape))))
     return Configuration(layers, "half_squared_error", inputs(draw, count, shape), t, wiring)
@@ -268,7 +268,7 @@ def _next_layer(draw: Draw, given: Node) -> Layer | None:
     """Draw a layer that accepts a node's result, and that PyTorch accepts: no normalization of a single value."""
     for _ in range(20):
         try:
-            layer = graphs.fitted(draw, fitting(draw, one(draw, *DRAWN))[0], given.shape)
+            layer = graph_configurations.fitted(draw, fitting(draw, one(draw, *DRAWN))[0], given.shape)
             layer.output_shape(given.shape, "drawn")
         except ChainruleError:
             continue

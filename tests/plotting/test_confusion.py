@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
 from chainrule.plotting.confusion import confusion_matrix, shares
-from chainrule.plotting.files import png
+from chainrule.plotting.figures import png
 
 COUNTS = np.array([[90, 8, 2], [0, 40, 10], [1, 0, 1199]])
 

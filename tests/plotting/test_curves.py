@@ -7,10 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.curves import MAX_STEPS, compare_curves, learning_curves
-from chainrule.plotting.files import png
-from chainrule.plotting.scales import shrink, stretch
-from chainrule.plotting.smoothing import half_window, smooth
+from chainrule.plotting.curves import MAX_STEPS, compare_curves, learning_curves, shrink, stretch
+from chainrule.plotting.figures import png
+from chainrule.plotting.series import half_window, smooth
 
 
 def a_run(steps: int = 300, epochs: int = 3, best: float = 0.99) -> tuple[Any, ...]:

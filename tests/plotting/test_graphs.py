@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.plotting.files import png
+from chainrule.plotting.figures import png
 from chainrule.plotting.graphs import graphs
 
 X = np.arange(-100, 101) / 100

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.files import png
+from chainrule.plotting.figures import png
 from chainrule.plotting.kernels import MOST_CHANNELS, MOST_FILTERS, kernel_grid
 
 

@@ -5,11 +5,11 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from chainrule.plotting.maps import HIGH, LOW, png
+from chainrule.plotting.notebook import HIGH, LOW, map_png
 
 
 def pixels(values) -> np.ndarray:
-    return np.asarray(Image.open(BytesIO(png(np.asarray(values, float)))))
+    return np.asarray(Image.open(BytesIO(map_png(np.asarray(values, float)))))
 
 
 def test_signs_have_colours_and_sizes_have_strength():

@@ -5,9 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.files import png
-from chainrule.plotting.mistakes import batch_grid, mistakes, percent
-from chainrule.plotting.tiles import as_images
+from chainrule.plotting.figures import png
+from chainrule.plotting.mistakes import as_images, batch_grid, mistakes, percent
 
 CLASSES = ["cat", "dog", "owl"]
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from chainrule.plotting.files import png
+from chainrule.plotting.figures import png
 from chainrule.plotting.kernels import kernel_grid
 from chainrule.plotting.notebook import image, table
 

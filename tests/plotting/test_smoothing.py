@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.plotting.smoothing import envelope, half_window, smooth
+from chainrule.plotting.series import envelope, half_window, smooth
 
 
 def literal_mean(values: list[float], half: int) -> list[float]:

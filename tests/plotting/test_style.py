@@ -4,8 +4,7 @@ import subprocess
 import sys
 
 import chainrule
-from chainrule.plotting.files import png
-from chainrule.plotting.style import legible, message
+from chainrule.plotting.figures import legible, message, png
 
 ALONE = """
 import sys, types
@@ -27,9 +26,9 @@ def test_importing_pictures_imports_neither_matplotlib_nor_other_floors() -> Non
 
 
 def test_pyplot_is_never_imported() -> None:
-    program = "from chainrule.plotting import kernels, files; import numpy, sys\n"
+    program = "from chainrule.plotting import kernels, figures; import numpy, sys\n"
     program += (
-        "files.png(kernels.kernel_grid(numpy.ones((1, 1, 2, 2)), 'k')); print('matplotlib.pyplot' in sys.modules)"
+        "figures.png(kernels.kernel_grid(numpy.ones((1, 1, 2, 2)), 'k')); print('matplotlib.pyplot' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.check import comparing, probes
-from chainrule.check.diagnoses.remedies import overflow
-from chainrule.check.judging import ROUNDED
+from chainrule.check import comparison, probes
+from chainrule.check.diagnoses.activations import overflow
+from chainrule.check.judges import ROUNDED
+from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
-from chainrule.check.students import SubmittedLayer, SubmittedLoss
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
@@ -116,12 +116,12 @@ class KnownProbe:
             allowed = max(self.tolerances[tensor], tolerance)
             row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(told,))
             if found[tensor].shape != right[tensor].shape:
-                said = comparing.shapes_differ(row.title, found[tensor], right[tensor].shape)
+                said = comparison.shapes_differ(row.title, found[tensor], right[tensor].shape)
                 rows.append(replace(row, notes=(said,)))
                 continue
             floor = (FLAT if allowed < ROUNDED else FLAT_SINGLE) * largest
             floor = max(floor, rounded) if tensor == "y" else floor
-            result = comparing.compare_with_array(found[tensor], right[tensor], floor)
+            result = comparison.compare_with_array(found[tensor], right[tensor], floor)
             if result.error > allowed:
                 error = result.error if np.isfinite(result.error) else None
                 rows.append(replace(row, error=error, worst=result.worst if error is not None else None))

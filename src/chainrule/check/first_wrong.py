@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check.explaining import Account, NamedFactor, Place
+from chainrule.check.judges import Account, NamedFactor, Place
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
 from chainrule.engines.protocol import Array

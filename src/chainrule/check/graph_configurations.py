@@ -1,18 +1,23 @@
 """Random graphs of random layers on random shapes, each a pure function of (seed, number).
 
-They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalizations in a row
+They have branches, sums, gates, concatenations, and layers that are applied again.
+
+They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalisations in a row
 multiply rounding errors, so that only single layers have a tolerance.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from chainrule.check import graphs
+from chainrule import layers as cr
 from chainrule.check.configurations import DRAWERS, ENGINES, any_shape
 from chainrule.core.shapes import text
 from chainrule.errors import ChainruleError
-from chainrule.layers import Layer, Node, node
+from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.models.network import Network
 
@@ -35,7 +40,7 @@ class GraphConfiguration:
 
     def __str__(self) -> str:
         batch = text((self.samples, *self.shape))
-        return f"{self.number}: {graphs.describe(self.layers, self.wiring)} on {batch}, {self.engine}, float64"
+        return f"{self.number}: {describe(self.layers, self.wiring)} on {batch}, {self.engine}, float64"
 
     def network(self) -> Network:
         """Build the network."""
@@ -47,7 +52,7 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
     shape = any_shape(generator)
     steps = int(generator.integers(STEPS[0], STEPS[1] + 1))
-    found = node.trace(*graphs.draw_graph(generator, shape, _next_layer, steps=steps, most=MOST))
+    found = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, most=MOST))
     samples = int(generator.integers(SAMPLES[0], SAMPLES[1] + 1))
     return GraphConfiguration(number, *found, shape, samples, engines[int(generator.integers(len(engines)))])
 
@@ -58,9 +63,162 @@ def _next_layer(generator: np.random.Generator, given: Node) -> Layer | None:
     for _ in range(TRIES):
         try:
             drawn, _ = kinds[int(generator.integers(len(kinds)))](generator)
-            layer = graphs.fitted(generator, drawn, given.shape)
+            layer = fitted(generator, drawn, given.shape)
             layer.output_shape(given.shape, "layer")
         except ChainruleError:
             continue
         return layer
     return None
+
+
+Draw = np.random.Generator
+Shape = tuple[int, ...]
+NextLayer = Callable[[Draw, Node], Layer | None]  # draws a layer for a node's result; None if none was found
+KEPT = 0.8  # share of the loose ends that lead to the output
+
+
+def draw_graph(draw: Draw, shape: Shape, next_layer: NextLayer, *, steps: int, most: int) -> tuple[Input, Node]:
+    """Return the input and the output of a random graph.
+
+    next_layer  draws a layer for a node's result
+    steps       number of layers, sums, gates and concatenations that are tried
+    most        largest number of entries of a result for one sample
+    """
+    x = Input(shape)
+    nodes: list[Node] = [x]
+    while steps > 0 or len(nodes) == 1:
+        steps -= 1
+        try:
+            found = _pick(draw, MOVES)(draw, nodes, next_layer)
+        except ChainruleError:
+            continue
+        if found is not None and math.prod(found.shape) <= most:
+            nodes.append(found)
+    read = {id(each) for node in nodes for each in node.inputs}
+    ends = [node for node in nodes[1:-1] if id(node) not in read and draw.random() < KEPT]
+    return x, _joined(draw, [*ends, nodes[-1]])
+
+
+def fitted(draw: Draw, layer: Layer, shape: Shape) -> Layer:
+    """Return a layer with the options that depend on the shape of its input changed to fit it."""
+    given: Any = layer
+    if getattr(layer, "groups", 1) > 1 and shape[0] % given.groups:
+        return replace(given, groups=1)
+    if isinstance(layer, cr.Reshape):
+        size = math.prod(shape)
+        return cr.Reshape(_pick(draw, [(size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)]))
+    if isinstance(layer, cr.Permute):
+        return cr.Permute(tuple(int(axis) for axis in draw.permutation(len(shape))))
+    if isinstance(layer, cr.Slice):
+        axis = int(draw.integers(len(shape)))
+        start = int(draw.integers(shape[axis]))
+        return cr.Slice(axis, start, int(draw.integers(start + 1, shape[axis] + 1)))
+    return layer
+
+
+def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
+    """Return the layers with what they read: "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
+    names = ("x", *wiring.names)
+    parts: list[str] = []
+    for number, (name, layer) in enumerate(zip(wiring.names, layers, strict=True)):
+        owner = wiring.owners[number]
+        shown = layer.describe() if owner == number else wiring.names[owner]
+        parts.append(f"{name} = {shown}({', '.join(names[each] for each in wiring.inputs[number])})")
+    return ", ".join(parts)
+
+
+def _pick(draw: Draw, choices: Sequence[Any]) -> Any:
+    return choices[int(draw.integers(len(choices)))]
+
+
+def _node(draw: Draw, nodes: Sequence[Node]) -> Node:
+    """Draw a node, the latest one more often than the others."""
+    return nodes[-1] if draw.random() < 0.4 else _pick(draw, nodes)
+
+
+def _layer(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    node = _node(draw, nodes)
+    layer = next_layer(draw, node)
+    return None if layer is None else replace(layer)(node)  # a layer of its own: the same object would be shared
+
+
+def _again(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Apply a layer with parameters again, to another result for which they have the same shapes."""
+    learning = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
+    if not learning:
+        return None
+    first: Node = _pick(draw, learning)
+    layer, known = first.layer or cr.Flatten(), first.inputs[0]
+    fit = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, known.shape)]
+    others = [node for node in fit if node is not known]
+    return layer(_pick(draw, others or fit))
+
+
+def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
+    """Return the shapes of a layer's parameters for an input; none for one that it does not accept."""
+    try:
+        layer.output_shape(shape, "drawn")
+    except ChainruleError:
+        return []
+    return [each.shape for each in layer.parameters(shape, "drawn")]
+
+
+def _merged(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Add or multiply results of one shape, or that are repeated to it; the same result twice is among them."""
+    node, merge = _node(draw, nodes), _pick(draw, [cr.Add(), cr.Add(), cr.Multiply()])
+    return _with_others(draw, nodes, node, merge)
+
+
+def _concatenated(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    node = _node(draw, nodes)
+    return _with_others(draw, nodes, node, cr.Concatenate(int(draw.integers(len(node.shape)))))
+
+
+def _with_others(draw: Draw, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
+    """Return a node merged with one or two others that fit."""
+    fit = [other for other in nodes if _fit(merge, node, other)]
+    given = [node, *(_pick(draw, fit) for _ in range(_pick(draw, [1, 1, 2])))]
+    return merge(*(given[place] for place in draw.permutation(len(given))))
+
+
+def _fit(merge: Merge, *nodes: Node) -> bool:
+    try:
+        merge.joint_shape([node.shape for node in nodes], "drawn")
+    except ChainruleError:
+        return False
+    return True
+
+
+def _gated(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Multiply a result by a gate, of its own or of another one: a factor for each channel, or for each position."""
+    node = _node(draw, nodes)
+    if len(node.shape) != 3:
+        return None
+    gate = _pick(draw, [cr.Sigmoid(), cr.HardSigmoid()])
+    other: Node = _pick(draw, [each for each in nodes if len(each.shape) == 3])
+    if draw.integers(2):
+        mean = cr.AveragePool2D(other.shape[1:])(other)
+        return cr.Multiply()(node, gate(cr.Conv2D(node.shape[0], 1)(mean)))
+    other = other if other.shape[1:] == node.shape[1:] else node
+    return cr.Multiply()(node, gate(cr.Conv2D(1, 3, padding="same")(other)))
+
+
+def _joined(draw: Draw, ends: Sequence[Node]) -> Node:
+    """Return one result of several: a sum where they have one shape, otherwise vectors one after the other."""
+    if len(ends) == 1:
+        return ends[0]
+    if len({end.shape for end in ends}) == 1:
+        return cr.Add()(*ends)
+    return cr.Concatenate()(*(_vector(draw, end) for end in ends))
+
+
+def _vector(draw: Draw, node: Node) -> Node:
+    kinds: list[Layer] = [cr.Flatten()]
+    if len(node.shape) == 2:
+        kinds += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
+    elif len(node.shape) == 3:
+        kinds += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
+    return node if len(node.shape) == 1 else _pick(draw, kinds)(node)
+
+
+MOVES = (*[_layer] * 5, *[_merged] * 2, _again, _gated, _concatenated)

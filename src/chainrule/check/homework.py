@@ -1,30 +1,56 @@
 """Grading of a folder of submissions: each runs in its own process, is judged in this one, and becomes a row.
 
 The process of a submission returns only arrays and plain values (`host`). SECURITY.md says what this protects from.
+A level of hints limits how much a report gives away: from verdicts alone to the mistake and its correction.
 """
 
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
-from chainrule.check.draws import Draw, draw
-from chainrule.check.entries import Submission, entries, single_entry, student_of
-from chainrule.check.entry import check_gradients
-from chainrule.check.file_assignments import FileAssignment
-from chainrule.check.hints import ALL, limited
+from chainrule.check.assignments import Assignment, Draw, FileAssignment, draw, verify
+from chainrule.check.checker import check_gradients
 from chainrule.check.host import HostedFile, Limits, Permissions, Protection, open_file, package_folders
-from chainrule.check.report import Report, Row, WorstEntry
-from chainrule.check.verifying import Assignment, verify
+from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
+from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
 
+VERDICTS, NUMBERS, TERMS, ALL = range(4)
+LEVELS = (
+    "verdicts alone",
+    "the first wrong number of each result, and its cell",
+    "the terms of its sum, expected and found, and the page of the derivation",
+    "the mistake, and how to correct it",
+)
+KEPT = (UNWRITTEN, "not-checked", "fails", "not-finite")  # no hints: they say that something is missing or fails
 SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
 SEEDS = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
+
+
+def limited(report: Report, level: int) -> Report:
+    """Return a report that gives away no more than a level of hints."""
+    return replace(report, rows=tuple(_limited(row, level) for row in report.rows))
+
+
+def _limited(row: Row, level: int) -> Row:
+    if level >= ALL or row.ok:
+        return row
+    kept = tuple(one for one in row.diagnoses if one.name in KEPT)
+    if level == VERDICTS:
+        return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
+    first, notes = row.first, row.notes
+    if first is not None and level < TERMS:
+        first = FirstWrong(first.index, first.found, first.expected)
+    elif level >= TERMS and (first is None or not first.page):
+        pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
+        notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
+    return replace(row, diagnoses=kept, first=first, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -92,7 +118,7 @@ def grade(
     student: str | None = None,
     hints: int = ALL,
 ) -> Iterator[Grade]:
-    """Yield the row of every entry of a folder, one after the other, in the order of `entries`.
+    """Yield the row of every entry of a folder, one after the other, in the order of `submissions.entries`.
 
     against   the layer to be written, as an expression, the name of a loss, or names of functions and classes
     shape     shape of one input, without the batch axis; chosen when not given
@@ -101,7 +127,7 @@ def grade(
     memory    limit on its memory, in MB
     packages  packages that submissions may import besides NumPy and the standard library
     single    whether the folder, or a file, is one submission
-    by_name   whether values and input shapes are drawn from the name of each student (`draws`)
+    by_name   whether values and input shapes are drawn from the name of each student (`assignments.draw`)
     student   name of the student of a single submission; by default that of its file or folder
     hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
     """

@@ -1,18 +1,26 @@
-"""Rows of a report: an output compared with the right one, a gradient compared with its derivative."""
+"""Rows of a report: an output compared with the right one, a gradient compared with its derivative.
 
-from collections.abc import Mapping
+Parameters of a learner's layer that cannot be checked have a row too, so that the layer does not count as right.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from chainrule.check import comparing, methods, precision
-from chainrule.check.judging import Judge
-from chainrule.check.methods import COMPLEX, Derivative, Scalar
+from chainrule.check import comparison, derivatives
+from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
+from chainrule.check.judges import Judge
+from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.parameters import gradient_of, influential
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
+from chainrule.layers import CustomLayer
+from chainrule.models.network import Network
 
 SINGLE = "the code computes in float32 or less: tolerances are widened to its rounding"
 LOOPS = "reference loops"
@@ -24,6 +32,12 @@ KNOWN = 0.1  # a derivative with a larger error bound, relative to the largest e
 UNTOLD = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
 FLAT = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
 FLAT_SINGLE = 1e-2  # the same in float32
+ENTRIES = 40
+NAME = "not-checked"
+UNKNOWN = (
+    "is not checked: {0} changes the output, but backward neither stores nor returns a gradient recognised as its own; "
+    "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
+)
 
 
 @dataclass(frozen=True)
@@ -63,21 +77,21 @@ def numbers_of(probe: Probe, limit: int) -> NumericalDerivatives:
     values, generator = probe.values, probe.generator
     functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tests}
     ours = probe.subject.analytic
-    noise = 0.0 if ours else max(precision.noise(f, values[name], generator) for name, f in functions.items())
-    derivatives = {
-        name: methods.derive(
+    noise = 0.0 if ours else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
+    by_name = {
+        name: derivatives.derive(
             f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=ours, affine=probe.affine
         )
         for name, f in functions.items()
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
-    largest = max(one.size for one in derivatives.values())
+    largest = max(one.size for one in by_name.values())
     usual = max(
         float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / one.scale
         for one in scalars.values()
     )
     flat = FLAT if probe.tolerance <= SHARP else FLAT_SINGLE
-    return NumericalDerivatives(derivatives, scalars, noise, max(1e-3 * largest, flat * usual))
+    return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, flat * usual))
 
 
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
@@ -96,7 +110,7 @@ def row_beside(probe: Probe, tensor: str, found: Array | None, right: Array, tol
     row = Row(probe.subject.name, tensor, method or _elsewhere(probe), None, tolerance, False)
     if (told := _unlike(row, found, right.shape)) or found is None:
         return told or row
-    result = comparing.compare_with_array(found, right)
+    result = comparison.compare_with_array(found, right)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
 
@@ -109,11 +123,11 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Nume
     noise = max(numbers.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
     scale = max(derivative.size, numbers.least)
-    result = comparing.compare_with_derivative(claimed, derivative, scale)
+    result = comparison.compare_with_derivative(claimed, derivative, scale)
     if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
-        second = methods.by_differences(scalar, probe.generator)
-        plain = comparing.compare_with_derivative(claimed, second, scale)
-        if plain.excess <= second.tolerance and not comparing.agree(derivative, second, scale):
+        second = derivatives.by_differences(scalar, probe.generator)
+        plain = comparison.compare_with_derivative(claimed, second, scale)
+        if plain.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
             derivative, result = second, plain  # imaginary parts were dropped somewhere
     notes = [SINGLE] if noise else []
     if result.kinks:
@@ -137,10 +151,10 @@ def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None
     if found is None:
         return replace(row, notes=(f"backward gives no {row.title}",))
     if found.shape != shape:
-        return replace(row, notes=(comparing.shapes_differ(row.title, found, shape),))
+        return replace(row, notes=(comparison.shapes_differ(row.title, found, shape),))
     if found.dtype.kind == "f" and found.dtype.itemsize < 4:
         return replace(row, diagnoses=(Diagnosis(HALF, f"is {found.dtype}, which has 3 digits: {ROUNDED}"),))
-    if endless := comparing.not_finite(found):
+    if endless := comparison.not_finite(found):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
     return None
 
@@ -156,4 +170,62 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]
 
-    return 0.0 if probe.subject.analytic else precision.noise(gradient, probe.dy, probe.generator)
+    return 0.0 if probe.subject.analytic else comparison.noise(gradient, probe.dy, probe.generator)
+
+
+def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
+    """Find the gradients that have no usual name, and return a row for every parameter without a gradient.
+
+    values   a point at which the learner's code is called
+    judged   whether the intended layer is known, so that the subject already has all of its parameters
+    """
+    student = subject.student
+    claimed = subject.gradients(values, _upstream(subject, values, seed))
+    for ours, theirs in subject.names.items():
+        if ours not in claimed and (gradient := _by_value(subject, ours, values, seed)) is not None:
+            student.adopt(theirs, gradient)
+    rows, point = list[Row](), dict(values)
+    for name in influential(student, values["x"], {*subject.names.values(), *constants}):
+        extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
+        extended.student.declare(*extended.names.values())
+        held = np.asarray(student.copy_of(name), np.float64)
+        gradient = None if judged else _by_value(extended, name, {**point, name: held}, seed)
+        if gradient is None:
+            rows.append(_row(subject.name, name, name))
+        else:
+            point[name] = held
+            subject.add(name)
+            student.adopt(name, gradient)
+    return rows
+
+
+def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
+    """Return a row for every parameter of a network's custom layers that has no known gradient."""
+    rows: list[Row] = []
+    for place, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
+        if isinstance(layer, CustomLayer):
+            x = np.random.default_rng(0).normal(size=(2, *shape))
+            names = influential(layer.student, x, {*layer.student.names, *constants})
+            rows += [_row(title, f"{place}.{name}", name) for name in names]
+    return rows
+
+
+def _row(subject: str, tensor: str, name: str) -> Row:
+    """Return the row of a parameter that was not checked."""
+    told = Diagnosis(NAME, UNKNOWN.format(name, name.rpartition(".")[2]))
+    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
+
+
+def _by_value(subject: SubmittedLayer, ours: str, values: Values, seed: int) -> str | None:
+    """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
+    generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
+    f = partial(function_of, subject, values, ours)
+    noise = comparison.noise(f, values[ours], generator)
+    derivative = derivatives.derive(f, values[ours], dy, generator, noise=noise, limit=ENTRIES)
+    subject.gradients(values, dy)
+    theirs = subject.names[ours]
+    return gradient_of(subject.student, theirs, derivative, set(subject.names.values()))
+
+
+def _upstream(subject: SubmittedLayer, values: Values, seed: int) -> Array:
+    return np.random.default_rng(seed).normal(size=subject.output(values).shape)

@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from chainrule.check.exact import ENGINE
+from chainrule.check.exact_engine import ENGINE
 from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
@@ -245,3 +245,26 @@ def _tensor(name: str, shape: tuple[int, ...], learnt: bool) -> Tensor:
 def _opaque(plan: Plan) -> bool:
     """Return whether a plan calls custom code, whose effect on complex numbers is unknown."""
     return any(operation.call for operation in plan.operations)
+
+
+class MulticlassHinge(Subject):
+    """The mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), where k is the sample's class.
+
+    Its gradient for one sample is 1 at every j of a positive margin, and minus their number at k, all divided by N.
+    """
+
+    tests = ("p",)
+    name = "multiclass_hinge"
+
+    def forward(self, values: Values) -> Array:
+        """Return the mean loss, a 0-dimensional array."""
+        return np.asarray(self._margins(values).sum() / len(values["p"]))
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """Return dp times the upstream gradient."""
+        positive = (self._margins(values) > 0).astype(float)
+        return {"p": dy * (positive - values["t"] * positive.sum(axis=1, keepdims=True)) / len(positive)}
+
+    def _margins(self, values: Values) -> Array:
+        p, t = values["p"], values["t"]
+        return np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chainrule.check import comparing, graph_configurations, probes
-from chainrule.check.checker import examine, prepare, with_diagnoses
+from chainrule.check import comparison, graph_configurations, probes
 from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
+from chainrule.check.examination import examine, prepare, with_diagnoses
 from chainrule.check.extra_checks import KnownProbe, another_forward, extra_checks
 from chainrule.check.graph_configurations import GraphConfiguration
-from chainrule.check.judging import LayerJudge
+from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import LOOPS, SHARP
 from chainrule.check.subjects import GraphSubject, LayerSubject, Values
@@ -90,13 +90,13 @@ def _beside(results: Values, right: Values) -> list[Row]:
     Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in right.values())
-    least, rows = max(SMALL * largest, comparing.TINY), list[Row]()
+    least, rows = max(SMALL * largest, comparison.TINY), list[Row]()
     for name, result in results.items():
         row = Row("graph", name, LOOPS, None, FAR, False)
         if result.shape != right[name].shape:
-            rows.append(replace(row, notes=(comparing.shapes_differ(row.title, result, right[name].shape),)))
+            rows.append(replace(row, notes=(comparison.shapes_differ(row.title, result, right[name].shape),)))
             continue
-        compared = comparing.compare_with_array(result, right[name], least)
+        compared = comparison.compare_with_array(result, right[name], least)
         rows.append(replace(row, error=compared.error, ok=compared.error <= FAR, worst=compared.worst))
     return [row for row in rows if not row.ok]
 

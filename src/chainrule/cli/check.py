@@ -79,8 +79,8 @@ def check(
     is wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
     from chainrule.check import sources
-    from chainrule.check.entry import check_gradients
-    from chainrule.check.hints import ALL, limited
+    from chainrule.check.checker import check_gradients
+    from chainrule.check.homework import ALL, limited
     from chainrule.check.sources import SUFFIXES
     from chainrule.cli.output import json_out
     from chainrule.layers import expressions
@@ -119,10 +119,10 @@ def _report_of_file(
 ) -> "Report":
     """Return the report of FILE.py:NAME, run in a process of its own: of one layer, or of all that has a known form."""
     from chainrule.check import sources
-    from chainrule.check.entry import check_gradients
-    from chainrule.check.files import check_file
+    from chainrule.check.assignments import Assignment
+    from chainrule.check.checker import check_gradients
+    from chainrule.check.file_checks import check_file
     from chainrule.check.host import Limits, open_file
-    from chainrule.check.verifying import Assignment
 
     path, name = sources.split(text)
     with open_file(path, Limits(seconds), printed=_echo) as file:

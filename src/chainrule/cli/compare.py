@@ -124,7 +124,7 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
 
 def _draw(runs: Sequence["RunRecord"], picture: Path) -> None:
     from chainrule.plotting.curves import compare_curves
-    from chainrule.plotting.files import save
+    from chainrule.plotting.figures import save
 
     names: dict[str, Any] = {}
     for run in runs:

@@ -159,11 +159,11 @@ def _graded(
     folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
 ) -> "tuple[list[Grade], list[str]]":
     """Return the rows of all submissions, and the names in the folder that are none."""
-    from chainrule.check import entries, homework
-    from chainrule.check.hints import ALL
+    from chainrule.check import homework, submissions
+    from chainrule.check.homework import ALL
     from chainrule.layers import expressions
 
-    rows, count = list["Grade"](), 1 if single else len(entries.entries(folder))
+    rows, count = list["Grade"](), 1 if single else len(submissions.entries(folder))
     found = homework.grade(
         folder,
         task.against,
@@ -181,7 +181,7 @@ def _graded(
         rows.append(row)
         if not quiet:
             click.echo(f"{len(rows)}/{count} {printable(row.submission)}", err=True)
-    return rows, [] if single else entries.ignored_entries(folder)
+    return rows, [] if single else submissions.ignored_entries(folder)
 
 
 def _points(row: "Grade", task: "GradedAssignment", given: dict[str, Any]) -> dict[str, float]:

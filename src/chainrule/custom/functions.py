@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import attributes
+from chainrule.custom import held_arrays
 from chainrule.custom.calls import (
     NO_DEFAULT,
     OPTION,
@@ -19,10 +19,10 @@ from chainrule.custom.calls import (
     copy_for_call,
     defaults,
     is_numeric,
+    split_results,
 )
+from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
-from chainrule.custom.module_variables import ModuleVariables
-from chainrule.custom.results import split
 from chainrule.errors import StudentError, UnwrittenError
 
 
@@ -84,7 +84,7 @@ class Functions:
         result = call(label, self._backward, given, *arguments)
         if self._cache and _is_nothing(result):
             raise UnwrittenError(UNWRITTEN.format(label))
-        found, others = split(result, label, self.arguments or ())
+        found, others = split_results(result, label, self.arguments or ())
         arrays = {"dx": array(found, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items() if value is not None}
         passed = {} if self._cache else {**lent, **self._beside(parameters)}
@@ -97,7 +97,7 @@ class Functions:
 
     def has(self, name: str) -> bool:
         """Return whether `forward` has an argument or an entry of its options of that name."""
-        return name in self._values or self._variables.has(name) or attributes.has(self._left, name)
+        return name in self._values or self._variables.has(name) or held_arrays.has_name(self._left, name)
 
     def get(self, name: str) -> Array | None:
         """Return a copy of a parameter; None if it was never set."""
@@ -114,7 +114,7 @@ class Functions:
             self._values[name] = value
 
     def _option(self, name: str) -> Any:
-        return attributes.find(self._left, name) if attributes.has(self._left, name) else None
+        return held_arrays.find_part(self._left, name) if held_arrays.has_name(self._left, name) else None
 
     def copy(self) -> "Functions":
         """Return the same functions with independent parameters."""

@@ -7,11 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.custom import attributes
-from chainrule.custom.calls import Array, Loans, array, call, copy_for_call, defaults, is_numeric
+from chainrule.custom import held_arrays
+from chainrule.custom.calls import Array, Loans, array, call, copy_for_call, defaults, is_numeric, split_results
+from chainrule.custom.held_arrays import ModuleVariables
 from chainrule.custom.interface import CallResult
-from chainrule.custom.module_variables import ModuleVariables
-from chainrule.custom.results import split
 from chainrule.errors import StudentError
 
 EVALUATED = "forward.eval"  # name, among the arguments, of the mode of evaluation
@@ -76,24 +75,24 @@ class Methods:
         given = copy_for_call(dy, strided)
         if callable(reset := getattr(self.thing, "zero_grad", None)):  # for code whose gradients add up over calls
             call(f"{self._label}.zero_grad", reset)
-        dx, others = split(call(label, self.thing.backward, given), label, ())
+        dx, others = split_results(call(label, self.thing.backward, given), label, ())
         arrays = {"dx": array(dx, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
         return CallResult(arrays, self._loans.backward({"dy": (given, dy)}, dx))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the numbers and arrays that the object holds, and of its module's that it reads."""
-        return (*attributes.names(self.thing), *self._variables.names())
+        return (*held_arrays.list_names(self.thing), *self._variables.names())
 
     def has(self, name: str) -> bool:
         """Return whether the object holds anything under a name."""
-        return attributes.has(self.thing, name) or self._variables.has(name)
+        return held_arrays.has_name(self.thing, name) or self._variables.has(name)
 
     def get(self, name: str) -> Array | None:
         """Return a copy of the array or number under a name; None if there is none."""
         if self._variables.has(name):
             return self._variables.get(name)
-        value = attributes.find(self.thing, name) if self.has(name) else None
+        value = held_arrays.find_part(self.thing, name) if self.has(name) else None
         return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
@@ -101,7 +100,7 @@ class Methods:
         if self._variables.has(name):
             self._variables.set(name, value)
         else:
-            attributes.put(self.thing, name, value)
+            held_arrays.put_part(self.thing, name, value)
 
     def copy(self) -> "Methods":
         """Return an independent copy, around a copy of the object."""

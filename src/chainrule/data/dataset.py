@@ -113,13 +113,13 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Show the first images and their classes in a notebook."""
-        from chainrule.plotting import files, mistakes, notebook
+        from chainrule.plotting import figures, mistakes, notebook
 
         shown = self.x[:40]
         figure = mistakes.batch_grid(shown, self.y[:40] if self.has_classes else None, self.classes)
         row = [self.name, str(len(self)), text(self.shape), ", ".join(self.classes[:12])]
         table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
-        return table + notebook.image(files.png(figure), f"the first {len(shown)} images")
+        return table + notebook.image(figures.png(figure), f"the first {len(shown)} images")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -12,6 +12,10 @@ from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
 from chainrule.explain.text import fold
 from chainrule.plotting import maps, notebook
+from chainrule.explain.numbers import format_number
+from chainrule.explain.terms import fold
+from chainrule.plotting import notebook
+from chainrule.plotting.notebook import map_png
 
 if TYPE_CHECKING:
     from chainrule.explain.record import Explanation, Term
@@ -84,7 +88,7 @@ def _gradient_of(name: str) -> str:
 def _map(name: str, values: Array) -> str:
     low, high = (format_number(float(bound)) for bound in (values.min(), values.max()))
     what = f"{name}, {size_text(values.shape) or 'a number'}, from {low} to {high}"
-    data = b64encode(maps.png(values)).decode()
+    data = b64encode(map_png(values)).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{escape(what)}" title="{escape(what)}" style="{MAP}">'
 
 

@@ -6,6 +6,6 @@ figure is drawn.
 Imports: errors, version, _io, engines.
 """
 
-from chainrule.plotting import confusion, curves, files, kernels, mistakes, notebook
+from chainrule.plotting import confusion, curves, figures, kernels, mistakes, notebook
 
-__all__ = ["confusion", "curves", "files", "kernels", "mistakes", "notebook"]
+__all__ = ["confusion", "curves", "figures", "kernels", "mistakes", "notebook"]

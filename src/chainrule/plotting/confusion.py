@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import ShapeError
-from chainrule.plotting.style import (
+from chainrule.plotting.figures import (
     BODY,
     INK,
     MARGIN,

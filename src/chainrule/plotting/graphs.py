@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.plotting.style import (
+from chainrule.plotting.figures import (
     BLUE,
     BODY,
     CYCLE,

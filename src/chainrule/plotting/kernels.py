@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import OptionError, ShapeError, unknown_name
-from chainrule.plotting.style import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, new_sheet, ruled, tidy_ticks, typeface
+from chainrule.plotting.figures import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, new_sheet, ruled, tidy_ticks, typeface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -309,7 +309,7 @@ def draw(result: Result, test: Labelled | None) -> None:
     and most confident mistakes.
     """
     from chainrule.plotting import confusion, curves, kernels, mistakes
-    from chainrule.plotting.files import save
+    from chainrule.plotting.figures import save
 
     folder, model, history, evaluation = result.folder, result.model, result.history, result.evaluation
     steps = range(1, len(history) + 1)

@@ -157,12 +157,12 @@ class History:
 
     def _repr_html_(self) -> str:
         """Return curves and a table of the epochs as HTML, for a notebook."""
-        from chainrule.plotting import files, notebook
+        from chainrule.plotting import figures, notebook
 
         rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
         heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
-        picture = notebook.image(files.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
+        picture = notebook.image(figures.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
         return picture + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
 
 

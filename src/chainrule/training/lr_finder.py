@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import is_number, is_whole
 from chainrule.errors import NotFiniteError, OptionError, quoted
-from chainrule.plotting.smoothing import half_window, smooth
+from chainrule.plotting.series import half_window, smooth
 from chainrule.training.loop import Trainer
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class LRSearch:
 
     def plot(self, title: str = "learning rates") -> "Figure":
         """Draw the loss over the learning rate as a matplotlib figure; ``.savefig(FILE)`` writes it."""
-        from chainrule.plotting import rates
+        from chainrule.plotting import searches
 
-        return rates.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
+        return searches.rate_search(self.learning_rates, self.losses, self.smoothed, self.suggested, title)
 
     def __repr__(self) -> str:
         tried = f"{len(self.learning_rates)} learning rates to {self.learning_rates[-1]:.3g}"

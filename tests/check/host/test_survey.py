@@ -9,7 +9,8 @@ import pytest
 from check.submissions import relu
 
 from chainrule.check import homework
-from chainrule.check.guest import isolation, kernel
+from chainrule.check.guest import isolation
+from chainrule.check.guest.isolation import mount
 from chainrule.check.host import package_folders
 from chainrule.check.host.survey import Survey, survey
 from chainrule.cli.grade import UNISOLATED
@@ -90,4 +91,4 @@ def test_the_view_hides_other_packages(tmp_path: Path) -> None:
 
 def test_a_failed_system_call_is_named() -> None:
     with pytest.raises(OSError, match="mount: "):
-        kernel.mount("none", "/no/such/folder", "tmpfs", 0)
+        mount("none", "/no/such/folder", "tmpfs", 0)

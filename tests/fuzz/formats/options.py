@@ -22,7 +22,7 @@ from chainrule.errors import DataError
 WORK = (  # a command's work after its options are parsed, which would take long, open a browser or run code
     "chainrule.runs.running.start",
     "chainrule.runs.running.resume",
-    "chainrule.check.entry.check_gradients",
+    "chainrule.check.checker.check_gradients",
     "chainrule.check.homework.grade",
     "chainrule.check.host.survey.survey",
     "chainrule.check.sources.load",

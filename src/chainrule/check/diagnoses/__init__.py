@@ -10,22 +10,13 @@ import numpy as np
 
 from chainrule.check.diagnoses import (
     activations,
-    bias,
-    convolution_inputs,
-    convolution_kernels,
-    convolution_outputs,
+    convolution,
     dense,
     general,
     geometry,
-    group_normalization,
-    hinge,
     losses,
     normalization,
     pooling,
-    prelu,
-    resampling,
-    response_normalization,
-    transposed,
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, of_layer, of_loss, same
 from chainrule.check.report import Diagnosis
@@ -40,28 +31,23 @@ ROUNDING = 1e-15  # a closer fit cannot be told from rounding
 TINY = 1e-300
 
 CATALOGUES: dict[str, tuple[Mistake, ...]] = {
-    "cross_correlate": (
-        *convolution_outputs.CATALOGUE,
-        *convolution_inputs.CATALOGUE,
-        *convolution_kernels.CATALOGUE,
-        *bias.CATALOGUE,
-    ),
-    "cross_correlate_dx": (*transposed.CATALOGUE, *bias.CATALOGUE),
-    "dense": (*dense.CATALOGUE, *bias.CATALOGUE),
+    "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *convolution.KERNELS, *dense.BIAS),
+    "cross_correlate_dx": (*convolution.TRANSPOSED, *dense.BIAS),
+    "dense": (*dense.DENSE, *dense.BIAS),
     "max_pool": pooling.MAXIMUM,
     "average_pool": pooling.AVERAGE,
-    "resample": resampling.CATALOGUE,
+    "resample": geometry.RESAMPLE,
     "pad": geometry.PAD,
     "crop": geometry.CROP,
     "permute": geometry.PERMUTE,
     "softmax": activations.SOFTMAX,
-    "batch_norm": normalization.CATALOGUE,
-    "group_norm": group_normalization.CATALOGUE,
-    "prelu": prelu.CATALOGUE,
-    "local_response_norm": response_normalization.CATALOGUE,
-    "multiclass_hinge": hinge.CATALOGUE,
-    **dict.fromkeys(ELEMENTWISE, activations.CATALOGUE),
-    **dict.fromkeys(LOSSES, losses.CATALOGUE),
+    "batch_norm": normalization.BATCH_NORM,
+    "group_norm": normalization.GROUP_NORM,
+    "prelu": activations.PRELU,
+    "local_response_norm": normalization.RESPONSE_NORM,
+    "multiclass_hinge": losses.HINGE,
+    **dict.fromkeys(ELEMENTWISE, activations.ELEMENTWISE),
+    **dict.fromkeys(LOSSES, losses.LOSSES),
 }
 
 

@@ -1,4 +1,4 @@
-"""Classic mistakes in the backward pass of an activation."""
+"""Classic mistakes in activations, parametric ReLU included, and remedies for those that overflow."""
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def _softmax_dx(y: Array, dy: Array) -> Array:
     return y * (dy - (dy * y).sum(axis=1, keepdims=True))
 
 
-CATALOGUE = catalogue(
+ELEMENTWISE = catalogue(
     FAMILY,
     ("x", "derivative-at-wrong-argument",
      "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
@@ -102,3 +102,39 @@ SOFTMAX = catalogue(
     ("y", "softmax-over-batch", "is normalized over the batch: normalize each row, so that it sums to 1",
      lambda t: [softmax(t.x.T).T, np.exp(t.x) / np.exp(t.x).sum()]),
 )  # fmt: skip
+
+
+def _channel_sums(each: Array) -> Array:
+    """Return the sum over samples and positions."""
+    return each.sum(axis=(0, *range(2, each.ndim)))
+
+
+PRELU = catalogue(
+    "prelu",
+    ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
+     lambda t: [np.where(t.x > 0, t.dy, 0.0)]),
+    ("x", "derivative-missing", "equals dy: multiply dy by the slope where x is below 0", lambda t: [t.dy]),
+    ("slope", "mask-missing", "sums dy · x over all positions: only those where x ≤ 0 depend on the slope",
+     lambda t: [_channel_sums(t.dy * t.x)]),
+    ("slope", "input-forgotten", "sums dy where x ≤ 0: multiply it by x", lambda t: [_channel_sums(t.dy * (t.x <= 0))]),
+    ("slope", "positions-not-summed",
+     "is not summed over the positions: the slope of a channel is used at all of them",
+     lambda t: [(t.dy * np.minimum(t.x, 0)).sum(axis=0)] if t.x.ndim > 2 else []),
+)  # fmt: skip
+
+
+REMEDIES = {
+    "softmax": "subtract the largest entry of each row before taking eˣ, which does not change the result",
+    "softmax_cross_entropy": "subtract the largest entry m of each row before taking eˣ, and take no logarithm of a "
+    "probability, which may be 0: log p = x − m − log Σ eˣ⁻ᵐ",
+    "sigmoid": "use 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) where x < 0",
+    "tanh": "use np.tanh, or write it with e⁻²|ˣ|",
+    "gelu": "use np.tanh",
+    "exact_gelu": "use math.erfc or scipy.special.ndtr",
+}
+
+
+def overflow(operation: str) -> str:
+    """Return the advice about large inputs for the intended operation; "" if it is unknown."""
+    remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
+    return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

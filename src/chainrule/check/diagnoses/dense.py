@@ -1,4 +1,4 @@
-"""Classic mistakes in the backward (and forward) pass of a dense layer."""
+"""Classic mistakes in a dense layer, and in the bias of dense and convolutional layers."""
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 
@@ -10,7 +10,7 @@ def _wrong_axes(t: GroundTruth) -> Candidates:
         yield t.dy @ w.T
 
 
-CATALOGUE = catalogue(
+DENSE = catalogue(
     "dense",
     ("y", "bias-not-added", "equals W x: add b", lambda t: [t.x @ t.values["w"].T]),
     ("w", "axes-transposed", "is the transpose of the right answer: dW = dy xᵀ has the shape (F_out, F_in)",
@@ -20,4 +20,50 @@ CATALOGUE = catalogue(
      lambda t: [t.dy[:, [place]] * t.values["w"][place] for place in (-1, 0)]),
     ("w", "input-forgotten", "has dy in every column: multiply by the input, dW = dy xᵀ",
      lambda t: [t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)]),
+)  # fmt: skip
+
+
+def _positions(t: GroundTruth) -> tuple[int, ...]:
+    return tuple(range(2, t.dy.ndim))
+
+
+def _tied(t: GroundTruth) -> bool:
+    return t.dy.ndim > 2 and t.gradients["b"].ndim == 1
+
+
+def _each_position(t: GroundTruth) -> Candidates:
+    if _tied(t):
+        yield t.dy.sum(axis=0)
+        yield t.dy
+        for place in (0, -1):
+            at = (..., *(place for _ in _positions(t)))
+            yield t.dy[at].sum(axis=0)
+            yield t.dy[-1][at]
+        for axis in _positions(t):
+            yield t.dy.sum(axis=(0, axis))
+
+
+def _each_sample(t: GroundTruth) -> Candidates:
+    kept = t.dy.sum(axis=_positions(t)) if _tied(t) else t.dy
+    return [kept, kept[0], kept[-1]]
+
+
+def _over_positions(t: GroundTruth) -> Candidates:
+    if t.dy.ndim > 2 and t.gradients["b"].ndim > 1:
+        summed = t.dy.sum(axis=(0, *_positions(t)))
+        yield summed
+        yield t.gradients["b"] * 0 + summed.reshape(-1, *(1 for _ in _positions(t)))
+
+
+BIAS = catalogue(
+    "bias",
+    ("b", "bias-not-summed-over-positions",
+     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them",
+     _each_position),
+    ("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum",
+     lambda t: [t.dy.mean(axis=_positions(t)).sum(axis=0), t.dy.mean(axis=(0, *_positions(t)))] if _tied(t) else []),
+    ("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n",
+     _each_sample),
+    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one entry for each of them",
+     _over_positions),
 )  # fmt: skip

@@ -1,9 +1,12 @@
-"""Classic mistakes in layers that move values: padding, cropping, permutation of axes."""
+"""Classic mistakes in layers that move values: padding, cropping, permutation of axes, resampling."""
 
 from collections.abc import Callable
 from itertools import product
 
+import numpy as np
+
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
+from chainrule.core.shapes import resampling_weights
 from chainrule.engines.protocol import Array
 from chainrule.operations import reference
 
@@ -39,4 +42,53 @@ PERMUTE = catalogue(
      lambda t: [reference.permute(t.dy, axes=t.attributes["axes"])]),
     ("x y", "reshaped-for-permuted", "is reshaped, which leaves values in their order in memory: transpose it",
      lambda t: [t.x.reshape(t.y.shape), t.dy.reshape(t.x.shape)]),
+)  # fmt: skip
+
+
+def _mode(t: GroundTruth) -> str:
+    return t.attributes["mode"]
+
+
+def _matrices(t: GroundTruth) -> list[Array]:
+    """Return the weights of the cells of each output, (H', H) and (W', W)."""
+    found: list[Array] = []
+    for outputs, size in zip(t.dy.shape[2:], t.x.shape[2:], strict=True):
+        matrix = np.zeros((outputs, size))
+        for i in range(outputs):
+            for h, weight in resampling_weights(_mode(t), size, outputs, i):
+                matrix[i, h] = weight
+        found.append(matrix)
+    return found
+
+
+def _pulled_back(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
+    return np.einsum("ih,jk,ncij->nchk", *map(changed, _matrices(t)), t.dy)
+
+
+def _one_copy(t: GroundTruth) -> Candidates:
+    rows, columns = (matrix.argmax(axis=0) for matrix in _matrices(t))
+    yield t.dy[:, :, rows][:, :, :, columns]
+
+
+def _aligned(t: GroundTruth) -> Candidates:
+    if _mode(t) == "bilinear":
+        rows, columns = map(_aligned_weights, t.x.shape[2:], t.y.shape[2:])
+        yield np.einsum("ih,jk,nchk->ncij", rows, columns, t.x)
+
+
+def _aligned_weights(size: int, outputs: int) -> Array:
+    """Return the weights (outputs, size) of linear interpolation from the first cell to the last."""
+    places = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))
+
+
+RESAMPLE = catalogue(
+    "resampling",
+    ("x", "copies-not-summed", "takes the gradient of one output for a cell: sum over all that read it", _one_copy),
+    ("x", "copies-averaged", "is the mean over the outputs that read a cell: sum them",
+     lambda t: [_pulled_back(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
+    ("x", "average-not-divided", "lacks the factor 1/D: divide each dy by the number of cells in its window",
+     lambda t: [_pulled_back(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
+    ("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the centres",
+     _aligned),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Classic mistakes in the gradient of a loss (of its mean over the batch)."""
+"""Classic mistakes in losses (means over the batch) and their gradients."""
 
 import numpy as np
 
@@ -45,7 +45,7 @@ def _added_in_logarithm(t: GroundTruth) -> Candidates:
         yield p * (slopes - (slopes * p).sum(axis=1, keepdims=True)) if fused else slopes
 
 
-CATALOGUE = catalogue(
+LOSSES = catalogue(
     "losses",
     ("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch",
      lambda t: [t.gradients["p"] * len(t.x)]),
@@ -73,4 +73,24 @@ CATALOGUE = catalogue(
     ("p", "prediction-minus-target",
      "is p − t, the gradient by the logits: that is right only for a loss fused with softmax (or sigmoid)",
      lambda t: [_errors(t, p) / len(p) for p in (t.x, softmax(t.x)) if t.operation in OF_PROBABILITIES]),
+)  # fmt: skip
+
+
+def _positive(t: GroundTruth) -> Array:
+    """Return 1 at every wrong class with a positive margin, (N, K)."""
+    p, target = t.values["p"], t.values["t"]
+    return ((p - (p * target).sum(axis=1, keepdims=True) + 1 > 0) * (1 - target)).astype(float)
+
+
+HINGE = catalogue(
+    "",
+    ("y", "right-class-included",
+     "includes the margin of the right class, which is always 1: sum over the others only", lambda t: [t.y + 1]),
+    ("y", "batch-division-missing", "is the sum over the batch: divide it by N", lambda t: [t.y * len(t.values["p"])]),
+    ("p", "right-class-forgotten", "lacks the right class: subtract the number of positive margins there",
+     lambda t: [_positive(t) / len(t.x)]),
+    ("p", "margins-not-counted", "has −1 at the right class: subtract the number of positive margins of the sample",
+     lambda t: [(_positive(t) - t.values["t"]) / len(t.x)]),
+    ("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch",
+     lambda t: [t.gradients["p"] * len(t.x)]),
 )  # fmt: skip

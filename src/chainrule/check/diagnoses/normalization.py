@@ -1,4 +1,4 @@
-"""Classic mistakes in batch normalization."""
+"""Classic mistakes in batch, group and local response normalisation."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def _normal(t: GroundTruth) -> Array:
     return (t.x - t.x.mean(axis=_axes(t), keepdims=True)) / _deviation(t)
 
 
-def _output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ()) -> Array:
+def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ()) -> Array:
     """Return γ (x − mean) / scale + β; the axes of the mean are the right ones if not given."""
     mean = t.x.mean(axis=axes or _axes(t), keepdims=True)
     return _wide(t, t.values["gamma"]) * (t.x - mean) / scale + _wide(t, t.values["beta"])
@@ -46,20 +46,20 @@ def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0
 def _other_axes(t: GroundTruth) -> Candidates:
     for axes in ((0,), tuple(range(2, t.x.ndim)), (1,), tuple(range(1, t.x.ndim))):
         if axes and axes != _axes(t):
-            yield _output(t, _deviation(t, axes=axes), axes)
+            yield _batch_norm_output(t, _deviation(t, axes=axes), axes)
 
 
-CATALOGUE = catalogue(
+BATCH_NORM = catalogue(
     "normalization",
     ("y", "variance-unbiased",
      "divides by the root of the unbiased variance: here the sum is divided by M, not by M − 1",
-     lambda t: [_output(t, _deviation(t, ddof=1))] if _count(t) > 1 else []),
+     lambda t: [_batch_norm_output(t, _deviation(t, ddof=1))] if _count(t) > 1 else []),
     ("y", "root-forgotten", "is divided by the variance: divide by its root, √(σ² + ε)",
-     lambda t: [_output(t, _deviation(t) ** 2)]),
+     lambda t: [_batch_norm_output(t, _deviation(t) ** 2)]),
     ("y", "epsilon-outside-root", "adds ε to the wrong number: it belongs under the root, √(σ² + ε)",
-     lambda t: [_output(t, _deviation(t, epsilon=0) + t.attributes["epsilon"])]),
+     lambda t: [_batch_norm_output(t, _deviation(t, epsilon=0) + t.attributes["epsilon"])]),
     ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
-     lambda t: [_output(t, _deviation(t, epsilon=0))]),
+     lambda t: [_batch_norm_output(t, _deviation(t, epsilon=0))]),
     ("y", "statistics-of-other-axes", "uses a mean and a variance of other axes: take them over batch and positions",
      _other_axes),
     ("x", "count-of-other-axes", "divides the sums by another number than M: M counts the batch and all positions",
@@ -76,4 +76,85 @@ CATALOGUE = catalogue(
      lambda t: [(t.dy * other).sum(axis=_axes(t)) for other in (t.x, t.y)]),
     ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every one of them",
      lambda t: [each.sum(axis=0) for each in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),
+)  # fmt: skip
+
+
+def _rows(t: GroundTruth, array: Array) -> Array:
+    """Return an array with the values of each group of a sample in a row, (N, groups, M)."""
+    return array.reshape(len(array), t.attributes["groups"], -1)
+
+
+def _cells(t: GroundTruth) -> int:
+    """Return the number of positions of a channel."""
+    channels = t.values["gamma"].size * (t.attributes["groups"] if t.attributes["shared"] else 1)
+    return t.x[0].size // channels
+
+
+def _spread(t: GroundTruth, values: Array) -> Array:
+    """Return the γ or β of every entry, to broadcast over rows."""
+    each = np.repeat(values, _cells(t))
+    return each if t.attributes["shared"] else each.reshape(t.attributes["groups"], -1)
+
+
+def _summed(t: GroundTruth, each: Array) -> Array:
+    """Return the sum over everything that a γ is used for."""
+    return each.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
+
+
+def _normalised(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
+    """Return x̂ and √(σ² + ε) in rows."""
+    rows, epsilon = _rows(t, t.x), t.attributes["epsilon"] if epsilon is None else epsilon
+    deviation = np.sqrt(rows.var(axis=axes, keepdims=True) + epsilon)
+    return (rows - rows.mean(axis=axes, keepdims=True)) / deviation, deviation
+
+
+def _group_norm_output(t: GroundTruth, normal: Array) -> Array:
+    """Return γ x̂ + β, for x̂ in rows."""
+    return (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)
+
+
+def _gradient(t: GroundTruth, weighted: Array) -> Array:
+    """Return the gradient for γ dy in rows."""
+    normal, deviation = _normalised(t)
+    means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
+    return (weighted - means) / deviation
+
+
+GROUP_NORM = catalogue(
+    "group_normalization",
+    ("x", "statistics-held-constant",
+     "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
+     lambda t: [(_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalised(t)[1]).reshape(t.x.shape)]),
+    ("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy",
+     lambda t: [(_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)]),
+    ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy",
+     lambda t: [_gradient(t, _rows(t, t.dy)).reshape(t.x.shape)]),
+    ("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+     lambda t: [_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y)]),
+    ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
+     lambda t: [_group_norm_output(t, _normalised(t, epsilon=0)[0])]),
+    ("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone",
+     lambda t: [_group_norm_output(t, _normalised(t, axes=(0, 2))[0])]),
+)  # fmt: skip
+
+
+def _scales(t: GroundTruth) -> Array:
+    """Return s."""
+    half, channels = t.attributes["size"] // 2, t.x.shape[1]
+    squares = [(t.x[:, max(0, c - half) : c + half + 1] ** 2).sum(axis=1) for c in range(channels)]
+    return t.attributes["k"] + t.attributes["alpha"] / t.attributes["size"] * np.stack(squares, axis=1)
+
+
+def _own_channel(t: GroundTruth) -> Candidates:
+    s, beta = _scales(t), t.attributes["beta"]
+    share = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
+    yield t.dy * s**-beta - share * t.x * t.dy * t.x * s ** (-beta - 1)
+
+
+RESPONSE_NORM = catalogue(
+    "response_normalization",
+    ("x", "scale-held-constant", "treats s as a constant: it depends on x, in this channel and in its neighbours",
+     lambda t: [t.dy * _scales(t) ** -t.attributes["beta"]]),
+    ("x", "neighbours-forgotten", "lacks what x changes in neighbouring channels: the sum runs over the whole window",
+     _own_channel),
 )  # fmt: skip

@@ -1,18 +1,147 @@
-"""Files of results by the name of the grader that reads them."""
+"""Files of results as graders read them: Gradescope, GitHub Classroom, classroom50, Otter-Grader, nbgrader."""
 
+import os
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from chainrule.check.graders import services, tables
+from chainrule._io.files import csv_bytes, json_bytes
 from chainrule.check.graders.points import PointScheme
-from chainrule.check.homework import Grade
+from chainrule.check.homework import Grade, PartResult
+from chainrule.check.submissions import student_of
 from chainrule.errors import OptionError
 
-ONE: dict[str, Callable[[Grade, PointScheme], bytes]] = {
-    "gradescope": services.gradescope,
-    "github-classroom": services.github_classroom,
-    "classroom50": services.classroom50,
+UNTOLD = "Right, but something else in the submission is wrong or was not checked: {}"
+VARIABLES = {  # keys of classroom50's result, by the environment variable that its runner sets
+    "CLASSROOM": "classroom",
+    "ASSIGNMENT": "assignment",
+    "SUBMISSION_TAG": "submission",
+    "COMMIT_URL": "commit",
+    "RELEASE_URL": "release",
 }
-CLASS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"otter": tables.otter, "nbgrader": tables.nbgrader}
+POINTS_POSSIBLE = "points-per-question"
+NBGRADER = (
+    *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
+    *("raw_score", "late_submission_penalty", "score", "max_score"),
+)
+
+
+def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
+    """Return the content of Gradescope's results.json."""
+    tests = [
+        {
+            "name": one.part,
+            "score": score,
+            "max_score": scheme.points[one.part],
+            "status": "passed" if passed else "failed",
+            "output": message,
+            "output_format": "text",
+            "visibility": scheme.visibility,
+        }
+        for one, score, passed, message in _tests(grade, scheme)
+    ]
+    content = {
+        "score": scheme.score(grade),
+        "execution_time": grade.seconds,
+        "output": grade.remark if not grade.results else "",
+        "output_format": "text",
+        "visibility": scheme.visibility,
+        "stdout_visibility": "hidden",
+        "tests": tests,
+        "extra_data": {"submission": grade.submission, "seed": grade.seed, "draw": grade.draw},
+    }
+    return json_bytes(content)
+
+
+def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
+    """Return the result of one runner of GitHub Classroom's autograding, before it is encoded in base64."""
+    tests = [
+        {
+            "name": one.part,
+            "status": "pass" if passed else "fail",
+            "score": score,
+            "message": message or None,
+            "test_code": "",
+            "filename": "",
+            "line_no": 0,
+        }
+        for one, score, passed, message in _tests(grade, scheme)
+    ]
+    status = "error" if not grade.judged else "pass" if all(one["status"] == "pass" for one in tests) else "fail"
+    return json_bytes({"version": 1, "status": status, "max_score": scheme.total, "tests": tests})
+
+
+def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
+    """Return the content of classroom50's result.json; OptionError outside its runner, and for fractions of points."""
+    if any(not isinstance(points, int) for points in scheme.points.values()):
+        raise OptionError("classroom50 takes whole numbers of points only")
+    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    if missing:
+        raise OptionError(f"classroom50: its runner sets the environment variable {missing[0]}, which is not set here")
+    named: dict[str, Any] = {key: os.environ[name] for name, key in VARIABLES.items()}
+    tests = [
+        {
+            "test-name": one.part,
+            "passed": passed,
+            "score": score,
+            "max-score": scheme.points[one.part],
+            "message": message,
+        }
+        for one, score, passed, message in _tests(grade, scheme)
+    ]
+    content = {
+        "schema": "classroom50/result/v1",
+        **named,
+        "review": os.environ.get("REVIEW_URL") or named["commit"],
+        "datetime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "score": scheme.score(grade),
+        "max-score": scheme.total,
+        "tests": tests,
+    }
+    return json_bytes(content)
+
+
+def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, bool, str]]:
+    """Return the verdict on each part, its points, whether it earns all of them, and a message."""
+    scores = scheme.scores(grade)
+    results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
+    tests: list[tuple[PartResult, float, bool, str]] = []
+    for one in results:
+        passed = one.ok and scores[one.part] == scheme.points[one.part]
+        told = UNTOLD.format(grade.remark) if one.ok and not passed else one.remark
+        message = "\n\n".join(part for part in (told, one.details) if part)
+        tests.append((one, scores[one.part], passed, message))
+    return tests
+
+
+def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
+    """Return the content of the final_grades.csv that `otter grade` writes."""
+    parts = sorted(scheme.points)
+    head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status"]
+    table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "--"]]
+    for row in sorted(rows, key=lambda row: row.submission):
+        scores, score = scheme.scores(row), scheme.score(row)
+        status = "Completed" if row.judged else row.remark
+        earned = [scores[part] for part in parts]
+        table.append([row.submission, *earned, score, round(score / scheme.total, 4), status])
+    return csv_bytes([head, *table])
+
+
+def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
+    """Return the content of the grades.csv that `nbgrader export` writes; dates and names of students are empty."""
+    table: list[list[object]] = []
+    for row in rows:
+        score = scheme.score(row)
+        table.append([scheme.assignment, "", "", student_of(row.submission), "", "", "", score, 0, score, scheme.total])
+    return csv_bytes([NBGRADER, *table])
+
+
+ONE: dict[str, Callable[[Grade, PointScheme], bytes]] = {
+    "gradescope": gradescope,
+    "github-classroom": github_classroom,
+    "classroom50": classroom50,
+}
+CLASS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"otter": otter, "nbgrader": nbgrader}
 FORMATS = (*ONE, *CLASS)
 
 

@@ -6,6 +6,7 @@ It runs without capabilities, and as a user who owns nothing where the grader is
 it says why, and only that user, if any, remains.
 """
 
+import ctypes
 import glob
 import os
 import shutil
@@ -16,8 +17,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-
-from chainrule.check.guest import kernel
 
 SPACE, FILES = "64m", 1000  # of the writable folder
 SPARE_USER = 1_800_000_000  # the first of a million user numbers that nobody has
@@ -100,26 +99,26 @@ def _remain(view: View, reason: str) -> Isolation:
     """Do what can be done without namespaces."""
     user = _leave_root(view)
     with suppress(OSError):
-        kernel.control(kernel.NO_NEW_PRIVILEGES, 1)
+        control(NO_NEW_PRIVILEGES, 1)
     return Isolation(reason, user)
 
 
 def _enter_namespaces(view: View, writes: int) -> bool:
     """Return in a grandchild that is isolated, whether as a user of its own; exit with a report if that fails."""
     try:
-        kernel.control(kernel.DEATH_SIGNAL, signal.SIGKILL)
+        control(DEATH_SIGNAL, signal.SIGKILL)
         user, group = os.getuid(), os.getgid()
         own = _spare_user() if user == 0 else None
-        spaces = kernel.NEW_MOUNTS | kernel.NEW_PROCESSES | kernel.NEW_NETWORK | kernel.NEW_IPC
-        kernel.unshare(spaces | (kernel.NEW_USER if user else 0))
+        spaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
+        unshare(spaces | (NEW_USER if user else 0))
         if user:
             _map(user, group)
         _wait_for(os.fork(), None)
-        kernel.control(kernel.DEATH_SIGNAL, signal.SIGKILL)
+        control(DEATH_SIGNAL, signal.SIGKILL)
         _mount(view, user if own is None else own, copied=own is not None)
         if own is None:
-            kernel.drop_capabilities()
-        kernel.control(kernel.NO_NEW_PRIVILEGES, 1)
+            drop_capabilities()
+        control(NO_NEW_PRIVILEGES, 1)
         _wait_for(os.fork(), writes)
         if own is not None:
             _become(own)
@@ -175,8 +174,8 @@ def _pass_on(reports: int, watch: Callable[[], None]) -> None:
 def _mount(view: View, owner: int, copied: bool) -> None:
     """Replace the file system by the view."""
     root = view.writable
-    kernel.mount("", "/", "", kernel.RECURSIVE | kernel.PRIVATE)
-    kernel.mount("tmpfs", root, "tmpfs", kernel.NO_SUID | kernel.NO_DEV, f"size={SPACE},mode=755")
+    mount("", "/", "", RECURSIVE | PRIVATE)
+    mount("tmpfs", root, "tmpfs", NO_SUID | NO_DEV, f"size={SPACE},mode=755")
     for path in view.visible:
         _show(path, root)
     for path in view.own:
@@ -185,13 +184,13 @@ def _mount(view: View, owner: int, copied: bool) -> None:
         _hide(path, view.visible, root)
     for path in DEVICES:
         _make(path, root)
-        kernel.mount(path, root + path, "", kernel.BIND)
+        mount(path, root + path, "", BIND)
     os.makedirs(root + root)
     options = f"size={SPACE},nr_inodes={FILES},mode=700,uid={owner}"
-    kernel.mount("tmpfs", root + root, "tmpfs", kernel.NO_SUID | kernel.NO_DEV | kernel.NO_EXEC, options)
-    kernel.pivot(root)
-    flags = kernel.REMOUNT | kernel.BIND | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEV
-    kernel.mount("", "/", "", flags)
+    mount("tmpfs", root + root, "tmpfs", NO_SUID | NO_DEV | NO_EXEC, options)
+    pivot(root)
+    flags = REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEV
+    mount("", "/", "", flags)
     os.chdir(root)
 
 
@@ -199,7 +198,7 @@ def _show(path: str, root: str) -> None:
     """Show a path in the new root, unless a folder that is shown already holds it."""
     if not os.path.exists(root + path) or not os.path.samefile(path, root + path):
         _make(path, root)
-        kernel.bind(path, root + path)
+        bind(path, root + path)
 
 
 def _copy(path: str, root: str) -> None:
@@ -225,11 +224,11 @@ def _hide(path: str, visible: Sequence[str], root: str) -> None:
     """Hide a folder of the new root, except for what is to be visible in it."""
     if not os.path.isdir(root + path):
         return
-    kernel.mount("tmpfs", root + path, "tmpfs", kernel.NO_SUID | kernel.NO_DEV, "size=1m,mode=755")
+    mount("tmpfs", root + path, "tmpfs", NO_SUID | NO_DEV, "size=1m,mode=755")
     for other in visible:
         if other.startswith(f"{path}/"):
             _show(other, root)
-    kernel.mount("", root + path, "", kernel.REMOUNT | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEV)
+    mount("", root + path, "", REMOUNT | READ_ONLY | NO_SUID | NO_DEV)
 
 
 def _make(path: str, root: str) -> None:
@@ -285,3 +284,63 @@ def _leave_root(view: View) -> bool:
             break
     _become(user)
     return True
+
+
+NO_SUID, NO_DEV, NO_EXEC, READ_ONLY = 2, 4, 8, 1
+REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
+DETACH = 2
+NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+DEATH_SIGNAL, DROP_BOUND, NO_NEW_PRIVILEGES = 1, 24, 38  # operations of prctl
+CAPABILITIES = 64
+CAPABILITY_VERSION = 0x20080522
+
+
+def _call(name: str, *arguments: object) -> None:
+    """Call a function of the C library that returns 0 on success."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if getattr(library, name)(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def unshare(spaces: int) -> None:
+    """Enter new namespaces; new processes enter the new process namespace, not the caller."""
+    _call("unshare", ctypes.c_int(spaces))
+
+
+def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    """Mount a file system, or change a mount."""
+    texts = [text.encode() for text in (source, target, kind)]
+    _call("mount", *texts, ctypes.c_ulong(flags), options.encode())
+
+
+def bind(source: str, target: str) -> None:
+    """Show a file or folder at another path too, read-only; keep the flags that an unprivileged mount must keep."""
+    mount(source, target, "", BIND | RECURSIVE)
+    kept = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # and access times
+    relative = 1 << 21 if os.statvfs(target).f_flag & 0x1000 else 0
+    mount("", target, "", REMOUNT | BIND | READ_ONLY | kept | relative)
+
+
+def pivot(root: str) -> None:
+    """Make a mount the root of the file system, and drop the old root."""
+    os.chdir(root)
+    _call("pivot_root", b".", b".")
+    _call("umount2", b".", ctypes.c_int(DETACH))
+    os.chdir("/")
+
+
+def control(operation: int, value: int) -> None:
+    """Call prctl."""
+    _call("prctl", ctypes.c_int(operation), *(ctypes.c_ulong(one) for one in (value, 0, 0, 0)))
+
+
+def drop_capabilities() -> None:
+    """Give up all capabilities, for this process and all that it starts."""
+    for capability in range(CAPABILITIES):
+        try:
+            control(DROP_BOUND, capability)
+        except OSError:
+            break  # the kernel has no more
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    _call("capset", header, (ctypes.c_uint32 * 6)())

@@ -143,7 +143,7 @@ class Sweep:
 
     def plot(self) -> "Figure":
         """Plot the metric of every trial over the values of each swept option."""
-        from chainrule.plotting.sweeps import sweep_figure
+        from chainrule.plotting.searches import sweep_figure
 
         points = [(result.trial.settings, result.score) for result in self.results if result.score is not None]
         where = "test" if all(result.validation is None for result in self.results) else "validation"
@@ -151,7 +151,7 @@ class Sweep:
 
     def write(self) -> None:
         """Write the table and the picture into the folder."""
-        from chainrule.plotting.files import save
+        from chainrule.plotting.figures import save
 
         files.write_atomic(self.folder / TABLE, self.to_csv().encode(errors="backslashreplace"))
         save(self.plot(), self.folder / PICTURE)

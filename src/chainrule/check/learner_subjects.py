@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.layouts import SAME, ArrayLayout, between, to_theirs
-from chainrule.check.parameters import influential
+from chainrule.check.parameters import SAME, ArrayLayout, between, influential, to_theirs
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.interface import LossCode

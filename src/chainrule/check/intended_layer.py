@@ -1,20 +1,27 @@
-"""What the name of a class promises: one that is called GELU computes that activation, whatever its arguments."""
+"""The layer that a learner's code is meant to be: the one that its class is named after, or the one with its output.
+
+A class that is called GELU computes that activation, whatever its arguments.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
 from chainrule import layers as cr
-from chainrule.check import comparing
-from chainrule.check.forms import class_form, plain_name
+from chainrule.check import comparison
+from chainrule.check.course_formats import class_form, plain_name
+from chainrule.check.diagnoses.truth import same
+from chainrule.check.learner_subjects import SubmittedLayer
+from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject, Values
 from chainrule.custom.recognition import family
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
+from chainrule.layers.activations import EXAMPLES
 
 TOLERANCE = 1e-4  # of code in float32 too
 FIXED: dict[str, Layer] = {  # an activation of each name; what computes another form of it is recognised before
@@ -35,6 +42,9 @@ MOST_WEIGHTS = 12  # of a parameter that are tried alone
 SLOPED: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
+EXACT = 1e-9
+ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
+PADDINGS = ("valid", "same", "full", 1)
 
 
 def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
@@ -62,7 +72,7 @@ def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
     at = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
     if not 0 < at < 1:
         return False
-    return comparing.compare_with_array(subject.output({"x": x}), x / (1 + (1 / at - 1) ** -x)).error <= TOLERANCE
+    return comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / at - 1) ** -x)).error <= TOLERANCE
 
 
 def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | None, values: Values) -> list[Row]:
@@ -106,7 +116,7 @@ def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
         return "" if gaps.max(initial=0.0) <= TOLERANCE else "is none of the inputs: a maximum is one of them"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
-    one = comparing.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
+    one = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
     return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
 
 
@@ -118,7 +128,7 @@ def _no_layer_norm(subject: SubmittedLayer, values: Values) -> str:
         return ""
     y, apart = subject.output(values), x - x.mean(axis=1, keepdims=True)
     rows = (apart / np.sqrt(x.var(axis=1, keepdims=True) + small) for small in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
-    right = any(comparing.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
+    right = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
     return "" if right else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
@@ -153,7 +163,9 @@ def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     unread = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
     if len(unread) and any(x.shape[1] in value.shape for value in rest.values()):
         return f"does not depend on x[:, {unread[0]}], for which it has weights"
-    linear = all(comparing.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both)))
+    linear = all(
+        comparison.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both))
+    )
     return "" if linear else "is no sum of weights times inputs, and a bias"
 
 
@@ -165,3 +177,97 @@ def _weights_alone(parameters: Values) -> list[dict[str, Array]]:
         for at in np.random.default_rng(value.size).permutation(value.size)[:MOST_WEIGHTS]:
             units.append({**zero, name: (np.arange(value.size) == at).astype(value.dtype).reshape(value.shape)})
     return units
+
+
+def guess(
+    subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
+) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
+    """Return the layer whose output equals the learner's at all points, and how its parameters are arranged, or None.
+
+    points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
+    """
+    known = [named for values in points if (named := _named(values)) is not None]
+    if not known:
+        return None
+    named, outputs = known[0], [subject.output(values) for values in points]
+    for layer in _likely(named):
+        try:
+            candidate = LayerSubject(layer, subject.shape, engine="numpy")
+            if set(candidate.parameters) != set(named) - {"x"}:
+                continue
+            for layouts in _layouts(candidate, named):
+                pairs = zip(outputs, (_ours(values, candidate, layouts) for values in known), strict=True)
+                if all(_equal(output, candidate.output(values)) for output, values in pairs):
+                    return candidate, layouts
+        except ChainruleError:
+            continue
+    return None
+
+
+def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
+    """Yield how a learner's parameters may be arranged; square weights may also be transposed."""
+    found = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
+    known = {name: layout for name, layout in found.items() if layout is not None}
+    if len(known) == len(found):
+        yield known
+        if known.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
+            yield {**known, "w": TRANSPOSED}
+
+
+def _ours(values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]) -> dict[str, Array]:
+    """Return a learner's values with the parameters as this library arranges them."""
+    return {**values, **{name: layouts[name].ours(values[name], candidate.parameters[name]) for name in layouts}}
+
+
+def _equal(output: Array, y: Array) -> bool:
+    return same(output, y, EXACT) or (output.dtype.itemsize == 4 and same(output, y, 1e-5))
+
+
+def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
+    """Return the values by this library's parameter names; None if a name is not recognised."""
+    found: dict[str, Array] = {}
+    for theirs, value in values.items():
+        ours = theirs if theirs == "x" else family(theirs)
+        if ours is None or ours in found:
+            return None
+        found[ours] = value
+    return found
+
+
+def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
+    w, b = values.get("w"), values.get("b")
+    if "gamma" in values:
+        yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()
+        yield cr.LayerNorm()
+        channels = values["x"].shape[1]
+        yield from (cr.GroupNorm(groups) for groups in range(1, channels + 1) if channels % groups == 0)
+    elif "slope" in values:
+        yield cr.PReLU()
+    elif w is None:
+        yield from ACTIVATIONS
+        if values["x"].ndim == 2:
+            yield cr.Softmax()
+        else:
+            yield from _pools()
+    elif w.ndim == 2:
+        yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
+    elif w.ndim in (3, 4):
+        yield from _convolutions(w, b)
+
+
+def _pools() -> Iterator[Layer]:
+    for window in ((2, 2), (3, 3), (2, 3), (3, 2)):
+        for stride, padding in product((None, 1, 2), (0, 1)):
+            yield cr.MaxPool2D(window, stride, padding)
+            yield cr.AveragePool2D(window, stride, padding)
+            yield cr.SumPool2D(window, stride, padding)
+    yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
+    yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
+
+
+def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
+    bias = "untied" if b is not None and b.ndim > 1 else b is not None
+    kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
+    kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
+    for stride, padding, dilation, turned in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
+        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=turned)

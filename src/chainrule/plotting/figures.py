@@ -1,13 +1,21 @@
-"""The common style of all plots: colours, type sizes, and text that can always be drawn.
+"""Figures in the common style of all plots: colours, type sizes, text that can always be drawn; saved as PNG.
 
 Every colour is set explicitly, so that a notebook's own matplotlib style cannot make a plot illegible.
 """
 
+import os
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from chainrule._io.files import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Figures, axes and their artists: matplotlib's keyword arguments are untyped, which a strict checker rejects.
 Drawing: TypeAlias = Any
@@ -31,6 +39,7 @@ _OTHER_SCRIPTS = (
     "Noto Sans",
     "Arial Unicode MS",
 )
+DPI = 150
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,6 @@ def _figure_class() -> Any:
         """A figure that a notebook shows without pyplot."""
 
         def _repr_png_(self) -> bytes:
-            from chainrule.plotting.files import png
-
             return png(self)
 
     return Picture
@@ -155,3 +162,19 @@ def _glyphs(family: str) -> frozenset[int]:
 
     fonts: Any = font_manager
     return frozenset(fonts.get_font(fonts.findfont(fonts.FontProperties(family=[family]))).get_charmap())
+
+
+def png(figure: "Figure") -> bytes:
+    """Return the figure as a PNG of 150 dpi, without date or version."""
+    buffer = BytesIO()
+    drawing: Drawing = figure
+    drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write the figure to a PNG file; on an error, an existing file is left unchanged.
+
+    Errors   RunError when it cannot be written
+    """
+    write_atomic(Path(path), png(figure))

@@ -14,7 +14,7 @@ from PIL import Image
 from chainrule.errors import RunError
 from chainrule.plotting.confusion import confusion_matrix
 from chainrule.plotting.curves import learning_curves
-from chainrule.plotting.files import png, save
+from chainrule.plotting.figures import png, save
 from chainrule.plotting.kernels import kernel_grid
 from chainrule.plotting.mistakes import batch_grid
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from chainrule import layers as cr
-from chainrule.check.layouts import TRANSPOSED, ArrayLayout
+from chainrule.check.parameters import TRANSPOSED, ArrayLayout
 from chainrule.core.shapes import text
 from chainrule.layers import Layer
 
@@ -82,7 +82,7 @@ class FunctionForm:
     shape, larger  two shapes of one input, in this library's layout; the strides divide both
     options        values of arguments of forward
     layouts        of x, y and the parameters where they differ from this library's
-    extra          name of further checks, in `form_checks`
+    extra          name of further checks, in `mode_checks`
     others         other options, of which each function must make the same use
     """
 

@@ -1,11 +1,25 @@
-"""The metric of every trial of a sweep over the values of each swept option."""
+"""Plots of searches: the metric of every trial of a sweep, and the loss as a function of the learning rate."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chainrule.plotting.style import BLUE, BODY, INK, MARGIN, SMALL, VERMILLION, legible, message, new_sheet, tidy
+from chainrule.plotting.curves import loss_scale
+from chainrule.plotting.figures import (
+    BLUE,
+    BODY,
+    INK,
+    MARGIN,
+    SMALL,
+    VERMILLION,
+    legible,
+    message,
+    new_sheet,
+    tidy,
+    typeface,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,6 +28,7 @@ Settings = Sequence[tuple[str, Any]]
 HEIGHT, TICKS, GAP, PER_VALUE = 2.9, 0.65, 0.25, 0.75  # inches
 COLUMNS = 4
 LONGEST_LABEL = 14  # characters
+Numbers = NDArray[np.float64]
 
 
 def sweep_figure(points: Sequence[tuple[Settings, float]], measure: str, where: str, title: str) -> "Figure":
@@ -58,3 +73,23 @@ def _draw(axes: Any, places: Any, scores: Any, values: Sequence[str], name: str)
     axes.set_xlim(-0.5, len(values) - 0.5)
     axes.set_xticks(range(len(values)), [legible(value, LONGEST_LABEL) for value in values], fontsize=SMALL)
     axes.set_xlabel(legible(name), fontsize=BODY, color=INK)
+
+
+def rate_search(rates: Numbers, losses: Numbers, smoothed: Numbers, suggested: float, title: str) -> "Figure":
+    """Plot the loss of each batch (thin) and smoothed (thick) over the rate, and mark the suggested rate.
+
+    Shapes   rates, losses, smoothed (S,)
+    """
+    sheet = new_sheet(7.0, 4.1, title)
+    axes = sheet.axes(MARGIN + 0.6, 0.15, 6.1, 3.3)
+    axes.plot(rates, losses, color=BLUE, alpha=0.3, lw=0.7)
+    axes.plot(rates, smoothed, color=BLUE, lw=1.8)
+    tidy(axes)
+    axes.set_xscale("log")
+    loss_scale(axes, smoothed, losses)
+    axes.axvline(suggested, color=VERMILLION, lw=1.2, ls="--")
+    words = {"fontsize": SMALL + 0.5, "color": VERMILLION, **typeface()}
+    axes.annotate(f" {suggested:.2g}", (suggested, 1), xycoords=("data", "axes fraction"), va="top", **words)
+    axes.set_xlabel("learning rate", fontsize=BODY, color=INK)
+    axes.set_ylabel("loss", fontsize=BODY, color=INK)
+    return sheet.figure

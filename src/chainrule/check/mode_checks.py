@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check import comparing, students
-from chainrule.check.forms import DEFAULTS, KEEP_MORE, FoundPair
+from chainrule.check import comparison, learner_subjects
+from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FoundPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.methods import EVALUATED
@@ -50,7 +50,7 @@ def _row(found: FoundPair, method: str, right: bool, name: str = "", says: str =
 def _same(found: Array | None, right: Array) -> bool:
     if found is None or found.shape != right.shape:
         return False
-    return comparing.compare_with_array(found, right).error <= TOLERANCE
+    return comparison.compare_with_array(found, right).error <= TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
     point = NormalizationPoint.draw(meant.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
-        subject = students.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
+        subject = learner_subjects.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
         one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         own = {subject.names[ours]: value for ours, value in values.items()}
         for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
@@ -262,7 +262,7 @@ def _masked(found: FoundPair, x: Array, y: Array, p: float) -> Row:
     """Return the row of y in training: every entry is 0 or x over the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
-        return _row(found, method, False, "dropout-mask", comparing.shapes_differ("", y, x.shape).strip())
+        return _row(found, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         says = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.check.entries import MOST, Submission, entries, ignored_entries
+from chainrule.check.submissions import MOST, Submission, entries, ignored_entries
 
 BOTH = "class Layer:\n    def forward(self, x): ...\n    def backward(self, dy): ...\n"
 

@@ -9,11 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.check import probes, sources, students
-from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import failed
-from chainrule.check.form_checks import class_rows, further_rows
-from chainrule.check.forms import (
+from chainrule.check import learner_subjects, probes, sources
+from chainrule.check.course_formats import (
     ARGUMENTS,
     SMALL_VALUES,
     FoundPair,
@@ -25,12 +22,14 @@ from chainrule.check.forms import (
     unknown_pairs,
     usual_values,
 )
-from chainrule.check.hinge import MulticlassHinge
+from chainrule.check.diagnoses.truth import same
+from chainrule.check.extra_checks import failed
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.learners import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
+from chainrule.check.learner_checks import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
+from chainrule.check.mode_checks import class_rows, further_rows
 from chainrule.check.report import Report, Row
-from chainrule.check.subjects import LayerSubject, LossSubject
+from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
@@ -208,7 +207,7 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
 def _fits(student: Student, meant: LayerSubject) -> bool:
     """Return whether the parameters of an object have the shapes of a layer."""
     try:
-        students.matched_to(copy.deepcopy(student), meant)
+        learner_subjects.matched_to(copy.deepcopy(student), meant)
     except StudentError:
         return False
     return True

@@ -7,21 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.check import probes, students
-from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
+from chainrule.check import learner_subjects, probes
+from chainrule.check.course_formats import OtherOptions, class_form
+from chainrule.check.examination import Examination, examine, prepare, quick_check, ties, with_diagnoses
 from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERWRITTEN, KnownProbe, extra_checks, failed
 from chainrule.check.first_wrong import with_first_wrong
-from chainrule.check.forms import OtherOptions, class_form
-from chainrule.check.guessing import guess
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.judging import LayerJudge, LossJudge
-from chainrule.check.layouts import ArrayLayout
-from chainrule.check.promises import broken_promise, promised_layer
+from chainrule.check.intended_layer import broken_promise, guess, promised_layer
+from chainrule.check.judges import LayerJudge, LossJudge
+from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
+from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
-from chainrule.check.rows import Probe, output_row
-from chainrule.check.students import SubmittedLayer, SubmittedLoss
+from chainrule.check.rows import Probe, complete, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
-from chainrule.check.unchecked import complete
 from chainrule.core.shapes import text
 from chainrule.custom.losses import LossFunctions
 from chainrule.custom.student import Student
@@ -139,8 +137,8 @@ def _probe_beside(
     scale  factor of the inputs
     """
     meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-    subject = students.matched_to(copy.deepcopy(given), meant, layouts)
-    values = students.values(subject, probes.samples(meant.shape), seed, meant)
+    subject = learner_subjects.matched_to(copy.deepcopy(given), meant, layouts)
+    values = learner_subjects.values(subject, probes.samples(meant.shape), seed, meant)
     judge = LayerJudge(meant, subject.layouts)
     return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
@@ -149,9 +147,9 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer."""
     subject, meant, notes = _matched_layer(given, task, seed)
     constants, count = task.constants, probes.samples(subject.shape)
-    first = students.values(subject, count, seed + 2, meant)
+    first = learner_subjects.values(subject, count, seed + 2, meant)
     unchecked = complete(subject, first, constants, meant is not None, seed)
-    values, other = (students.values(subject, count, number, meant) for number in (seed, seed + 2))
+    values, other = (learner_subjects.values(subject, count, number, meant) for number in (seed, seed + 2))
     notes.insert(0, on_shape(subject.shape))
     judge = LayerJudge(meant, subject.layouts) if meant is not None else None
     probe = prepare(subject, values, seed, judge)
@@ -222,34 +220,34 @@ def _matched_layer(
     student, notes, against, shape = copy.deepcopy(given), list[str](), task.against, task.shape
     if against is not None:
         meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-        subject = students.matched_to(student, meant, task.layouts)
+        subject = learner_subjects.matched_to(student, meant, task.layouts)
     else:
         form = class_form(given.kind)
         named = form.only_layer if form else None
         subject = _alone(student, shape, form.shape if form and named else None)
-        values = students.values(subject, 2, seed)
+        values = learner_subjects.values(subject, 2, seed)
         far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
         meant = None
         if guessed := None if named else guess(subject, [values, far]):
             meant, layouts = guessed
-            subject = students.matched_to(student, meant, layouts)
+            subject = learner_subjects.matched_to(student, meant, layouts)
             notes.append(f"forward computes {meant.name}")
         elif (layer := named or promised_layer(given.kind, subject, values)) is not None:
             subject, meant = _by_name(given, subject, layer, certain=named is not None)
             notes += [f"compared with {meant.name}, by its name"] if meant else []
-    return students.unused(given, subject), meant, notes
+    return learner_subjects.unused(given, subject), meant, notes
 
 
 def _alone(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
     """Return a learner's layer on inputs of a shape; by default on the usual one of its name, if it accepts that."""
     if shape is None and usual:
         try:
-            return students.alone(copy.deepcopy(student), usual)
+            return learner_subjects.alone(copy.deepcopy(student), usual)
         except UnwrittenError:
             raise
         except StudentError:
             pass
-    return students.alone(student, shape)
+    return learner_subjects.alone(student, shape)
 
 
 def _by_name(
@@ -258,7 +256,7 @@ def _by_name(
     """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
     try:
         meant = LayerSubject(layer, subject.shape, engine="numpy")
-        return students.matched_to(copy.deepcopy(given), meant), meant
+        return learner_subjects.matched_to(copy.deepcopy(given), meant), meant
     except (ShapeError, StudentError):
         if certain:
             raise
@@ -314,7 +312,10 @@ def _batches(
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
             there = prepare(
-                other, students.values(other, samples, drawn, meant, repeated), seed, LayerJudge(meant, subject.layouts)
+                other,
+                learner_subjects.values(other, samples, drawn, meant, repeated),
+                seed,
+                LayerJudge(meant, subject.layouts),
             )
             found.append(quick_check(there, tolerances))
         except StudentError as error:

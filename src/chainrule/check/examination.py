@@ -1,0 +1,237 @@
+"""The check of one subject: its output where the right one is known, and the gradient of every tensor.
+
+Gradients are compared with derivatives of the subject's own forward pass, the forward pass with the intended layer.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from chainrule.check import derivatives, probes
+from chainrule.check.derivatives import LIMIT, Slopes
+from chainrule.check.diagnoses.truth import same
+from chainrule.check.extra_checks import LARGE, MANY, NONLINEAR, STALE
+from chainrule.check.judges import EXACT, Case, Judge, explain
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.rows import SHARP, Probe, function_of, gradient_row, numbers_of, output_row, row_beside
+from chainrule.check.subjects import Subject, Values
+from chainrule.engines.protocol import Array
+from chainrule.errors import StudentError
+
+TIES = "slopes on either side of ties"
+NEAR = 1e-4  # tolerance at ties
+ACCUMULATED = Diagnosis(
+    "accumulated-over-calls",
+    "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
+)
+
+AT_TIES = Diagnosis(
+    "wrong-at-ties",
+    "is wrong where inputs are equal, or exactly 0: there it may be any number between the slopes of the two sides",
+)
+KEPT = Diagnosis(
+    "kept-from-earlier-calls",
+    "is another one on every call of backward with the same dy: it depends on dy and the last forward alone",
+)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A probe, the gradients that the subject claimed on it, and the rows, without diagnoses yet.
+
+    previous  the values of the very first call, if there was one before the probe
+    kept      tensors whose gradient is another one on every call
+    """
+
+    probe: Probe
+    claimed: Mapping[str, Array]
+    rows: tuple[Row, ...] = field(default=())
+    previous: Values | None = None
+    kept: frozenset[str] = frozenset()
+
+    def case(self, tensor: str) -> Case | None:
+        """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
+        found, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
+        if probe.judge is None or found is None:
+            return None
+        right = probe.judge.output(probe.values)
+        if right.size == probe.dy.size:
+            return Case(probe.judge, probe.values, probe.dy, probe.output, found)
+        dy = np.zeros_like(right)  # which no output depends on
+        return Case(probe.judge, probe.values, dy, probe.output, found) if tensor == "y" else None
+
+
+def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = SHARP) -> Probe:
+    """Return a probe with a random upstream gradient; StudentError where the output cannot be used."""
+    generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
+    y, again = subject.output(values), subject.output(values)
+    if not np.isfinite(y).all():
+        raise StudentError(f"{subject.name}: forward returns values that are not finite for a normal input")
+    if y.shape != again.shape or not np.allclose(y, again, rtol=1e-6, atol=1e-9):
+        raise StudentError(
+            f"{subject.name}: forward returns different values on a second call with the same input and options; "
+            "if one of them is a seed, every call must use it"
+        )
+    dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
+    return Probe(subject, values, dy, y, generator, judge, tolerance)
+
+
+def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
+    """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
+    claimed = probe.subject.gradients(probe.values, probe.dy)
+    grown = _kept_from_call_to_call(probe, claimed)
+    numbers = numbers_of(probe, limit)
+    rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
+    for tensor in probe.subject.tests:
+        row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
+        if tensor in grown:
+            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if grown[tensor] else (), notes=())
+        rows.append(row)
+    return Examination(probe, claimed, tuple(rows), earlier, frozenset(grown))
+
+
+def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
+    """Compare a second probe with the reference alone; gradients are left out where the output is wrong.
+
+    tolerances   by tensor, y included, as the first probe found them from the code's rounding
+    complete     whether there is a backward
+    """
+    if probe.judge is None:
+        return Examination(probe, {})
+    output = row_beside(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
+    if not output.ok or not complete:
+        return Examination(probe, {}, (output,))
+    claimed = probe.subject.gradients(probe.values, probe.dy)
+    right = probe.judge.gradients(probe.values, probe.dy)
+    rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
+    return Examination(probe, claimed, (output, *rows))
+
+
+def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
+    """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
+    first, *others = found
+    right = {row.tensor for row in first.rows if not row.is_wrong}
+    rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
+        (row, (KEPT,) if row.tensor in first.kept else ()) for row in first.rows
+    ]
+    rows += [
+        (row, _of_batch_size(row, first, other))
+        for other in others
+        for row in other.rows
+        if row.is_wrong and row.tensor in right
+    ]
+    return [
+        replace(row, diagnoses=_diagnoses(row, found) or otherwise) if row.is_wrong and not row.diagnoses else row
+        for row, otherwise in rows
+    ]
+
+
+def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
+    """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples.
+
+    Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
+    """
+    probe = other.probe
+    one, another = (each.probe.values[probe.subject.tests[0]].shape for each in (first, other))
+    if one[1:] != another[1:] or one == another:
+        return ()
+    if row.tensor != "y" and probe.judge is not None:
+        dy = probe.dy / LARGE
+        found, right = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
+        if same(found, right, max(row.tolerance, EXACT)):
+            return (NONLINEAR,)
+    return (MANY,)
+
+
+def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
+    wrong = [one for one in found if any(other.tensor == row.tensor and other.is_wrong for other in one.rows)]
+    cases = [case for one in wrong if (case := one.case(row.tensor))]
+    if any(_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))):
+        return (STALE,)
+    told = explain(row.tensor, cases, row.tolerance) if cases else ()
+    for case in _further_cases(row.tensor, wrong[0].probe) if len(told) > 1 else ():
+        told = explain(row.tensor, [*cases, case], row.tolerance) or told
+        cases = [*cases, case]
+        if len(told) == 1:
+            break
+    return told
+
+
+def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
+    """Yield cases on which mistakes that agree so far may differ: whole numbers full of ties, values far from zero."""
+    name, judge = probe.subject.tests[0], probe.judge
+    if name != "x" or judge is None:
+        return
+    shape, generator = probe.values[name].shape, np.random.default_rng(0)
+    for x in (derivatives.tied_integers(shape, generator), probes.far(shape, generator)):
+        values = {**probe.values, name: x}
+        try:
+            y = probe.subject.output(values)
+            found = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+        except (StudentError, KeyError):
+            continue
+        right = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
+        if y.shape == probe.dy.shape and not same(found, right, EXACT):
+            yield Case(judge, values, probe.dy, y, found)
+
+
+def _stale(tensor: str, case: Case, earlier: Values) -> bool:
+    """Return whether a result belongs to the values of the first call: all of them, or x alone."""
+    if tensor == "y":
+        return False
+    name = next(iter(case.values))
+    judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
+    right = judge.gradients(case.values, case.dy)
+    others = [judge.gradients(point, case.dy) for point in points]
+    return any(
+        same(case.found, gradients[tensor], EXACT) and not same(right[tensor], gradients[tensor], EXACT)
+        for gradients in others
+    )
+
+
+def ties(probe: Probe, examined: Examination) -> Row | None:
+    """Check dx of max pooling or ReLU on whole numbers, which are full of ties and zeros.
+
+    Returns the row of x; None if another row is wrong or dx has the wrong shape.
+    """
+    x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
+    values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
+    dx = probe.subject.gradients(values, dy)["x"]
+    if dx.shape != x.shape or not all(row.ok for row in examined.rows):
+        return None
+    function = partial(function_of, probe.subject, values, "x")
+    slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)
+    error = max(each.excess for each in slopes) / float(dy.max())
+    row = Row(probe.subject.name, "x", TIES, error if np.isfinite(error) else None, NEAR, error <= NEAR)
+    if row.ok or probe.judge is None:
+        return row
+    case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
+    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_at_ties(slopes),))
+
+
+def _at_ties(slopes: Sequence[Slopes]) -> Diagnosis:
+    """Return the diagnosis of a gradient outside the slopes, with the farthest entry, if single entries show it."""
+    worst = max((each for each in slopes if each.index), key=lambda each: each.excess)
+    if worst.excess <= NEAR:
+        return AT_TIES
+    place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
+    return replace(
+        AT_TIES, says=f"{AT_TIES.says}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
+    )
+
+
+def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
+    """Return the tensors whose gradient is another one on further calls with the same dy, and whether it just grows."""
+    if probe.subject.analytic:
+        return {}
+    second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
+    found = dict[str, bool]()
+    for name, first in claimed.items():
+        shapes = {first.shape, second[name].shape, third[name].shape}
+        if len(shapes) > 1 or np.allclose(first, second[name], rtol=1e-4, atol=1e-12, equal_nan=True):
+            continue
+        found[name] = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
+    return found

@@ -5,10 +5,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.check import probes
-from chainrule.check.methods import JACOBIAN
-from chainrule.engines.interpreter import ModuleEngine
 from chainrule.check.derivatives import JACOBIAN
-from chainrule.engines.module_engine import ModuleEngine
+from chainrule.engines.interpreter import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import IN_A_ROW
 from chainrule.training import losses

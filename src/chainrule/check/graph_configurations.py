@@ -2,7 +2,7 @@
 
 They have branches, sums, gates, concatenations, and layers that are applied again.
 
-They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalisations in a row
+They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalizations in a row
 multiply rounding errors, so that only single layers have a tolerance.
 """
 

@@ -32,10 +32,8 @@ def find_lr(**given: Any) -> None:
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import format_loss, json_out, line
-    from chainrule.plotting.files import save
-    from chainrule.training.lr_finder import search_learning_rates
     from chainrule.plotting.figures import save
-    from chainrule.training.rate_search import search_rates
+    from chainrule.training.lr_finder import search_learning_rates
 
     picture: Path | None = given["picture"]
     run_paths.require_writable(picture)

@@ -11,9 +11,6 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.code import located
 from chainrule.explain.notation import format_number
 from chainrule.explain.text import fold
-from chainrule.plotting import maps, notebook
-from chainrule.explain.numbers import format_number
-from chainrule.explain.terms import fold
 from chainrule.plotting import notebook
 from chainrule.plotting.notebook import map_png
 

@@ -127,7 +127,7 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
 def as_images(images: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return images (M, C, H, W) in 0 … 1: (M, H, W, 3) for three channels, else their mean over channels, (M, H, W).
 
-    Bytes are divided by 255. Floats beyond 0 … 1 (standardised ones) are scaled together from minimum to maximum.
+    Bytes are divided by 255. Floats beyond 0 … 1 (standardized ones) are scaled together from minimum to maximum.
     """
     bright = np.asarray(images, np.float64)
     if images.dtype.kind in "ui":

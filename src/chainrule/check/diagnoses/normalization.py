@@ -1,4 +1,4 @@
-"""Classic mistakes in batch, group and local response normalisation."""
+"""Classic mistakes in batch, group and local response normalization."""
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def _summed(t: GroundTruth, each: Array) -> Array:
     return each.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
 
 
-def _normalised(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
+def _normalized(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:
     """Return x̂ and √(σ² + ε) in rows."""
     rows, epsilon = _rows(t, t.x), t.attributes["epsilon"] if epsilon is None else epsilon
     deviation = np.sqrt(rows.var(axis=axes, keepdims=True) + epsilon)
@@ -115,7 +115,7 @@ def _group_norm_output(t: GroundTruth, normal: Array) -> Array:
 
 def _gradient(t: GroundTruth, weighted: Array) -> Array:
     """Return the gradient for γ dy in rows."""
-    normal, deviation = _normalised(t)
+    normal, deviation = _normalized(t)
     means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
     return (weighted - means) / deviation
 
@@ -124,17 +124,17 @@ GROUP_NORM = catalogue(
     "group_normalization",
     ("x", "statistics-held-constant",
      "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
-     lambda t: [(_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalised(t)[1]).reshape(t.x.shape)]),
+     lambda t: [(_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalized(t)[1]).reshape(t.x.shape)]),
     ("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy",
      lambda t: [(_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)]),
     ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy",
      lambda t: [_gradient(t, _rows(t, t.dy)).reshape(t.x.shape)]),
-    ("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+    ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
      lambda t: [_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y)]),
     ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
-     lambda t: [_group_norm_output(t, _normalised(t, epsilon=0)[0])]),
-    ("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone",
-     lambda t: [_group_norm_output(t, _normalised(t, axes=(0, 2))[0])]),
+     lambda t: [_group_norm_output(t, _normalized(t, epsilon=0)[0])]),
+    ("y", "statistics-over-batch", "is normalized over the batch: mean and variance are those of each sample alone",
+     lambda t: [_group_norm_output(t, _normalized(t, axes=(0, 2))[0])]),
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.compiler import ahead, linking, loading, storing
+from chainrule.engines.compiled.compiler import ahead, loading, signatures, storing
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -40,7 +40,7 @@ def test_what_another_process_compiles_is_on_disk(tmp_path: Path, monkeypatch: p
 def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def compiled(each: linking.Link, *, patience: float | None = None) -> bytes:
+    def compiled(each: signatures.Link, *, patience: float | None = None) -> bytes:
         made.append(each.name)
         storing.store(each.name, b"code")
         return b"code"

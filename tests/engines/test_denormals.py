@@ -6,10 +6,10 @@ import pytest
 from chainrule import Dense, Sequential, Softmax
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import machine
-from chainrule.engines.compiled.compiler.denormals import PROCESSORS
+from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS
 
 pytestmark = pytest.mark.skipif(
-    machine.processor_family() not in PROCESSORS, reason="denormal floats cost nothing here"
+    machine.processor_family() not in MXCSR_PROCESSORS, reason="denormal floats cost nothing here"
 )
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from chainrule._io import files
 from chainrule.engines.compiled.compiler import storing
-from chainrule.engines.compiled.compiler.linking import Link, compiled
+from chainrule.engines.compiled.compiler.linking import compiled
+from chainrule.engines.compiled.compiler.signatures import Link
 from chainrule.engines.options import thread_count
 from chainrule.errors import RunError
 

@@ -6,7 +6,7 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler import kernels
+from chainrule.engines.compiled.compiler.intrinsics import written_by_hand
 from chainrule.engines.compiled.compiler.kernel_values import (
     FLOAT64,
     INT64,
@@ -65,10 +65,10 @@ class Context:
 
 @cache
 def _emitters() -> dict[Any, Any]:
-    from chainrule.engines.compiled.compiler import elementary_code, registers, transforms_code, windows_code
+    from chainrule.engines.compiled.compiler import elementary_code, intrinsics_code, registers
 
-    found = {each: registers.CODE[each.__name__] for each in kernels.written_by_hand}
-    return found | elementary_code.CODE | windows_code.CODE | transforms_code.CODE
+    found = {each: registers.CODE[each.__name__] for each in written_by_hand}
+    return found | elementary_code.CODE | intrinsics_code.CODE
 
 
 def found(function: Any) -> Any:

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import denormals
 from chainrule.engines.compiled.compiler.expressions import (
     ArrayValue,
     Expressions,
@@ -29,7 +28,8 @@ from chainrule.engines.compiled.compiler.expressions import (
 )
 from chainrule.engines.compiled.compiler.kernel_entry import machine_types
 from chainrule.engines.compiled.compiler.kernel_values import BYTE, HALF, REAL, WHOLE, ir, pointer_to
-from chainrule.engines.compiled.compiler.linking import UNFIT, Several, is_array
+from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
+from chainrule.engines.compiled.compiler.signatures import UNFIT, Several, is_array
 
 # Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
 # and its flags; in a dtype, the order of its bytes, and its number.
@@ -39,7 +39,7 @@ ORDER, NUMBER = DATA + 10, DATA + 12
 CONTIGUOUS = 1  # among the flags
 
 
-Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`
+Kinds = Sequence[Any]  # types of arguments, as in `signatures.Link`
 
 
 def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds], processor: str) -> Any:
@@ -81,9 +81,9 @@ def _enter(run: Any, name: str, processor: str) -> None:
     """Emit the function by which Python enters a program."""
     function = ir.Function(run.module, run.function_type, name)
     builder = ir.IRBuilder(function.append_basic_block())
-    before = denormals.take_as_zero(builder, processor)
+    before = flush_denormals(builder, processor)
     failed = builder.call(run, function.args)
-    denormals.put_back(builder, before)
+    restore_denormals(builder, before)
     builder.ret(failed)
 
 

@@ -6,7 +6,7 @@ the code can be emitted in one walk, in a tenth of the time that a compiler of a
 given an integer in one place and a float in another is found when that line is reached; the walk then begins anew.
 
 A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0,
-`linking.NO_MEMORY`, or `linking.NOT_FINITE` where it raises FloatingPointError.
+`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` where it raises FloatingPointError.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -38,7 +38,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     rebuilt,
     signature_of,
 )
-from chainrule.engines.compiled.compiler.linking import NOT_FINITE
+from chainrule.engines.compiled.compiler.signatures import NOT_FINITE
 from chainrule.engines.compiled.compiler.vectors import has_step, unrolled
 
 LOST = object()  # instead of a value that has one type on one way to a line and another on another

@@ -5,65 +5,15 @@ own lines. The process that compiles it runs the same machine code as those that
 """
 
 import gc
-import hashlib
 import importlib
-from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 from chainrule.engines.compiled.compiler import machine, storing
-
-PACKAGE = "chainrule.engines.compiled.kernels"
-# What a kernel returns that could not allocate a buffer, and one that finds that a result is not finite; else 0. A
-# program returns what its kernels do, or that an array that it is given is of another type than it declares.
-NO_MEMORY, UNFIT, NOT_FINITE = 1, 2, 3
+from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link
 
 _types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
 _addresses: dict[str, int] = {}  # of their machine code, by name
-
-
-class Several(tuple[Any, ...]):
-    """Types of the entries of a tuple."""
-
-
-class Link(NamedTuple):
-    """A kernel for arguments of such types, under a symbol.
-
-    kinds  for each argument (dtype, axes) of an array, None, the type of a number, or `Several` of these
-    """
-
-    symbol: str
-    kernel: Any
-    kinds: Sequence[Any]
-
-    @property
-    def own(self) -> bool:
-        """Whether the kernel is one of this package: others may change without being noticed, and are not kept."""
-        return self.kernel.__module__.startswith(f"{PACKAGE}.") and "<locals>" not in self.kernel.__qualname__
-
-    @property
-    def name(self) -> str:
-        """The name of the function in its machine code, and of its file."""
-        given = f"{self.kernel.__module__}.{self.kernel.__qualname__} {self.kinds}"
-        given += "" if self.own else f" {self.kernel.number}"
-        return f"{self.kernel.__name__}_{hashlib.sha256(given.encode()).hexdigest()[:16]}"
-
-
-def kind_of(value: Any) -> Any:
-    """Return the type of a number, or of a tuple of numbers."""
-    if isinstance(value, tuple | list):
-        return Several(map(kind_of, cast("Iterable[Any]", value)))
-    return cast("Any", type(value))
-
-
-def is_array(kind: Any) -> bool:
-    """Return whether a type is that of an array: (dtype, axes)."""
-    return isinstance(kind, tuple) and not isinstance(kind, Several)
-
-
-def kinds_of(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the types of arguments: of arrays (dtype, axes), and of numbers like others."""
-    return *(None if array is None else tuple(array) for array in arrays), *map(kind_of, numbers)
 
 
 def found(module: str, name: str) -> Any:
@@ -104,7 +54,7 @@ def compiled(given: Link, *, patience: float | None = None) -> bytes:
 
 def _compiled_here(given: Link) -> bytes:
     """Return the machine code of a kernel, compiled here, without collecting garbage meanwhile, which takes a while."""
-    from chainrule.engines.compiled.compiler import kernel_entry
+    from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and seldom needed
 
     collecting = gc.isenabled()
     gc.disable()

@@ -11,25 +11,13 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.compiler import ahead, buffers, machine, storing, threads
-from chainrule.engines.compiled.compiler.linking import (
-    NOT_FINITE,
-    UNFIT,
-    Link,
-    Several,
-    found,
-    is_array,
-    kinds_of,
-    link,
-)
-
-DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
-NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
+from chainrule.engines.compiled.compiler import ahead, machine, storing, threads
+from chainrule.engines.compiled.compiler.linking import found, link
+from chainrule.engines.compiled.compiler.signatures import NOT_FINITE, UNFIT, Link, is_array, kinds_of
 
 _loaded: dict[str, "MachineFunction"] = {}
 
@@ -96,7 +84,7 @@ def _program(source: str) -> MachineFunction:
     if ahead.missing(links):
         _announce()
         ahead.compile_kernels(links, source)
-    return _callable(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
+    return program_of(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
 
 
 def links_of(tree: ast.Module) -> list[Link]:
@@ -114,13 +102,13 @@ def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
     return [call.args for call in calls if ast.unparse(call.func) == name]
 
 
-def _callable(
+def program_of(
     name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
 ) -> MachineFunction:
     """Return a program as a function of Python's, given the types of its own functions."""
 
     def compile_program() -> bytes:
-        from chainrule.engines.compiled.compiler.emitting import emit
+        from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and seldom needed
 
         kernels = {each.symbol: each.kinds for each in links}
         return machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
@@ -143,54 +131,3 @@ def _raise(failed: int) -> None:
     if failed == NOT_FINITE:
         raise FloatingPointError("a result is not finite")
     raise MemoryError("Allocation failed (probably too large).")
-
-
-def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
-    """Run a kernel by itself, on contiguous arrays and numbers.
-
-    Errors   TypeError for an array that is not contiguous
-    """
-    buffers.use_stack()
-    kinds = tuple(map(_kind, arguments))
-    if kinds not in kernel.programs:
-        with storing.SETTING:
-            kernel.programs[kinds] = kernel.programs.get(kinds) or _caller(kernel, kinds)
-    kernel.programs[kinds](*[number for each in arguments for number in _numbers(each)])
-
-
-def _kind(value: Any) -> Any:
-    """Return the type of an argument, as in `Link`."""
-    if isinstance(value, np.ndarray):
-        array = cast("NDArray[Any]", value)
-        if not array.flags.c_contiguous:
-            raise TypeError("kernels need contiguous arrays")
-        return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
-    if isinstance(value, tuple):
-        return Several(map(_kind, cast("tuple[Any, ...]", value)))
-    return None if value is None else next(kind for of, kind in NUMBERS if isinstance(value, of))
-
-
-def _numbers(value: Any) -> Sequence[Any]:
-    """Return the entries of a table for an argument."""
-    if isinstance(value, tuple):
-        return [number for each in cast("tuple[Any, ...]", value) for number in _numbers(each)]
-    return () if value is None else (value,)
-
-
-def _caller(kernel: Any, types: Sequence[Any]) -> MachineFunction:
-    """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
-    name = Link("", kernel, types).name
-    given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
-
-    def passed(kind: Any) -> str:
-        if isinstance(kind, Several):
-            return f"({''.join(passed(each) + ', ' for each in kind)})"
-        if kind is None:
-            return "None"
-        kinds.append(kind)
-        names.append(f"a{len(names)}")
-        return names[-1]
-
-    arguments = passed(Several(types))
-    tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
-    return _callable(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)

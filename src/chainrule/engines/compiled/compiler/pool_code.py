@@ -19,8 +19,9 @@ import functools
 from collections.abc import Generator
 from typing import Any
 
-from chainrule.engines.compiled.compiler import buffers, denormals
+from chainrule.engines.compiled.compiler import buffers
 from chainrule.engines.compiled.compiler.kernel_values import HALF, WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS, flush_denormals
 
 LINE = 16  # words from one that threads write to the next: two lines of a cache
 # Words of the pool: the number of the loop, its turns that are done, whether the thread that posted it sleeps, whether
@@ -34,7 +35,7 @@ LEFT = 20
 OUTSIDE = ("PyThread_acquire_lock", "PyThread_release_lock")
 YIELD = "chainrule_yield"  # by which a thread lets others run that have no processor, if there are any
 YIELDS = 10_000  # how often a waiting thread does, some milliseconds, before it sleeps
-PAUSES = dict.fromkeys(denormals.PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
+PAUSES = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
 
 
 def emit_pool(processor: str) -> str:
@@ -239,7 +240,7 @@ def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any, mos
 def _work(emit: _Emitter, pool: Any, processor: str) -> None:
     """Do turns of one loop after the other, for ever, as the next thread that begins."""
     b = emit.builder
-    denormals.take_as_zero(b, processor)
+    flush_denormals(b, processor)
     words = ir.ArrayType(WHOLE, buffers.WORDS)
     stack = b.alloca(words)
     b.store(ir.Constant(words, None), stack)

@@ -23,7 +23,7 @@ from typing import Any
 from llvmlite.binding import ffi as _ffi
 
 from chainrule.engines import fallback
-from chainrule.engines.compiled.compiler import buffers, interrupts, machine, pool_code, storing
+from chainrule.engines.compiled.compiler import buffers, entering_llvm, machine, pool_code, storing
 from chainrule.engines.compiled.compiler.storing import SETTING
 from chainrule.engines.options import processors, thread_count
 
@@ -149,7 +149,7 @@ _held = threading.local()
 def _before_fork() -> None:
     _held.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in (SETTING, interrupts.LLVM, of_llvm):  # in the order in which they are taken
+    for lock in (SETTING, entering_llvm.LLVM, of_llvm):  # in the order in which they are taken
         if lock is not None:
             _held.locks.enter_context(lock)
 

@@ -1,8 +1,4 @@
-"""Code of cells of neighbouring windows in vectors, one window a lane, emitted by hand.
-
-A tile holds one vector for a sum, two for a largest cell: its value and its number. Numbers are floats of the same
-size, so that one comparison chooses both; they are exact up to 2²⁴. Each function is defined in NumPy, which runs
-without compiling.
+"""Code of windows and transforms in vectors (see `intrinsics`, which defines each function in NumPy).
 
 Tried with llvmlite 0.50: see `registers`, whose tiles these are.
 """
@@ -12,12 +8,21 @@ Tried with llvmlite 0.50: see `registers`, whose tiles these are.
 
 from typing import Any
 
+from chainrule.engines.compiled.compiler.intrinsics import (
+    POINTS_OF_A_ROW,
+    add_cells,
+    from_points,
+    keep_larger,
+    matrix_of,
+    no_cells,
+    store_larger,
+    to_points,
+)
 from chainrule.engines.compiled.compiler.kernel_values import NOTHING, Literal, ir
 from chainrule.engines.compiled.compiler.registers import wins
 from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile
-from chainrule.engines.compiled.compiler.windows import add_cells, keep_larger, no_cells, store_larger
 
-FAR = 1 << 30  # a lane that no vector has
+NO_LANE = 1 << 30  # a lane that no vector has
 
 
 def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: float) -> tuple[CodeBuilder, Tile, Any]:
@@ -33,7 +38,7 @@ def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: 
     found = rest
     for part in range(step):
         places = range(part * width, (part + 1) * width)
-        lanes = ir.Constant(whole, [place // step if place % step == 0 else FAR for place in places])
+        lanes = ir.Constant(whole, [place // step if place % step == 0 else NO_LANE for place in places])
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
         loaded = code.masked_by("load", kind, [], code.after(address, part * width), inside, rest)
         order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
@@ -82,9 +87,73 @@ def _same(arguments: Any) -> Any:
     return arguments[0] if isinstance(arguments[3], Literal) else None
 
 
-CODE = {
+WINDOWS = {
     no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells),
     add_cells: (_same, _add_cells),
     keep_larger: (_same, _keep_larger),
     store_larger: (lambda arguments: NOTHING, _store_larger),
 }
+
+
+def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
+    rows = [_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
+    found = [_with_pairs(builder, [_sum(code, tile, factors, row) for factors in matrix]) for row in rows]
+    return _tile(context, builder, signature.return_type, found)
+
+
+def _from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    matrix = matrix_of(*(int(each.literal_value) for each in signature.args[1:]))
+    rows = [_with_pairs(builder, _columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
+    found = [[_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
+    return _tile(context, builder, signature.return_type, found)
+
+
+def _columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
+    return [builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
+
+
+def _tile(context: Any, builder: Any, kind: Tile, rows: list[list[Any]]) -> Any:
+    found = ir.Constant(context.get_value_type(kind), None)
+    for k, value in enumerate(value for row in rows for value in row):
+        found = builder.insert_value(found, value, k)
+    return found
+
+
+def _with_pairs(builder: Any, values: list[Any]) -> list[Any]:
+    a, b, c, d, e, f = values
+    return [a, builder.fadd(b, c), builder.fsub(b, c), builder.fadd(d, e), builder.fsub(d, e), f]
+
+
+def _sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
+    """Return Σ factor · value, without those whose factor is 0; the first whose factor is 1 begin the sum."""
+    terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
+    total = None
+    for factor, value in sorted(terms, key=lambda term: term[0] != 1):
+        times = code.every(tile, ir.Constant(tile.dtype.stored, factor))
+        if total is None:
+            total = value if factor == 1 else code.builder.fmul(value, times)
+        elif factor == 1:
+            total = code.builder.fadd(total, value)
+        else:
+            total = code.multiply_add(tile, value, times, total)
+    return total
+
+
+def _six(arguments: Any) -> Tile | None:
+    tile, which = arguments
+    return Tile(tile.dtype, tile.rows, POINTS_OF_A_ROW) if isinstance(which, Literal) else None
+
+
+def _fewer(arguments: Any) -> Tile | None:
+    tile, which, count = arguments
+    if not isinstance(which, Literal) or not isinstance(count, Literal):
+        return None
+    return Tile(tile.dtype, tile.rows, int(count.literal_value))
+
+
+TRANSFORMS = {to_points: (_six, _to_points), from_points: (_fewer, _from_points)}  # type of the result, emitter
+
+CODE = WINDOWS | TRANSFORMS

@@ -13,12 +13,11 @@ from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.codegen import shares
 from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
-from chainrule.engines.compiled.codegen.stages import met_at
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.passes.rewriting import is_worth_sharing
-from chainrule.engines.compiled.passes.segments import block_size
+from chainrule.engines.compiled.passes.segments import block_size, met_at
+from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
 from chainrule.errors import EngineError
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from chainrule.engines.arena import Placed, place
 from chainrule.engines.compiled.passes.branches import ArrayPart
-from chainrule.engines.compiled.passes.segments import Segment, runs_of, tensors_of
+from chainrule.engines.compiled.passes.segments import Segment, runs_of
+from chainrule.engines.compiled.passes.steps import tensors_of
 
 WORKSPACES = ("work", "indices", "share_work", "share_indices", "batch_work", "batch_indices")
 WHOLE = 16  # entries that fill a line, in float32; in float64 they fill two

@@ -25,7 +25,7 @@ Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
 MANY = 1 << 18  # weights that no fast cache holds twice
 TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
-PRECISE = "precise"  # the attribute of an operation whose rounding errors must not spread
+PRECISE = "precise"  # the attribute that asks for kernels whose rounding errors do not spread
 CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "winograd", (5, 5): "winograd_5x5"}
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters

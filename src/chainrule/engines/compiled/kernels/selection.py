@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.plan import Operation
 from chainrule.engines.compiled.kernels import (  # noqa: F401
     activations,
     bias,
@@ -38,10 +37,9 @@ from chainrule.engines.compiled.kernels import (  # noqa: F401
     winograd,
     winograd_5x5,
 )
-from chainrule.engines.compiled.kernels.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share
+from chainrule.engines.compiled.kernels.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry
 
 Array = NDArray[Any]
-BY_CHANNELS = "by_channels"  # the attribute of an operation with whose channels, not rows, threads go on to the next
 
 
 def known() -> list[str]:
@@ -55,12 +53,6 @@ def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any
         if entry.fits(arrays, attributes, itemsize):
             return entry.name
     return name
-
-
-def sharing(operation: Operation, itemsize: int) -> Share:
-    """Return how threads share an operation on one sample."""
-    share = KERNELS[operation.name].share(operation.writes[0].shape, itemsize, operation.attributes)
-    return share.instead if share.instead and operation.attributes.get(BY_CHANNELS) else share
 
 
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

@@ -10,8 +10,7 @@ the whole batch keeps its rows.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from chainrule.core.plan import Operation, Plan
-from chainrule.engines.compiled.passes.segments import tensors_of
+from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, tensors_of
 
 FEW = 1 << 12  # entries of a parameter that are not worth a part to themselves
 LINE = 16  # entries that fill a line of the cache, in float32
@@ -27,8 +26,8 @@ class ParameterPart(NamedTuple):
     first: int
     size: int
     width: int = LINE
-    outer: Operation | None = None
-    whole: Operation | None = None
+    outer: Step | None = None
+    whole: Step | None = None
 
     @property
     def rows(self) -> int:
@@ -44,14 +43,14 @@ class ParameterPart(NamedTuple):
         return ", ".join(f"{self.first} + {edge}" for edge in edges)
 
 
-def parameter_count(plan: Plan, layout: Mapping[str, tuple[int, int]]) -> int:
+def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> int:
     """Return the number of parameters of a plan, which reads all of them."""
     read = [each for each in tensors_of(plan.operations) if each.kind == "parameter"]
     return max((layout[each.storage][1] for each in read), default=0)
 
 
 def parts_of(
-    plan: Plan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Operation], *, by_rows: bool
+    plan: StepPlan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Step], *, by_rows: bool
 ) -> list[ParameterPart]:
     """Return the parts of so many parameters, in their order; those between which there is no difference are one.
 
@@ -60,7 +59,7 @@ def parts_of(
     by_rows   whether threads share layers, so that each should have the rows of its outputs
     """
     outer = {each.writes[0].differentiated: each for each in deferred}
-    whole = {each.writes[0].differentiated: each for each in plan.backward if each.attributes.get("fresh")}
+    whole = {each.writes[0].differentiated: each for each in plan.backward if each.sharing is Sharing.ADDED_UP}
     written = tensors_of(plan.backward)
     rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
     found, end = list[ParameterPart](), 0

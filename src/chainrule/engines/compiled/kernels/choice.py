@@ -1,20 +1,22 @@
-"""Choice of the kernels of a convolution: an estimate of what each computes, in multiply-adds for one weight.
+"""Choice of the kernel of a convolution: an estimate of what each computes, in multiply-adds for one weight.
 
 `convolution.py` has neighbouring outputs side by side in vectors, for eight, six or five filters at a time, and so has
 `one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
 for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
 but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
 `patches.py` has taps side by side, so that it transposes no weights, which pays for one image.
+
+`python -m benchmarks kernels` times all kernels that can compute a convolution, and tells how much longer the chosen
+ones take than the fastest; with --fit it looks for costs (`KernelCosts`) by which better ones would be chosen.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
 from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, broadly, in_tiles
-from chainrule.engines.compiled.kernels.kernel_costs import COSTS
 from chainrule.engines.compiled.kernels.layout import correlate_shape
 from chainrule.engines.compiled.kernels.registry import Attributes
 from chainrule.engines.compiled.kernels.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD, in_tall_tiles
@@ -27,13 +29,111 @@ TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
 PRECISE = "precise"  # the attribute that asks for kernels whose rounding errors do not spread
 CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
-WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "winograd", (5, 5): "winograd_5x5"}
+WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 # Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
 PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
 OF_SUMS = EVEN, SIX, FIVE  # vectors of tiles in rows, of those for the rest of a row, and filters
 OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD  # filters and taps
 MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
+
+
+class KernelCosts(NamedTuple):
+    """Costs of the parts of kernels: what takes as long as so many multiply-adds of a vector, unless stated otherwise.
+
+    copied        copying a row of sums
+    transposed    transposing sums
+    stored        loading and storing sums once more, after every tap
+    packed        transposing the weights of a filter, for one sample: in outputs
+    packed_far    the same where there are so many weights that no fast cache holds them twice
+    in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
+    in_patches    how long the multiply-adds of `patches.py` take, which load more vectors: a factor
+    cut           cutting a cell out for a patch: in multiply-adds of one element
+    added         adding up the lanes of a sum
+    gathered      gathering a cell, with a stride: in multiply-adds of one element
+    spread        spreading a result, with a stride: in multiply-adds of one element
+    odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
+    odd_taps      the same of kernel gradients tap by tap
+    cells         Winograd's transform of the cells of a tile, for each of a kernel's weights
+    results       the transform of the results of a tile, likewise
+    kernels       the transform of a kernel, likewise, for one sample
+    added_across  how much longer kernel gradients in rows take than their multiply-adds say: a factor
+    """
+
+    copied: float
+    transposed: float
+    stored: float
+    packed: float
+    packed_far: float
+    in_place: float
+    in_patches: float
+    cut: float
+    added: float
+    gathered: float
+    spread: float
+    odd: float
+    odd_taps: float
+    cells: float
+    results: float
+    kernels: float
+    added_across: float
+
+
+MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
+    copied=8,
+    transposed=9,
+    stored=6,
+    packed=6,
+    packed_far=12,
+    in_place=0.6,
+    in_patches=1.0,
+    cut=7,
+    added=5,
+    gathered=6,
+    spread=20,
+    odd=0.15,
+    odd_taps=0.45,
+    cells=70,
+    results=95,
+    kernels=70,
+    added_across=1.4,
+)
+FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
+    copied=12,
+    transposed=7,
+    stored=4,
+    packed=4,
+    packed_far=9,
+    in_patches=1.2,
+    cut=10,
+    gathered=10,
+    odd=0.35,
+    odd_taps=0.75,
+    cells=10,
+    results=70,
+    kernels=50,
+    added_across=1.25,
+)
+NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-add takes two to three instructions
+    copied=0,
+    transposed=0,
+    stored=2.8,
+    packed=0,
+    packed_far=0,
+    in_place=0.3,
+    in_patches=0.65,
+    cut=9,
+    added=6,
+    gathered=5,
+    spread=10,
+    odd=0,
+    odd_taps=0,
+    cells=0,
+    results=35,
+    kernels=12,
+    added_across=0.9,
+)
+COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS if WIDTH == 32 else NARROW_VECTORS
 
 
 def forward_fit(name: str) -> Fit:
@@ -57,7 +157,7 @@ def _least(estimates: Mapping[str, float]) -> str:
 
 
 def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's cross-correlation of (x, w, b); infinite where it cannot compute it."""
+    """Return the estimate of each kernel of a cross-correlation of (x, w, b); infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
@@ -67,17 +167,17 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
     return {
-        "one_by_one": points * COSTS.in_place if points < math.inf else math.inf,
-        "filters": filters * (outputs + transposed),
-        "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
-        "taps": taps,
-        **(_winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else {}),
-        "patches": _patches(w, y, _width(x[-1], given), given, itemsize),
+        "correlate_points": points * COSTS.in_place if points < math.inf else math.inf,
+        "correlate_filters": filters * (outputs + transposed),
+        "cross_correlate": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
+        "correlate_taps": taps,
+        **(_winograd("", (w[0], w[1]), y, w[2:], given, itemsize) if tied else {}),
+        "correlate_patches": _patches(w, y, _width(x[-1], given), given, itemsize),
     }
 
 
 def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's input gradient; infinite where it cannot compute it."""
+    """Return the estimate of each kernel of an input gradient; infinite where it cannot compute it."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
     stride = given.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
@@ -90,15 +190,15 @@ def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize:
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(given.get("padding", NO_PADDING)[1])
     return {
-        "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
-        "convolution": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
-        "taps": taps if given.get("groups", 1) == 1 else math.inf,
-        **(_winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else {}),
+        "correlate_points_dx": 0 if points < math.inf else math.inf,  # where it can, no other computes less
+        "cross_correlate_dx": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
+        "correlate_taps_dx": taps if given.get("groups", 1) == 1 else math.inf,
+        **(_winograd("_dx", (w[1], w[0]), size, w[2:], given, itemsize) if within else {}),
     }
 
 
 def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
+    """Return the estimate of each kernel of a kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
     odd = (COSTS.odd, COSTS.odd if given.get("single") else COSTS.odd_taps)
     alone = 1.0 if given.get("groups", 1) == 1 else math.inf
@@ -107,11 +207,12 @@ def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize
     transposed = outputs * COSTS.transposed / weights
     taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * in_tiles(x[0], broadly(x[0], COLUMNS)) / x[0] + transposed)
     rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, gradient=True)
+    in_filters = outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed
     return {
-        "filters": filters * (outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed),
-        "convolution": COSTS.added_across * rows,
-        "taps": taps,
-        **_winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+        "correlate_filters_dw": filters * in_filters,
+        "cross_correlate_dw": COSTS.added_across * rows,
+        "correlate_taps_dw": taps,
+        **_winograd("_dw", (dy[0], x[0]), dy[1:], kernel, given, itemsize),
     }
 
 
@@ -123,12 +224,13 @@ def _packed(w: Sequence[int], given: Attributes) -> float:
 
 
 def _winograd(
-    channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
+    suffix: str, channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
 ) -> dict[str, float]:
     """Return the products of vectors at the points of all tiles, and the transforms.
 
     Return nothing for other windows, or where the rounding errors of a tile's cells must not spread to all its results.
 
+    suffix    of the kernel's name: "", "_dx" or "_dw"
     channels  those that lie side by side in the products, and those that are summed
     """
     name = WINOGRAD.get(tuple(kernel))
@@ -140,7 +242,7 @@ def _winograd(
     shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
     kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
     kernels /= 1 if given.get("single") else TRANSFORMED_FOR
-    return {name: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
+    return {name + suffix: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
 
 
 def _width(cells: int, given: Attributes) -> int:

@@ -42,7 +42,7 @@ def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool
     return (given["window"], given.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
 
-MAX: dict[str, Any] = {"integers": ("winner",), "picks": True, "replaces": "max_pool", "epilogue": "pooled", **SHARED}
+MAX: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue": "pooled", **SHARED}
 
 
 @operation(max_pooled, **MAX, fits=_in_quarters_alone)
@@ -103,7 +103,7 @@ def _share(x, divisor, cells):
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 
-@operation(pooled, **SHARED, names={"divisor": DIVISORS}, replaces="average_pool", fits=_in_quarters)
+@operation(pooled, **SHARED, names={"divisor": DIVISORS}, fits=_in_quarters)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
     """Compute the sum of each 2×2 over its divisor, two rows at a time."""
@@ -116,7 +116,7 @@ def average_pool_2x2(x, y, divisor=1):
                     result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * part
 
 
-@operation(spread, names={"divisor": DIVISORS}, replaces="average_pool_dx", fits=_in_quarters)
+@operation(spread, names={"divisor": DIVISORS}, fits=_in_quarters)
 @kernel
 def average_pool_2x2_dx(dy, dx, divisor=1):
     """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column is in no window."""
@@ -134,7 +134,7 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
                     lower[2 * j + 1] = value
 
 
-@operation(pooled, **SHARED, names={"divisor": DIVISORS}, replaces="average_pool", fits=_as_a_whole)
+@operation(pooled, **SHARED, names={"divisor": DIVISORS}, fits=_as_a_whole)
 @kernel
 def average_pool_whole(x, y, divisor=1):
     """Compute the sum of each channel over its divisor."""
@@ -152,7 +152,7 @@ def average_pool_whole(x, y, divisor=1):
         result[c] = total * part
 
 
-@operation(spread, names={"divisor": DIVISORS}, replaces="average_pool_dx", fits=_as_a_whole)
+@operation(spread, names={"divisor": DIVISORS}, fits=_as_a_whole)
 @kernel
 def average_pool_whole_dx(dy, dx, divisor=1):
     """Write the upstream gradient of a channel, over its divisor, to all its cells."""

@@ -80,7 +80,6 @@ def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
 @operation(
     correlate_shape,
     flat=("b",),
-    replaces="cross_correlate",
     by_channel=("lowest", "highest"),
     share=share_vectors,
     shared_from=SHARED_FROM,
@@ -150,7 +149,7 @@ def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bend):
                 take_apart(sums, cells, result, place, written)
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_are_few)
+@operation(correlate_dx_shape, fits=channels_are_few)
 @kernel
 def correlate_few_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes alike, r being the phase.
@@ -198,7 +197,7 @@ def _gradient_rows(dy, w, dx, slide, groups, rows):
             take_apart(sums, cells, result, place, written)
 
 
-@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=gradients_are_few)
+@operation(correlate_dw_shape, accumulates=True, fits=gradients_are_few)
 @kernel
 def correlate_few_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block."""

@@ -93,9 +93,8 @@ def _in_tiles(outputs: int) -> int:
 @operation(
     correlate_shape,
     flat=("b",),
-    replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=forward_fit("filters"),
+    fits=forward_fit("correlate_filters"),
     share=share_filters,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always, "pooled": has_no_factors},
     slide=Slide("y", tiled=False),
@@ -202,8 +201,7 @@ def worth_listing(samples, cells):
 @operation(
     correlate_dw_shape,
     accumulates=True,
-    replaces="cross_correlate_dw",
-    fits=kernel_gradient_fit("filters"),
+    fits=kernel_gradient_fit("correlate_filters_dw"),
     slide=Slide("dw", tiled=False),
 )
 @kernel

@@ -61,9 +61,8 @@ def _in_tiles(filters: int) -> int:
 @operation(
     correlate_shape,
     flat=("b",),
-    replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=forward_fit("one_by_one"),
+    fits=forward_fit("correlate_points"),
     share=share_points,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
@@ -107,7 +106,7 @@ def _nearby(x, shared):
     return flat
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("one_by_one"))
+@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_points_dx"))
 @kernel
 def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""

@@ -51,9 +51,8 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Shar
 @operation(
     correlate_shape,
     flat=("b",),
-    replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=forward_fit("patches"),
+    fits=forward_fit("correlate_patches"),
     share=share_in_tiles,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )

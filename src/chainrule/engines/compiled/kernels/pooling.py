@@ -115,7 +115,6 @@ def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int) ->
     piece=2,
     shared_from=COSTLY_FROM,
     defaults={"stride": "window"},
-    replaces="max_pool",
     fits=_without_winners,
 )
 @kernel

@@ -105,7 +105,7 @@ class KernelEntry:
     flat           arrays that are passed flat: biases, tied and untied alike
     integers       arrays of int32
     in_place       arrays that are read and changed; nothing else is written then
-    names          attribute → its names, of which kernels get the number
+    names          attribute → its possible values, of which kernels get the index
     defaults       attribute → the attribute whose value it has where it is not given
     share          (shape of the result for one sample, bytes of an element, attributes) → how threads share it
     piece          number of last axes that are treated alone, without weights: 0 of an activation, whose entries are
@@ -115,11 +115,12 @@ class KernelEntry:
     by_channel     a channel of the result depends on the same channel of the first array read only (one group each):
                    the names of the arguments that take the first channel, and the one after the last
     by_row         the same of rows
-    shared_from    work for one sample from which on threads share it (see rewriting.py); None: never
-    replaces, fits the operation that it computes instead of the kernel of that name, where
-                   fits(arrays read, attributes, bytes of an element)
-    joins          operations just after one another that it computes together; it is no operation by itself
-    part_of        the operation of which it computes a part, where rewriting divides it; it is no operation by itself
+    shared_from    work for one sample from which on threads share it (see passes/sharing.py); None: never
+    fits           (arrays read, attributes, bytes of an element) → whether it computes the operation, if that has
+                   several kernels (`selection.SPECIAL_KERNELS`)
+    joins          two operations, one just after the other, that it computes together; it is no operation by itself
+    part_of        the operation of which it computes a part, where `passes/batch_norm.py` divides that; it is no
+                   operation by itself
     alone          so little work of the whole batch that one thread does it while the others wait
     epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
                    on the arrays read; a step is the name of an attribute
@@ -145,7 +146,6 @@ class KernelEntry:
     by_channel: tuple[str, ...] = ()
     by_row: tuple[str, ...] = ()
     shared_from: int | None = None
-    replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
     joins: tuple[str, ...] = ()
     part_of: str = ""
@@ -205,7 +205,6 @@ class KernelEntry:
 
 
 KERNELS: dict[str, KernelEntry] = {}
-ALTERNATIVES: dict[str, list[KernelEntry]] = {}  # by the name of the operation that they compute
 
 # (shapes of arrays with the batch axis, attributes) → for each array the attributes for a kernel of one array
 Divide = Callable[[Sequence[tuple[int, ...]], Attributes], list[dict[str, Any]]]
@@ -220,8 +219,6 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
         if entry.name in KERNELS:
             raise ValueError(f"there are two kernels {entry.name}: in {KERNELS[entry.name].family} and {entry.family}")
         KERNELS[entry.name] = entry
-        if entry.replaces:
-            ALTERNATIVES.setdefault(entry.replaces, []).append(entry)
         return function
 
     return register

@@ -1,8 +1,9 @@
-"""Which kernel computes which operation.
+"""Which kernel computes which operation: the one that has its name, or one of its `SPECIAL_KERNELS`.
 
 A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. What it
 writes is overwritten, except for gradients of parameters, to which it adds: blocks of a batch are summed that way.
-Each kernel states its facts beside itself (see `registry`); a new file of kernels is imported here.
+Each kernel states its facts beside itself (see `registry`); a new file of kernels is imported here. Generated programs
+call a kernel by its file and name, for example `filters.correlate_filters`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.kernels import (  # noqa: F401
+from chainrule.engines.compiled.kernels import (  # noqa: F401, some only register their kernels
     activations,
     bias,
     common_windows,
@@ -35,11 +36,42 @@ from chainrule.engines.compiled.kernels import (  # noqa: F401
     taps,
     updates,
     winograd,
-    winograd_5x5,
 )
-from chainrule.engines.compiled.kernels.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry
+from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE, KernelEntry
 
 Array = NDArray[Any]
+
+# Operation → kernels that compute it in special cases, in the order in which they are tried; each states when it fits
+# (`KernelEntry.fits`). Where none does, the kernel that has the name of the operation computes it.
+SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
+    "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
+    "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
+    "average_pool_dx": (common_windows.average_pool_2x2_dx, common_windows.average_pool_whole_dx),
+    "cross_correlate": (
+        depthwise.correlate_few,
+        filters.correlate_filters,
+        one_by_one.correlate_points,
+        patches.correlate_patches,
+        taps.correlate_taps,
+        winograd.correlate_winograd,
+        winograd.correlate_winograd_5x5,
+    ),
+    "cross_correlate_dx": (
+        depthwise.correlate_few_dx,
+        one_by_one.correlate_points_dx,
+        taps.correlate_taps_dx,
+        winograd.correlate_winograd_dx,
+        winograd.correlate_winograd_5x5_dx,
+    ),
+    "cross_correlate_dw": (
+        depthwise.correlate_few_dw,
+        filters.correlate_filters_dw,
+        taps.correlate_taps_dw,
+        winograd.correlate_winograd_dw,
+        winograd.correlate_winograd_5x5_dw,
+    ),
+}
+ALTERNATIVES = {name: [KERNELS[each.__name__] for each in kernels] for name, kernels in SPECIAL_KERNELS.items()}
 
 
 def known() -> list[str]:
@@ -48,7 +80,11 @@ def known() -> list[str]:
 
 
 def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
-    """Return the name of the kernel for an operation on arrays of such shapes."""
+    """Return the name of the kernel for an operation on arrays of such shapes.
+
+    attributes  those of the operation, and "single" (it is for one sample), "unread" (nothing reads its results but the
+                first) and "precise" (rounding errors must not spread), where they are true
+    """
     for entry in ALTERNATIVES.get(name, ()):
         if entry.fits(arrays, attributes, itemsize):
             return entry.name

@@ -72,9 +72,8 @@ class TapProducts(NamedTuple):
 @operation(
     correlate_shape,
     flat=("b",),
-    replaces="cross_correlate",
     shared_from=SHARED_FROM,
-    fits=forward_fit("taps"),
+    fits=forward_fit("correlate_taps"),
     share=share_filters,
     epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
@@ -156,7 +155,7 @@ def _finish(y, plus, times, untied, rows, filters, bend):
             leak_row(row, part)
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("taps"))
+@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
 def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
@@ -184,7 +183,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
 
 
-@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=kernel_gradient_fit("taps"))
+@operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
 def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""

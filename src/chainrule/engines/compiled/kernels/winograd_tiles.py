@@ -78,7 +78,7 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, given: Attributes) -
 
 @inlined
 def correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, taps, side):
-    """Compute y = w ⋆ x + b as the kernels of `winograd.py` and `winograd_5x5.py` do."""
+    """Compute y = w ⋆ x + b as the kernels of `winograd.py` do."""
     last = y.shape[2] if last < 0 else last
     outs, ins = (y.shape[1] if highest < 0 else highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:

@@ -13,11 +13,10 @@ from chainrule.engines.compiled.passes.steps import Step, StepPlan, tensors_of
 def follow_branches(plan: Plan) -> Plan:
     """Return the plan of the same results by operations on a fixed number of arrays.
 
-        c1.y = concatenate(a, b)               →    c1.y = place(a) with {"offset": 0, …}
-                                                    c1.y = place(b) with {"offset": 8, …}
-        a.dy, b.dy = split of c1.dy …               unchanged
-        add1.da = identity_dx(add1.dy)         →    left out: what reads add1.da reads add1.dy
-        conv1.dw = add(part1, part2)           →    left out: both kernels add their part to conv1.dw
+        c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
+                                                c1.y = place(b) with {"offset": 8, …}
+        add1.da = identity(add1.dy)        →    left out: what reads add1.da reads add1.dy
+        conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
     Each `place` writes its part of the result. The last case is that of layers that share parameters.
     """

@@ -1,7 +1,6 @@
 """The order of the passes, from a plan to the steps of a program, and what they say about a plan's kernels."""
 
 from chainrule.core.plan import Plan
-from chainrule.engines.compiled.kernels.choice import WINOGRAD
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import join_norm_gradients, keep_signs, scale_convolutions
 from chainrule.engines.compiled.passes.branches import follow_branches
@@ -29,7 +28,7 @@ def uses_winograd(plan: Plan, itemsize: int) -> bool:
     """Return whether Winograd's algorithm computes an operation of a plan, for one sample or for several."""
     known = [each for each in follow_branches(plan).operations if not each.call]
     steps = [with_kernel(each, itemsize, single=one, precise=plan.precise) for each in known for one in (False, True)]
-    return any(step.entry.family in WINOGRAD.values() for step in steps)
+    return any(step.entry.family == "winograd" for step in steps)
 
 
 def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:

@@ -23,9 +23,9 @@ FORBIDDEN = re.compile(
     r"|import_module\(.llvmlite\b"
     r"|compiled\.compiler\.\w"
     r"|compiled\.compiler import (\w+, )*"
-    r"(ahead|buffers|by_hand|calling|elementary_code|emitting|entering_llvm|expressions|intrinsics|intrinsics_code|"
-    r"kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|"
-    r"linking|loading|machine|pool_code|processor|registers|signatures|storing|threads|vectors)\b"
+    r"(buffers|by_hand|elementary_code|emitting|entering_llvm|expressions|intrinsics|kernel_arrays|kernel_code|"
+    r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|linking|loading|machine|"
+    r"pool_code|processor|registers|signatures|storing|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )

@@ -19,12 +19,12 @@ import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.compiled.codegen.operation_lines import OperationLines, edges_of, range_of
+from chainrule.engines.compiled.codegen.shares import ParameterPart, parameter_count, parts_of
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.engines.compiled.codegen.workspaces import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.branches import ArrayPart, write_parts
-from chainrule.engines.compiled.passes.parameter_parts import ParameterPart, parameter_count, parts_of
 from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.segments import (
     WIDE_BLOCK,

@@ -5,16 +5,14 @@ on inner parts of a library is described in the file that uses it, with the vers
 `engines.compiled.proof` finds out whether all of them work here.
 
 intrinsics       what kernels may use besides plain Python
-calling          kernels as functions of Python
-loading          programs from their source
-linking          kernels in memory, called by their symbols
-ahead            other processes that help to compile the kernels of a new program
+loading          programs from their source, and kernels as functions of Python
+linking          machine code of kernels, compiled by several processes, called by symbols
 signatures       types of the arguments of kernels and programs
 
 kernel_entry     the compiler of kernels; on the floors below it, their arguments and lines: kernel_code,
                  kernel_expressions, kernel_functions, kernel_arrays, kernel_values, kernel_source
-by_hand          calls of functions whose code is emitted by hand: registers (of `tiles`), elementary_code (eˣ and its
-                 like), intrinsics_code (windows and transforms), vectors (types, loads and stores)
+by_hand          calls of functions whose code is emitted by hand; code of windows and transforms. The others:
+                 registers (the functions of `tiles`), elementary_code (eˣ and its like), vectors (loads and stores)
 emitting         the compiler of programs, and their expressions
 
 machine          LLVM: object files of its intermediate code, and object files in memory
@@ -26,7 +24,6 @@ threads          worker threads, and the locks that a fork must not copy while t
 pool_code        code of the loops that they share
 """
 
-from chainrule.engines.compiled.compiler.calling import kernel
 from chainrule.engines.compiled.compiler.intrinsics import (
     CELLS,
     DISABLED,
@@ -48,7 +45,7 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     tanh,
     to_points,
 )
-from chainrule.engines.compiled.compiler.loading import load
+from chainrule.engines.compiled.compiler.loading import kernel, load
 from chainrule.engines.compiled.compiler.processor import COUNT, NAME, WIDTH
 from chainrule.engines.compiled.compiler.storing import compiled_folder, fingerprint
 from chainrule.engines.compiled.compiler.threads import most_threads, use_threads

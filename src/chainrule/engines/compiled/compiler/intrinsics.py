@@ -1,7 +1,7 @@
 """What kernels may use besides plain Python: pieces that are copied into them, and functions with code emitted by hand.
 
 Each function is defined here in NumPy, which runs where nothing is compiled (CHAINRULE_UNCOMPILED=1). Kernels call
-machine code instead: `elementary_code` emits that of eˣ and its like, `intrinsics_code` that of windows and transforms.
+machine code instead: `elementary_code` emits that of eˣ and its like, `by_hand` that of windows and transforms.
 """
 
 import os

@@ -15,7 +15,7 @@ def follow_branches(plan: Plan) -> Plan:
 
         c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
                                                 c1.y = place(b) with {"offset": 8, …}
-        add1.da = identity(add1.dy)        →    left out: what reads add1.da reads add1.dy
+        add1.da = add_dx(add1.dy)          →    left out: what reads add1.da reads add1.dy
         conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
 
     Each `place` writes its part of the result. The last case is that of layers that share parameters.

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, kernel
-from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, has_tied_bias, scales_of
-from chainrule.engines.compiled.kernels.layout import Sliding, correlate_dw_shape, correlate_dx_shape, correlate_shape
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Attributes, Share, always, operation
+from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, has_tied_bias, scales_of
+from chainrule.engines.compiled.kernels.layout import Sliding, correlate_dw_shape, correlate_dx_shape
+from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation
 from chainrule.engines.compiled.kernels.side_by_side import (
     OUTPUTS,
     TAPS,
@@ -77,14 +77,10 @@ def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
+@correlation(
     by_channel=("lowest", "highest"),
     share=share_vectors,
-    shared_from=SHARED_FROM,
     fits=filters_are_few,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_few(
@@ -106,10 +102,7 @@ def correlate_few(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
     """
     behind, slide = y.shape[1] if highest < 0 else highest, Sliding(stride, padding, dilation, flip)
     scales, bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)

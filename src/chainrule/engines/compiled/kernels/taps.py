@@ -18,7 +18,13 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias, is_untied, leak_row, scales_of
+from chainrule.engines.compiled.kernels.epilogue import (
+    bend_of,
+    correlation,
+    is_untied,
+    leak_row,
+    scales_of,
+)
 from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, FEW, FEWEST, STRIP, broadly
 from chainrule.engines.compiled.kernels.filters import share_filters, worth_listing
 from chainrule.engines.compiled.kernels.layout import (
@@ -27,10 +33,9 @@ from chainrule.engines.compiled.kernels.layout import (
     conflict_free_stride,
     correlate_dw_shape,
     correlate_dx_shape,
-    correlate_shape,
     rows_seen,
 )
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.kernels.registry import operation
 from chainrule.engines.compiled.kernels.tap_pairs import Grid, ahead, fill_up, pair, unlisted
 from chainrule.engines.compiled.kernels.tiles import add_picked, load, load_picked, places, store, store_picked, zeros
 from chainrule.engines.compiled.kernels.transposing import (
@@ -69,13 +74,9 @@ class TapProducts(NamedTuple):
     planes: Any
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    shared_from=SHARED_FROM,
+@correlation(
     fits=forward_fit("correlate_taps"),
     share=share_filters,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_taps(
@@ -98,10 +99,7 @@ def correlate_taps(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
     """
     last = y.shape[2] if last < 0 else last
     outs = (y.shape[1] if highest < 0 else highest) - lowest

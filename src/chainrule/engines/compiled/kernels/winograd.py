@@ -2,9 +2,9 @@
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias
-from chainrule.engines.compiled.kernels.layout import correlate_dw_shape, correlate_dx_shape, correlate_shape
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.kernels.epilogue import bend_of, correlation
+from chainrule.engines.compiled.kernels.layout import correlate_dw_shape, correlate_dx_shape
+from chainrule.engines.compiled.kernels.registry import operation
 from chainrule.engines.compiled.kernels.winograd_tiles import (
     correlate_at_points,
     correlate_at_points_dw,
@@ -16,13 +16,9 @@ IN_3X3 = 3, 4  # weights and results of a tile along each axis
 IN_5X5 = 5, 2
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    shared_from=SHARED_FROM,
+@correlation(
     fits=forward_fit("correlate_winograd"),
     share=share_tiled_rows,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_winograd(
@@ -44,10 +40,8 @@ def correlate_winograd(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
+
     first    first row of y, a multiple of 4 times the dilation: the tiles are then the same whoever computes them
     """
     bend = bend_of(rectify, capped, leak, x)
@@ -72,13 +66,9 @@ def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), 
     correlate_at_points_dw(x, dy, dw, padding, dilation, flip, *IN_3X3)
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    shared_from=SHARED_FROM,
+@correlation(
     fits=forward_fit("correlate_winograd_5x5"),
     share=share_tiled_rows,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_winograd_5x5(
@@ -100,10 +90,8 @@ def correlate_winograd_5x5(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
+
     first    first row of y, a multiple of 2 times the dilation: the tiles are then the same whoever computes them
     """
     bend = bend_of(rectify, capped, leak, x)

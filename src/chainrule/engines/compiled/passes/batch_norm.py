@@ -16,7 +16,7 @@ from chainrule.engines.compiled.kernels.registry import KERNELS
 from chainrule.engines.compiled.passes.steps import Step, StepPlan, reader_counts
 
 
-def keep_signs(plan: StepPlan) -> StepPlan:
+def take_signs_from_results(plan: StepPlan) -> StepPlan:
     """Return the plan in which the gradient of a leaky ReLU reads y instead of x: it needs the sign, which is the same.
 
         norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)

@@ -8,7 +8,7 @@ from chainrule.core.plan import Tensor
 from chainrule.engines.compiled.passes.steps import Step, StepPlan, reader_counts
 
 
-def pool_first(plan: StepPlan) -> StepPlan:
+def move_pooling(plan: StepPlan) -> StepPlan:
     """Return the plan with each max pooling before the increasing activation that it reads, which then has less to do.
 
         tanh1.y = tanh(conv1.y)                           →    tanh1.y, pool1.winner = max_pool(conv1.y)

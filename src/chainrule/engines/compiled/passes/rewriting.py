@@ -2,9 +2,13 @@
 
 from chainrule.core.plan import Plan
 from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes.batch_norm import join_norm_gradients, keep_signs, scale_convolutions
+from chainrule.engines.compiled.passes.batch_norm import (
+    join_norm_gradients,
+    scale_convolutions,
+    take_signs_from_results,
+)
 from chainrule.engines.compiled.passes.branches import follow_branches
-from chainrule.engines.compiled.passes.fusing import fuse, pool_first
+from chainrule.engines.compiled.passes.fusing import fuse, move_pooling
 from chainrule.engines.compiled.passes.sharing import share_large_gradients, share_large_layers
 from chainrule.engines.compiled.passes.steps import StepPlan, select_kernels, with_kernel
 
@@ -16,9 +20,9 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
     intra_sample  whether threads share the large layers of one sample
     """
     steps = select_kernels(follow_branches(plan), itemsize, single=intra_sample)
-    steps = pool_first(steps)
+    steps = move_pooling(steps)
     steps = share_large_layers(steps, itemsize) if intra_sample else share_large_gradients(steps)
-    steps = keep_signs(steps)
+    steps = take_signs_from_results(steps)
     steps = scale_convolutions(steps)
     steps = join_norm_gradients(steps)
     return fuse(steps)

@@ -22,8 +22,8 @@ from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard,
 from chainrule.errors import EngineError
 
 AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
-SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
-SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
+MIN_THREADED_UPDATE = 1 << 14  # parameters: an update of fewer is not worth waking the threads
+MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, where one thread does all else: more outgrow its cache
 
 
 def update(
@@ -33,7 +33,7 @@ def update(
     entry = selection.KERNELS[name]
     arrays = (p, g, *moments)
     numbers = entry.arguments(len(arrays), attributes)
-    if p.size < SHARED:
+    if p.size < MIN_THREADED_UPDATE:
         threads = 1
     program = load(update_source(name, _dtype_name(p.dtype)))
     compiler.use_threads(threads)
@@ -175,7 +175,7 @@ class Program:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
+        """Warm up: compile a step on this many samples by taking one on zeros, and restore what it changed."""
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         given = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
@@ -249,8 +249,8 @@ class Program:
         One does it after one sample of a small network: it reads all parameters at the next step, and those that
         another thread wrote would lie in that one's cache.
         """
-        alone = SHARED_ALONE if self._count == 1 and not self._intra_sample else SHARED
-        return 1 if self._buffers.parameters.size < alone else self._threads
+        least = MIN_THREADED_UPDATE_ALONE if self._count == 1 and not self._intra_sample else MIN_THREADED_UPDATE
+        return 1 if self._buffers.parameters.size < least else self._threads
 
     def _program(self, key: _Key) -> Any:
         """Return a program; its source is written once."""

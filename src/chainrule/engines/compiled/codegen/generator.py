@@ -1,13 +1,14 @@
-"""Writer of a plan as the source of one compiled program.
+"""Write the steps of a plan as the source of one compiled program.
 
-Runs of operations that treat every sample alone (scope "sample", see `segments`) become functions `samples_0`,
-`samples_1` …, in which a thread carries a share of the batch through them in blocks of samples whose arrays stay in its
-cache; there may be more shares than threads, so that slow threads leave some to others. Operations that need the whole
-batch stand between them, in `run`, where the threads meet. An array that only one such function touches lies in the
-workspace of a thread, for one block. One that passes from such a function to the next without a meeting lies there too,
-for a share. Any other holds the whole batch.
+Runs of steps that treat samples separately (scope "sample", see `segments`) become functions `samples_0`, `samples_1` …
+In these a thread carries a share of the batch through the steps, in blocks of samples whose arrays stay in its cache.
+There may be more shares than threads, so that slow threads leave some to others. Steps that need the whole batch stand
+between these functions, in `run`, where the threads wait for each other.
 
-The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
+An array that only one such function touches lies in the workspace of a thread, for one block. An array that passes from
+one function to the next without a wait lies there too, for a share. Any other holds the whole batch.
+
+The source has a line for every array and a line for every step. `chainrule models NAME --program` prints it.
 """
 
 import math
@@ -44,14 +45,14 @@ HEAD = '"""A compiled program of chainrule, written from the plan of a model by 
 GIVEN = ("x", "t", "weights")
 DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
-EDGES = "edges"  # where the shares of the batch begin, and its end
-SPARE = "spare"  # memory for what is computed in parts and soon used up: partial sums, rows of deferred gradients
+EDGES = "edges"  # the first sample of each share, and the number of samples
+SPARE = "spare"  # scratch memory: partial sums, and rows of deferred gradients
 OF_THREAD = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
-ROW_OF = {"gradients": "k"} | dict.fromkeys(OF_THREAD, "thread")  # arrays of which a share, or a thread, has a row
+ROW_OF = {"gradients": "k"} | dict.fromkeys(OF_THREAD, "thread")  # arrays with a row for each share, or thread
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
 ROWS = 1 << 12  # entries of a deferred gradient that are made at a time: they stay in the fastest cache
-DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
+DEFERRED_WEIGHTS = 1 << 14  # fewest weights of a dense layer whose gradient for one sample is left to the update
 
 
 class ProgramWriter(OperationLines):
@@ -93,20 +94,20 @@ class ProgramWriter(OperationLines):
 
     @property
     def data(self) -> tuple[str, ...]:
-        """Arguments of `DATA` that this program has."""
+        """The arguments in `DATA` that this program has."""
         given = {*self._given.values(), *(["sums"] if self.training else [])}
         return tuple(name for name in DATA if name in given)
 
     @property
     def training(self) -> bool:
-        """Whether the program ends in losses and gradients (empty ones where nothing is learnt)."""
+        """Whether the program computes losses and gradients."""
         return self.plan.loss is not None
 
     @cached_property
     def deferred_gradients(self) -> list[Step]:
-        """Operations that make the gradients of large dense layers, in the order of the parameters.
+        """Steps that compute the gradients of large dense layers, in the order of the parameters.
 
-        For one sample the update makes these gradients (`update_programs.MADE`).
+        For one sample the update computes these gradients (`updates.MADE`).
         """
         large = [
             operation
@@ -118,7 +119,7 @@ class ProgramWriter(OperationLines):
         return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
     def source(self, *, stage: int = 0) -> str:
-        """Return the source of a module with the program, or one of its `stages`, as its function `run`."""
+        """Return the source of the program, or of one of its `stages`: a module with a function `run`."""
         own = self.stages[stage]
         operations = [each for k in own for each in self.segments[k].operations]
         return "".join([HEAD, *self._links([], operations), *self._functions([], own, "run")])
@@ -128,7 +129,7 @@ class ProgramWriter(OperationLines):
         return "".join([HEAD, *self._commit_links(), *self._commit("run")])
 
     def step_source(self, update: str, *, single: bool) -> str:
-        """Return the source of a program that takes training steps on batches that lie one after the other.
+        """Return the source of a program that takes training steps on consecutive batches.
 
         update  the name of an optimizer's operation
         single  for batches of one sample: the `deferred_gradients` are made as the parameters are updated
@@ -196,7 +197,7 @@ class ProgramWriter(OperationLines):
 
     @cached_property
     def row(self) -> int:
-        """Entries of `spare` that a thread has for rows of a deferred gradient."""
+        """Size of a thread's part of `spare`, for rows of a deferred gradient."""
         return max([ROWS, *(each.writes[0].shape[1] for each in self.deferred_gradients)])
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
@@ -240,7 +241,7 @@ class ProgramWriter(OperationLines):
 
     @property
     def workspaces(self) -> tuple[str, ...]:
-        """Names of the arrays in which the program keeps its own."""
+        """Names of the arrays for intermediate results."""
         return (*WORKSPACES, SPARE) if self.training else WORKSPACES
 
     @property

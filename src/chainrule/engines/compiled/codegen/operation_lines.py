@@ -1,4 +1,4 @@
-"""The lines of a program that name arrays and call kernels, among them those that threads share."""
+"""Lines of a program for single steps: views of arrays, calls of kernels, and loops in which threads share a call."""
 
 import math
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # the names of arrays
 
 
 class OperationLines:
-    """Writer of the lines of single operations, given where their tensors lie.
+    """Writer of the lines of single steps, given where their tensors lie.
 
     dtype    float32 or float64
     _given   storages that are arguments of the program → their names

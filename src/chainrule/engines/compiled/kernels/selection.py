@@ -2,8 +2,8 @@
 
 A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. What it
 writes is overwritten, except for gradients of parameters, to which it adds: blocks of a batch are summed that way.
-Each kernel states its facts beside itself (see `registry`); a new file of kernels is imported here. Generated programs
-call a kernel by its file and name, for example `filters.correlate_filters`.
+Each kernel states its facts beside itself (see `registry`); a new file of kernels is listed in `FAMILIES`. Generated
+programs call a kernel by its file and name, for example `filters.correlate_filters`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.kernels import (  # noqa: F401, some only register their kernels
+from chainrule.engines.compiled.kernels import (
     activations,
     bias,
     common_windows,
@@ -40,6 +40,33 @@ from chainrule.engines.compiled.kernels import (  # noqa: F401, some only regist
 from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE, KernelEntry
 
 Array = NDArray[Any]
+
+# Importing a file of kernels registers them.
+FAMILIES = (
+    activations,
+    bias,
+    common_windows,
+    convolution,
+    dense,
+    depthwise,
+    divided_normalization,
+    dropout,
+    filters,
+    geometry,
+    group_normalization,
+    losses,
+    merging,
+    normalization,
+    one_by_one,
+    patches,
+    pooling,
+    prelu,
+    resampling,
+    response_normalization,
+    taps,
+    updates,
+    winograd,
+)
 
 # Operation → kernels that compute it in special cases, in the order in which they are tried; each states when it fits
 # (`KernelEntry.fits`). Where none does, the kernel that has the name of the operation computes it.

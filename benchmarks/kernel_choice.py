@@ -18,7 +18,7 @@ from benchmarks import random_networks
 from chainrule.core.plan import Operation
 from chainrule.engines.compiled.kernels import choice
 from chainrule.engines.compiled.kernels.choice import KernelCosts
-from chainrule.engines.compiled.kernels.registry import KernelEntry
+from chainrule.engines.compiled.kernels.registry import Conditions, KernelEntry
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, select_kernel
 
 BLOCK, ITEMSIZE = 8, 4
@@ -42,13 +42,15 @@ class Convolution:
 
     def estimates(self) -> dict[str, float]:
         """Return the estimate of each kernel that can compute it."""
-        found = ESTIMATES[self.operation.name](self.operation.reads, self._known, ITEMSIZE)
+        found = ESTIMATES[self.operation.name](
+            self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions
+        )
         return {kernel: estimate for kernel, estimate in found.items() if estimate < math.inf}
 
     def kernels(self) -> list[KernelEntry]:
         """Return the kernels that are estimated; none where another one is always chosen: that of few filters."""
         name, able = self.operation.name, self.estimates()
-        chosen = select_kernel(name, self.operation.reads, self._known, ITEMSIZE)
+        chosen = select_kernel(name, self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions)
         found = [each for each in (KERNELS[name], *ALTERNATIVES[name]) if each.name in able]
         return found if KERNELS[chosen] in found else []
 
@@ -65,8 +67,8 @@ class Convolution:
         return lambda: kernel.kernel(*words)
 
     @property
-    def _known(self) -> dict[str, Any]:
-        return {**self.operation.attributes, "single": self.samples == 1}
+    def _conditions(self) -> Conditions:
+        return Conditions(single=self.samples == 1)
 
 
 @dataclass(frozen=True)

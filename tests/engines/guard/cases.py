@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import extent, output_size
 from chainrule.engines.compiled.kernels import losses
 from chainrule.engines.compiled.kernels.choice import PATCHES, WINOGRAD
+from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
@@ -182,7 +183,7 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
         attributes["size"] = size
     arrays = (dy,) if name.endswith("_dx") else (x,)
     unread = name == "max_pool" and bool(draw.integers(2))
-    fitted = select_kernel(name, arrays, {**attributes, "unread": unread}, np.dtype(dtype).itemsize)
+    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize, Conditions(unread=unread))
     return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 

@@ -16,7 +16,7 @@ from chainrule.custom.interface import OWN
 from chainrule.engines import fallback
 from chainrule.engines.compiled import compiler, programs
 from chainrule.engines.compiled.kernels import batches, selection
-from chainrule.engines.compiled.kernels.choice import PRECISE
+from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.passes import rewriting
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import (
@@ -55,7 +55,7 @@ class CompiledEngine:
         if name not in selection.known():
             raise unknown_name("operation of the compiled engine", name, selection.known())
         try:
-            return selection.call(name, arrays, {**attributes, PRECISE: True} if self._precise else attributes)
+            return selection.call(name, arrays, attributes, Conditions(precise=self._precise))
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything

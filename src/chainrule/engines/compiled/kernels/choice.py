@@ -11,23 +11,20 @@ ones take than the fastest; with --fit it looks for costs (`KernelCosts`) by whi
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
 from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, broadly, in_tiles
 from chainrule.engines.compiled.kernels.layout import correlate_shape
-from chainrule.engines.compiled.kernels.registry import Attributes
+from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit
 from chainrule.engines.compiled.kernels.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD, in_tall_tiles
 from chainrule.engines.compiled.kernels.tiles import lanes
-
-Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
 
 MANY = 1 << 18  # weights that no fast cache holds twice
 TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
-PRECISE = "precise"  # the attribute that asks for kernels whose rounding errors do not spread
 CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
 WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
@@ -138,17 +135,17 @@ COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS if WIDTH == 32 else NAR
 
 def forward_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a cross-correlation."""
-    return lambda arrays, given, itemsize: _least(forward_estimates(arrays, given, itemsize)) == name
+    return lambda *known: _least(forward_estimates(*known)) == name
 
 
 def input_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for an input gradient."""
-    return lambda arrays, given, itemsize: _least(input_gradient_estimates(arrays, given, itemsize)) == name
+    return lambda *known: _least(input_gradient_estimates(*known)) == name
 
 
 def kernel_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a kernel gradient."""
-    return lambda arrays, given, itemsize: _least(kernel_gradient_estimates(arrays, given, itemsize)) == name
+    return lambda *known: _least(kernel_gradient_estimates(*known)) == name
 
 
 def _least(estimates: Mapping[str, float]) -> str:
@@ -156,13 +153,15 @@ def _least(estimates: Mapping[str, float]) -> str:
     return min(estimates, key=lambda name: estimates[name])
 
 
-def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+def forward_estimates(
+    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+) -> dict[str, float]:
     """Return the estimate of each kernel of a cross-correlation of (x, w, b); infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
     filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
-    transposed = outputs * COSTS.transposed / weights + _packed(w, given)
+    transposed = outputs * COSTS.transposed / weights + _packed(w, conditions)
     taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + COSTS.stored / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
@@ -171,19 +170,23 @@ def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -
         "correlate_filters": filters * (outputs + transposed),
         "cross_correlate": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
         "correlate_taps": taps,
-        **(_winograd("", (w[0], w[1]), y, w[2:], given, itemsize) if tied else {}),
-        "correlate_patches": _patches(w, y, _width(x[-1], given), given, itemsize),
+        **(_winograd("", (w[0], w[1]), y, w[2:], given, itemsize, conditions) if tied else {}),
+        "correlate_patches": _patches(w, y, _width(x[-1], given), given, itemsize, conditions),
     }
 
 
-def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+def input_gradient_estimates(
+    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+) -> dict[str, float]:
     """Return the estimate of each kernel of an input gradient; infinite where it cannot compute it."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
     stride = given.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
     pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
-    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, given))
+    taps = _side_by_side(w[1], itemsize) * (
+        pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, conditions)
+    )
     reaches = [apart * (each - 1) for apart, each in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
     pads = map(max, given.get("padding", NO_PADDING))
     within = all(pad <= each for pad, each in zip(pads, reaches, strict=True))  # zeros lie around dy, none are left out
@@ -193,14 +196,16 @@ def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize:
         "correlate_points_dx": 0 if points < math.inf else math.inf,  # where it can, no other computes less
         "cross_correlate_dx": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
         "correlate_taps_dx": taps if given.get("groups", 1) == 1 else math.inf,
-        **(_winograd("_dx", (w[1], w[0]), size, w[2:], given, itemsize) if within else {}),
+        **(_winograd("_dx", (w[1], w[0]), size, w[2:], given, itemsize, conditions) if within else {}),
     }
 
 
-def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
+def kernel_gradient_estimates(
+    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+) -> dict[str, float]:
     """Return the estimate of each kernel of a kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
-    odd = (COSTS.odd, COSTS.odd if given.get("single") else COSTS.odd_taps)
+    odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     alone = 1.0 if given.get("groups", 1) == 1 else math.inf
     filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
@@ -212,19 +217,25 @@ def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize
         "correlate_filters_dw": filters * in_filters,
         "cross_correlate_dw": COSTS.added_across * rows,
         "correlate_taps_dw": taps,
-        **_winograd("_dw", (dy[0], x[0]), dy[1:], kernel, given, itemsize),
+        **_winograd("_dw", (dy[0], x[0]), dy[1:], kernel, given, itemsize, conditions),
     }
 
 
-def _packed(w: Sequence[int], given: Attributes) -> float:
+def _packed(w: Sequence[int], conditions: Conditions) -> float:
     """Return what packing weights takes for one sample, in outputs; a batch shares packed weights."""
-    if not given.get("single"):
+    if not conditions.single:
         return 0
     return COSTS.packed_far if math.prod(w) >= MANY else COSTS.packed
 
 
 def _winograd(
-    suffix: str, channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
+    suffix: str,
+    channels: tuple[int, int],
+    size: Sequence[int],
+    kernel: Sequence[int],
+    given: Attributes,
+    itemsize: int,
+    conditions: Conditions,
 ) -> dict[str, float]:
     """Return the products of vectors at the points of all tiles, and the transforms.
 
@@ -234,14 +245,14 @@ def _winograd(
     channels  those that lie side by side in the products, and those that are summed
     """
     name = WINOGRAD.get(tuple(kernel))
-    if not name or given.get(PRECISE) or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
+    if not name or conditions.precise or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
         return {}
     (across, along), weights, apart = channels, math.prod(kernel), given.get("dilation", (1, 1))
     steps = [(CELLS + 1 - kernel[0]) * each for each in apart]
     tiles = math.prod(-(-cells // step) * each for cells, step, each in zip(size, steps, apart, strict=True))
     shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
     kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
-    kernels /= 1 if given.get("single") else TRANSFORMED_FOR
+    kernels /= 1 if conditions.single else TRANSFORMED_FOR
     return {name + suffix: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
 
 
@@ -301,14 +312,16 @@ def _points(
     return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
 
 
-def _patches(w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int) -> float:
+def _patches(
+    w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int, conditions: Conditions
+) -> float:
     """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
 
     It is infinite where taps do not fill their vectors, and for a batch, which shares transposed weights. Patches
     are cut out of whole rows of `width` cells.
     """
     (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
-    if not given.get("single") or taps % vector or w[0] < high or given.get("groups", 1) != 1:
+    if not conditions.single or taps % vector or w[0] < high or given.get("groups", 1) != 1:
         return math.inf
     sums = _round_up(math.prod(size), wide) * _round_up(w[0], high) / w[0] * (1 + COSTS.added * vector / taps)
     cut = _round_up((size[0] - 1) * width + size[1], vector)

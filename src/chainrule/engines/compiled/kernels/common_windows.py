@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.shapes import NO_PADDING
 from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, kernel
 from chainrule.engines.compiled.kernels.pooling import DIVISORS, max_pooled, pooled, spread
-from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, operation
+from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, operation
 from chainrule.engines.compiled.kernels.tiles import (
     larger,
     larger_neighbours,
@@ -25,18 +25,18 @@ from chainrule.engines.compiled.kernels.tiles import (
 SHARED: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
-def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether windows are 2×2, side by side, without padding."""
     sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
     return sliding == ((2, 2), (2, 2), NO_PADDING)
 
 
-def _in_quarters_alone(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _in_quarters_alone(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether windows are 2×2, side by side, without padding, and nothing reads their winners."""
-    return bool(given.get("unread")) and _in_quarters(arrays, given, itemsize)
+    return conditions.unread and _in_quarters(arrays, given, itemsize, conditions)
 
 
-def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether the window is the image."""
     size = given.get("size", arrays[0].shape[-2:])
     return (given["window"], given.get("padding", NO_PADDING)) == (size, NO_PADDING)

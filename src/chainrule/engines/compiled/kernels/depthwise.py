@@ -22,7 +22,7 @@ import numpy as np
 from chainrule.engines.compiled.compiler import WIDTH, kernel
 from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, has_tied_bias, scales_of
 from chainrule.engines.compiled.kernels.layout import Sliding, correlate_dw_shape, correlate_dx_shape
-from chainrule.engines.compiled.kernels.registry import Attributes, Share, operation
+from chainrule.engines.compiled.kernels.registry import Attributes, Conditions, Share, operation
 from chainrule.engines.compiled.kernels.side_by_side import (
     OUTPUTS,
     TAPS,
@@ -42,19 +42,19 @@ FEW = 4  # channels of a group, or filters, that are summed
 TIMES = 3  # a group takes as long in rows, where it has a tile to itself, as so many lanes here
 
 
-def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether a cross-correlation of (x, w, b) has small groups, and no bias for every position."""
     (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
     return _are_small(groups, outs, ins, itemsize) and has_tied_bias(arrays)
 
 
-def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether an input gradient, from (dy, w), has small groups."""
     (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
     return _are_small(groups, ins * groups, outs // groups, itemsize)
 
 
-def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether a kernel gradient, from (x, dy), has small groups."""
     groups = given.get("groups", 1)
     return _are_small(groups, arrays[1].shape[-3], arrays[0].shape[-3] // groups, itemsize)

@@ -45,6 +45,22 @@ class Share(NamedTuple):
         return -(-self.entries // self.size)
 
 
+class Conditions(NamedTuple):
+    """What decides between kernels, beside shapes and attributes.
+
+    single   the operation computes one sample: what a batch shares, such as packed weights, is used once
+    unread   nothing reads its results but the first
+    precise  rounding errors must not spread (`Plan.precise`)
+    """
+
+    single: bool = False
+    unread: bool = False
+    precise: bool = False
+
+
+UNCONDITIONAL = Conditions()
+
+
 class Slide(NamedTuple):
     """The window of a convolution's kernel.
 
@@ -96,6 +112,9 @@ def rows_or_filters(
     return rows if tall_enough or rows.half < half else filters
 
 
+Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `KernelEntry.fits`
+
+
 @dataclass(frozen=True)
 class KernelEntry:
     """A kernel and what is known of it. Parameters without a default are arrays: first those read, then those written.
@@ -116,8 +135,8 @@ class KernelEntry:
                    the names of the arguments that take the first channel, and the one after the last
     by_row         the same of rows
     shared_from    work for one sample from which on threads share it (see passes/sharing.py); None: never
-    fits           (arrays read, attributes, bytes of an element) → whether it computes the operation, if that has
-                   several kernels (`selection.SPECIAL_KERNELS`)
+    fits           (arrays read, attributes, bytes of an element, conditions) → whether it computes the operation, if
+                   that has several kernels (`selection.SPECIAL_KERNELS`)
     joins          two operations, one just after the other, that it computes together; it is no operation by itself
     part_of        the operation of which it computes a part, where `passes/batch_norm.py` divides that; it is no
                    operation by itself
@@ -146,7 +165,7 @@ class KernelEntry:
     by_channel: tuple[str, ...] = ()
     by_row: tuple[str, ...] = ()
     shared_from: int | None = None
-    fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
+    fits: Fit = lambda arrays, attributes, itemsize, conditions: True
     joins: tuple[str, ...] = ()
     part_of: str = ""
     alone: bool = False

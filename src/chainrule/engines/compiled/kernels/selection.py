@@ -37,7 +37,7 @@ from chainrule.engines.compiled.kernels import (
     updates,
     winograd,
 )
-from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE, KernelEntry
+from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE, UNCONDITIONAL, Conditions, KernelEntry
 
 Array = NDArray[Any]
 
@@ -106,19 +106,23 @@ def known() -> list[str]:
     return [*KERNELS, *PARTWISE]
 
 
-def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
-    """Return the name of the kernel for an operation on arrays of such shapes.
-
-    attributes  those of the operation, and "single" (it is for one sample), "unread" (nothing reads its results but the
-                first) and "precise" (rounding errors must not spread), where they are true
-    """
+def select_kernel(
+    name: str,
+    arrays: Sequence[Any],
+    attributes: Mapping[str, Any],
+    itemsize: int,
+    conditions: Conditions = UNCONDITIONAL,
+) -> str:
+    """Return the name of the kernel that suits an operation on arrays of these shapes."""
     for entry in ALTERNATIVES.get(name, ()):
-        if entry.fits(arrays, attributes, itemsize):
+        if entry.fits(arrays, attributes, itemsize, conditions):
             return entry.name
     return name
 
 
-def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+def call(
+    name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any], conditions: Conditions = UNCONDITIONAL
+) -> tuple[Array, ...]:
     """Run one operation by itself: results are allocated, inputs made contiguous.
 
     Read-only arrays are copied.
@@ -128,7 +132,7 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
     if name in PARTWISE:
         return (_run_partwise(name, [array for array in given if array is not None], known),)
-    entry = KERNELS[select_kernel(name, given, known, dtype.itemsize)]
+    entry = KERNELS[select_kernel(name, given, known, dtype.itemsize, conditions)]
     return _run_update(entry, given, known) if entry.in_place else run_kernel(entry, given, known, dtype)
 
 

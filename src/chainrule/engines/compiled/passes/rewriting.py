@@ -1,6 +1,7 @@
 """The order of the passes, from a plan to the steps of a program, and what they say about a plan's kernels."""
 
 from chainrule.core.plan import Plan
+from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import (
     join_norm_gradients,
@@ -31,7 +32,8 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPla
 def uses_winograd(plan: Plan, itemsize: int) -> bool:
     """Return whether Winograd's algorithm computes an operation of a plan, for one sample or for several."""
     known = [each for each in follow_branches(plan).operations if not each.call]
-    steps = [with_kernel(each, itemsize, single=one, precise=plan.precise) for each in known for one in (False, True)]
+    both = [Conditions(single, precise=plan.precise) for single in (False, True)]
+    steps = [with_kernel(each, itemsize, conditions) for each in known for conditions in both]
     return any(step.entry.family == "winograd" for step in steps)
 
 
@@ -43,7 +45,7 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     known by the kernels that fit.
     """
     known = [each for each in follow_branches(plan).operations if not each.call]
-    steps = [with_kernel(each, itemsize, precise=plan.precise) for each in known]
+    steps = [with_kernel(each, itemsize, Conditions(precise=plan.precise)) for each in known]
     names = {tensor.storage: step.kernel for step in steps for tensor in step.writes}
     if not plan.opaque:
         written = {tensor.storage: step.kernel for step in rewrite(plan, itemsize).operations for tensor in step.writes}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from chainrule.core.plan import Operation, Plan
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM
+from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Conditions
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
 from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, select_kernels, with_kernel
@@ -112,7 +112,7 @@ def _has_many_weights(dx: Step) -> bool:
 
 def _by_outputs(dx: Step, itemsize: int, *, precise: bool) -> Step:
     """Return the gradient of an input as a sum that threads share, by the kernel that fits a part of it."""
-    part = with_kernel(part_by_outputs(dx), itemsize, single=True, precise=precise)
+    part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
     return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
 
 

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any
 
 from chainrule.core.plan import Operation, Plan, Tensor
-from chainrule.engines.compiled.kernels.registry import KernelEntry, Share
+from chainrule.engines.compiled.kernels.registry import Conditions, KernelEntry, Share
 from chainrule.engines.compiled.kernels.selection import KERNELS, select_kernel
 
 
@@ -94,24 +94,19 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
     forward = list[Step]()
     for operation in plan.forward:
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
-        forward.append(with_kernel(operation, itemsize, single=single, unread=unread, precise=plan.precise))
-    backward = [with_kernel(each, itemsize, single=single, precise=plan.precise) for each in plan.backward]
+        forward.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise)))
+    conditions = Conditions(single, precise=plan.precise)
+    backward = [with_kernel(each, itemsize, conditions) for each in plan.backward]
     deferred = [step_of(each, each.name) for each in plan.deferred]
     ends = plan.target, plan.loss, plan.correct, plan.weights, plan.sharded, plan.precise
     return StepPlan(plan.input, plan.output, tuple(forward), tuple(backward), tuple(deferred), *ends)
 
 
-def with_kernel(
-    operation: Operation, itemsize: int, *, single: bool = False, unread: bool = False, precise: bool = False
-) -> Step:
-    """Return an operation as a step by the kernel that fits it.
-
-    single   it is for one sample
-    unread   nothing reads its results but the first
-    precise  rounding errors must not spread (`Plan.precise`)
-    """
-    known = {**operation.attributes, "single": single, "unread": unread, "precise": precise}
-    return step_of(operation, select_kernel(operation.name, operation.reads, known, itemsize))
+def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> Step:
+    """Return an operation as a step by the kernel that suits it."""
+    return step_of(
+        operation, select_kernel(operation.name, operation.reads, operation.attributes, itemsize, conditions)
+    )
 
 
 def flatten(plan: StepPlan) -> StepPlan:

@@ -11,7 +11,7 @@ ones take than the fastest; with --fit it looks for costs (`KernelCosts`) by whi
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
@@ -133,24 +133,32 @@ NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-
 COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS if WIDTH == 32 else NARROW_VECTORS
 
 
+Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, float]]
+
+
 def forward_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a cross-correlation."""
-    return lambda *known: _least(forward_estimates(*known)) == name
+    return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for an input gradient."""
-    return lambda *known: _least(input_gradient_estimates(*known)) == name
+    return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a kernel gradient."""
-    return lambda *known: _least(kernel_gradient_estimates(*known)) == name
+    return _has_least(kernel_gradient_estimates, name)
 
 
-def _least(estimates: Mapping[str, float]) -> str:
-    """Return the name of the least estimate; of several, the first."""
-    return min(estimates, key=lambda name: estimates[name])
+def _has_least(estimates: Estimates, name: str) -> Fit:
+    """Return a function that tells whether a kernel has the least estimate; of several, the first counts."""
+
+    def fits(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
+        found = estimates(arrays, given, itemsize, conditions)
+        return min(found, key=lambda kernel: found[kernel]) == name
+
+    return fits
 
 
 def forward_estimates(

@@ -87,7 +87,7 @@ class CompiledEngine:
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
     ) -> CompiledPlan:
-        """Return the plan as one program; one with a learner's own code is walked operation by operation."""
+        """Return the plan as one program; a plan with custom code is run operation by operation."""
         if plan.opaque:
             if plan.backward:
                 _say_own(plan)
@@ -160,7 +160,7 @@ class GuardedProgram:
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`.
 
-        Once it has met with others, a program that fails is not replaced.
+        A program that fails is not replaced once it has met with other shards.
         """
         own, met, sent = self._compiled.shard(given, shard, seed=seed, step=step), False, None
         while True:

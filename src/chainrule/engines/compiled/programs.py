@@ -133,7 +133,7 @@ class Program:
         return self._gradients()
 
     def _met(self, stage: int) -> list[Array]:
-        """Return the two arrays (C,) that are met after a stage."""
+        """Return the two arrays (C,) in which the shards meet after a stage."""
         found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
         if len(found) == 2:
             return [self._statistic(tensor) for tensor in found]
@@ -225,7 +225,7 @@ class Program:
         return arrays, (*of_batch, *of_update, self._count, self._block, self._share)
 
     def _turns(self, threads: int) -> tuple[int, int]:
-        """Return so many threads, and the number of parts of the parameters of which they take turns."""
+        """Return the number of threads, and of the parts of the parameters that they share."""
         return threads, threads if self._intra_sample else shares.parts(threads)
 
     @property
@@ -234,7 +234,7 @@ class Program:
         return self._threads if self._count >= self._threads or self._intra_sample else 1
 
     def _share_edges(self, threads: int) -> Array:
-        """Return where the shares of a batch, for so many threads, begin, and its end.
+        """Return the first sample of each share of a batch, and the end of the batch.
 
         A share reads all parameters and has a gradient of its own, so its activations are no fewer.
         """

@@ -89,7 +89,7 @@ class OperationLines:
         return views, [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
 
     def _side_by_side(self, operations: list[Step]) -> list[str]:
-        """Return the lines of operations on the whole batch, each of which one thread does while others do the rest."""
+        """Return the lines of steps on the whole batch that different threads do at the same time."""
         views, lines = self._whole(operations)
         lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
         for number, operation in enumerate(operations):
@@ -156,7 +156,7 @@ class OperationLines:
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
     def _pieces(self, operation: Step) -> list[str]:
-        """Return the lines of an operation on the whole batch of which each thread has a range of entries or images."""
+        """Return the lines of a step on the whole batch; each thread has a range of entries or images."""
         shape = operation.writes[0].shape
         pieces = f"(n * {math.prod(shape[: len(shape) - (operation.entry.piece or 0)])})"
         edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
@@ -236,7 +236,7 @@ def _in_pieces(operation: Step) -> bool:
 
 
 def edges_of(share: Share, turns: str = "threads") -> str:
-    """Return the line that says which entries turn `k` has, of so many."""
+    """Return the line that computes the first entry of turn `k`, and the one after its last."""
     edges = [f"{k} * {share.parts} // {turns}" for k in ("k", "(k + 1)")]
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]

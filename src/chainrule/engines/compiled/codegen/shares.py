@@ -30,7 +30,7 @@ LINE = 16  # entries of float32 that fill a line of the cache
 
 
 def most_shares(threads: int, gradient_bytes: int) -> int:
-    """Return how many shares the samples of each thread may have, each with a gradient of so many bytes."""
+    """Return how many shares the samples of each thread may have; gradient_bytes: of the gradient of each share."""
     if threads < MIN_THREADS:
         return 1
     return max(1, min(MAX_SHARES, MAX_GRADIENT_BYTES // max(1, threads * gradient_bytes)))
@@ -40,7 +40,7 @@ def share_edges(count: int, threads: int, most: int, fewest: int) -> NDArray[np.
     """Return where the shares of a batch of `count` samples begin, in order, and its end: halves of what is left.
 
     most    shares of the samples of each thread
-    fewest  samples of the smallest, if there are so many for each thread
+    fewest  samples of the smallest share, if each thread has that many
     """
     halvings = range(1, min(most, (count // threads // max(MIN_SHARE, fewest)).bit_length()))
     edges = [0]
@@ -56,7 +56,7 @@ def parts(threads: int) -> int:
 
 
 class ParameterPart(NamedTuple):
-    """A part of the parameters, in their flat buffer: rows of equal width, the last of which may be shorter.
+    """A part of the parameters, in their flat buffer: rows of equal width; the last may be shorter.
 
     outer  the operation that makes the gradient dy xᵀ of these rows, where the update does that instead
     whole  the operation that makes their gradient for the whole batch, where it is not made for each share and added up
@@ -75,7 +75,7 @@ class ParameterPart(NamedTuple):
 
     @property
     def share(self) -> str:
-        """The expressions for the first entry of turn `k` of so many `parts`, and for the one after its last."""
+        """The expressions for the first entry of turn `k` of `parts` turns, and for the one after its last."""
         edges = [f"{k} * {self.rows} // parts * {self.width}" for k in ("k", "(k + 1)")]
         if self.size % self.width:
             edges = [f"min({self.size}, {edge})" for edge in edges]
@@ -91,7 +91,7 @@ def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> in
 def parts_of(
     plan: StepPlan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Step], *, by_rows: bool
 ) -> list[ParameterPart]:
-    """Return the parts of so many parameters, in their order; those between which there is no difference are one.
+    """Return the parts of the parameters, in their order; neighbours that need no distinction are one part.
 
     layout    name of a parameter → its range in the flat buffer
     deferred  operations that make gradients, which are left to the update

@@ -4,11 +4,11 @@ A program names parts of arrays and calls kernels; all arithmetic is in the kern
 (assignments, `for`, `prange`, `turns`, and `expressions`) that its code is emitted line by line, in milliseconds, where
 a compiler of all of Python takes seconds for every new network. A parallel loop becomes a function of its own, which
 every thread calls with the variables that it reads. `for k in prange(count)` has a turn for each k below `count`;
-`for k, thread in turns(count, threads)` also says which of so many threads does it.
+`for k, thread in turns(count, threads)` also says which of the threads does it.
 
 Functions return 0, or what a kernel that failed returned.
 
-Tried with llvmlite 0.50, of which `ir` is used alone. Besides, the heads of NumPy's arrays and dtypes, as its C
+Tried with llvmlite 0.50, whose `ir` is used. Besides, the heads of NumPy's arrays and dtypes, as its C
 interface publishes them (`received`).
 """
 
@@ -78,7 +78,7 @@ def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping
 
 
 def _enter(run: Any, name: str, processor: str) -> None:
-    """Emit the function by which Python enters a program."""
+    """Emit the function through which Python enters a program."""
     function = ir.Function(run.module, run.function_type, name)
     builder = ir.IRBuilder(function.append_basic_block())
     before = flush_denormals(builder, processor)

@@ -24,7 +24,7 @@ class NoHeadroom(RuntimeError):
 
 
 def require_memory(size: int) -> None:
-    """Raise unless the process can map so many bytes more: a limit of memory (`ulimit -v`) may forbid it.
+    """Raise unless the process can map this many more bytes: a limit of memory (`ulimit -v`) may forbid it.
 
     Errors   NoHeadroom, and not MemoryError: the NumPy engine, which needs no LLVM, can go on
     """

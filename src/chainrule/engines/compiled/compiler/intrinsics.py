@@ -146,7 +146,7 @@ WEIGHTS, CELLS, RESULTS = range(3)  # which matrix
 
 @cache
 def matrix_of(which: int, count: int) -> Array:
-    """Return G of so many weights, Bᵀ, or A of so many results, before sums and differences of its rows."""
+    """Return G of `count` weights, Bᵀ, or A of `count` results, before sums and differences of its rows."""
     p, q = NEAR, FAR
     both, squares = (p * q) ** 2, p**2 + q**2
     if which == CELLS:
@@ -163,7 +163,7 @@ def matrix_of(which: int, count: int) -> Array:
 
 
 def _with_pairs(values: Any) -> list[Any]:
-    """Return six values, of which 1 and 2, and 3 and 4, become their sum and their difference."""
+    """Return six values with 1 and 2, and 3 and 4, replaced by their sum and their difference."""
     a, b, c, d, e, f = values
     return [a, b + c, b - c, d + e, d - e, f]
 

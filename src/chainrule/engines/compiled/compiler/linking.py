@@ -103,7 +103,7 @@ def compile_from(links: Sequence[Link], part: float) -> None:
 
 @contextlib.contextmanager
 def _helped(kernels: int, source: str) -> Generator[None]:
-    """Have other processes compile so many kernels of a program meanwhile.
+    """Let other processes compile kernels of a program meanwhile; `kernels`: how many are missing.
 
     None is started if only one thread may be used or another program is being compiled this way.
     """

@@ -35,7 +35,7 @@ _numbers_of_kernels = itertools.count()  # kernels outside this package may shar
 
 @cache
 def _announce() -> None:
-    """Say, once in a process, that compiling takes its time."""
+    """Announce, once in a process, that compiling takes time."""
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 

@@ -1,6 +1,6 @@
 """Machine code in memory, given as object files.
 
-Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
+Tried with llvmlite 0.50; only llvmlite's `binding` is used.
 """
 
 import ctypes

@@ -3,7 +3,7 @@
 All compiled code lies in a folder named by a fingerprint of every kernel file, of the versions and of the width of the
 vector registers: any change begins an empty folder. A file that is damaged is compiled again.
 
-Tried with llvmlite 0.44 and 0.50, of which the version alone is read.
+Tried with llvmlite 0.44 and 0.50; only the version is read.
 """
 
 import hashlib

@@ -36,13 +36,13 @@ MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it wait
 
 
 class KernelCosts(NamedTuple):
-    """Costs of the parts of kernels: what takes as long as so many multiply-adds of a vector, unless stated otherwise.
+    """Costs of the parts of kernels: in multiply-adds of a vector, unless stated otherwise.
 
     copied        copying a row of sums
     transposed    transposing sums
     stored        loading and storing sums once more, after every tap
     packed        transposing the weights of a filter, for one sample: in outputs
-    packed_far    the same where there are so many weights that no fast cache holds them twice
+    packed_far    the same where weights do not fit twice into a fast cache
     in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
     in_patches    how long the multiply-adds of `patches.py` take, which load more vectors: a factor
     cut           cutting a cell out for a patch: in multiply-adds of one element
@@ -52,8 +52,8 @@ class KernelCosts(NamedTuple):
     odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
     odd_taps      the same of kernel gradients tap by tap
     cells         Winograd's transform of the cells of a tile, for each of a kernel's weights
-    results       the transform of the results of a tile, likewise
-    kernels       the transform of a kernel, likewise, for one sample
+    results       the transform of the results of a tile, for each of a kernel's weights
+    kernels       the transform of a kernel, for each of its weights, for one sample
     added_across  how much longer kernel gradients in rows take than their multiply-adds say: a factor
     """
 

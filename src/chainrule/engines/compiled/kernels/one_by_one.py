@@ -47,7 +47,7 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or filters, of which whole tiles are computed; fewer than fill one are computed singly."""
+    """Share rows, or filters, in whole tiles; a rest that does not fill a tile is computed one by one."""
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * BROAD else 1
     return rows_or_filters(shape, 1, half)
 

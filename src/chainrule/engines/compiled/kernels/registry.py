@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.compiler import COUNT, kernel
 
-SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; for NEON, nobody has measured it)
-SHARED_FROM = SPEED << 16  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
-TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
+SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; NEON: untested)
+SHARED_FROM = SPEED << 16  # fewest multiplications of a layer that threads share for one sample: 2 µs, twice a barrier
+TALL_IMAGE = 16  # fewest rows of results that threads share: they then made most rows of the layer before
 CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
 UNEVEN = 0.6  # part of the work of one of two threads up to which going on with channels pays
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
@@ -134,7 +134,7 @@ class KernelEntry:
     by_channel     a channel of the result depends on the same channel of the first array read only (one group each):
                    the names of the arguments that take the first channel, and the one after the last
     by_row         the same of rows
-    shared_from    work for one sample from which on threads share it (see passes/sharing.py); None: never
+    shared_from    least work for one sample that threads share (see passes/sharing.py); None: they never do
     fits           (arrays read, attributes, bytes of an element, conditions) → whether it computes the operation, if
                    that has several kernels (`selection.SPECIAL_KERNELS`)
     joins          two operations, one just after the other, that it computes together; it is no operation by itself
@@ -189,12 +189,12 @@ class KernelEntry:
 
     @property
     def module(self) -> Any:
-        """The module that the kernel stands in."""
+        """The module of the kernel."""
         return sys.modules[self._function.__module__]
 
     @property
     def family(self) -> str:
-        """The name of the file that the kernel stands in."""
+        """The name of the kernel's file."""
         return self._function.__module__.rpartition(".")[2]
 
     @cached_property
@@ -244,7 +244,7 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
 
 
 def partwise(name: str) -> Callable[[Divide], Divide]:
-    """Register an operation of any number of arrays, of which a kernel writes one after the other into the result."""
+    """Register an operation of any number of arrays; a kernel writes one after the other into the result."""
 
     def register(divide: Divide) -> Divide:
         PARTWISE[divide.__name__] = (name, divide)
@@ -254,12 +254,12 @@ def partwise(name: str) -> Callable[[Divide], Divide]:
 
 
 def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel of which each entry of the result depends on the entry of the one array read at its place."""
+    """Register a kernel that reads one array; each entry of the result depends on the entry at its place."""
     return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
 def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
-    """Register the gradient of an activation, each entry of which depends on the entries at its place."""
+    """Register the gradient of an activation; each entry depends on the entries at its place."""
     return operation(like(0), piece=0, shared_from=shared_from)
 
 

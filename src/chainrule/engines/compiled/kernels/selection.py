@@ -154,7 +154,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, given: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation of any number of arrays, each of which is a part of the result."""
+    """Run an operation of any number of arrays; each is a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in given], attributes)

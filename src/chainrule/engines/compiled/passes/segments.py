@@ -148,7 +148,7 @@ def _wide(operations: Iterable[Step], itemsize: int) -> Iterator[bool]:
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments of each stage; a plan that is not sharded has one.
 
-    Errors   EngineError where a batch normalisation was not divided, so that its sums cannot be met
+    Errors   EngineError where a batch normalisation was not divided, so that the shards cannot meet in its sums
     """
     if plan.sharded and (wrong := [each.kernel for each in plan.operations if each.kernel in WHOLE]):
         raise EngineError(f"{wrong[0]} of a shard has no sums of its own")

@@ -14,7 +14,7 @@ from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, sel
 # Work of an operation is relative to the least that threads share: 1 for the smallest layer that they do.
 MIN_SHARED_WORK = 6  # work of all large layers that justifies waking the threads
 MIN_SHARED_WORK_IN_TRAINING = 14
-TRAINED = 16  # a dense layer's weights in training, of which each is read again for a gradient, and updated by Adam
+TRAINED = 16  # work for a dense layer's weight in training: it is read again for a gradient, and updated by Adam
 READ = 4  # multiplications that take as long as reading such a weight in inference, where each is multiplied once
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 LARGE_GRADIENT = 1 << 16  # weights of a dense layer whose gradient is better made once than for each share of the batch
@@ -132,7 +132,7 @@ def _work(operation: Step, itemsize: int, *, training: bool) -> float:
     """Return the work of a layer for one sample, relative to the least that threads should share.
 
     Without weights, it is the number of entries read; otherwise the multiplications by the weights, the second array
-    read, and `MOVED` for every entry read or written, of which groups of few filters have many. Work that cannot be
+    read, and `MOVED` for every entry read or written; groups of few filters have many. Work that cannot be
     shared evenly counts less, a dense layer's more: `TRAINED`, `READ`.
     """
     least = operation.entry.shared_from

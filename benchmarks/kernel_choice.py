@@ -17,9 +17,9 @@ import numpy as np
 from benchmarks import random_networks
 from chainrule.core.plan import Operation
 from chainrule.engines.compiled.kernels import choice
-from chainrule.engines.compiled.kernels.kernel_costs import KernelCosts
-from chainrule.engines.compiled.kernels.registry import ALTERNATIVES, KernelEntry
-from chainrule.engines.compiled.kernels.selection import KERNELS, select_kernel
+from chainrule.engines.compiled.kernels.choice import KernelCosts
+from chainrule.engines.compiled.kernels.registry import Conditions, KernelEntry
+from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, select_kernel
 
 BLOCK, ITEMSIZE = 8, 4
 TURN = 1e-3  # seconds of a turn of each kernel
@@ -41,15 +41,17 @@ class Convolution:
     samples: int
 
     def estimates(self) -> dict[str, float]:
-        """Return the estimate of each kernel that can compute it, by its file."""
-        found = ESTIMATES[self.operation.name](self.operation.reads, self._known, ITEMSIZE)
-        return {file: estimate for file, estimate in found.items() if estimate < math.inf}
+        """Return the estimate of each kernel that can compute it."""
+        found = ESTIMATES[self.operation.name](
+            self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions
+        )
+        return {kernel: estimate for kernel, estimate in found.items() if estimate < math.inf}
 
     def kernels(self) -> list[KernelEntry]:
         """Return the kernels that are estimated; none where another one is always chosen: that of few filters."""
         name, able = self.operation.name, self.estimates()
-        chosen = select_kernel(name, self.operation.reads, self._known, ITEMSIZE)
-        found = [each for each in (KERNELS[name], *ALTERNATIVES[name]) if each.family in able]
+        chosen = select_kernel(name, self.operation.reads, self.operation.attributes, ITEMSIZE, self._conditions)
+        found = [each for each in (KERNELS[name], *ALTERNATIVES[name]) if each.name in able]
         return found if KERNELS[chosen] in found else []
 
     def call(self, kernel: KernelEntry) -> Callable[[], Any]:
@@ -65,13 +67,13 @@ class Convolution:
         return lambda: kernel.kernel(*words)
 
     @property
-    def _known(self) -> dict[str, Any]:
-        return {**self.operation.attributes, "single": self.samples == 1}
+    def _conditions(self) -> Conditions:
+        return Conditions(single=self.samples == 1)
 
 
 @dataclass(frozen=True)
 class TimedConvolution:
-    """The seconds that each kernel takes for a convolution, by its file."""
+    """The seconds that each kernel takes for a convolution."""
 
     convolution: Convolution
     seconds: Mapping[str, float]
@@ -80,7 +82,7 @@ class TimedConvolution:
     def excess(self) -> float:
         """How much longer than the fastest the kernel takes that the costs of now choose, as a share."""
         estimates = self.convolution.estimates()
-        chosen = min(estimates, key=lambda file: estimates[file])
+        chosen = min(estimates, key=lambda kernel: estimates[kernel])
         return self.seconds[chosen] / min(self.seconds.values()) - 1
 
 
@@ -108,14 +110,14 @@ def convolutions(count: int, seed: int) -> list[Convolution]:
 
 def _seconds(convolution: Convolution, rounds: int) -> dict[str, float]:
     """Return the least seconds of each kernel."""
-    runs = {each.family: convolution.call(each) for each in convolution.kernels()}
+    runs = {each.name: convolution.call(each) for each in convolution.kernels()}
     for run in runs.values():
         run()  # compiled, and in the cache
-    times = {file: max(1, int(TURN / _timed(run, 1))) for file, run in runs.items()}
+    times = {kernel: max(1, int(TURN / _timed(run, 1))) for kernel, run in runs.items()}
     least = dict.fromkeys(runs, math.inf)
     for _ in range(rounds):
-        for file, run in runs.items():
-            least[file] = min(least[file], _timed(run, times[file]))
+        for kernel, run in runs.items():
+            least[kernel] = min(least[kernel], _timed(run, times[kernel]))
     return least
 
 

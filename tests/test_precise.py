@@ -15,6 +15,7 @@ import chainrule as cr
 from chainrule.data.normalization import Normalization
 from chainrule.engines import loader
 from chainrule.engines.compiled.kernels import selection
+from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.errors import FormatError, OptionError, PrecisionWarning
 from chainrule.interop.c import write_c
 from chainrule.models.model import Model
@@ -81,7 +82,7 @@ def test_large_cells_change_no_result_that_does_not_depend_on_them(seed: int) ->
         expected, bound = (
             loader.find("numpy").run(name, tuple(each), {**known, **more}) for each in (exact, magnitudes)
         )
-        found = selection.call(name, arrays, {**known, **more, "precise": True})[0]
+        found = selection.call(name, arrays, {**known, **more}, Conditions(precise=True))[0]
         errors = np.abs(found - expected[0])
         assert (errors <= 40 * np.finfo("float32").eps * bound[0]).all(), (
             name

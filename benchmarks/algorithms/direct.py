@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 from chainrule.engines.compiled.kernels.choice import WINOGRAD, forward_estimates
-from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, run_kernel
+from chainrule.engines.compiled.kernels.selection import KERNELS, run_kernel
 
 
 class Direct(Algorithm):
@@ -30,9 +30,8 @@ class Direct(Algorithm):
         given, attributes = [np.ascontiguousarray(x), np.ascontiguousarray(prepared), None], {"padding": layer.padding}
         estimates = forward_estimates(given, attributes, x.itemsize)
         plain = [name for name in estimates if name not in WINOGRAD.values()]
-        family = min(plain, key=lambda name: estimates[name])
-        kernels = [*ALTERNATIVES["cross_correlate"], KERNELS["cross_correlate"]]
-        return run_kernel(next(each for each in kernels if each.family == family), given, attributes, x.dtype)[0]
+        chosen = min(plain, key=lambda name: estimates[name])
+        return run_kernel(KERNELS[chosen], given, attributes, x.dtype)[0]
 
     def multiplications(self, layer: Layer) -> int:
         """Return O·H'·W'·C·KH·KW."""

@@ -24,7 +24,7 @@ TITLES = {"cross_correlate": "y", "cross_correlate_dx": "dx", "cross_correlate_d
 def kernels(count: int, seed: int, rounds: int, fit: bool, quiet: bool, markdown: Path | None, as_json: bool) -> None:
     """Tell how much longer the kernels chosen for convolutions take than the fastest, on one thread.
 
-    The convolutions are those of the random networks. Kernels are chosen by estimates, whose costs kernel_costs.py
+    The convolutions are those of the random networks. Kernels are chosen by estimates, whose costs choice.py
     holds; costs that --fit finds should be tried with another --seed before they take their place.
     """
     from benchmarks import kernel_choice as choice

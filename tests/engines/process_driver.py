@@ -195,12 +195,12 @@ def small() -> cr.Sequential:
 
 def compiling() -> bool:
     """Print the kernels that this process compiles itself."""
-    from chainrule.engines.compiled.compiler import linking
+    from chainrule.engines.compiled.compiler import linking, signatures
 
     names: list[str] = []
     compile_kernel = linking._compiled_here
 
-    def noted(given: linking.Link) -> bytes:
+    def noted(given: signatures.Link) -> bytes:
         names.append(given.name)
         return compile_kernel(given)
 
@@ -212,9 +212,9 @@ def compiling() -> bool:
 
 def stuck() -> bool:
     """Begin to compile a kernel, and never end."""
-    from chainrule.engines.compiled.compiler import linking
+    from chainrule.engines.compiled.compiler import linking, signatures
 
-    def compile_forever(given: linking.Link) -> bytes:
+    def compile_forever(given: signatures.Link) -> bytes:
         print("compiling", flush=True)
         time.sleep(SECONDS)
         return b""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.compiler import ahead, linking, loading, storing
+from chainrule.engines.compiled.compiler import linking, loading, signatures, storing
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -24,8 +24,8 @@ def sleeper() -> "subprocess.Popen[bytes]":
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(storing, "compiled_folder", lambda: tmp_path)
-    monkeypatch.setattr(ahead, "thread_count", lambda: 2)
-    monkeypatch.setattr(ahead, "FEW", 1)
+    monkeypatch.setattr(linking, "thread_count", lambda: 2)
+    monkeypatch.setattr(linking, "FEW", 1)
     return tmp_path
 
 
@@ -40,16 +40,16 @@ def test_what_another_process_compiles_is_on_disk(tmp_path: Path, monkeypatch: p
 def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def compiled(each: linking.Link, *, patience: float | None = None) -> bytes:
+    def compiled(each: signatures.Link, *, patience: float | None = None) -> bytes:
         made.append(each.name)
         storing.store(each.name, b"code")
         return b"code"
 
-    monkeypatch.setattr(ahead, "compiled", compiled)
-    monkeypatch.setattr(ahead, "_started", lambda file, part: ahead.compile_from(LINKS[1:2], part))
-    ahead.compile_kernels(LINKS, PROGRAM)
+    monkeypatch.setattr(linking, "compiled", compiled)
+    monkeypatch.setattr(linking, "_started", lambda file, part: linking.compile_from(LINKS[1:2], part))
+    linking.compile_kernels(LINKS, PROGRAM)
     assert sorted(made) == sorted(each.name for each in LINKS)
-    assert not ahead.missing(LINKS)
+    assert not linking.missing(LINKS)
 
 
 def test_a_damaged_file_is_none(folder: Path) -> None:
@@ -64,8 +64,8 @@ def test_a_damaged_file_is_none(folder: Path) -> None:
 
 def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(ahead, "_started", lambda file, part: started.append(sleeper()) or started[0])
-    with ahead._helped(len(LINKS), PROGRAM):
+    monkeypatch.setattr(linking, "_started", lambda file, part: started.append(sleeper()) or started[0])
+    with linking._helped(len(LINKS), PROGRAM):
         assert started[0].poll() is None
     assert started[0].poll() is not None
 
@@ -74,13 +74,13 @@ def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_where_none_can_be_started_all_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch, executable) -> None:
     monkeypatch.setattr(sys, "executable", executable)
     done = False
-    with ahead._helped(len(LINKS), PROGRAM):
+    with linking._helped(len(LINKS), PROGRAM):
         done = True
     assert done
 
 
 def test_who_may_use_one_thread_is_not_helped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "thread_count", lambda: 1)
-    monkeypatch.setattr(ahead, "_started", lambda file, part: pytest.fail("started"))
-    with ahead._helped(len(LINKS), PROGRAM):
+    monkeypatch.setattr(linking, "thread_count", lambda: 1)
+    monkeypatch.setattr(linking, "_started", lambda file, part: pytest.fail("started"))
+    with linking._helped(len(LINKS), PROGRAM):
         pass

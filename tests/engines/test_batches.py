@@ -29,10 +29,10 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
     dtype = ("float32", "float64")[number % 2]
     x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
-    monkeypatch.setattr(batches, "WORTH", 0)
-    constants: Any = normalization.constants(x)
-    found = find("compiled").normalized_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
-    expected = normalization.apply(x[rows], dtype)
+    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
+    constants: Any = normalisation.constants(x)
+    found = find("compiled").normalised_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
+    expected = normalisation.apply(x[rows], dtype)
     assert found is not None
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert found.tobytes() == expected.tobytes()
@@ -49,8 +49,8 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
     ids=lambda x: f"{x.dtype} {x.flags.c_contiguous}",
 )
 def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "WORTH", 0)
-    assert find("compiled").normalized_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
+    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
+    assert find("compiled").normalised_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
 
 
 def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     histories = []
     for worth in (0, 1 << 30):
         made.append(0)
-        monkeypatch.setattr(batches, "WORTH", worth)
+        monkeypatch.setattr(batches, "MIN_ENTRIES", worth)
         model = cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 6), seed=1, threads=2)
         options: Any = {"epochs": 2, "batch_size": 7, "normalization": "standardize", "progress": False}
         history = model.fit(x, y, validation_data=(x, y), **options)
@@ -80,7 +80,7 @@ def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("rows", [[-1, 2], [0, 3], [True, False, True], [0.0, 1.0]])
 def test_leaves_other_numbers_to_numpy(rows: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "WORTH", 0)
+    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     x = np.ones((3, 4), np.uint8)
     assert find("compiled").normalized_rows(x, np.array(rows), 0.5, 0.0, "float32", 1) is None
 
@@ -90,7 +90,7 @@ def test_a_failure_leaves_them_to_numpy(monkeypatch: pytest.MonkeyPatch, stand_i
         raise RuntimeError("LLVM fails")
 
     monkeypatch.setattr(batches, "load", fails)
-    monkeypatch.setattr(batches, "WORTH", 0)
+    monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
     samples = Samples.of(np.arange(12, dtype=np.uint8).reshape(3, 4), [0, 1, 2], 3)
     network = Network([cr.Dense(3)], (4,), engine="compiled")
     x, _ = samples.batch(np.array([2, 0]), Normalization("none"), "float32", network=network)

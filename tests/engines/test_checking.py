@@ -8,9 +8,10 @@ import pytest
 from engines.guard.cases import axes, one, whole
 
 from chainrule import layers
-from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.plan import Operation, Tensor
 from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes import buffer_bounds
+from chainrule.engines.compiled.passes import verification
+from chainrule.engines.compiled.passes.steps import Step, StepPlan, step_of
 from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.models.network import Network
@@ -18,12 +19,19 @@ from chainrule.models.network import Network
 LOSS = "softmax_cross_entropy"
 
 
-def plan(loss: str | None = None) -> Plan:
+def steps_of(network: Network, loss: str | None = None) -> StepPlan:
+    """Return the plan of a network, each operation by the kernel of its own name."""
+    found = network.plan(loss)
+    forward, backward = (tuple(step_of(each, each.name) for each in own) for own in (found.forward, found.backward))
+    return StepPlan(found.input, found.output, forward, backward, (), found.target, found.loss, found.correct)
+
+
+def plan(loss: str | None = None) -> StepPlan:
     made = [layers.Conv2D(3, 3), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(3)]
-    return Network(made, (2, 8, 7), engine="numpy").plan(loss)
+    return steps_of(Network(made, (2, 8, 7), engine="numpy"), loss)
 
 
-def without(operations: tuple[Operation, ...], name: str) -> tuple[Operation, ...]:
+def without(operations: tuple[Step, ...], name: str) -> tuple[Step, ...]:
     return tuple(operation for operation in operations if operation.name != name)
 
 
@@ -55,40 +63,41 @@ def test_shapes_are_those_that_kernels_write() -> None:
     assert issubclass(EngineError, ChainruleError)
 
 
-def convolutions(count: int) -> list[Operation]:
+def convolutions(count: int) -> list[Step]:
     """Draw cross-correlations and their gradients, half of them with interleaved filters."""
-    draw, found = np.random.default_rng(3), list[Operation]()
+    draw, found = np.random.default_rng(3), list[Step]()
     while len(found) < count:
         size, window, stride, padding, dilation, outputs = axes(draw)
         groups, ins, outs = one(draw, 1, 2, 3), whole(draw, 1, 5), whole(draw, 1, 9)
         given: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         x, dy = Tensor("x", (groups * ins, *size)), Tensor("dy", (groups * outs, *outputs))
         w = Tensor("w", (groups * outs, ins, *window), "parameter")
-        found += [
+        drawn = [
             Operation("cross_correlate", (x, w, None), (dy,), given),
             Operation("cross_correlate_dx", (dy, w), (x,), {**given, "size": size}),
             Operation("cross_correlate_dw", (x, dy), (w.gradient(),), {**given, "kernel": window}),
         ]
+        found += [step_of(each, each.name) for each in drawn]
         if groups == 1:
             names = {name: name.replace("cross_correlate", "correlate_filters") for name in KERNELS}
-            found += [replace(each, name=names[each.name]) for each in found[-3:] if names[each.name] in KERNELS]
+            found += [step_of(each, names[each.name]) for each in drawn if names[each.name] in KERNELS]
     return found
 
 
 @pytest.mark.parametrize("itemsize", [4, 8])
 def test_buffers_are_as_long_as_tiles_reach(itemsize: int, monkeypatch: pytest.MonkeyPatch) -> None:
     operations = convolutions(150)
-    pairs = [pair for operation in operations for pair in buffer_bounds.buffer_reads(operation, itemsize)]
+    pairs = [pair for operation in operations for pair in verification.buffer_reads(operation, itemsize)]
     assert len(pairs) > 100
     assert all(0 < furthest <= room for room, furthest in pairs)
     assert any(furthest == room for room, furthest in pairs)
-    monkeypatch.setattr(buffer_bounds, "buffer_size", lambda cells, start, taps, length: cells + 128)  # as it was
-    pairs = [pair for operation in operations for pair in buffer_bounds.buffer_reads(operation, itemsize)]
+    monkeypatch.setattr(verification, "buffer_size", lambda cells, start, taps, length: cells + 128)  # as it was
+    pairs = [pair for operation in operations for pair in verification.buffer_reads(operation, itemsize)]
     assert any(furthest > room for room, furthest in pairs)
 
 
 def test_a_buffer_too_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [layers.Conv1D(3, 3, dilation=200, padding="same")]
-    monkeypatch.setattr(buffer_bounds, "buffer_size", lambda cells, start, taps, length: cells + 128)
+    monkeypatch.setattr(verification, "buffer_size", lambda cells, start, taps, length: cells + 128)
     with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ entries of a buffer of \d+"):
-        check_plan(Network(made, (1, 1000), engine="numpy").plan(), 8)
+        check_plan(steps_of(Network(made, (1, 1000), engine="numpy")), 8)

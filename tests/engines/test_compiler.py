@@ -23,8 +23,9 @@ FORBIDDEN = re.compile(
     r"|import_module\(.llvmlite\b"
     r"|compiled\.compiler\.\w"
     r"|compiled\.compiler import (\w+, )*"
-    r"(ahead|by_hand|elementary|elementary_code|emitting|expressions|headroom|interrupts|kernel_arrays|kernel_code|kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|kernels|linking|loading|machine|pool_code|processor|registers"
-    r"|storing|threads|vectors|windows|windows_code)\b"
+    r"(buffers|by_hand|elementary_code|emitting|entering_llvm|expressions|intrinsics|kernel_arrays|kernel_code|"
+    r"kernel_entry|kernel_expressions|kernel_functions|kernel_source|kernel_values|linking|loading|machine|"
+    r"pool_code|processor|registers|signatures|storing|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )

@@ -6,10 +6,10 @@ import pytest
 from chainrule import Dense, Sequential, Softmax
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.compiler import machine
-from chainrule.engines.compiled.compiler.denormals import PROCESSORS
+from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS
 
 pytestmark = pytest.mark.skipif(
-    machine.processor_family() not in PROCESSORS, reason="denormal floats cost nothing here"
+    machine.processor_family() not in MXCSR_PROCESSORS, reason="denormal floats cost nothing here"
 )
 
 
@@ -23,7 +23,7 @@ def are_kept() -> bool:
 @pytest.mark.parametrize("seed", range(4))
 def test_moments_that_shrink_become_zero(dtype: str, threads: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
-    count = int(draw.integers(programs.SHARED, 3 * programs.SHARED))
+    count = int(draw.integers(programs.MIN_THREADED_UPDATE, 3 * programs.MIN_THREADED_UPDATE))
     limits = np.finfo(dtype)
     sizes = draw.uniform(-3, 3, count)
     moment = (limits.tiny * 10.0**sizes * draw.choice([-1, 1], count)).astype(dtype)

@@ -13,7 +13,7 @@ from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels import filters, selection, taps
 from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS
 from chainrule.engines.compiled.kernels.tiles import lanes
-from chainrule.engines.compiled.passes import rewriting
+from chainrule.engines.compiled.passes import sharing
 from chainrule.models.network import Network
 from chainrule.operations import reference
 
@@ -245,10 +245,10 @@ def test_few_filters_are_pooled_too() -> None:
 @widest
 def test_few_filters_are_pooled_by_the_convolution() -> None:
     found = of_few_filters("compiled")
-    names = [operation.name for operation in ProgramWriter(found.plan(), found.layout, "float64").plan.operations]
+    names = [operation.kernel for operation in ProgramWriter(found.plan(), found.layout, "float64").plan.operations]
     assert names == ["cross_correlate", "cross_correlate"]
     untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
-    names = [operation.name for operation in ProgramWriter(untied.plan(), untied.layout, "float32").plan.operations]
+    names = [operation.kernel for operation in ProgramWriter(untied.plan(), untied.layout, "float32").plan.operations]
     assert names == ["cross_correlate", "largest_of_2x2"]
 
 
@@ -276,9 +276,9 @@ def test_pooling_is_part_of_each_kernel_that_can(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(KERNELS, "cross_correlate", replace(KERNELS["cross_correlate"], shared_from=1 << 10))
     alone = pooling_network("compiled")
     plan = alone.plan()
-    names = [operation.name for operation in ProgramWriter(plan, alone.layout, "float64").plan.operations]
+    names = [operation.kernel for operation in ProgramWriter(plan, alone.layout, "float64").plan.operations]
     assert {"cross_correlate", "correlate_filters"} <= {*names}
     assert names.count("largest_cells") == 1  # windows that overlap, whose winners nothing reads
-    assert rewriting.is_worth_sharing(plan, 8)
+    assert sharing.is_worth_sharing(plan, 8)
     training = ProgramWriter(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
-    assert [operation.name for operation in training.plan.forward].count("max_pool_2x2") == 2
+    assert [operation.kernel for operation in training.plan.forward].count("max_pool_2x2") == 2

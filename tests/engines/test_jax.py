@@ -310,7 +310,7 @@ def run(code: str, **variables: str) -> tuple[str, str]:
 
 
 def test_without_jax_it_is_refused_and_where_it_is_the_default_numpy_stands_in() -> None:
-    code = "import sys; sys.modules['jax'] = None; from chainrule import engines; print(engines.find({}).name)"
+    code = "import sys; sys.modules['jax'] = None; from chainrule.engines import loader; print(loader.find({}).name)"
     assert "pip install 'chainrule[jax]'" in run(code.format("'jax'"))[1]
     name, said = run(code.format(""), CHAINRULE_ENGINE="jax")
     assert name == "numpy\n"

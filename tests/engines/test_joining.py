@@ -8,9 +8,9 @@ import pytest
 
 from chainrule import layers
 from chainrule.core.plan import Operation, Plan
-from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.rewriting import kernels_of, rewrite
+from chainrule.engines.compiled.passes.steps import Step
 from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.models.model import Graph
 from chainrule.models.network import Network
@@ -23,8 +23,8 @@ def network(*after: Any, loss: str | None = LOSS) -> Plan:
     return Network(made, (2, 8, 7), engine="numpy").plan(loss)
 
 
-def norms(plan: Plan) -> list[Operation]:
-    """Return the operations of the normalization, and those of activations that are left, in the rewritten plan."""
+def norms(plan: Plan) -> list[Step]:
+    """Return the operations of the normalisation, and those of activations that are left, in the rewritten plan."""
     rewritten = rewrite(plan, 4)
     check_plan(rewritten, 4)
     return [each for each in rewritten.operations if "norm" in each.name or "relu" in each.name]
@@ -37,7 +37,7 @@ def norms(plan: Plan) -> list[Operation]:
 def test_the_activation_and_its_gradient_join(activation: Any, step: tuple[str, Any], slope: float) -> None:
     forward, backward = norms(network(activation))
     assert forward.name == "batch_norm"
-    assert step in forward.attributes.items()
+    assert step in forward.epilogue.items()
     assert [tensor.name for tensor in forward.writes] == [f"{activation.kind}1.y", "norm1.mean", "norm1.variance"]
     assert backward.name == "batch_norm_backward"
     assert backward.attributes["slope"] == slope
@@ -49,7 +49,7 @@ def test_the_activation_and_its_gradient_join(activation: Any, step: tuple[str, 
 
 def computed(plan: Plan) -> list[str]:
     """Return the names of the operations that the kernels of a rewritten plan compute."""
-    return [KERNELS[each.name].replaces or each.name for each in plan.operations]
+    return [each.name for each in plan.operations]
 
 
 def inference(*made: Any) -> list[str]:
@@ -87,7 +87,7 @@ def test_of_two_normalizations_a_convolution_does_the_first(channels: int, group
     np.testing.assert_allclose(found[0], found[1], atol=1e-12)
     plan = rewrite(Graph(x, twice, engine="numpy").plan(None), 4)
     assert computed(plan) == ["batch_norm_scale", "cross_correlate", "batch_norm_inference"]
-    assert (plan.forward[1].name == "correlate_few") == (groups > 1)
+    assert (plan.forward[1].kernel == "correlate_few") == (groups > 1)
 
 
 def test_in_inference_a_convolution_with_a_bias_for_every_position_does_not() -> None:

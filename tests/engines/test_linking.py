@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from networks import interpreted
 
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.compiler import emitting, linking, loading, machine
+from chainrule.engines.compiled.compiler import emitting, loading, machine, signatures
 
 MARK = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -132,10 +132,10 @@ def test_what_a_kernel_raises_is_raised() -> None:
 
 
 def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
-    given = linking.Link("allocating in threads", allocating, (("float64", 1), int))
+    given = signatures.Link("allocating in threads", allocating, (("float64", 1), int))
     source = "def run(found, n, size):\n    for k in prange(n):\n        call('allocating in threads', (found, size))\n"
     kinds = {"run": (("float64", 1), int, int)}
-    program: Callable[..., None] = loading._callable("threads_fail", ast.parse(source), [given], kinds, kept=False)
+    program: Callable[..., None] = loading.program_of("threads_fail", ast.parse(source), [given], kinds, kept=False)
     program(np.ones(3), 2, 3)
     with pytest.raises(MemoryError):
         program(np.ones(3), 2, 1 << 50)
@@ -155,13 +155,13 @@ def occupying(rows: np.ndarray, thread: int, turn: int, changed: np.ndarray) -> 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
-    given = linking.Link("occupying", occupying, (("float64", 2), int, int, ("float64", 1)))
+    given = signatures.Link("occupying", occupying, (("float64", 2), int, int, ("float64", 1)))
     source = """def run(rows, changed, count, threads):
     for turn, thread in turns(count, threads):
         call('occupying', (rows, thread, turn, changed))
 """
     kinds = {"run": (("float64", 2), ("float64", 1), int, int)}
-    program: Callable[..., None] = loading._callable("threads_own", ast.parse(source), [given], kinds, kept=False)
+    program: Callable[..., None] = loading.program_of("threads_own", ast.parse(source), [given], kinds, kept=False)
     rows, changed = np.full((threads, 4000), -1.0), np.zeros(40)
     compiler.use_threads(2)
     for _ in range(5):

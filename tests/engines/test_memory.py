@@ -14,7 +14,7 @@ import chainrule as cr
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.codegen.workspaces import place_of
-from chainrule.engines.compiled.passes.segments import tensors_of
+from chainrule.engines.compiled.passes.steps import tensors_of
 
 MOST = 1 << 20  # entries of the largest array
 

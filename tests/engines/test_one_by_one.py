@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from chainrule.engines.compiled.kernels import one_by_one, selection
 from chainrule.engines.compiled.kernels.choice import POINTS
 from chainrule.engines.compiled.kernels.one_by_one import correlate_points, correlate_points_dx
+from chainrule.engines.compiled.kernels.registry import Conditions
 
 TALL, LOW, BROAD = POINTS
 
@@ -66,8 +67,9 @@ def test_tiles_cover_every_position_and_none_beyond(vector):
 def test_it_is_chosen_where_it_can_be_and_nowhere_else():
     x, w = np.zeros((1, 32, 8, 8), "float32"), np.zeros((24, 32, 1, 1), "float32")
     tied, untied = np.zeros(24, "float32"), np.zeros((24, 8, 8), "float32")
-    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "single": True}
-    assert selection.select_kernel("cross_correlate", (x, w, tied), plain, 4) == "correlate_points"
+    single = Conditions(single=True)
+    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0))}
+    assert selection.select_kernel("cross_correlate", (x, w, tied), plain, 4, single) == "correlate_points"
     for change in ({"stride": (2, 1)}, {"padding": ((0, 1), (0, 0))}):
-        assert selection.select_kernel("cross_correlate", (x, w, tied), plain | change, 4) != "correlate_points"
-    assert selection.select_kernel("cross_correlate", (x, w, untied), plain, 4) != "correlate_points"
+        assert selection.select_kernel("cross_correlate", (x, w, tied), plain | change, 4, single) != "correlate_points"
+    assert selection.select_kernel("cross_correlate", (x, w, untied), plain, 4, single) != "correlate_points"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chainrule.engines.compiled.kernels import selection
 from chainrule.engines.compiled.kernels.choice import PATCHES
 from chainrule.engines.compiled.kernels.patches import BLOCK, STRIP, correlate_patches
+from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.operations import reference
 
@@ -79,11 +80,12 @@ def test_more_taps_than_stay_in_the_fastest_cache():
 
 @pytest.mark.parametrize("single", [True, False])
 def test_it_is_chosen_for_one_image_of_few_outputs_and_many_weights(single):
-    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "single": single}
+    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0))}
 
     def chosen(ins, outs, size, window=3, **more):
         x, w = np.zeros((1, ins, size, size), "float32"), np.zeros((outs, ins, window, window), "float32")
-        return selection.select_kernel("cross_correlate", (x, w, None), {**plain, **more}, 4) == "correlate_patches"
+        kernel = selection.select_kernel("cross_correlate", (x, w, None), {**plain, **more}, 4, Conditions(single))
+        return kernel == "correlate_patches"
 
     assert chosen(256, 256, 5) == single
     assert not chosen(256, 256, 40)
@@ -94,4 +96,5 @@ def test_it_is_chosen_for_one_image_of_few_outputs_and_many_weights(single):
 
 def test_it_is_not_chosen_where_cutting_takes_longer_than_the_products():
     x, w = np.zeros((1, 1, 60, 256), "float32"), np.zeros((256, 1, 5, 256), "float32")  # a convolution over text
-    assert selection.select_kernel("cross_correlate", (x, w, None), {"single": True}, 4) != "correlate_patches"
+    one = Conditions(single=True)
+    assert selection.select_kernel("cross_correlate", (x, w, None), {}, 4, one) != "correlate_patches"

@@ -98,7 +98,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
         made, adam = network("compiled", threads), optimizers.Adam()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(compiler, "use_threads", (lambda _: use(1)) if alone else use)
-            patch.setattr(programs, "SHARED", 16)
+            patch.setattr(programs, "MIN_THREADED_UPDATE", 16)
             run = made.compile(made.plan(LOSS))
             options = {"clip": 0.5, "seed": seed, "step": 3}
             attributes, moments = {"rate": 0.1, **adam.step_attributes(3)}, adam.init(made.parameters)

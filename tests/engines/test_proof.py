@@ -52,7 +52,7 @@ DRIVER = """
 import os, sys
 import numpy as np
 import chainrule as cr
-from chainrule import engines
+from chainrule.engines import loader
 from chainrule.engines.compiled import compiler
 
 compiler.NAME = f"planted {os.getpid()}"  # a processor on which nothing was proven
@@ -60,7 +60,7 @@ FAULT
 model = cr.Sequential([cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(3)], (1, 5, 5))
 print(model.engine.name, np.isfinite(model.predict(np.ones((2, 1, 5, 5)))).all())
 try:
-    engines.find("compiled")
+    loader.find("compiled")
 except cr.OptionError as error:
     print(error)
 print(list(compiler.compiled_folder().glob(f"{compiler.NAME}*")))
@@ -96,7 +96,7 @@ def test_a_part_of_llvmlite_that_is_gone_is_no_crash() -> None:
         "import llvmlite.binding as part; del part.create_pass_builder\n"
         "from chainrule.engines.compiled import compiler; compiler.NAME = 'planted'\n"
         "compiler.storing.stored = lambda name: None\n"
-        "from chainrule import engines; print(engines.find().name)"
+        "from chainrule.engines import loader; print(loader.find().name)"
     )
     assert done.stdout == "numpy\n"
     lines = said(done.stderr)

@@ -16,14 +16,13 @@ import numpy as np
 from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.codegen import generator, shares
 from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes import parameter_parts, rewriting, segments
+from chainrule.engines.compiled.passes import segments, sharing
 
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8, "ROWS": 16}),
-    (rewriting, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
-    (parameter_parts, {"FEW": 8}),
-    (programs, {"SHARED": 8, "SHARED_ALONE": 8}),
-    (shares, {"SEVERAL": 2, "FEWEST": 1}),
+    (sharing, {"LARGE_GRADIENT": 16, "SHARED_FROM": 64}),
+    (programs, {"MIN_THREADED_UPDATE": 8, "MIN_THREADED_UPDATE_ALONE": 8}),
+    (shares, {"MIN_PART": 8, "MIN_THREADS": 2, "MIN_SHARE": 1}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),
 )

@@ -20,8 +20,8 @@ from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.codegen import generator
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes import rewriting
-from chainrule.engines.compiled.passes.segments import BY_OUTPUTS
+from chainrule.engines.compiled.passes import fusing
+from chainrule.engines.compiled.passes.steps import Sharing
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
 from chainrule.models.model import connect
@@ -112,7 +112,7 @@ def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> No
 
 def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat a former mistake: it is detected when the program is generated, and otherwise by the comparison."""
-    monkeypatch.setattr(rewriting, "_is_open", lambda operation, step: True)
+    monkeypatch.setattr(fusing, "_is_open", lambda operation, step: True)
     wrong = named(ROWS["two poolings"])
     words = r"(cross_correlate|correlate_filters) of pool2.y: the plan has 1×4×4×4, the kernel writes"
     with pytest.raises(cr.ChainruleError, match=words):
@@ -154,12 +154,12 @@ def test_every_rewriting_is_met() -> None:
         for number in range(MANY):
             for writer in plans_of(draw_network(0, number)):
                 for operation in writer.plan.operations:
-                    facts = KERNELS[operation.name]
-                    steps = [step for step in facts.epilogues if operation.attributes.get(step)]
-                    met[" ".join([operation.name, *steps])] += 1
+                    facts = KERNELS[operation.kernel]
+                    steps = [step for step in facts.epilogues if operation.epilogue.get(step)]
+                    met[" ".join([operation.kernel, *steps])] += 1
                     if operation.name == "batch_norm_backward":
                         slopes.add(operation.attributes["slope"])
-                    summed[operation.name] += BY_OUTPUTS in operation.attributes
+                    summed[operation.kernel] += operation.sharing is Sharing.BY_OUTPUTS
                     batch_wide += operation.scope == "batch" and facts.shared_from is not None
                 held += bool(writer.training and writer.deferred_gradients)
     for kernel, steps in itertools.product(

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import extent, output_size
 from chainrule.engines.compiled.kernels import losses
 from chainrule.engines.compiled.kernels.choice import PATCHES, WINOGRAD
-from chainrule.engines.compiled.kernels.selection import KERNELS, PARTWISE, select_kernel
+from chainrule.engines.compiled.kernels.registry import Conditions
+from chainrule.engines.compiled.kernels.selection import ALTERNATIVES, KERNELS, PARTWISE, select_kernel
 from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
 
@@ -143,7 +144,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     untied = name == "cross_correlate" and b is not None and b.ndim > 1
     by_tiles = WINOGRAD.get(window) if stride == (1, 1) and groups == 1 and not untied else None
     within = all(max(pads) <= (taps - 1) * apart for pads, taps, apart in zip(padding, window, dilation, strict=True))
-    others = [name.replace("cross_correlate", f"correlate_{by_tiles}")] if by_tiles and within else []
+    others = [name.replace("cross_correlate", by_tiles)] if by_tiles and within else []
     if name == "cross_correlate" and groups == 1 and outs >= PATCHES[0] and ins * int(np.prod(window)) % full == 0:
         others.append("correlate_patches")
     kernel = one(draw, name, fitted, *others)
@@ -182,7 +183,7 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
         attributes["size"] = size
     arrays = (dy,) if name.endswith("_dx") else (x,)
     unread = name == "max_pool" and bool(draw.integers(2))
-    fitted = select_kernel(name, arrays, {**attributes, "unread": unread}, np.dtype(dtype).itemsize)
+    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize, Conditions(unread=unread))
     return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 
@@ -319,8 +320,9 @@ DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
 PARTS = [kernel for kernel, _ in PARTWISE.values()]
+SPECIAL = {entry.name for entries in ALTERNATIVES.values() for entry in entries}
 OPERATIONS = [
-    name for name, entry in KERNELS.items() if name in PARTS or not (entry.replaces or entry.joins or entry.part_of)
+    name for name, entry in KERNELS.items() if name in PARTS or not (name in SPECIAL or entry.joins or entry.part_of)
 ]
 PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
 

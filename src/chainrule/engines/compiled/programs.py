@@ -13,18 +13,17 @@ from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.codegen import shares
 from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
-from chainrule.engines.compiled.codegen.stages import met_at
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
-from chainrule.engines.compiled.passes.rewriting import is_worth_sharing
-from chainrule.engines.compiled.passes.segments import block_size
+from chainrule.engines.compiled.passes.segments import block_size, met_at
+from chainrule.engines.compiled.passes.sharing import is_worth_sharing
 from chainrule.engines.protocol import Array, AtOnce, Buffers, Gradients, Shard, Sums
 from chainrule.errors import EngineError
 
 AT_ONCE = AtOnce(64, 1 << 21, 0.1)  # size: for each thread, of two at least; the inputs then lie in their caches
-SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
-SHARED_ALONE = 1 << 18  # where one thread does all else: from here on they and their moments outgrow its cache
+MIN_THREADED_UPDATE = 1 << 14  # parameters: an update of fewer is not worth waking the threads
+MIN_THREADED_UPDATE_ALONE = 1 << 18  # parameters, where one thread does all else: more outgrow its cache
 
 
 def update(
@@ -34,7 +33,7 @@ def update(
     entry = selection.KERNELS[name]
     arrays = (p, g, *moments)
     numbers = entry.arguments(len(arrays), attributes)
-    if p.size < SHARED:
+    if p.size < MIN_THREADED_UPDATE:
         threads = 1
     program = load(update_source(name, _dtype_name(p.dtype)))
     compiler.use_threads(threads)
@@ -134,7 +133,7 @@ class Program:
         return self._gradients()
 
     def _met(self, stage: int) -> list[Array]:
-        """Return the two arrays (C,) that are met after a stage."""
+        """Return the two arrays (C,) in which the shards meet after a stage."""
         found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
         if len(found) == 2:
             return [self._statistic(tensor) for tensor in found]
@@ -176,7 +175,7 @@ class Program:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
+        """Warm up: compile a step on this many samples by taking one on zeros, and restore what it changed."""
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         given = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
@@ -226,7 +225,7 @@ class Program:
         return arrays, (*of_batch, *of_update, self._count, self._block, self._share)
 
     def _turns(self, threads: int) -> tuple[int, int]:
-        """Return so many threads, and the number of parts of the parameters of which they take turns."""
+        """Return the number of threads, and of the parts of the parameters that they share."""
         return threads, threads if self._intra_sample else shares.parts(threads)
 
     @property
@@ -235,7 +234,7 @@ class Program:
         return self._threads if self._count >= self._threads or self._intra_sample else 1
 
     def _share_edges(self, threads: int) -> Array:
-        """Return where the shares of a batch, for so many threads, begin, and its end.
+        """Return the first sample of each share of a batch, and the end of the batch.
 
         A share reads all parameters and has a gradient of its own, so its activations are no fewer.
         """
@@ -250,8 +249,8 @@ class Program:
         One does it after one sample of a small network: it reads all parameters at the next step, and those that
         another thread wrote would lie in that one's cache.
         """
-        alone = SHARED_ALONE if self._count == 1 and not self._intra_sample else SHARED
-        return 1 if self._buffers.parameters.size < alone else self._threads
+        least = MIN_THREADED_UPDATE_ALONE if self._count == 1 and not self._intra_sample else MIN_THREADED_UPDATE
+        return 1 if self._buffers.parameters.size < least else self._threads
 
     def _program(self, key: _Key) -> Any:
         """Return a program; its source is written once."""

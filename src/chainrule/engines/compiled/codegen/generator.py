@@ -1,13 +1,14 @@
-"""Writer of a plan as the source of one compiled program.
+"""Write the steps of a plan as the source of one compiled program.
 
-Runs of operations that treat every sample alone (scope "sample", see `segments`) become functions `samples_0`,
-`samples_1` …, in which a thread carries a share of the batch through them in blocks of samples whose arrays stay in its
-cache; there may be more shares than threads, so that slow threads leave some to others. Operations that need the whole
-batch stand between them, in `run`, where the threads meet. An array that only one such function touches lies in the
-workspace of a thread, for one block. One that passes from such a function to the next without a meeting lies there too,
-for a share. Any other holds the whole batch.
+Runs of steps that treat samples separately (scope "sample", see `segments`) become functions `samples_0`, `samples_1` …
+In these a thread carries a share of the batch through the steps, in blocks of samples whose arrays stay in its cache.
+There may be more shares than threads, so that slow threads leave some to others. Steps that need the whole batch stand
+between these functions, in `run`, where the threads wait for each other.
 
-The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
+An array that only one such function touches lies in the workspace of a thread, for one block. An array that passes from
+one function to the next without a wait lies there too, for a share. Any other holds the whole batch.
+
+The source has a line for every array and a line for every step. `chainrule models NAME --program` prints it.
 """
 
 import math
@@ -17,26 +18,25 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.compiled.codegen.operation_lines import OperationLines, edges_of, range_of
-from chainrule.engines.compiled.codegen.stages import stages_of
+from chainrule.engines.compiled.codegen.shares import ParameterPart, parameter_count, parts_of
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
 from chainrule.engines.compiled.codegen.workspaces import WORKSPACES, MemoryPlan, plan_memory
-from chainrule.engines.compiled.kernels.selection import KERNELS, sharing
+from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.branches import ArrayPart, write_parts
-from chainrule.engines.compiled.passes.parameter_parts import ParameterPart, parameter_count, parts_of
-from chainrule.engines.compiled.passes.rewriting import flatten, is_only_writer, rewrite
+from chainrule.engines.compiled.passes.rewriting import rewrite
 from chainrule.engines.compiled.passes.segments import (
-    BY_OUTPUTS,
-    PARTS,
     WIDE_BLOCK,
     Segment,
     block_size,
     runs_of,
     segments,
-    tensors_of,
+    stages_of,
 )
+from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS, is_only_writer
+from chainrule.engines.compiled.passes.steps import Sharing, Step, flatten, tensors_of
 from chainrule.engines.compiled.passes.verification import check_plan
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by codegen/generator.py."""\n\n'
@@ -45,14 +45,14 @@ HEAD = '"""A compiled program of chainrule, written from the plan of a model by 
 GIVEN = ("x", "t", "weights")
 DATA = (*GIVEN, "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
-EDGES = "edges"  # where the shares of the batch begin, and its end
-SPARE = "spare"  # memory for what is computed in parts and soon used up: partial sums, rows of deferred gradients
+EDGES = "edges"  # the first sample of each share, and the number of samples
+SPARE = "spare"  # scratch memory: partial sums, and rows of deferred gradients
 OF_THREAD = tuple(name for name in WORKSPACES if not name.startswith("batch_"))
-ROW_OF = {"gradients": "k"} | dict.fromkeys(OF_THREAD, "thread")  # arrays of which a share, or a thread, has a row
+ROW_OF = {"gradients": "k"} | dict.fromkeys(OF_THREAD, "thread")  # arrays with a row for each share, or thread
 SCALARS = ("n", "block", "share", "seed", "step")
 SHARD_SCALARS = ("batch", "ahead")  # of a sharded plan: samples of the whole batch, and those before this shard
 ROWS = 1 << 12  # entries of a deferred gradient that are made at a time: they stay in the fastest cache
-DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
+DEFERRED_WEIGHTS = 1 << 14  # fewest weights of a dense layer whose gradient for one sample is left to the update
 
 
 class ProgramWriter(OperationLines):
@@ -68,23 +68,23 @@ class ProgramWriter(OperationLines):
     def __init__(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, intra_sample: bool = False
     ) -> None:
-        plan = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
-        plan = plan if intra_sample and plan.loss else divide_norms(plan)
-        self.parameters = parameter_count(plan, layout)
-        check_plan(plan, np.dtype(dtype).itemsize)
-        plan = flatten(plan)
+        steps = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
+        steps = steps if intra_sample and plan.loss else divide_norms(steps)
+        self.parameters = parameter_count(steps, layout)
+        check_plan(steps, np.dtype(dtype).itemsize)
+        steps = flatten(steps)
         ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
         self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
         if plan.weights is not None:
             self._given[plan.weights.storage] = "weights"
         inference = intra_sample and not plan.loss
-        plan, self.parts = write_parts(plan, self._given.keys()) if inference else (plan, dict[str, ArrayPart]())
-        self.plan = plan
+        steps, self.parts = write_parts(steps, self._given.keys()) if inference else (steps, dict[str, ArrayPart]())
+        self.plan = steps
         self.intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
         self.dtype = dtype
-        self.segments = segments(plan.operations, np.dtype(dtype).itemsize)
-        self.stages = stages_of(plan, self.segments)
+        self.segments = segments(steps.operations, np.dtype(dtype).itemsize)
+        self.stages = stages_of(steps, self.segments)
         self._layout = layout
         self.memory = self._assign()
 
@@ -94,32 +94,32 @@ class ProgramWriter(OperationLines):
 
     @property
     def data(self) -> tuple[str, ...]:
-        """Arguments of `DATA` that this program has."""
+        """The arguments in `DATA` that this program has."""
         given = {*self._given.values(), *(["sums"] if self.training else [])}
         return tuple(name for name in DATA if name in given)
 
     @property
     def training(self) -> bool:
-        """Whether the program ends in losses and gradients (empty ones where nothing is learnt)."""
+        """Whether the program computes losses and gradients."""
         return self.plan.loss is not None
 
     @cached_property
-    def deferred_gradients(self) -> list[Operation]:
-        """Operations that make the gradients of large dense layers, in the order of the parameters.
+    def deferred_gradients(self) -> list[Step]:
+        """Steps that compute the gradients of large dense layers, in the order of the parameters.
 
-        For one sample the update makes these gradients (`update_programs.MADE`).
+        For one sample the update computes these gradients (`updates.MADE`).
         """
         large = [
             operation
             for operation in self.plan.operations
-            if KERNELS[operation.name].outer_product
+            if operation.entry.outer_product
             and math.prod(operation.writes[0].shape) >= DEFERRED_WEIGHTS
             and is_only_writer(operation, self.plan)
         ]
         return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
     def source(self, *, stage: int = 0) -> str:
-        """Return the source of a module with the program, or one of its `stages`, as its function `run`."""
+        """Return the source of the program, or of one of its `stages`: a module with a function `run`."""
         own = self.stages[stage]
         operations = [each for k in own for each in self.segments[k].operations]
         return "".join([HEAD, *self._links([], operations), *self._functions([], own, "run")])
@@ -129,7 +129,7 @@ class ProgramWriter(OperationLines):
         return "".join([HEAD, *self._commit_links(), *self._commit("run")])
 
     def step_source(self, update: str, *, single: bool) -> str:
-        """Return the source of a program that takes training steps on batches that lie one after the other.
+        """Return the source of a program that takes training steps on consecutive batches.
 
         update  the name of an optimizer's operation
         single  for batches of one sample: the `deferred_gradients` are made as the parameters are updated
@@ -144,7 +144,7 @@ class ProgramWriter(OperationLines):
         functions += self._commit("commit") if self.plan.deferred else []
         return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps(update, single=single)])
 
-    def _functions(self, deferred: list[Operation], own: range, name: str) -> list[str]:
+    def _functions(self, deferred: list[Step], own: range, name: str) -> list[str]:
         """Return the functions of some segments, and the one that runs them."""
         parts = [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
         return [*parts, self._run(deferred, own, name)]
@@ -197,7 +197,7 @@ class ProgramWriter(OperationLines):
 
     @cached_property
     def row(self) -> int:
-        """Entries of `spare` that a thread has for rows of a deferred gradient."""
+        """Size of a thread's part of `spare`, for rows of a deferred gradient."""
         return max([ROWS, *(each.writes[0].shape[1] for each in self.deferred_gradients)])
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
@@ -213,7 +213,7 @@ class ProgramWriter(OperationLines):
             begin = f"{self.memory.offsets[tensor.storage][1]} * {self._block(segment)}"
         return f"view({workspace}, {begin}, ({tensor.size},))"
 
-    def _links(self, deferred: list[Operation], operations: list[Operation]) -> list[str]:
+    def _links(self, deferred: list[Step], operations: list[Step]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""
         lines = list(dict.fromkeys(self._link(operation) for operation in operations if operation not in deferred))
         total = ("float64", 1)
@@ -228,11 +228,11 @@ class ProgramWriter(OperationLines):
             lines.append(link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
         return lines
 
-    def _link(self, operation: Operation) -> str:
+    def _link(self, operation: Step) -> str:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
-        numbers = dict(operation.attributes) | dict.fromkeys(operation.runtime, 0)
-        rest = KERNELS[operation.name].arguments(len(arrays), numbers)
-        kernel = f"{KERNELS[operation.name].family}.{operation.name}"
+        numbers = operation.options | dict.fromkeys(operation.runtime, 0)
+        rest = operation.entry.arguments(len(arrays), numbers)
+        kernel = f"{operation.entry.family}.{operation.kernel}"
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
 
     def _arguments(self) -> list[str]:
@@ -241,16 +241,16 @@ class ProgramWriter(OperationLines):
 
     @property
     def workspaces(self) -> tuple[str, ...]:
-        """Names of the arrays in which the program keeps its own."""
+        """Names of the arrays for intermediate results."""
         return (*WORKSPACES, SPARE) if self.training else WORKSPACES
 
     @property
     def partial_sums(self) -> int:
-        """Entries of the partial sums of an operation that is shared `by_outputs`."""
-        sizes = [each.writes[0].size for each in self.plan.backward if each.attributes.get(BY_OUTPUTS)]
-        return PARTS * max(sizes, default=0)
+        """Entries of the partial sums of an operation that is shared BY_OUTPUTS."""
+        sizes = [each.writes[0].size for each in self.plan.backward if each.sharing is Sharing.BY_OUTPUTS]
+        return OUTPUT_PARTS * max(sizes, default=0)
 
-    def _samples(self, number: int, deferred: list[Operation]) -> str:
+    def _samples(self, number: int, deferred: list[Step]) -> str:
         lines = [
             self._declare(f"samples_{number}", ["first", "last", *self._scalars]),
             f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *self._scalars])}):",
@@ -284,7 +284,7 @@ class ProgramWriter(OperationLines):
         dtype = "int32" if name == EDGES or name.endswith("indices") else "float64" if name == "sums" else self.dtype
         return (dtype, 2 if whole and name in ROW_OF else 1)
 
-    def _run(self, deferred: list[Operation], own: range, name: str) -> str:
+    def _run(self, deferred: list[Step], own: range, name: str) -> str:
         """Return the function that runs some segments, of that name."""
         arguments = self._arguments()
         lines = [
@@ -304,7 +304,7 @@ class ProgramWriter(OperationLines):
                 lines += samples if self.intra_sample else [by_share, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._squares(segment.operations[0])
-            elif not segment.operations[0].attributes.get("fresh"):  # else it is made as the rest is added up
+            elif segment.operations[0].sharing is not Sharing.ADDED_UP:  # else it is made as the rest is added up
                 lines += [by_share, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
@@ -320,19 +320,19 @@ class ProgramWriter(OperationLines):
         scalars = [block if name == "block" else name for name in self._scalars]
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
 
-    def _zeros(self, deferred: list[Operation]) -> list[str]:
+    def _zeros(self, deferred: list[Step]) -> list[str]:
         """Return the lines that set row `k` of the gradients to 0, or a thread's part of it where there is only one."""
         symbol = symbol_of("clear", self.dtype)
         if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
             return [f"        call({symbol!r}, (gradients, 0, {part.share}))" for part in parts if not part.outer]
-        once = {self.gradient_range(each.writes[0]) for each in self.plan.backward if each.attributes.get("fresh")}
+        once = {self.gradient_range(each.writes[0]) for each in self.plan.backward if each.sharing is Sharing.ADDED_UP}
         others = sorted(once | {self.gradient_range(each.writes[0]) for each in deferred})
         edges = [0, *(edge for each in others for edge in each), self.parameters]
         ranges = zip(edges[::2], edges[1::2], strict=True)
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
-    def _added_up(self, deferred: list[Operation]) -> list[str]:
+    def _added_up(self, deferred: list[Step]) -> list[str]:
         """Return the lines that add up losses, hits, the gradients of all shares, and Σ g².
 
         Threads take turns at parts of the parameters. A gradient that is made for the whole batch is made there, too.
@@ -345,7 +345,7 @@ class ProgramWriter(OperationLines):
             rows, edges = "gradients", part.share
             if part.whole:
                 views, defined = self._whole([part.whole])
-                share = sharing(part.whole, np.dtype(self.dtype).itemsize)
+                share = part.whole.share(np.dtype(self.dtype).itemsize)
                 call = self._call(part.whole, views, "n", "0", range_of(share.names))
                 lines, each_does = lines + defined, [*each_does, edges_of(share, "parts"), f"        {call}"]
                 rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
@@ -369,7 +369,7 @@ class ProgramWriter(OperationLines):
         workspace, _ = self.memory.offsets.get(tensor.storage, ("", 0))
         return tensor.per_sample and workspace.startswith(("share_", "batch_"))
 
-    def _squares(self, operation: Operation) -> list[str]:
+    def _squares(self, operation: Step) -> list[str]:
         """Return the lines for Σ g² of a gradient that is deferred."""
         given = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
         return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(given)}, sums))"]

@@ -1,4 +1,4 @@
-"""The lines of a program that name arrays and call kernels, among them those that threads share."""
+"""Lines of a program for single steps: views of arrays, calls of kernels, and loops in which threads share a call."""
 
 import math
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.plan import Tensor
 from chainrule.engines.compiled.codegen.updates import symbol_of
 from chainrule.engines.compiled.codegen.workspaces import MemoryPlan
 from chainrule.engines.compiled.kernels.registry import Share
-from chainrule.engines.compiled.kernels.selection import KERNELS, sharing
-from chainrule.engines.compiled.passes.segments import BESIDE, BY_FILTERS, BY_OUTPUTS, PARTS, tensors_of
+from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS
+from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, tensors_of
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
 FILTERS = 2  # of a part of the gradient of a convolution's weights that is given to a thread
@@ -21,14 +21,14 @@ Views: TypeAlias = dict[tuple[str, tuple[int, ...]], str]  # the names of arrays
 
 
 class OperationLines:
-    """Writer of the lines of single operations, given where their tensors lie.
+    """Writer of the lines of single steps, given where their tensors lie.
 
     dtype    float32 or float64
     _given   storages that are arguments of the program → their names
     _layout  name of a parameter or running statistic → its range in its flat buffer
     """
 
-    plan: Plan
+    plan: StepPlan
     dtype: str
     memory: MemoryPlan
     _given: dict[str, str]
@@ -38,11 +38,11 @@ class OperationLines:
         """Return the range of a gradient in its flat buffer."""
         return self._layout[gradient.differentiated]
 
-    def _symbol(self, operation: Operation) -> str:
+    def _symbol(self, operation: Step) -> str:
         """Return the symbol of a kernel: its name and the types of its arrays."""
         axes = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         shown = ["-" if found is None else f"{found[1]}" for found in axes]
-        return f"{KERNELS[operation.name].family}.{operation.name} {self.dtype} {' '.join(shown)}"
+        return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(shown)}"
 
     def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
         """Return (dtype, axes) of the array that a kernel is given for a tensor."""
@@ -50,46 +50,46 @@ class OperationLines:
             return None
         return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
-    def _whole_batch(self, operations: list[Operation]) -> list[str]:
+    def _whole_batch(self, operations: list[Step]) -> list[str]:
         """Return the lines of an operation on the whole batch, which the threads share.
 
         Others may follow to which each thread goes on with its own channels, or rows, of the result.
         """
         operation, *others = operations
-        if operations[-1].attributes.get(BESIDE):
+        if operations[-1].sharing is Sharing.BESIDE:
             return self._side_by_side(operations)
-        if operation.attributes.get(BY_FILTERS):
+        if operation.sharing is Sharing.BY_FILTERS:
             return self._by_filters(operation)
-        if operation.attributes.get(BY_OUTPUTS):
+        if operation.sharing is Sharing.BY_OUTPUTS:
             return self._by_outputs(operation)
         shared = [each for each in operations if not _in_pieces(each)]
         views, lines = self._whole(shared)
-        if KERNELS[operation.name].alone:
+        if operation.entry.alone:
             return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
         if _in_pieces(operation):
             return self._pieces(operation)
-        share = sharing(operation, np.dtype(self.dtype).itemsize)
+        share = operation.share(np.dtype(self.dtype).itemsize)
         lines += ["    for k in prange(threads):", edges_of(share)]
         lines += [f"        {self._call(operation, views, 'n', '0', range_of(share.names))}"]
         for other in others:
             if share.axis == 1 and _in_pieces(other):
                 lines += self._rows_of(other)
             elif share.axis == 1:
-                lines += [f"        {self._call(other, views, 'n', '0', range_of(KERNELS[other.name].by_row))}"]
+                lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_row))}"]
             elif _in_pieces(other):
                 lines += ["        for s in range(n):", *self._piece(other, "s", "            ")]
             else:
-                lines += [f"        {self._call(other, views, 'n', '0', range_of(KERNELS[other.name].by_channel))}"]
+                lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_channel))}"]
         return lines
 
-    def _whole(self, operations: list[Operation]) -> tuple[Views, list[str]]:
+    def _whole(self, operations: list[Step]) -> tuple[Views, list[str]]:
         """Return the names of the arrays of the whole batch, and the lines that define them."""
         tensors = {(each.storage, each.shape): each for each in tensors_of(operations)}
         views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
         return views, [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
 
-    def _side_by_side(self, operations: list[Operation]) -> list[str]:
-        """Return the lines of operations on the whole batch, each of which one thread does while others do the rest."""
+    def _side_by_side(self, operations: list[Step]) -> list[str]:
+        """Return the lines of steps on the whole batch that different threads do at the same time."""
         views, lines = self._whole(operations)
         lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
         for number, operation in enumerate(operations):
@@ -97,7 +97,7 @@ class OperationLines:
             lines += [f"            {self._call(operation, views, 'n', '0')}"]
         return lines
 
-    def _by_filters(self, operation: Operation) -> list[str]:
+    def _by_filters(self, operation: Step) -> list[str]:
         """Return the lines of the gradient of a convolution's weights by one sample: threads share the filters."""
         (x, dy), dw = operation.reads, operation.writes[0]
         share, views = Share(("begin", "end"), dw.shape[0], FILTERS), Views()
@@ -114,7 +114,7 @@ class OperationLines:
         ]
         return lines
 
-    def _by_outputs(self, operation: Operation) -> list[str]:
+    def _by_outputs(self, operation: Step) -> list[str]:
         """Return the lines of the gradient of a layer's input by one sample: threads share the sum over outputs.
 
         Each part has its own sums, which are then added.
@@ -122,7 +122,7 @@ class OperationLines:
         dx, given = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
         outs = given[0].shape[0]
         lines = ["    for k in prange(threads):", f"        for part in range({_turns('k')}, {_turns('(k + 1)')}):"]
-        lines += [f"            begin, end = part * {outs} // {PARTS}, (part + 1) * {outs} // {PARTS}"]
+        lines += [f"            begin, end = part * {outs} // {OUTPUT_PARTS}, (part + 1) * {outs} // {OUTPUT_PARTS}"]
         views: Views = {(dx.storage, dx.shape): "sums_part"}
         for tensor in given:
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
@@ -132,7 +132,7 @@ class OperationLines:
             *lines,
             f"            sums_part = view(spare, part * {dx.size}, (1, {', '.join(map(str, dx.shape))}))",
             f"            {self._call(operation, views, 'n', '0')}",
-            f"    sums_parts = view(spare, 0, ({PARTS}, {dx.size}))",
+            f"    sums_parts = view(spare, 0, ({OUTPUT_PARTS}, {dx.size}))",
             f"    sums_whole = view({workspace}, {offset}, ({dx.size},))",
             f"    call({symbol_of('add_parts', self.dtype)!r}, (sums_parts, sums_whole))",
         ]
@@ -143,7 +143,7 @@ class OperationLines:
         sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
         return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
-    def _rows_of(self, operation: Operation) -> list[str]:
+    def _rows_of(self, operation: Step) -> list[str]:
         """Return the lines of an operation on the rows from `begin` to `end` of each channel."""
         channels, height, cells = operation.writes[0].shape
         lines, views = list[str](), Views()
@@ -155,21 +155,21 @@ class OperationLines:
         loops = ["        for s in range(n):", f"            for c in range({channels}):"]
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
-    def _pieces(self, operation: Operation) -> list[str]:
-        """Return the lines of an operation on the whole batch of which each thread has a range of entries or images."""
+    def _pieces(self, operation: Step) -> list[str]:
+        """Return the lines of a step on the whole batch; each thread has a range of entries or images."""
         shape = operation.writes[0].shape
-        pieces = f"(n * {math.prod(shape[: len(shape) - (KERNELS[operation.name].piece or 0)])})"
+        pieces = f"(n * {math.prod(shape[: len(shape) - (operation.entry.piece or 0)])})"
         edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
         piece = self._piece(operation, "0", "        ")
         return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
 
-    def _piece(self, operation: Operation, sample: str, indent: str) -> list[str]:
+    def _piece(self, operation: Step, sample: str, indent: str) -> list[str]:
         """Return the lines of an operation on the images or entries from `begin` to `end`, or on such channels of a
         sample.
         """
         lines, views = list[str](), Views()
         shape = operation.writes[0].shape
-        alone = len(shape) - (KERNELS[operation.name].piece or 0)
+        alone = len(shape) - (operation.entry.piece or 0)
         first = alone if sample == "0" else 1
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, sample)
@@ -184,20 +184,20 @@ class OperationLines:
 
     def _call(
         self,
-        operation: Operation,
+        operation: Step,
         views: Mapping[Any, str],
         count: str,
         start: str,
         share: Mapping[str, Any] | None = None,
     ) -> str:
         """Return the line that calls the kernel of an operation."""
-        kernel = KERNELS[operation.name]
+        kernel = operation.entry
         arrays = [*operation.reads, *operation.writes]
         given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
         runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
         if self.plan.sharded:
             runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
-        known: dict[str, Any] = {**operation.attributes, **(share or {})}
+        known: dict[str, Any] = {**operation.options, **(share or {})}
         known |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
         rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
         return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
@@ -230,13 +230,13 @@ class OperationLines:
         return name if name not in taken.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
 
 
-def _in_pieces(operation: Operation) -> bool:
+def _in_pieces(operation: Step) -> bool:
     """Return whether entries or images of an operation's result are treated alone."""
-    return KERNELS[operation.name].piece is not None
+    return operation.entry.piece is not None
 
 
 def edges_of(share: Share, turns: str = "threads") -> str:
-    """Return the line that says which entries turn `k` has, of so many."""
+    """Return the line that computes the first entry of turn `k`, and the one after its last."""
     edges = [f"{k} * {share.parts} // {turns}" for k in ("k", "(k + 1)")]
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
@@ -245,7 +245,7 @@ def edges_of(share: Share, turns: str = "threads") -> str:
 
 def _turns(edge: str) -> str:
     """Return the expression for the first of the parts of a sum that a thread has, or the one after its last."""
-    return f"{edge} * {PARTS} // threads"
+    return f"{edge} * {OUTPUT_PARTS} // threads"
 
 
 def range_of(names: tuple[str, ...]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 from chainrule.core.plan import Tensor
+from chainrule.engines.compiled.codegen.shares import ParameterPart
 from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes.parameter_parts import ParameterPart
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
 

@@ -1,8 +1,8 @@
-"""Division of a program's workspaces: arrays that are not needed at the same time lie at the same place.
+"""Layout of a program's workspaces: arrays that are not needed at the same time share memory.
 
-The fewer bytes the arrays of a sample take, the more samples go through a segment together while all of them stay in
-the cache, and the more often is a result written where the cache still holds what nobody reads any more. For inference
-no more than two arrays are needed at any time; in training a gradient lives from one operation to the next.
+The fewer bytes the arrays of a sample take, the more samples fit into the cache at a time, and the more often a result
+replaces an array that is still in the cache and no longer needed. Inference needs at most two arrays at any time; in
+training a gradient lives from one step to the next.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from chainrule.engines.arena import Placed, place
 from chainrule.engines.compiled.passes.branches import ArrayPart
-from chainrule.engines.compiled.passes.segments import Segment, runs_of, tensors_of
+from chainrule.engines.compiled.passes.segments import Segment, runs_of
+from chainrule.engines.compiled.passes.steps import tensors_of
 
 WORKSPACES = ("work", "indices", "share_work", "share_indices", "batch_work", "batch_indices")
 WHOLE = 16  # entries that fill a line, in float32; in float64 they fill two

@@ -1,10 +1,10 @@
-"""A process of `ahead`: `python -m chainrule.engines.compiled.compiler FILE PART` compiles a program's kernels."""
+"""A process of `linking`: `python -m chainrule.engines.compiled.compiler FILE PART` compiles a program's kernels."""
 
 import ast
 import sys
 from pathlib import Path
 
-from chainrule.engines.compiled.compiler.ahead import compile_from
+from chainrule.engines.compiled.compiler.linking import compile_from
 from chainrule.engines.compiled.compiler.loading import links_of
 
 compile_from(links_of(ast.parse(Path(sys.argv[1]).read_text(encoding="utf-8"))), float(sys.argv[2]))

@@ -104,7 +104,7 @@ def use_stack() -> None:
 
 
 def emit_buffers() -> str:
-    """Return the code by which kernels make buffers and release them, and threads come to own a stack."""
+    """Return the code with which kernels allocate and release buffers, and threads acquire a stack."""
     module = ir.Module(NAME)
     ir.Function(module, ir.FunctionType(ir.VoidType(), []), KEY)  # an address, whatever lies there
     for name, words in OUTSIDE.items():
@@ -138,7 +138,7 @@ class _Words:
         return self.builder.icmp_unsigned(comparison, one, other)
 
     def line_from(self, address: Any, ahead: int = 0) -> Any:
-        """Return where the first line of a cache begins so many bytes after an address, or later."""
+        """Return the first address aligned to a line of the cache that is at least `ahead` bytes after another."""
         return self.builder.and_(self.builder.add(address, WHOLE(ahead + LINE - 1)), WHOLE(-LINE))
 
     def key(self) -> Any:
@@ -168,7 +168,7 @@ def _grow(code: _Words, stack: Any) -> None:
 
 
 def _allocate(code: _Words, size: Any) -> None:
-    """Return the address of the head of a buffer of so many bytes, or 0 where there is no memory."""
+    """Return the address of the head of a buffer of this size, or 0 if there is no memory."""
     build, stack, room = code.builder, code.stack(), code.line_from(size, LINE)
     has_stack = code.is_("!=", stack, WHOLE(0))
     with build.if_then(has_stack, likely=True):

@@ -1,4 +1,10 @@
-"""The functions whose code is emitted by hand, as the compiler of kernels calls them."""
+"""Functions whose code is emitted by hand: how the compiler of kernels calls them, and the code of two families.
+
+`registers` emits the functions of `tiles`, `elementary_code` eˣ and its like; this file windows and transforms in
+vectors. Each is defined in NumPy, in `tiles` or `intrinsics`.
+
+Tried with llvmlite 0.50: see `registers`, whose tiles these are.
+"""
 
 # The values of kernels are of any type, and llvmlite has no types.
 # pyright: basic
@@ -6,10 +12,22 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler import kernels
+from chainrule.engines.compiled.compiler import elementary_code, registers
+from chainrule.engines.compiled.compiler.intrinsics import (
+    POINTS_OF_A_ROW,
+    add_cells,
+    from_points,
+    keep_larger,
+    matrix_of,
+    no_cells,
+    store_larger,
+    to_points,
+    written_by_hand,
+)
 from chainrule.engines.compiled.compiler.kernel_values import (
     FLOAT64,
     INT64,
+    NOTHING,
     Arithmetic,
     KernelArray,
     KernelNumber,
@@ -18,8 +36,11 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     TileValue,
     Unsupported,
     Value,
+    ir,
     known,
 )
+from chainrule.engines.compiled.compiler.registers import wins
+from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, machine_type
 
 
 class Signature(NamedTuple):
@@ -49,8 +70,6 @@ class Context:
         return kind.stored
 
     def get_value_type(self, kind: Any) -> Any:
-        from chainrule.engines.compiled.compiler.vectors import machine_type
-
         return kind.llvm if isinstance(kind, Kind) else machine_type(kind)
 
     def get_dummy_value(self) -> None:
@@ -65,10 +84,8 @@ class Context:
 
 @cache
 def _emitters() -> dict[Any, Any]:
-    from chainrule.engines.compiled.compiler import elementary_code, registers, transforms_code, windows_code
-
-    found = {each: registers.CODE[each.__name__] for each in kernels.written_by_hand}
-    return found | elementary_code.CODE | windows_code.CODE | transforms_code.CODE
+    found = {each: registers.CODE[each.__name__] for each in written_by_hand}
+    return found | elementary_code.CODE | WINDOWS | TRANSFORMS
 
 
 def found(function: Any) -> Any:
@@ -104,3 +121,138 @@ def _typed(walk: Any, value: Value) -> tuple[Any, Any]:
     if known(value):
         return FLOAT64, walk.number(value).value
     return value.kind, value.value
+
+
+NO_LANE = 1 << 30  # a lane that no vector has
+
+
+def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: float) -> tuple[CodeBuilder, Tile, Any]:
+    """Load the cells x[place + lane·step], given (tile, x, place, step, first, last, …); `outside` in other lanes.
+
+    Vectors side by side are loaded, those elements only that are cells, and the cells are pushed together.
+    """
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    kind, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
+    whole, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
+    first, last = (code.in_every_lane(tile, code.number(which)) for which in (4, 5))
+    address, rest = code.address(1, code.number(2)), ir.Constant(kind, [outside] * width)
+    found = rest
+    for part in range(step):
+        places = range(part * width, (part + 1) * width)
+        lanes = ir.Constant(whole, [place // step if place % step == 0 else NO_LANE for place in places])
+        inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
+        loaded = code.masked_by("load", kind, [], code.after(address, part * width), inside, rest)
+        order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
+        found = builder.shuffle_vector(found, loaded, ir.Constant(whole, order))
+    return code, tile, found
+
+
+def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
+    number, left, step = (code.in_every_lane(tile, code.number(which)) for which in (1, 2, 3))
+    at = builder.add(left, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
+    nothing = ir.Constant(whole, None)
+    skipped = builder.select(builder.icmp_signed("<", at, nothing), builder.sub(nothing, at), nothing)
+    pair = ir.Constant(context.get_value_type(tile), [ir.Constant(kind, [float("-inf")] * tile.lanes)] * 2)
+    return builder.insert_value(pair, builder.sitofp(builder.add(number, skipped), kind), 1)
+
+
+def _add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    _, _, cells = _cells(context, builder, signature, arguments, 0.0)
+    return builder.insert_value(arguments[0], builder.fadd(builder.extract_value(arguments[0], 0), cells), 0)
+
+
+def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile, value = _cells(context, builder, signature, arguments, float("-inf"))
+    most, number = (builder.extract_value(arguments[0], which) for which in range(2))
+    own = code.every(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
+    better = wins(builder, value, most)
+    kept = builder.insert_value(arguments[0], builder.select(better, value, most), 0)
+    return builder.insert_value(kept, builder.select(better, own, number), 1)
+
+
+def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    found, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
+    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, found), count)
+    whole = ir.VectorType(ir.IntType(32), tile.lanes)
+    lanes = builder.mul(code.in_every_lane(tile, step), ir.Constant(whole, list(range(tile.lanes))))
+    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.in_every_lane(tile, begin))
+    code.store_first(tile, builder.add(own, lanes), code.address(2, found), count)
+    return context.get_dummy_value()
+
+
+def _same(arguments: Any) -> Any:
+    """Return the type of the tile; None unless the step is a constant."""
+    return arguments[0] if isinstance(arguments[3], Literal) else None
+
+
+WINDOWS = {
+    no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells),
+    add_cells: (_same, _add_cells),
+    keep_larger: (_same, _keep_larger),
+    store_larger: (lambda arguments: NOTHING, _store_larger),
+}
+
+
+def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
+    rows = [_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
+    found = [_with_pairs(builder, [_sum(code, tile, factors, row) for factors in matrix]) for row in rows]
+    return _tile(context, builder, signature.return_type, found)
+
+
+def _from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    matrix = matrix_of(*(int(each.literal_value) for each in signature.args[1:]))
+    rows = [_with_pairs(builder, _columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
+    found = [[_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
+    return _tile(context, builder, signature.return_type, found)
+
+
+def _columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
+    return [builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
+
+
+def _tile(context: Any, builder: Any, kind: Tile, rows: list[list[Any]]) -> Any:
+    found = ir.Constant(context.get_value_type(kind), None)
+    for k, value in enumerate(value for row in rows for value in row):
+        found = builder.insert_value(found, value, k)
+    return found
+
+
+def _with_pairs(builder: Any, values: list[Any]) -> list[Any]:
+    a, b, c, d, e, f = values
+    return [a, builder.fadd(b, c), builder.fsub(b, c), builder.fadd(d, e), builder.fsub(d, e), f]
+
+
+def _sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
+    """Return Σ factor · value, without those whose factor is 0; the first whose factor is 1 begin the sum."""
+    terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
+    total = None
+    for factor, value in sorted(terms, key=lambda term: term[0] != 1):
+        times = code.every(tile, ir.Constant(tile.dtype.stored, factor))
+        if total is None:
+            total = value if factor == 1 else code.builder.fmul(value, times)
+        elif factor == 1:
+            total = code.builder.fadd(total, value)
+        else:
+            total = code.multiply_add(tile, value, times, total)
+    return total
+
+
+def _six(arguments: Any) -> Tile | None:
+    tile, which = arguments
+    return Tile(tile.dtype, tile.rows, POINTS_OF_A_ROW) if isinstance(which, Literal) else None
+
+
+def _fewer(arguments: Any) -> Tile | None:
+    tile, which, count = arguments
+    if not isinstance(which, Literal) or not isinstance(count, Literal):
+        return None
+    return Tile(tile.dtype, tile.rows, int(count.literal_value))
+
+
+TRANSFORMS = {to_points: (_six, _to_points), from_points: (_fewer, _from_points)}  # type of the result, emitter

@@ -33,6 +33,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.engines.compiled.compiler.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
+from chainrule.engines import mills
+from chainrule.engines.compiled.compiler.intrinsics import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
@@ -48,7 +50,7 @@ EXPONENTIAL = {
     ),
 }
 LOGARITHM_TERMS = {32: 9, 64: 18}
-# Bits of the fraction, largest exponent, and ln 2 in two parts, of which k times the first is exact.
+# Bits of the fraction, largest exponent, and ln 2 in two parts; k times the first is exact.
 FORMATS = {
     32: (23, 127, 0.693359375, -2.121944400546905827679e-4),
     64: (52, 1023, 0.693147180369123816490, 1.90821492927058770002e-10),

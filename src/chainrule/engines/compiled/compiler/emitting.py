@@ -4,11 +4,11 @@ A program names parts of arrays and calls kernels; all arithmetic is in the kern
 (assignments, `for`, `prange`, `turns`, and `expressions`) that its code is emitted line by line, in milliseconds, where
 a compiler of all of Python takes seconds for every new network. A parallel loop becomes a function of its own, which
 every thread calls with the variables that it reads. `for k in prange(count)` has a turn for each k below `count`;
-`for k, thread in turns(count, threads)` also says which of so many threads does it.
+`for k, thread in turns(count, threads)` also says which of the threads does it.
 
 Functions return 0, or what a kernel that failed returned.
 
-Tried with llvmlite 0.50, of which `ir` is used alone. Besides, the heads of NumPy's arrays and dtypes, as its C
+Tried with llvmlite 0.50, whose `ir` is used. Besides, the heads of NumPy's arrays and dtypes, as its C
 interface publishes them (`received`).
 """
 
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler import denormals
 from chainrule.engines.compiled.compiler.expressions import (
     ArrayValue,
     Expressions,
@@ -29,7 +28,8 @@ from chainrule.engines.compiled.compiler.expressions import (
 )
 from chainrule.engines.compiled.compiler.kernel_entry import machine_types
 from chainrule.engines.compiled.compiler.kernel_values import BYTE, HALF, REAL, WHOLE, ir, pointer_to
-from chainrule.engines.compiled.compiler.linking import UNFIT, Several, is_array
+from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
+from chainrule.engines.compiled.compiler.signatures import UNFIT, Several, is_array
 
 # Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
 # and its flags; in a dtype, the order of its bytes, and its number.
@@ -39,7 +39,7 @@ ORDER, NUMBER = DATA + 10, DATA + 12
 CONTIGUOUS = 1  # among the flags
 
 
-Kinds = Sequence[Any]  # types of arguments, as in `linking.Link`
+Kinds = Sequence[Any]  # types of arguments, as in `signatures.Link`
 
 
 def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds], processor: str) -> Any:
@@ -78,12 +78,12 @@ def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping
 
 
 def _enter(run: Any, name: str, processor: str) -> None:
-    """Emit the function by which Python enters a program."""
+    """Emit the function through which Python enters a program."""
     function = ir.Function(run.module, run.function_type, name)
     builder = ir.IRBuilder(function.append_basic_block())
-    before = denormals.take_as_zero(builder, processor)
+    before = flush_denormals(builder, processor)
     failed = builder.call(run, function.args)
-    denormals.put_back(builder, before)
+    restore_denormals(builder, before)
     builder.ret(failed)
 
 

@@ -3,7 +3,7 @@
 A value of a program is a whole number (64 bits), a real number (a double), a truth value, None, a range of indices, an
 array (the address of its first element, and its shape) or a tuple of these.
 
-Tried with llvmlite 0.50, of which llvmlite's `ir` is used alone, and no type is read off a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read off a pointer.
 """
 
 import ast

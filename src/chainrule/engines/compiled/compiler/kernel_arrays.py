@@ -46,7 +46,7 @@ class Arrays(Arithmetic):
         return KernelArray(kind, pointer, tuple(shape), steps_of(self, shape), True)
 
     def at(self, array: KernelArray, steps: Value) -> Any:
-        """Return the address of the element that is so many elements further on than the first."""
+        """Return the address of an element, given its offset from the first."""
         if known(steps) and steps == 0:
             return array.pointer
         return self.builder.gep(array.pointer, [self.whole(steps)], source_etype=array.kind.stored, inbounds=True)

@@ -1,12 +1,12 @@
 """Compiler of kernels: LLVM's code straight from their source.
 
-Kernels are written in little of Python: numbers, contiguous arrays, tuples, loops over ranges, choices, and calls of
-functions, whose code is copied into the kernel. The types of all values follow from those of the arguments, so that
-the code can be emitted in one walk, in a tenth of the time that a compiler of all of Python takes. A variable that is
-given an integer in one place and a float in another is found when that line is reached; the walk then begins anew.
+Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, choices, and
+calls of functions, whose code is copied into the kernel. The types of all values follow from those of the arguments, so
+that the code can be emitted in one walk, in a tenth of the time that a compiler of all of Python takes. If a variable
+is an integer on one line and turns out to be a float on another, the walk starts again when it reaches that line.
 
 A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0,
-`linking.NO_MEMORY`, or `linking.NOT_FINITE` where it raises FloatingPointError.
+`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` where it raises FloatingPointError.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -38,14 +38,14 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     rebuilt,
     signature_of,
 )
-from chainrule.engines.compiled.compiler.linking import NOT_FINITE
+from chainrule.engines.compiled.compiler.signatures import NOT_FINITE
 from chainrule.engines.compiled.compiler.vectors import has_step, unrolled
 
 LOST = object()  # instead of a value that has one type on one way to a line and another on another
 
 
 class Widened(Exception):
-    """A variable was found to need another type: the walk begins anew."""
+    """A variable was found to need another type: the walk starts again."""
 
 
 @dataclass

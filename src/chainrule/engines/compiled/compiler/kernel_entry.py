@@ -19,7 +19,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     pointer_to,
 )
-from chainrule.engines.compiled.compiler.linking import NO_MEMORY, Several, is_array
+from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, is_array
 
 # What LLVM may do with arithmetic on floats. Sums may be reordered, as vectors need; products may not:
 # x (a + b) would become x a + x b, which is not 0 where a + b is, and ∞ − ∞ for a large x.

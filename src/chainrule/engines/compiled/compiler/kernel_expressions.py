@@ -140,7 +140,7 @@ class KernelExpressions(KernelFunctions):
         return self._chosen_value(found, *((more, decided) if every else (decided, more)))
 
     def _chosen_value(self, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
-        """Return one of two values, of which only that one is computed."""
+        """Return one of two values; only that one is computed."""
         if isinstance(test, bool):
             return self.value(then if test else otherwise)
         if all(isinstance(each, ast.Name | ast.Constant) for each in (then, otherwise)):

@@ -93,7 +93,7 @@ class KernelFunctions(Arrays):
         return self.chosen_number(self.compared("Lt", value, 0), self.negative(value), value)
 
     def chosen_number(self, test: KernelNumber, one: Value, other: Value) -> KernelNumber:
-        """Return one of two numbers, both of which are computed."""
+        """Return one of two numbers; both are computed."""
         kind = self.met(one, other)
         return KernelNumber(
             kind, self.builder.select(test.value, self.number(one, kind).value, self.number(other, kind).value)

@@ -4,7 +4,7 @@ An integer and a float32 combine to a float64, as an int64 and a float32 do in N
 
 What is known while compiling is a value of Python's (a number, None, a tuple, a function, a class) and leaves no code.
 
-Tried with llvmlite 0.50, of which llvmlite's `ir` is used alone, and no type is read off a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read off a pointer.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.

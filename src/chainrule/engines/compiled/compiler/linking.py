@@ -1,69 +1,34 @@
-"""Kernels in memory, each under a symbol by which programs call it.
+"""Machine code of kernels: compiled by several processes, kept on disk, and linked under a symbol that programs call.
 
 Linked by name, a kernel is compiled once for the types of its arguments and kept on disk; a new program costs only its
 own lines. The process that compiles it runs the same machine code as those that load it later.
+
+The kernels of a new program are compiled by several processes. Each begins at another kernel of the list, and leaves
+out those that are on disk and those that another process is compiling; the one that needs the program then waits for
+the last of them. Of several processes that need new programs at once, only one gets helpers.
 """
 
+import contextlib
 import gc
-import hashlib
 import importlib
-from collections.abc import Iterable, Sequence
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from pathlib import Path
+from typing import Any
 
+from chainrule._io import files
 from chainrule.engines.compiled.compiler import machine, storing
+from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link
+from chainrule.engines.options import thread_count
+from chainrule.errors import RunError
 
-PACKAGE = "chainrule.engines.compiled.kernels"
-# What a kernel returns that could not allocate a buffer, and one that finds that a result is not finite; else 0. A
-# program returns what its kernels do, or that an array that it is given is of another type than it declares.
-NO_MEMORY, UNFIT, NOT_FINITE = 1, 2, 3
+FEW = 3  # kernels that one process compiles by itself: starting another takes as long
+MOST = 4  # processes
 
 _types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
 _addresses: dict[str, int] = {}  # of their machine code, by name
-
-
-class Several(tuple[Any, ...]):
-    """Types of the entries of a tuple."""
-
-
-class Link(NamedTuple):
-    """A kernel for arguments of such types, under a symbol.
-
-    kinds  for each argument (dtype, axes) of an array, None, the type of a number, or `Several` of these
-    """
-
-    symbol: str
-    kernel: Any
-    kinds: Sequence[Any]
-
-    @property
-    def own(self) -> bool:
-        """Whether the kernel is one of this package: others may change without being noticed, and are not kept."""
-        return self.kernel.__module__.startswith(f"{PACKAGE}.") and "<locals>" not in self.kernel.__qualname__
-
-    @property
-    def name(self) -> str:
-        """The name of the function in its machine code, and of its file."""
-        given = f"{self.kernel.__module__}.{self.kernel.__qualname__} {self.kinds}"
-        given += "" if self.own else f" {self.kernel.number}"
-        return f"{self.kernel.__name__}_{hashlib.sha256(given.encode()).hexdigest()[:16]}"
-
-
-def kind_of(value: Any) -> Any:
-    """Return the type of a number, or of a tuple of numbers."""
-    if isinstance(value, tuple | list):
-        return Several(map(kind_of, cast("Iterable[Any]", value)))
-    return cast("Any", type(value))
-
-
-def is_array(kind: Any) -> bool:
-    """Return whether a type is that of an array: (dtype, axes)."""
-    return isinstance(kind, tuple) and not isinstance(kind, Several)
-
-
-def kinds_of(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the types of arguments: of arrays (dtype, axes), and of numbers like others."""
-    return *(None if array is None else tuple(array) for array in arrays), *map(kind_of, numbers)
 
 
 def found(module: str, name: str) -> Any:
@@ -104,7 +69,7 @@ def compiled(given: Link, *, patience: float | None = None) -> bytes:
 
 def _compiled_here(given: Link) -> bytes:
     """Return the machine code of a kernel, compiled here, without collecting garbage meanwhile, which takes a while."""
-    from chainrule.engines.compiled.compiler import kernel_entry
+    from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and seldom needed
 
     collecting = gc.isenabled()
     gc.disable()
@@ -113,3 +78,63 @@ def _compiled_here(given: Link) -> bytes:
     finally:
         if collecting:
             gc.enable()
+
+
+def missing(links: Sequence[Link]) -> list[Link]:
+    """Return the kernels whose machine code could be on disk, and is not."""
+    return [each for each in links if each.own and (file := storing.object_file(each.name)) and not file.is_file()]
+
+
+def compile_kernels(links: Sequence[Link], source: str) -> None:
+    """Compile the kernels of a program whose machine code is not on disk, with the help of other processes."""
+    with _helped(len(missing(links)), source):
+        compile_from(links, 0)
+        for each in missing(links):  # another process is still compiling these
+            compiled(each)
+
+
+def compile_from(links: Sequence[Link], part: float) -> None:
+    """Compile the kernels that are not on disk, unless another process does; begin after such a part of them."""
+    first = int(part * len(links))
+    for each in [*links[first:], *links[:first]]:
+        if missing([each]):
+            compiled(each, patience=0)
+
+
+@contextlib.contextmanager
+def _helped(kernels: int, source: str) -> Generator[None]:
+    """Let other processes compile kernels of a program meanwhile; `kernels`: how many are missing.
+
+    None is started if only one thread may be used or another program is being compiled this way.
+    """
+    folder, count = storing.compiled_folder(), min(thread_count(), MOST, kernels // FEW)
+    if folder is None or count < 2:
+        yield
+        return
+    with storing.locks(folder).hold("ahead", patience=0) as alone:
+        file = folder / "new_program.py"
+        processes = [_started(file, k / count) for k in range(1, count)] if alone and _written(file, source) else []
+        try:
+            yield
+        finally:
+            for process in filter(None, processes):
+                process.kill()
+                process.wait()
+
+
+def _written(file: Path, source: str) -> bool:
+    """Write the source of a program for other processes, and return whether that could be done."""
+    with contextlib.suppress(OSError, RunError):
+        files.write_atomic(file, source.encode())
+        return True
+    return False
+
+
+def _started(file: Path, part: float) -> "subprocess.Popen[bytes] | None":
+    """Start a process; None where none can be started, or this one does not run in a plain Python."""
+    if "python" not in Path(sys.executable or "").name:
+        return None
+    command = [sys.executable, "-P", "-m", "chainrule.engines.compiled.compiler", str(file), str(part)]
+    nothing = subprocess.DEVNULL
+    with contextlib.suppress(OSError):
+        return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)

@@ -1,42 +1,41 @@
-"""Programs from their source, ready to be called.
+"""Programs from their source, and kernels, ready to be called from Python.
 
 A program is kept under the hash of its source as the machine code that `emitting` made of it. Loading it takes LLVM's
 linker and the machine code of its kernels.
+
+A kernel that is called from Python (single operations, tests) runs in a program that only calls it; within compiled
+programs kernels are called directly.
 """
 
 import ast
 import ctypes
 import hashlib
+import inspect
+import itertools
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, partial, update_wrapper
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.compiler import ahead, buffers, machine, storing, threads
-from chainrule.engines.compiled.compiler.linking import (
-    NOT_FINITE,
-    UNFIT,
-    Link,
-    Several,
-    found,
-    is_array,
-    kinds_of,
-    link,
-)
+from chainrule.engines.compiled.compiler import buffers, machine, storing, threads
+from chainrule.engines.compiled.compiler.intrinsics import DISABLED
+from chainrule.engines.compiled.compiler.linking import compile_kernels, found, link, missing
+from chainrule.engines.compiled.compiler.signatures import NOT_FINITE, UNFIT, Link, Several, is_array, kinds_of
 
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
 NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 
 _loaded: dict[str, "MachineFunction"] = {}
+_numbers_of_kernels = itertools.count()  # kernels outside this package may share their names
 
 
 @cache
 def _announce() -> None:
-    """Say, once in a process, that compiling takes its time."""
+    """Announce, once in a process, that compiling takes time."""
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 
@@ -93,10 +92,10 @@ def _program(source: str) -> MachineFunction:
     for given in declared:
         name, arrays, numbers = map(ast.literal_eval, given)
         own[name] = kinds_of(arrays, numbers)
-    if ahead.missing(links):
+    if missing(links):
         _announce()
-        ahead.compile_kernels(links, source)
-    return _callable(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
+        compile_kernels(links, source)
+    return program_of(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
 
 
 def links_of(tree: ast.Module) -> list[Link]:
@@ -114,13 +113,13 @@ def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
     return [call.args for call in calls if ast.unparse(call.func) == name]
 
 
-def _callable(
+def program_of(
     name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
 ) -> MachineFunction:
     """Return a program as a function of Python's, given the types of its own functions."""
 
     def compile_program() -> bytes:
-        from chainrule.engines.compiled.compiler.emitting import emit
+        from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and seldom needed
 
         kernels = {each.symbol: each.kinds for each in links}
         return machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
@@ -145,7 +144,29 @@ def _raise(failed: int) -> None:
     raise MemoryError("Allocation failed (probably too large).")
 
 
-def call_kernel(kernel: Any, arguments: Sequence[Any]) -> None:
+class Kernel:
+    """A kernel. One thread runs it; programs share its work among threads."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)
+        self.py_func = function
+        self.number = next(_numbers_of_kernels)
+        self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
+        self._defaults = [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        rest = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
+        if named:
+            raise TypeError(f"{self.py_func.__name__} has no argument {', '.join(named)} left to be given")
+        _call_kernel(self, (*arguments, *rest))
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Make a function a kernel."""
+    return function if DISABLED else Kernel(function)
+
+
+def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     """Run a kernel by itself, on contiguous arrays and numbers.
 
     Errors   TypeError for an array that is not contiguous
@@ -193,4 +214,4 @@ def _caller(kernel: Any, types: Sequence[Any]) -> MachineFunction:
 
     arguments = passed(Several(types))
     tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
-    return _callable(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)
+    return program_of(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)

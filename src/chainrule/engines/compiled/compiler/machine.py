@@ -1,6 +1,6 @@
 """Machine code in memory, given as object files.
 
-Tried with llvmlite 0.50, of which llvmlite's `binding` is used alone.
+Tried with llvmlite 0.50; only llvmlite's `binding` is used.
 """
 
 import ctypes
@@ -10,8 +10,8 @@ from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler import buffers, headroom, processor, storing
-from chainrule.engines.compiled.compiler.interrupts import uninterrupted
+from chainrule.engines.compiled.compiler import buffers, processor, storing
+from chainrule.engines.compiled.compiler.entering_llvm import COMPILING, LOADING, require_memory, uninterrupted
 
 binding: Any = _binding  # llvmlite has no type annotations
 
@@ -32,7 +32,7 @@ def _target() -> Any:
 @cache
 def _memory() -> Any:
     """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
-    headroom.require(headroom.LOADING)
+    require_memory(LOADING)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep(memory)
     for name, address in buffers.outside().items():
@@ -57,7 +57,7 @@ def start() -> None:
 @uninterrupted()
 def assembled(text: str) -> bytes:
     """Return the object file of LLVM's intermediate code."""
-    headroom.require(headroom.COMPILING)
+    require_memory(COMPILING)
     module = binding.parse_assembly(text)
     module.triple, module.data_layout = _target().triple, str(_target().target_data)
     module.verify()
@@ -76,7 +76,7 @@ def _optimising() -> Any:
 @uninterrupted()
 def optimised(text: str) -> bytes:
     """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
-    headroom.require(headroom.COMPILING)
+    require_memory(COMPILING)
     module, target = binding.parse_assembly(text), _optimising()
     module.triple, module.data_layout = target.triple, str(target.target_data)
     module.verify()
@@ -90,7 +90,7 @@ def optimised(text: str) -> bytes:
 @uninterrupted()
 def address_of(name: str, content: bytes) -> int:
     """Load an object file; return the address of its function of that name."""
-    headroom.require(headroom.LOADING)
+    require_memory(LOADING)
     memory = _memory()
     memory.add_object_file(binding.ObjectFileRef.from_data(content))
     memory.finalize_object()
@@ -103,7 +103,7 @@ def address_of(name: str, content: bytes) -> int:
 @uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
     """Load an object file on its own; return the addresses of some of its functions."""
-    headroom.require(headroom.LOADING)
+    require_memory(LOADING)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep(memory)
     memory.add_object_file(binding.ObjectFileRef.from_data(content))

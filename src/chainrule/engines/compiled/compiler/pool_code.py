@@ -10,7 +10,7 @@ Words that threads write for one another are read and written in one order, the 
 comes before the number of a loop is written at leisure (`monotonic`): each write in that order would wait until no
 other processor has the line.
 
-Tried with llvmlite 0.50, of which llvmlite's `ir` is used alone. Besides, CPython's `PyThread_acquire_lock`
+Tried with llvmlite 0.50, whose `ir` is used. Besides, CPython's `PyThread_acquire_lock`
 and `PyThread_release_lock`, which need no interpreter.
 """
 
@@ -19,8 +19,9 @@ import functools
 from collections.abc import Generator
 from typing import Any
 
-from chainrule.engines.compiled.compiler import buffers, denormals
+from chainrule.engines.compiled.compiler import buffers
 from chainrule.engines.compiled.compiler.kernel_values import HALF, WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS, flush_denormals
 
 LINE = 16  # words from one that threads write to the next: two lines of a cache
 # Words of the pool: the number of the loop, its turns that are done, whether the thread that posted it sleeps, whether
@@ -32,9 +33,9 @@ THREADS = LIMIT + LINE  # the words of each thread begin here: its range of turn
 ASLEEP, OWN_LOCK, OF_THREAD = LINE, LINE + 1, 2 * LINE
 LEFT = 20
 OUTSIDE = ("PyThread_acquire_lock", "PyThread_release_lock")
-YIELD = "chainrule_yield"  # by which a thread lets others run that have no processor, if there are any
+YIELD = "chainrule_yield"  # the function with which a thread yields its processor
 YIELDS = 10_000  # how often a waiting thread does, some milliseconds, before it sleeps
-PAUSES = dict.fromkeys(denormals.PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
+PAUSES = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
 
 
 def emit_pool(processor: str) -> str:
@@ -158,7 +159,7 @@ class _Emitter:
 
 
 def _spin(emit: _Emitter, times: Any) -> None:
-    """Wait so many times."""
+    """Wait this many times."""
     with emit.loop(WHOLE(0), times):
         emit.pause()
     emit.builder.ret_void()
@@ -239,7 +240,7 @@ def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any, mos
 def _work(emit: _Emitter, pool: Any, processor: str) -> None:
     """Do turns of one loop after the other, for ever, as the next thread that begins."""
     b = emit.builder
-    denormals.take_as_zero(b, processor)
+    flush_denormals(b, processor)
     words = ir.ArrayType(WHOLE, buffers.WORDS)
     stack = b.alloca(words)
     b.store(ir.Constant(words, None), stack)

@@ -163,7 +163,7 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     for first in range(0, size, lanes):
         vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
         vectors += [ir.Constant(vector_of(tile), None)] * (lanes - len(vectors))
-        group = lanes  # so many lanes side by side belong to one sum
+        group = lanes  # neighbouring lanes that belong to one sum
         while len(vectors) > 1:
             vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
             group //= 2

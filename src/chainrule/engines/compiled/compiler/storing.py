@@ -3,7 +3,7 @@
 All compiled code lies in a folder named by a fingerprint of every kernel file, of the versions and of the width of the
 vector registers: any change begins an empty folder. A file that is damaged is compiled again.
 
-Tried with llvmlite 0.44 and 0.50, of which the version alone is read.
+Tried with llvmlite 0.44 and 0.50; only the version is read.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from chainrule._io.locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor
-from chainrule.engines.compiled.compiler.headroom import NoHeadroom
+from chainrule.engines.compiled.compiler.entering_llvm import NoHeadroom
 from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
 

@@ -23,7 +23,7 @@ from typing import Any
 from llvmlite.binding import ffi as _ffi
 
 from chainrule.engines import fallback
-from chainrule.engines.compiled.compiler import buffers, interrupts, machine, pool_code, storing
+from chainrule.engines.compiled.compiler import buffers, entering_llvm, machine, pool_code, storing
 from chainrule.engines.compiled.compiler.storing import SETTING
 from chainrule.engines.options import processors, thread_count
 
@@ -56,7 +56,7 @@ class Pool:
         machine.name_address("chainrule_pool", ctypes.addressof(self._words))
 
     def use(self, count: int) -> None:
-        """Have loops shared by so many threads, or by as many as there can be."""
+        """Let this many threads share loops, or as many as there can be."""
         if count == self._used:
             return
         if min(count, self._most) > self._started:
@@ -66,7 +66,7 @@ class Pool:
         self._used = count
 
     def _start(self, count: int) -> None:
-        """Start threads until there are so many."""
+        """Start threads until there are `count`."""
         if self._started == 1:
             self._words[pool_code.SPINS] = self._spins()
             self._words[pool_code.LOCK] = self._held_lock()
@@ -98,14 +98,14 @@ class Pool:
         return max(1, int(TRIAL * SPIN / min(taken)))
 
     def forget(self) -> None:
-        """Start anew: in a forked process there are no threads."""
+        """Start again: in a forked process there are no threads."""
         ctypes.memset(self._words, 0, ctypes.sizeof(self._words))
         self._started = self._used = self._words[pool_code.LIMIT] = 1
         self._most = most_threads()
 
 
 def _yield_of_system() -> Any:
-    """Return the function by which a thread lets another have its processor, if one waits for it."""
+    """Return the function with which a thread yields its processor to a thread that waits for it."""
     if os.name == "nt":
         windows: Any = ctypes
         return windows.windll.kernel32.SwitchToThread
@@ -136,7 +136,7 @@ def launch_threads() -> Pool:
 
 
 def use_threads(count: int) -> None:
-    """Have programs that this thread runs next share loops by so many threads, or by all there are."""
+    """Let programs that this thread runs next use this many threads, or as many as there are."""
     buffers.use_stack()
     launch_threads().use(count)
 
@@ -149,7 +149,7 @@ _held = threading.local()
 def _before_fork() -> None:
     _held.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in (SETTING, interrupts.LLVM, of_llvm):  # in the order in which they are taken
+    for lock in (SETTING, entering_llvm.LLVM, of_llvm):  # in the order in which they are taken
         if lock is not None:
             _held.locks.enter_context(lock)
 

@@ -15,7 +15,7 @@ from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.compiler import kernel, load
 from chainrule.engines.protocol import Array
 
-WORTH = 1 << 15  # entries of a batch from which on NumPy takes longer
+MIN_ENTRIES = 1 << 15  # of a batch; NumPy is as fast for fewer
 MOST = (1 << 31) - 1  # samples whose numbers are int32
 
 SOURCE = '''"""A compiled program of chainrule: a normalized batch, of which every thread has a share."""
@@ -49,7 +49,7 @@ def normalized(x, rows, out, first, last, gain, offset):
 def normalized_rows(x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int) -> Array | None:
     """Return x[rows]·gain + offset, by threads; None where NumPy takes no longer, or there is no kernel for it."""
     made = np.dtype(dtype)
-    if len(rows) * math.prod(x.shape[1:]) < WORTH or len(x) > MOST or not x.flags.c_contiguous:
+    if len(rows) * math.prod(x.shape[1:]) < MIN_ENTRIES or len(x) > MOST or not x.flags.c_contiguous:
         return None
     if x.dtype not in (np.uint8, made) or made not in (np.float32, np.float64):
         return None

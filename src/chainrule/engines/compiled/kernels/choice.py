@@ -1,33 +1,32 @@
-"""Choice of the kernels of a convolution: an estimate of what each computes, in multiply-adds for one weight.
+"""Choice of the kernel of a convolution: an estimate of what each computes, in multiply-adds for one weight.
 
 `convolution.py` has neighbouring outputs side by side in vectors, for eight, six or five filters at a time, and so has
 `one_by_one.py`, which copies nothing but can do no other windows. `filters.py` and `taps.py` have filters side by side,
 for which they transpose all weights, whatever the number of samples; the second leaves out taps that lie on padding,
 but stores the sums after each. `winograd.py` takes 36 products for 16 results instead of 144, between transforms.
 `patches.py` has taps side by side, so that it transposes no weights, which pays for one image.
+
+`python -m benchmarks kernels` times all kernels that can compute a convolution, and tells how much longer the chosen
+ones take than the fastest; with --fit it looks for costs (`KernelCosts`) by which better ones would be chosen.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.core.shapes import NO_PADDING, Pair
 from chainrule.engines.compiled.compiler import COUNT, WIDTH
 from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, broadly, in_tiles
-from chainrule.engines.compiled.kernels.kernel_costs import COSTS
 from chainrule.engines.compiled.kernels.layout import correlate_shape
-from chainrule.engines.compiled.kernels.registry import Attributes
+from chainrule.engines.compiled.kernels.registry import UNCONDITIONAL, Attributes, Conditions, Fit
 from chainrule.engines.compiled.kernels.row_tiles import BROAD, EVEN, FIVE, SIX, TALL, THIRD, in_tall_tiles
 from chainrule.engines.compiled.kernels.tiles import lanes
-
-Fit = Callable[[Sequence[Any], Attributes, int], bool]  # see `KernelEntry.fits`
 
 MANY = 1 << 18  # weights that no fast cache holds twice
 TRANSFORMED_FOR = 12  # samples of a block that share the transforms of kernels
 IN_CACHE, FARTHEST = 1 << 12, 13  # kernels whose values stay in a cache; how much longer one takes beyond all caches
-PRECISE = "precise"  # the attribute of an operation whose rounding errors must not spread
 CELLS = 6  # rows, and columns, of what a tile of `winograd_tiles.py` sees
-WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "winograd", (5, 5): "winograd_5x5"}
+WINOGRAD: dict[tuple[int, ...], str] = {(3, 3): "correlate_winograd", (5, 5): "correlate_winograd_5x5"}
 POINTS = (3, 2, 8) if COUNT == 32 else (2, 1, 6)  # vectors of a tile of `one_by_one.py`, fewer, and its filters
 # Filters, and outputs, of a tile of `patches.py`; without fused multiply-adds (SSE), products need registers as well.
 PATCHES = (4, 5) if COUNT == 32 else (4, 3) if WIDTH == 32 else (2, 5)
@@ -36,111 +35,233 @@ OF_GRADIENT = (TALL, BROAD), (BROAD, TALL), THIRD  # filters and taps
 MOST_EMPTY = 2  # how much longer a tile of few taps takes at most: then it waits for memory, not for multiply-adds
 
 
+class KernelCosts(NamedTuple):
+    """Costs of the parts of kernels: in multiply-adds of a vector, unless stated otherwise.
+
+    copied        copying a row of sums
+    transposed    transposing sums
+    stored        loading and storing sums once more, after every tap
+    packed        transposing the weights of a filter, for one sample: in outputs
+    packed_far    the same where weights do not fit twice into a fast cache
+    in_place      how long `one_by_one.py` takes, where others copy what they then read once: a factor
+    in_patches    how long the multiply-adds of `patches.py` take, which load more vectors: a factor
+    cut           cutting a cell out for a patch: in multiply-adds of one element
+    added         adding up the lanes of a sum
+    gathered      gathering a cell, with a stride: in multiply-adds of one element
+    spread        spreading a result, with a stride: in multiply-adds of one element
+    odd           how much longer a tile of one vector of filters takes than half a tile of two: a share
+    odd_taps      the same of kernel gradients tap by tap
+    cells         Winograd's transform of the cells of a tile, for each of a kernel's weights
+    results       the transform of the results of a tile, for each of a kernel's weights
+    kernels       the transform of a kernel, for each of its weights, for one sample
+    added_across  how much longer kernel gradients in rows take than their multiply-adds say: a factor
+    """
+
+    copied: float
+    transposed: float
+    stored: float
+    packed: float
+    packed_far: float
+    in_place: float
+    in_patches: float
+    cut: float
+    added: float
+    gathered: float
+    spread: float
+    odd: float
+    odd_taps: float
+    cells: float
+    results: float
+    kernels: float
+    added_across: float
+
+
+MANY_REGISTERS = KernelCosts(  # measured with AVX-512, on an Intel Xeon
+    copied=8,
+    transposed=9,
+    stored=6,
+    packed=6,
+    packed_far=12,
+    in_place=0.6,
+    in_patches=1.0,
+    cut=7,
+    added=5,
+    gathered=6,
+    spread=20,
+    odd=0.15,
+    odd_taps=0.45,
+    cells=70,
+    results=95,
+    kernels=70,
+    added_across=1.4,
+)
+FEW_REGISTERS = MANY_REGISTERS._replace(  # measured with AVX2, on an AMD EPYC
+    copied=12,
+    transposed=7,
+    stored=4,
+    packed=4,
+    packed_far=9,
+    in_patches=1.2,
+    cut=10,
+    gathered=10,
+    odd=0.35,
+    odd_taps=0.75,
+    cells=10,
+    results=70,
+    kernels=50,
+    added_across=1.25,
+)
+NARROW_VECTORS = FEW_REGISTERS._replace(  # measured with SSE, where a multiply-add takes two to three instructions
+    copied=0,
+    transposed=0,
+    stored=2.8,
+    packed=0,
+    packed_far=0,
+    in_place=0.3,
+    in_patches=0.65,
+    cut=9,
+    added=6,
+    gathered=5,
+    spread=10,
+    odd=0,
+    odd_taps=0,
+    cells=0,
+    results=35,
+    kernels=12,
+    added_across=0.9,
+)
+COSTS = MANY_REGISTERS if COUNT == 32 else FEW_REGISTERS if WIDTH == 32 else NARROW_VECTORS
+
+
+Estimates = Callable[[Sequence[Any], Attributes, int, Conditions], Mapping[str, float]]
+
+
 def forward_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a cross-correlation."""
-    return lambda arrays, given, itemsize: _least(forward_estimates(arrays, given, itemsize)) == name
+    return _has_least(forward_estimates, name)
 
 
 def input_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for an input gradient."""
-    return lambda arrays, given, itemsize: _least(input_gradient_estimates(arrays, given, itemsize)) == name
+    return _has_least(input_gradient_estimates, name)
 
 
 def kernel_gradient_fit(name: str) -> Fit:
     """Return a function that tells whether a kernel computes least for a kernel gradient."""
-    return lambda arrays, given, itemsize: _least(kernel_gradient_estimates(arrays, given, itemsize)) == name
+    return _has_least(kernel_gradient_estimates, name)
 
 
-def _least(estimates: Mapping[str, float]) -> str:
-    """Return the name of the least estimate; of several, the first."""
-    return min(estimates, key=lambda name: estimates[name])
+def _has_least(estimates: Estimates, name: str) -> Fit:
+    """Return a function that tells whether a kernel has the least estimate; of several, the first counts."""
+
+    def fits(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
+        found = estimates(arrays, given, itemsize, conditions)
+        return min(found, key=lambda kernel: found[kernel]) == name
+
+    return fits
 
 
-def forward_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's cross-correlation of (x, w, b); infinite where it cannot compute it."""
+def forward_estimates(
+    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+) -> dict[str, float]:
+    """Return the estimate of each kernel of a cross-correlation of (x, w, b); infinite where it cannot compute it."""
     x, w = arrays[0].shape, arrays[1].shape
     y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
     weights, outputs = math.prod(w[1:]), math.prod(y)
     filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
-    transposed = outputs * COSTS.transposed / weights + _packed(w, given)
+    transposed = outputs * COSTS.transposed / weights + _packed(w, conditions)
     taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + COSTS.stored / x[-3]) + transposed)
     tied = len(arrays) < 3 or arrays[2] is None or len(arrays[2].shape) == 1
     points = _points(w[0], y, w[2:], w[1], given, itemsize) if tied else math.inf
     return {
-        "one_by_one": points * COSTS.in_place if points < math.inf else math.inf,
-        "filters": filters * (outputs + transposed),
-        "convolution": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
-        "taps": taps,
-        **(_winograd((w[0], w[1]), y, w[2:], given, itemsize) if tied else {}),
-        "patches": _patches(w, y, _width(x[-1], given), given, itemsize),
+        "correlate_points": points * COSTS.in_place if points < math.inf else math.inf,
+        "correlate_filters": filters * (outputs + transposed),
+        "cross_correlate": _rows(w[0], y, _width(x[-1], given), w[1:], given, itemsize),
+        "correlate_taps": taps,
+        **(_winograd("", (w[0], w[1]), y, w[2:], given, itemsize, conditions) if tied else {}),
+        "correlate_patches": _patches(w, y, _width(x[-1], given), given, itemsize, conditions),
     }
 
 
-def input_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's input gradient; infinite where it cannot compute it."""
+def input_gradient_estimates(
+    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+) -> dict[str, float]:
+    """Return the estimate of each kernel of an input gradient; infinite where it cannot compute it."""
     dy, w, size = arrays[0].shape[-2:], arrays[1].shape, given["size"]
     stride = given.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(size, stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
     pairs = _pairs(size, w[2:], dy, given) * (1 + COSTS.stored / w[0])
-    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, given))
+    taps = _side_by_side(w[1], itemsize) * (
+        pairs + math.prod(size) * COSTS.transposed / weights + _packed(w, conditions)
+    )
     reaches = [apart * (each - 1) for apart, each in zip(given.get("dilation", (1, 1)), w[2:], strict=True)]
     pads = map(max, given.get("padding", NO_PADDING))
     within = all(pad <= each for pad, each in zip(pads, reaches, strict=True))  # zeros lie around dy, none are left out
     points = _points(w[1], dy, w[2:], w[0], given, itemsize)
     right = reaches[1] // stride[1] if stride[1] > 1 else reaches[1] - min(given.get("padding", NO_PADDING)[1])
     return {
-        "one_by_one": 0 if points < math.inf else math.inf,  # where it can, no other computes less
-        "convolution": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
-        "taps": taps if given.get("groups", 1) == 1 else math.inf,
-        **(_winograd((w[1], w[0]), size, w[2:], given, itemsize) if within else {}),
+        "correlate_points_dx": 0 if points < math.inf else math.inf,  # where it can, no other computes less
+        "cross_correlate_dx": _rows(w[1], phase, dy[1] + right, (w[0], *w[2:]), given, itemsize, strided=COSTS.spread),
+        "correlate_taps_dx": taps if given.get("groups", 1) == 1 else math.inf,
+        **(_winograd("_dx", (w[1], w[0]), size, w[2:], given, itemsize, conditions) if within else {}),
     }
 
 
-def kernel_gradient_estimates(arrays: Sequence[Any], given: Attributes, itemsize: int) -> dict[str, float]:
-    """Return the estimate of each file's kernel gradient; infinite where it cannot compute it."""
+def kernel_gradient_estimates(
+    arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions = UNCONDITIONAL
+) -> dict[str, float]:
+    """Return the estimate of each kernel of a kernel gradient; infinite where it cannot compute it."""
     x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
-    odd = (COSTS.odd, COSTS.odd if given.get("single") else COSTS.odd_taps)
+    odd = (COSTS.odd, COSTS.odd if conditions.single else COSTS.odd_taps)
     alone = 1.0 if given.get("groups", 1) == 1 else math.inf
     filters, by_taps = (alone * _side_by_side(dy[0], itemsize, each) for each in odd)
     weights, outputs, width = x[0] * math.prod(kernel), math.prod(dy[1:]), _width(x[2], given)
     transposed = outputs * COSTS.transposed / weights
     taps = by_taps * (_pairs(x[1:], kernel, dy[1:], given) * in_tiles(x[0], broadly(x[0], COLUMNS)) / x[0] + transposed)
     rows = _rows(dy[0], dy[1:], width, (x[0], *kernel), given, itemsize, gradient=True)
+    in_filters = outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed
     return {
-        "filters": filters * (outputs * in_tiles(weights, broadly(weights, COLUMNS)) / weights + transposed),
-        "convolution": COSTS.added_across * rows,
-        "taps": taps,
-        **_winograd((dy[0], x[0]), dy[1:], kernel, given, itemsize),
+        "correlate_filters_dw": filters * in_filters,
+        "cross_correlate_dw": COSTS.added_across * rows,
+        "correlate_taps_dw": taps,
+        **_winograd("_dw", (dy[0], x[0]), dy[1:], kernel, given, itemsize, conditions),
     }
 
 
-def _packed(w: Sequence[int], given: Attributes) -> float:
+def _packed(w: Sequence[int], conditions: Conditions) -> float:
     """Return what packing weights takes for one sample, in outputs; a batch shares packed weights."""
-    if not given.get("single"):
+    if not conditions.single:
         return 0
     return COSTS.packed_far if math.prod(w) >= MANY else COSTS.packed
 
 
 def _winograd(
-    channels: tuple[int, int], size: Sequence[int], kernel: Sequence[int], given: Attributes, itemsize: int
+    suffix: str,
+    channels: tuple[int, int],
+    size: Sequence[int],
+    kernel: Sequence[int],
+    given: Attributes,
+    itemsize: int,
+    conditions: Conditions,
 ) -> dict[str, float]:
     """Return the products of vectors at the points of all tiles, and the transforms.
 
     Return nothing for other windows, or where the rounding errors of a tile's cells must not spread to all its results.
 
+    suffix    of the kernel's name: "", "_dx" or "_dw"
     channels  those that lie side by side in the products, and those that are summed
     """
     name = WINOGRAD.get(tuple(kernel))
-    if not name or given.get(PRECISE) or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
+    if not name or conditions.precise or max(given.get("stride", (1, 1))) > 1 or given.get("groups", 1) > 1:
         return {}
     (across, along), weights, apart = channels, math.prod(kernel), given.get("dilation", (1, 1))
     steps = [(CELLS + 1 - kernel[0]) * each for each in apart]
     tiles = math.prod(-(-cells // step) * each for cells, step, each in zip(size, steps, apart, strict=True))
     shared = COSTS.cells * _round_up(along, lanes(itemsize)) / along / across + COSTS.results / along
     kernels = COSTS.kernels * min(max(across * along / IN_CACHE, 1), FARTHEST)
-    kernels /= 1 if given.get("single") else TRANSFORMED_FOR
-    return {name: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
+    kernels /= 1 if conditions.single else TRANSFORMED_FOR
+    return {name + suffix: _side_by_side(across, itemsize) * (tiles * (CELLS**2 + 9 * shared) / weights + kernels)}
 
 
 def _width(cells: int, given: Attributes) -> int:
@@ -199,14 +320,16 @@ def _points(
     return _round_up(math.prod(size), vector) * _round_up(filters, broad) / filters * (1 + 1 / channels)
 
 
-def _patches(w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int) -> float:
+def _patches(
+    w: Sequence[int], size: Sequence[int], width: int, given: Attributes, itemsize: int, conditions: Conditions
+) -> float:
     """Return the multiply-adds of whole tiles of filters and outputs, and what cutting patches takes, for each weight.
 
     It is infinite where taps do not fill their vectors, and for a batch, which shares transposed weights. Patches
     are cut out of whole rows of `width` cells.
     """
     (high, wide), vector, taps = PATCHES, lanes(itemsize), math.prod(w[1:])
-    if not given.get("single") or taps % vector or w[0] < high or given.get("groups", 1) != 1:
+    if not conditions.single or taps % vector or w[0] < high or given.get("groups", 1) != 1:
         return math.inf
     sums = _round_up(math.prod(size), wide) * _round_up(w[0], high) / w[0] * (1 + COSTS.added * vector / taps)
     cut = _round_up((size[0] - 1) * width + size[1], vector)

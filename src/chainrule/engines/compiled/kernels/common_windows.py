@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.shapes import NO_PADDING
 from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, kernel
 from chainrule.engines.compiled.kernels.pooling import DIVISORS, max_pooled, pooled, spread
-from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, operation
+from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, operation
 from chainrule.engines.compiled.kernels.tiles import (
     larger,
     larger_neighbours,
@@ -25,24 +25,24 @@ from chainrule.engines.compiled.kernels.tiles import (
 SHARED: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
-def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether windows are 2×2, side by side, without padding."""
     sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
     return sliding == ((2, 2), (2, 2), NO_PADDING)
 
 
-def _in_quarters_alone(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _in_quarters_alone(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether windows are 2×2, side by side, without padding, and nothing reads their winners."""
-    return bool(given.get("unread")) and _in_quarters(arrays, given, itemsize)
+    return conditions.unread and _in_quarters(arrays, given, itemsize, conditions)
 
 
-def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether the window is the image."""
     size = given.get("size", arrays[0].shape[-2:])
     return (given["window"], given.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
 
-MAX: dict[str, Any] = {"integers": ("winner",), "picks": True, "replaces": "max_pool", "epilogue": "pooled", **SHARED}
+MAX: dict[str, Any] = {"integers": ("winner",), "picks": True, "epilogue": "pooled", **SHARED}
 
 
 @operation(max_pooled, **MAX, fits=_in_quarters_alone)
@@ -103,7 +103,7 @@ def _share(x, divisor, cells):
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 
-@operation(pooled, **SHARED, names={"divisor": DIVISORS}, replaces="average_pool", fits=_in_quarters)
+@operation(pooled, **SHARED, names={"divisor": DIVISORS}, fits=_in_quarters)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
     """Compute the sum of each 2×2 over its divisor, two rows at a time."""
@@ -116,7 +116,7 @@ def average_pool_2x2(x, y, divisor=1):
                     result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * part
 
 
-@operation(spread, names={"divisor": DIVISORS}, replaces="average_pool_dx", fits=_in_quarters)
+@operation(spread, names={"divisor": DIVISORS}, fits=_in_quarters)
 @kernel
 def average_pool_2x2_dx(dy, dx, divisor=1):
     """Write every upstream gradient, over its divisor, to its four cells; a last odd row or column is in no window."""
@@ -134,7 +134,7 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
                     lower[2 * j + 1] = value
 
 
-@operation(pooled, **SHARED, names={"divisor": DIVISORS}, replaces="average_pool", fits=_as_a_whole)
+@operation(pooled, **SHARED, names={"divisor": DIVISORS}, fits=_as_a_whole)
 @kernel
 def average_pool_whole(x, y, divisor=1):
     """Compute the sum of each channel over its divisor."""
@@ -152,7 +152,7 @@ def average_pool_whole(x, y, divisor=1):
         result[c] = total * part
 
 
-@operation(spread, names={"divisor": DIVISORS}, replaces="average_pool_dx", fits=_as_a_whole)
+@operation(spread, names={"divisor": DIVISORS}, fits=_as_a_whole)
 @kernel
 def average_pool_whole_dx(dy, dx, divisor=1):
     """Write the upstream gradient of a channel, over its divisor, to all its cells."""

@@ -16,7 +16,14 @@ dw      dw[o, k] += Σ_p dy[o, p] · rows[p + taps[k]], with dy zero where a row
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias, is_untied, scales_of
+from chainrule.engines.compiled.kernels.epilogue import (
+    EPILOGUES,
+    bend_of,
+    correlation,
+    has_tied_bias,
+    is_untied,
+    scales_of,
+)
 from chainrule.engines.compiled.kernels.layout import (
     PaddedLayout,
     Sliding,
@@ -26,7 +33,6 @@ from chainrule.engines.compiled.kernels.layout import (
     copy_rows,
     correlate_dw_shape,
     correlate_dx_shape,
-    correlate_shape,
     forward_taps,
     lay_out,
     padded_layout,
@@ -35,11 +41,9 @@ from chainrule.engines.compiled.kernels.layout import (
     spread_rows,
 )
 from chainrule.engines.compiled.kernels.registry import (
-    SHARED_FROM,
     Attributes,
     Share,
     Slide,
-    always,
     operation,
     rows_or_filters,
 )
@@ -71,12 +75,9 @@ def share_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
     return rows_or_filters(shape, tile, -(-parts // 2) / parts)
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
+@correlation(
     share=share_tiles,
-    shared_from=SHARED_FROM,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always, "pooled": has_tied_bias},
+    epilogues={**EPILOGUES, "pooled": has_tied_bias},
     slide=Slide("y", tiled=True),
 )
 @kernel
@@ -102,10 +103,8 @@ def cross_correlate(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
+
     pooled   write the largest of each 2×2 results alone; the bias must be tied
     """
     slide = Sliding(stride, padding, dilation, flip)

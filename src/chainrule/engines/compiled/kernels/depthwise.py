@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, kernel
-from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, has_tied_bias, scales_of
-from chainrule.engines.compiled.kernels.layout import Sliding, correlate_dw_shape, correlate_dx_shape, correlate_shape
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Attributes, Share, always, operation
+from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, has_tied_bias, scales_of
+from chainrule.engines.compiled.kernels.layout import Sliding, correlate_dw_shape, correlate_dx_shape
+from chainrule.engines.compiled.kernels.registry import Attributes, Conditions, Share, operation
 from chainrule.engines.compiled.kernels.side_by_side import (
     OUTPUTS,
     TAPS,
@@ -42,19 +42,19 @@ FEW = 4  # channels of a group, or filters, that are summed
 TIMES = 3  # a group takes as long in rows, where it has a tile to itself, as so many lanes here
 
 
-def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether a cross-correlation of (x, w, b) has small groups, and no bias for every position."""
     (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
     return _are_small(groups, outs, ins, itemsize) and has_tied_bias(arrays)
 
 
-def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether an input gradient, from (dy, w), has small groups."""
     (outs, ins, *_), groups = arrays[1].shape, given.get("groups", 1)
     return _are_small(groups, ins * groups, outs // groups, itemsize)
 
 
-def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether a kernel gradient, from (x, dy), has small groups."""
     groups = given.get("groups", 1)
     return _are_small(groups, arrays[1].shape[-3], arrays[0].shape[-3] // groups, itemsize)
@@ -77,15 +77,10 @@ def share_vectors(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share
     return Share(("lowest", "highest"), shape[0], lanes, -(-vectors // 2) / vectors)
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    replaces="cross_correlate",
+@correlation(
     by_channel=("lowest", "highest"),
     share=share_vectors,
-    shared_from=SHARED_FROM,
     fits=filters_are_few,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_few(
@@ -107,10 +102,7 @@ def correlate_few(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
     """
     behind, slide = y.shape[1] if highest < 0 else highest, Sliding(stride, padding, dilation, flip)
     scales, bend = scales_of(b, scaled, y), bend_of(rectify, capped, leak, y)
@@ -150,7 +142,7 @@ def _correlate_rows(x, w, y, slide, groups, wanted, rows, scales, scaled, bend):
                 take_apart(sums, cells, result, place, written)
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_are_few)
+@operation(correlate_dx_shape, fits=channels_are_few)
 @kernel
 def correlate_few_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Compute dx[c, s·q + r] = Σ_{o, d·u ≡ r} w[o, c, u] dy[o, q − d·u // s] on both axes alike, r being the phase.
@@ -198,7 +190,7 @@ def _gradient_rows(dy, w, dx, slide, groups, rows):
             take_apart(sums, cells, result, place, written)
 
 
-@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=gradients_are_few)
+@operation(correlate_dw_shape, accumulates=True, fits=gradients_are_few)
 @kernel
 def correlate_few_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block."""

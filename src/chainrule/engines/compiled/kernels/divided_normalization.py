@@ -15,7 +15,7 @@ In inference nothing is summed: `batch_norm_scale` makes of the normalization af
 for each filter, which the convolution takes with its results.
 
 Samples are added up in float64 and in their order, so results have the same bits whatever the number of threads.
-`joining.py` divides a plan; `normalization.py` computes the same in one kernel, also for short channels.
+`passes/batch_norm.py` divides a plan; `normalization.py` computes the same in one kernel, also for short channels.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,16 @@
-"""What becomes of a convolution's sums: the bias, a normalization in inference, and the activation that follows."""
+"""What the kernels of a cross-correlation have in common, and do to their sums before they write them.
 
-from collections.abc import Sequence
+These are the bias, a normalisation in inference, and the activation that follows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.engines.compiled.compiler import inlined, kernel
+from chainrule.engines.compiled.kernels.layout import correlate_shape
+from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
 
 
 class Bend(NamedTuple):
@@ -74,3 +79,29 @@ def has_tied_bias(arrays: Sequence[Any]) -> bool:
 def has_no_factors(arrays: Sequence[Any]) -> bool:
     """Return whether filters have no factors given together with their biases."""
     return arrays[2] is None or len(arrays[2].shape) != 2
+
+
+EPILOGUES: Mapping[str, Callable[[Sequence[Any]], bool]] = {
+    "scaled": has_tied_bias,
+    "rectify": always,
+    "capped": always,
+    "leak": always,
+}
+
+
+def correlation(**facts: Any) -> Callable[[Any], Any]:
+    """Register a kernel of a cross-correlation, y = w ⋆ x + b; facts as in `KernelEntry`.
+
+    It computes all of y for every sample of a block, or a thread's rows or filters of one image. Beside x, w, b and y
+    it has some of these arguments:
+
+    stride, padding, dilation, groups, flip    as in `reference.convolution.cross_correlate`
+    scaled           b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
+    rectify          set y to 0 where it is not positive, as the ReLU that follows would
+    capped           the same, and to this where it is larger, unless it is 0
+    leak             multiply y by this where it is not positive, as the leaky ReLU that follows would
+    pooled           write only the largest of each 2×2 results
+    first, last      the first row of y, and the one after the last; −1: all rows
+    lowest, highest  the first filter, and the one after the last; −1: all filters
+    """
+    return operation(correlate_shape, **{"flat": ("b",), "shared_from": SHARED_FROM, "epilogues": EPILOGUES, **facts})

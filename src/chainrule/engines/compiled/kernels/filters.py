@@ -21,7 +21,13 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import forward_fit, kernel_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_no_factors, has_tied_bias, is_untied
+from chainrule.engines.compiled.kernels.epilogue import (
+    EPILOGUES,
+    bend_of,
+    correlation,
+    has_no_factors,
+    is_untied,
+)
 from chainrule.engines.compiled.kernels.filter_tiles import (
     COLUMNS,
     FEW,
@@ -37,7 +43,6 @@ from chainrule.engines.compiled.kernels.layout import (
     buffer_size,
     conflict_free_stride,
     correlate_dw_shape,
-    correlate_shape,
     forward_taps,
     lay_out,
     outputs_on_axis,
@@ -47,11 +52,9 @@ from chainrule.engines.compiled.kernels.layout import (
     unpadded,
 )
 from chainrule.engines.compiled.kernels.registry import (
-    SHARED_FROM,
     Attributes,
     Share,
     Slide,
-    always,
     operation,
     rows_or_filters,
 )
@@ -90,14 +93,10 @@ def _in_tiles(outputs: int) -> int:
     return -(-outputs // COLUMNS) * COLUMNS
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    replaces="cross_correlate",
-    shared_from=SHARED_FROM,
-    fits=forward_fit("filters"),
+@correlation(
+    fits=forward_fit("correlate_filters"),
     share=share_filters,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always, "pooled": has_no_factors},
+    epilogues={**EPILOGUES, "pooled": has_no_factors},
     slide=Slide("y", tiled=False),
 )
 @kernel
@@ -122,10 +121,8 @@ def correlate_filters(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
+
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
     slide, window = Sliding((1, 1), padding, dilation, flip), Sliding(stride, padding, dilation, flip)
@@ -202,8 +199,7 @@ def worth_listing(samples, cells):
 @operation(
     correlate_dw_shape,
     accumulates=True,
-    replaces="cross_correlate_dw",
-    fits=kernel_gradient_fit("filters"),
+    fits=kernel_gradient_fit("correlate_filters_dw"),
     slide=Slide("dw", tiled=False),
 )
 @kernel

@@ -1,6 +1,6 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-`batch` is the number of samples whose mean loss is trained, some of which are in a block.
+`batch` is the number of samples whose mean loss is trained; a block has some of them.
 """
 
 import numpy as np

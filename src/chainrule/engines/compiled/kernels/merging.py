@@ -99,7 +99,7 @@ def expand_channels_dx(dy, dx):
 
 
 def _whole(arrays: Sequence[Any], given: Attributes) -> Shapes:
-    """Return the shape of the concatenation, of which one part is read."""
+    """Return the shape of the concatenation; one part is read."""
     x, axis = arrays[0].shape, given["axis"] + 1
     return [(*x[:axis], given["whole"], *x[axis + 1 :])]
 

@@ -15,13 +15,11 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import POINTS, forward_fit, input_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, has_tied_bias, scales_of
-from chainrule.engines.compiled.kernels.layout import correlate_dx_shape, correlate_shape
+from chainrule.engines.compiled.kernels.epilogue import Ending, bend_of, correlation, scales_of
+from chainrule.engines.compiled.kernels.layout import correlate_dx_shape
 from chainrule.engines.compiled.kernels.registry import (
-    SHARED_FROM,
     Attributes,
     Share,
-    always,
     operation,
     rows_or_filters,
 )
@@ -49,7 +47,7 @@ class Channels(NamedTuple):
 
 
 def share_points(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Share:
-    """Share rows, or filters, of which whole tiles are computed; fewer than fill one are computed singly."""
+    """Share rows, or filters, in whole tiles; a rest that does not fill a tile is computed one by one."""
     half = _in_tiles(-(-shape[0] // 2)) / _in_tiles(shape[0]) if shape[0] >= 2 * BROAD else 1
     return rows_or_filters(shape, 1, half)
 
@@ -58,14 +56,9 @@ def _in_tiles(filters: int) -> int:
     return -(-filters // BROAD)
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    replaces="cross_correlate",
-    shared_from=SHARED_FROM,
-    fits=forward_fit("one_by_one"),
+@correlation(
+    fits=forward_fit("correlate_points"),
     share=share_points,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_points(
@@ -73,10 +66,7 @@ def correlate_points(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
     """
     ins, outs, plane = x.shape[1], y.shape[1], y.shape[2] * y.shape[3]
     end = outs if highest < 0 else highest
@@ -107,7 +97,7 @@ def _nearby(x, shared):
     return flat
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("one_by_one"))
+@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_points_dx"))
 @kernel
 def correlate_points_dx(dy, w, dx):
     """Compute dx[c, p] = Σ_o w[o, c] dy[o, p]."""

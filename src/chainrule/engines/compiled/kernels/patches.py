@@ -16,17 +16,16 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel
 from chainrule.engines.compiled.kernels.choice import PATCHES, forward_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias, is_untied, scales_of
+from chainrule.engines.compiled.kernels.epilogue import bend_of, correlation, is_untied, scales_of
 from chainrule.engines.compiled.kernels.layout import (
     CACHE_LINE,
     Sliding,
     buffer_size,
-    correlate_shape,
     forward_taps,
     lay_out,
     padded_layout,
 )
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Attributes, Share, always, operation
+from chainrule.engines.compiled.kernels.registry import Attributes, Share
 from chainrule.engines.compiled.kernels.row_tiles import Epilogues, write_results
 from chainrule.engines.compiled.kernels.side_by_side import lay_side_by_side
 from chainrule.engines.compiled.kernels.tiles import add_products, fetch, load, places, store, store_sums, zeros
@@ -48,14 +47,9 @@ def share_in_tiles(shape: tuple[int, ...], itemsize: int, _: Attributes) -> Shar
     return Share(("lowest", "highest"), shape[0], FILTERS, -(-parts // 2) / parts)
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    replaces="cross_correlate",
-    shared_from=SHARED_FROM,
-    fits=forward_fit("patches"),
+@correlation(
+    fits=forward_fit("correlate_patches"),
     share=share_in_tiles,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_patches(
@@ -78,10 +72,7 @@ def correlate_patches(
 
     There are no fewer filters than a tile has, and the taps of a filter fill whole vectors.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
     """
     slide = Sliding(stride, padding, dilation, flip)
     end, outputs = y.shape[1] if highest < 0 else highest, y.shape[2] * y.shape[3]

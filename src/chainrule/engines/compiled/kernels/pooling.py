@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.core.shapes import NO_PADDING, Pair, output_size
 from chainrule.engines.compiled.compiler import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
-from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Shapes, operation
+from chainrule.engines.compiled.kernels.registry import COSTLY_FROM, Attributes, Conditions, Shapes, operation
 from chainrule.engines.compiled.kernels.tiles import larger, load, load_part, split_pairs, store, store_part, zeros
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
@@ -102,10 +102,10 @@ def _max_apart(x, y, winner, window, stride, padding):
             winner[i, j] = at
 
 
-def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int, conditions: Conditions) -> bool:
     """Return whether nothing reads the winners, and windows are other than 2×2 side by side, which have a kernel."""
     sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
-    return bool(given.get("unread")) and sliding != ((2, 2), (2, 2), NO_PADDING)
+    return conditions.unread and sliding != ((2, 2), (2, 2), NO_PADDING)
 
 
 @operation(
@@ -115,7 +115,6 @@ def _without_winners(arrays: Sequence[Any], given: Attributes, itemsize: int) ->
     piece=2,
     shared_from=COSTLY_FROM,
     defaults={"stride": "window"},
-    replaces="max_pool",
     fits=_without_winners,
 )
 @kernel

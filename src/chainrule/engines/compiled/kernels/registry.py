@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.compiler import COUNT, kernel
 
-SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; for NEON, nobody has measured it)
-SHARED_FROM = SPEED << 16  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
-TALL_IMAGE = 16  # rows of results from which on threads share rows: those of the layer before are then mostly their own
+SPEED = COUNT // 16  # of sums, about: 1 with 16 registers (AVX2), 2 with 32 (AVX-512; NEON: untested)
+SHARED_FROM = SPEED << 16  # fewest multiplications of a layer that threads share for one sample: 2 µs, twice a barrier
+TALL_IMAGE = 16  # fewest rows of results that threads share: they then made most rows of the layer before
 CELLS_OF_A_FILTER = 5  # cells of a tall image for each filter, at least: with rows, each thread reads all weights
 UNEVEN = 0.6  # part of the work of one of two threads up to which going on with channels pays
 CHEAP_FROM, COSTLY_FROM = SPEED << 14, SPEED << 12  # the same of entries: of a ReLU or a batch norm, of an exponential
@@ -43,6 +43,22 @@ class Share(NamedTuple):
     def parts(self) -> int:
         """Number of parts."""
         return -(-self.entries // self.size)
+
+
+class Conditions(NamedTuple):
+    """What decides between kernels, beside shapes and attributes.
+
+    single   the operation computes one sample: what a batch shares, such as packed weights, is used once
+    unread   nothing reads its results but the first
+    precise  rounding errors must not spread (`Plan.precise`)
+    """
+
+    single: bool = False
+    unread: bool = False
+    precise: bool = False
+
+
+UNCONDITIONAL = Conditions()
 
 
 class Slide(NamedTuple):
@@ -96,6 +112,9 @@ def rows_or_filters(
     return rows if tall_enough or rows.half < half else filters
 
 
+Fit = Callable[[Sequence[Any], Attributes, int, Conditions], bool]  # see `KernelEntry.fits`
+
+
 @dataclass(frozen=True)
 class KernelEntry:
     """A kernel and what is known of it. Parameters without a default are arrays: first those read, then those written.
@@ -105,7 +124,7 @@ class KernelEntry:
     flat           arrays that are passed flat: biases, tied and untied alike
     integers       arrays of int32
     in_place       arrays that are read and changed; nothing else is written then
-    names          attribute → its names, of which kernels get the number
+    names          attribute → its possible values, of which kernels get the index
     defaults       attribute → the attribute whose value it has where it is not given
     share          (shape of the result for one sample, bytes of an element, attributes) → how threads share it
     piece          number of last axes that are treated alone, without weights: 0 of an activation, whose entries are
@@ -115,11 +134,12 @@ class KernelEntry:
     by_channel     a channel of the result depends on the same channel of the first array read only (one group each):
                    the names of the arguments that take the first channel, and the one after the last
     by_row         the same of rows
-    shared_from    work for one sample from which on threads share it (see rewriting.py); None: never
-    replaces, fits the operation that it computes instead of the kernel of that name, where
-                   fits(arrays read, attributes, bytes of an element)
-    joins          operations just after one another that it computes together; it is no operation by itself
-    part_of        the operation of which it computes a part, where rewriting divides it; it is no operation by itself
+    shared_from    least work for one sample that threads share (see passes/sharing.py); None: they never do
+    fits           (arrays read, attributes, bytes of an element, conditions) → whether it computes the operation, if
+                   that has several kernels (`selection.SPECIAL_KERNELS`)
+    joins          two operations, one just after the other, that it computes together; it is no operation by itself
+    part_of        the operation of which it computes a part, where `passes/batch_norm.py` divides that; it is no
+                   operation by itself
     alone          so little work of the whole batch that one thread does it while the others wait
     epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
                    on the arrays read; a step is the name of an attribute
@@ -145,8 +165,7 @@ class KernelEntry:
     by_channel: tuple[str, ...] = ()
     by_row: tuple[str, ...] = ()
     shared_from: int | None = None
-    replaces: str = ""
-    fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
+    fits: Fit = lambda arrays, attributes, itemsize, conditions: True
     joins: tuple[str, ...] = ()
     part_of: str = ""
     alone: bool = False
@@ -170,12 +189,12 @@ class KernelEntry:
 
     @property
     def module(self) -> Any:
-        """The module that the kernel stands in."""
+        """The module of the kernel."""
         return sys.modules[self._function.__module__]
 
     @property
     def family(self) -> str:
-        """The name of the file that the kernel stands in."""
+        """The name of the kernel's file."""
         return self._function.__module__.rpartition(".")[2]
 
     @cached_property
@@ -205,7 +224,6 @@ class KernelEntry:
 
 
 KERNELS: dict[str, KernelEntry] = {}
-ALTERNATIVES: dict[str, list[KernelEntry]] = {}  # by the name of the operation that they compute
 
 # (shapes of arrays with the batch axis, attributes) → for each array the attributes for a kernel of one array
 Divide = Callable[[Sequence[tuple[int, ...]], Attributes], list[dict[str, Any]]]
@@ -220,15 +238,13 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
         if entry.name in KERNELS:
             raise ValueError(f"there are two kernels {entry.name}: in {KERNELS[entry.name].family} and {entry.family}")
         KERNELS[entry.name] = entry
-        if entry.replaces:
-            ALTERNATIVES.setdefault(entry.replaces, []).append(entry)
         return function
 
     return register
 
 
 def partwise(name: str) -> Callable[[Divide], Divide]:
-    """Register an operation of any number of arrays, of which a kernel writes one after the other into the result."""
+    """Register an operation of any number of arrays; a kernel writes one after the other into the result."""
 
     def register(divide: Divide) -> Divide:
         PARTWISE[divide.__name__] = (name, divide)
@@ -238,12 +254,12 @@ def partwise(name: str) -> Callable[[Divide], Divide]:
 
 
 def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel of which each entry of the result depends on the entry of the one array read at its place."""
+    """Register a kernel that reads one array; each entry of the result depends on the entry at its place."""
     return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
 def slope(shared_from: int = COSTLY_FROM) -> Callable[[Any], Any]:
-    """Register the gradient of an activation, each entry of which depends on the entries at its place."""
+    """Register the gradient of an activation; each entry depends on the entries at its place."""
     return operation(like(0), piece=0, shared_from=shared_from)
 
 

@@ -1,8 +1,9 @@
-"""Which kernel computes which operation.
+"""Which kernel computes which operation: the one that has its name, or one of its `SPECIAL_KERNELS`.
 
 A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. What it
 writes is overwritten, except for gradients of parameters, to which it adds: blocks of a batch are summed that way.
-Each kernel states its facts beside itself (see `registry`); a new file of kernels is imported here.
+Each kernel states its facts beside itself (see `registry`); a new file of kernels is listed in `FAMILIES`. Generated
+programs call a kernel by its file and name, for example `filters.correlate_filters`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.plan import Operation
-from chainrule.engines.compiled.kernels import (  # noqa: F401
+from chainrule.engines.compiled.kernels import (
     activations,
     bias,
     common_windows,
@@ -36,12 +36,69 @@ from chainrule.engines.compiled.kernels import (  # noqa: F401
     taps,
     updates,
     winograd,
-    winograd_5x5,
 )
-from chainrule.engines.compiled.kernels.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share
+from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE, UNCONDITIONAL, Conditions, KernelEntry
 
 Array = NDArray[Any]
-BY_CHANNELS = "by_channels"  # the attribute of an operation with whose channels, not rows, threads go on to the next
+
+# Importing a file of kernels registers them.
+FAMILIES = (
+    activations,
+    bias,
+    common_windows,
+    convolution,
+    dense,
+    depthwise,
+    divided_normalization,
+    dropout,
+    filters,
+    geometry,
+    group_normalization,
+    losses,
+    merging,
+    normalization,
+    one_by_one,
+    patches,
+    pooling,
+    prelu,
+    resampling,
+    response_normalization,
+    taps,
+    updates,
+    winograd,
+)
+
+# Operation → kernels that compute it in special cases, in the order in which they are tried; each states when it fits
+# (`KernelEntry.fits`). Where none does, the kernel that has the name of the operation computes it.
+SPECIAL_KERNELS: dict[str, tuple[Any, ...]] = {
+    "max_pool": (pooling.largest_cells, common_windows.largest_of_2x2, common_windows.max_pool_2x2),
+    "average_pool": (common_windows.average_pool_2x2, common_windows.average_pool_whole),
+    "average_pool_dx": (common_windows.average_pool_2x2_dx, common_windows.average_pool_whole_dx),
+    "cross_correlate": (
+        depthwise.correlate_few,
+        filters.correlate_filters,
+        one_by_one.correlate_points,
+        patches.correlate_patches,
+        taps.correlate_taps,
+        winograd.correlate_winograd,
+        winograd.correlate_winograd_5x5,
+    ),
+    "cross_correlate_dx": (
+        depthwise.correlate_few_dx,
+        one_by_one.correlate_points_dx,
+        taps.correlate_taps_dx,
+        winograd.correlate_winograd_dx,
+        winograd.correlate_winograd_5x5_dx,
+    ),
+    "cross_correlate_dw": (
+        depthwise.correlate_few_dw,
+        filters.correlate_filters_dw,
+        taps.correlate_taps_dw,
+        winograd.correlate_winograd_dw,
+        winograd.correlate_winograd_5x5_dw,
+    ),
+}
+ALTERNATIVES = {name: [KERNELS[each.__name__] for each in kernels] for name, kernels in SPECIAL_KERNELS.items()}
 
 
 def known() -> list[str]:
@@ -49,21 +106,23 @@ def known() -> list[str]:
     return [*KERNELS, *PARTWISE]
 
 
-def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
-    """Return the name of the kernel for an operation on arrays of such shapes."""
+def select_kernel(
+    name: str,
+    arrays: Sequence[Any],
+    attributes: Mapping[str, Any],
+    itemsize: int,
+    conditions: Conditions = UNCONDITIONAL,
+) -> str:
+    """Return the name of the kernel that suits an operation on arrays of these shapes."""
     for entry in ALTERNATIVES.get(name, ()):
-        if entry.fits(arrays, attributes, itemsize):
+        if entry.fits(arrays, attributes, itemsize, conditions):
             return entry.name
     return name
 
 
-def sharing(operation: Operation, itemsize: int) -> Share:
-    """Return how threads share an operation on one sample."""
-    share = KERNELS[operation.name].share(operation.writes[0].shape, itemsize, operation.attributes)
-    return share.instead if share.instead and operation.attributes.get(BY_CHANNELS) else share
-
-
-def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+def call(
+    name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any], conditions: Conditions = UNCONDITIONAL
+) -> tuple[Array, ...]:
     """Run one operation by itself: results are allocated, inputs made contiguous.
 
     Read-only arrays are copied.
@@ -73,7 +132,7 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
     if name in PARTWISE:
         return (_run_partwise(name, [array for array in given if array is not None], known),)
-    entry = KERNELS[select_kernel(name, given, known, dtype.itemsize)]
+    entry = KERNELS[select_kernel(name, given, known, dtype.itemsize, conditions)]
     return _run_update(entry, given, known) if entry.in_place else run_kernel(entry, given, known, dtype)
 
 
@@ -95,7 +154,7 @@ def run_kernel(
 
 
 def _run_partwise(name: str, given: list[Array], attributes: Mapping[str, Any]) -> Array:
-    """Run an operation of any number of arrays, each of which is a part of the result."""
+    """Run an operation of any number of arrays; each is a part of the result."""
     kernel, divide = PARTWISE[name]
     entry = KERNELS[kernel]
     divided = divide([array.shape for array in given], attributes)

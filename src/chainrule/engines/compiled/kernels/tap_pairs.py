@@ -67,6 +67,6 @@ def pair(pairs, tap, samples, ahead, stride, image, outputs):
 
 @inlined
 def fill_up(values, sums, end, beyond):
-    """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
+    """Let the last tile, which reaches behind the pairs, add the first value to sums that are never read."""
     for p in range(end, end + COLUMNS):
         values[p], sums[p] = 0, beyond

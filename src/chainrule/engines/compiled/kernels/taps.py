@@ -18,7 +18,13 @@ import numpy as np
 
 from chainrule.engines.compiled.compiler import WIDTH, inlined, kernel, literally
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias, is_untied, leak_row, scales_of
+from chainrule.engines.compiled.kernels.epilogue import (
+    bend_of,
+    correlation,
+    is_untied,
+    leak_row,
+    scales_of,
+)
 from chainrule.engines.compiled.kernels.filter_tiles import COLUMNS, FEW, FEWEST, STRIP, broadly
 from chainrule.engines.compiled.kernels.filters import share_filters, worth_listing
 from chainrule.engines.compiled.kernels.layout import (
@@ -27,10 +33,9 @@ from chainrule.engines.compiled.kernels.layout import (
     conflict_free_stride,
     correlate_dw_shape,
     correlate_dx_shape,
-    correlate_shape,
     rows_seen,
 )
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.kernels.registry import operation
 from chainrule.engines.compiled.kernels.tap_pairs import Grid, ahead, fill_up, pair, unlisted
 from chainrule.engines.compiled.kernels.tiles import add_picked, load, load_picked, places, store, store_picked, zeros
 from chainrule.engines.compiled.kernels.transposing import (
@@ -69,14 +74,9 @@ class TapProducts(NamedTuple):
     planes: Any
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    replaces="cross_correlate",
-    shared_from=SHARED_FROM,
-    fits=forward_fit("taps"),
+@correlation(
+    fits=forward_fit("correlate_taps"),
     share=share_filters,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_taps(
@@ -99,10 +99,7 @@ def correlate_taps(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
     """
     last = y.shape[2] if last < 0 else last
     outs = (y.shape[1] if highest < 0 else highest) - lowest
@@ -156,7 +153,7 @@ def _finish(y, plus, times, untied, rows, filters, bend):
             leak_row(row, part)
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("taps"))
+@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_taps_dx"))
 @kernel
 def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
@@ -184,7 +181,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
             transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
 
 
-@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=kernel_gradient_fit("taps"))
+@operation(correlate_dw_shape, accumulates=True, fits=kernel_gradient_fit("correlate_taps_dw"))
 @kernel
 def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""

@@ -1,10 +1,10 @@
-"""Cross-correlation with kernels of 3×3 at stride 1, and its gradients, by Winograd's algorithm F(4×4, 3×3)."""
+"""Cross-correlation at stride 1, and its gradients, by Winograd's algorithms F(4×4, 3×3) and F(2×2, 5×5)."""
 
 from chainrule.engines.compiled.compiler import kernel
 from chainrule.engines.compiled.kernels.choice import forward_fit, input_gradient_fit, kernel_gradient_fit
-from chainrule.engines.compiled.kernels.epilogue import bend_of, has_tied_bias
-from chainrule.engines.compiled.kernels.layout import correlate_dw_shape, correlate_dx_shape, correlate_shape
-from chainrule.engines.compiled.kernels.registry import SHARED_FROM, always, operation
+from chainrule.engines.compiled.kernels.epilogue import bend_of, correlation
+from chainrule.engines.compiled.kernels.layout import correlate_dw_shape, correlate_dx_shape
+from chainrule.engines.compiled.kernels.registry import operation
 from chainrule.engines.compiled.kernels.winograd_tiles import (
     correlate_at_points,
     correlate_at_points_dw,
@@ -12,17 +12,13 @@ from chainrule.engines.compiled.kernels.winograd_tiles import (
     share_tiled_rows,
 )
 
-TAPS, SIDE = 3, 4
+IN_3X3 = 3, 4  # weights and results of a tile along each axis
+IN_5X5 = 5, 2
 
 
-@operation(
-    correlate_shape,
-    flat=("b",),
-    replaces="cross_correlate",
-    shared_from=SHARED_FROM,
-    fits=forward_fit("winograd"),
+@correlation(
+    fits=forward_fit("correlate_winograd"),
     share=share_tiled_rows,
-    epilogues={"scaled": has_tied_bias, "rectify": always, "capped": always, "leak": always},
 )
 @kernel
 def correlate_winograd(
@@ -44,30 +40,77 @@ def correlate_winograd(
 ):
     """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
 
-    scaled   b holds addends and factors of the filters: y = (w ⋆ x)·factor + addend
-    rectify  set y to 0 where it is not positive, as the ReLU that follows would
-    capped   the same, and to this where it is larger, unless it is 0
-    leak     multiply y by this where it is not positive, as the leaky ReLU that follows would
+    For the other arguments see `epilogue.correlation`.
+
     first    first row of y, a multiple of 4 times the dilation: the tiles are then the same whoever computes them
     """
     bend = bend_of(rectify, capped, leak, x)
-    correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, TAPS, SIDE)
+    correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, *IN_3X3)
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=input_gradient_fit("winograd"))
+@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_dx"))
 @kernel
 def correlate_winograd_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
-    correlate_at_points_dx(dy, w, dx, padding, dilation, flip, TAPS, SIDE)
+    correlate_at_points_dx(dy, w, dx, padding, dilation, flip, *IN_3X3)
 
 
 @operation(
     correlate_dw_shape,
     accumulates=True,
-    replaces="cross_correlate_dw",
-    fits=kernel_gradient_fit("winograd"),
+    fits=kernel_gradient_fit("correlate_winograd_dw"),
 )
 @kernel
 def correlate_winograd_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    correlate_at_points_dw(x, dy, dw, padding, dilation, flip, TAPS, SIDE)
+    correlate_at_points_dw(x, dy, dw, padding, dilation, flip, *IN_3X3)
+
+
+@correlation(
+    fits=forward_fit("correlate_winograd_5x5"),
+    share=share_tiled_rows,
+)
+@kernel
+def correlate_winograd_5x5(
+    x,
+    w,
+    b,
+    y,
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    flip=False,
+    scaled=False,
+    rectify=False,
+    capped=0.0,
+    leak=1.0,
+    first=0,
+    last=-1,
+    lowest=0,
+    highest=-1,
+):
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    For the other arguments see `epilogue.correlation`.
+
+    first    first row of y, a multiple of 2 times the dilation: the tiles are then the same whoever computes them
+    """
+    bend = bend_of(rectify, capped, leak, x)
+    correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, *IN_5X5)
+
+
+@operation(correlate_dx_shape, fits=input_gradient_fit("correlate_winograd_5x5_dx"))
+@kernel
+def correlate_winograd_5x5_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i + p − d u], on both axes alike."""
+    correlate_at_points_dx(dy, w, dx, padding, dilation, flip, *IN_5X5)
+
+
+@operation(
+    correlate_dw_shape,
+    accumulates=True,
+    fits=kernel_gradient_fit("correlate_winograd_5x5_dw"),
+)
+@kernel
+def correlate_winograd_5x5_dw(x, dy, dw, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Add x ⋆ dy to dw, summed over the samples of a block."""
+    correlate_at_points_dw(x, dy, dw, padding, dilation, flip, *IN_5X5)

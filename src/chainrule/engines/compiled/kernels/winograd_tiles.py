@@ -78,7 +78,7 @@ def share_tiled_rows(shape: tuple[int, ...], itemsize: int, given: Attributes) -
 
 @inlined
 def correlate_at_points(x, w, b, y, padding, dilation, flip, scaled, bend, first, last, lowest, highest, taps, side):
-    """Compute y = w ⋆ x + b as the kernels of `winograd.py` and `winograd_5x5.py` do."""
+    """Compute y = w ⋆ x + b as the kernels of `winograd.py` do."""
     last = y.shape[2] if last < 0 else last
     outs, ins = (y.shape[1] if highest < 0 else highest) - lowest, x.shape[1]
     if last <= first or outs <= 0:
@@ -119,7 +119,7 @@ def correlate_at_points_dw(x, dy, dw, padding, dilation, flip, taps, side):
     work, cells = _new_work(x, bands, side, below, right), new_points(x, ins)
     own, upstream, line = _new_work(dy, bands, side, 0, 0), new_points(dy, outs), side * bands.along
     across, fresh = upstream.across, True
-    step = conflict_free_stride((ins + BROAD) * across)  # the last tile adds to channels that nobody reads
+    step = conflict_free_stride((ins + BROAD) * across)  # the last tile adds to channels that are never read
     sums = AtPoints(np.empty(POINTS * step, x.dtype), step, across)
     seen, given = TiledImages(x, padding[0][0], padding[1][0]), TiledImages(dy, 0, 0)
     for start in range(0, x.shape[0], bands.images):

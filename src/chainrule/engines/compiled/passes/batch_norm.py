@@ -1,23 +1,27 @@
-"""Batch normalization in a program: the sums over the batch made once, and the batch seldom passed through.
+"""Batch normalisation in a program, with few passes over the batch.
 
-Its gradients, and the activation around it, are joined to one operation; where channels are long, this is divided.
+Its two gradients and the gradient of the activation after it become one step. Where channels are long, normalisation is
+divided into steps that treat samples separately and the sums over the batch between them.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.core.plan import Scope, Tensor
 from chainrule.engines.compiled.kernels.activations import leak_of
 from chainrule.engines.compiled.kernels.normalization import SHORT
 from chainrule.engines.compiled.kernels.registry import KERNELS
+from chainrule.engines.compiled.passes.steps import Step, StepPlan, reader_counts
 
 
-def keep_signs(plan: Plan) -> Plan:
-    """Return the plan in which the gradient of a leaky ReLU reads y for x: it needs the sign, which is the same.
+def take_signs_from_results(plan: StepPlan) -> StepPlan:
+    """Return the plan in which the gradient of a leaky ReLU reads y instead of x: it needs the sign, which is the same.
 
-    Often nothing else reads x then, so that the leaky ReLU can be joined with the operation before it. A slope of 0 is
+        norm1.dy = leaky_relu_dx(leaky1.dy, norm1.y)    →    norm1.dy = leaky_relu_dx(leaky1.dy, leaky1.y)
+
+    Often nothing else reads x then, so that the leaky ReLU can be fused with the operation before it. A slope of 0 is
     left out: y is NaN then where x is −∞.
     """
     kept = {
@@ -28,22 +32,25 @@ def keep_signs(plan: Plan) -> Plan:
     return replace(plan, backward=tuple(_with_sign(each, kept) for each in plan.backward))
 
 
-def _with_sign(operation: Operation, kept: Mapping[str, Tensor]) -> Operation:
+def _with_sign(operation: Step, kept: Mapping[str, Tensor]) -> Step:
     x = operation.reads[1] if operation.name == "leaky_relu_dx" else None
     if x is None or x.storage not in kept:
         return operation
     return replace(operation, reads=(operation.reads[0], kept[x.storage].viewed(x.shape)))
 
 
-def join_norm_gradients(plan: Plan, readers: Counter[str]) -> Plan:
-    """Return the plan with the gradients of each batch normalization, and of the activation after it, as one operation.
+def join_norm_gradients(plan: StepPlan) -> StepPlan:
+    """Return the plan with the gradients of each batch normalisation, and of the activation after it, as one step.
 
-    The gradients of the parameters and of the input must stand just after one another and read the same arrays. The
-    gradient of a ReLU or leaky ReLU just before them joins if what it writes is read by these two alone.
+        norm1.dy = relu_dx(relu1.dy, relu1.y)                         →    norm1.dgamma, norm1.dbeta, conv1.dy =
+        norm1.dgamma, norm1.dbeta = batch_norm_dw(norm1.dy, …)             batch_norm_backward(relu1.dy, …, relu1.y)
+        conv1.dy = batch_norm_dx(norm1.dy, …)                              with {"slope": 0.0}
 
-    readers  how often the plan reads each storage
+    The gradients of the parameters and of the input must follow each other and read the same arrays. The gradient of a
+    ReLU or leaky ReLU just before them joins them if only they read its result.
     """
-    backward: list[Operation] = []
+    readers = reader_counts(plan)
+    backward = list[Step]()
     for operation in plan.backward:
         before = backward[-1] if backward else None
         if before is None or not _same_sums(before, operation):
@@ -58,12 +65,12 @@ def join_norm_gradients(plan: Plan, readers: Counter[str]) -> Plan:
     return replace(plan, backward=tuple(backward))
 
 
-def _same_sums(before: Operation, operation: Operation) -> bool:
+def _same_sums(before: Step, operation: Step) -> bool:
     names = KERNELS["batch_norm_backward"].joins
     return (before.name, operation.name) == names and before.reads[:2] == operation.reads[:2]
 
 
-def _slope(activation: Operation | None, norm: Operation, readers: Counter[str]) -> float | None:
+def _slope(activation: Step | None, norm: Step, readers: Mapping[str, int]) -> float | None:
     """Return the slope below zero of the activation whose gradient can join; None where there is none."""
     dy = norm.reads[0]
     if activation is None or dy is None or activation.writes[0].storage != dy.storage or readers[dy.storage] != 2:
@@ -73,45 +80,53 @@ def _slope(activation: Operation | None, norm: Operation, readers: Counter[str])
     return leak_of(activation.attributes) or None if activation.name == "leaky_relu_dx" else None
 
 
-def _joint(dw: Operation, dx: Operation, signed: tuple[Tensor | None, ...], slope: float) -> Operation:
-    """Return the joint operation; `signed`: the upstream gradient, and the array whose sign decides about the slope."""
+def _joint(dw: Step, dx: Step, signed: tuple[Tensor | None, ...], slope: float) -> Step:
+    """Return the joint step; `signed`: the upstream gradient, and the array whose sign decides about the slope."""
     shape = dx.writes[0].shape
     upstream, sign = (tensor and tensor.viewed(shape) for tensor in signed)
     return replace(
         dx,
         name="batch_norm_backward",
+        kernel="batch_norm_backward",
         reads=(upstream, *dx.reads[1:], sign),
         writes=(*dw.writes, *dx.writes),
         attributes={**dx.attributes, "slope": slope},
     )
 
 
-def scale_convolutions(plan: Plan, readers: Counter[str]) -> Plan:
-    """Return the plan in which convolutions do the normalization in inference that alone reads their results.
+def scale_convolutions(plan: StepPlan) -> StepPlan:
+    """Return the plan in which a convolution does the normalisation in inference that is the only reader of its result.
 
-    readers  how often the plan reads each storage
+    conv1.y = cross_correlate(x, conv1.w, conv1.b)             →    norm1.y_scale = batch_norm_scale(norm1.gamma, …)
+    norm1.y = batch_norm_inference(conv1.y, norm1.gamma, …)    →    norm1.y = cross_correlate(x, conv1.w,
+                                                                              norm1.y_scale) with {"scaled": True}
     """
-    scales: list[Operation] = []
-    forward: list[Operation] = []
+    readers = reader_counts(plan)
+    scales, forward = list[Step](), list[Step]()
     for operation in plan.forward:
         before = forward[-1] if forward else None
         alone = before and operation.reads[:1] == before.writes and readers[before.writes[0].storage] == 1
-        can = before and not before.call and KERNELS[before.name].epilogues.get("scaled")
+        can = before and before.entry.epilogues.get("scaled")
         if operation.name != "batch_norm_inference" or not before or not alone or not can or not can(before.reads):
             forward.append(operation)
             continue
         (x, w, b), y = before.reads, operation.writes[0]
         scale = Tensor(f"{y.storage}_scale", (2, y.shape[0]), "statistic")
         reads = (*operation.reads[1:], b)
-        scales.append(Operation("batch_norm_scale", reads, (scale,), operation.attributes, scope="batch"))
-        scaled = {**before.attributes, "scaled": True}
-        forward[-1] = replace(before, reads=(x, w, scale), writes=(y,), attributes=scaled)
+        scales.append(_step("batch_norm_scale", reads, (scale,), operation.attributes, scope="batch"))
+        scaled = {**before.epilogue, "scaled": True}
+        forward[-1] = replace(before, reads=(x, w, scale), writes=(y,), epilogue=scaled)
     return replace(plan, forward=(*scales, *forward))
 
 
-def divide_norms(plan: Plan) -> Plan:
-    """Return the plan with each batch normalization of long channels divided into what samples can do alone, and the
-    sums over the batch between; see `divided_normalization.py`. In a sharded plan short channels are divided too.
+def divide_norms(plan: StepPlan) -> StepPlan:
+    """Return the plan with each batch normalisation of long channels divided at its sums over the batch.
+
+        norm1.y, norm1.mean, norm1.variance =        →    moments = batch_norm_moments(conv1.y)    of each sample
+            batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)
+                                                          norm1.y = batch_norm_inference(conv1.y, …, norm1.mean, …)
+
+    The gradients are divided alike; see `divided_normalization.py`. In a sharded plan short channels are divided too.
     """
     least = 0 if plan.sharded else SHORT
     forward = tuple(part for each in plan.forward for part in _divided(each, "batch_norm", _forward_parts, least))
@@ -121,25 +136,28 @@ def divide_norms(plan: Plan) -> Plan:
 
 
 def _divided(
-    operation: Operation, name: str, parts: Callable[[Operation, Tensor], tuple[Operation, ...]], least: int
-) -> tuple[Operation, ...]:
+    operation: Step, name: str, parts: Callable[[Step, Tensor], tuple[Step, ...]], least: int
+) -> tuple[Step, ...]:
     """Return the parts of an operation of that name whose channels, those of x, have `least` cells; else itself."""
     x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
     return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)
 
 
-def _forward_parts(operation: Operation, x: Tensor) -> tuple[Operation, ...]:
+def _forward_parts(operation: Step, x: Tensor) -> tuple[Step, ...]:
     (_, gamma, beta), (y, mean, variance) = operation.reads, operation.writes
     name = f"{mean.storage}_by_sample"
     moments = Tensor(name, (2, x.shape[0]))
     return (
-        Operation("batch_norm_moments", (x,), (moments,)),
-        Operation("batch_norm_statistics", (moments,), (mean, variance), scope="batch"),
-        Operation("batch_norm_inference", (x, gamma, beta, mean, variance), (y,), operation.attributes),
+        _step("batch_norm_moments", (x,), (moments,)),
+        _step("batch_norm_statistics", (moments,), (mean, variance), scope="batch"),
+        replace(
+            _step("batch_norm_inference", (x, gamma, beta, mean, variance), (y,), operation.attributes),
+            epilogue=operation.epilogue,
+        ),
     )
 
 
-def _backward_parts(operation: Operation, x: Tensor) -> tuple[Operation, ...]:
+def _backward_parts(operation: Step, x: Tensor) -> tuple[Step, ...]:
     (dy, _, gamma, mean, variance, y), (dgamma, dbeta, dx) = operation.reads, operation.writes
     products = Tensor(f"{dgamma.storage}_by_sample", (2, x.shape[0]))
     coefficients = Tensor(f"{dgamma.storage}_coefficients", (3, x.shape[0]), "statistic")
@@ -147,7 +165,18 @@ def _backward_parts(operation: Operation, x: Tensor) -> tuple[Operation, ...]:
     known = {"epsilon": operation.attributes["epsilon"], "cells": math.prod(x.shape[1:])}
     written = (dgamma, dbeta, coefficients)
     return (
-        Operation("batch_norm_products", (dy, x, mean, y), (products,), slope),
-        Operation("batch_norm_coefficients", (products, gamma, variance), written, known, scope="batch"),
-        Operation("batch_norm_combination", (dy, x, mean, y, coefficients), (dx,), slope),
+        _step("batch_norm_products", (dy, x, mean, y), (products,), slope),
+        _step("batch_norm_coefficients", (products, gamma, variance), written, known, scope="batch"),
+        _step("batch_norm_combination", (dy, x, mean, y, coefficients), (dx,), slope),
     )
+
+
+def _step(
+    kernel: str,
+    reads: tuple[Tensor | None, ...],
+    writes: tuple[Tensor, ...],
+    attributes: Mapping[str, Any] | None = None,
+    scope: Scope = "sample",
+) -> Step:
+    """Return a step that is no operation of a plan: only its kernel defines it."""
+    return Step(kernel, reads, writes, attributes or {}, scope=scope, kernel=kernel)

@@ -1,4 +1,4 @@
-"""Branches in a compiled plan: kernels of a fixed number of arrays, and no passes over memory that only copy."""
+"""Branches in a compiled plan: operations on a fixed number of arrays, and no passes over memory that only copy."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
@@ -7,15 +7,18 @@ from typing import NamedTuple
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
-from chainrule.engines.compiled.passes.segments import tensors_of
+from chainrule.engines.compiled.passes.steps import Step, StepPlan, tensors_of
 
 
 def follow_branches(plan: Plan) -> Plan:
-    """Return the plan of the same results by kernels of a fixed number of arrays.
+    """Return the plan of the same results by operations on a fixed number of arrays.
 
-    - An operation of any number of arrays becomes one for each of them, which writes its part of the result.
-    - What reads a result that is another array unchanged reads that array.
-    - The parts of a parameter's gradient, where layers share it, are one array, to which each kernel adds its own.
+        c1.y = concatenate(a, b)           →    c1.y = place(a) with {"offset": 0, …}
+                                                c1.y = place(b) with {"offset": 8, …}
+        add1.da = add_dx(add1.dy)          →    left out: what reads add1.da reads add1.dy
+        conv1.dw = add(part1, part2)       →    left out: both kernels add their part to conv1.dw
+
+    Each `place` writes its part of the result. The last case is that of layers that share parameters.
     """
     forward = tuple(each for operation in plan.forward for each in _partwise(operation))
     operations = [each for operation in plan.backward for each in _partwise(operation)]
@@ -35,7 +38,7 @@ def _partwise(operation: Operation) -> Iterator[Operation]:
     tensors = [tensor for tensor in operation.reads if tensor is not None]
     shapes = [(1, *tensor.shape) for tensor in tensors]
     for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
-        yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
+        yield Operation(kernel, (tensor,), operation.writes, attributes, operation.runtime, operation.scope)
 
 
 class ArrayPart(NamedTuple):
@@ -45,11 +48,14 @@ class ArrayPart(NamedTuple):
     before: int
 
 
-def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, ArrayPart]]:
+def write_parts(plan: StepPlan, given: Set[str]) -> tuple[StepPlan, dict[str, ArrayPart]]:
     """Return the plan of one sample without copies of parts of concatenations, and where these parts lie.
 
-    Channels of one sample lie one after the other, so what makes a part can write it where it belongs. `given` storages
-    are arguments of the program: a copy from or to one of them stays, and the second copy of an array.
+        a = cross_correlate(…)     →    a = cross_correlate(…)    a lies in c1.y, after 0 entries
+        c1.y = place(a)            →    left out
+
+    Channels of one sample lie one after the other, so what makes a part can write it where it belongs. Not if one of
+    the arrays is an argument of the program (`given` storages), nor for the second copy of an array.
     """
     sizes: dict[str, set[int]] = {}
     makers: dict[str, list[str]] = {}
@@ -65,7 +71,7 @@ def write_parts(plan: Plan, given: Set[str]) -> tuple[Plan, dict[str, ArrayPart]
         whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
         return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & given
 
-    forward, parts = list[Operation](), dict[str, ArrayPart]()
+    forward, parts = list[Step](), dict[str, ArrayPart]()
     for operation in plan.forward:
         part, whole = next(iter(operation.reads), None), operation.writes[0]
         if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):

@@ -1,0 +1,175 @@
+"""Sharing of large operations: which of them all threads compute together, on the whole batch or on one sample."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from chainrule.core.plan import Operation, Plan
+from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Conditions
+from chainrule.engines.compiled.passes.branches import follow_branches
+from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
+from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, select_kernels, with_kernel
+
+# Work of an operation is relative to the least that threads share: 1 for the smallest layer that they do.
+MIN_SHARED_WORK = 6  # work of all large layers that justifies waking the threads
+MIN_SHARED_WORK_IN_TRAINING = 14
+TRAINED = 16  # work for a dense layer's weight in training: it is read again for a gradient, and updated by Adam
+READ = 4  # multiplications that take as long as reading such a weight in inference, where each is multiplied once
+MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
+LARGE_GRADIENT = 1 << 16  # weights of a dense layer whose gradient is better made once than for each share of the batch
+OUTPUT_PARTS = 2  # of a sum over outputs, whatever the number of threads: the bits do not depend on it
+
+
+def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
+    """Return whether threads should share the large layers of one sample.
+
+    In training each thread fetches what the other wrote, so more work is needed to justify it.
+    """
+    selected, training = select_kernels(follow_branches(plan), itemsize, single=True), plan.loss is not None
+    works = [_work(each, itemsize, training=training) for each in selected.forward]
+    return sum(work for work in works if work >= 1) >= (MIN_SHARED_WORK_IN_TRAINING if training else MIN_SHARED_WORK)
+
+
+def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
+    """Return the plan for one sample with its large layers as steps of the whole batch, which threads share.
+
+        conv1.y = cross_correlate(…)                   →    scope "batch", threads share rows
+        relu1.y = relu(conv1.y)                        →    scope "batch": a thread goes on with its rows
+        fc1.y = dense(…)  of few weights               →    unchanged
+        fc2.dx = dense_dx(…)  of many weights          →    scope "batch", BY_OUTPUTS
+
+    The layers after a large one are shared as well if a thread can go on to them with its channels or rows, and in
+    training so are the gradients of large layers.
+    """
+
+    def is_shared(operation: Step) -> bool:
+        return _work(operation, itemsize, training=plan.loss is not None) >= 1
+
+    runs = shared_runs(_by_channels(plan.forward), itemsize, is_shared)
+    forward = [replace(each, scope="batch") if on or is_shared(each) else each for each, on in runs]
+    return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan, itemsize)))
+
+
+def _by_channels(forward: Sequence[Step]) -> Iterator[Step]:
+    """Yield steps, BY_CHANNELS where a thread can go on with its channels to a depthwise convolution or their means.
+
+    With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than
+    waiting for the other threads.
+    """
+    for number, each in enumerate(forward):
+        alike = _leads_to_channels(forward[number:])
+        yield replace(each, sharing=Sharing.BY_CHANNELS) if alike else each
+
+
+def _leads_to_channels(steps: Sequence[Step]) -> bool:
+    """Return whether the steps after the first treat channels separately, up to one that makes it worthwhile.
+
+    That is a depthwise convolution, or a step that leaves one number for each channel.
+    """
+    for before, operation in itertools.pairwise(steps):
+        by_channel = is_by_channel(operation)
+        if operation.reads[:1] != before.writes[:1] or not (by_channel or operation.entry.piece is not None):
+            return False
+        if math.prod(operation.writes[0].shape[1:]) == 1 or (by_channel and operation.name == "cross_correlate"):
+            return True
+    return False
+
+
+def _shared_gradients(plan: StepPlan, itemsize: int) -> list[Step]:
+    """Return the steps of a backward pass, large ones as steps of the whole batch.
+
+    A thread has the same filters, or rows of a dense layer's weights, in both gradients as in the forward pass and in
+    the update, so that no other thread fetches these weights from its cache. Only the gradients of two large
+    convolutions with few weights, which stand one after the other and do not need each other, have one thread each.
+    """
+    backward = plan.backward
+    shared = [replace(each, scope="batch") if _work(each, itemsize, training=True) >= 1 else each for each in backward]
+    for number, each in enumerate(backward):
+        if each.name == "dense_dx" and shared[number].scope == "batch":
+            shared[number] = _by_outputs(each, itemsize, precise=plan.precise)
+        if each.name != "cross_correlate_dw" or _work_of_gradient(each) < 1:
+            continue
+        dx = backward[number + 1] if number + 1 < len(backward) else each
+        paired = dx.name == "cross_correlate_dx" and dx.reads[0] == each.reads[1]
+        if paired and not _has_many_weights(dx):
+            shared[number] = replace(each, scope="batch")
+            shared[number + 1] = replace(dx, scope="batch", sharing=Sharing.BESIDE)
+        elif each.attributes.get("groups", 1) == 1:
+            shared[number] = replace(each, scope="batch", sharing=Sharing.BY_FILTERS)
+            if paired:
+                shared[number + 1] = _by_outputs(dx, itemsize, precise=plan.precise)
+    return shared
+
+
+def _has_many_weights(dx: Step) -> bool:
+    """Return whether the weights of a convolution are more than its input: threads had better exchange that."""
+    w = dx.reads[1]
+    if w is None or dx.attributes.get("groups", 1) != 1 or w.shape[0] % OUTPUT_PARTS:
+        return False
+    return math.prod(w.shape) >= dx.writes[0].size
+
+
+def _by_outputs(dx: Step, itemsize: int, *, precise: bool) -> Step:
+    """Return the gradient of an input as a sum that threads share, by the kernel that fits a part of it."""
+    part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
+    return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
+
+
+def part_by_outputs(step: Step) -> Step:
+    """Return the gradient of an input by one part of the outputs: of dy, and of the filters or rows of W."""
+    parts = [each and each.viewed((-(-each.shape[0] // OUTPUT_PARTS), *each.shape[1:])) for each in step.reads]
+    return replace(step, reads=tuple(parts))
+
+
+def _work_of_gradient(dw: Step) -> float:
+    """Return the work of the gradient of a convolution by its weights, as `_work`."""
+    dy = dw.reads[1]
+    return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
+
+
+def _work(operation: Step, itemsize: int, *, training: bool) -> float:
+    """Return the work of a layer for one sample, relative to the least that threads should share.
+
+    Without weights, it is the number of entries read; otherwise the multiplications by the weights, the second array
+    read, and `MOVED` for every entry read or written; groups of few filters have many. Work that cannot be
+    shared evenly counts less, a dense layer's more: `TRAINED`, `READ`.
+    """
+    least = operation.entry.shared_from
+    x, w, *_ = (*operation.reads, None)
+    if least is None or x is None:
+        return 0
+    if w is None or w.per_sample or len(w.shape) == 1:
+        return x.size / least
+    result = operation.writes[0]
+    dense = len(w.shape) == 2
+    multiplied = math.prod(w.shape) * (READ if dense and not training else math.prod(result.shape[1:]))
+    multiplied += MOVED * (x.size + result.size)
+    times = TRAINED if dense and training else 1
+    return times * 2 * (1 - operation.share(itemsize).half) * multiplied / least
+
+
+def share_large_gradients(plan: StepPlan) -> StepPlan:
+    """Return the plan with the gradients of large dense layers at the end, each made once for the whole batch.
+
+        fc1.dw = dense_dw(x, fc1.dy)      →    conv1.dw = cross_correlate_dw(…)
+        conv1.dw = cross_correlate_dw(…)  →    fc1.dw = dense_dw(x, fc1.dy), scope "batch", ADDED_UP
+
+    Threads share their rows. Otherwise every thread would clear and write a gradient of its own, and all of them would
+    be added up: reading millions of weights from memory takes longer than computing them.
+    """
+    large = [each for each in plan.backward if is_shared_gradient(each) and is_only_writer(each, plan)]
+    others = [each for each in plan.backward if each not in large]
+    last = [replace(each, scope="batch", sharing=Sharing.ADDED_UP) for each in large]
+    return replace(plan, backward=(*others, *last))
+
+
+def is_shared_gradient(operation: Step) -> bool:
+    """Return whether an operation makes a gradient that threads should share."""
+    return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
+
+
+def is_only_writer(operation: Operation, plan: Plan) -> bool:
+    """Return whether no other operation adds to the first result of one, as where layers share parameters."""
+    storage = operation.writes[0].storage
+    return sum(tensor.storage == storage for each in plan.backward for tensor in each.writes) == 1

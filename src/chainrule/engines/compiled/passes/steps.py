@@ -1,0 +1,144 @@
+"""Steps of a compiled program: operations, the kernels that compute them, and how threads share them.
+
+`select_kernels` turns the operations of a plan into steps. The passes after it join, move and share steps; `codegen`
+writes each as a call of its kernel. An operation keeps its name and its attributes: what passes decide is in the other
+fields of a step.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Any
+
+from chainrule.core.plan import Operation, Plan, Tensor
+from chainrule.engines.compiled.kernels.registry import Conditions, KernelEntry, Share
+from chainrule.engines.compiled.kernels.selection import KERNELS, select_kernel
+
+
+class Sharing(Enum):
+    """How threads share a step of scope "batch"."""
+
+    BY_KERNEL = auto()  # as the kernel states in `KernelEntry.share`: rows, or filters
+    BY_CHANNELS = auto()  # filters, even if rows were more even: threads go on with their channels to the next step
+    BY_FILTERS = auto()  # the gradient of a convolution's weights for one sample: each thread calls it for some filters
+    BY_OUTPUTS = auto()  # the gradient of an input for one sample: parts of its sum over the outputs, added afterwards
+    BESIDE = auto()  # one thread does all of it while another does the step before
+    ADDED_UP = auto()  # a gradient made once for the batch, by rows, where those of the threads' samples are added up
+
+
+@dataclass(frozen=True)
+class Step(Operation):
+    """An operation and what the passes decided about it.
+
+    kernel    the function that computes it, a key of `KERNELS`
+    sharing   how threads share it
+    epilogue  what the kernel does to its results before it writes them: argument of the kernel → value;
+              {"rectify": True} where a ReLU was joined to a convolution
+    """
+
+    kernel: str = ""
+    sharing: Sharing = Sharing.BY_KERNEL
+    epilogue: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def entry(self) -> KernelEntry:
+        """What is known of the kernel."""
+        return KERNELS[self.kernel]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of the kernel by name: the attributes of the operation, and what the passes decided.
+
+        A gradient that is made once is `fresh`: written, where others are added to what their arrays hold.
+        """
+        fresh = {"fresh": True} if self.sharing is Sharing.ADDED_UP else {}
+        return {**self.attributes, **self.epilogue, **fresh}
+
+    def share(self, itemsize: int) -> Share:
+        """Return what threads share on one sample; itemsize: bytes of an element."""
+        share = self.entry.share(self.writes[0].shape, itemsize, self.options)
+        return share.instead if share.instead and self.sharing is Sharing.BY_CHANNELS else share
+
+
+def step_of(operation: Operation, kernel: str) -> Step:
+    """Return an operation as a step by a kernel."""
+    fields = operation.name, operation.reads, operation.writes, operation.attributes, operation.runtime, operation.scope
+    return Step(*fields, kernel=kernel)
+
+
+@dataclass(frozen=True)
+class StepPlan(Plan):
+    """A plan of steps."""
+
+    forward: tuple[Step, ...]
+    backward: tuple[Step, ...] = ()
+    deferred: tuple[Step, ...] = ()
+
+    @property
+    def operations(self) -> tuple[Step, ...]:
+        """All steps but the deferred ones."""
+        return self.forward + self.backward
+
+
+def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPlan:
+    """Return the plan with a kernel for every operation: the one that fits its shapes best.
+
+        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    the same by correlate_filters
+        pool1.y, pool1.winner = max_pool(conv1.y)         →    the same by max_pool_2x2
+
+    itemsize  bytes of an element
+    single    whether the plan is for one sample
+    """
+    readers = reader_counts(plan)
+    forward = list[Step]()
+    for operation in plan.forward:
+        unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
+        forward.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise)))
+    conditions = Conditions(single, precise=plan.precise)
+    backward = [with_kernel(each, itemsize, conditions) for each in plan.backward]
+    deferred = [step_of(each, each.name) for each in plan.deferred]
+    ends = plan.target, plan.loss, plan.correct, plan.weights, plan.sharded, plan.precise
+    return StepPlan(plan.input, plan.output, tuple(forward), tuple(backward), tuple(deferred), *ends)
+
+
+def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> Step:
+    """Return an operation as a step by the kernel that suits it."""
+    return step_of(
+        operation, select_kernel(operation.name, operation.reads, operation.attributes, itemsize, conditions)
+    )
+
+
+def flatten(plan: StepPlan) -> StepPlan:
+    """Return the plan with the arrays that kernels take flat as vectors: biases, tied or not.
+
+    conv1.y = cross_correlate(x, conv1.w, conv1.b of shape (8, 26, 26))    →    … conv1.b of shape (5408,)
+    """
+    forward, backward = (tuple(map(_with_flat_arrays, steps)) for steps in (plan.forward, plan.backward))
+    return replace(plan, forward=forward, backward=backward)
+
+
+def _with_flat_arrays(step: Step) -> Step:
+    entry = step.entry
+    arrays = [
+        tensor.viewed((tensor.size,)) if tensor is not None and name in entry.flat else tensor
+        for name, tensor in zip(entry.arrays, (*step.reads, *step.writes), strict=True)
+    ]
+    count = len(step.reads)
+    return replace(step, reads=tuple(arrays[:count]), writes=tuple(each for each in arrays[count:] if each is not None))
+
+
+def reader_counts(plan: Plan) -> Counter[str]:
+    """Return how often each storage is read, by operations and as an end of the plan."""
+    ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
+    return Counter(tensor.storage for tensor in (*ends, *tensors_read(plan.operations + plan.deferred)))
+
+
+def tensors_read(operations: Iterable[Operation]) -> list[Tensor]:
+    """Return every tensor that operations read, in order, with repeats."""
+    return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
+
+
+def tensors_of(operations: Iterable[Operation]) -> list[Tensor]:
+    """Return every tensor that operations read or write, in order, with repeats."""
+    return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]

@@ -30,9 +30,9 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
     x, normalization = drawn(draw, ("uint8", dtype)[number // 2 % 2])
     rows = draw.integers(0, len(x), int(draw.integers(1, 50)))
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    constants: Any = normalisation.constants(x)
-    found = find("compiled").normalised_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
-    expected = normalisation.apply(x[rows], dtype)
+    constants: Any = normalization.constants(x)
+    found = find("compiled").normalized_rows(x, rows, *constants, dtype, threads=int(draw.integers(1, 4)))
+    expected = normalization.apply(x[rows], dtype)
     assert found is not None
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
     assert found.tobytes() == expected.tobytes()
@@ -50,7 +50,7 @@ def test_has_the_bits_of_numpys(number: int, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_leaves_other_samples_to_numpy(x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MIN_ENTRIES", 0)
-    assert find("compiled").normalised_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
+    assert find("compiled").normalized_rows(x, np.arange(2), 0.5, 0.0, "float32", 1) is None
 
 
 def test_a_training_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def network(*after: Any, loss: str | None = LOSS) -> Plan:
 
 
 def norms(plan: Plan) -> list[Step]:
-    """Return the operations of the normalisation, and those of activations that are left, in the rewritten plan."""
+    """Return the operations of the normalization, and those of activations that are left, in the rewritten plan."""
     rewritten = rewrite(plan, 4)
     check_plan(rewritten, 4)
     return [each for each in rewritten.operations if "norm" in each.name or "relu" in each.name]

@@ -32,8 +32,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler.elementary import arctan, expm1, exponential, log1p, mills_ratio, tanh
-from chainrule.engines import mills
 from chainrule.engines.compiled.compiler.intrinsics import arctan, expm1, exponential, log1p, mills_ratio, tanh
 from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines import mills
 from chainrule.engines.compiled.compiler.processor import WIDTH
+from chainrule.operations import normal
 
 Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ def arctan(x: Any) -> Any:
 
 def mills_ratio(u: Any) -> Any:
     """Return Φ(−u)/φ(u) for u ≥ 0, of the standard normal distribution."""
-    return mills.mills_ratio(np.asarray(u))[()]
+    return normal.mills_ratio(np.asarray(u))[()]
 
 
 # Cells of neighbouring windows in vectors, one window a lane.

@@ -1,6 +1,6 @@
 """What the kernels of a cross-correlation have in common, and do to their sums before they write them.
 
-These are the bias, a normalisation in inference, and the activation that follows.
+These are the bias, a normalization in inference, and the activation that follows.
 """
 
 from collections.abc import Callable, Mapping, Sequence

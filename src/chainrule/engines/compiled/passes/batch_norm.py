@@ -1,6 +1,6 @@
-"""Batch normalisation in a program, with few passes over the batch.
+"""Batch normalization in a program, with few passes over the batch.
 
-Its two gradients and the gradient of the activation after it become one step. Where channels are long, normalisation is
+Its two gradients and the gradient of the activation after it become one step. Where channels are long, normalization is
 divided into steps that treat samples separately and the sums over the batch between them.
 """
 
@@ -40,7 +40,7 @@ def _with_sign(operation: Step, kept: Mapping[str, Tensor]) -> Step:
 
 
 def join_norm_gradients(plan: StepPlan) -> StepPlan:
-    """Return the plan with the gradients of each batch normalisation, and of the activation after it, as one step.
+    """Return the plan with the gradients of each batch normalization, and of the activation after it, as one step.
 
         norm1.dy = relu_dx(relu1.dy, relu1.y)                         →    norm1.dgamma, norm1.dbeta, conv1.dy =
         norm1.dgamma, norm1.dbeta = batch_norm_dw(norm1.dy, …)             batch_norm_backward(relu1.dy, …, relu1.y)
@@ -95,7 +95,7 @@ def _joint(dw: Step, dx: Step, signed: tuple[Tensor | None, ...], slope: float) 
 
 
 def scale_convolutions(plan: StepPlan) -> StepPlan:
-    """Return the plan in which a convolution does the normalisation in inference that is the only reader of its result.
+    """Return the plan in which a convolution does the normalization in inference that is the only reader of its result.
 
     conv1.y = cross_correlate(x, conv1.w, conv1.b)             →    norm1.y_scale = batch_norm_scale(norm1.gamma, …)
     norm1.y = batch_norm_inference(conv1.y, norm1.gamma, …)    →    norm1.y = cross_correlate(x, conv1.w,
@@ -120,7 +120,7 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
 
 
 def divide_norms(plan: StepPlan) -> StepPlan:
-    """Return the plan with each batch normalisation of long channels divided at its sums over the batch.
+    """Return the plan with each batch normalization of long channels divided at its sums over the batch.
 
         norm1.y, norm1.mean, norm1.variance =        →    moments = batch_norm_moments(conv1.y)    of each sample
             batch_norm(conv1.y, …)                        norm1.mean, norm1.variance = batch_norm_statistics(moments)

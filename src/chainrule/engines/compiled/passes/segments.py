@@ -7,7 +7,7 @@ blocks. But a layer with many weights reads all of them for every block. Where b
 more weights than activations are segments of their own, with blocks of `WIDE_BLOCK` samples.
 
 The shards of a batch run a program for each stage, and meet in between (`batch_norm_sync`). A stage ends where a batch
-normalisation has summed what its own samples contribute.
+normalization has summed what its own samples contribute.
 """
 
 import itertools
@@ -148,7 +148,7 @@ def _wide(operations: Iterable[Step], itemsize: int) -> Iterator[bool]:
 def stages_of(plan: StepPlan, segments: Sequence[Segment]) -> list[range]:
     """Return the numbers of the segments of each stage; a plan that is not sharded has one.
 
-    Errors   EngineError where a batch normalisation was not divided, so that the shards cannot meet in its sums
+    Errors   EngineError where a batch normalization was not divided, so that the shards cannot meet in its sums
     """
     if plan.sharded and (wrong := [each.kernel for each in plan.operations if each.kernel in WHOLE]):
         raise EngineError(f"{wrong[0]} of a shard has no sums of its own")

@@ -1,6 +1,6 @@
 """The compiled engine: a whole plan becomes one program of machine code.
 
-passes/     rewrite the plan: fusion, segments, checks
+passes/     turn the plan into steps and rewrite them: fusion, sharing, segments, checks
 kernels/    the kernels of every operation, in a small subset of Python, and the choice between them
 codegen/    write a plan as the source of a program that calls kernels
 compiler/   compile that subset of Python with LLVM; knows nothing about networks

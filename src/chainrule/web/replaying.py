@@ -1,6 +1,7 @@
 """Steps of training as they were taken, and the replay of earlier ones by a twin of the network, to the same bits.
 
-The twin is trained from the keyframe before the step."""
+The twin is trained from the keyframe before the step.
+"""
 
 import copy
 import json

@@ -8,17 +8,18 @@ import pytest
 from cli.commands import refused
 from cli.conftest import Invoke
 
-from chainrule.web import opening, page_files, single_file
+from chainrule.web import launch, single_file
+from chainrule.web.document import PAGE
 from chainrule.web.subjects import PageSubject
 
-THERE = (page_files.PAGE / "index.html").exists()
+THERE = (PAGE / "index.html").exists()
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[PageSubject]:
     """Return the arguments with which the page would be served."""
     found: list[PageSubject] = []
-    monkeypatch.setattr(opening, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
+    monkeypatch.setattr(launch, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
     return found
 
 
@@ -59,7 +60,7 @@ def test_only_127_0_0_1_and_a_new_token_each_time(invoke: Invoke, monkeypatch: p
             assert sockets[0].getsockname()[0] == "127.0.0.1"
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(opening.uvicorn, "Server", Server)
+    monkeypatch.setattr(launch.uvicorn, "Server", Server)
     results = [invoke("explain", "--model", "mlp", "--no-browser") for _ in range(2)]
     addresses = {result.stdout for result in results}
     assert all(result.exit_code == 0 for result in results)
@@ -78,9 +79,9 @@ def test_the_browser(
 
     opened: list[str] = []
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(opening.uvicorn, "Server", Server)
-    monkeypatch.setattr(opening.webbrowser, "open", opened.append)
-    monkeypatch.setattr(opening.threading, "Thread", AtOnce)
+    monkeypatch.setattr(launch.uvicorn, "Server", Server)
+    monkeypatch.setattr(launch.webbrowser, "open", opened.append)
+    monkeypatch.setattr(launch.threading, "Thread", AtOnce)
     result = invoke("explain", "--model", "mlp", *words)
     assert opened == ([result.stdout.strip()] if opens else [])
 

@@ -18,7 +18,7 @@ from chainrule.models.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.optimizers import Adam
 from chainrule.training.recipe import Recipe
-from chainrule.web import opening, subjects
+from chainrule.web import launch, subjects
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.server import application
@@ -93,7 +93,7 @@ def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
     session = opened(subject)
     session.command("advance", steps)
     until(lambda: not session.state()["running"])
-    listening = opening._bound(0)
+    listening = launch._bound(0)
     key = Key(listening.getsockname()[1])
     server = uvicorn.Server(uvicorn.Config(application(session, key), log_level="critical", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

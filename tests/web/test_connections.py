@@ -12,9 +12,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from web.serving import free_port
 
-from chainrule.web import connections
+from chainrule.web import launch
 from chainrule.web.guard import Guard, Key
-from chainrule.web.opening import server
+from chainrule.web.launch import server
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,7 +33,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[Key]:
     """Serve the application behind the guard, with a deadline of a second for requests."""
-    monkeypatch.setattr(connections, "REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(launch, "REQUEST_SECONDS", 1.0)
     key = Key(free_port())
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainrule.web.early_step import early_step
+from chainrule.web.frames import early_step
 
 
 @pytest.mark.parametrize("falls", [8, 30, 120])

@@ -11,17 +11,18 @@ import pytest
 from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
 
 from chainrule.training.steps.base import Outcome, Stepper
-from chainrule.web import frame_pairs
+from chainrule.web import frames
+from chainrule.web.frames import SLOW
 from chainrule.web.replaying import Replayer
 
 NOBODY = threading.Event()
 
 
-@pytest.mark.parametrize("slow", [frame_pairs.SLOW, 0.0], ids=["quick steps", "slow steps"])
+@pytest.mark.parametrize("slow", [SLOW, 0.0], ids=["quick steps", "slow steps"])
 def test_the_frame_before_needs_no_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: float) -> None:
     subject = small(stripes(tmp_path / "data.npz"), recipe=replace(RECIPE, epochs=60))
     expected, _ = trained_through(subject)
-    monkeypatch.setattr(frame_pairs, "SLOW", slow)
+    monkeypatch.setattr(frames, "SLOW", slow)
     if not slow:  # a slow step's frame is kept for the next few steps, which must take as long as slow ones do
         step = Stepper.step
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from chainrule.web import gradients
-from chainrule.web.gradients import Gradients
+from chainrule.web import norms
+from chainrule.web.norms import FEWEST_GRADIENTS, Gradients
 
 
 def test_they_stay_in_order_and_within_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(4)
     every = random.normal(size=(300, 1000)).astype("f4")
-    monkeypatch.setattr(gradients, "MEMORY", 40 * every[0].nbytes)
+    monkeypatch.setattr(norms, "MEMORY", 40 * every[0].nbytes)
     kept = Gradients()
     for step in random.permutation(300).tolist():
         kept.keep(step, every[step])
@@ -26,9 +26,9 @@ def test_they_stay_in_order_and_within_memory(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_large_network_has_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradients, "MEMORY", 10)
+    monkeypatch.setattr(norms, "MEMORY", 10)
     kept = Gradients()
     for step in range(100):
         kept.keep(step, np.zeros(50, "f4"))
-        assert len(kept.of(0)[0]) <= gradients.FEWEST
+        assert len(kept.of(0)[0]) <= FEWEST_GRADIENTS
     assert kept.of(0)[0][0] == 0

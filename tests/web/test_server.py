@@ -26,7 +26,8 @@ from chainrule.models.model import Sequential
 from chainrule.runs import jobs
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import DataChoice, Job
-from chainrule.web import opening, page_files
+from chainrule.web import document, launch
+from chainrule.web.document import PAGE
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.replaying import Cancelled
@@ -55,7 +56,7 @@ def read(content: bytes) -> tuple[dict[str, object], list[np.ndarray]]:
 
 
 def test_every_file_of_the_page_is_served_as_what_it_is(browser: Browser) -> None:
-    found = page_files.list_files()
+    found = document.list_files()
     assert "types.js" in found
     kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
     for name, path in found.items():
@@ -82,12 +83,12 @@ def test_every_module_that_is_imported_is_announced(browser: Browser) -> None:
         name = left.pop()
         if name not in found:
             found.add(name)
-            source = (page_files.PAGE / name).read_text(encoding="utf-8")
+            source = (PAGE / name).read_text(encoding="utf-8")
             named = re.findall(r'^(?:import|export|\}).*? from "(\.[^"]+)";|^import "(\.[^"]+)";', source, re.M)
             left += [posixpath.normpath(posixpath.join(posixpath.dirname(name), a or b)) for a, b in named]
     assert len(announced) == len(set(announced)) > 100
     assert set(announced) == found
-    assert re.sub(r' *<link rel="modulepreload".*\n', "", page) == page_files.list_files()["index.html"].read_text()
+    assert re.sub(r' *<link rel="modulepreload".*\n', "", page) == document.list_files()["index.html"].read_text()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_links_out_of_the_folder_and_other_files_are_not_served(tmp_path: Path) 
     (tmp_path / "page").mkdir()
     for name in ("a.js", "secret.py", "notes.txt", ".hidden"):
         (tmp_path / "page" / name).write_text("x")
-    assert [*page_files.list_files(tmp_path / "page")] == ["a.js"]
+    assert [*document.list_files(tmp_path / "page")] == ["a.js"]
 
 
 # ------------------------------------------------------------------ the network
@@ -332,7 +333,7 @@ def test_no_answer_waits_for_an_acknowledgement() -> None:
             ready.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        listening = opening._bound(0)
+        listening = launch._bound(0)
         async with await asyncio.start_server(connected, sock=listening):
             _, writer = await asyncio.open_connection(*listening.getsockname())
             found = await ready

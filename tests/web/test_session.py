@@ -13,11 +13,10 @@ from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError, OptionError
 from chainrule.training.optimizers import SGD, Momentum
 from chainrule.training.samples import Samples
-from chainrule.web.frames import Frame
+from chainrule.web.frames import Frame, Timeline
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
-from chainrule.web.timeline import Timeline
 
 NOBODY = threading.Event()
 

@@ -17,7 +17,8 @@ from web.looked_at import RECIPE, finished, opened, run, small, stripes, trained
 
 from chainrule.errors import FormatError, OptionError, RunError
 from chainrule.runs.jobs import DataChoice
-from chainrule.web import document, modules, packing, page_files, single_file, subjects
+from chainrule.web import document, modules, single_file, subjects
+from chainrule.web.document import PAGE, pack_numbers, unpack
 from chainrule.web.session import Session
 
 NOBODY = threading.Event()
@@ -125,9 +126,9 @@ def hashed(text: str) -> str:
 def test_special_numbers_survive() -> None:
     bits = np.array([0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00001, 1, 0x3F800000, 0x00800000], np.uint32)
     for count in range(len(bits) + 1):
-        packed = packing.pack_numbers(bits[:count].view(np.float32))
+        packed = pack_numbers(bits[:count].view(np.float32))
         assert np.array_equal(unpacked(packed).view(np.uint32), bits[:count])
-        assert np.array_equal(packing.unpack(packed).view(np.uint32), bits[:count])
+        assert np.array_equal(unpack(packed).view(np.uint32), bits[:count])
 
 
 # ------------------------------------------------------------------ size
@@ -145,7 +146,7 @@ def trained_numpy_cnn(tmp_path: Path) -> Session:
     return session
 
 
-@pytest.mark.skipif(not (page_files.PAGE / "index.html").exists(), reason="there is no page yet")
+@pytest.mark.skipif(not (PAGE / "index.html").exists(), reason="there is no page yet")
 def test_numpy_cnn_is_smaller_than_three_megabytes(tmp_path: Path) -> None:
     session = trained_numpy_cnn(tmp_path)
     content = single_file.file_bytes(session)
@@ -248,7 +249,7 @@ def test_a_worker_is_one_script() -> None:
     assert "return { later, many };" in text
 
 
-@pytest.mark.skipif(not (page_files.PAGE / "index.html").exists(), reason="there is no page yet")
+@pytest.mark.skipif(not (PAGE / "index.html").exists(), reason="there is no page yet")
 def test_the_real_page_can_be_one_file() -> None:
     text = document.assemble(document.parts(), "{}").decode()
     assert not re.search(r'(?:src|href)="(?!data:|#)', text.split('<script type="application/json"')[0])

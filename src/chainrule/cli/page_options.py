@@ -71,7 +71,7 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
         _write(path, subject, where)
         return
     try:
-        from chainrule.web import opening
+        from chainrule.web import launch
     except ModuleNotFoundError as error:
         raise OptionError(f"the page needs {error.name} to be served; --html FILE writes it to a file") from None
 
@@ -79,7 +79,7 @@ def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
         say(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")
         click.echo(address)
 
-    opening.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
+    launch.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
 
 
 def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":

@@ -13,8 +13,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.explain.trace import Float64Buffers
 from chainrule.training.loop import Trainer
-from chainrule.web.batch_steps import BatchStep
-from chainrule.web.replaying import Replayer
+from chainrule.web.replaying import BatchStep, Replayer
 
 
 class Contributions:

@@ -1,18 +1,24 @@
-"""The page's HTML with the styles, modules and data that the served page fetches."""
+"""The page's files, its HTML as the server sends it, and the HTML with all styles, modules and data inside.
+
+Data in the HTML is compact: byte planes of numbers, deflated, in base64.
+"""
 
 import base64
 import hashlib
 import json
 import re
+import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError
 from chainrule.web import modules
-from chainrule.web.packing import pack_bytes
-from chainrule.web.page_files import PAGE
 
 STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
 SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
@@ -39,6 +45,15 @@ LOADER = """(async () => {
   }
 })().catch((error) => document.body.append(`This browser cannot open the page: ${error.message}`));
 """
+PAGE = Path(__file__).parent / "page"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls "deflate-raw"
 
 
 @dataclass(frozen=True)
@@ -127,3 +142,50 @@ def _text(folder: Path, name: str | Path) -> str:
         return (folder / name).read_text(encoding="utf-8")
     except OSError as error:
         raise FormatError(f"cannot read the page's {name}: {error.strerror or error}") from None
+
+
+@cache
+def preloading_index(folder: Path = PAGE) -> bytes:
+    """Return index.html with a preload link for every module, so that the browser requests all of them at once."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
+    needed = modules.collect(sources, entries(page))
+    links = "".join(f'    <link rel="modulepreload" href="page/{path}">\n' for path in needed)
+    return page.replace("  </head>", f"{links}  </head>", 1).encode()
+
+
+def etag(content: bytes) -> str:
+    """Return the entity tag (ETag) of a file's content."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+@cache
+def list_files(folder: Path = PAGE) -> dict[str, Path]:
+    """Return the files by their path in the folder (engine/tensor.js); nothing else is served."""
+    every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in every}
+
+
+def pack_numbers(array: Array) -> dict[str, Any]:
+    """Pack an array of any dtype as float32: its length and its byte planes."""
+    numbers = np.ascontiguousarray(array, "<f4").reshape(-1)
+    planes = numbers.view(np.uint8).reshape(-1, 4).T
+    return {"length": int(numbers.size), "planes": 4, "base64": _deflate(planes.tobytes())}
+
+
+def pack_bytes(array: NDArray[np.uint8]) -> dict[str, Any]:
+    """Pack bytes without planes: their length and the bytes, deflated."""
+    return {"length": int(array.size), "planes": 1, "base64": _deflate(np.ascontiguousarray(array).tobytes())}
+
+
+def unpack(packed: dict[str, Any]) -> Array:
+    """Return the flat array given to `pack_numbers` or `pack_bytes`."""
+    content = np.frombuffer(zlib.decompress(base64.b64decode(packed["base64"]), RAW), np.uint8)
+    if packed["planes"] == 1:
+        return content
+    return np.ascontiguousarray(content.reshape(packed["planes"], packed["length"]).T).view("<f4").reshape(-1)
+
+
+def _deflate(content: bytes) -> str:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, RAW)
+    return base64.b64encode(deflate.compress(content) + deflate.flush()).decode("ascii")

@@ -1,7 +1,17 @@
-"""Frames: copies of a network's parameters between two steps of its training."""
+"""Frames: copies of a network's parameters between two steps of its training.
+
+Keyframes are stored frames from which any later one can be recomputed to the same bits. The difference between the
+newest frame of a running training and the one before it is the newest step's update. Copying at every step would slow
+quick steps down, so two consecutive steps are copied on request. Where a step is slow, a copy is cheap by comparison
+and a request should not wait for two of them: every frame is then kept a while.
+"""
 
 import json
 import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +21,15 @@ from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 
 ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of it
+MOST = 128  # keyframes
+MEMORY = 256 << 20  # bytes of all keyframes, if FEWEST allows
+FEWEST = 8
+RECENT = 4  # recently viewed frames, whatever their step
+SLOW = 0.1  # seconds a step takes beside which a copy is cheap
+WAIT = 0.25  # seconds to wait for two steps; after that they are slow, or training has stopped
+LOOKED_AT = 200  # steps
+WINDOW = 5  # steps whose mean loss is compared
+FALLEN = 0.85  # share of the first losses that is left
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +91,116 @@ def restore_frame(frame: Frame, trainer: Trainer) -> None:
     trainer.network.statistics[:] = frame.statistics
     for moment, value in zip(trainer.moments, frame.moments or (), strict=True):
         moment[:] = value
+
+
+class Timeline:
+    """Frames at every multiple of a spacing, which doubles when there are too many, and some that always stay.
+
+    pinned   frames that always stay: the first one, and the one at which a run was opened
+    """
+
+    def __init__(self, pinned: list[Frame], most: int | None = None) -> None:
+        size = max((frame.memory for frame in pinned), default=1)
+        self.most = most or max(FEWEST, min(MOST, MEMORY // max(size, 1)))
+        self.spacing = 1
+        self._lock = threading.Lock()
+        self._pinned = {frame.step: frame for frame in pinned}
+        self._kept: dict[int, Frame] = {}
+        self._recent: deque[Frame] = deque(maxlen=RECENT)
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._pinned)
+
+    def wants(self, step: int) -> bool:
+        """Return whether a frame of this step would be kept."""
+        return step % self.spacing == 0 and step not in self._kept and step not in self._pinned
+
+    def keep(self, frame: Frame) -> None:
+        """Add a frame; while there are too many, drop every second one."""
+        with self._lock:
+            self._kept[frame.step] = frame
+            while len(self._kept) > self.most:
+                self.spacing *= 2
+                self._kept = {step: kept for step, kept in self._kept.items() if step % self.spacing == 0}
+
+    def remember(self, frame: Frame) -> None:
+        """Keep a frame for a while, as it is likely to be requested next."""
+        with self._lock:
+            self._recent.append(frame)
+
+    def pin(self, frame: Frame) -> None:
+        """Keep a frame permanently."""
+        with self._lock:
+            self._pinned[frame.step] = frame
+
+    def before(self, step: int) -> Frame | None:
+        """Return the last stored frame at or before a step."""
+        with self._lock:
+            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            found = max((place for place in known if place <= step), default=None)
+            return None if found is None else known[found]
+
+    def frames(self) -> list[Frame]:
+        """Return all stored frames, by step."""
+        with self._lock:
+            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
+            return [known[step] for step in sorted(known)]
+
+    def forget(self, first: Frame) -> None:
+        """Start over with one pinned frame."""
+        with self._lock:
+            self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1
+            self._recent.clear()
+
+
+class FramePairs:
+    """Two consecutive frames, on request, while training runs."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._made = threading.Condition()
+        self._count = 0
+        self._asked = False
+        self._before: Frame | None = None
+        self._newest: Frame | None = None
+        self._last = 0.0
+
+    def newest(self) -> Frame | None:
+        """Return a frame copied after this call; the timeline keeps the one before it. None when none comes in time."""
+        with self._made:
+            before = self._count
+            self._asked = True
+            return self._newest if self._made.wait_for(lambda: self._count > before, WAIT) else None
+
+    def stepped(self, trainer: Trainer) -> None:
+        """Copy the step just taken if needed; called by the training thread, which holds the trainer."""
+        last, self._last = self._last, time.monotonic()
+        slow = self._last - last > SLOW
+        if not (slow or self._asked):
+            return
+        frame, before = take_frame(trainer), self._before
+        self._before = frame
+        if slow:
+            self._timeline.remember(frame)
+        if self._asked and before is not None and before.step == frame.step - 1:
+            self._timeline.remember(before)
+            self._deliver(frame)
+
+    def _deliver(self, frame: Frame) -> None:
+        with self._made:
+            self._newest, self._before, self._asked = frame, None, False
+            self._count += 1
+            self._made.notify_all()
+
+
+def early_step(losses: Sequence[float]) -> int | None:
+    """Return the first step by which the loss has clearly begun to fall; None before there are ten steps.
+
+    losses   of each step's batch, from the first
+    """
+    first = losses[:LOOKED_AT]
+    if len(first) < 2 * WINDOW:
+        return None
+    means = np.convolve(first, np.full(WINDOW, 1 / WINDOW), "valid")
+    (fallen,) = np.nonzero(means <= FALLEN * means[0])
+    return int(fallen[0]) + WINDOW if len(fallen) else 2 * WINDOW

@@ -10,10 +10,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from chainrule.training.loop import Trainer
-from chainrule.web.gradients import Gradients
-from chainrule.web.norms import Gauge, Norms
-from chainrule.web.priority import lower_priority
+from chainrule.web.norms import Gauge, Gradients, Norms
 from chainrule.web.replaying import Cancelled, Replayer
+from chainrule.web.threads import lower_priority
 
 POINTS = 80  # number of steps to measure
 AWAY = 5.0  # seconds without a request after which the page is taken to be closed or hidden

@@ -1,4 +1,7 @@
-"""Norm of each layer's gradient at some of the steps: measuring every step would cost as much as training."""
+"""Norm of each layer's gradient at some of the steps: measuring every step would cost as much as training.
+
+The gradients themselves are kept as far as memory allows: the past of every parameter.
+"""
 
 import threading
 import time
@@ -9,14 +12,46 @@ from numpy.typing import NDArray
 
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
-from chainrule.engines.protocol import CompiledPlan
+from chainrule.engines.protocol import Array, CompiledPlan
 from chainrule.models.network import Network
 from chainrule.training.loop import Trainer
-from chainrule.web.gradients import Gradients
 
 INTERVAL = 0.05  # seconds between two measurements
 SHARE = 10  # a measurement may take a tenth of the time
 MOST = 4096  # measurements kept; beyond that, every second one is dropped
+MEMORY = 64 << 20  # bytes of all gradients, if FEWEST_GRADIENTS allows
+FEWEST_GRADIENTS, MOST_GRADIENTS = 16, 256
+
+
+class Gradients:
+    """Flat gradients by the step at which they were computed; thread-safe. Of too many, every second is dropped."""
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._kept: list[Array] = []
+        self._lock = threading.Lock()
+
+    def keep(self, step: int, gradient: Array) -> None:
+        """Keep a copy of the gradient that led from frame `step` to the next; one of a known step is the same."""
+        with self._lock:
+            place = bisect_left(self._steps, step)
+            if self._steps[place : place + 1] == [step]:
+                return
+            self._steps.insert(place, step)
+            self._kept.insert(place, gradient.copy())
+            if len(self._steps) > min(MOST_GRADIENTS, max(FEWEST_GRADIENTS, MEMORY // max(gradient.nbytes, 1))):
+                del self._steps[1::2], self._kept[1::2]
+
+    def of(self, index: int) -> tuple[list[int], list[float]]:
+        """Return the steps and the gradient of one parameter at each of them; index: in the flat buffer."""
+        with self._lock:
+            return [*self._steps], [float(gradient[index]) for gradient in self._kept]
+
+    def clear(self) -> None:
+        """Discard all gradients."""
+        with self._lock:
+            self._steps.clear()
+            self._kept.clear()
 
 
 class Gauge:

@@ -10,14 +10,11 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.steps.base import Outcome
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
-from chainrule.web.frame_pairs import FramePairs
-from chainrule.web.frames import Frame
-from chainrule.web.gradients import Gradients
+from chainrule.web.frames import Frame, FramePairs, Timeline
 from chainrule.web.norm_backfill import NormBackfill
-from chainrule.web.norms import Gauge, Norms
-from chainrule.web.priority import lower_priority
+from chainrule.web.norms import Gauge, Gradients, Norms
 from chainrule.web.replaying import Replayer
-from chainrule.web.timeline import Timeline
+from chainrule.web.threads import lower_priority
 
 COMPILING = "compiling the step for this machine …"
 PATIENCE = 5.0  # seconds that a command waits for the training thread

@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 
 from chainrule._io import files
 from chainrule.errors import ChainruleError, DataError
-from chainrule.web import entrance, page_files
+from chainrule.web import document
+from chainrule.web.document import TYPES
 from chainrule.web.guard import BROKEN, Guard, Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import COMMANDS, Session
@@ -61,15 +62,15 @@ def application(session: Session, key: Key) -> ASGIApp:
 async def _file(request: Request) -> Response:
     name = request.path_params["path"]
     if not name:
-        return Response(entrance.preloading_index(), media_type=page_files.TYPES[".html"])
-    path = page_files.list_files().get(name)
+        return Response(document.preloading_index(), media_type=TYPES[".html"])
+    path = document.list_files().get(name)
     if path is None:
         raise HTTPException(404, "no such page")
     content = path.read_bytes()
-    headers = {"ETag": entrance.etag(content), "Cache-Control": "no-cache"}
+    headers = {"ETag": document.etag(content), "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=page_files.TYPES[path.suffix], headers=headers)
+    return Response(content, media_type=TYPES[path.suffix], headers=headers)
 
 
 # ------------------------------------------------------------------ the network

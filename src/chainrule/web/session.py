@@ -13,15 +13,12 @@ from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
 from chainrule.models.trainable import UNFITTED
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
-from chainrule.web import frames, notices, sample_images, subjects
-from chainrule.web.batch_steps import BatchStep
-from chainrule.web.description import describe
-from chainrule.web.early_step import early_step
-from chainrule.web.frames import Frame
+from chainrule.web import frames, subjects
+from chainrule.web.description import best_step, describe, elsewhere, ended, simplified
+from chainrule.web.frames import Frame, Timeline, early_step
+from chainrule.web.replaying import BatchStep
 from chainrule.web.running import Running
-from chainrule.web.sample_images import SampleImages
-from chainrule.web.subjects import PageSubject
-from chainrule.web.timeline import Timeline
+from chainrule.web.subjects import PageSubject, SampleImages, choose_images, images_with_targets, no_images
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 LARGEST = 1_000_000  # steps of one `advance`
@@ -42,7 +39,7 @@ class Session:
         self._threaded = threaded
         self.loaded = threading.Event()
         self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
-        self._sample_images = sample_images.no_images(subject.model.input_shape)
+        self._sample_images = no_images(subject.model.input_shape)
         self._running: Running | None = None
         self._problem = _beginning(subject)
         self._opened = _opened(subject)
@@ -135,7 +132,7 @@ class Session:
             "message": self._message(step),
             "newest": step,
         }
-        best = None if trainer is None else notices.best_step(trainer)
+        best = None if trainer is None else best_step(trainer)
         early = None if running is None else early_step(running.trainer.history.losses)
         surveyed = running.backfill if running is not None and running.backfill.total else None
         return {
@@ -150,8 +147,8 @@ class Session:
         running = self._running
         said = [self.problem if running is None else running.message]
         if running is None or not running.active:
-            said += [] if running is None else [notices.ended(running.trainer), notices.simplified(self.subject.recipe)]
-            said.append(notices.elsewhere(self.subject.folder, step))
+            said += [] if running is None else [ended(running.trainer), simplified(self.subject.recipe)]
+            said.append(elsewhere(self.subject.folder, step))
         return " ".join(filter(None, said))
 
     def page_opened(self) -> None:
@@ -270,9 +267,9 @@ class Session:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
         if not test.has_classes:
-            self._sample_images = sample_images.images_with_targets(test.x, test.y)
+            self._sample_images = images_with_targets(test.x, test.y)
             return NO_CLASSES
-        self._sample_images = sample_images.choose_images(test.x, test.y)
+        self._sample_images = choose_images(test.x, test.y)
         if subject.untrainable:
             return subject.untrainable
         self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))

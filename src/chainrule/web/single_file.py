@@ -35,9 +35,9 @@ import numpy as np
 
 from chainrule._io import files
 from chainrule.errors import ChainruleError, OptionError
-from chainrule.web import document, sample_images
+from chainrule.web import document, subjects
+from chainrule.web.document import pack_bytes, pack_numbers
 from chainrule.web.frames import Frame
-from chainrule.web.packing import pack_bytes, pack_numbers
 from chainrule.web.session import Session
 from chainrule.web.subjects import PageSubject
 
@@ -136,9 +136,9 @@ def _samples(session: Session) -> dict[str, Any]:
     size = max(int(np.prod(known.x.shape[1:])), 1)
     count = max(1, min(PICTURES, PICTURE_BYTES // size))
     if known.targets is not None:
-        found = sample_images.images_with_targets(known.x, known.targets, count)
+        found = subjects.images_with_targets(known.x, known.targets, count)
     else:
-        found = sample_images.choose_images(known.x, known.labels, count)
+        found = subjects.choose_images(known.x, known.labels, count)
     shape = list(found.x.shape[1:])
     return {**found.about(), "shape": shape, "x": pack_bytes(found.x)}
 

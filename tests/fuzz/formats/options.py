@@ -27,7 +27,7 @@ WORK = (  # a command's work after its options are parsed, which would take long
     "chainrule.check.host.survey.survey",
     "chainrule.check.sources.load",
     "chainrule.check.sweep.sweep",
-    "chainrule.web.opening.serve",
+    "chainrule.web.launch.serve",
     "chainrule.web.single_file.write",
 )
 RUN_WHOLE = ("train", "evaluate", "predict", "compare", "models", "explain", "check", "grade", "prove", "completion")

@@ -1,5 +1,5 @@
 /**
- * The axes of the curves, as in the figure of a run folder (`chainrule/plotting/scales.py`): scales on which both the
+ * The axes of the curves, as in the figure of a run folder (`chainrule/plotting/curves.py`): scales on which both the
  * first and the last steps are readable.
  *
  * @typedef {{value: number, text: string}} Tick

@@ -70,7 +70,7 @@ export class Signal {
   }
 
   /**
-   * Returns the running mean at a step, as `chainrule/plotting/smoothing.py` does: near the start the window is
+   * Returns the running mean at a step, as `chainrule/plotting/series.py` does: near the start the window is
    * symmetric and shorter, near the end only its right side is shorter.
    *
    * @param {number} centre

@@ -138,9 +138,10 @@ def best_step(trainer: Trainer) -> int | None:
 
 def simplified(recipe: Recipe) -> str:
     """Return a notice of what the page leaves out of a recipe, else ""."""
-    alone = [f"the rates {recipe.rates}"] * bool(recipe.rates) + ["label smoothing"] * bool(recipe.smoothing)
+    alone = [f"the learning-rate multipliers {recipe.lr_multipliers}"] * bool(recipe.lr_multipliers)
+    alone += ["label smoothing"] * bool(recipe.label_smoothing)
     alone += ["class weights"] * (recipe.class_weight is not None)
-    always = ["look-ahead"] * bool(recipe.look_ahead) + ["the average of the weights"] * (recipe.average is not None)
+    always = ["lookahead"] * bool(recipe.lookahead) + ["the average of the weights"] * (recipe.ema_decay is not None)
     said = [f"Training on this page leaves out {' and '.join(always)} of the recipe."] * bool(always)
     said += [f"A step on one image alone leaves out {' and '.join(alone)} of the recipe."] * bool(alone)
     return " ".join(said)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.normalisation import Normalisation
+from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError
 from chainrule.training.history import History
@@ -80,21 +80,21 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     scale = limit / (norm + CLIPPING) if limit is not None and norm > limit else 1.0
     factors = {
         name: group.factor
-        for group in recipe.rates.groups(network.learnt)
+        for group in recipe.lr_multipliers.groups(network.learnt)
         for name, (first, last) in network.learnt.items()
         if group.first <= first and last <= group.last and group.factor != 1
     }
     labels = given[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None
-    after, images = frames.take_frame(trainer), _as_bytes(given[0], trainer.normalisation)
+    after, images = frames.take_frame(trainer), _as_bytes(given[0], trainer.normalization)
     return BatchStep(before, after, given, gradient, norm, scale, numbers, labels, images, factors)
 
 
-def _as_bytes(x: Array, normalisation: Normalisation) -> NDArray[np.uint8] | None:
-    """Return normalised images as the bytes that they were, rounded where augmentation has mixed them."""
-    if normalisation.pixels == "numbers" or not normalisation.gain:
+def _as_bytes(x: Array, normalization: Normalization) -> NDArray[np.uint8] | None:
+    """Return normalized images as the bytes that they were, rounded where augmentation has mixed them."""
+    if normalization.pixels == "numbers" or not normalization.gain:
         return None
-    gain = normalisation.gain / (255 if normalisation.pixels == "shares" else 1)
-    found = (x.astype(np.float64) - normalisation.offset) / gain
+    gain = normalization.gain / (255 if normalization.pixels == "shares" else 1)
+    found = (x.astype(np.float64) - normalization.offset) / gain
     return np.rint(np.clip(found, 0, 255)).astype(np.uint8)
 
 

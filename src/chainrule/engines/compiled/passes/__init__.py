@@ -4,7 +4,7 @@ steps         an operation with its kernel and how threads share it; kernel sele
 rewriting     the passes in their order
 branches      operations on a fixed number of arrays, no copies
 fusing        pooling before activations, activations within the kernel before them
-batch_norm    joint gradients, normalisation within convolutions, division at the sums over the batch
+batch_norm    joint gradients, normalization within convolutions, division at the sums over the batch
 sharing       large layers and large gradients, which threads share
 segments      runs of steps through which a thread carries its samples
 verification  checks of shapes and buffers

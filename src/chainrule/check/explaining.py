@@ -10,8 +10,8 @@ from chainrule.check.layouts import SAME, ArrayLayout
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
-from chainrule.explain.plans import PlanTrace
 from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.explain.trace import PlanTrace
 
 Place = tuple[int, ...]
 

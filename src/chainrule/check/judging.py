@@ -11,7 +11,7 @@ from chainrule.check.layouts import ArrayLayout, to_theirs
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.engines.protocol import Array
-from chainrule.explain.plans import PlanTrace
+from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
 ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in float32

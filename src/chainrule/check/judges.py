@@ -19,6 +19,7 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
 from chainrule.explain.plans import PlanTrace
 from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
 ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in float32

@@ -16,7 +16,7 @@ from chainrule.core.plan import Builder, Plan, Tensor
 from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array, Engine
-from chainrule.explain.plans import PlanTrace
+from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Layer
 from chainrule.models.network import Network
 from chainrule.training import losses

@@ -1,23 +1,26 @@
-"""Traces: one training step in float64, with every array that it computed, and an explanation of any value."""
+"""Traces: every array of one run of a plan, in float64, and an explanation of any value in them.
+
+`Trace` runs one training step of a network; `PlanTrace` holds the arrays of one layer or loss on given values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.core.plan import Plan
+from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.core.shapes import text
 from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import code, operations, updates
-from chainrule.explain.cataloguing import build_catalogue, is_fused, title
+from chainrule.explain.cataloguing import add_written, build_catalogue, is_fused, title
 from chainrule.explain.cell_context import CellContext
-from chainrule.explain.cells import Cell, TensorCatalogue, flat_index
+from chainrule.explain.cells import Cell, Shape, TensorCatalogue, cell_index, flat_index
 from chainrule.explain.operations import EXPLAINERS
 from chainrule.explain.overview import Overview, overview
 from chainrule.explain.record import Derivation, Explanation
@@ -26,6 +29,9 @@ from chainrule.training.losses import Loss
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
+
+
+RUNTIME = {"first": 0, "seed": 0, "step": 0}
 
 
 class Float64Buffers:
@@ -193,6 +199,60 @@ class Trace:
         from chainrule.explain.html import trace
 
         return trace(self)
+
+
+@dataclass(frozen=True)
+class PlanTrace:
+    """The arrays of one run of a plan without a loss, forward and backward, and what computed them.
+
+    arrays   every tensor by canonical name, with the sample axis first where each sample has its own
+    """
+
+    catalogue: TensorCatalogue
+    arrays: Mapping[str, Array]
+
+    @classmethod
+    def of_layer(cls, plan: Plan, parameters: Mapping[str, Shape], arrays: Mapping[str, Array]) -> PlanTrace:
+        """Return the trace of one layer's plan for a given upstream gradient.
+
+        parameters   their shapes by full name: conv1.w
+        """
+        layer = plan.output.name.rpartition(".")[0]
+        found = TensorCatalogue(len(arrays[plan.input.storage]), (layer,))
+        found.add(plan.input.storage, plan.input.shape, "input", per_sample=True)
+        for name, shape in parameters.items():
+            found.add(name, shape, "parameter", per_sample=False)
+        add_written(plan, found)
+        found.add(plan.output.gradient().storage, plan.output.shape, "gradient", per_sample=True)
+        found.inputs[layer] = plan.input.storage
+        return cls(found, arrays)
+
+    @classmethod
+    def of_loss(cls, loss: str, p: Array, t: Array, dp: Array) -> PlanTrace:
+        """Return the trace of the gradient of a loss's mean over the batch."""
+        tensors = [Tensor(name, array.shape[1:]) for name, array in (("p", p), ("t", t), ("dp", dp))]
+        found = TensorCatalogue(len(p), ("loss",))
+        for tensor in tensors:
+            found.add(tensor.name, tensor.shape, "activation", per_sample=True)
+        operation = Operation(f"{loss}_dp", tuple(tensors[:2]), tuple(tensors[2:]), runtime={"batch": ("batch", 1)})
+        found.writers["dp"] = (operation, 0, "loss")
+        found.inputs["loss"] = "p"
+        return cls(found, {"p": p, "t": t, "dp": dp})
+
+    @np.errstate(all="ignore")
+    def explain(self, tensor: str, place: int) -> tuple[str, Derivation]:
+        """Return the operation that computed the entry at a flat index, and how.
+
+        Errors   KeyError for a tensor that no operation writes
+        """
+        cell = Cell(tensor, cell_index(place, self.catalogue.full_shape(tensor)))
+        context = CellContext.of(cell, self.arrays, self.catalogue, RUNTIME)
+        return context.operation.name, EXPLAINERS[context.operation.name](context)
+
+    def place(self, cell: str) -> tuple[str, int]:
+        """Return the tensor of a cell that an explanation names, and its flat index."""
+        found = self.catalogue.read(cell)
+        return found.tensor, flat_index(found.index, self.catalogue.full_shape(found.tensor))
 
 
 def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:

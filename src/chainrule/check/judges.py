@@ -17,7 +17,6 @@ from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge,
 from chainrule.core.plan import gradient_name
 from chainrule.engines.protocol import Array
 from chainrule.explain.code import derivation_link
-from chainrule.explain.plans import PlanTrace
 from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D

@@ -60,7 +60,7 @@ each_dtype = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "
 
 def call(operations: Any, name: str, case: Case) -> tuple[NDArray[Any], ...]:
     """Return the results of an operation as a tuple."""
-    results = getattr(selection, name)(*case.arrays, **case.attributes)
+    results = getattr(operations, name)(*case.arrays, **case.attributes)
     return results if isinstance(results, tuple) else (results,)
 
 
@@ -84,7 +84,7 @@ def test_every_operation_has_cases() -> None:
 @each_operation
 def test_same_arguments_as_the_reference(engine: str, name: str) -> None:
     def arguments(operations: Any) -> dict[str, tuple[Any, ...]]:
-        parameters = inspect.signature(getattr(selection, name)).parameters.values()
+        parameters = inspect.signature(getattr(operations, name)).parameters.values()
         return {one.name: (one.kind, one.default) for one in parameters}
 
     assert arguments(ENGINES[engine]) == arguments(reference)

@@ -145,11 +145,11 @@ def test_steps_have_the_same_bits_for_any_number_of_workers(engine: str, clip: f
 
 
 @pytest.mark.parametrize("engine", ["numpy", "compiled"])
-@pytest.mark.parametrize("lr_multipliers", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
-def test_the_step_is_that_of_the_whole_batch(engine: str, rates: str) -> None:
+@pytest.mark.parametrize("multipliers", ["none", "norm1.gamma=0", "conv1=0,norm1=0"])
+def test_the_step_is_that_of_the_whole_batch(engine: str, multipliers: str) -> None:
     """Compare weights and running statistics after two steps, of graphs, with those of whole batches in NumPy."""
     whole, cut = graph(engine="numpy"), graph(engine=engine)
-    options = {"clip_norm": 0.1, "lr_multipliers": cr.LRMultipliers.parse(rates), "weighted": True}
+    options = {"clip_norm": 0.1, "lr_multipliers": cr.LRMultipliers.parse(multipliers), "weighted": True}
     one = make_stepper(whole, cr.Nesterov(0.1, 0.9), LOSS, **options)
     other = make_stepper(cut, cr.Nesterov(0.1, 0.9), LOSS, **options, shards=8)
     generator = np.random.default_rng(4)

@@ -278,8 +278,7 @@ class Model(TrainableNetwork):
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Model:
         """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
-        machine = {"engine": engine, "threads": threads, "precise": precise}
-        return serialization.build(connect, about, **machine, weights=weights)
+        return serialization.build(connect, about, engine=engine, threads=threads, precise=precise, weights=weights)
 
     def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
         """Take the weights of a .pt, .pth or .safetensors file, and return which tensor each parameter was given.

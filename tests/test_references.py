@@ -38,7 +38,13 @@ SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|s
 GENERATED = ("runs/", "build/")  # folders that commands write, which git ignores
 OF_READERS = {".github/workflows/classroom.yml"}  # files in the repository of a reader
 OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
-NAMES_OF_OTHERS = {"model.eval", "model.save_weights", "model.state_dict"}  # of models in PyTorch and Keras
+NAMES_OF_OTHERS = {
+    "model.eval",
+    "model.save_weights",
+    "model.state_dict",
+    "torch.compile",
+    "torch.save",
+}  # of models in PyTorch and Keras
 EXCERPTS = {"mutation.md"}  # quotes changed source code
 Checker = Callable[[Path], Iterator[str]]  # from a file to what is wrong in it
 

@@ -11,7 +11,7 @@ from chainrule import layers
 from chainrule.core.plan import Operation, Tensor
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes import verification
-from chainrule.engines.compiled.passes.steps import Step, StepPlan, step_of
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, step_of
 from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.models.network import Network
@@ -31,7 +31,7 @@ def plan(loss: str | None = None) -> StepPlan:
     return steps_of(Network(made, (2, 8, 7), engine="numpy"), loss)
 
 
-def without(operations: tuple[Step, ...], name: str) -> tuple[Step, ...]:
+def without(operations: tuple[PlanStep, ...], name: str) -> tuple[PlanStep, ...]:
     return tuple(operation for operation in operations if operation.name != name)
 
 
@@ -63,9 +63,9 @@ def test_shapes_are_those_that_kernels_write() -> None:
     assert issubclass(EngineError, ChainruleError)
 
 
-def convolutions(count: int) -> list[Step]:
+def convolutions(count: int) -> list[PlanStep]:
     """Draw cross-correlations and their gradients, half of them with interleaved filters."""
-    draw, found = np.random.default_rng(3), list[Step]()
+    draw, found = np.random.default_rng(3), list[PlanStep]()
     while len(found) < count:
         size, window, stride, padding, dilation, outputs = axes(draw)
         groups, ins, outs = one(draw, 1, 2, 3), whole(draw, 1, 5), whole(draw, 1, 9)

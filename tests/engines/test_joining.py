@@ -10,7 +10,7 @@ from chainrule import layers
 from chainrule.core.plan import Operation, Plan
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.rewriting import kernels_of, rewrite
-from chainrule.engines.compiled.passes.steps import Step
+from chainrule.engines.compiled.passes.steps import PlanStep
 from chainrule.engines.compiled.passes.verification import check_plan
 from chainrule.models.model import Graph
 from chainrule.models.network import Network
@@ -23,7 +23,7 @@ def network(*after: Any, loss: str | None = LOSS) -> Plan:
     return Network(made, (2, 8, 7), engine="numpy").plan(loss)
 
 
-def norms(plan: Plan) -> list[Step]:
+def norms(plan: Plan) -> list[PlanStep]:
     """Return the operations of the normalization, and those of activations that are left, in the rewritten plan."""
     rewritten = rewrite(plan, 4)
     check_plan(rewritten, 4)

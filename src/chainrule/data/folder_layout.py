@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from chainrule.data.folder_tree import AROUND, LISTED, OUTSIDE, UNREADABLE, Entry, FolderTree, Kind
+from chainrule.data.folder_tree import AROUND, LISTED, OUTSIDE, UNREADABLE, EntryKind, FolderEntry, FolderTree
 from chainrule.data.images import CONVERT, FORMATS_TEXT, SUFFIXES
 from chainrule.data.inventory import LeftOut
 from chainrule.errors import DataError, printable
@@ -22,7 +22,9 @@ OTHER_IMAGES = (
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
 )
 
-Contents = dict[str, dict[str, tuple[Entry, list[Entry]]]]  # part → class → its folder, and all that it holds
+Contents = dict[
+    str, dict[str, tuple[FolderEntry, list[FolderEntry]]]
+]  # part → class → its folder, and all that it holds
 
 
 @dataclass
@@ -55,13 +57,13 @@ def read_layout(folder: Path) -> Layout:
     tree = FolderTree(folder)
     inside = tree.entries(tree.top)
     roots = _part_folders(tree, inside)
-    left_out = [_left_out(entry, folder) for entry in inside if entry.kind is not Kind.FOLDER]
+    left_out = [_left_out(entry, folder) for entry in inside if entry.kind is not EntryKind.FOLDER]
     if roots is None:
         roots = {ALL: tree.top}
     else:
         left_out += [_files_beside(entry, tree) for entry in _folders(inside) if entry not in roots.values()]
         for root in roots.values():
-            left_out += [_left_out(entry, folder) for entry in tree.entries(root) if entry.kind is not Kind.FOLDER]
+            left_out += [_left_out(entry, folder) for entry in tree.entries(root) if entry.kind is not EntryKind.FOLDER]
     contents, repeated = _contents(tree, roots)
     left_out += [_left_out(entry, folder) for entry in repeated]
     classes = _classes(tree, roots, contents)
@@ -100,21 +102,21 @@ def images_below(folder: Path) -> list[tuple[Path, str]]:
     _check_readable(tree.top, entries)
     found: list[tuple[Path, str]] = []
     for entry in entries:
-        if entry.kind is Kind.FILE and entry.path.suffix.lower() in images:
+        if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in images:
             found.append((entry.path, ""))
         elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
             found.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
     return found
 
 
-def _folders(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.kind is Kind.FOLDER]
+def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
+    return [entry for entry in entries if entry.kind is EntryKind.FOLDER]
 
 
-def _part_folders(tree: FolderTree, inside: Sequence[Entry]) -> dict[str, Entry] | None:
+def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
     """Return the folders of the parts; None if the sub-folders are the classes."""
     folder, folders = tree.top.path, _folders(inside)
-    named: dict[str, Entry] = {}
+    named: dict[str, FolderEntry] = {}
     for part, names in PART_NAMES.items():
         found = [entry for entry in folders if entry.path.name.casefold() in names]
         if len(found) > 1:
@@ -139,7 +141,7 @@ def _part_folders(tree: FolderTree, inside: Sequence[Entry]) -> dict[str, Entry]
     return None
 
 
-def _contents(tree: FolderTree, roots: dict[str, Entry]) -> tuple[Contents, list[Entry]]:
+def _contents(tree: FolderTree, roots: dict[str, FolderEntry]) -> tuple[Contents, list[FolderEntry]]:
     """Return what each class folder of each part holds, and the links that only repeat a class folder."""
     folders = [
         (part, replace(entry, is_link=entry.is_link or root.is_link))
@@ -147,7 +149,7 @@ def _contents(tree: FolderTree, roots: dict[str, Entry]) -> tuple[Contents, list
         for entry in _folders(tree.entries(root))
     ]
     contents: Contents = {part: {} for part in roots}
-    repeated: list[Entry] = []
+    repeated: list[FolderEntry] = []
     walked = _mark_repeats(tree.walk([entry for _, entry in folders]))
     for (part, folder), entries in zip(folders, walked, strict=True):
         if entries and entries[0].path == folder.path and entries[0].reason == LISTED:
@@ -157,7 +159,7 @@ def _contents(tree: FolderTree, roots: dict[str, Entry]) -> tuple[Contents, list
     return contents, repeated
 
 
-def _mark_repeats(contents: Sequence[Sequence[Entry]]) -> list[list[Entry]]:
+def _mark_repeats(contents: Sequence[Sequence[FolderEntry]]) -> list[list[FolderEntry]]:
     """Mark every link to an image that is used already, under its own path or through another link."""
     images = [entry for entries in contents for entry in entries if _is_image(entry)]
     used = {entry.real for entry in images if not entry.is_link}
@@ -167,12 +169,15 @@ def _mark_repeats(contents: Sequence[Sequence[Entry]]) -> list[list[Entry]]:
             repeated.add(link.path)
         used.add(link.real)
     return [
-        [replace(entry, kind=Kind.UNUSABLE, reason=REPEATED) if entry.path in repeated else entry for entry in entries]
+        [
+            replace(entry, kind=EntryKind.UNUSABLE, reason=REPEATED) if entry.path in repeated else entry
+            for entry in entries
+        ]
         for entries in contents
     ]
 
 
-def _classes(tree: FolderTree, roots: dict[str, Entry], contents: Contents) -> tuple[str, ...]:
+def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents) -> tuple[str, ...]:
     """Return the class names, which must be the same in every part."""
     first, *others = roots
     for part in others:
@@ -200,7 +205,9 @@ def _check_same(one: Path, own: set[str], other: Path, theirs: set[str]) -> None
         raise DataError(f"{' and '.join(lacking)}; expected the same classes in {one.name} and {other.name}")
 
 
-def _of_class(folder: Entry, entries: Sequence[Entry], tree: FolderTree) -> tuple[list[Path], list[LeftOut]]:
+def _of_class(
+    folder: FolderEntry, entries: Sequence[FolderEntry], tree: FolderTree
+) -> tuple[list[Path], list[LeftOut]]:
     """Return the image files below a class folder, and the other entries there; DataError without any image."""
     _check_readable(folder, entries)
     images = [entry.path for entry in entries if _is_image(entry)]
@@ -209,28 +216,28 @@ def _of_class(folder: Entry, entries: Sequence[Entry], tree: FolderTree) -> tupl
     return images, [_left_out(entry, tree.top.path) for entry in entries if not _is_image(entry)]
 
 
-def _check_readable(folder: Entry, entries: Sequence[Entry]) -> None:
+def _check_readable(folder: FolderEntry, entries: Sequence[FolderEntry]) -> None:
     """Raise DataError if a walk could not list the folder that it started from."""
     if entries and entries[0].path == folder.path:
         raise DataError(f"{folder.path}: {entries[0].reason} ({entries[0].detail})")
 
 
-def _is_image(entry: Entry) -> bool:
-    return entry.kind is Kind.FILE and entry.path.suffix.lower() in SUFFIXES
+def _is_image(entry: FolderEntry) -> bool:
+    return entry.kind is EntryKind.FILE and entry.path.suffix.lower() in SUFFIXES
 
 
-def _count_images(folder: Entry, tree: FolderTree) -> int:
+def _count_images(folder: FolderEntry, tree: FolderTree) -> int:
     [entries] = tree.walk([folder])
     return sum(map(_is_image, entries))
 
 
-def _files_beside(folder: Entry, tree: FolderTree) -> LeftOut:
+def _files_beside(folder: FolderEntry, tree: FolderTree) -> LeftOut:
     count = _count_images(folder, tree)
     detail = f"{count:,} {'image' if count == 1 else 'images'}"
     return LeftOut(f"{relative(folder.path, tree.top.path)}/", "folder beside train, val and test", detail)
 
 
-def _left_out(entry: Entry, top: Path) -> LeftOut:
+def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
     """Return the inventory entry with the reason why an entry is not used."""
     name, suffix = relative(entry.path, top), entry.path.suffix.lower()
     if entry.reason:
@@ -244,13 +251,13 @@ def _left_out(entry: Entry, top: Path) -> LeftOut:
     return LeftOut(name, "no image")
 
 
-def _describe_unusable(entries: Sequence[Entry]) -> str:
+def _describe_unusable(entries: Sequence[FolderEntry]) -> str:
     """Return a note on the first few entries that could have been classes but cannot be used; "" for none."""
     names = [f"{printable(entry.path.name)}: {entry.reason}" for entry in entries if entry.reason]
     return f" (not used: {', '.join(names[:3])})" if names else ""
 
 
-def _describe_contents(folder: Entry, tree: FolderTree) -> str:
+def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
     """Return the first few names in a folder, and advice on images in the formats of telephones."""
     entries = tree.entries(folder)
     if not entries:

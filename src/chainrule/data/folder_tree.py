@@ -21,8 +21,8 @@ LISTED = "link to a folder that is already used"
 SPECIAL = "no regular file"
 
 
-class Kind(Enum):
-    """Kind of an entry, after following links."""
+class EntryKind(Enum):
+    """EntryKind of an entry, after following links."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -30,7 +30,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """An entry of a folder.
 
     path     path as the user sees it
@@ -42,7 +42,7 @@ class Entry:
     """
 
     path: Path
-    kind: Kind
+    kind: EntryKind
     is_link: bool = False
     real: str = ""
     reason: str = ""
@@ -57,11 +57,11 @@ class FolderTree:
 
     def __init__(self, top: Path) -> None:
         try:
-            self.top = Entry(top, Kind.FOLDER, real=os.path.realpath(top, strict=True))
+            self.top = FolderEntry(top, EntryKind.FOLDER, real=os.path.realpath(top, strict=True))
         except (OSError, ValueError) as error:
             raise _unreadable(top, error) from error
 
-    def entries(self, folder: Entry) -> list[Entry]:
+    def entries(self, folder: FolderEntry) -> list[FolderEntry]:
         """Return the visible entries of a folder, sorted; DataError when it cannot be listed."""
         try:
             with os.scandir(folder.path) as scan:
@@ -70,13 +70,13 @@ class FolderTree:
             raise _unreadable(folder.path, error) from error
         return sorted((self._entry(entry, folder) for entry in found), key=lambda entry: entry.path)
 
-    def walk(self, roots: Sequence[Entry]) -> list[list[Entry]]:
+    def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
         """Return for each root the files and the unusable entries at any depth below it, sorted by path.
 
         Links are followed after all folders have been listed, so a folder belongs to the root that contains it. A root
         that was listed before, or cannot be listed, is returned as the only entry, unusable.
         """
-        found: list[list[Entry]] = [[] for _ in roots]
+        found: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
         pending = [(at, root) for at, root in enumerate(roots) if not root.is_link]
         links = [(at, root) for at, root in enumerate(roots) if root.is_link]
@@ -85,46 +85,46 @@ class FolderTree:
                 pending, links = sorted(links, key=lambda link: link[1].path, reverse=True), []
             at, folder = pending.pop()
             if folder.real in listed:
-                found[at].append(replace(folder, kind=Kind.UNUSABLE, reason=LISTED))
+                found[at].append(replace(folder, kind=EntryKind.UNUSABLE, reason=LISTED))
                 continue
             listed.add(folder.real)
             try:
                 inside = self.entries(folder)
             except DataError as error:
                 why = _why(error.__cause__)
-                inside = [replace(folder, kind=Kind.UNUSABLE, reason=UNREADABLE, detail=why)]
-            found[at] += [entry for entry in inside if entry.kind is not Kind.FOLDER]
-            folders = [entry for entry in inside if entry.kind is Kind.FOLDER]
+                inside = [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=why)]
+            found[at] += [entry for entry in inside if entry.kind is not EntryKind.FOLDER]
+            folders = [entry for entry in inside if entry.kind is EntryKind.FOLDER]
             links += [(at, entry) for entry in folders if entry.is_link]
             pending += [(at, entry) for entry in folders if not entry.is_link]
         return [sorted(entries, key=lambda entry: entry.path) for entries in found]
 
-    def _entry(self, entry: "os.DirEntry[str]", folder: Entry) -> Entry:
+    def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
         """Return an entry of a folder; links are resolved, and usable only if they stay within the top folder."""
         path = folder.path / entry.name
         try:
             if entry.is_symlink() or _is_junction(entry):
                 return self._link(path, folder)
             if entry.is_dir(follow_symlinks=False):
-                return Entry(path, Kind.FOLDER, real=os.path.join(folder.real, entry.name))
+                return FolderEntry(path, EntryKind.FOLDER, real=os.path.join(folder.real, entry.name))
             if entry.is_file(follow_symlinks=False):
-                return Entry(path, Kind.FILE, real=os.path.join(folder.real, entry.name))
-            return Entry(path, Kind.UNUSABLE, reason=SPECIAL)
+                return FolderEntry(path, EntryKind.FILE, real=os.path.join(folder.real, entry.name))
+            return FolderEntry(path, EntryKind.UNUSABLE, reason=SPECIAL)
         except OSError as error:
-            return Entry(path, Kind.UNUSABLE, reason=UNREADABLE, detail=_why(error))
+            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_why(error))
 
-    def _link(self, path: Path, folder: Entry) -> Entry:
+    def _link(self, path: Path, folder: FolderEntry) -> FolderEntry:
         real = os.path.realpath(path, strict=True)
         if not _is_within(real, self.top.real):
-            return Entry(path, Kind.UNUSABLE, True, real, OUTSIDE, f"to {real}")
+            return FolderEntry(path, EntryKind.UNUSABLE, True, real, OUTSIDE, f"to {real}")
         mode = os.stat(real).st_mode
         if stat.S_ISREG(mode):
-            return Entry(path, Kind.FILE, True, real)
+            return FolderEntry(path, EntryKind.FILE, True, real)
         if not stat.S_ISDIR(mode):
-            return Entry(path, Kind.UNUSABLE, True, real, SPECIAL)
+            return FolderEntry(path, EntryKind.UNUSABLE, True, real, SPECIAL)
         if _is_within(folder.real, real):
-            return Entry(path, Kind.UNUSABLE, True, real, AROUND)
-        return Entry(path, Kind.FOLDER, True, real)
+            return FolderEntry(path, EntryKind.UNUSABLE, True, real, AROUND)
+        return FolderEntry(path, EntryKind.FOLDER, True, real)
 
 
 def leads_outside(path: Path, real_top: str) -> bool:

@@ -21,7 +21,7 @@ FLAT = ("parameter", "state", "gradient")  # kinds of tensors that lie in a flat
 
 
 class Interpreter:
-    """A plan made ready to run; see `engines.CompiledPlan`.
+    """A plan made ready to run; see `protocol.CompiledPlan`.
 
     layout   name of a parameter or running statistic → its first and last index in its flat buffer
     threads  threads of NumPy's matrix products during a run; None: as many as they use anyway
@@ -166,7 +166,7 @@ class Interpreter:
 
 
 class ModuleEngine:
-    """An engine that calls the functions of a module one by one; see `engines.Engine`."""
+    """An engine that calls the functions of a module one by one; see `protocol.Engine`."""
 
     def __init__(self, name: str) -> None:
         self.name = name

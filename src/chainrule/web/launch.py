@@ -67,7 +67,7 @@ def server(app: ASGIApp) -> uvicorn.Server:
         access_log=False,
         lifespan="off",
         loop="asyncio",
-        http=Connection,
+        http=PageConnection,
         ws="none",
         proxy_headers=False,
         server_header=False,
@@ -102,7 +102,7 @@ def _open(address: str) -> None:
         webbrowser.open(address)
 
 
-class Connection(H11Protocol):
+class PageConnection(H11Protocol):
     """A connection with a deadline for requests, which makes room when there are too many."""
 
     _deadline: asyncio.TimerHandle | None = None
@@ -112,7 +112,7 @@ class Connection(H11Protocol):
         """Accept the connection, and close another one if there are too many."""
         super().connection_made(transport)
         self._expect_request()
-        connections = cast("set[Connection]", self.connections)
+        connections = cast("set[PageConnection]", self.connections)
         others = [each for each in connections if each is not self and not each.transport.is_closing()]
         if len(others) < MAX_CONNECTIONS:
             return

@@ -36,7 +36,7 @@ OWN_ERRORS = (ChainruleError, MemoryError)  # raised as they are
 
 
 class CompiledEngine:
-    """The compiled engine; see `engines.Engine`.
+    """The compiled engine; see `protocol.Engine`.
 
     precise   whether operations that run one by one are computed without algorithms whose rounding errors spread
     """
@@ -75,7 +75,7 @@ class CompiledEngine:
     def normalized_rows(
         self, x: Array, rows: Array, gain: float, offset: float, dtype: DTypeLike, threads: int
     ) -> Array | None:
-        """Return x[rows]·gain + offset, or None where NumPy should; see `engines.Engine`."""
+        """Return x[rows]·gain + offset, or None where NumPy should; see `protocol.Engine`."""
         try:
             return batches.normalized_rows(x, rows, gain, offset, dtype, threads)
         except OWN_ERRORS:
@@ -119,7 +119,7 @@ def _say_own(plan: Plan) -> None:
 class GuardedProgram:
     """A plan as a compiled program until that fails, then on the NumPy engine.
 
-    See `engines.CompiledPlan` and `engines.WholeSteps`.
+    See `protocol.CompiledPlan` and `protocol.WholeSteps`.
     """
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
@@ -190,7 +190,7 @@ class GuardedProgram:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Take training steps as one program; none once the program has failed. See `engines.WholeSteps`."""
+        """Take training steps as one program; none once the program has failed. See `protocol.WholeSteps`."""
         try:
             if self._whole:
                 return self._whole.steps(given, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
@@ -207,7 +207,7 @@ class GuardedProgram:
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any], steps: int = 1
     ) -> None:
-        """Compile what a step on a number of samples runs; see `engines.CompiledPlan`."""
+        """Compile what a step on a number of samples runs; see `protocol.CompiledPlan`."""
         self._call("prepare", samples, name, moments, attributes, steps)
         self._batch = None
 

@@ -50,7 +50,7 @@ _Key: TypeAlias = str | int  # of a program: the operation of an optimizer's upd
 
 
 class Program:
-    """A plan compiled whole; see `engines.CompiledPlan` and `engines.WholeSteps`."""
+    """A plan compiled whole; see `protocol.CompiledPlan` and `protocol.WholeSteps`."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class Program:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Take training steps as one program; see `engines.WholeSteps`."""
+        """Take training steps as one program; see `protocol.WholeSteps`."""
         count = len(given[0]) // len(rates)
         if self._shared and count == 1:
             return self._of_one().steps(given, name, moments, attributes, rates, clip=clip, seed=seed, step=step)

@@ -20,7 +20,7 @@ MOST_SENT = 1 << 23  # bytes of inputs for them
 
 
 class JaxEngine:
-    """The engine of accelerators; see `engines.Engine`. Its threads are devices, which share a batch."""
+    """The engine of accelerators; see `protocol.Engine`. Its threads are devices, which share a batch."""
 
     name = "jax"
 
@@ -63,7 +63,7 @@ class JaxEngine:
 
 
 class XlaProgram:
-    """A plan compiled whole; see `engines.CompiledPlan`, `engines.WholeSteps` and `engines.HoldsSamples`.
+    """A plan compiled whole; see `protocol.CompiledPlan`, `protocol.WholeSteps` and `protocol.HoldsSamples`.
 
     Parameters, moments and running statistics are copied to the device for each run, and back after the last step that
     is taken at once: the model's buffers are what users, files and callbacks read and write.
@@ -126,7 +126,7 @@ class XlaProgram:
         seed: int,
         step: int,
     ) -> list[Sums]:
-        """Take training steps as one program; see `engines.WholeSteps`."""
+        """Take training steps as one program; see `protocol.WholeSteps`."""
         program, arguments = self._program(given, name, moments, attributes, rates, (clip, seed, step))
         with settings():
             results = program(*arguments)
@@ -139,14 +139,14 @@ class XlaProgram:
         return [(total, measured, squares) for total, measured, squares in sums[taken].tolist()]
 
     def hold(self, parts: Iterable[tuple[Array, ...]]) -> bool:
-        """Copy the samples of a training to the device; see `engines.HoldsSamples`."""
+        """Copy the samples of a training to the device; see `protocol.HoldsSamples`."""
         with settings(), suppress(jax.errors.JaxRuntimeError):  # the device has too little memory left
             columns: Any = zip(*map(jax.device_put, parts), strict=True)
             self._held = jax.block_until_ready(tuple(jnp.concatenate(column) for column in columns))
         return bool(self._held)
 
     def release(self) -> None:
-        """Free the memory of the samples; see `engines.HoldsSamples`."""
+        """Free the memory of the samples; see `protocol.HoldsSamples`."""
         self._held = ()
 
     def prepare(

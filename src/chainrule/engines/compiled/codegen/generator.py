@@ -36,7 +36,7 @@ from chainrule.engines.compiled.passes.segments import (
     stages_of,
 )
 from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS, is_only_writer
-from chainrule.engines.compiled.passes.steps import Sharing, Step, flatten, tensors_of
+from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, flatten, tensors_of
 from chainrule.engines.compiled.passes.verification import check_plan
 
 HEAD = '"""A compiled program of chainrule, written from the plan of a model by codegen/generator.py."""\n\n'
@@ -104,7 +104,7 @@ class ProgramWriter(OperationLines):
         return self.plan.loss is not None
 
     @cached_property
-    def deferred_gradients(self) -> list[Step]:
+    def deferred_gradients(self) -> list[PlanStep]:
         """Steps that compute the gradients of large dense layers, in the order of the parameters.
 
         For one sample the update computes these gradients (`updates.MADE`).
@@ -144,7 +144,7 @@ class ProgramWriter(OperationLines):
         functions += self._commit("commit") if self.plan.deferred else []
         return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps(update, single=single)])
 
-    def _functions(self, deferred: list[Step], own: range, name: str) -> list[str]:
+    def _functions(self, deferred: list[PlanStep], own: range, name: str) -> list[str]:
         """Return the functions of some segments, and the one that runs them."""
         parts = [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
         return [*parts, self._run(deferred, own, name)]
@@ -213,7 +213,7 @@ class ProgramWriter(OperationLines):
             begin = f"{self.memory.offsets[tensor.storage][1]} * {self._block(segment)}"
         return f"view({workspace}, {begin}, ({tensor.size},))"
 
-    def _links(self, deferred: list[Step], operations: list[Step]) -> list[str]:
+    def _links(self, deferred: list[PlanStep], operations: list[PlanStep]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""
         lines = list(dict.fromkeys(self._link(operation) for operation in operations if operation not in deferred))
         total = ("float64", 1)
@@ -228,7 +228,7 @@ class ProgramWriter(OperationLines):
             lines.append(link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
         return lines
 
-    def _link(self, operation: Step) -> str:
+    def _link(self, operation: PlanStep) -> str:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         numbers = operation.options | dict.fromkeys(operation.runtime, 0)
         rest = operation.entry.arguments(len(arrays), numbers)
@@ -250,7 +250,7 @@ class ProgramWriter(OperationLines):
         sizes = [each.writes[0].size for each in self.plan.backward if each.sharing is Sharing.BY_OUTPUTS]
         return OUTPUT_PARTS * max(sizes, default=0)
 
-    def _samples(self, number: int, deferred: list[Step]) -> str:
+    def _samples(self, number: int, deferred: list[PlanStep]) -> str:
         lines = [
             self._declare(f"samples_{number}", ["first", "last", *self._scalars]),
             f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *self._scalars])}):",
@@ -284,7 +284,7 @@ class ProgramWriter(OperationLines):
         dtype = "int32" if name == EDGES or name.endswith("indices") else "float64" if name == "sums" else self.dtype
         return (dtype, 2 if whole and name in ROW_OF else 1)
 
-    def _run(self, deferred: list[Step], own: range, name: str) -> str:
+    def _run(self, deferred: list[PlanStep], own: range, name: str) -> str:
         """Return the function that runs some segments, of that name."""
         arguments = self._arguments()
         lines = [
@@ -320,7 +320,7 @@ class ProgramWriter(OperationLines):
         scalars = [block if name == "block" else name for name in self._scalars]
         return f"    samples_{number}({', '.join([*rows, *edges, *scalars])})"
 
-    def _zeros(self, deferred: list[Step]) -> list[str]:
+    def _zeros(self, deferred: list[PlanStep]) -> list[str]:
         """Return the lines that set row `k` of the gradients to 0, or a thread's part of it where there is only one."""
         symbol = symbol_of("clear", self.dtype)
         if self.intra_sample:
@@ -332,7 +332,7 @@ class ProgramWriter(OperationLines):
         ranges = zip(edges[::2], edges[1::2], strict=True)
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
-    def _added_up(self, deferred: list[Step]) -> list[str]:
+    def _added_up(self, deferred: list[PlanStep]) -> list[str]:
         """Return the lines that add up losses, hits, the gradients of all shares, and Σ g².
 
         Threads take turns at parts of the parameters. A gradient that is made for the whole batch is made there, too.
@@ -369,7 +369,7 @@ class ProgramWriter(OperationLines):
         workspace, _ = self.memory.offsets.get(tensor.storage, ("", 0))
         return tensor.per_sample and workspace.startswith(("share_", "batch_"))
 
-    def _squares(self, operation: Step) -> list[str]:
+    def _squares(self, operation: PlanStep) -> list[str]:
         """Return the lines for Σ g² of a gradient that is deferred."""
         given = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
         return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(given)}, sums))"]

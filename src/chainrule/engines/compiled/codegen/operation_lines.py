@@ -12,7 +12,7 @@ from chainrule.engines.compiled.codegen.updates import symbol_of
 from chainrule.engines.compiled.codegen.workspaces import MemoryPlan
 from chainrule.engines.compiled.kernels.registry import Share
 from chainrule.engines.compiled.passes.sharing import OUTPUT_PARTS
-from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, tensors_of
+from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
 FILTERS = 2  # of a part of the gradient of a convolution's weights that is given to a thread
@@ -38,7 +38,7 @@ class OperationLines:
         """Return the range of a gradient in its flat buffer."""
         return self._layout[gradient.differentiated]
 
-    def _symbol(self, operation: Step) -> str:
+    def _symbol(self, operation: PlanStep) -> str:
         """Return the symbol of a kernel: its name and the types of its arrays."""
         axes = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         shown = ["-" if found is None else f"{found[1]}" for found in axes]
@@ -50,7 +50,7 @@ class OperationLines:
             return None
         return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
-    def _whole_batch(self, operations: list[Step]) -> list[str]:
+    def _whole_batch(self, operations: list[PlanStep]) -> list[str]:
         """Return the lines of an operation on the whole batch, which the threads share.
 
         Others may follow to which each thread goes on with its own channels, or rows, of the result.
@@ -82,13 +82,13 @@ class OperationLines:
                 lines += [f"        {self._call(other, views, 'n', '0', range_of(other.entry.by_channel))}"]
         return lines
 
-    def _whole(self, operations: list[Step]) -> tuple[Views, list[str]]:
+    def _whole(self, operations: list[PlanStep]) -> tuple[Views, list[str]]:
         """Return the names of the arrays of the whole batch, and the lines that define them."""
         tensors = {(each.storage, each.shape): each for each in tensors_of(operations)}
         views = {key: self._name(tensor, {}) for key, tensor in tensors.items()}
         return views, [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in tensors.items()]
 
-    def _side_by_side(self, operations: list[Step]) -> list[str]:
+    def _side_by_side(self, operations: list[PlanStep]) -> list[str]:
         """Return the lines of steps on the whole batch that different threads do at the same time."""
         views, lines = self._whole(operations)
         lines += ["    for k in prange(threads):", edges_of(Share(("begin", "end"), len(operations)))]
@@ -97,7 +97,7 @@ class OperationLines:
             lines += [f"            {self._call(operation, views, 'n', '0')}"]
         return lines
 
-    def _by_filters(self, operation: Step) -> list[str]:
+    def _by_filters(self, operation: PlanStep) -> list[str]:
         """Return the lines of the gradient of a convolution's weights by one sample: threads share the filters."""
         (x, dy), dw = operation.reads, operation.writes[0]
         share, views = Share(("begin", "end"), dw.shape[0], FILTERS), Views()
@@ -114,7 +114,7 @@ class OperationLines:
         ]
         return lines
 
-    def _by_outputs(self, operation: Step) -> list[str]:
+    def _by_outputs(self, operation: PlanStep) -> list[str]:
         """Return the lines of the gradient of a layer's input by one sample: threads share the sum over outputs.
 
         Each part has its own sums, which are then added.
@@ -143,7 +143,7 @@ class OperationLines:
         sizes = [*(["n"] if tensor.per_sample else []), "end - begin", *map(str, tensor.shape[1:])]
         return f"view({workspace}, {offset} + begin * {math.prod(tensor.shape[1:])}, ({', '.join(sizes)}))"
 
-    def _rows_of(self, operation: Step) -> list[str]:
+    def _rows_of(self, operation: PlanStep) -> list[str]:
         """Return the lines of an operation on the rows from `begin` to `end` of each channel."""
         channels, height, cells = operation.writes[0].shape
         lines, views = list[str](), Views()
@@ -155,7 +155,7 @@ class OperationLines:
         loops = ["        for s in range(n):", f"            for c in range({channels}):"]
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
-    def _pieces(self, operation: Step) -> list[str]:
+    def _pieces(self, operation: PlanStep) -> list[str]:
         """Return the lines of a step on the whole batch; each thread has a range of entries or images."""
         shape = operation.writes[0].shape
         pieces = f"(n * {math.prod(shape[: len(shape) - (operation.entry.piece or 0)])})"
@@ -163,7 +163,7 @@ class OperationLines:
         piece = self._piece(operation, "0", "        ")
         return ["    for k in prange(threads):", f"        begin, end = {edges}", *piece]
 
-    def _piece(self, operation: Step, sample: str, indent: str) -> list[str]:
+    def _piece(self, operation: PlanStep, sample: str, indent: str) -> list[str]:
         """Return the lines of an operation on the images or entries from `begin` to `end`, or on such channels of a
         sample.
         """
@@ -184,7 +184,7 @@ class OperationLines:
 
     def _call(
         self,
-        operation: Step,
+        operation: PlanStep,
         views: Mapping[Any, str],
         count: str,
         start: str,
@@ -230,7 +230,7 @@ class OperationLines:
         return name if name not in taken.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
 
 
-def _in_pieces(operation: Step) -> bool:
+def _in_pieces(operation: PlanStep) -> bool:
     """Return whether entries or images of an operation's result are treated alone."""
     return operation.entry.piece is not None
 

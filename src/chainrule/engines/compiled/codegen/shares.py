@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, tensors_of
+from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 
 MIN_THREADS = 3  # with several shares each: with two threads, more shares cost 1 to 2 % and gained nothing
 MAX_SHARES = 5  # of the samples of each thread
@@ -65,8 +65,8 @@ class ParameterPart(NamedTuple):
     first: int
     size: int
     width: int = LINE
-    outer: Step | None = None
-    whole: Step | None = None
+    outer: PlanStep | None = None
+    whole: PlanStep | None = None
 
     @property
     def rows(self) -> int:
@@ -89,7 +89,7 @@ def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> in
 
 
 def parts_of(
-    plan: StepPlan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[Step], *, by_rows: bool
+    plan: StepPlan, layout: Mapping[str, tuple[int, int]], count: int, deferred: Iterable[PlanStep], *, by_rows: bool
 ) -> list[ParameterPart]:
     """Return the parts of the parameters, in their order; neighbours that need no distinction are one part.
 

@@ -2,7 +2,7 @@
 
 Nothing outside this folder imports llvmlite, or anything of this folder but what is listed here. Each trick that relies
 on inner parts of a library is described in the file that uses it, with the versions it was tried on;
-`engines.compiled.proof` finds out whether all of them work here.
+`engines.compiled.self_test` finds out whether all of them work here.
 
 intrinsics       what kernels may use besides plain Python
 loading          programs from their source, and kernels as functions of Python

@@ -13,7 +13,7 @@ from chainrule.core.plan import Scope, Tensor
 from chainrule.engines.compiled.kernels.activations import leak_of
 from chainrule.engines.compiled.kernels.normalization import SHORT
 from chainrule.engines.compiled.kernels.registry import KERNELS
-from chainrule.engines.compiled.passes.steps import Step, StepPlan, reader_counts
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts
 
 
 def take_signs_from_results(plan: StepPlan) -> StepPlan:
@@ -32,7 +32,7 @@ def take_signs_from_results(plan: StepPlan) -> StepPlan:
     return replace(plan, backward=tuple(_with_sign(each, kept) for each in plan.backward))
 
 
-def _with_sign(operation: Step, kept: Mapping[str, Tensor]) -> Step:
+def _with_sign(operation: PlanStep, kept: Mapping[str, Tensor]) -> PlanStep:
     x = operation.reads[1] if operation.name == "leaky_relu_dx" else None
     if x is None or x.storage not in kept:
         return operation
@@ -50,7 +50,7 @@ def join_norm_gradients(plan: StepPlan) -> StepPlan:
     ReLU or leaky ReLU just before them joins them if only they read its result.
     """
     readers = reader_counts(plan)
-    backward = list[Step]()
+    backward = list[PlanStep]()
     for operation in plan.backward:
         before = backward[-1] if backward else None
         if before is None or not _same_sums(before, operation):
@@ -65,12 +65,12 @@ def join_norm_gradients(plan: StepPlan) -> StepPlan:
     return replace(plan, backward=tuple(backward))
 
 
-def _same_sums(before: Step, operation: Step) -> bool:
+def _same_sums(before: PlanStep, operation: PlanStep) -> bool:
     names = KERNELS["batch_norm_backward"].joins
     return (before.name, operation.name) == names and before.reads[:2] == operation.reads[:2]
 
 
-def _slope(activation: Step | None, norm: Step, readers: Mapping[str, int]) -> float | None:
+def _slope(activation: PlanStep | None, norm: PlanStep, readers: Mapping[str, int]) -> float | None:
     """Return the slope below zero of the activation whose gradient can join; None where there is none."""
     dy = norm.reads[0]
     if activation is None or dy is None or activation.writes[0].storage != dy.storage or readers[dy.storage] != 2:
@@ -80,7 +80,7 @@ def _slope(activation: Step | None, norm: Step, readers: Mapping[str, int]) -> f
     return leak_of(activation.attributes) or None if activation.name == "leaky_relu_dx" else None
 
 
-def _joint(dw: Step, dx: Step, signed: tuple[Tensor | None, ...], slope: float) -> Step:
+def _joint(dw: PlanStep, dx: PlanStep, signed: tuple[Tensor | None, ...], slope: float) -> PlanStep:
     """Return the joint step; `signed`: the upstream gradient, and the array whose sign decides about the slope."""
     shape = dx.writes[0].shape
     upstream, sign = (tensor and tensor.viewed(shape) for tensor in signed)
@@ -102,7 +102,7 @@ def scale_convolutions(plan: StepPlan) -> StepPlan:
                                                                               norm1.y_scale) with {"scaled": True}
     """
     readers = reader_counts(plan)
-    scales, forward = list[Step](), list[Step]()
+    scales, forward = list[PlanStep](), list[PlanStep]()
     for operation in plan.forward:
         before = forward[-1] if forward else None
         alone = before and operation.reads[:1] == before.writes and readers[before.writes[0].storage] == 1
@@ -136,14 +136,14 @@ def divide_norms(plan: StepPlan) -> StepPlan:
 
 
 def _divided(
-    operation: Step, name: str, parts: Callable[[Step, Tensor], tuple[Step, ...]], least: int
-) -> tuple[Step, ...]:
+    operation: PlanStep, name: str, parts: Callable[[PlanStep, Tensor], tuple[PlanStep, ...]], least: int
+) -> tuple[PlanStep, ...]:
     """Return the parts of an operation of that name whose channels, those of x, have `least` cells; else itself."""
     x = operation.reads[1 if name == "batch_norm_backward" else 0] if operation.name == name else None
     return (operation,) if x is None or math.prod(x.shape[1:]) < least else parts(operation, x)
 
 
-def _forward_parts(operation: Step, x: Tensor) -> tuple[Step, ...]:
+def _forward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
     (_, gamma, beta), (y, mean, variance) = operation.reads, operation.writes
     name = f"{mean.storage}_by_sample"
     moments = Tensor(name, (2, x.shape[0]))
@@ -157,7 +157,7 @@ def _forward_parts(operation: Step, x: Tensor) -> tuple[Step, ...]:
     )
 
 
-def _backward_parts(operation: Step, x: Tensor) -> tuple[Step, ...]:
+def _backward_parts(operation: PlanStep, x: Tensor) -> tuple[PlanStep, ...]:
     (dy, _, gamma, mean, variance, y), (dgamma, dbeta, dx) = operation.reads, operation.writes
     products = Tensor(f"{dgamma.storage}_by_sample", (2, x.shape[0]))
     coefficients = Tensor(f"{dgamma.storage}_coefficients", (3, x.shape[0]), "statistic")
@@ -177,6 +177,6 @@ def _step(
     writes: tuple[Tensor, ...],
     attributes: Mapping[str, Any] | None = None,
     scope: Scope = "sample",
-) -> Step:
+) -> PlanStep:
     """Return a step that is no operation of a plan: only its kernel defines it."""
-    return Step(kernel, reads, writes, attributes or {}, scope=scope, kernel=kernel)
+    return PlanStep(kernel, reads, writes, attributes or {}, scope=scope, kernel=kernel)

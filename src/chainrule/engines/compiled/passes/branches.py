@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chainrule.core.plan import Operation, Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import KERNELS, PARTWISE
-from chainrule.engines.compiled.passes.steps import Step, StepPlan, tensors_of
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, tensors_of
 
 
 def follow_branches(plan: Plan) -> Plan:
@@ -71,7 +71,7 @@ def write_parts(plan: StepPlan, given: Set[str]) -> tuple[StepPlan, dict[str, Ar
         whole_arrays = all(sizes[tensor.storage] == {tensor.size} for tensor in (part, whole))
         return once and whole_arrays and part.storage not in parts and not {part.storage, whole.storage} & given
 
-    forward, parts = list[Step](), dict[str, ArrayPart]()
+    forward, parts = list[PlanStep](), dict[str, ArrayPart]()
     for operation in plan.forward:
         part, whole = next(iter(operation.reads), None), operation.writes[0]
         if operation.name == "place" and operation.attributes["axis"] == 0 and part and lies_in(part, whole):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chainrule.core.plan import Tensor
-from chainrule.engines.compiled.passes.steps import Step, StepPlan, reader_counts
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts
 
 
 def move_pooling(plan: StepPlan) -> StepPlan:
@@ -39,7 +39,7 @@ def move_pooling(plan: StepPlan) -> StepPlan:
     return replace(plan, forward=tuple(forward), backward=tuple(backward))
 
 
-def _scattering(backward: Sequence[Step], pooling: Step) -> int | None:
+def _scattering(backward: Sequence[PlanStep], pooling: PlanStep) -> int | None:
     """Return the index of the pooling gradient if it is the only reader of the winners and feeds only the next step."""
     winners = {each.storage for each in pooling.writes[1:]}
     reading = [n for n, each in enumerate(backward) if any(one and one.storage in winners for one in each.reads)]
@@ -51,7 +51,7 @@ def _scattering(backward: Sequence[Step], pooling: Step) -> int | None:
     return reading[0] if following == [reading[0] + 1] and dy is not None and dy.storage == written else None
 
 
-def _slope_first(scattered: Step, slope: Step, picked: Mapping[str, Tensor]) -> tuple[Step, Step]:
+def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
     """Return the gradients of a pooling and of the activation before it in the other order.
 
     picked  storage of what the slope was computed from → its values in the largest cells
@@ -64,7 +64,7 @@ def _slope_first(scattered: Step, slope: Step, picked: Mapping[str, Tensor]) -> 
 
 
 def fuse(plan: StepPlan) -> StepPlan:
-    """Return the plan with forward operations done by the kernels before them that can: `Step.epilogue`.
+    """Return the plan with forward operations done by the kernels before them that can: `PlanStep.epilogue`.
 
         conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    relu1.y = cross_correlate(…) with {"rectify": True}
         relu1.y = relu(conv1.y)
@@ -75,7 +75,7 @@ def fuse(plan: StepPlan) -> StepPlan:
     results of the first, such as the statistics of a batch, stay.
     """
     readers = reader_counts(plan)
-    forward = list[Step]()
+    forward = list[PlanStep]()
     for operation in plan.forward:
         before = forward[-1] if forward else None
         alone = before and before.writes[:1] == operation.reads and readers[before.writes[0].storage] == 1
@@ -88,7 +88,7 @@ def fuse(plan: StepPlan) -> StepPlan:
     return replace(plan, forward=tuple(forward))
 
 
-def _fused(before: Step, operation: Step) -> Step | None:
+def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
     """Return one step for both, or None where the kernel of the first cannot do the second."""
     name, value = operation.entry.epilogue, operation.entry.epilogue_value(operation.attributes)
     if not name or not value or not _is_open(before, name):
@@ -97,7 +97,7 @@ def _fused(before: Step, operation: Step) -> Step | None:
     return replace(before, writes=writes, epilogue={**before.epilogue, name: value})
 
 
-def _is_open(step: Step, name: str) -> bool:
+def _is_open(step: PlanStep, name: str) -> bool:
     """Return whether a kernel can do one thing more to its results: each at most once, in the order of its entry."""
     possible = step.entry.epilogues
     if name not in possible or not possible[name](step.reads):

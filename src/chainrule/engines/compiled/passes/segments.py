@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from chainrule.core.plan import Tensor
 from chainrule.engines.compiled.kernels.registry import always
-from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, tensors_of
+from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, tensors_of
 from chainrule.errors import EngineError
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
@@ -39,12 +39,12 @@ class Segment(NamedTuple):
     wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold a whole share at least
     """
 
-    operations: list[Step]
+    operations: list[PlanStep]
     scope: str
     wide: bool
 
 
-def segments(operations: Iterable[Step], itemsize: int) -> list[Segment]:
+def segments(operations: Iterable[PlanStep], itemsize: int) -> list[Segment]:
     """Return the segments of a plan's operations."""
     listed = list(operations)
     activations = {tensor.storage: tensor.size for tensor in tensors_of(listed) if tensor.per_sample}
@@ -67,17 +67,17 @@ def runs_of(numbers: Iterable[int], listed: Sequence[Segment]) -> list[list[int]
 
 
 def shared_runs(
-    operations: Iterable[Step],
+    operations: Iterable[PlanStep],
     itemsize: int,
-    is_shared: Callable[[Step], bool],
-    may_follow: Callable[[Step], bool] = always,
-) -> Iterator[tuple[Step, bool]]:
+    is_shared: Callable[[PlanStep], bool],
+    may_follow: Callable[[PlanStep], bool] = always,
+) -> Iterator[tuple[PlanStep, bool]]:
     """Yield operations, and whether a thread goes on to each with its share of the one before.
 
     is_shared    whether threads share an operation, if no thread goes on to it
     may_follow   whether a thread may go on to an operation
     """
-    before: Step | None = None
+    before: PlanStep | None = None
     rows = False
     for operation in operations:
         on = before is not None and may_follow(operation) and _goes_on(before, operation, rows=rows)
@@ -90,12 +90,12 @@ def shared_runs(
             before = None
 
 
-def _divided(operation: Step) -> bool:
+def _divided(operation: PlanStep) -> bool:
     """Return whether a thread's share of an operation is no part of the result that it could go on with."""
     return operation.sharing in (Sharing.BESIDE, Sharing.BY_OUTPUTS)
 
 
-def _goes_on(before: Step, operation: Step, *, rows: bool) -> bool:
+def _goes_on(before: PlanStep, operation: PlanStep, *, rows: bool) -> bool:
     """Return whether a thread can go on to an operation with those channels, or rows, of the result before it."""
     facts, x, y = operation.entry, before.writes[0], operation.writes[0]
     if operation.reads[0] != x or not x.shape or y.shape[:1] != x.shape[:1]:
@@ -105,7 +105,7 @@ def _goes_on(before: Step, operation: Step, *, rows: bool) -> bool:
     return (facts.piece is not None or is_by_channel(operation)) and len(y.shape) > (facts.piece or 0)
 
 
-def is_by_channel(operation: Step) -> bool:
+def is_by_channel(operation: PlanStep) -> bool:
     """Return whether a channel of the result depends on the same channel of the first array read only."""
     x, y = operation.reads[0], operation.writes[0]
     if not operation.entry.by_channel or x is None or x.shape[:1] != y.shape[:1]:
@@ -118,7 +118,7 @@ def block_size(sample_bytes: int) -> int:
     return min(max(CACHE_BYTES // max(sample_bytes, 1), BLOCKS[0]), BLOCKS[1])
 
 
-def _numbers(operations: Iterable[Step], itemsize: int) -> Iterator[int]:
+def _numbers(operations: Iterable[PlanStep], itemsize: int) -> Iterator[int]:
     """Yield a number for each operation, the same for those of a segment; less than 0 for scope "batch"."""
     count = 0
     for operation, on in shared_runs(operations, itemsize, _is_batch, _is_batch):
@@ -127,11 +127,11 @@ def _numbers(operations: Iterable[Step], itemsize: int) -> Iterator[int]:
         yield -count if batch else count
 
 
-def _is_batch(operation: Step) -> bool:
+def _is_batch(operation: PlanStep) -> bool:
     return operation.scope == "batch"
 
 
-def _wide(operations: Iterable[Step], itemsize: int) -> Iterator[bool]:
+def _wide(operations: Iterable[PlanStep], itemsize: int) -> Iterator[bool]:
     """Yield whether each operation should run in wide blocks; small ones without weights do as the one before."""
     wide = False
     for operation in operations:

@@ -9,7 +9,7 @@ from chainrule.core.plan import Operation, Plan
 from chainrule.engines.compiled.kernels.registry import SHARED_FROM, Conditions
 from chainrule.engines.compiled.passes.branches import follow_branches
 from chainrule.engines.compiled.passes.segments import is_by_channel, shared_runs
-from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan, select_kernels, with_kernel
+from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan, select_kernels, with_kernel
 
 # Work of an operation is relative to the least that threads share: 1 for the smallest layer that they do.
 MIN_SHARED_WORK = 6  # work of all large layers that justifies waking the threads
@@ -43,7 +43,7 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
     training so are the gradients of large layers.
     """
 
-    def is_shared(operation: Step) -> bool:
+    def is_shared(operation: PlanStep) -> bool:
         return _work(operation, itemsize, training=plan.loss is not None) >= 1
 
     runs = shared_runs(_by_channels(plan.forward), itemsize, is_shared)
@@ -51,7 +51,7 @@ def share_large_layers(plan: StepPlan, itemsize: int) -> StepPlan:
     return replace(plan, forward=tuple(forward), backward=tuple(_shared_gradients(plan, itemsize)))
 
 
-def _by_channels(forward: Sequence[Step]) -> Iterator[Step]:
+def _by_channels(forward: Sequence[PlanStep]) -> Iterator[PlanStep]:
     """Yield steps, BY_CHANNELS where a thread can go on with its channels to a depthwise convolution or their means.
 
     With rows, every thread would then fetch half of all channels from the cache of another, which takes longer than
@@ -62,7 +62,7 @@ def _by_channels(forward: Sequence[Step]) -> Iterator[Step]:
         yield replace(each, sharing=Sharing.BY_CHANNELS) if alike else each
 
 
-def _leads_to_channels(steps: Sequence[Step]) -> bool:
+def _leads_to_channels(steps: Sequence[PlanStep]) -> bool:
     """Return whether the steps after the first treat channels separately, up to one that makes it worthwhile.
 
     That is a depthwise convolution, or a step that leaves one number for each channel.
@@ -76,7 +76,7 @@ def _leads_to_channels(steps: Sequence[Step]) -> bool:
     return False
 
 
-def _shared_gradients(plan: StepPlan, itemsize: int) -> list[Step]:
+def _shared_gradients(plan: StepPlan, itemsize: int) -> list[PlanStep]:
     """Return the steps of a backward pass, large ones as steps of the whole batch.
 
     A thread has the same filters, or rows of a dense layer's weights, in both gradients as in the forward pass and in
@@ -102,7 +102,7 @@ def _shared_gradients(plan: StepPlan, itemsize: int) -> list[Step]:
     return shared
 
 
-def _has_many_weights(dx: Step) -> bool:
+def _has_many_weights(dx: PlanStep) -> bool:
     """Return whether the weights of a convolution are more than its input: threads had better exchange that."""
     w = dx.reads[1]
     if w is None or dx.attributes.get("groups", 1) != 1 or w.shape[0] % OUTPUT_PARTS:
@@ -110,25 +110,25 @@ def _has_many_weights(dx: Step) -> bool:
     return math.prod(w.shape) >= dx.writes[0].size
 
 
-def _by_outputs(dx: Step, itemsize: int, *, precise: bool) -> Step:
+def _by_outputs(dx: PlanStep, itemsize: int, *, precise: bool) -> PlanStep:
     """Return the gradient of an input as a sum that threads share, by the kernel that fits a part of it."""
     part = with_kernel(part_by_outputs(dx), itemsize, Conditions(single=True, precise=precise))
     return replace(dx, kernel=part.kernel, scope="batch", sharing=Sharing.BY_OUTPUTS)
 
 
-def part_by_outputs(step: Step) -> Step:
+def part_by_outputs(step: PlanStep) -> PlanStep:
     """Return the gradient of an input by one part of the outputs: of dy, and of the filters or rows of W."""
     parts = [each and each.viewed((-(-each.shape[0] // OUTPUT_PARTS), *each.shape[1:])) for each in step.reads]
     return replace(step, reads=tuple(parts))
 
 
-def _work_of_gradient(dw: Step) -> float:
+def _work_of_gradient(dw: PlanStep) -> float:
     """Return the work of the gradient of a convolution by its weights, as `_work`."""
     dy = dw.reads[1]
     return math.prod(dw.writes[0].shape) * math.prod(dy.shape[1:]) / SHARED_FROM if dy else 0
 
 
-def _work(operation: Step, itemsize: int, *, training: bool) -> float:
+def _work(operation: PlanStep, itemsize: int, *, training: bool) -> float:
     """Return the work of a layer for one sample, relative to the least that threads should share.
 
     Without weights, it is the number of entries read; otherwise the multiplications by the weights, the second array
@@ -164,7 +164,7 @@ def share_large_gradients(plan: StepPlan) -> StepPlan:
     return replace(plan, backward=(*others, *last))
 
 
-def is_shared_gradient(operation: Step) -> bool:
+def is_shared_gradient(operation: PlanStep) -> bool:
     """Return whether an operation makes a gradient that threads should share."""
     return operation.entry.outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 

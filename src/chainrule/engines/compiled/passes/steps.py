@@ -28,7 +28,7 @@ class Sharing(Enum):
 
 
 @dataclass(frozen=True)
-class Step(Operation):
+class PlanStep(Operation):
     """An operation and what the passes decided about it.
 
     kernel    the function that computes it, a key of `KERNELS`
@@ -43,7 +43,7 @@ class Step(Operation):
 
     @property
     def entry(self) -> KernelEntry:
-        """What is known of the kernel."""
+        """Return the registry entry of the kernel."""
         return KERNELS[self.kernel]
 
     @property
@@ -61,22 +61,22 @@ class Step(Operation):
         return share.instead if share.instead and self.sharing is Sharing.BY_CHANNELS else share
 
 
-def step_of(operation: Operation, kernel: str) -> Step:
+def step_of(operation: Operation, kernel: str) -> PlanStep:
     """Return an operation as a step by a kernel."""
     fields = operation.name, operation.reads, operation.writes, operation.attributes, operation.runtime, operation.scope
-    return Step(*fields, kernel=kernel)
+    return PlanStep(*fields, kernel=kernel)
 
 
 @dataclass(frozen=True)
 class StepPlan(Plan):
     """A plan of steps."""
 
-    forward: tuple[Step, ...]
-    backward: tuple[Step, ...] = ()
-    deferred: tuple[Step, ...] = ()
+    forward: tuple[PlanStep, ...]
+    backward: tuple[PlanStep, ...] = ()
+    deferred: tuple[PlanStep, ...] = ()
 
     @property
-    def operations(self) -> tuple[Step, ...]:
+    def operations(self) -> tuple[PlanStep, ...]:
         """All steps but the deferred ones."""
         return self.forward + self.backward
 
@@ -91,7 +91,7 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
     single    whether the plan is for one sample
     """
     readers = reader_counts(plan)
-    forward = list[Step]()
+    forward = list[PlanStep]()
     for operation in plan.forward:
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
         forward.append(with_kernel(operation, itemsize, Conditions(single, unread, plan.precise)))
@@ -102,7 +102,7 @@ def select_kernels(plan: Plan, itemsize: int, *, single: bool = False) -> StepPl
     return StepPlan(plan.input, plan.output, tuple(forward), tuple(backward), tuple(deferred), *ends)
 
 
-def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> Step:
+def with_kernel(operation: Operation, itemsize: int, conditions: Conditions) -> PlanStep:
     """Return an operation as a step by the kernel that suits it."""
     return step_of(
         operation, select_kernel(operation.name, operation.reads, operation.attributes, itemsize, conditions)
@@ -118,7 +118,7 @@ def flatten(plan: StepPlan) -> StepPlan:
     return replace(plan, forward=forward, backward=backward)
 
 
-def _with_flat_arrays(step: Step) -> Step:
+def _with_flat_arrays(step: PlanStep) -> PlanStep:
     entry = step.entry
     arrays = [
         tensor.viewed((tensor.size,)) if tensor is not None and name in entry.flat else tensor

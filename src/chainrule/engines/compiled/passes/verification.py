@@ -20,7 +20,7 @@ from chainrule.core.shapes import Pair, output_size, text
 from chainrule.engines.compiled.kernels import layout, row_tiles
 from chainrule.engines.compiled.kernels.tiles import lanes
 from chainrule.engines.compiled.passes.sharing import part_by_outputs
-from chainrule.engines.compiled.passes.steps import Sharing, Step, StepPlan
+from chainrule.engines.compiled.passes.steps import PlanStep, Sharing, StepPlan
 from chainrule.errors import EngineError
 
 GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that no operation has to write
@@ -47,7 +47,7 @@ def check_plan(plan: StepPlan, itemsize: int) -> None:
             raise EngineError(f"no operation writes {tensor.name}, the end of the plan")
 
 
-def _check_shapes(operation: Step) -> None:
+def _check_shapes(operation: PlanStep) -> None:
     """Refuse tensors of other shapes than the kernel writes: they would be garbage, or memory would be overrun."""
     expected = operation.entry.shapes([_sample(tensor) for tensor in operation.reads], operation.options)
     found = [_sample(tensor).shape for tensor in operation.writes]
@@ -64,7 +64,7 @@ def _sample(tensor: Tensor | None) -> Any:
     return SimpleNamespace(shape=(1, *tensor.shape) if tensor.per_sample else tensor.shape)
 
 
-def _check_buffer_bounds(operation: Step, itemsize: int) -> None:
+def _check_buffer_bounds(operation: PlanStep, itemsize: int) -> None:
     """Refuse a convolution whose tiles would read beyond its buffer."""
     for workspace, furthest in buffer_reads(operation, itemsize):
         if furthest > workspace:
@@ -87,7 +87,7 @@ forward_taps, backward_taps = _plain(layout.forward_taps), _plain(layout.backwar
 row_size = _plain(row_tiles.row_size)
 
 
-def buffer_reads(operation: Step, itemsize: int) -> Iterator[tuple[int, int]]:
+def buffer_reads(operation: PlanStep, itemsize: int) -> Iterator[tuple[int, int]]:
     """Yield the entries of each buffer that a kernel makes for one sample, and how many of them it may read."""
     slide = operation.entry.slide
     if slide is None:

@@ -38,7 +38,10 @@ SUFFIX = re.compile(r"py|m?js|toml|json|csv|png|html|css|md|npz|txt|ipynb|onnx|s
 GENERATED = ("runs/", "build/")  # folders that commands write, which git ignores
 OF_READERS = {".github/workflows/classroom.yml"}  # files in the repository of a reader
 OPTIONS_OF_OTHERS = {"--oversubscribe", "--allow-run-as-root", "--operand"}  # of mpiexec; a variable of CSS
-NAMES_OF_OTHERS = {
+NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, after which modules here are named
+    *("model.eval", "model.save_weights", "model.state_dict"),
+    *("keras.applications", "torch.compile", "torch.save"),
+}
     "model.eval",
     "model.save_weights",
     "model.state_dict",

@@ -42,12 +42,6 @@ NAMES_OF_OTHERS = {  # of models in PyTorch and Keras, and of these libraries, a
     *("model.eval", "model.save_weights", "model.state_dict"),
     *("keras.applications", "torch.compile", "torch.save"),
 }
-    "model.eval",
-    "model.save_weights",
-    "model.state_dict",
-    "torch.compile",
-    "torch.save",
-}  # of models in PyTorch and Keras
 EXCERPTS = {"mutation.md"}  # quotes changed source code
 Checker = Callable[[Path], Iterator[str]]  # from a file to what is wrong in it
 

@@ -40,7 +40,7 @@ with mpi.session() as workers, np.load("data.npz") as data:
     model = cr.Sequential(layers, (1, 5, 5), engine="numpy", threads=1, seed=4)
     options = {"shards": 8, "batch_size": 30, "clip_norm": 1, "validation_split": 0.2, "augmentation": "shift=1"}
     options |= {"workers": workers, "run": cr.Run(sys.argv[1], resume=True), "progress": False}
-    history = model.fit(data["x"], data["y"], epochs=int(sys.argv[2]), rate=0.02, patience=900, **options)
+    history = model.fit(data["x"], data["y"], epochs=int(sys.argv[2]), learning_rate=0.02, patience=900, **options)
     if workers.rank == workers.size - 1:
         print(model.parameters.tobytes().hex())
 """

@@ -69,7 +69,8 @@ def _output(command: Sequence[str]) -> str:
 
 def _alone(kind: str, trials: int, words: Sequence[str]) -> float:
     """Return the processor time of a training in this process, without the first, which compiles."""
-    from chainrule.cli.sweep import CommandTrial, sweep
+    from chainrule.cli.sweep import sweep
+    from chainrule.cli.sweep_trials import CommandTrial
     from chainrule.runs import running
     from chainrule.runs.sweeps.grid import SweepTrial
 

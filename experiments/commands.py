@@ -273,8 +273,8 @@ def _draw_graphs(folder: Path | None) -> None:
 
     from chainrule.cli import run_paths
     from chainrule.plotting.figures import save
-    from chainrule.plotting.graphs import graphs
     from experiments.activations import NAMES, curves
+    from experiments.graphs import graphs
 
     for name in NAMES:
         run_paths.require_writable(folder / f"{name}.png")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule._io import strict_json
+from chainrule._io import files
 from chainrule.errors import FormatError
 
 plain = (
@@ -21,8 +21,8 @@ values = st.recursive(
 
 @given(values)
 def test_what_json_writes_is_read(value: Any) -> None:
-    assert strict_json.parse(json.dumps(value)) == value
-    assert strict_json.parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert files.parse(json.dumps(value)) == value
+    assert files.parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @pytest.mark.parametrize(
@@ -44,24 +44,24 @@ def test_what_json_writes_is_read(value: Any) -> None:
 )
 def test_what_no_description_has(text: str | bytes) -> None:
     with pytest.raises(FormatError) as caught:
-        strict_json.parse(text)
+        files.parse(text)
     assert len(str(caught.value)) < 150
 
 
 def test_what_is_just_within_bounds() -> None:
-    assert strict_json.parse("9223372036854775807") == 2**63 - 1
+    assert files.parse("9223372036854775807") == 2**63 - 1
     deep = "[" * 31 + "1" + "]" * 31
-    assert strict_json.parse(deep) == json.loads(deep)
-    assert strict_json.parse("[1]", max_bytes=3) == [1]
+    assert files.parse(deep) == json.loads(deep)
+    assert files.parse("[1]", max_bytes=3) == [1]
     with pytest.raises(FormatError, match="JSON of 3 bytes; expected at most 2"):
-        strict_json.parse("[1]", max_bytes=2)
+        files.parse("[1]", max_bytes=2)
 
 
 def test_kinds_of_values() -> None:
-    assert strict_json.expect(str, "x", "name") == "x"
-    assert strict_json.expect_list(int, [1, 2], "sizes") == (1, 2)
+    assert files.expect(str, "x", "name") == "x"
+    assert files.expect_list(int, [1, 2], "sizes") == (1, 2)
     for kind, value in ((int, True), (int, 1.0), (str, 1), (list, {}), (dict, [])):
         with pytest.raises(FormatError, match=r"name is .*; expected"):
-            strict_json.expect(kind, value, "name")
+            files.expect(kind, value, "name")
     with pytest.raises(FormatError, match="an entry of sizes is '2'; expected a whole number"):
-        strict_json.expect_list(int, [1, "2"], "sizes")
+        files.expect_list(int, [1, "2"], "sizes")

@@ -17,7 +17,7 @@ from chainrule.check.homework import LEVELS, limited
 from chainrule.check.report import FirstWrong, Row
 from chainrule.cli import main
 from chainrule.explain.code import derivation_link
-from chainrule.explain.operations import EXPLAINERS
+from chainrule.explain.trace import EXPLAINERS
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = Path(__file__).parent / "courses" / "functions.py"

@@ -23,7 +23,7 @@ def test_trials_and_a_second_start(invoke: Invoke, digits: Path, tmp_path: Path)
     first = invoke(*words, "learning-rate=0.001,0.02", "--seeds", 2)
     assert first.exit_code == 0, first.output
     lines = first.stdout.splitlines()
-    assert lines[0].split()[:4] == ["learning_rate", "trials", "validation", "accuracy"]
+    assert lines[0].split()[:4] == ["learning-rate", "trials", "validation", "accuracy"]
     assert [line.split()[0] for line in lines[1:]] == ["0.02", "0.001", "all"]  # the best first, the folder last
     models = {path: path.stat().st_mtime_ns for path in (tmp_path / "all").glob("*/model.safetensors")}
     assert len(models) == 4

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.check.assignments import Assignment
-from chainrule.check.graders import points
+from chainrule.check.graders.points import read
 from chainrule.cli import main
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")
@@ -102,7 +102,7 @@ def test_an_exercise(exercise: Path) -> None:
     """The solution is right in every part that has points, and the skeleton in none."""
     right = cr.check_gradients(answer(exercise / "solution.py"), against=against(exercise))
     assert right
-    scheme = points.read(exercise / "grade.toml", Assignment.of(against(exercise), None).parts)
+    scheme = read(exercise / "grade.toml", Assignment.of(against(exercise), None).parts)
     assert scheme.total > 0
 
     skeleton = cr.check_gradients(answer(exercise / "skeleton.py"), against=against(exercise))

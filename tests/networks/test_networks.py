@@ -20,7 +20,7 @@ from chainrule.engines.compiled import programs
 from chainrule.engines.compiled.codegen import generator
 from chainrule.engines.compiled.codegen.generator import ProgramWriter
 from chainrule.engines.compiled.kernels.selection import KERNELS
-from chainrule.engines.compiled.passes import fusing
+from chainrule.engines.compiled.passes import rewriting
 from chainrule.engines.compiled.passes.steps import Sharing
 from chainrule.layers import node
 from chainrule.layers.node import Wiring
@@ -112,7 +112,7 @@ def test_the_gradient_of_a_layer_that_is_applied_several_times(times: int) -> No
 
 def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat a former mistake: it is detected when the program is generated, and otherwise by the comparison."""
-    monkeypatch.setattr(fusing, "_is_open", lambda operation, step: True)
+    monkeypatch.setattr(rewriting, "_is_open", lambda operation, step: True)
     wrong = named(ROWS["two poolings"])
     words = r"(cross_correlate|correlate_filters) of pool2.y: the plan has 1×4×4×4, the kernel writes"
     with pytest.raises(cr.ChainruleError, match=words):

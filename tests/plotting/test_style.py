@@ -26,7 +26,7 @@ def test_importing_pictures_imports_neither_matplotlib_nor_other_floors() -> Non
             "chainrule._io",
             "chainrule._io.files",
             "chainrule._io.reading",
-            "chainrule._io.strict_json",
+            "chainrule._io.files",
         ),
     }
 

@@ -9,7 +9,7 @@ from runs.run_driver import RECIPE, make_job
 
 from chainrule._io import files
 from chainrule.data import load_npz
-from chainrule.data.batches import order
+from chainrule.data.dataset import order
 from chainrule.errors import FormatError
 from chainrule.explain import NextStep, Trace
 from chainrule.runs import resume_point, running

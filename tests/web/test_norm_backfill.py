@@ -13,7 +13,8 @@ from chainrule.engines import loader
 from chainrule.engines.interpreter import Interpreter
 from chainrule.errors import DataError, NotFiniteError
 from chainrule.training.samples import Samples
-from chainrule.web import norm_backfill, subjects
+from chainrule.web import norms, subjects
+from chainrule.web.norms import POINTS, evenly_spaced_steps
 from chainrule.web.session import Session
 
 NOBODY = threading.Event()
@@ -33,7 +34,7 @@ def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    monkeypatch.setattr(norm_backfill, "QUIET", 0.0)
+    monkeypatch.setattr(norms, "QUIET", 0.0)
     session = opened(subjects.of_path(folder))
     yield session
     session.close()
@@ -162,10 +163,10 @@ def test_a_run_that_cannot_be_repeated_is_left_alone(session: Session, monkeypat
 
 @pytest.mark.parametrize("steps", [0, 1, 5, 80, 81, 1000, 3676, 10**7])
 def test_steps_are_spread_over_the_run(steps: int) -> None:
-    chosen = norm_backfill.evenly_spaced_steps(steps)
-    assert len(chosen) == min(steps, norm_backfill.POINTS)
+    chosen = evenly_spaced_steps(steps)
+    assert len(chosen) == min(steps, POINTS)
     assert chosen == sorted(set(chosen))
     if steps:
         assert (chosen[0], chosen[-1]) == (1, steps)
         gaps = np.diff([0, *chosen])
-        assert gaps.max() <= steps / (norm_backfill.POINTS - 1) + 1
+        assert gaps.max() <= steps / (POINTS - 1) + 1

@@ -17,8 +17,8 @@ from web.looked_at import RECIPE, finished, opened, run, small, stripes, trained
 
 from chainrule.errors import FormatError, OptionError, RunError
 from chainrule.runs.jobs import DataChoice
-from chainrule.web import document, modules, single_file, subjects
-from chainrule.web.document import PAGE, pack_numbers, unpack
+from chainrule.web import document, single_file, subjects
+from chainrule.web.document import PAGE, bundle, pack_numbers, unpack
 from chainrule.web.session import Session
 
 NOBODY = threading.Event()
@@ -241,7 +241,7 @@ def test_a_worker_is_one_script() -> None:
         "m.js": "export function f() {}\nexport class C {}\nconst x = 1, y = 2;\nexport { x, y as z };\n",
         "side.js": 'export async function later() { return "export const no"; }\nexport function* many() {}\n',
     }
-    text = modules.bundle(sources, "w.js")
+    text = bundle(sources, "w.js")
     assert text.index('modules["m.js"] =') < text.index('modules["w.js"] =')
     assert "return { f, C, x, z: y };" in text
     assert 'const m = modules["m.js"];' in text

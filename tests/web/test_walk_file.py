@@ -12,7 +12,7 @@ from web.watching import watched
 from chainrule.errors import FormatError
 from chainrule.web import single_file
 from chainrule.web.session import Session
-from chainrule.web.walk_file import read_walk
+from chainrule.web.single_file import read_walk
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

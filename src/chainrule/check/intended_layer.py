@@ -17,7 +17,7 @@ from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject, Values
-from chainrule.custom.recognition import family
+from chainrule.custom.held_arrays import family
 from chainrule.engines.protocol import Array
 from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer

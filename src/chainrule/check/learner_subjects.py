@@ -10,8 +10,8 @@ from chainrule.check import probes
 from chainrule.check.parameters import SAME, ArrayLayout, between, influential, to_theirs
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
+from chainrule.custom.held_arrays import FAMILIES, arrays_named
 from chainrule.custom.interface import LossCode
-from chainrule.custom.recognition import FAMILIES, arrays_named
 from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError

@@ -10,8 +10,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.batches import FEWEST, validation_count, validation_share
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import FEWEST, Dataset, validation_count, validation_share
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 

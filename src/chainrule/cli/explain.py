@@ -9,7 +9,7 @@ from chainrule.cli import options, page_options
 
 if TYPE_CHECKING:
     from chainrule.explain import Trace
-    from chainrule.explain.overview import Overview
+    from chainrule.explain.cataloguing import Overview
     from chainrule.explain.record import Explanation
 
 
@@ -108,7 +108,7 @@ def _alias(cell: str, canonical: str) -> str:
 
 
 def _text(cell: str, answer: "Explanation | Overview", everything: bool) -> str:
-    from chainrule.explain.overview import Overview
+    from chainrule.explain.cataloguing import Overview
     from chainrule.explain.text import text
 
     if isinstance(answer, Overview):

@@ -95,7 +95,7 @@ def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
 
 
 def _walk(path: Path | None, subject: "PageSubject") -> tuple[dict[str, Any], ...]:
-    from chainrule.web.walk_file import read_walk
+    from chainrule.web.single_file import read_walk
 
     return () if path is None else tuple(read_walk(path, list(subject.model.names)))
 

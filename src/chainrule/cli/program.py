@@ -74,6 +74,13 @@ class Group(ErrorHandlingGroup):
         return super().parse_args(ctx, args)
 
 
+def import_command(folder: str, command: str) -> click.Command:
+    """Import a command from the module of its name in a package."""
+    name = command.replace("-", "_")
+    name = f"{name}_" if keyword.iskeyword(name) else name  # `import` is a keyword
+    return getattr(importlib.import_module(f"{folder}.{name}"), name)
+
+
 class LazyGroup(ErrorHandlingGroup):
     """A group whose commands are modules of a package, each named like its command, and imported on use."""
 
@@ -86,11 +93,7 @@ class LazyGroup(ErrorHandlingGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        if cmd_name not in self.names:
-            return None
-        name = cmd_name.replace("-", "_")
-        name = f"{name}_" if keyword.iskeyword(name) else name  # `import` is a keyword
-        return getattr(importlib.import_module(f"{self.folder}.{name}"), name)
+        return import_command(self.folder, cmd_name) if cmd_name in self.names else None
 
 
 class MainGroup(LazyGroup, Group):

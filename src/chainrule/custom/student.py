@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array, array
 from chainrule.custom.functions import Functions
+from chainrule.custom.held_arrays import owners
 from chainrule.custom.interface import Code
 from chainrule.custom.methods import Methods
-from chainrule.custom.recognition import owners
 from chainrule.errors import StudentError
 
 __all__ = ["Array", "Student"]

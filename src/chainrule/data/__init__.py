@@ -6,9 +6,8 @@ Imports: errors, _io, core, plotting.
 """
 
 from chainrule.data.augmentation import Augmentation, Views
-from chainrule.data.batches import batch_count, order, split_validation, validation_count
 from chainrule.data.catalogue import DatasetInfo, catalogue, clear
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import Dataset, batch_count, order, split_validation, validation_count
 from chainrule.data.folder import load_folder
 from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image

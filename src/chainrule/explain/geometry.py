@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from chainrule.core.shapes import inverse_permutation, resampling_weights
 from chainrule.explain import equations
-from chainrule.explain.cell_context import CellContext
+from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, at, letters, minus, plus, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
 

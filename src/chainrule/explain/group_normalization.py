@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explain.cell_context import CellContext
-from chainrule.explain.cells import Index
+from chainrule.explain.cells import CellContext, Index
 from chainrule.explain.notation import at, bracketed, letters, plus, sum_over, times
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.engines.protocol import Array
-from chainrule.explain.cell_context import CellContext
+from chainrule.explain.cells import CellContext
 from chainrule.explain.formulas import chain, in_letters, in_numbers
 from chainrule.explain.notation import Index, at, bracketed, format_list, format_number
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Jacobian, JacobianRow, Scale, Term

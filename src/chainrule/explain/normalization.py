@@ -5,8 +5,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from chainrule.explain.cell_context import CellContext
-from chainrule.explain.cells import Index
+from chainrule.explain.cells import CellContext, Index
 from chainrule.explain.notation import at, bracketed, letters
 from chainrule.explain.record import CalculationStep, Derivation, Factor, Scale, Term
 

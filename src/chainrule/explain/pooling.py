@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.explain.cell_context import CellContext
+from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, plus, times, with_bar
 from chainrule.explain.record import Candidate, Derivation, Factor, Pick, Scale, Term
 from chainrule.operations.reference.windows import Axis, sliding

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,19 +17,27 @@ from chainrule.engines import fallback
 from chainrule.engines.interpreter import Interpreter
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, ShapeError
-from chainrule.explain import code, operations, updates
-from chainrule.explain.cataloguing import add_written, build_catalogue, is_fused, title
-from chainrule.explain.cell_context import CellContext
-from chainrule.explain.cells import Cell, Shape, TensorCatalogue, cell_index, flat_index
-from chainrule.explain.operations import EXPLAINERS
-from chainrule.explain.overview import Overview, overview
+from chainrule.explain import (
+    activations,
+    code,
+    equations,
+    formulas,
+    geometry,
+    group_normalization,
+    losses,
+    normalization,
+    pooling,
+    updates,
+)
+from chainrule.explain.cataloguing import Overview, add_written, build_catalogue, is_fused, overview, title
+from chainrule.explain.cells import Cell, CellContext, Shape, TensorCatalogue, TensorEntry, cell_index, flat_index
 from chainrule.explain.record import Derivation, Explanation
 from chainrule.explain.updates import NextStep, Update, update
+from chainrule.operations import definitions
 from chainrule.training.losses import Loss
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
-
 
 RUNTIME = {"first": 0, "seed": 0, "step": 0}
 
@@ -179,11 +187,11 @@ class Trace:
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
             if entry.kind != "update":
-                return "", operations.leaf(entry, self.training.step)
+                return "", leaf(entry, self.training.step)
             return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
         ctx = self._context(cell)
         if ctx.operation.call:
-            return ctx.operation.name, operations.custom_operation(ctx.operation.name)
+            return ctx.operation.name, custom_operation(ctx.operation.name)
         derivation = EXPLAINERS[ctx.operation.name](ctx)
         return ctx.operation.name, replace(derivation, words=derivation.words + _other_shape(ctx, cell, entry.shape))
 
@@ -272,3 +280,54 @@ def _checked(network: Network, x: Array, t: Array) -> int:
     if t.shape != (len(x), *outputs):
         raise ShapeError(f"trace: expected targets {text((len(x), *outputs))}, found {text(t.shape)}")
     return len(x)
+
+
+KINDS = ("input", "target", "parameter", "state", "moment", "batch")
+Explainer = Callable[[CellContext], Derivation]
+
+EXPLAINERS: dict[str, Explainer] = {
+    **dict.fromkeys((name for name, entry in definitions.entries().items() if "equation" in entry), equations.explain),
+    "max_pool": pooling.max_pool,
+    "max_pool_dx": pooling.max_pool_dx,
+    "average_pool": pooling.average_pool,
+    "average_pool_dx": pooling.average_pool_dx,
+    **dict.fromkeys(definitions.element_wise(), formulas.elementwise_value),
+    **{f"{name}_dx": formulas.elementwise_gradient for name in definitions.element_wise()},
+    "softmax": activations.softmax,
+    "softmax_dx": activations.softmax_dx,
+    "dropout": activations.dropout,
+    "add": geometry.add,
+    "concatenate": geometry.concatenate,
+    "resample": geometry.resample,
+    "resample_dx": geometry.resample_dx,
+    "pad": geometry.pad,
+    "crop": geometry.crop,
+    "permute": geometry.permute,
+    "batch_norm": normalization.batch_norm,
+    "batch_norm_dx": normalization.batch_norm_dx,
+    "batch_norm_dw": normalization.batch_norm_dw,
+    "group_norm": group_normalization.group_norm,
+    "group_norm_dx": group_normalization.group_norm_dx,
+    "group_norm_dw": group_normalization.group_norm_dw,
+    "running_statistics": normalization.running_statistics,
+    "prelu": activations.prelu,
+    "prelu_dx": activations.prelu_dx,
+    "prelu_dw": activations.prelu_dw,
+    "local_response_norm": normalization.local_response_norm,
+    "local_response_norm_dx": normalization.local_response_norm_dx,
+    **losses.EXPLAINERS,
+}
+
+
+def leaf(entry: TensorEntry, step: int) -> Derivation:
+    """Explain a cell that the step begins with."""
+    return _said("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
+
+
+def custom_operation(operation: str) -> Derivation:
+    """Explain a cell that a learner's own code computed."""
+    return _said("own_code", {"operation": operation})
+
+
+def _said(name: str, facts: dict[str, Any]) -> Derivation:
+    return Derivation(definitions.fill(definitions.entries()[name]["words"], facts))

@@ -15,6 +15,7 @@ from chainrule.layers.activations import (
     HardSigmoid,
     HardSwish,
     LeakyReLU,
+    PReLU,
     ReLU,
     Sigmoid,
     SiLU,
@@ -50,7 +51,6 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
-from chainrule.layers.prelu import PReLU
 
 __all__ = [
     "ELU",

@@ -4,9 +4,11 @@ from dataclasses import dataclass, fields
 from math import inf, isfinite
 from typing import ClassVar
 
+import numpy as np
+
 from chainrule.core.plan import Builder, Tensor
 from chainrule.errors import OptionError
-from chainrule.layers.base import Layer
+from chainrule.layers.base import Layer, Parameter, Shape, as_image
 
 
 @dataclass(frozen=True)
@@ -242,3 +244,31 @@ class Softmax(Activation):
 # Layers that map every element by itself, by the operation that they emit.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
 EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}
+
+
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """Parametric rectified linear unit: a leaky ReLU whose slope below 0 is learnt, one for each channel.
+
+    y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy;  dslope = Σ dy min(0, x)
+
+    Slopes begin at 0.25.
+
+    Shapes   (C, H, W), (C, W) or (F,), unchanged
+    Source   He et al. 2015; reference/prelu.py
+    """
+
+    kind: ClassVar[str] = "prelu"
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return the slopes, (C,)."""
+        return (Parameter("slope", shape[:1], "zeros", values=np.full(shape[:1], 0.25)),)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y, dslope and dx."""
+        given = builder.activation("y", x.shape)
+        x, y, slope = as_image(x), as_image(given), builder.parameter("slope")
+        builder.forward("prelu", (x, slope), (y,))
+        builder.backward("prelu_dw", (y.gradient(), x), (slope.gradient(),))
+        builder.backward("prelu_dx", (y.gradient(), x, slope), (x.gradient(),))
+        return given

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from chainrule import layers
-from chainrule._io import files, strict_json
+from chainrule._io import files
+from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.data.normalization import Normalization
 from chainrule.engines import fallback
 from chainrule.engines.protocol import Array
@@ -37,11 +38,11 @@ def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
 
 def wiring_from(value: Any, count: int) -> Wiring:
     """Return the wiring of `Network.architecture` for a number of layers; KeyError or FormatError if it is none."""
-    found = strict_json.expect_object(value, "wiring")
-    names = strict_json.expect_list(str, found["names"], "wiring names")
-    listed: list[Any] = [*strict_json.expect(list, found["inputs"], "wiring inputs")]
-    inputs = tuple(strict_json.expect_list(int, each, "wiring inputs") for each in listed)
-    owners = strict_json.expect_list(int, found["owners"], "wiring owners")
+    found = expect_object(value, "wiring")
+    names = expect_list(str, found["names"], "wiring names")
+    listed: list[Any] = [*expect(list, found["inputs"], "wiring inputs")]
+    inputs = tuple(expect_list(int, each, "wiring inputs") for each in listed)
+    owners = expect_list(int, found["owners"], "wiring owners")
     if not len(names) == len(inputs) == len(owners) == count:
         raise FormatError(f"the wiring is of {len(names)}, {len(inputs)} and {len(owners)} layers; expected {count}")
     return Wiring(names, inputs, owners)
@@ -52,18 +53,18 @@ def checked_about(value: Any) -> dict[str, Any]:
 
     Errors   KeyError (an entry is missing) or FormatError
     """
-    found = strict_json.expect_object(value, "model")
+    found = expect_object(value, "model")
     for name in ("name", "dtype", "loss"):
-        strict_json.expect(str, found[name], name)
-    strict_json.expect_list(int, found["input_shape"], "input_shape")
-    strict_json.expect_list(str, found["classes"], "classes")
-    strict_json.expect_list(dict, found["layers"], "layers")
-    strict_json.expect(dict, found["normalization"], "normalization")
-    strict_json.expect(int, found["seed"], "seed")
+        expect(str, found[name], name)
+    expect_list(int, found["input_shape"], "input_shape")
+    expect_list(str, found["classes"], "classes")
+    expect_list(dict, found["layers"], "layers")
+    expect(dict, found["normalization"], "normalization")
+    expect(int, found["seed"], "seed")
     if found.get("wiring") is not None:
         wiring_from(found["wiring"], len(found["layers"]))
     if found.get("task") is not None:
-        strict_json.expect(str, found["task"], "task")
+        expect(str, found["task"], "task")
     if found.get("largest_input") is not None:
         _check_size(found["largest_input"])
     return found

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule import data
-from chainrule._io import files, strict_json
-from chainrule._io.strict_json import expect, expect_list, expect_object
+from chainrule._io import files
+from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.core.shapes import text
 from chainrule.data.dataset import Dataset
 from chainrule.engines import loader
@@ -144,11 +144,11 @@ class Job:
         try:
             about, model = _checked_data(config["data"]), checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
-            recipe = Recipe.from_config(strict_json.expect_object(config["recipe"], "recipe"))
-            engine = loader.find(strict_json.expect(str, config["engine"], "engine")).name
-            threads = thread_count(strict_json.expect(int, config["threads"], "threads"))
+            recipe = Recipe.from_config(expect_object(config["recipe"], "recipe"))
+            engine = loader.find(expect(str, config["engine"], "engine")).name
+            threads = thread_count(expect(int, config["threads"], "threads"))
             precise = checked_precise(config.get("precise", False))
-            command = strict_json.expect_list(str, config["command"], "command")
+            command = expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command, precise=precise)
         except KeyError as error:
             raise FormatError(f"{place}: {error.args[0]} is missing") from None

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.batches import batch_count, order
+from chainrule.data.dataset import batch_count, order
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import ONE_STEP, Array
 from chainrule.errors import NotFiniteError, OptionError
-from chainrule.training import notes, tasks
+from chainrule.training import history, tasks
 from chainrule.training.averaging import WeightAverage, slow_copy
 from chainrule.training.callbacks import Callback, best_epoch, watches_steps
 from chainrule.training.class_weights import sample_weights
@@ -25,11 +25,10 @@ from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.losses import Loss
 from chainrule.training.recipe import Recipe
-from chainrule.training.samples import Samples
+from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.tasks import Task
-from chainrule.training.whitening import whiten
 from chainrule.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ class Trainer:
             while not self.finished and not stopped:
                 stopped = self._epoch(len(self.history) // self.epoch_steps, callbacks)
             if self.finished:
-                self.history.notes += notes.training_notes(self)
+                self.history.notes += history.training_notes(self)
         return self.history
 
     def _prepare(self, callbacks: Sequence[Callback]) -> None:

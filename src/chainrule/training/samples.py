@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.batches import split_validation
-from chainrule.data.dataset import Dataset
+from chainrule.data.dataset import Dataset, split_validation
 from chainrule.data.normalization import Normalization
 from chainrule.engines.protocol import Array
-from chainrule.errors import DataError
+from chainrule.errors import DataError, OptionError
+from chainrule.layers import initializers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -206,3 +206,23 @@ def _finite(y: Array) -> Array:
     if wrong.size:
         raise DataError(f"targets must be finite; that of sample {wrong[0]} is not")
     return y
+
+
+IMAGES = 5_000  # training images from which the patches are taken
+
+
+def whiten(network: Network, samples: Samples, normalization: Normalization) -> None:
+    """Replace kernels drawn by the initializer "whiten" by those of `initializers.whitening`; others are left alone.
+
+    A kernel that no longer has the values that its seed drew was trained or read from a file, and is left alone too.
+
+    Errors   OptionError when such a kernel does not read the images, all channels of them
+    """
+    for name, layer, inputs in zip(network.names, network.layers, network.wiring.inputs, strict=True):
+        if getattr(layer, "initializer", "") != initializers.whiten.__name__:
+            continue
+        w = network.weights[f"{name}.w"]
+        if inputs != (0,) or w.ndim != 4 or w.shape[1] != network.input_shape[0]:
+            raise OptionError(f"{layer.describe()}: only a convolution of all channels of the images can whiten them")
+        if np.array_equal(w, network.drawn(f"{name}.w", network.seed)):
+            w[...] = initializers.whitening(w, normalization.apply(samples.x[:IMAGES], network.dtype))

@@ -6,8 +6,10 @@ Data in the HTML is compact: byte planes of numbers, deflated, in base64.
 import base64
 import hashlib
 import json
+import posixpath
 import re
 import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +20,6 @@ from numpy.typing import NDArray
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import FormatError
-from chainrule.web import modules
 
 STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
 SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
@@ -70,8 +71,8 @@ def parts(folder: Path = PAGE) -> Parts:
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
     begun = entries(page)
     workers = [path for path in sources if path.endswith(WORKERS)]
-    linked = modules.collect(sources, begun)
-    linked |= {path: modules.bundle(sources, path) for path in workers}
+    linked = collect(sources, begun)
+    linked |= {path: bundle(sources, path) for path in workers}
     styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
     loader = LOADER.replace("ENTRIES", json.dumps(begun))
     if CHARSET not in page or "</body>" not in page:
@@ -149,7 +150,7 @@ def preloading_index(folder: Path = PAGE) -> bytes:
     """Return index.html with a preload link for every module, so that the browser requests all of them at once."""
     page = (folder / "index.html").read_text(encoding="utf-8")
     sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
-    needed = modules.collect(sources, entries(page))
+    needed = collect(sources, entries(page))
     links = "".join(f'    <link rel="modulepreload" href="page/{path}">\n' for path in needed)
     return page.replace("  </head>", f"{links}  </head>", 1).encode()
 
@@ -189,3 +190,96 @@ def unpack(packed: dict[str, Any]) -> Array:
 def _deflate(content: bytes) -> str:
     deflate = zlib.compressobj(9, zlib.DEFLATED, RAW)
     return base64.b64encode(deflate.compress(content) + deflate.flush()).decode("ascii")
+
+
+FROM = r'"(?P<name>\.{1,2}/[^"]+)"'
+IMPORT = re.compile(rf"""^(?P<before>[ \t]*(?:import\s*|(?:import|export)\b[^;'"`]*?\bfrom\s*)){FROM}""", re.MULTILINE)
+IMPORTED = re.compile(rf"^[ \t]*import\s*(?:(?P<what>[^;'\"`]*?)\s*\bfrom\s*)?{FROM};?", re.MULTILINE)
+NAMES = re.compile(r"\{(?P<names>[\w\s,$]*)\}")
+WHOLE = re.compile(r"\*\s*as\s+(?P<space>[\w$]+)")
+DECLARED = re.compile(
+    r"^export\s+(?P<what>(?:async\s+)?function\s*\*?|class|const|let)\s+(?P<name>[\w$]+)", re.MULTILINE
+)
+LISTED = re.compile(r"^export\s*\{(?P<names>[\w\s,$]*)\}\s*;?[ \t]*$", re.MULTILINE)
+LEFT = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
+PREFIX = "module:"  # precedes the path of a module where the relative name was
+
+
+def collect(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
+    """Return the entries and all that they import, by path; each import refers to a module as `module:PATH`.
+
+    sources   source of every module, by path (engine/tensor.js)
+    Errors    FormatError for an import of a missing module and for circular imports
+    """
+    return {path: _absolute_imports(path, sources[path]) for path in _in_import_order(sources, entries)}
+
+
+def bundle(sources: Mapping[str, str], entry: str) -> str:
+    """Return an entry and all it imports as one classic script; each module becomes a function with its own scope."""
+    parts = [_as_function(path, sources[path]) for path in _in_import_order(sources, [entry])]
+    return "\n".join(['"use strict";', "const modules = {};", *parts])
+
+
+def _in_import_order(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
+    """Return the paths of the entries and of all that they import, each after those it imports."""
+    found: dict[str, None] = {}
+    for entry in entries:
+        _visit(entry, sources, found, [])
+    return [*found]
+
+
+def _visit(path: str, sources: Mapping[str, str], found: dict[str, None], way: list[str]) -> None:
+    if path in way:
+        raise FormatError(f"modules of the page import each other: {' → '.join([*way[way.index(path) :], path])}")
+    if path in found:
+        return
+    if path not in sources:
+        raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which does not exist")
+    for match in IMPORT.finditer(sources[path]):
+        _visit(_resolve(path, match["name"]), sources, found, [*way, path])
+    found[path] = None
+
+
+def _absolute_imports(path: str, source: str) -> str:
+    return IMPORT.sub(lambda match: f'{match["before"]}"{PREFIX}{_resolve(path, match["name"])}"', source)
+
+
+def _as_function(path: str, source: str) -> str:
+    """Wrap a module in a function that reads its imports from `modules` and stores its exports there."""
+    exports = [match["name"] for match in DECLARED.finditer(source)]
+    for match in LISTED.finditer(source):
+        exports += [_property_alias(name, first=1) for name in _list(match["names"])]
+    body = IMPORTED.sub(lambda match: _import_as_constant(path, match), source)
+    body = LISTED.sub("", DECLARED.sub(lambda match: f"{match['what']} {match['name']}", body))
+    left = LEFT.search(body)
+    if left is not None:
+        raise FormatError(f"{path}: {left[0].strip()!r}: expected an import or export of names")
+    return f'modules["{path}"] = (() => {{\n{body}\nreturn {{ {", ".join(exports)} }};\n}})();'
+
+
+def _import_as_constant(path: str, match: re.Match[str]) -> str:
+    """Turn an import into a constant."""
+    what, origin = match["what"], f'modules["{_resolve(path, match["name"])}"]'
+    if what is None:
+        return ""
+    names, whole = NAMES.fullmatch(what), WHOLE.fullmatch(what)
+    if names is not None:
+        return f"const {{ {', '.join(_property_alias(name) for name in _list(names['names']))} }} = {origin};"
+    if whole is not None:
+        return f"const {whole['space']} = {origin};"
+    raise FormatError(f"{path}: cannot import {what} by itself; expected names in braces")
+
+
+def _list(names: str) -> list[str]:
+    return [name for name in (part.strip() for part in names.split(",")) if name]
+
+
+def _property_alias(name: str, first: int = 0) -> str:
+    """Turn `a as b` into a property of an object: `a: b` in an import (first = 0), `b: a` in an export (first = 1)."""
+    words = re.split(r"\s+as\s+", name)
+    return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
+
+
+def _resolve(path: str, name: str) -> str:
+    """Return the path that a relative name in a module refers to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), name))

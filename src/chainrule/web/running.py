@@ -11,8 +11,7 @@ from chainrule.training.steps.base import Outcome
 from chainrule.web import frames
 from chainrule.web.contributions import StepReplay
 from chainrule.web.frames import Frame, FramePairs, Timeline
-from chainrule.web.norm_backfill import NormBackfill
-from chainrule.web.norms import Gauge, Gradients, Norms
+from chainrule.web.norms import Gauge, Gradients, NormBackfill, Norms
 from chainrule.web.replaying import Replayer
 from chainrule.web.threads import lower_priority
 

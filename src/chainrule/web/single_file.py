@@ -25,6 +25,7 @@ by path, with imports named `module:PATH`; the loader gives each a blob URL, imp
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -34,7 +35,8 @@ from typing import Any
 import numpy as np
 
 from chainrule._io import files
-from chainrule.errors import ChainruleError, OptionError
+from chainrule._io.reading import read_bytes
+from chainrule.errors import ChainruleError, FormatError, OptionError, quoted
 from chainrule.web import document, subjects
 from chainrule.web.document import pack_bytes, pack_numbers
 from chainrule.web.frames import Frame
@@ -149,3 +151,58 @@ def _packed(frame: Frame) -> dict[str, Any]:
         moments = "zeros" if frame.step == 0 else [pack_numbers(moment) for moment in frame.moments]
     numbers = {"parameters": pack_numbers(frame.parameters), "statistics": pack_numbers(frame.statistics)}
     return {"step": frame.step, "rate": frame.rate, **numbers, "moments": moments}
+
+
+MOST_BYTES = 200_000
+MOST_STOPS = 100
+HEADING = re.compile(r"##\s+(.+)")
+ADDRESS = re.compile(r"`([a-z]\w*(?:\.[\w.]+)?(?:\[\d+(?:,\s*\d+)*\])?)((?:[?&](?:sample|step)=\d{1,9})*)`")
+
+
+def read_walk(path: Path, layers: list[str]) -> list[dict[str, Any]]:
+    """Read the stops of a walk: title, words (paragraphs), cell, sample and step (None: as they are).
+
+    FormatError names the line of a stop without a heading, of an unknown layer, or of a second address.
+    """
+    try:
+        text = read_bytes(path, MOST_BYTES, FormatError).decode("utf-8")
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: expected text in UTF-8") from None
+    stops: list[dict[str, Any]] = []
+    known = {*layers, "x", "t", "loss", "dx"}
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"{path}:{number}"
+        heading, address = HEADING.fullmatch(line.strip()), ADDRESS.fullmatch(line.strip())
+        if heading is not None:
+            stops.append({"title": heading[1], "words": [], "cell": None, "sample": None, "step": None, "ended": True})
+        elif stops and address is not None:
+            stops[-1] |= {**_address(address, where, known, stops[-1]), "ended": True}
+        elif stops:
+            _continue(stops[-1], line.strip())
+        elif line.strip() and not line.startswith("# "):
+            raise FormatError(f"{where}: expected a stop, “## title”, found {quoted(line.strip())}")
+    if not 1 <= len(stops) <= MOST_STOPS:
+        raise FormatError(f"{path}: {len(stops)} stops (“## title”); expected from 1 to {MOST_STOPS}")
+    for stop in stops:
+        del stop["ended"]
+    return stops
+
+
+def _address(found: re.Match[str], where: str, known: set[str], stop: dict[str, Any]) -> dict[str, Any]:
+    cell = "".join(found[1].split())
+    layer = re.split(r"[.\[]", cell, maxsplit=1)[0]
+    if layer not in known:
+        raise FormatError(f"{where}: the network has no layer {quoted(layer)}; it has {', '.join(sorted(known))}")
+    if stop["cell"] is not None:
+        raise FormatError(f"{where}: a second address; a stop shows one")
+    numbers = dict(part.split("=") for part in re.split(r"[?&]", found[2]) if part)
+    return {"cell": cell, **{name: int(value) for name, value in numbers.items()}}
+
+
+def _continue(stop: dict[str, Any], line: str) -> None:
+    """Add a line to the last paragraph, or begin another after an empty one."""
+    if line and stop["ended"]:
+        stop["words"].append(line)
+    elif line:
+        stop["words"][-1] += f" {line}"
+    stop["ended"] = not line

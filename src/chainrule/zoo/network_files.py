@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from chainrule import layers as known_layers
-from chainrule._io import python_files, strict_json
+from chainrule._io import files, python_files
 from chainrule._io.reading import read_bytes
 from chainrule.core.shapes import text
 from chainrule.data.augmentation import Augmentation, Views
@@ -221,7 +221,7 @@ def _from_data(path: Path) -> CustomNetwork:
 def _read(path: Path) -> dict[str, Any]:
     content = read_bytes(path, LARGEST, FormatError)
     try:
-        found: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else strict_json.parse(content)
+        found: Any = tomllib.loads(content.decode()) if path.suffix == ".toml" else files.parse(content)
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.check.graders import points
-from chainrule.check.graders.points import PointScheme
+from chainrule.check.graders.points import VISIBILITIES, read
+from chainrule.check.graders.results import PointScheme
 from chainrule.check.homework import Grade, PartResult
 from chainrule.errors import FormatError
 
@@ -35,7 +35,7 @@ def test_a_submission_earns_the_points_of_its_right_parts(values: list[float], r
     assert scheme.score(Grade("ada.py", 0, 4, "", "", 0.1, judged=False)) == 0
 
 
-@given(SCHEMES, st.text("é🙂\"'\\ a", min_size=1, max_size=9), st.sampled_from(points.VISIBILITIES))
+@given(SCHEMES, st.text("é🙂\"'\\ a", min_size=1, max_size=9), st.sampled_from(VISIBILITIES))
 def test_a_scheme_survives_as_toml(values: list[float], title: str, visibility: str) -> None:
     scheme = PointScheme(dict(zip(PARTS, values, strict=True)), title, visibility)
     found = tomllib.loads(scheme.to_toml())
@@ -44,7 +44,7 @@ def test_a_scheme_survives_as_toml(values: list[float], title: str, visibility: 
 
 def test_a_file(tmp_path: Path) -> None:
     (tmp_path / "hw3.toml").write_text("[points]\ndb = 1\ndw = 2.5\ndx = 4.0\ny = 0\n", encoding="utf-8")
-    scheme = points.read(tmp_path / "hw3.toml", PARTS)
+    scheme = read(tmp_path / "hw3.toml", PARTS)
     assert [*scheme.points.items()] == [("y", 0), ("dx", 4), ("dw", 2.5), ("db", 1)]
     assert (scheme.assignment, scheme.visibility, scheme.total) == ("hw3", "visible", 7.5)
 
@@ -78,8 +78,8 @@ def test_refused(tmp_path: Path, text: str, part: str) -> None:
     file = tmp_path / "points.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(FormatError) as caught:
-        points.read(file, PARTS)
+        read(file, PARTS)
     assert part in str(caught.value)
     assert str(caught.value).isprintable()
     with pytest.raises(FormatError):
-        points.read(tmp_path, PARTS)
+        read(tmp_path, PARTS)

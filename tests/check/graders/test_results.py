@@ -8,7 +8,8 @@ import re
 import pytest
 
 from chainrule.check.graders import results
-from chainrule.check.graders.points import PointScheme, one_point_each
+from chainrule.check.graders.points import one_point_each
+from chainrule.check.graders.results import PointScheme
 from chainrule.check.homework import Grade, PartResult
 from chainrule.errors import OptionError
 

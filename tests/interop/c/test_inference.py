@@ -17,8 +17,8 @@ from parity.drawing import graph_configuration
 import chainrule as cr
 from chainrule import zoo
 from chainrule.data.normalization import Normalization
-from chainrule.interop.c import program, winograd, write_c
-from chainrule.interop.c.winograd import Tiling
+from chainrule.interop.c import packing, program, write_c
+from chainrule.interop.c.packing import Tiling
 from chainrule.layers import Layer
 from chainrule.models.model import Model, connect
 
@@ -132,7 +132,7 @@ def depthwise(draw: np.random.Generator) -> Model:
 @EACH_WIDTH
 def test_winograd_computes_the_same(tmp_path: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes whose last tiles and blocks are incomplete, with what a convolution takes in, whether it pays or not."""
-    monkeypatch.setattr(winograd, "cost", free)
+    monkeypatch.setattr(packing, "cost", free)
     models = [
         wide(5, 18, (9, 33), "same"),
         wide(3, 16, (1, 1), "same"),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantised, write_c
-from chainrule.interop.c.scales import IntegerScale, factors
+from chainrule.interop.c.quantised import IntegerScale, factors
 from chainrule.models.model import Model
 
 MAIN = """#include <stdio.h>

@@ -14,7 +14,7 @@ from interop.c.compiled import SANITIZED, build, split
 from numpy.typing import NDArray
 
 import chainrule as cr
-from chainrule.data import batches
+from chainrule.data import dataset
 from chainrule.data.normalization import Normalization
 from chainrule.errors import OptionError
 from chainrule.interop.c import write_c
@@ -94,7 +94,7 @@ def fitted(
     twin.fit(
         x, y, epochs=1, batch_size=1, optimizer=optimizer.with_learning_rate(RATE), callbacks=[kept], progress=False
     )
-    last = batches.order(len(x), model.seed, 0)[-1:]
+    last = dataset.order(len(x), model.seed, 0)[-1:]
     return np.array(kept.losses), twin.predict(x[last]).reshape(-1), twin.parameters
 
 
@@ -103,7 +103,7 @@ def check(folder: Path, cases: Sequence[Case]) -> None:
 
     Where rounding grows in training, the difference may be 100 times that of `fit` in float32, whose sums are pairwise.
     """
-    orders = [batches.order(len(x), model.seed, 0) for model, x, _, _ in cases]
+    orders = [dataset.order(len(x), model.seed, 0) for model, x, _, _ in cases]
     ordered = [case._replace(x=case.x[order], y=case.y[order]) for case, order in zip(cases, orders, strict=True)]
     for case, found in zip(cases, trained_in_c(folder, ordered), strict=True):
         exact, rounded = (fitted(case.model, dtype, *case[1:]) for dtype in ("float64", "float32"))

@@ -17,8 +17,7 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.runs import jobs
 from chainrule.runs.folder import CONFIG, MODEL
-from chainrule.runs.sweeps.execution import ENDED, run_trials
-from chainrule.runs.sweeps.fitting import FitTrial
+from chainrule.runs.sweeps.execution import ENDED, FitTrial, run_trials
 from chainrule.runs.sweeps.grid import SweepTrial, trials
 from chainrule.runs.sweeps.results import Sweep, TrialResult
 

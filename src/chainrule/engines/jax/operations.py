@@ -9,23 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation
-from chainrule.engines.jax import (
-    activations,
-    convolution,
-    dense,
-    dropout,
-    formulas,
-    geometry,
-    losses,
-    merging,
-    normalization,
-    pooling,
-    prelu,
-)
+from chainrule.engines.jax import activations, convolution, dense, formulas, geometry, losses, normalization, pooling
 from chainrule.engines.jax.arrays import jax, settings
 from chainrule.errors import unknown_name
 
-_FAMILIES = (activations, convolution, dense, dropout, geometry, losses, merging, normalization, pooling, prelu)
+_FAMILIES = (activations, convolution, dense, geometry, losses, normalization, pooling)
 Constant: TypeAlias = tuple[tuple[str, Any], ...]
 VARYING = ("seed", "step")  # attributes that differ from step to step: the compiled code reads them
 

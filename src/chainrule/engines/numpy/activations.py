@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from chainrule.engines.numpy.arrays import Array
+from chainrule.core.randomness import uniform
+from chainrule.engines.numpy.arrays import Array, spread_bias
 from chainrule.operations.normal import mills_ratio
 
 SCALE = math.sqrt(2 / math.pi)
@@ -223,3 +224,30 @@ def _normal_distribution(x: Array) -> tuple[Array, Array]:
         density *= 1 / math.sqrt(2 * math.pi)
         tail = density * mills_ratio(u)
     return np.where(x > 0, 1 - tail, tail), density
+
+
+def prelu(x: Array, slope: Array) -> Array:
+    """Compute `reference.prelu` on a copy of x."""
+    y = x.copy(order="C")
+    return np.multiply(y, spread_bias(slope, x.ndim), out=y, where=x <= 0)
+
+
+def prelu_dx(dy: Array, x: Array, slope: Array) -> Array:
+    """Compute `reference.prelu_dx` on a copy of dy."""
+    dx = dy.copy(order="C")
+    return np.multiply(dx, spread_bias(slope, x.ndim), out=dx, where=x <= 0)
+
+
+def prelu_dw(dy: Array, x: Array) -> Array:
+    """Compute `reference.prelu_dw` as one reduction."""
+    products = np.multiply(dy, x, out=np.zeros(x.shape, x.dtype), where=x <= 0)
+    return products.sum(axis=(0, *range(2, x.ndim)))
+
+
+def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:
+    """Compute `reference.dropout` with the mask of the whole batch drawn at once."""
+    samples = np.arange(first, first + len(x))
+    kept = uniform(seed, stream, step, samples, math.prod(x.shape[1:])) >= rate
+    y = np.multiply(x, kept.reshape(x.shape), order="C")
+    y /= 1 - rate
+    return y

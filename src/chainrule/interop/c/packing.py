@@ -2,7 +2,7 @@
 pooling without winners."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Operation, Tensor
-from chainrule.interop.c import calls, winograd
+from chainrule.interop.c import calls
 from chainrule.interop.c.calls import Argument, CCall, Shifted, Struct
 from chainrule.interop.c.fusing import Values
-from chainrule.interop.c.winograd import Tiling
 
 MOST_TAPS = 16  # of a window whose cells are compared without a loop
 LATENCY = 6  # sums that must be under way for the arithmetic to be always busy
@@ -124,11 +123,11 @@ def _alone(weight: NDArray[Any], known: Any) -> bool:
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, known: Any) -> bool:
     """Return whether Winograd's algorithm is estimated to be faster on the machine that multiplies and adds fastest."""
-    if not winograd.is_possible(w.shape[2:], known):
+    if not is_possible(w.shape[2:], known):
         return False
     window = calls.sliding(x, (3, 3), y, known)
     plain = sum(blocks * estimated(window, size, MACHINES[0])[1] for _, size, blocks, _ in divided(y.shape[0]))
-    return winograd.cost(Tiling.of(*y.shape[1:]), x.shape[0], y.shape[0]) < plain
+    return cost(Tiling.of(*y.shape[1:]), x.shape[0], y.shape[0]) < plain
 
 
 def _winograd(
@@ -145,12 +144,12 @@ def _winograd(
     source = Tensor(f"{y.name}.padded", (channels, *tiling.padded))
     padded = CCall("zero_padded", (x, source, *x.shape, top, left, *tiling.padded, 2))
     window = _without_padding(source, (3, 3), y, known)
-    kernels = winograd.transformed(weight)
+    kernels = transformed(weight)
     blocks = len(kernels)
     biases = np.zeros(blocks * BLOCK)
     biases[:filters] = bias
     made = _constants(f"{y.name}.w", kernels, f"{y.name}.b", biases, values)
-    work = Tensor(f"{y.name}.tiles", (winograd.work_entries(channels),))
+    work = Tensor(f"{y.name}.tiles", (work_entries(channels),))
     sizes = (tiling.down * tiling.across, tiling.across, blocks, filters - (blocks - 1) * BLOCK)
     return [padded, CCall("winograd", (source, *made, plus, work, y, window, *sizes, _flag(known)))]
 
@@ -302,3 +301,57 @@ def estimated(window: Struct, filters: int, machine: Registers) -> tuple[Registe
             if cost < least or (cost == least and best.tall and broad > best.broad):
                 best, least = RegisterTile(tall, broad), cost
     return best, least
+
+
+GROUP, POINTS = 16, 16  # tiles computed together, and products of each
+TRANSFORM = 170  # half cycles to transform the cells of a group in a channel, or its results of a filter
+SLOWER = 1.1  # the products need as much more time than their number says
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+
+
+class Tiling(NamedTuple):
+    """Tiles of 2×2 results in rows, both filled up to groups."""
+
+    down: int
+    across: int
+
+    @staticmethod
+    def of(rows: int, columns: int) -> "Tiling":
+        """Return the tiles of an image of results."""
+        across = _up(math.ceil(columns / 2), 4)
+        return Tiling(_up(math.ceil(rows / 2), GROUP // math.gcd(GROUP, across)), across)
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Rows and columns of the padded image that all tiles read."""
+        return 2 * self.down + 2, 2 * self.across + 2
+
+
+def is_possible(kernel: tuple[int, ...], attributes: Mapping[str, Any]) -> bool:
+    """Return whether a convolution is one of 3×3 at stride 1."""
+    return kernel == (3, 3) and attributes["stride"] == (1, 1) == attributes["dilation"] and attributes["groups"] == 1
+
+
+def cost(tiling: Tiling, channels: int, filters: int) -> float:
+    """Estimate half cycles of a processor with vectors of 16 floats: one for each of its multiply-adds."""
+    filters = _up(filters, GROUP)
+    products = POINTS * channels * filters * SLOWER
+    return tiling.down * tiling.across / GROUP * (products + TRANSFORM * (channels + filters))
+
+
+def transformed(w: NDArray[Any]) -> NDArray[np.float64]:
+    """Return G w Gᵀ of kernels (O, C, 3, 3), in blocks of 16 filters side by side: [block][point][c][o]."""
+    filters, channels = w.shape[:2]
+    whole = np.zeros((_up(filters, GROUP), channels, 3, 3))
+    whole[:filters] = w
+    points = np.einsum("ai,ocij,bj->aboc", G, whole, G).reshape(POINTS, -1, GROUP, channels)
+    return points.transpose(1, 0, 3, 2)
+
+
+def work_entries(channels: int) -> int:
+    """Return the entries of the workspace: products of 16 tiles and filters, and cells of 16 tiles."""
+    return POINTS * GROUP * GROUP + POINTS * GROUP * (channels + 1)
+
+
+def _up(count: int, unit: int) -> int:
+    return math.ceil(count / unit) * unit

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from chainrule._io.strict_json import expect, expect_list, expect_object
+from chainrule._io.files import expect, expect_list, expect_object
 from chainrule.errors import FormatError, quoted
 
 MODELS = ("Sequential", "Functional", "Model")

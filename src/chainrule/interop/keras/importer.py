@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule._io.files import expect, expect_object, parse
 from chainrule._io.reading import read_zip_member, reading
-from chainrule._io.strict_json import expect, expect_object, parse
 from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, OptionError, ShapeError, quoted
 from chainrule.interop.assembly import Assembly, Imported
@@ -31,8 +31,15 @@ from chainrule.interop.keras.config import (
 )
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import LAYERS, OPERATIONS
-from chainrule.interop.keras.layout import KerasValue, axis_first, placed
-from chainrule.interop.keras.weights import ArchivedWeights, Hdf5, KerasWeights, LegacyWeights
+from chainrule.interop.keras.weights import (
+    ArchivedWeights,
+    Hdf5,
+    KerasValue,
+    KerasWeights,
+    LegacyWeights,
+    axis_first,
+    placed,
+)
 from chainrule.layers import Input
 
 MAX_CONFIG = 16 << 20

@@ -10,8 +10,7 @@ from chainrule.core.shapes import is_whole
 from chainrule.errors import FormatError, quoted
 from chainrule.interop.assembly import Assembly
 from chainrule.interop.keras.config import KerasLayer, entries_of
-from chainrule.interop.keras.layout import KerasValue, axis_first, placed
-from chainrule.interop.keras.weights import KerasWeights
+from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first, placed
 
 Array = NDArray[Any]
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from chainrule.engines.compiled.kernels import (
     activations,
-    bias,
     common_windows,
     convolution,
     dense,
@@ -31,8 +30,6 @@ from chainrule.engines.compiled.kernels import (
     patches,
     pooling,
     prelu,
-    resampling,
-    response_normalization,
     taps,
     updates,
     winograd,
@@ -44,7 +41,6 @@ Array = NDArray[Any]
 # Importing a file of kernels registers them.
 FAMILIES = (
     activations,
-    bias,
     common_windows,
     convolution,
     dense,
@@ -61,8 +57,6 @@ FAMILIES = (
     patches,
     pooling,
     prelu,
-    resampling,
-    response_normalization,
     taps,
     updates,
     winograd,

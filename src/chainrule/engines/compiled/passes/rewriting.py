@@ -1,6 +1,10 @@
 """The order of the passes, from a plan to the steps of a program, and what they say about a plan's kernels."""
 
-from chainrule.core.plan import Plan
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.compiled.kernels.registry import Conditions
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import (
@@ -9,9 +13,8 @@ from chainrule.engines.compiled.passes.batch_norm import (
     take_signs_from_results,
 )
 from chainrule.engines.compiled.passes.branches import follow_branches
-from chainrule.engines.compiled.passes.fusing import fuse, move_pooling
 from chainrule.engines.compiled.passes.sharing import share_large_gradients, share_large_layers
-from chainrule.engines.compiled.passes.steps import StepPlan, select_kernels, with_kernel
+from chainrule.engines.compiled.passes.steps import PlanStep, StepPlan, reader_counts, select_kernels, with_kernel
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> StepPlan:
@@ -56,3 +59,101 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
             if storage in names and storage not in written:  # a gradient that is another array unchanged is in neither
                 names[storage] = written.get(each.writes[0].storage, names[storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}
+
+
+def move_pooling(plan: StepPlan) -> StepPlan:
+    """Return the plan with each max pooling before the increasing activation that it reads, which then has less to do.
+
+        tanh1.y = tanh(conv1.y)                           →    tanh1.y, pool1.winner = max_pool(conv1.y)
+        pool1.y, pool1.winner = max_pool(tanh1.y)         →    pool1.y = tanh(tanh1.y)
+
+        tanh1.dy = max_pool_dx(pool1.dy, pool1.winner)    →    tanh1.dy = tanh_dx(pool1.dy, pool1.y)
+        conv1.dy = tanh_dx(tanh1.dy, tanh1.y)             →    conv1.dy = max_pool_dx(tanh1.dy, pool1.winner)
+
+    Both must read nothing that others read. Where the activation is flat, cells tie that did not before, but its slope
+    is 0 there. In inference an activation that can be fused with the kernel before it stays there.
+    """
+    readers, forward, backward = reader_counts(plan), list(plan.forward), list(plan.backward)
+    for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
+        x, cells, y = activation.reads[0], activation.writes[0], pooling.writes[0]
+        if x is None or pooling.reads != (cells,) or not activation.entry.increasing or not pooling.entry.picks:
+            continue
+        largest = cells.viewed(y.shape)
+        at = _scattering(backward, pooling)
+        slope = backward[at + 1].reads[1:] if at is not None else ()
+        picked = {cells.storage: y, x.storage: largest}
+        alone = readers[cells.storage] == 1 + sum(each is not None and each.storage == cells.storage for each in slope)
+        unread = not activation.entry.epilogue and not any(readers[each.storage] for each in pooling.writes[1:])
+        if alone and (unread if at is None else all(each and each.storage in picked for each in slope)):
+            forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
+            forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
+            if at is not None:
+                backward[at : at + 2] = _slope_first(backward[at], backward[at + 1], picked)
+    return replace(plan, forward=tuple(forward), backward=tuple(backward))
+
+
+def _scattering(backward: Sequence[PlanStep], pooling: PlanStep) -> int | None:
+    """Return the index of the pooling gradient if it is the only reader of the winners and feeds only the next step."""
+    winners = {each.storage for each in pooling.writes[1:]}
+    reading = [n for n, each in enumerate(backward) if any(one and one.storage in winners for one in each.reads)]
+    if len(reading) != 1 or reading[0] + 1 == len(backward):
+        return None
+    written = backward[reading[0]].writes[0].storage
+    following = [n for n, each in enumerate(backward) if any(one and one.storage == written for one in each.reads)]
+    dy = backward[reading[0] + 1].reads[0]
+    return reading[0] if following == [reading[0] + 1] and dy is not None and dy.storage == written else None
+
+
+def _slope_first(scattered: PlanStep, slope: PlanStep, picked: Mapping[str, Tensor]) -> tuple[PlanStep, PlanStep]:
+    """Return the gradients of a pooling and of the activation before it in the other order.
+
+    picked  storage of what the slope was computed from → its values in the largest cells
+    """
+    dy, *winners = scattered.reads
+    values = [each and picked[each.storage] for each in slope.reads[1:]]
+    upstream = scattered.writes[0].viewed(next(iter(picked.values())).shape)
+    first = replace(slope, reads=(dy, *values), writes=(upstream,))
+    return first, replace(scattered, reads=(upstream, *winners), writes=slope.writes)
+
+
+def fuse(plan: StepPlan) -> StepPlan:
+    """Return the plan with forward operations done by the kernels before them that can: `PlanStep.epilogue`.
+
+        conv1.y = cross_correlate(x, conv1.w, conv1.b)    →    relu1.y = cross_correlate(…) with {"rectify": True}
+        relu1.y = relu(conv1.y)
+
+    An operation is fused with the one just before it if it reads only the first result of that, in the same shape, and
+    nothing else reads that memory: no operation forward, backward or after the step, and it is no end of the plan.
+    Nothing may read more than the first result of the second: the winners of a pooling are needed in training. Further
+    results of the first, such as the statistics of a batch, stay.
+    """
+    readers = reader_counts(plan)
+    forward = list[PlanStep]()
+    for operation in plan.forward:
+        before = forward[-1] if forward else None
+        alone = before and before.writes[:1] == operation.reads and readers[before.writes[0].storage] == 1
+        unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
+        both = _fused(before, operation) if before and alone and unread else None
+        if both:
+            forward[-1] = both
+        else:
+            forward.append(operation)
+    return replace(plan, forward=tuple(forward))
+
+
+def _fused(before: PlanStep, operation: PlanStep) -> PlanStep | None:
+    """Return one step for both, or None where the kernel of the first cannot do the second."""
+    name, value = operation.entry.epilogue, operation.entry.epilogue_value(operation.attributes)
+    if not name or not value or not _is_open(before, name):
+        return None
+    writes = (operation.writes[0], *before.writes[1:])
+    return replace(before, writes=writes, epilogue={**before.epilogue, name: value})
+
+
+def _is_open(step: PlanStep, name: str) -> bool:
+    """Return whether a kernel can do one thing more to its results: each at most once, in the order of its entry."""
+    possible = step.entry.epilogues
+    if name not in possible or not possible[name](step.reads):
+        return False
+    order = list(possible)
+    return not any(step.epilogue.get(later) for later in order[order.index(name) :])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers import activations, arithmetic, convolution, normalization, shapes
-from chainrule.interop.keras.layout import KerasValue
+from chainrule.interop.keras.weights import KerasValue
 
 Translation = Callable[[KerasCall], KerasValue]
 

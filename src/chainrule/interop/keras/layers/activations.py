@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import quoted
 from chainrule.interop.keras.config import entries_of, object_of
 from chainrule.interop.keras.layer_call import LARGEST, KerasCall
-from chainrule.interop.keras.layout import KerasValue
+from chainrule.interop.keras.weights import KerasValue
 
 Apply = Callable[[KerasCall, KerasValue], KerasValue]
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.errors import quoted
 from chainrule.interop.keras.config import entries_of
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layout import KerasValue, axis_first, placed
+from chainrule.interop.keras.weights import KerasValue, axis_first, placed
 
 Array = NDArray[Any]
 SMALLEST_DEVIATION = 1e-7  # that Normalization divides by

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.core.shapes import extent
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.activations import activated
-from chainrule.interop.keras.layout import KerasValue, placed
+from chainrule.interop.keras.weights import KerasValue, placed
 
 Array = NDArray[Any]
 PADDINGS = ("valid", "same")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from chainrule.errors import quoted
 from chainrule.interop.keras.config import entries_of
 from chainrule.interop.keras.layer_call import KerasCall
-from chainrule.interop.keras.layout import KerasValue
+from chainrule.interop.keras.weights import KerasValue
 
 Array = NDArray[Any]
 IDLE = (  # in inference

@@ -9,7 +9,7 @@ from chainrule.errors import quoted
 from chainrule.interop.keras.config import entries_of
 from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.layers.convolution import brief, lifted, lowered
-from chainrule.interop.keras.layout import KerasValue, axis_first, placed
+from chainrule.interop.keras.weights import KerasValue, axis_first, placed
 
 FORMATS = ("channels_last", "channels_first")
 

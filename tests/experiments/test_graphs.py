@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.plotting.figures import png
-from chainrule.plotting.graphs import graphs
+from experiments.graphs import graphs
 
 X = np.arange(-100, 101) / 100
 

@@ -79,9 +79,10 @@ def thresholds(bits: int) -> Iterator[Threshold]:
 
 def _print_thresholds() -> None:
     """Print the thresholds for the width in CHAINRULE_VECTOR, taking it that the processor has such registers."""
-    import llvmlite.binding as llvm
+    import llvmlite.binding
 
-    features = {**llvm.get_host_cpu_features(), "avx": True, "avx512f": True}
+    llvm: Any = llvmlite.binding
+    features: dict[str, bool] = {**llvm.get_host_cpu_features(), "avx": True, "avx512f": True}
     llvm.get_host_cpu_features = lambda: features
     for itemsize, dtype in DTYPES.items():
         for kernel in KERNELS:

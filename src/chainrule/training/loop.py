@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -309,7 +309,8 @@ class Trainer:
         if not outcomes:
             if self._held:  # the first step is not finite: take it again, for an error that names the tensor
                 given, rates = self._batch(epoch, given[0][:samples]), rates[:1]
-            outcomes = self.stepper.steps(*given, step=first + 1, rates=rates, seed=seed, samples=samples)
+            x, t, weights = cast("_Batch", given)
+            outcomes = self.stepper.steps(x, t, weights, step=first + 1, rates=rates, seed=seed, samples=samples)
         self._pace = max(time.perf_counter() - began, 1e-9) / (len(outcomes) * samples)
         self.ahead = len(outcomes)
         for rate, outcome in zip(rates, outcomes, strict=False):

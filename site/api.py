@@ -17,16 +17,21 @@ TITLES = {"sklearn": "scikit-learn"}
 
 
 def groups() -> dict[str, list[str]]:
-    """Return the full names to document, by the package or module directly below chainrule that defines them."""
+    """Return the full names to document, by the public module or the package that defines them."""
     found: dict[str, list[str]] = {name: [] for name in chainrule.MODULES}
     for place, names in chainrule.PLACES.items():
         found.setdefault(place.split(".")[1], []).extend(f"chainrule.{name}" for name in names.split())
     for group, names in found.items():
-        module = importlib.import_module(f"chainrule.{group}")
+        module = _module(group)
         known = [_object(name) for name in names]
         more = [name for name in _public(module) if getattr(module, name) not in known]
-        names += [f"chainrule.{group}.{name}" for name in more]
+        names += [f"{module.__name__}.{name}" for name in more]
     return dict(sorted(found.items()))
+
+
+def _module(group: str) -> ModuleType:
+    """Return the module of a group: a public module, such as `chainrule.losses`, or a package."""
+    return importlib.import_module(chainrule.MODULES.get(group, f"chainrule.{group}"))
 
 
 def _public(module: ModuleType) -> list[str]:
@@ -50,9 +55,9 @@ def _object(name: str) -> Any:
 
 
 def _page(group: str, names: list[str]) -> str:
-    module = importlib.import_module(f"chainrule.{group}")
+    module = _module(group)
     title = TITLES.get(group, group.capitalize())
-    lines = [title, "=" * len(title), "", f".. py:module:: chainrule.{group}", ""]
+    lines = [title, "=" * len(title), "", f".. py:module:: {module.__name__}", ""]
     lines += converted(inspect.cleandoc(module.__doc__ or "").splitlines())
     for name in names:
         found = _object(name)

@@ -145,7 +145,7 @@ def test_models_made_from_a_model_keep_it(trained: cr.Sequential, tmp_path: Path
 def test_a_run_remembers_it(tmp_path: Path) -> None:
     x, y = samples()
     model = cr.Sequential(layers(), SHAPE, precise=True, threads=1)
-    model.fit(x, y, run=tmp_path / "run", progress=False, plots=False)
+    model.fit(x, y, run=cr.Run(tmp_path / "run", plots=False), progress=False)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["precise"] is True
     assert Job.from_config(config, tmp_path).build().precise

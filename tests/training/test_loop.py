@@ -533,5 +533,6 @@ def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted(
     assert model.about() == before
     assert model.task is None
     trainer.run()
-    assert Fitted(model.normalization, model.loss, model.task) == trainer.fitted
+    known = Fitted(model.normalization, model.loss, model.task, largest_input=model.largest_input)
+    assert known == trainer.fitted
     assert model.normalization.kind == "standardize"

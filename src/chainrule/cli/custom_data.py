@@ -41,7 +41,7 @@ def default_size(path: Path) -> tuple[int, int] | None:
 def adapt_recipe(recipe: Recipe, training: Dataset, options: Options, *, own: bool) -> Recipe:
     """Return the recipe adapted to its data, as far as the options leave it open.
 
-    The validation share grows for small data sets, or becomes 0 (`data.batches.validation_share`); it is 0 for data
+    The validation share grows for small data sets, or becomes 0 (`data.dataset.validation_share`); it is 0 for data
     with their own validation set. For a user's own data, moreover, the number of epochs (2 to 60) is chosen such that
     training sees about `SEEN` images; colour images, presumably photographs, are flipped and shifted by up to 1/16 of
     their width; grey images, which may show letters, are shifted by up to 1/28 and not flipped. Images with targets in

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, cast
 
 from chainrule.core.plan import Tensor
-from chainrule.explain import formulas
+from chainrule.explain import notation
 from chainrule.explain.cells import CellContext
 from chainrule.explain.notation import Index, at, minus, over, plus, sum_over, times, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
@@ -161,7 +161,7 @@ class _Equation:
         """Index of the result, in letters."""
         if not self.is_elementwise:
             return self.entry["parsed"]["result"]["index"]
-        return ["n"] * self.per_sample + [*formulas.letters(len(self.ctx.shape))]
+        return ["n"] * self.per_sample + [*notation.letters(len(self.ctx.shape))]
 
     @property
     def per_sample(self) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from web.bridge import call
 
-from chainrule.explain import formulas
+from chainrule.explain import notation
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -32,7 +32,7 @@ def nasty() -> np.ndarray:
 
 def test_printed_as_in_python(modules: "Page") -> None:
     values = nasty()
-    one, two = formulas.format_number, formulas.bracketed
+    one, two = notation.format_number, notation.bracketed
     found = call(modules, "numbers", values)
     expected = [[one(v), two(v)] for v in values.tolist()]
     assert found == expected
@@ -42,4 +42,4 @@ def test_long_rows_are_shortened_alike(modules: "Page") -> None:
     for many in (0, 1, 12, 13, 40):
         values = np.arange(many) - 5.5
         for joint in (" + ", ", "):
-            assert call(modules, "listed", values, joint) == formulas.format_list(values.tolist(), joint)
+            assert call(modules, "listed", values, joint) == notation.format_list(values.tolist(), joint)

@@ -7,7 +7,7 @@ from web.fixed_networks import rich
 from web.fixed_page import Subject, served
 from web.views.opened import hash_of, opened, point
 
-from chainrule.explain import formulas
+from chainrule.explain import notation
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -21,7 +21,7 @@ def test_a_cell_that_is_pointed_at_says_its_value(page: "Page", address: str, su
             for row, column in ((0, 0), (1, 3), (4, 2)):
                 index = (*(0,) * (trace[tensor].ndim - 2), row, column)
                 name = f"{tensor}[{','.join(map(str, index))}]"
-                expected = formulas.format_number(float(trace[tensor][index]))
+                expected = notation.format_number(float(trace[tensor][index]))
                 assert point(page, tensor, column, row) == f"{name}\n= {expected}"
 
 
@@ -60,7 +60,7 @@ def test_by_keyboard_alone(page: "Page", address: str, subject: Subject) -> None
             break
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
         page.keyboard.press(key)
-    value = formulas.format_number(float(subject.trace(0)["conv1.y"][0, 1, 2]))
+    value = notation.format_number(float(subject.trace(0)["conv1.y"][0, 1, 2]))
     assert page.locator("#river [aria-live]").text_content() == f"conv1.y[0,1,2] = {value}"
     page.keyboard.press("Enter")
     page.wait_for_selector(".loupe canvas")

@@ -10,7 +10,7 @@ import pytest
 from cli.commands import bars, refused
 from PIL import Image
 
-from chainrule.cli import train_options
+from chainrule.cli import custom_data
 from chainrule.cli.custom_data import MODEL
 from chainrule.data import Augmentation, Dataset, load
 from chainrule.runs import jobs
@@ -139,38 +139,38 @@ def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | No
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    found = train_options.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
+    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
     assert (found.epochs, str(found.augmentation), found.validation) == expected
 
 
 def test_patience_needs_something_to_watch(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     refused(invoke("train", "--data", folder, *MLP, "--patience", 2, "--quiet"), "--patience watches")
-    assert train_options.adapt_recipe(Recipe(patience=3), some(800), UNSAID, own=True).validation == 0.2
+    assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, own=True).validation == 0.2
 
 
 def test_remarks_name_what_is_not_tested():
     options = {**UNSAID, "validation": 0.02}
-    said = train_options.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
+    said = custom_data.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
     assert said == [
         "8 of the 400 training images are held back for validation, too few for a precise figure: one image is more "
         "than 2 % of them",
         "no image to test on of class b",
     ]
-    assert "no images are held back" in train_options.remarks(Recipe(), some(100), some(4), UNSAID)[0]
-    assert train_options.remarks(Recipe(), some(1000), some(4), UNSAID) == []
+    assert "no images are held back" in custom_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
+    assert custom_data.remarks(Recipe(), some(1000), some(4), UNSAID) == []
 
 
 def test_what_was_chosen_is_said(tmp_path):
     options = {**UNSAID, "model": None, "resize": None}
-    assert train_options.choices(str(tmp_path), options) == [
+    assert custom_data.choices(str(tmp_path), options) == [
         "chosen for images of your own: network, size, epochs, augmentation "
         "(--model, --resize, --epochs, --augment to choose otherwise)"
     ]
-    (line,) = train_options.choices("some.npz", {**options, "model": "mlp", "epochs": 3})
+    (line,) = custom_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3})
     assert line == "chosen for images of your own: augmentation (--augment to choose otherwise)"
-    assert train_options.choices("mnist", options) == []
-    assert train_options.choices("some.npz", {**options, "model": "mlp", "epochs": 3, "augment": "none"}) == []
+    assert custom_data.choices("mnist", options) == []
+    assert custom_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3, "augment": "none"}) == []
 
 
 @pytest.fixture

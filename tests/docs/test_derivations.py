@@ -87,7 +87,7 @@ def test_where_an_operation_lives(name: str) -> None:
     linked = [target(page, place) for cell in cells[:3] for place in ANY_LINK.findall(cell)]
     modules = [getattr(package, name).__code__.co_filename for package in (reference, numpy_engine)]
     assert linked[:2] == [Path(module) for module in modules]
-    assert linked[2] == SOURCE / "engines/compiled/kernels" / f"{page.stem}.py"
+    assert linked[2].parent == SOURCE / "engines/compiled/kernels"
     assert [file for file in linked if name not in names_in(file)] == []
     assert linked == [SOURCE / place.file for place in locations(name)]
     assert all(CODE_LINK.search(cell) for cell in cells[3:]), "no function is named"

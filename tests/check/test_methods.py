@@ -118,7 +118,7 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
     right = sum(slope * np.sign(v - knot) for slope, knot in zip(slopes, knots, strict=True))
     allowed = (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + found.bar + found.width
     assert abs(found.value - float(np.sum(dy * right * u))) <= allowed
-    assert found.bar + found.width < 0.2 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
+    assert found.bar + found.width < 0.1 * np.linalg.norm(u) * np.abs(slopes).sum() + 0.1
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
 
 
 def checked_shape(given: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of a sample as whole numbers; ShapeError if it is none or too large."""
     shape = node.checked_shape(given)
     if math.prod(shape) > MAX_PARAMETERS:
         raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
@@ -73,6 +74,7 @@ def checked_shape(given: Sequence[int]) -> tuple[int, ...]:
 
 
 def checked_seed(seed: Any) -> int:
+    """Return the seed; OptionError unless it is a whole number from 0 to 2⁶³ − 1."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed

@@ -3,10 +3,10 @@
 Every public function of a family's file is an operation.
 """
 
-from chainrule.engines.numpy.activations import *  # noqa: F403  # noqa: F403  # noqa: F403
+from chainrule.engines.numpy.activations import *  # noqa: F403
 from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
-from chainrule.engines.numpy.geometry import *  # noqa: F403  # noqa: F403
+from chainrule.engines.numpy.geometry import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403

@@ -134,7 +134,8 @@ class GradientStepper(Stepper):
 
     def prepare(self, samples: int, steps: int = 1) -> None:
         """Warm up: compile the gradient for this batch size outside the timed loop."""
-        self._source.prepare(samples, None, self.moments, self._first_attributes())
+        name = self._update.operation if self._source.prepares_update else None
+        self._source.prepare(samples, name, self.moments, self._first_attributes())
 
     def prepare_program(self, samples: int, steps: int) -> None:
         """Warm up a program of whole steps."""

@@ -31,9 +31,11 @@ class GradientSource(Protocol):
     """Computes the gradient of the mean loss of a batch.
 
     writes_statistics   whether computing the gradient already writes running statistics
+    prepares_update     whether `prepare` compiles the update too
     """
 
     writes_statistics: bool
+    prepares_update: bool
 
     def rows(self, samples: int) -> slice:
         """Return the samples that this worker computes of a batch of that size."""
@@ -62,6 +64,7 @@ class WholeBatch:
     """The gradient of the whole batch at once."""
 
     writes_statistics = False
+    prepares_update = False
 
     def __init__(self, program: CompiledPlan) -> None:
         self._program = program
@@ -132,6 +135,7 @@ class Shards:
     """The gradient of a batch cut into shards, which one or several workers compute with the same bits."""
 
     writes_statistics = False
+    prepares_update = True
 
     def __init__(self, network: Network, plan: Plan, shards: int, workers: Workers) -> None:
         self._sharding = Sharding(network, plan, shards, workers)

@@ -72,7 +72,7 @@ def _alone(kind: str, trials: int, words: Sequence[str]) -> float:
     from chainrule.cli.sweep import sweep
     from chainrule.cli.sweep_trials import CommandTrial
     from chainrule.runs import running
-    from chainrule.runs.sweeps.grid import SweepTrial
+    from chainrule.runs.sweep_grid import SweepTrial
 
     given = sweep.make_context("sweep", [*words, "--grid", GRID, "--quiet"]).params
     train = CommandTrial({**given, "threads": 1}, ())

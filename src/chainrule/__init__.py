@@ -90,7 +90,7 @@ if TYPE_CHECKING:
     from chainrule.operations import reference as reference
     from chainrule.runs.fitting import Run as Run
     from chainrule.runs.loading import load as load
-    from chainrule.runs.sweeps.execution import sweep as sweep
+    from chainrule.runs.sweep_execution import sweep as sweep
     from chainrule.training import losses as losses
     from chainrule.training import optimizers as optimizers
     from chainrule.training import schedules as schedules
@@ -145,7 +145,7 @@ PLACES = {
     "chainrule.training.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.training.lr_multipliers": "LRMultipliers",
     "chainrule.training.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
-    "chainrule.runs.sweeps.execution": "sweep",
+    "chainrule.runs.sweep_execution": "sweep",
     "chainrule.training.callbacks": "Callback CsvLog TensorBoardLog",
     "chainrule.training.recipe": "Recipe",
 }

@@ -11,9 +11,9 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
+from chainrule.cli import models
 from chainrule.runs import jobs, running
 from chainrule.runs.folder import CHECKSUMS
-from chainrule.zoo import templates
 
 ENGINE = ("--engine", "numpy")
 CELL = ("--cell", "conv1.w[0,0,0,0]")
@@ -31,7 +31,7 @@ def picture(place: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("ending", templates.TEXTS)
+@pytest.mark.parametrize("ending", models.TEMPLATES)
 def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
     begun = invoke("models", "--new", f"mine{ending}")
     assert (begun.exit_code, begun.stdout) == (0, f"mine{ending}\n")

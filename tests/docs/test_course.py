@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 import chainrule as cr
 from chainrule.check.assignments import Assignment
-from chainrule.check.graders.points import read
+from chainrule.check.points import read
 from chainrule.cli import main
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons are notebooks in the form of jupytext")

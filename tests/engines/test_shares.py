@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled.codegen.shares import MAX_SHARES, MIN_SHARE, ParameterPart, most_shares, share_edges
+from chainrule.engines.compiled.codegen.workspaces import MAX_SHARES, MIN_SHARE, ParameterPart, most_shares, share_edges
 
 
 @given(

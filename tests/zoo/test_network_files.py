@@ -8,8 +8,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.check import configurations
+from chainrule.cli import models
 from chainrule.errors import ChainruleError, OptionError, RunError
-from chainrule.zoo import network_files, templates
+from chainrule.zoo import network_files
 
 LAYERS = ["Conv2D(4, 3)", "ReLU()", "Flatten()", "Dense(classes)", "Softmax()"]
 BUILT = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(10), cr.Softmax()]
@@ -42,17 +43,17 @@ def written(folder: Path, content: Any, name: str = "mine.json") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("ending", templates.TEXTS)
+@pytest.mark.parametrize("ending", models.TEMPLATES)
 def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"mine{ending}"
-    templates.write(path)
+    models.write_template(path)
     entry = network_files.find(str(path))
     model = entry.build((3, 32, 32), ("cat", "dog"), engine="numpy")
     assert (model.name, model.output_shape, model.classes) == ("mine", (2,), ("cat", "dog"))
     with pytest.raises(RunError, match="exists already"):
-        templates.write(path)
+        models.write_template(path)
     with pytest.raises(OptionError, match=r"\.py, \.toml, \.json"):
-        templates.write(tmp_path / "mine.txt")
+        models.write_template(tmp_path / "mine.txt")
 
 
 def test_the_same_network_in_every_form(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from chainrule.cli.check import LONGEST, hints, input_shape
 from chainrule.errors import printable
 
 if TYPE_CHECKING:
-    from chainrule.check.graders.autograder import GradedAssignment
-    from chainrule.check.graders.points import PointScheme
+    from chainrule.check.autograder import GradedAssignment
     from chainrule.check.homework import Grade
+    from chainrule.check.points import PointScheme
 
 UNJUDGED = 3  # exit code
 UNISOLATED = (
@@ -143,8 +143,8 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
 
 def _assignment(given: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment that the options describe."""
-    from chainrule.check.graders import points
-    from chainrule.check.graders.autograder import GradedAssignment
+    from chainrule.check import points
+    from chainrule.check.autograder import GradedAssignment
     from chainrule.check.homework import assignment
     from chainrule.layers import expressions
 
@@ -193,7 +193,7 @@ def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any])
     """Write the table and the files that graders read."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
-    from chainrule.check.graders.results import results
+    from chainrule.check.grade_files import results
 
     if given["table"] is not None:
         homework.write_csv(rows, given["table"], [_points(row, task, given) for row in rows])
@@ -203,7 +203,7 @@ def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any])
 
 def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> None:
     from chainrule._io.files import write_atomic
-    from chainrule.check.graders.autograder import autograder
+    from chainrule.check.autograder import autograder
 
     for path in paths:
         write_atomic(path, autograder(path.suffix, task))

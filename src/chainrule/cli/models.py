@@ -1,4 +1,4 @@
-"""`chainrule models`."""
+"""`chainrule models`, and the templates of `--new`."""
 
 import shlex
 import textwrap
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chainrule._io import files
 from chainrule.cli import options
+from chainrule.errors import OptionError, RunError
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
@@ -32,7 +34,6 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
     """
     from chainrule import zoo as zoo
     from chainrule.cli.output import json_out
-    from chainrule.errors import OptionError
 
     if new is not None:
         _begin(new, alone=name is None and not program and not as_json)
@@ -52,13 +53,11 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 def _begin(path: Path, *, alone: bool) -> None:
     """Write a network template, and print the command that trains it."""
     from chainrule.cli import run_paths
-    from chainrule.errors import OptionError
-    from chainrule.zoo import templates
 
     if not alone:
         raise OptionError("--new FILE writes a file and shows no model; leave out the rest")
     run_paths.require_writable(path)
-    templates.write(path)
+    write_template(path)
     click.echo(f"train it with: chainrule train --model {shlex.quote(str(path))}", err=True)
     click.echo(path)
 
@@ -137,3 +136,86 @@ def _short(layer: "Layer") -> str:
     """Describe a layer without its initialiser."""
     begins: dict[str, Any] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
     return replace(layer, **begins).describe().removesuffix("()")
+
+
+PYTHON = '''"""A network of your own. Train it:    chainrule train --model {file}
+
+Data of your own:    chainrule train --model {file} --data FOLDER --resize 32x32
+"""
+
+import chainrule as cr
+
+
+def network(classes):
+    """Return the layers in order, for the number of classes; a parameter `input_shape` may be added."""
+    return [
+        cr.Conv2D(8, 5),
+        cr.ReLU(),
+        cr.MaxPool2D(2),
+        cr.Conv2D(16, 3),
+        cr.ReLU(),
+        cr.MaxPool2D(2),
+        cr.Flatten(),
+        cr.Dense(classes),
+        cr.Softmax(),
+    ]
+
+
+if __name__ == "__main__":  # train from Python: python {file}
+    training, test = cr.data.load("mnist")
+    model = cr.Sequential(network(len(training.classes)), training.shape, name="{name}")
+    model.fit(training, epochs=3, learning_rate=0.003, schedule="one-cycle", run=cr.Run("runs/{name}", test_data=test))
+    print(model.evaluate(test).accuracy)
+'''
+TOML = """# A network of your own. Train it:    chainrule train --model {file}
+# Data of your own:                   chainrule train --model {file} --data FOLDER --resize 32x32
+
+name = "{name}"
+
+# The layers in order; "classes" stands for the number of classes in the data. Nothing here is run as code.
+layers = [
+    "Conv2D(8, 5)",
+    "ReLU()",
+    "MaxPool2D(2)",
+    "Conv2D(16, 3)",
+    "ReLU()",
+    "MaxPool2D(2)",
+    "Flatten()",
+    "Dense(classes)",
+    "Softmax()",
+]
+
+[recipe]  # entries left out get defaults; command-line options take precedence
+epochs = 3
+optimizer = "adam"
+learning_rate = 0.003
+schedule = "one-cycle"
+"""
+JSON = """{{
+  "name": "{name}",
+  "layers": [
+    "Conv2D(8, 5)",
+    "ReLU()",
+    "MaxPool2D(2)",
+    "Conv2D(16, 3)",
+    "ReLU()",
+    "MaxPool2D(2)",
+    "Flatten()",
+    "Dense(classes)",
+    "Softmax()"
+  ],
+  "recipe": {{"epochs": 3, "optimizer": "adam", "learning_rate": 0.003, "schedule": "one-cycle"}}
+}}
+"""
+TEMPLATES = {".py": PYTHON, ".toml": TOML, ".json": JSON}
+
+
+def write_template(path: Path) -> None:
+    """Write the template for a file's extension; RunError when the file exists."""
+    if path.suffix not in TEMPLATES:
+        raise OptionError(f"{path}: expected a name that ends with {', '.join(TEMPLATES)}")
+    if not path.stem.isprintable() or any(sign in path.stem for sign in "\"'\\{}"):
+        raise OptionError(f"{path.name!r}: expected a name without quotes, braces or unprintable characters")
+    if path.exists() or path.is_symlink():
+        raise RunError(f"{path} exists already; choose another name")
+    files.write_atomic(path, TEMPLATES[path.suffix].format(file=path.name, name=path.stem).encode())

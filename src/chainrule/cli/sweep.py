@@ -11,7 +11,7 @@ from chainrule.cli import options, train_options
 from chainrule.cli.program import INTERRUPTED, say
 
 if TYPE_CHECKING:
-    from chainrule.runs.sweeps.results import Combination, Sweep
+    from chainrule.runs.sweep_results import Combination, Sweep
 
 
 @click.command(short_help="Train with every combination of some options.")
@@ -57,9 +57,9 @@ def sweep(context: click.Context, **given: Any) -> None:
     from chainrule.cli import sweep_trials
     from chainrule.cli.output import json_out, line
     from chainrule.cli.run_paths import require_folder
-    from chainrule.runs.sweeps import grid as grids
-    from chainrule.runs.sweeps.execution import reporting, run_trials
-    from chainrule.runs.sweeps.results import INTERRUPTED as STOPPED
+    from chainrule.runs import sweep_grid as grids
+    from chainrule.runs.sweep_execution import reporting, run_trials
+    from chainrule.runs.sweep_results import INTERRUPTED as STOPPED
 
     names = ("grid", "seeds", "jobs", "backend", "out", "as_json")
     trained = {name: value for name, value in given.items() if name not in names}

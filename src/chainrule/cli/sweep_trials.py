@@ -14,7 +14,7 @@ from chainrule.errors import OptionError, unknown_name
 from chainrule.runs import jobs, running
 from chainrule.runs.folder import CONFIG, MODEL
 from chainrule.runs.jobs import require_same, same_data
-from chainrule.runs.sweeps.grid import SweepTrial
+from chainrule.runs.sweep_grid import SweepTrial
 
 FIXED = ("seed", "threads", "data_folder", "offline", "quiet", "freeze", "skip_damaged", "views")  # not to be swept
 SHORT = {"batch": "batch-size"}

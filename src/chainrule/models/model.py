@@ -19,7 +19,7 @@ from chainrule.errors import OptionError, explain_memory_errors, printable, quot
 from chainrule.interop import importing
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
-from chainrule.models import serialization, summaries
+from chainrule.models import serialization, shapes
 from chainrule.models.trainable import Data, RunWriter, TrainableNetwork
 from chainrule.training import losses, optimizers, schedules
 from chainrule.training.averaging import Lookahead
@@ -299,7 +299,7 @@ class Model(TrainableNetwork):
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and their numbers of parameters."""
-        return summaries.as_text(self)
+        return shapes.summary_text(self)
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
         """Draw the kernels of a convolution, by default the first, as a matplotlib figure.
@@ -320,7 +320,7 @@ class Model(TrainableNetwork):
         from chainrule.plotting import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
-        return notebook.table(summaries.columns(self), summaries.rows(self), caption)
+        return notebook.table(shapes.summary_columns(self), shapes.summary_rows(self), caption)
 
 
 class Sequential(Model):

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled import compiler
-from chainrule.engines.compiled.codegen import shares
+from chainrule.engines.compiled.codegen import workspaces
 from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
@@ -65,7 +65,7 @@ class Program:
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        self._most_shares = 1 if intra_sample else shares.most_shares(threads, buffers.parameters.nbytes)
+        self._most_shares = 1 if intra_sample else workspaces.most_shares(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
@@ -83,7 +83,7 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + shares.parts(threads))  # losses, hits, and Σ g² of each part of the parameters
+        self._sums = np.zeros(2 + workspaces.parts(threads))  # losses, hits, and Σ g² of each part of the parameters
         self._after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
         self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
         self._commit: Any = None  # the program that writes running statistics
@@ -226,7 +226,7 @@ class Program:
 
     def _turns(self, threads: int) -> tuple[int, int]:
         """Return the number of threads, and of the parts of the parameters that they share."""
-        return threads, threads if self._intra_sample else shares.parts(threads)
+        return threads, threads if self._intra_sample else workspaces.parts(threads)
 
     @property
     def _batch_threads(self) -> int:
@@ -241,7 +241,7 @@ class Program:
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
         fewest = self._buffers.parameters.size // max(1, activations)
-        return shares.share_edges(self._count, threads, self._most_shares, fewest)
+        return workspaces.share_edges(self._count, threads, self._most_shares, fewest)
 
     def _threads_of_update(self) -> int:
         """Return how many threads change the parameters.

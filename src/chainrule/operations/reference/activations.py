@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.operations.normal import normal_distribution
-from chainrule.operations.reference.checks import check_rows, check_same
+from chainrule.operations.reference.windows import check_rows, check_same
 
 GELU_SCALE = sqrt(2 / pi)
 GELU_CUBIC = 0.044715

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.checks import check_axes, check_shape
 from chainrule.operations.reference.dense import add_bias
-from chainrule.operations.reference.windows import Axis, sliding
+from chainrule.operations.reference.windows import Axis, check_axes, check_shape, sliding
 
 
 def cross_correlate(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.checks import check_axes
+from chainrule.operations.reference.windows import check_axes
 
 
 def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:

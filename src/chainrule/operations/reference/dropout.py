@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.randomness import uniform
-from chainrule.operations.reference.checks import check_sample
+from chainrule.operations.reference.windows import check_sample
 
 
 def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> NDArray[Any]:

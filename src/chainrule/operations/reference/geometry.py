@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import Ends, Pair, check_ends, check_permutation, resampling_weights, text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.checks import check_axes, check_sample
+from chainrule.operations.reference.windows import check_axes, check_sample
 
 Weights = list[list[tuple[int, float]]]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.operations.reference.activations import softmax
-from chainrule.operations.reference.checks import check_axes, check_same
+from chainrule.operations.reference.windows import check_axes, check_same
 
 
 def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.checks import check_axes, check_same, check_shape
+from chainrule.operations.reference.windows import check_axes, check_same, check_shape
 
 
 def batch_norm(

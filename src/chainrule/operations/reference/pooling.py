@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import Padding, Pair, text
 from chainrule.errors import ShapeError, unknown_name
-from chainrule.operations.reference.checks import check_axes, check_same, check_shape
-from chainrule.operations.reference.windows import Axis, sliding
+from chainrule.operations.reference.windows import Axis, check_axes, check_same, check_shape, sliding
 
 DIVISORS = ("cells", "window", "one")
 

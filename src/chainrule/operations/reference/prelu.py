@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.shapes import text
 from chainrule.errors import ShapeError
-from chainrule.operations.reference.checks import check_same, check_shape
+from chainrule.operations.reference.windows import check_same, check_shape
 
 
 def prelu(x: NDArray[Any], slope: NDArray[Any]) -> NDArray[Any]:

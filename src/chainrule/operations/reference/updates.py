@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.operations.reference.checks import check_same
+from chainrule.operations.reference.windows import check_same
 
 
 def sgd_update(p: NDArray[Any], g: NDArray[Any], *, rate: float, decay: float = 0.0) -> NDArray[Any]:

@@ -20,9 +20,15 @@ import numpy as np
 
 from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.compiled.codegen.operation_lines import OperationLines, edges_of, range_of
-from chainrule.engines.compiled.codegen.shares import ParameterPart, parameter_count, parts_of
 from chainrule.engines.compiled.codegen.updates import constants_of, link_to, symbol_of, update_lines, update_links
-from chainrule.engines.compiled.codegen.workspaces import WORKSPACES, MemoryPlan, plan_memory
+from chainrule.engines.compiled.codegen.workspaces import (
+    WORKSPACES,
+    MemoryPlan,
+    ParameterPart,
+    parameter_count,
+    parts_of,
+    plan_memory,
+)
 from chainrule.engines.compiled.kernels.selection import KERNELS
 from chainrule.engines.compiled.passes.batch_norm import divide_norms
 from chainrule.engines.compiled.passes.branches import ArrayPart, write_parts

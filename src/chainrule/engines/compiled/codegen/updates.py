@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from chainrule.core.plan import Tensor
-from chainrule.engines.compiled.codegen.shares import ParameterPart
+from chainrule.engines.compiled.codegen.workspaces import ParameterPart
 from chainrule.engines.compiled.kernels.selection import KERNELS
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from chainrule.check.graders import results
-from chainrule.check.graders.points import one_point_each
-from chainrule.check.graders.results import PointScheme
+from chainrule.check import grade_files
+from chainrule.check.grade_files import PointScheme
 from chainrule.check.homework import Grade, PartResult
+from chainrule.check.points import one_point_each
 from chainrule.errors import OptionError
 
 SCHEME = PointScheme({"y": 2, "dx": 4, "db": 1.5}, "Homework 3", "after_due_date")
@@ -33,7 +33,7 @@ RUNNER = {
 
 
 def written(name: str, *rows: Grade, scheme: PointScheme = SCHEME) -> dict:
-    return json.loads(results.results(name, rows, scheme))
+    return json.loads(grade_files.results(name, rows, scheme))
 
 
 FORMATS = ("text", "html", "simple_format", "md", "ansi")
@@ -137,7 +137,7 @@ def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tables() -> None:
     tables = {
-        name: [*csv.DictReader(io.StringIO(results.results(name, (ADA, BELA), SCHEME).decode()))]
+        name: [*csv.DictReader(io.StringIO(grade_files.results(name, (ADA, BELA), SCHEME).decode()))]
         for name in ("otter", "nbgrader")
     }
     points, ada, bela = tables["otter"]
@@ -170,12 +170,12 @@ def test_the_table_of_otter() -> None:
 
     There ada is a GradingResults of three OKTestFiles, and bela GradingResults.without_results(error).
     """
-    assert as_table(results.results("otter", (BELA, ADA), SCHEME).decode()) == as_table(OTTER)
+    assert as_table(grade_files.results("otter", (BELA, ADA), SCHEME).decode()) == as_table(OTTER)
 
 
 def test_the_columns_of_nbgrader() -> None:
     """Give the columns of nbgrader's CsvExportPlugin in its order; score is raw_score less the penalty."""
-    head, *rows = csv.reader(io.StringIO(results.results("nbgrader", (ADA, BELA), SCHEME).decode()))
+    head, *rows = csv.reader(io.StringIO(grade_files.results("nbgrader", (ADA, BELA), SCHEME).decode()))
     assert head == [
         *("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email"),
         *("raw_score", "late_submission_penalty", "score", "max_score"),
@@ -183,13 +183,13 @@ def test_the_columns_of_nbgrader() -> None:
     assert all(float(row[9]) == max(0.0, float(row[7]) - float(row[8])) for row in rows)
 
 
-@pytest.mark.parametrize("name", results.ONE)
+@pytest.mark.parametrize("name", grade_files.ONE)
 def test_one_submission_a_file(name: str) -> None:
     with pytest.raises(OptionError, match="give --single"):
-        results.results(name, (ADA, BELA), SCHEME)
+        grade_files.results(name, (ADA, BELA), SCHEME)
 
 
 def test_the_command_lists_all_formats() -> None:
     from chainrule.cli import grade
 
-    assert grade.FORMATS == results.FORMATS
+    assert grade.FORMATS == grade_files.FORMATS

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from chainrule.check.graders.points import PointScheme
+from chainrule.check.points import PointScheme
 from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
 

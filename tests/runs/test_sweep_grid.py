@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.errors import OptionError
-from chainrule.runs.sweeps import grid
-from chainrule.runs.sweeps.grid import SweepTrial
+from chainrule.runs import sweep_grid as grid
+from chainrule.runs.sweep_grid import SweepTrial
 
 NAMES = st.from_regex(r"[a-z][a-z-]{0,8}", fullmatch=True)
 VALUES = st.from_regex(r"[a-z0-9.+-]{1,6}", fullmatch=True)

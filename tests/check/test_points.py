@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.check.graders.points import VISIBILITIES, read
-from chainrule.check.graders.results import PointScheme
+from chainrule.check.grade_files import PointScheme
 from chainrule.check.homework import Grade, PartResult
+from chainrule.check.points import VISIBILITIES, read
 from chainrule.errors import FormatError
 
 PARTS = ("y", "dx", "dw", "db")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from check.submissions import relu
 
-from chainrule.check.graders.autograder import GradedAssignment, autograder
-from chainrule.check.graders.results import PointScheme
+from chainrule.check.autograder import GradedAssignment, autograder
+from chainrule.check.grade_files import PointScheme
 from chainrule.errors import OptionError
 
 SCHEME = PointScheme({"y": 1, "dx": 3}, "the teacher's $HOME `id`", "after_published")

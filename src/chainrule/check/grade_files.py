@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chainrule._io.files import csv_bytes, json_bytes
-from chainrule.check.graders.points import PointScheme
 from chainrule.check.homework import Grade, PartResult
+from chainrule.check.points import PointScheme
 from chainrule.check.submissions import student_of
 from chainrule.errors import OptionError
 

@@ -17,9 +17,9 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.runs import jobs
 from chainrule.runs.folder import CONFIG, MODEL
-from chainrule.runs.sweeps.execution import ENDED, FitTrial, run_trials
-from chainrule.runs.sweeps.grid import SweepTrial, trials
-from chainrule.runs.sweeps.results import Sweep, TrialResult
+from chainrule.runs.sweep_execution import ENDED, FitTrial, run_trials
+from chainrule.runs.sweep_grid import SweepTrial, trials
+from chainrule.runs.sweep_results import Sweep, TrialResult
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(90, 4)).astype("float32")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._io import files
 from chainrule.runs.loading import read_run
-from chainrule.runs.sweeps.grid import SweepTrial
+from chainrule.runs.sweep_grid import SweepTrial
 from chainrule.training.history import ERROR, Epoch
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from chainrule.engines import options
 from chainrule.engines.options import processors
 from chainrule.errors import ChainruleError, ChangedError, OptionError, RunError, one_line, printable
 from chainrule.models.model import Model
+from chainrule.runs import sweep_grid as grids
 from chainrule.runs.fitting import Run
 from chainrule.runs.folder import CONFIG, MODEL
 from chainrule.runs.jobs import same_data
-from chainrule.runs.sweeps import grid as grids
-from chainrule.runs.sweeps.grid import SweepTrial
-from chainrule.runs.sweeps.results import FAILED, FINISHED, INTERRUPTED, Sweep, TrialResult
+from chainrule.runs.sweep_grid import SweepTrial
+from chainrule.runs.sweep_results import FAILED, FINISHED, INTERRUPTED, Sweep, TrialResult
 from chainrule.training.history import ERROR, formatted
 
 Report = Callable[[TrialResult], None]

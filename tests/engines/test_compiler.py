@@ -61,10 +61,10 @@ def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     if name == "tile" or (function, name) in TILES:
         whole = function == "store_transposed"  # as many columns as lanes
         tile = vectors.Tile(FLOAT32, 1, compiler.WIDTH // 4) if whole else vectors.Tile(FLOAT32, 2, 4)
-        return tile, vectors.machine_type(tile)
+        return tile, vectors.llvm_type(tile)
     if function in ("add_picked", "add_apart", "add_products") and name == "offsets":
-        places = vectors.Places(4)
-        return places, vectors.machine_type(places)
+        places = vectors.ColumnOffsets(4)
+        return places, vectors.llvm_type(places)
     if kind is int:
         return INT64, ir.IntType(64)
     if kind is float:

@@ -131,7 +131,7 @@ def test_a_file_of_another_version_is_compiled_again(shared_cache: Path) -> None
     right = file.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storing, "compiled_folder", lambda: other)
-        storing.store(file.stem, right[storing.DIGEST :])
+        storing.store(file.stem, right[storing.DIGEST_BYTES :])
     file.write_bytes((other / file.name).read_bytes())
     assert len(stepped(shared_cache)) == 1
     assert file.read_bytes() == right

@@ -3,7 +3,7 @@
 A kernel releases its buffers in the reverse order of their making. On a stack, making one takes a few instructions, and
 it lies where the last one lay, in the fastest cache: with `malloc`, training steps of one sample took 5 % longer. What
 does not fit lies apart, in memory of `malloc`'s. When the stack is empty again it becomes as large as it would have had
-to be, up to `LARGEST`.
+to be, up to `MAX_STACK_BYTES`.
 
 A buffer begins with its head: the address of the buffer made before it (`kernel_arrays`), that of its elements, and
 its bytes.
@@ -17,18 +17,18 @@ import threading
 from functools import cache
 from typing import Any, cast
 
-from chainrule.engines.compiled.compiler.kernel_values import WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I64, ir, pointer_to
 
 LINE = 64  # bytes: of the caches; every buffer's elements begin with one
-LARGEST = 1 << 22  # bytes of a stack
+MAX_STACK_BYTES = 1 << 22  # bytes of a stack
 PREVIOUS, ELEMENTS, SIZE = range(3)  # words of a head
 # Words of a stack: addresses; bytes that it should have, and of living buffers that lie apart; what `malloc` returned.
-FIRST, TOP, END, WANTED, APART, BLOCK = range(6)
-WORDS = BLOCK + 1
-NAME = "buffers"  # of the file of this code
-NAMES = ALLOCATE, RELEASE, OWN = "chainrule_allocate", "chainrule_release", "chainrule_own"
+FIRST, TOP, END, TARGET_SIZE, HEAP_BYTES, BLOCK = range(6)
+STACK_WORDS = BLOCK + 1
+FILE_NAME = "buffers"  # of the file of this code
+FUNCTIONS = ALLOCATE, RELEASE, SET_STACK = "chainrule_allocate", "chainrule_release", "chainrule_own"
 KEY = "chainrule_key"
-OUTSIDE = {  # functions of CPython's, and how many words they take
+PYTHON_FUNCTIONS = {  # functions of CPython's, and how many words they take
     "PyMem_RawMalloc": 1,
     "PyMem_RawFree": 1,
     "PyThread_tss_get": 1,
@@ -36,9 +36,9 @@ OUTSIDE = {  # functions of CPython's, and how many words they take
 }
 
 
-def outside() -> dict[str, int]:
+def external_addresses() -> dict[str, int]:
     """Return the addresses of what this code finds by its name."""
-    return {KEY: _key(), **{name: address_of(name) for name in OUTSIDE}}
+    return {KEY: _key(), **{name: address_of(name) for name in PYTHON_FUNCTIONS}}
 
 
 def address_of(name: str) -> int:
@@ -94,23 +94,23 @@ class ThreadStack:
             self._python.PyMem_RawFree(self._address)
 
 
-_of_thread = threading.local()
+_thread_data = threading.local()
 
 
 def use_stack() -> None:
     """Give the running thread a stack, unless it has one."""
-    if not hasattr(_of_thread, "stack"):
-        _of_thread.stack = ThreadStack(new_words(WORDS))
+    if not hasattr(_thread_data, "stack"):
+        _thread_data.stack = ThreadStack(new_words(STACK_WORDS))
 
 
 def emit_buffers() -> str:
     """Return the code with which kernels allocate and release buffers, and threads acquire a stack."""
-    module = ir.Module(NAME)
+    module = ir.Module(FILE_NAME)
     ir.Function(module, ir.FunctionType(ir.VoidType(), []), KEY)  # an address, whatever lies there
-    for name, words in OUTSIDE.items():
-        ir.Function(module, ir.FunctionType(WHOLE, [WHOLE] * words), name)
-    for name, emit in (("grow", _grow), (ALLOCATE, _allocate), (RELEASE, _release), (OWN, _set_own)):
-        function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), name)
+    for name, words in PYTHON_FUNCTIONS.items():
+        ir.Function(module, ir.FunctionType(I64, [I64] * words), name)
+    for name, emit in (("grow", _grow), (ALLOCATE, _allocate), (RELEASE, _release), (SET_STACK, _set_stack)):
+        function = ir.Function(module, ir.FunctionType(I64, [I64]), name)
         emit(_Words(ir.IRBuilder(function.append_basic_block()), module), *function.args)
     return str(module)
 
@@ -122,10 +122,10 @@ class _Words:
         self.builder, self._module = builder, module
 
     def _at(self, address: Any, word: int) -> Any:
-        return self.builder.inttoptr(self.builder.add(address, WHOLE(8 * word)), pointer_to(WHOLE))
+        return self.builder.inttoptr(self.builder.add(address, I64(8 * word)), pointer_to(I64))
 
     def read(self, address: Any, word: int) -> Any:
-        return self.builder.load(self._at(address, word), typ=WHOLE)
+        return self.builder.load(self._at(address, word), typ=I64)
 
     def write(self, address: Any, word: int, value: Any) -> None:
         self.builder.store(value, self._at(address, word))
@@ -133,78 +133,84 @@ class _Words:
     def call(self, name: str, *arguments: Any) -> Any:
         return self.builder.call(self._module.globals[name], arguments)
 
-    def is_(self, comparison: str, one: Any, other: Any) -> Any:
+    def compare(self, comparison: str, one: Any, other: Any) -> Any:
         """Return how two addresses or sizes compare."""
         return self.builder.icmp_unsigned(comparison, one, other)
 
-    def line_from(self, address: Any, ahead: int = 0) -> Any:
+    def align(self, address: Any, ahead: int = 0) -> Any:
         """Return the first address aligned to a line of the cache that is at least `ahead` bytes after another."""
-        return self.builder.and_(self.builder.add(address, WHOLE(ahead + LINE - 1)), WHOLE(-LINE))
+        return self.builder.and_(self.builder.add(address, I64(ahead + LINE - 1)), I64(-LINE))
 
     def key(self) -> Any:
         """Return the address of the key of stacks."""
-        return self.builder.ptrtoint(self._module.globals[KEY], WHOLE)
+        return self.builder.ptrtoint(self._module.globals[KEY], I64)
 
     def stack(self) -> Any:
         """Return the address of the stack of the running thread, or 0."""
         return self.call("PyThread_tss_get", self.key())
 
 
-def _set_own(code: _Words, words: Any) -> None:
+def _set_stack(code: _Words, words: Any) -> None:
     """Let the running thread have a stack: these words, all of them 0."""
     code.builder.ret(code.call("PyThread_tss_set", code.key(), words))
 
 
 def _grow(code: _Words, stack: Any) -> None:
     """Give an empty stack as many bytes as are wanted, or none where there is no memory."""
-    build, wanted = code.builder, code.read(stack, WANTED)
+    build, wanted = code.builder, code.read(stack, TARGET_SIZE)
     code.call("PyMem_RawFree", code.read(stack, BLOCK))
-    block = code.call("PyMem_RawMalloc", build.add(wanted, WHOLE(LINE)))
-    first = code.line_from(block)
-    room = build.select(code.is_("==", block, WHOLE(0)), WHOLE(0), wanted)
-    for word, value in ((BLOCK, block), (FIRST, first), (TOP, first), (END, build.add(first, room)), (WANTED, room)):
+    block = code.call("PyMem_RawMalloc", build.add(wanted, I64(LINE)))
+    first = code.align(block)
+    room = build.select(code.compare("==", block, I64(0)), I64(0), wanted)
+    for word, value in (
+        (BLOCK, block),
+        (FIRST, first),
+        (TOP, first),
+        (END, build.add(first, room)),
+        (TARGET_SIZE, room),
+    ):
         code.write(stack, word, value)
-    build.ret(WHOLE(0))
+    build.ret(I64(0))
 
 
 def _allocate(code: _Words, size: Any) -> None:
     """Return the address of the head of a buffer of this size, or 0 if there is no memory."""
-    build, stack, room = code.builder, code.stack(), code.line_from(size, LINE)
-    has_stack = code.is_("!=", stack, WHOLE(0))
+    build, stack, room = code.builder, code.stack(), code.align(size, LINE)
+    has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):
-        first, top, apart = (code.read(stack, word) for word in (FIRST, TOP, APART))
-        empty = build.and_(code.is_("==", top, first), code.is_("==", apart, WHOLE(0)))
-        small = code.is_(">", build.add(first, code.read(stack, WANTED)), code.read(stack, END))
+        first, top, apart = (code.read(stack, word) for word in (FIRST, TOP, HEAP_BYTES))
+        empty = build.and_(code.compare("==", top, first), code.compare("==", apart, I64(0)))
+        small = code.compare(">", build.add(first, code.read(stack, TARGET_SIZE)), code.read(stack, END))
         with build.if_then(build.and_(empty, small), likely=False):
             code.call("grow", stack)
         top = code.read(stack, TOP)
         after = build.add(top, room)
-        with build.if_then(code.is_("<=", after, code.read(stack, END)), likely=True):
+        with build.if_then(code.compare("<=", after, code.read(stack, END)), likely=True):
             code.write(stack, TOP, after)
-            code.write(top, ELEMENTS, build.add(top, WHOLE(LINE)))
+            code.write(top, ELEMENTS, build.add(top, I64(LINE)))
             build.ret(top)
-    found = code.call("PyMem_RawMalloc", build.add(room, WHOLE(LINE)))
-    with build.if_then(code.is_("!=", found, WHOLE(0))):
-        code.write(found, ELEMENTS, code.line_from(found, LINE))
+    found = code.call("PyMem_RawMalloc", build.add(room, I64(LINE)))
+    with build.if_then(code.compare("!=", found, I64(0))):
+        code.write(found, ELEMENTS, code.align(found, LINE))
         code.write(found, SIZE, room)
         with build.if_then(has_stack):
-            apart = build.add(code.read(stack, APART), room)
-            code.write(stack, APART, apart)
+            apart = build.add(code.read(stack, HEAP_BYTES), room)
+            code.write(stack, HEAP_BYTES, apart)
             needed = build.add(build.sub(code.read(stack, TOP), code.read(stack, FIRST)), apart)
-            needed = build.select(code.is_("<", needed, WHOLE(LARGEST)), needed, WHOLE(LARGEST))
-            with build.if_then(code.is_(">", needed, code.read(stack, WANTED))):
-                code.write(stack, WANTED, needed)
+            needed = build.select(code.compare("<", needed, I64(MAX_STACK_BYTES)), needed, I64(MAX_STACK_BYTES))
+            with build.if_then(code.compare(">", needed, code.read(stack, TARGET_SIZE))):
+                code.write(stack, TARGET_SIZE, needed)
     build.ret(found)
 
 
 def _release(code: _Words, buffer: Any) -> None:
     """Release the buffer that was made last, of those that the running thread still has."""
     build, stack = code.builder, code.stack()
-    with build.if_then(code.is_("!=", stack, WHOLE(0)), likely=True):
-        after = code.is_(">=", buffer, code.read(stack, FIRST))
-        with build.if_then(build.and_(after, code.is_("<", buffer, code.read(stack, END))), likely=True):
+    with build.if_then(code.compare("!=", stack, I64(0)), likely=True):
+        after = code.compare(">=", buffer, code.read(stack, FIRST))
+        with build.if_then(build.and_(after, code.compare("<", buffer, code.read(stack, END))), likely=True):
             code.write(stack, TOP, buffer)
-            build.ret(WHOLE(0))
-        code.write(stack, APART, build.sub(code.read(stack, APART), code.read(buffer, SIZE)))
+            build.ret(I64(0))
+        code.write(stack, HEAP_BYTES, build.sub(code.read(stack, HEAP_BYTES), code.read(buffer, SIZE)))
     code.call("PyMem_RawFree", buffer)
-    build.ret(WHOLE(0))
+    build.ret(I64(0))

@@ -14,24 +14,24 @@ from typing import Any, NamedTuple
 
 from chainrule.engines.compiled.compiler import elementary_code, registers
 from chainrule.engines.compiled.compiler.intrinsics import (
-    POINTS_OF_A_ROW,
+    POINTS,
     add_cells,
     from_points,
     keep_larger,
     matrix_of,
     no_cells,
     store_larger,
+    tile_functions,
     to_points,
-    written_by_hand,
 )
 from chainrule.engines.compiled.compiler.kernel_values import (
     FLOAT64,
     INT64,
-    NOTHING,
+    VOID,
     Arithmetic,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     Literal,
     TileValue,
     Unsupported,
@@ -39,8 +39,8 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     known,
 )
-from chainrule.engines.compiled.compiler.registers import wins
-from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, machine_type
+from chainrule.engines.compiled.compiler.registers import is_new_maximum
+from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_type
 
 
 class Signature(NamedTuple):
@@ -53,10 +53,10 @@ class Signature(NamedTuple):
 class ArrayType(NamedTuple):
     """The type of an array."""
 
-    dtype: Kind
+    dtype: DType
 
 
-class _NativeArray(NamedTuple):
+class _ArrayData(NamedTuple):
     data: Any
 
 
@@ -64,13 +64,13 @@ class Context:
     """What the emitters ask of the types of arrays, numbers and tiles."""
 
     def make_array(self, kind: Any) -> Any:
-        return lambda context, builder, value: _NativeArray(value)
+        return lambda context, builder, value: _ArrayData(value)
 
-    def get_data_type(self, kind: Kind) -> Any:
+    def get_data_type(self, kind: DType) -> Any:
         return kind.stored
 
     def get_value_type(self, kind: Any) -> Any:
-        return kind.llvm if isinstance(kind, Kind) else machine_type(kind)
+        return kind.llvm if isinstance(kind, DType) else llvm_type(kind)
 
     def get_dummy_value(self) -> None:
         return None
@@ -84,7 +84,7 @@ class Context:
 
 @cache
 def _emitters() -> dict[Any, Any]:
-    found = {each: registers.CODE[each.__name__] for each in written_by_hand}
+    found = {each: registers.CODE[each.__name__] for each in tile_functions}
     return found | elementary_code.CODE | WINDOWS | TRANSFORMS
 
 
@@ -99,34 +99,36 @@ def found(function: Any) -> Any:
     result, emitter = entry
 
     def emit(walk: Any, given: list[Value]) -> Value:
-        types, values = zip(*(_typed(walk, each) for each in given), strict=True)
+        types, values = zip(*(_llvm_argument(walk, each) for each in given), strict=True)
         kind = result(types)
         if kind is None:
             raise Unsupported(f"{function.__name__} with what is not known")
         value = emitter(Context(), walk.builder, Signature(kind, types), list(values))
         if value is None:
             return None
-        return KernelNumber(kind, value) if isinstance(kind, Kind) else TileValue(kind, value)
+        return KernelNumber(kind, value) if isinstance(kind, DType) else TileValue(kind, value)
 
     return emit
 
 
-def _typed(walk: Any, value: Value) -> tuple[Any, Any]:
+def _llvm_argument(walk: Any, value: Value) -> tuple[Any, Any]:
     if isinstance(value, KernelArray):
         return ArrayType(value.kind), value.pointer
     if isinstance(value, TileValue):
         return value.tile, value.value
     if known(value) and isinstance(value, int):
-        return Literal(int(value)), walk.whole(value)
+        return Literal(int(value)), walk.as_int64(value)
     if known(value):
         return FLOAT64, walk.number(value).value
     return value.kind, value.value
 
 
-NO_LANE = 1 << 30  # a lane that no vector has
+UNUSED_LANE = 1 << 30  # a lane that no vector has
 
 
-def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: float) -> tuple[CodeBuilder, Tile, Any]:
+def _load_cells(
+    context: Any, builder: Any, signature: Any, arguments: Any, outside: float
+) -> tuple[CodeBuilder, Tile, Any]:
     """Load the cells x[place + lane·step], given (tile, x, place, step, first, last, …); `outside` in other lanes.
 
     Vectors side by side are loaded, those elements only that are cells, and the cells are pushed together.
@@ -134,14 +136,14 @@ def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: 
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     kind, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
     whole, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
-    first, last = (code.in_every_lane(tile, code.number(which)) for which in (4, 5))
+    first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
     address, rest = code.address(1, code.number(2)), ir.Constant(kind, [outside] * width)
     found = rest
     for part in range(step):
         places = range(part * width, (part + 1) * width)
-        lanes = ir.Constant(whole, [place // step if place % step == 0 else NO_LANE for place in places])
+        lanes = ir.Constant(whole, [place // step if place % step == 0 else UNUSED_LANE for place in places])
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
-        loaded = code.masked_by("load", kind, [], code.after(address, part * width), inside, rest)
+        loaded = code.masked_by("load", kind, [], code.advance(address, part * width), inside, rest)
         order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
         found = builder.shuffle_vector(found, loaded, ir.Constant(whole, order))
     return code, tile, found
@@ -150,7 +152,7 @@ def _cells(context: Any, builder: Any, signature: Any, arguments: Any, outside: 
 def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
-    number, left, step = (code.in_every_lane(tile, code.number(which)) for which in (1, 2, 3))
+    number, left, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
     at = builder.add(left, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
     nothing = ir.Constant(whole, None)
     skipped = builder.select(builder.icmp_signed("<", at, nothing), builder.sub(nothing, at), nothing)
@@ -159,15 +161,15 @@ def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 def _add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    _, _, cells = _cells(context, builder, signature, arguments, 0.0)
+    _, _, cells = _load_cells(context, builder, signature, arguments, 0.0)
     return builder.insert_value(arguments[0], builder.fadd(builder.extract_value(arguments[0], 0), cells), 0)
 
 
 def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile, value = _cells(context, builder, signature, arguments, float("-inf"))
+    code, tile, value = _load_cells(context, builder, signature, arguments, float("-inf"))
     most, number = (builder.extract_value(arguments[0], which) for which in range(2))
-    own = code.every(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
-    better = wins(builder, value, most)
+    own = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
+    better = is_new_maximum(builder, value, most)
     kept = builder.insert_value(arguments[0], builder.select(better, value, most), 0)
     return builder.insert_value(kept, builder.select(better, own, number), 1)
 
@@ -177,63 +179,66 @@ def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) ->
     found, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
     code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, found), count)
     whole = ir.VectorType(ir.IntType(32), tile.lanes)
-    lanes = builder.mul(code.in_every_lane(tile, step), ir.Constant(whole, list(range(tile.lanes))))
-    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.in_every_lane(tile, begin))
+    lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(whole, list(range(tile.lanes))))
+    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.broadcast_int32(tile, begin))
     code.store_first(tile, builder.add(own, lanes), code.address(2, found), count)
     return context.get_dummy_value()
 
 
-def _same(arguments: Any) -> Any:
+def _same_tile(arguments: Any) -> Any:
     """Return the type of the tile; None unless the step is a constant."""
     return arguments[0] if isinstance(arguments[3], Literal) else None
 
 
 WINDOWS = {
     no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells),
-    add_cells: (_same, _add_cells),
-    keep_larger: (_same, _keep_larger),
-    store_larger: (lambda arguments: NOTHING, _store_larger),
+    add_cells: (_same_tile, _add_cells),
+    keep_larger: (_same_tile, _keep_larger),
+    store_larger: (lambda arguments: VOID, _store_larger),
 }
 
 
 def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
-    rows = [_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
-    found = [_with_pairs(builder, [_sum(code, tile, factors, row) for factors in matrix]) for row in rows]
-    return _tile(context, builder, signature.return_type, found)
+    rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
+    found = [
+        _with_sums_and_differences(builder, [_weighted_sum(code, tile, factors, row) for factors in matrix])
+        for row in rows
+    ]
+    return _pack_tile(context, builder, signature.return_type, found)
 
 
 def _from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(*(int(each.literal_value) for each in signature.args[1:]))
-    rows = [_with_pairs(builder, _columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
-    found = [[_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
-    return _tile(context, builder, signature.return_type, found)
+    rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
+    found = [[_weighted_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
+    return _pack_tile(context, builder, signature.return_type, found)
 
 
-def _columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
+def _row_columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
     return [builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
 
 
-def _tile(context: Any, builder: Any, kind: Tile, rows: list[list[Any]]) -> Any:
+def _pack_tile(context: Any, builder: Any, kind: Tile, rows: list[list[Any]]) -> Any:
     found = ir.Constant(context.get_value_type(kind), None)
     for k, value in enumerate(value for row in rows for value in row):
         found = builder.insert_value(found, value, k)
     return found
 
 
-def _with_pairs(builder: Any, values: list[Any]) -> list[Any]:
+def _with_sums_and_differences(builder: Any, values: list[Any]) -> list[Any]:
     a, b, c, d, e, f = values
     return [a, builder.fadd(b, c), builder.fsub(b, c), builder.fadd(d, e), builder.fsub(d, e), f]
 
 
-def _sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
+def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
     """Return Σ factor · value, without those whose factor is 0; the first whose factor is 1 begin the sum."""
     terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
     total = None
     for factor, value in sorted(terms, key=lambda term: term[0] != 1):
-        times = code.every(tile, ir.Constant(tile.dtype.stored, factor))
+        times = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
         if total is None:
             total = value if factor == 1 else code.builder.fmul(value, times)
         elif factor == 1:
@@ -243,16 +248,19 @@ def _sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
     return total
 
 
-def _six(arguments: Any) -> Tile | None:
+def _six_columns(arguments: Any) -> Tile | None:
     tile, which = arguments
-    return Tile(tile.dtype, tile.rows, POINTS_OF_A_ROW) if isinstance(which, Literal) else None
+    return Tile(tile.dtype, tile.rows, POINTS) if isinstance(which, Literal) else None
 
 
-def _fewer(arguments: Any) -> Tile | None:
+def _count_columns(arguments: Any) -> Tile | None:
     tile, which, count = arguments
     if not isinstance(which, Literal) or not isinstance(count, Literal):
         return None
     return Tile(tile.dtype, tile.rows, int(count.literal_value))
 
 
-TRANSFORMS = {to_points: (_six, _to_points), from_points: (_fewer, _from_points)}  # type of the result, emitter
+TRANSFORMS = {
+    to_points: (_six_columns, _to_points),
+    from_points: (_count_columns, _from_points),
+}  # type of the result, emitter

@@ -37,9 +37,9 @@ from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
-FUSED = COUNT == 32 or WIDTH == 32  # whether one instruction multiplies and adds: not with SSE
+HAS_FMA = COUNT == 32 or WIDTH == 32  # whether one instruction multiplies and adds: not with SSE
 # Coefficients of Q.
-EXPONENTIAL = {
+EXP_COEFFICIENTS = {
     32: (0.49999997, 0.166665435, 0.0416672006, 0.00836652052, 0.00138825225),
     64: (
         *(0.5, 0.1666666666666667099, 0.04166666666666666975, 0.008333333333326140884, 0.001388888888888375242),
@@ -49,12 +49,12 @@ EXPONENTIAL = {
 }
 LOGARITHM_TERMS = {32: 9, 64: 18}
 # Bits of the fraction, largest exponent, and ln 2 in two parts; k times the first is exact.
-FORMATS = {
+FLOAT_FORMATS = {
     32: (23, 127, 0.693359375, -2.121944400546905827679e-4),
     64: (52, 1023, 0.693147180369123816490, 1.90821492927058770002e-10),
 }
 # Coefficients of P.
-ARCTAN = {
+ARCTAN_COEFFICIENTS = {
     32: (-0.3333333176, 0.1999954022, -0.1426394636, 0.1074363163, -0.06451597259),
     64: (
         *(-0.333333333333333302, 0.199999999999955141, -0.142857142846651796, 0.111111110151467146),
@@ -63,7 +63,7 @@ ARCTAN = {
     ),
 }
 # π/4 less the float nearest to it.
-REST = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
+QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
 class _Code:
@@ -97,7 +97,7 @@ class _Code:
             total = self.multiply_add(total, x, self.number(coefficient))
         return total
 
-    def polynomial_of_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
+    def polynomial_in_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
         """Return the value at x of such a polynomial, given x²: with pairs of coefficients in Horner's scheme.
 
         Half as many steps wait for one another; the last sum is a little less exact.
@@ -109,9 +109,9 @@ class _Code:
             total = self.multiply_add(total, square, pair)
         return total
 
-    def reduce(self, x: Any) -> tuple[Any, Any]:
+    def reduce_argument(self, x: Any) -> tuple[Any, Any]:
         """Return 2ᵏ and r of a number x ≤ 0."""
-        fraction, largest, high, low = FORMATS[self.bits]
+        fraction, largest, high, low = FLOAT_FORMATS[self.bits]
         whole = ir.IntType(self.bits)
         lowest = -largest * math.log(2)
         x = self.where(x, "<", lowest, self.number(lowest), x)
@@ -124,28 +124,28 @@ class _Code:
         exponent = self.builder.shl(self.builder.bitcast(shifted, whole), whole(fraction))
         return self.builder.bitcast(exponent, self.kind), r
 
-    def power_and_rest(self, x: Any) -> tuple[Any, Any]:
+    def power_and_expm1(self, x: Any) -> tuple[Any, Any]:
         """Return 2ᵏ and p of a number x ≤ 0."""
-        power, r = self.reduce(x)
+        power, r = self.reduce_argument(x)
         square = self.builder.fmul(r, r)
-        return power, self.multiply_add(square, self.polynomial_of_pairs(EXPONENTIAL[self.bits], r, square), r)
+        return power, self.multiply_add(square, self.polynomial_in_pairs(EXP_COEFFICIENTS[self.bits], r, square), r)
 
-    def exponential_less_one(self, x: Any) -> Any:
+    def expm1(self, x: Any) -> Any:
         """Return eˣ − 1 of a number x ≤ 0."""
-        power, p = self.power_and_rest(x)
+        power, p = self.power_and_expm1(x)
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
 
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
-    power, p = code.power_and_rest(arguments[0])
-    if not FUSED:  # the product may be denormal, which programs take as 0, where the sum is not
+    power, p = code.power_and_expm1(arguments[0])
+    if not HAS_FMA:  # the product may be denormal, which programs take as 0, where the sum is not
         return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
     return code.multiply_add(power, p, power)
 
 
 def _expm1(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return _Code(builder, signature.return_type.bitwidth).exponential_less_one(arguments[0])
+    return _Code(builder, signature.return_type.bitwidth).expm1(arguments[0])
 
 
 def _log1p(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -157,7 +157,7 @@ def _log1p(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
-    m = code.exponential_less_one(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
+    m = code.expm1(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
     size = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
     return code.call("copysign", size, arguments[0])
 
@@ -176,8 +176,8 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     above = three(size, builder.fsub(size, one), code.number(-1.0))
     z = builder.fdiv(above, three(one, builder.fadd(size, one), size))
     square = builder.fmul(z, z)
-    bent = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN[code.bits], square))
-    quarter, rest = math.pi / 4, REST[code.bits]
+    bent = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
+    quarter, rest = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
     low = three(code.number(0.0), code.number(rest), code.number(2 * rest))
     high = three(code.number(0.0), code.number(quarter), code.number(2 * quarter))
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(bent, low))), arguments[0])

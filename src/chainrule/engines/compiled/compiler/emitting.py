@@ -22,27 +22,29 @@ from chainrule.engines.compiled.compiler.expressions import (
     ArrayValue,
     Expressions,
     Value,
-    components,
-    rebuilt,
+    llvm_values,
+    rebuild,
     unsupported,
 )
-from chainrule.engines.compiled.compiler.kernel_entry import machine_types
-from chainrule.engines.compiled.compiler.kernel_values import BYTE, HALF, REAL, WHOLE, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_entry import llvm_types
+from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
-from chainrule.engines.compiled.compiler.signatures import UNFIT, Several, is_array
+from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, Several, is_array
 
 # Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
 # and its flags; in a dtype, the order of its bytes, and its number.
 DATA = object.__basicsize__
-AXES, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
-ORDER, NUMBER = DATA + 10, DATA + 12
+AXIS_COUNT, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
+BYTE_ORDER, DTYPE_NUMBER = DATA + 10, DATA + 12
 CONTIGUOUS = 1  # among the flags
 
 
-Kinds = Sequence[Any]  # types of arguments, as in `signatures.Link`
+ArgumentTypes = Sequence[Any]  # types of arguments, as in `signatures.Link`
 
 
-def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping[str, Kinds], processor: str) -> Any:
+def emit(
+    name: str, tree: ast.Module, kernels: Mapping[str, ArgumentTypes], own: Mapping[str, ArgumentTypes], processor: str
+) -> Any:
     """Return a module whose function `name` runs the program's `run`, given the address of a table of its arguments.
 
     The table has the addresses of array objects, and numbers.
@@ -52,32 +54,32 @@ def emit(name: str, tree: ast.Module, kernels: Mapping[str, Kinds], own: Mapping
     processor  the first word of LLVM's name for the machine
     """
     module = ir.Module(name)
-    shared = Shared(module, kernels, {})
+    context = ModuleContext(module, kernels, {})
     for node in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         kinds = own[node.name]
         if node.name == "run":
-            function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE]), "run")
+            function = ir.Function(module, ir.FunctionType(I64, [I64]), "run")
             function.linkage = "internal"
-            _enter(function, name, processor)
-            emitter = Emitter(shared, function)
-            given = emitter.received(function.args[0], kinds)
+            _emit_entry(function, name, processor)
+            emitter = Emitter(context, function)
+            given = emitter.read_arguments(function.args[0], kinds)
         else:
             sizes = [1 + kind[1] if is_array(kind) else 1 for kind in kinds]
-            function = ir.Function(module, ir.FunctionType(WHOLE, [WHOLE] * sum(sizes)), node.name)
+            function = ir.Function(module, ir.FunctionType(I64, [I64] * sum(sizes)), node.name)
             function.linkage = "internal"
-            shared.functions[node.name] = function
-            emitter, numbers, given = Emitter(shared, function), iter(function.args), list[Value]()
+            context.functions[node.name] = function
+            emitter, numbers, given = Emitter(context, function), iter(function.args), list[Value]()
             for kind, size in zip(kinds, sizes, strict=True):
                 first, *shape = (next(numbers) for _ in range(size))
                 given.append(ArrayValue(kind[0], first, shape) if is_array(kind) else first)
         for argument, value in zip(node.args.args, given, strict=True):
             emitter.assign(argument.arg, value)
-        emitter.lines(node.body)
-        emitter.builder.ret(WHOLE(0))
+        emitter.emit_statements(node.body)
+        emitter.builder.ret(I64(0))
     return module
 
 
-def _enter(run: Any, name: str, processor: str) -> None:
+def _emit_entry(run: Any, name: str, processor: str) -> None:
     """Emit the function through which Python enters a program."""
     function = ir.Function(run.module, run.function_type, name)
     builder = ir.IRBuilder(function.append_basic_block())
@@ -87,14 +89,14 @@ def _enter(run: Any, name: str, processor: str) -> None:
     builder.ret(failed)
 
 
-class Shared(NamedTuple):
+class ModuleContext(NamedTuple):
     """What the emitters of a program's functions share."""
 
     module: Any
-    kernels: Mapping[str, Kinds]
+    kernels: Mapping[str, ArgumentTypes]
     functions: dict[str, Any]
 
-    def declared(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+    def declare(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
         """Return a function that lies outside."""
         if name not in self.module.globals:
             ir.Function(self.module, ir.FunctionType(result, arguments), name)
@@ -104,159 +106,165 @@ class Shared(NamedTuple):
 class Emitter(Expressions):
     """Emitter of the lines of one function."""
 
-    def __init__(self, shared: Shared, function: Any) -> None:
+    def __init__(self, context: ModuleContext, function: Any) -> None:
         entry, first = function.append_basic_block("entry"), function.append_basic_block()
         ir.IRBuilder(entry).branch(first)
         super().__init__(ir.IRBuilder(first))
-        self._shared, self._function = shared, function
+        self._context, self._function = context, function
 
-    def lines(self, body: Sequence[ast.stmt]) -> None:
+    def emit_statements(self, body: Sequence[ast.stmt]) -> None:
         """Emit statements."""
         for node in body:
             match node:
                 case ast.Assign([ast.Name(name)], value):
-                    self.assign(name, self.value(value))
+                    self.assign(name, self.evaluate(value))
                 case ast.Assign([ast.Tuple(names)], ast.Tuple(values)):
-                    for name, value in zip(names, [self.value(value) for value in values], strict=True):
+                    for name, value in zip(names, [self.evaluate(value) for value in values], strict=True):
                         self.assign(ast.unparse(name), value)
                 case ast.Assign([ast.Subscript(ast.Name(name), index)], value) if isinstance(value, ast.Constant):
-                    array: ArrayValue = self.read(name)
-                    kind = {"float64": REAL, "float32": ir.FloatType(), "int32": HALF}[array.dtype]
-                    self.builder.store(kind(value.value), self._pointer(self.after(array, self.value(index)), kind))
+                    array: ArrayValue = self.read_variable(name)
+                    kind = {"float64": DOUBLE, "float32": ir.FloatType(), "int32": I32}[array.dtype]
+                    self.builder.store(
+                        kind(value.value), self._pointer(self.element_address(array, self.evaluate(index)), kind)
+                    )
                 case ast.For(ast.Name(name), ast.Call(ast.Name("range"), bounds), inner):
-                    self._loop(name, [self.value(bound) for bound in bounds], inner)
+                    self._emit_loop(name, [self.evaluate(bound) for bound in bounds], inner)
                 case ast.For(ast.Name(name), ast.Call(ast.Name("prange"), [count]), inner):
-                    number = self.value(count)
-                    self._fork((name,), number, number, inner)
+                    number = self.evaluate(count)
+                    self._emit_parallel_loop((name,), number, number, inner)
                 case ast.For(ast.Tuple([ast.Name(name), ast.Name(own)]), ast.Call(ast.Name("turns"), bounds), inner):
-                    count, threads = map(self.value, bounds)
-                    self._fork((name, own), count, threads, inner)
+                    count, threads = map(self.evaluate, bounds)
+                    self._emit_parallel_loop((name, own), count, threads, inner)
                 case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
-                    self._call_kernel(str(symbol), [self.value(each) for each in arguments])
-                case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._shared.functions:
-                    numbers = [number for each in arguments for number in components(self.value(each))]
-                    self._return_if(self.builder.call(self._shared.functions[name], numbers))
+                    self._call_kernel(str(symbol), [self.evaluate(each) for each in arguments])
+                case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._context.functions:
+                    numbers = [number for each in arguments for number in llvm_values(self.evaluate(each))]
+                    self._return_error(self.builder.call(self._context.functions[name], numbers))
                 case _:
                     raise unsupported(node)
 
-    def received(self, table: Any, kinds: Kinds) -> list[Value]:
+    def read_arguments(self, table: Any, kinds: ArgumentTypes) -> list[Value]:
         """Return the arguments in a table: addresses of array objects, and numbers."""
         found: list[Value] = []
         for place, kind in enumerate(kinds):
-            at = self.builder.add(table, WHOLE(8 * place))
+            at = self.builder.add(table, I64(8 * place))
             if is_array(kind):
-                array = self._loaded(at)
-                self._check(array, *kind)
-                shape = self._loaded(self.builder.add(array, WHOLE(SHAPE)))
-                sizes = [self._loaded(self.builder.add(shape, WHOLE(8 * axis))) for axis in range(kind[1])]
-                found.append(ArrayValue(kind[0], self._loaded(self.builder.add(array, WHOLE(DATA))), sizes))
+                array = self._load(at)
+                self._emit_array_check(array, *kind)
+                shape = self._load(self.builder.add(array, I64(SHAPE)))
+                sizes = [self._load(self.builder.add(shape, I64(8 * axis))) for axis in range(kind[1])]
+                found.append(ArrayValue(kind[0], self._load(self.builder.add(array, I64(DATA))), sizes))
             else:
-                found.append(None if kind is None else self._loaded(at, REAL if kind is float else WHOLE))
+                found.append(None if kind is None else self._load(at, DOUBLE if kind is float else I64))
         return found
 
-    def _check(self, array: Any, dtype: str, axes: int) -> None:
-        """Return `UNFIT` unless an array object has such a dtype and as many axes, and is contiguous."""
-        kind = self._loaded(self.builder.add(array, WHOLE(DTYPE)))
-        flags = self.builder.and_(self._loaded(self.builder.add(array, WHOLE(FLAGS)), HALF), HALF(CONTIGUOUS))
+    def _emit_array_check(self, array: Any, dtype: str, axes: int) -> None:
+        """Return `WRONG_ARRAY` unless an array object has such a dtype and as many axes, and is contiguous."""
+        kind = self._load(self.builder.add(array, I64(DTYPE)))
+        flags = self.builder.and_(self._load(self.builder.add(array, I64(FLAGS)), I32), I32(CONTIGUOUS))
         for found, expected in (
-            (self._loaded(self.builder.add(kind, WHOLE(NUMBER)), HALF), np.dtype(dtype).num),
-            (self._loaded(self.builder.add(kind, WHOLE(ORDER)), BYTE), ord(np.dtype(dtype).byteorder)),
-            (self._loaded(self.builder.add(array, WHOLE(AXES)), HALF), axes),
+            (self._load(self.builder.add(kind, I64(DTYPE_NUMBER)), I32), np.dtype(dtype).num),
+            (self._load(self.builder.add(kind, I64(BYTE_ORDER)), I8), ord(np.dtype(dtype).byteorder)),
+            (self._load(self.builder.add(array, I64(AXIS_COUNT)), I32), axes),
             (flags, CONTIGUOUS),
         ):
             with self.builder.if_then(self.builder.icmp_signed("!=", found, found.type(expected)), likely=False):
-                self.builder.ret(WHOLE(UNFIT))
+                self.builder.ret(I64(WRONG_ARRAY))
 
-    def _loaded(self, address: Any, kind: Any = WHOLE) -> Any:
+    def _load(self, address: Any, kind: Any = I64) -> Any:
         return self.builder.load(self._pointer(address, kind), typ=kind)
 
     def _pointer(self, address: Any, kind: Any) -> Any:
         return self.builder.inttoptr(address, pointer_to(kind))
 
     def _address(self, pointer: Any) -> Any:
-        return self.builder.ptrtoint(pointer, WHOLE)
+        return self.builder.ptrtoint(pointer, I64)
 
-    def _return_if(self, error: Any) -> None:
+    def _return_error(self, error: Any) -> None:
         """Return an error, unless it is 0."""
-        with self.builder.if_then(self.builder.icmp_signed("!=", error, WHOLE(0)), likely=False):
-            self._leave(error)
+        with self.builder.if_then(self.builder.icmp_signed("!=", error, I64(0)), likely=False):
+            self._emit_return(error)
 
-    def _leave(self, error: Any) -> None:
+    def _emit_return(self, error: Any) -> None:
         """Return an error."""
         self.builder.ret(error)
 
-    def _loop(self, name: str, bounds: Sequence[Any], body: Sequence[ast.stmt]) -> None:
+    def _emit_loop(self, name: str, bounds: Sequence[Any], body: Sequence[ast.stmt]) -> None:
         """Emit a loop over range(*bounds)."""
-        begin, end, step = {1: (WHOLE(0), *bounds, WHOLE(1)), 2: (*bounds, WHOLE(1))}.get(len(bounds), bounds)
+        begin, end, step = {1: (I64(0), *bounds, I64(1)), 2: (*bounds, I64(1))}.get(len(bounds), bounds)
         blocks = [self._function.append_basic_block() for _ in range(3)]
         self.assign(name, begin)
         self.builder.branch(blocks[0])
         self.builder.position_at_end(blocks[0])
-        self.builder.cbranch(self.builder.icmp_signed("<", self.read(name), end), blocks[1], blocks[2])
+        self.builder.cbranch(self.builder.icmp_signed("<", self.read_variable(name), end), blocks[1], blocks[2])
         self.builder.position_at_end(blocks[1])
-        self.lines(body)
-        self.assign(name, self.builder.add(self.read(name), step))
+        self.emit_statements(body)
+        self.assign(name, self.builder.add(self.read_variable(name), step))
         self.builder.branch(blocks[0])
         self.builder.position_at_end(blocks[2])
 
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
         """Call a kernel by its symbol, and return the error that it raises."""
-        kinds = self._shared.kernels[symbol]
-        passed = [number for each, kind in zip(arguments, kinds, strict=True) for number in self._passed(each, kind)]
-        function = self._shared.declared(symbol, WHOLE, machine_types(kinds))
-        self._return_if(self.builder.call(function, passed))
+        kinds = self._context.kernels[symbol]
+        passed = [
+            number for each, kind in zip(arguments, kinds, strict=True) for number in self._kernel_arguments(each, kind)
+        ]
+        function = self._context.declare(symbol, I64, llvm_types(kinds))
+        self._return_error(self.builder.call(function, passed))
 
-    def _passed(self, value: Value, kind: Any) -> list[Any]:
+    def _kernel_arguments(self, value: Value, kind: Any) -> list[Any]:
         """Return the numbers that a kernel takes for an argument of a type."""
         if isinstance(kind, Several):
-            return [number for each, its in zip(value, kind, strict=True) for number in self._passed(each, its)]
+            return [
+                number for each, its in zip(value, kind, strict=True) for number in self._kernel_arguments(each, its)
+            ]
         if is_array(kind) and isinstance(value, ArrayValue) and (value.dtype, len(value.shape)) == kind:
-            return components(value)
+            return llvm_values(value)
         if is_array(kind) or isinstance(value, ArrayValue) or (kind is None) != (value is None):
             raise TypeError(f"a kernel expects {kind}, the program gives {value}")
-        return [] if kind is None else [self._as(value, kind)]
+        return [] if kind is None else [self._convert(value, kind)]
 
-    def _as(self, value: Value, kind: Any) -> Any:
+    def _convert(self, value: Value, kind: Any) -> Any:
         """Return a number as one of a type."""
-        if kind is float and value.type == WHOLE:
-            return self.builder.sitofp(value, REAL)
+        if kind is float and value.type == I64:
+            return self.builder.sitofp(value, DOUBLE)
         if kind is bool:
-            return BYTE(int(value)) if isinstance(value, bool) else self.builder.trunc(value, BYTE)
+            return I8(int(value)) if isinstance(value, bool) else self.builder.trunc(value, I8)
         return value
 
-    def _fork(self, names: Sequence[str], count: Any, most: Any, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop whose turns are shared by at most so many threads, as a function that does one of them.
+    def _emit_parallel_loop(self, names: Sequence[str], count: Any, most: Any, body: Sequence[ast.stmt]) -> None:
+        """Emit a loop whose turns are context by at most so many threads, as a function that does one of them.
 
         The function is given the number of its turn, the address of the variables that it reads, after which it leaves
         an error, and the number of the thread. Its lines know the turn by the first name, the thread by the second.
         """
         used = {each.id for line in body for each in ast.walk(line) if isinstance(each, ast.Name)}
-        read = {known: self.read(known) for known in self.variables if known in used}
-        numbers = [number for value in read.values() for number in components(value)]
-        table = self._table([*(self._as_whole(number) for number in numbers), WHOLE(0)])
-        kind = ir.FunctionType(ir.VoidType(), [WHOLE] * 3)
-        function = ir.Function(self._shared.module, kind, f"turn_{len(self._shared.module.globals)}")
+        read = {known: self.read_variable(known) for known in self.variables if known in used}
+        numbers = [number for value in read.values() for number in llvm_values(value)]
+        table = self._emit_table([*(self._as_int64(number) for number in numbers), I64(0)])
+        kind = ir.FunctionType(ir.VoidType(), [I64] * 3)
+        function = ir.Function(self._context.module, kind, f"turn_{len(self._context.module.globals)}")
         function.linkage = "internal"
-        _Turn(self._shared, function).emit(names, read, body)
-        share_out = self._shared.declared("chainrule_share_out", ir.VoidType(), [WHOLE] * 5)
-        pool = self._address(self._shared.declared("chainrule_pool", ir.VoidType(), []))
+        _IterationEmitter(self._context, function).emit(names, read, body)
+        share_out = self._context.declare("chainrule_share_out", ir.VoidType(), [I64] * 5)
+        pool = self._address(self._context.declare("chainrule_pool", ir.VoidType(), []))
         self.builder.call(share_out, [pool, self._address(function), table, count, most])
-        self._return_if(self._loaded(self.builder.add(table, WHOLE(8 * len(numbers)))))
+        self._return_error(self._load(self.builder.add(table, I64(8 * len(numbers)))))
 
-    def _as_whole(self, number: Any) -> Any:
-        return number if number.type == WHOLE else self.builder.bitcast(number, WHOLE)
+    def _as_int64(self, number: Any) -> Any:
+        return number if number.type == I64 else self.builder.bitcast(number, I64)
 
-    def _table(self, numbers: Sequence[Any]) -> Any:
+    def _emit_table(self, numbers: Sequence[Any]) -> Any:
         """Return the address of a table of numbers."""
         with self.builder.goto_entry_block():
-            room = self.builder.alloca(WHOLE, size=len(numbers))
+            room = self.builder.alloca(I64, size=len(numbers))
         address = self._address(room)
         for place, number in enumerate(numbers):
-            self.builder.store(number, self._pointer(self.builder.add(address, WHOLE(8 * place)), WHOLE))
+            self.builder.store(number, self._pointer(self.builder.add(address, I64(8 * place)), I64))
         return address
 
 
-class _Turn(Emitter):
+class _IterationEmitter(Emitter):
     """Emitter of a function that does a turn of a parallel loop, given its number, the address of variables, and the
     number of the thread.
     """
@@ -267,16 +275,16 @@ class _Turn(Emitter):
         place = 0
         for known, value in read.items():
             found: list[Any] = []
-            for part in components(value):
-                found.append(self._loaded(self.builder.add(table, WHOLE(8 * place)), part.type))
+            for part in llvm_values(value):
+                found.append(self._load(self.builder.add(table, I64(8 * place)), part.type))
                 place += 1
-            self.assign(known, rebuilt(value, found))
-        self._error = self.builder.add(table, WHOLE(8 * place))
+            self.assign(known, rebuild(value, found))
+        self._error = self.builder.add(table, I64(8 * place))
         for name, value in zip(names, (number, thread), strict=False):
             self.assign(name, value)
-        self.lines(body)
+        self.emit_statements(body)
         self.builder.ret_void()
 
-    def _leave(self, error: Any) -> None:
-        self.builder.store(error, self._pointer(self._error, WHOLE))
+    def _emit_return(self, error: Any) -> None:
+        self.builder.store(error, self._pointer(self._error, I64))
         self.builder.ret_void()

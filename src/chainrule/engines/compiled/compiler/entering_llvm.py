@@ -9,8 +9,8 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-COMPILING = 64 << 20  # bytes; a large kernel takes 12 MB, and the allocator asks for memory in large pieces
-LOADING = 16 << 20  # bytes
+COMPILING_MEMORY = 64 << 20  # bytes; a large kernel takes 12 MB, and the allocator asks for memory in large pieces
+LOADING_MEMORY = 16 << 20  # bytes
 
 LLVM = threading.RLock()  # held by the thread that is inside LLVM
 

@@ -10,15 +10,15 @@ import ast
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from chainrule.engines.compiled.compiler.kernel_values import KINDS, REAL, WHOLE, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, DTYPES, I64, pointer_to
 
-ARITHMETIC: dict[type[ast.operator], str] = {  # of numbers that are not negative
+INSTRUCTIONS: dict[type[ast.operator], str] = {  # of numbers that are not negative
     ast.Add: "add",
     ast.Sub: "sub",
     ast.Mult: "mul",
     ast.FloorDiv: "sdiv",
 }
-CHOICES = {"min": "<", "max": ">"}
+EXTREMA = {"min": "<", "max": ">"}
 
 Value: TypeAlias = Any  # see the module
 
@@ -43,23 +43,23 @@ def unsupported(node: ast.AST) -> Exception:
     return NotImplementedError(f"programs cannot have the line {ast.unparse(node)!r}")
 
 
-def components(value: Value) -> list[Any]:
+def llvm_values(value: Value) -> list[Any]:
     """Return the numbers of a value, in order."""
     if isinstance(value, ArrayValue):
         return [value.address, *value.shape]
     return list(value) if isinstance(value, RangeValue) else [value]
 
 
-def rebuilt(like: Value, numbers: Sequence[Any]) -> Value:
+def rebuild(like: Value, numbers: Sequence[Any]) -> Value:
     """Return the value with such numbers that is otherwise like another."""
     if isinstance(like, ArrayValue):
         return ArrayValue(like.dtype, numbers[0], list(numbers[1:]))
     return RangeValue(*numbers) if isinstance(like, RangeValue) else numbers[0]
 
 
-def _kind(value: Value) -> tuple[Any, ...]:
+def _slot_type(value: Value) -> tuple[Any, ...]:
     """Return what all values that share slots have in common."""
-    types = [number.type for number in components(value)]
+    types = [number.type for number in llvm_values(value)]
     return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
 
 
@@ -70,60 +70,60 @@ class Expressions:
         self.builder = builder
         self.variables: dict[str, tuple[Value, list[Any]]] = {}  # a value of this kind, and its slots
 
-    def value(self, node: ast.expr) -> Value:
+    def evaluate(self, node: ast.expr) -> Value:
         """Return the value of an expression."""
         match node:
             case ast.Constant(bool() | None):
                 return node.value
             case ast.Constant(int()):
-                return WHOLE(node.value)
+                return I64(node.value)
             case ast.Constant(float()):
-                return REAL(node.value)
+                return DOUBLE(node.value)
             case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as number)):
-                return self.value(ast.Constant(-number))
+                return self.evaluate(ast.Constant(-number))
             case ast.Name(name):
-                return self.read(name)
+                return self.read_variable(name)
             case ast.Tuple(elements):
-                return tuple(self.value(element) for element in elements)
-            case ast.BinOp(left, operator, right) if instruction := ARITHMETIC.get(type(operator)):
-                return getattr(self.builder, instruction)(self.value(left), self.value(right))
+                return tuple(self.evaluate(element) for element in elements)
+            case ast.BinOp(left, operator, right) if instruction := INSTRUCTIONS.get(type(operator)):
+                return getattr(self.builder, instruction)(self.evaluate(left), self.evaluate(right))
             case ast.Attribute(array, "size"):
-                return self.product(self.value(array).shape)
+                return self.product(self.evaluate(array).shape)
             case ast.Subscript(ast.Attribute(array, "shape"), ast.Constant(axis)):
-                return self.value(array).shape[axis]
+                return self.evaluate(array).shape[axis]
             case ast.Subscript(array, ast.Slice(None, end, None)) if end is not None:
-                return self._part(self.value(array), RangeValue(WHOLE(0), self.value(end)))
+                return self._view(self.evaluate(array), RangeValue(I64(0), self.evaluate(end)))
             case ast.Subscript(array, index):
-                return self._part(self.value(array), self.value(index))
+                return self._view(self.evaluate(array), self.evaluate(index))
             case ast.Call(ast.Name("slice"), [begin, end]):
-                return RangeValue(self.value(begin), self.value(end))
+                return RangeValue(self.evaluate(begin), self.evaluate(end))
             case ast.Call(ast.Name("view"), [array, begin, shape]):
-                whole: ArrayValue = self.value(array)
-                start = self.after(whole, self.value(begin))
-                return ArrayValue(whole.dtype, start, list(self.value(shape)))
+                whole: ArrayValue = self.evaluate(array)
+                start = self.element_address(whole, self.evaluate(begin))
+                return ArrayValue(whole.dtype, start, list(self.evaluate(shape)))
             case ast.Call(ast.Name("number"), [array, index]):  # of float64 or int32
-                given: ArrayValue = self.value(array)
-                address = self.after(given, self.value(index))
-                kind = KINDS[given.dtype].stored
+                given: ArrayValue = self.evaluate(array)
+                address = self.element_address(given, self.evaluate(index))
+                kind = DTYPES[given.dtype].stored
                 found = self.builder.load(self.builder.inttoptr(address, pointer_to(kind)), typ=kind)
-                return self.builder.sext(found, WHOLE) if given.dtype == "int32" else found
-            case ast.Call(ast.Name(choice), [left, right]) if choice in CHOICES:
-                one, other = self.value(left), self.value(right)
-                chosen = self.builder.icmp_signed(CHOICES[choice], one, other)
+                return self.builder.sext(found, I64) if given.dtype == "int32" else found
+            case ast.Call(ast.Name(choice), [left, right]) if choice in EXTREMA:
+                one, other = self.evaluate(left), self.evaluate(right)
+                chosen = self.builder.icmp_signed(EXTREMA[choice], one, other)
                 return self.builder.select(chosen, one, other)
             case _:
                 raise unsupported(node)
 
-    def read(self, name: str) -> Value:
+    def read_variable(self, name: str) -> Value:
         """Return the value of a variable."""
         like, slots = self.variables[name]
-        numbers = components(like)
-        return rebuilt(like, [self.builder.load(slot, typ=of.type) for slot, of in zip(slots, numbers, strict=True)])
+        numbers = llvm_values(like)
+        return rebuild(like, [self.builder.load(slot, typ=of.type) for slot, of in zip(slots, numbers, strict=True)])
 
     def assign(self, name: str, value: Value) -> None:
         """Give a variable a value. One of another kind gets slots of its own: lines that follow read those."""
-        numbers = components(value)
-        if name not in self.variables or _kind(self.variables[name][0]) != _kind(value):
+        numbers = llvm_values(value)
+        if name not in self.variables or _slot_type(self.variables[name][0]) != _slot_type(value):
             with self.builder.goto_entry_block():
                 self.variables[name] = value, [self.builder.alloca(number.type) for number in numbers]
         for slot, number in zip(self.variables[name][1], numbers, strict=True):
@@ -131,21 +131,21 @@ class Expressions:
 
     def product(self, numbers: Sequence[Any]) -> Any:
         """Return the product of whole numbers."""
-        result = WHOLE(1)
+        result = I64(1)
         for number in numbers:
             result = self.builder.mul(result, number)
         return result
 
-    def after(self, array: ArrayValue, steps: Any) -> Any:
+    def element_address(self, array: ArrayValue, steps: Any) -> Any:
         """Return the address of the element at a flat index."""
-        return self.builder.add(array.address, self.builder.mul(steps, WHOLE(KINDS[array.dtype].bitwidth // 8)))
+        return self.builder.add(array.address, self.builder.mul(steps, I64(DTYPES[array.dtype].bitwidth // 8)))
 
-    def _part(self, array: ArrayValue, index: Value) -> ArrayValue:
+    def _view(self, array: ArrayValue, index: Value) -> ArrayValue:
         """Return array[index] for a range of the first axis, or for one row."""
         row = self.product(array.shape[1:])
         if isinstance(index, RangeValue):
             length = self.builder.sub(index.end, index.begin)
             return ArrayValue(
-                array.dtype, self.after(array, self.builder.mul(index.begin, row)), [length, *array.shape[1:]]
+                array.dtype, self.element_address(array, self.builder.mul(index.begin, row)), [length, *array.shape[1:]]
             )
-        return ArrayValue(array.dtype, self.after(array, self.builder.mul(index, row)), array.shape[1:])
+        return ArrayValue(array.dtype, self.element_address(array, self.builder.mul(index, row)), array.shape[1:])

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 DISABLED = os.environ.get("CHAINRULE_UNCOMPILED", "0") not in ("", "0")  # functions stay plain Python
 
-written_by_hand: list[Any] = []  # functions of `tiles` whose code is emitted by hand
+tile_functions: list[Any] = []  # functions of `tiles` whose code is emitted by hand
 
 
 class Inlined:
@@ -45,7 +45,7 @@ def literally(value: Any) -> Any:
 
 def compile_by_hand(function: Any) -> None:
     """Give a function of `tiles` the code of the same name that is emitted by hand."""
-    written_by_hand.append(function)
+    tile_functions.append(function)
 
 
 # Elementary functions. eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
@@ -139,15 +139,15 @@ def store_larger(tile: Array, y: Array, winner: Array, found: int, count: int, b
 #
 # Source   Lavin, Gray: Fast Algorithms for Convolutional Neural Networks, 2015; docs/algorithms.md
 
-NEAR, FAR = 3 / 4, 3 / 2
-POINTS_OF_A_ROW = 6
+NEAR_POINT, FAR_POINT = 3 / 4, 3 / 2
+POINTS = 6
 WEIGHTS, CELLS, RESULTS = range(3)  # which matrix
 
 
 @cache
 def matrix_of(which: int, count: int) -> Array:
     """Return G of `count` weights, Bᵀ, or A of `count` results, before sums and differences of its rows."""
-    p, q = NEAR, FAR
+    p, q = NEAR_POINT, FAR_POINT
     both, squares = (p * q) ** 2, p**2 + q**2
     if which == CELLS:
         ends = [both, 0, -squares, 0, 1]  # coefficients of (t² − p²)(t² − q²)
@@ -162,7 +162,7 @@ def matrix_of(which: int, count: int) -> Array:
     return matrix * np.array([1 / both, m, m, n, n, 1])[:, np.newaxis]
 
 
-def _with_pairs(values: Any) -> list[Any]:
+def _with_sums_and_differences(values: Any) -> list[Any]:
     """Return six values with 1 and 2, and 3 and 4, replaced by their sum and their difference."""
     a, b, c, d, e, f = values
     return [a, b + c, b - c, d + e, d - e, f]
@@ -171,10 +171,10 @@ def _with_pairs(values: Any) -> list[Any]:
 def to_points(tile: Array, which: int) -> Array:
     """Compute points[a, k, lane] = Σ_b M[k, b] · tile[a, b, lane] for M = G, Bᵀ or A; `which` is a constant."""
     sums = np.einsum("kb,abl->kal", matrix_of(which, tile.shape[1]).astype(tile.dtype), tile)
-    return np.stack(_with_pairs(sums), axis=1)
+    return np.stack(_with_sums_and_differences(sums), axis=1)
 
 
 def from_points(tile: Array, which: int, count: int) -> Array:
     """Compute found[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for b < `count`, a constant as `which` is."""
-    points = np.stack(_with_pairs(tile.transpose(1, 0, 2)))
+    points = np.stack(_with_sums_and_differences(tile.transpose(1, 0, 2)))
     return np.einsum("kb,kal->abl", matrix_of(which, count).astype(tile.dtype), points)

@@ -22,29 +22,29 @@ from chainrule.engines.compiled.compiler.kernel_expressions import KernelExpress
 from chainrule.engines.compiled.compiler.kernel_source import KernelSource, source_of
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
+    I64,
     INT64,
-    WHOLE,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     TileValue,
     Unsupported,
     Value,
-    common,
+    common_dtype,
+    dtype_of,
     ir,
-    kind_of,
     known,
-    numbers_in,
-    rebuilt,
-    signature_of,
+    llvm_values,
+    rebuild,
+    slot_type,
 )
 from chainrule.engines.compiled.compiler.signatures import NOT_FINITE
-from chainrule.engines.compiled.compiler.vectors import has_step, unrolled
+from chainrule.engines.compiled.compiler.vectors import has_step, unroll_metadata
 
-LOST = object()  # instead of a value that has one type on one way to a line and another on another
+AMBIGUOUS = object()  # instead of a value that has one type on one way to a line and another on another
 
 
-class Widened(Exception):
+class TypeWidened(Exception):
     """A variable was found to need another type: the walk starts again."""
 
 
@@ -73,20 +73,20 @@ class CallFrame:
     done: bool = False
 
 
-class KernelWalk(KernelExpressions):
+class KernelEmitter(KernelExpressions):
     """Emitter of a kernel's lines."""
 
-    def __init__(self, function: Any, widened: dict[Any, Kind]) -> None:
+    def __init__(self, function: Any, widened: dict[Any, DType]) -> None:
         self.function, self.widened = function, widened
         entry, first = function.append_basic_block("entry"), function.append_basic_block()
         self.entry = ir.IRBuilder(entry)
-        self.last_buffer = self.entry.alloca(WHOLE)
-        self.entry.store(WHOLE(0), self.last_buffer)
+        self.last_buffer = self.entry.alloca(I64)
+        self.entry.store(I64(0), self.last_buffer)
         self.entry.branch(first)
         self.builder = ir.IRBuilder(first)
         self.failed = function.append_basic_block("failed")
         self.allocations = 0
-        self.loops: list[tuple[Any, Any]] = []  # blocks to which `continue` and `break` lead
+        self.loop_exits: list[tuple[Any, Any]] = []  # blocks to which `continue` and `break` lead
         self.frames: list[CallFrame] = []
 
     # ------------------------------------------------------------------ variables
@@ -101,113 +101,113 @@ class KernelWalk(KernelExpressions):
         with self.builder.goto_entry_block():
             return self.builder.alloca(kind)
 
-    def settled(self, value: Value) -> Value:
+    def materialized(self, value: Value) -> Value:
         """Return a value whose known numbers are numbers of the kernel, so that it can be kept in slots."""
         if known(value):
             return self.number(value)
         if isinstance(value, KernelArray):
-            shape, strides = (tuple(map(self.settled, each)) for each in (value.shape, value.strides))
+            shape, strides = (tuple(map(self.materialized, each)) for each in (value.shape, value.strides))
             return KernelArray(value.kind, value.pointer, shape, strides, value.contiguous)
         if isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue):
-            parts = [self.settled(each) for each in value]
+            parts = [self.materialized(each) for each in value]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         return value
 
     def new_slot(self, value: Value) -> Slot:
         """Return memory for a value like this one."""
-        return Slot(value, [self.slot(each.type) for each in numbers_in(value)], len(self.loops))
+        return Slot(value, [self.slot(each.type) for each in llvm_values(value)], len(self.loop_exits))
 
-    def fill(self, slot: Slot, value: Value) -> None:
+    def write_slot(self, slot: Slot, value: Value) -> None:
         """Keep a value in memory."""
-        for place, number in zip(slot.places, numbers_in(value), strict=True):
+        for place, number in zip(slot.places, llvm_values(value), strict=True):
             self.builder.store(number, place)
 
     def read_slot(self, slot: Slot) -> Value:
         """Return the value in memory."""
         slot.reads += 1
-        pairs = zip(slot.places, numbers_in(slot.like), strict=True)
-        return rebuilt(slot.like, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
+        pairs = zip(slot.places, llvm_values(slot.like), strict=True)
+        return rebuild(slot.like, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
 
-    def read(self, name: str) -> Value:
+    def read_variable(self, name: str) -> Value:
         """Return the value of a variable; KeyError where there is none."""
         found = self.frame.names[name]
-        if found is LOST:
+        if found is AMBIGUOUS:
             raise Unsupported(f"{name} has values of several types")
         return self.read_slot(found) if isinstance(found, Slot) else found
 
     def assign(self, name: str, value: Value) -> None:
         """Give a variable a value."""
         frame = self.frame
-        if name not in frame.source.varying:
+        if name not in frame.source.slot_variables:
             frame.names[name] = value
             return
-        frame.names[name] = self._kept(frame.names.get(name), value, (*frame.path, name), frame.depth)
+        frame.names[name] = self._store_variable(frame.names.get(name), value, (*frame.path, name), frame.depth)
 
-    def _kept(self, before: Any, value: Value, key: Any, depth: int) -> Any:
+    def _store_variable(self, before: Any, value: Value, key: Any, depth: int) -> Any:
         """Keep a value in the slots of its variable, or in new ones."""
-        if value is None or callable(value) or isinstance(value, str | Kind):
+        if value is None or callable(value) or isinstance(value, str | DType):
             if depth:
                 raise Unsupported(f"{key[-1]} is given {value!r} in a loop or a choice")
             return value
-        value = self.settled(value)
+        value = self.materialized(value)
         if isinstance(value, KernelNumber) and key in self.widened:
             value = self.number(value, self.widened[key])
         numbers = isinstance(before, Slot) and isinstance(before.like, KernelNumber) and isinstance(value, KernelNumber)
-        same = isinstance(before, Slot) and signature_of(before.like) == signature_of(value)
+        same = isinstance(before, Slot) and slot_type(before.like) == slot_type(value)
         if not same and not (numbers and depth):
             before = self.new_slot(value)
         elif not same:
-            kind = common(kind_of(before.like), value.kind)
+            kind = common_dtype(dtype_of(before.like), value.kind)
             if kind is not before.like.kind:
                 self.widened[key] = kind
-                raise Widened
+                raise TypeWidened
             value = self.number(value, kind)
-        if _has_array(value) and before.loops < len(self.loops):
+        if _has_array(value) and before.loops < len(self.loop_exits):
             raise Unsupported(f"{key[-1]} is given an array in a loop around which it lives on")
-        self.fill(before, value)
+        self.write_slot(before, value)
         return before
 
     # ------------------------------------------------------------------ statements
 
-    def lines(self, body: Sequence[ast.stmt]) -> None:
+    def emit_statements(self, body: Sequence[ast.stmt]) -> None:
         """Emit statements."""
         for node in body:
             if self.frame.done or self.builder.block.is_terminated:
                 return
-            self.line(node)
+            self.emit_statement(node)
 
-    def line(self, node: ast.stmt) -> None:
+    def emit_statement(self, node: ast.stmt) -> None:
         """Emit a statement."""
         match node:
             case ast.Assign([target], value):
-                self._give(target, self.value(value))
+                self._assign_target(target, self.value(value))
             case ast.Assign(targets, value):
                 found = self.value(value)
                 for target in targets:
-                    self._give(target, found)
+                    self._assign_target(target, found)
             case ast.AugAssign(ast.Name(name), operator, value):
-                self.assign(name, self.operated(operator, self.read(name), self.value(value)))
+                self.assign(name, self.apply_operator(operator, self.read_variable(name), self.value(value)))
             case ast.AugAssign(ast.Subscript(of, index), operator, value):
                 array = self.value(of)
-                address, part = self.part(array, self.indices(index))
+                address, part = self.locate(array, self.indices(index))
                 if part is not None:
                     raise Unsupported(ast.unparse(node))
-                self.store(array, address, self.operated(operator, self.load(array, address), self.value(value)))
+                self.store(array, address, self.apply_operator(operator, self.load(array, address), self.value(value)))
             case ast.For(target, iterable, inner, []):
-                self._loop(target, iterable, inner)
+                self._emit_for(target, iterable, inner)
             case ast.While(test, inner, []):
-                self._while(test, inner)
+                self._emit_while(test, inner)
             case ast.If(test, then, otherwise):
-                self._choose(test, then, otherwise)
+                self._emit_if(test, then, otherwise)
             case ast.Return(value):
-                self._return(None if value is None else self.value(value))
+                self._emit_return(None if value is None else self.value(value))
             case ast.Continue():
-                self.builder.branch(self.loops[-1][0])
+                self.builder.branch(self.loop_exits[-1][0])
             case ast.Break():
-                self.builder.branch(self.loops[-1][1])
+                self.builder.branch(self.loop_exits[-1][1])
             case ast.Raise(ast.Name("FloatingPointError"), None):
-                self.release(WHOLE(0))
-                self.builder.ret(WHOLE(NOT_FINITE))
+                self.release(I64(0))
+                self.builder.ret(I64(NOT_FINITE))
             case ast.Expr(ast.Constant()) | ast.Pass():
                 pass
             case ast.Expr(value):
@@ -215,7 +215,7 @@ class KernelWalk(KernelExpressions):
             case _:
                 raise Unsupported(ast.unparse(node))
 
-    def _give(self, target: ast.expr, value: Value) -> None:
+    def _assign_target(self, target: ast.expr, value: Value) -> None:
         """Give a value to a variable, several values to several, or one to an element."""
         match target:
             case ast.Name(name):
@@ -224,10 +224,10 @@ class KernelWalk(KernelExpressions):
                 if isinstance(value, KernelArray):
                     value = [self.element(value, [place]) for place in range(len(targets))]
                 for each, own in zip(targets, value, strict=True):
-                    self._give(each, own)
+                    self._assign_target(each, own)
             case ast.Subscript(of, index):
                 array = self.value(of)
-                address, part = self.part(array, self.indices(index))
+                address, part = self.locate(array, self.indices(index))
                 if part is None:
                     self.store(array, address, value)
                 else:
@@ -235,17 +235,17 @@ class KernelWalk(KernelExpressions):
             case _:
                 raise Unsupported(ast.unparse(target))
 
-    def _loop(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
+    def _emit_for(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
         """Emit a loop over a range, over the entries of an array, or, turn by turn, over those of a tuple."""
 
         def turn(entry: Value) -> None:
-            self._give(target, entry)
-            self.lines(body)
+            self._assign_target(target, entry)
+            self.emit_statements(body)
 
         if not (isinstance(iterable, ast.Call) and ast.unparse(iterable.func) == "range"):
             entries = self.value(iterable)
             if isinstance(entries, KernelArray):
-                self.counted(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
+                self.emit_range(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
             elif any(isinstance(each, ast.Continue | ast.Break) for line in body for each in ast.walk(line)):
                 raise Unsupported(f"a loop over {ast.unparse(iterable)} that may end early")
             else:
@@ -254,47 +254,47 @@ class KernelWalk(KernelExpressions):
             return
         bounds = [self.value(each) for each in iterable.args]
         begin, end, step = {1: (0, *bounds, 1), 2: (*bounds, 1)}.get(len(bounds), tuple(bounds))
-        self.counted(begin, end, step, turn)
+        self.emit_range(begin, end, step, turn)
 
-    def counted(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
+    def emit_range(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
         """Emit a loop, given what emits a turn."""
         blocks = [self.builder.append_basic_block() for _ in range(4)]
         test, inside, after, out = blocks
-        end, increment = self.whole(end), self.whole(step)
-        place = self.slot(WHOLE)
-        self.builder.store(self.whole(begin), place)
+        end, increment = self.as_int64(end), self.as_int64(step)
+        place = self.slot(I64)
+        self.builder.store(self.as_int64(begin), place)
         self.builder.branch(test)
         self.builder.position_at_end(test)
         sign = ">" if known(step) and step < 0 else "<"
-        current = self.builder.load(place, typ=WHOLE)
+        current = self.builder.load(place, typ=I64)
         self.builder.cbranch(self.builder.icmp_signed(sign, current, end), inside, out)
         self.builder.position_at_end(inside)
-        self._turn(after, out, lambda: turn(KernelNumber(INT64, current)))
+        self._emit_iteration(after, out, lambda: turn(KernelNumber(INT64, current)))
         self.builder.store(self.builder.add(current, increment, flags=("nsw",)), place)
         again = self.builder.branch(test)
         if has_step(inside):
-            again.set_metadata("llvm.loop", unrolled(self.builder.module))
+            again.set_metadata("llvm.loop", unroll_metadata(self.builder.module))
         self.builder.position_at_end(out)
 
-    def _turn(self, after: Any, out: Any, turn: Callable[[], None]) -> None:
+    def _emit_iteration(self, after: Any, out: Any, turn: Callable[[], None]) -> None:
         """Emit a turn of a loop, and release at its end what it allocates; go on at its end."""
-        mark, before = self.builder.load(self.last_buffer, typ=WHOLE), self.allocations
-        self.loops.append((after, out))
+        mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
+        self.loop_exits.append((after, out))
         frame = self.frame
         names = {name: (of, of.reads if isinstance(of, Slot) else 0) for name, of in frame.names.items()}
-        for name in self._branch(turn):
+        for name in self._emit_branch(turn):
             of, reads = names[name]
             if isinstance(of, Slot) and of.reads > reads:
                 raise Unsupported(f"{name} has values of several types in the turns of a loop")
-            frame.names[name] = LOST
-        self.loops.pop()
+            frame.names[name] = AMBIGUOUS
+        self.loop_exits.pop()
         if not self.builder.block.is_terminated:
             self.builder.branch(after)
         self.builder.position_at_end(after)
         if self.allocations > before:
             self.release(mark)
 
-    def _branch(self, emit: Callable[[], None]) -> list[str]:
+    def _emit_branch(self, emit: Callable[[], None]) -> list[str]:
         """Emit lines that may not run; return the variables that have another type, in other slots, behind them."""
         frame, before = self.frame, dict(self.frame.names)
         frame.depth += 1
@@ -304,21 +304,21 @@ class KernelWalk(KernelExpressions):
         frame.names.update({name: before[name] for name in changed})
         return [] if self.builder.block.is_terminated else changed
 
-    def _while(self, test: ast.expr, body: Sequence[ast.stmt]) -> None:
+    def _emit_while(self, test: ast.expr, body: Sequence[ast.stmt]) -> None:
         again, inside, after, out = (self.builder.append_basic_block() for _ in range(4))
         self.builder.branch(again)
         self.builder.position_at_end(again)
         found = self.truth(self.value(test))
         self.builder.cbranch(BOOL.llvm(int(found)) if isinstance(found, bool) else found, inside, out)
         self.builder.position_at_end(inside)
-        self._turn(after, out, lambda: self.lines(body))
+        self._emit_iteration(after, out, lambda: self.emit_statements(body))
         self.builder.branch(again)
         self.builder.position_at_end(out)
 
-    def _choose(self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]) -> None:
+    def _emit_if(self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]) -> None:
         found = self.truth(self.value(test))
         if isinstance(found, bool):
-            self.lines(then if found else otherwise)
+            self.emit_statements(then if found else otherwise)
             return
         blocks = [self.builder.append_basic_block() for _ in range(3 if otherwise else 2)]
         one, end, other = blocks[0], blocks[1], blocks[-1]
@@ -327,10 +327,10 @@ class KernelWalk(KernelExpressions):
         for block, body in ((one, then), (other, otherwise)):
             if body:
                 self.builder.position_at_end(block)
-                lost += self._branch(functools.partial(self.lines, body))
+                lost += self._emit_branch(functools.partial(self.emit_statements, body))
                 if not self.builder.block.is_terminated:
                     self.builder.branch(end)
-        self.frame.names.update(dict.fromkeys(lost, LOST))
+        self.frame.names.update(dict.fromkeys(lost, AMBIGUOUS))
         self.builder.position_at_end(end)
         if not otherwise:
             return
@@ -339,7 +339,7 @@ class KernelWalk(KernelExpressions):
         ):
             self.builder.unreachable()  # both ways have left
 
-    def _return(self, value: Value) -> None:
+    def _emit_return(self, value: Value) -> None:
         frame = self.frame
         if not frame.depth and frame.exit is None:
             frame.result, frame.done = value, True
@@ -347,7 +347,7 @@ class KernelWalk(KernelExpressions):
         if frame.exit is None:
             frame.exit = self.builder.append_basic_block()
         if value is not None:
-            frame.results = self._kept(frame.results, value, (*frame.path, "return"), 1)
+            frame.results = self._store_variable(frame.results, value, (*frame.path, "return"), 1)
         self.builder.branch(frame.exit)
         frame.done = not frame.depth
 
@@ -362,21 +362,21 @@ class KernelWalk(KernelExpressions):
         if len(path) > 30:
             raise Unsupported("recursion")
         frame = CallFrame(source_of(function), path)
-        mark, before = self.builder.load(self.last_buffer, typ=WHOLE), self.allocations
+        mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
         given = frame.source.signature.bind(*arguments, **named)
         given.apply_defaults()
         self.frames.append(frame)
         for name, value in given.arguments.items():
             self.assign(name, value)
-        loops, self.loops = self.loops, [*self.loops]
-        self.lines(frame.source.node.body)
+        loops, self.loop_exits = self.loop_exits, [*self.loop_exits]
+        self.emit_statements(frame.source.node.body)
         result = frame.result
         if frame.exit is not None:
             if not self.builder.block.is_terminated:
                 self.builder.branch(frame.exit)
             self.builder.position_at_end(frame.exit)
             result = None if frame.results is None else self.read_slot(frame.results)
-        self.loops = loops
+        self.loop_exits = loops
         self.frames.pop()
         if self.allocations > before and not _has_array(result):
             self.release(mark)

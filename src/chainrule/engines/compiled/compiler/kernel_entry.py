@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler.kernel_code import KernelWalk, Widened
+from chainrule.engines.compiled.compiler.kernel_code import KernelEmitter, TypeWidened
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
-    BYTE,
+    DOUBLE,
+    DTYPES,
     FLOAT64,
+    I8,
+    I64,
     INT64,
-    KINDS,
-    REAL,
-    WHOLE,
+    DType,
     KernelNumber,
-    Kind,
     Unsupported,
     Value,
     ir,
@@ -23,21 +23,21 @@ from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, i
 
 # What LLVM may do with arithmetic on floats. Sums may be reordered, as vectors need; products may not:
 # x (a + b) would become x a + x b, which is not 0 where a + b is, and ∞ − ∞ for a large x.
-FLAGS = ("contract", "nsz", "arcp")
-OF_SUMS = ("reassoc", *FLAGS)
-REORDERED = {"fadd": OF_SUMS, "fsub": OF_SUMS, "fmul": FLAGS, "fdiv": FLAGS}
+FAST_MATH_FLAGS = ("contract", "nsz", "arcp")
+SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
+INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLAGS, "fdiv": FAST_MATH_FLAGS}
 
 
-def machine_types(kinds: Sequence[Any]) -> list[Any]:
+def llvm_types(kinds: Sequence[Any]) -> list[Any]:
     """Return LLVM's types of the arguments of a kernel: of an array, its address and its shape; of None, nothing."""
     found: list[Any] = []
     for kind in kinds:
         if is_array(kind):
-            found += [WHOLE] * (1 + kind[1])
+            found += [I64] * (1 + kind[1])
         elif isinstance(kind, Several):
-            found += machine_types(kind)
+            found += llvm_types(kind)
         elif kind is not None:
-            found.append({float: REAL, bool: BYTE}.get(kind, WHOLE))
+            found.append({float: DOUBLE, bool: I8}.get(kind, I64))
     return found
 
 
@@ -46,33 +46,33 @@ def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> 
 
     Errors   Unsupported where the kernel has a line that is not known here
     """
-    widened: dict[Any, Kind] = {}
+    widened: dict[Any, DType] = {}
     for _ in range(100):
         module = ir.Module(name)
         try:
-            _emit(ir.Function(module, ir.FunctionType(WHOLE, machine_types(kinds)), name), kernel, kinds, widened)
-        except Widened:
+            _emit(ir.Function(module, ir.FunctionType(I64, llvm_types(kinds)), name), kernel, kinds, widened)
+        except TypeWidened:
             continue
-        _with_flags(module)
+        _set_fast_math_flags(module)
         return module
     raise Unsupported("types that never settle")
 
 
-def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widened: dict[Any, Kind]) -> None:
-    walk = KernelWalk(function, widened)
+def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widened: dict[Any, DType]) -> None:
+    walk = KernelEmitter(function, widened)
     numbers = iter(function.args)
     walk.call(kernel, [_argument(walk, kind, numbers) for kind in kinds], {})
     if not walk.builder.block.is_terminated:
-        walk.builder.ret(WHOLE(0))
+        walk.builder.ret(I64(0))
     walk.builder.position_at_end(walk.failed)
-    walk.release(WHOLE(0))
-    walk.builder.ret(WHOLE(NO_MEMORY))
+    walk.release(I64(0))
+    walk.builder.ret(I64(NO_MEMORY))
 
 
-def _argument(walk: KernelWalk, kind: Any, numbers: Any) -> Value:
+def _argument(walk: KernelEmitter, kind: Any, numbers: Any) -> Value:
     """Return an argument of a kernel, given the numbers that are passed."""
     if is_array(kind):
-        of, address = KINDS.get(kind[0]), next(numbers)
+        of, address = DTYPES.get(kind[0]), next(numbers)
         if of is None:
             raise Unsupported(f"arrays of {kind[0]}")
         shape = [KernelNumber(INT64, next(numbers)) for _ in range(kind[1])]
@@ -83,17 +83,17 @@ def _argument(walk: KernelWalk, kind: Any, numbers: Any) -> Value:
         return None
     value = next(numbers)
     if kind is bool:
-        return KernelNumber(BOOL, walk.builder.icmp_signed("!=", value, BYTE(0)))
+        return KernelNumber(BOOL, walk.builder.icmp_signed("!=", value, I8(0)))
     return KernelNumber(FLOAT64 if kind is float else INT64, value)
 
 
-def _with_flags(module: Any) -> None:
+def _set_fast_math_flags(module: Any) -> None:
     """Let LLVM reorder sums of floats, and fuse their products with them."""
     for function in module.functions:
         for block in function.blocks:
             for each in block.instructions:
-                if each.opname in REORDERED:
+                if each.opname in INSTRUCTION_FLAGS:
                     if not each.flags:
-                        each.flags.extend(REORDERED[each.opname])
+                        each.flags.extend(INSTRUCTION_FLAGS[each.opname])
                 elif each.opname == "call" and each.type in (ir.FloatType(), ir.DoubleType()):
-                    each.fastmath.update(FLAGS)
+                    each.fastmath.update(FAST_MATH_FLAGS)

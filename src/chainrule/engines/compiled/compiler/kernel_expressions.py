@@ -13,19 +13,19 @@ from chainrule.engines.compiled.compiler import by_hand
 from chainrule.engines.compiled.compiler.kernel_functions import KernelFunctions, Method
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
-    WHOLE,
+    I64,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     TileValue,
     Unsupported,
     Value,
+    from_python,
     known,
-    of_python,
-    signature_of,
+    slot_type,
 )
 
-SHORT = (
+EAGER_NODES = (
     *(ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.operator, ast.unaryop, ast.cmpop),
     *(ast.boolop, ast.Load, ast.Attribute),
 )
@@ -43,46 +43,46 @@ class KernelExpressions(KernelFunctions):
             case ast.Constant(value):
                 return value
             case ast.Name(name):
-                return self._named(name)
+                return self._resolve(name)
             case ast.Tuple(elements):
-                return tuple(self._listed(elements))
+                return tuple(self._values(elements))
             case ast.BinOp(left, operator, right):
-                return self.operated(operator, self.value(left), self.value(right))
+                return self.apply_operator(operator, self.value(left), self.value(right))
             case ast.UnaryOp(ast.USub(), operand):
-                return self.negative(self.value(operand))
+                return self.negate(self.value(operand))
             case ast.UnaryOp(ast.Not(), operand):
                 found = self.truth(self.value(operand))
                 return not found if isinstance(found, bool) else KernelNumber(BOOL, self.builder.not_(found))
             case ast.Compare(left, operators, others):
-                return self._compared(left, operators, others)
+                return self._compare_chain(left, operators, others)
             case ast.BoolOp(operator, values):
-                return self._joined(isinstance(operator, ast.And), values)
+                return self._short_circuit(isinstance(operator, ast.And), values)
             case ast.IfExp(test, then, otherwise):
-                return self._chosen_value(self.truth(self.value(test)), then, otherwise)
+                return self._conditional(self.truth(self.value(test)), then, otherwise)
             case ast.Attribute(of, name):
                 return self._attribute(self.value(of), name)
             case ast.Subscript(of, index):
                 return self._element(self.value(of), index)
             case ast.Call(function, arguments, keywords):
-                return self._called(node, function, arguments, keywords)
+                return self._call_expression(node, function, arguments, keywords)
             case _:
                 raise Unsupported(ast.unparse(node))
 
-    def _listed(self, nodes: Sequence[ast.expr]) -> list[Value]:
+    def _values(self, nodes: Sequence[ast.expr]) -> list[Value]:
         """Return the values of entries of a tuple, or of arguments."""
         found: list[Value] = []
         for each in nodes:
             found += [*self.value(each.value)] if isinstance(each, ast.Starred) else [self.value(each)]
         return found
 
-    def operated(self, operator: ast.operator, a: Value, b: Value) -> Value:
+    def apply_operator(self, operator: ast.operator, a: Value, b: Value) -> Value:
         """Return the result of an operator, of each entry where one side is an array."""
         name = type(operator).__name__
         if isinstance(a, KernelArray) or isinstance(b, KernelArray):
-            return self.entrywise(lambda one, other: self.binary(name, one, other), a, b)
+            return self.elementwise(lambda one, other: self.binary(name, one, other), a, b)
         return self.binary(name, a, b)
 
-    def read(self, name: str) -> Value:
+    def read_variable(self, name: str) -> Value:
         """Return the value of a variable; KeyError where there is none."""
         raise NotImplementedError
 
@@ -90,31 +90,31 @@ class KernelExpressions(KernelFunctions):
         """Emit the lines of a function at the place of its call."""
         raise NotImplementedError
 
-    def settled(self, value: Value) -> Value:
+    def materialized(self, value: Value) -> Value:
         """Return a value whose known numbers are numbers of the kernel."""
         raise NotImplementedError
 
-    def _named(self, name: str) -> Value:
+    def _resolve(self, name: str) -> Value:
         try:
-            return self.read(name)
+            return self.read_variable(name)
         except KeyError:
-            names = self.frame.source.names
-        if name in self.frame.source.own:
+            names = self.frame.source.scope
+        if name in self.frame.source.local_names:
             raise Unsupported(f"{name} may have no value yet")
         if name in names:
-            return of_python(names[name])
+            return from_python(names[name])
         if hasattr(builtins, name):
             return getattr(builtins, name)
         raise Unsupported(f"{name} is not known")
 
-    def _compared(self, left: ast.expr, operators: Sequence[ast.cmpop], others: Sequence[ast.expr]) -> Value:
+    def _compare_chain(self, left: ast.expr, operators: Sequence[ast.cmpop], others: Sequence[ast.expr]) -> Value:
         values = [self.value(each) for each in (left, *others)]
         found: Value = True
         for operator, one, other in zip(operators, values[:-1], values[1:], strict=True):
-            found = self._both(found, self.compared(type(operator).__name__, one, other))
+            found = self._logical_and(found, self.compare(type(operator).__name__, one, other))
         return found
 
-    def _both(self, a: Value, b: Value) -> Value:
+    def _logical_and(self, a: Value, b: Value) -> Value:
         one, other = self.truth(a), self.truth(b)
         if isinstance(one, bool):
             return b if one else False
@@ -122,31 +122,31 @@ class KernelExpressions(KernelFunctions):
             return a if other else False
         return KernelNumber(BOOL, self.builder.and_(one, other))
 
-    def _joined(self, every: bool, values: Sequence[ast.expr]) -> Value:
+    def _short_circuit(self, every: bool, values: Sequence[ast.expr]) -> Value:
         """Return whether all values are true, or any; none is looked at behind the one that decides."""
         first, *rest = values
         found = self.truth(self.value(first))
         if not rest:
             return found if isinstance(found, bool) else KernelNumber(BOOL, found)
         if isinstance(found, bool):
-            return self._joined(every, rest) if found == every else found
-        if all(isinstance(each, SHORT) for one in rest for each in ast.walk(one)):
-            other = self.truth(self._joined(every, rest))
+            return self._short_circuit(every, rest) if found == every else found
+        if all(isinstance(each, EAGER_NODES) for one in rest for each in ast.walk(one)):
+            other = self.truth(self._short_circuit(every, rest))
             if isinstance(other, bool):
                 return KernelNumber(BOOL, found) if other == every else other
             return KernelNumber(BOOL, (self.builder.and_ if every else self.builder.or_)(found, other))
         more: ast.expr = rest[0] if len(rest) == 1 else ast.BoolOp(ast.And() if every else ast.Or(), list(rest))
         decided: ast.expr = ast.Constant(not every)
-        return self._chosen_value(found, *((more, decided) if every else (decided, more)))
+        return self._conditional(found, *((more, decided) if every else (decided, more)))
 
-    def _chosen_value(self, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
+    def _conditional(self, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
         """Return one of two values; only that one is computed."""
         if isinstance(test, bool):
             return self.value(then if test else otherwise)
         if all(isinstance(each, ast.Name | ast.Constant) for each in (then, otherwise)):
             values = [self.value(then), self.value(otherwise)]
             if all(known(each) or isinstance(each, KernelNumber) for each in values):
-                return self.chosen_number(KernelNumber(BOOL, test), *values)
+                return self.select_number(KernelNumber(BOOL, test), *values)
         blocks = [self.builder.append_basic_block() for _ in range(3)]
         self.builder.cbranch(test, blocks[0], blocks[1])
         ends: list[Any] = []
@@ -154,23 +154,23 @@ class KernelExpressions(KernelFunctions):
         self.frame.depth += 1
         for block, node in zip(blocks, (then, otherwise), strict=False):
             self.builder.position_at_end(block)
-            values.append(self.settled(self.value(node)))
+            values.append(self.materialized(self.value(node)))
             ends.append(self.builder.block)
         self.frame.depth -= 1
-        kind = self.met(*values) if all(isinstance(each, KernelNumber) for each in values) else None
+        kind = self.common_dtype(*values) if all(isinstance(each, KernelNumber) for each in values) else None
         slot = None
         for end, value in zip(ends, values, strict=True):
             self.builder.position_at_end(end)
             value = value if kind is None else self.number(value, kind)
             slot = slot or self.new_slot(value)
-            self._check_like(slot.like, value)
-            self.fill(slot, value)
+            self._check_same_type(slot.like, value)
+            self.write_slot(slot, value)
             self.builder.branch(blocks[2])
         self.builder.position_at_end(blocks[2])
         return self.read_slot(slot)
 
-    def _check_like(self, one: Value, other: Value) -> None:
-        if signature_of(one) != signature_of(other):
+    def _check_same_type(self, one: Value, other: Value) -> None:
+        if slot_type(one) != slot_type(other):
             raise Unsupported("a choice between values of two types")
 
     def _attribute(self, value: Value, name: str) -> Value:
@@ -186,11 +186,11 @@ class KernelExpressions(KernelFunctions):
             if found is None:
                 return Method(value, name)
             return found
-        if isinstance(value, Kind):
+        if isinstance(value, DType):
             return {"type": value, "itemsize": value.bitwidth // 8}[name]
         if isinstance(value, KernelNumber | TileValue):
             raise Unsupported(f"the attribute {name}")
-        return of_python(getattr(value, name))
+        return from_python(getattr(value, name))
 
     def indices(self, node: ast.expr) -> list[Value]:
         """Return the indices of an element or a part."""
@@ -220,25 +220,25 @@ class KernelExpressions(KernelFunctions):
         with self.builder.goto_entry_block():
             room = self.builder.alloca(kind.llvm, size=len(numbers))
         for k, number in enumerate(numbers):
-            self.builder.store(number.value, self.builder.gep(room, [WHOLE(k)], source_etype=kind.llvm))
+            self.builder.store(number.value, self.builder.gep(room, [I64(k)], source_etype=kind.llvm))
         at = place.value
-        negative = self.builder.icmp_signed("<", at, WHOLE(0))
-        at = self.builder.select(negative, self.builder.add(at, WHOLE(len(numbers))), at)
+        negative = self.builder.icmp_signed("<", at, I64(0))
+        at = self.builder.select(negative, self.builder.add(at, I64(len(numbers))), at)
         return KernelNumber(
             kind, self.builder.load(self.builder.gep(room, [at], source_etype=kind.llvm), typ=kind.llvm)
         )
 
     # ------------------------------------------------------------------ calls
 
-    def _called(
+    def _call_expression(
         self, node: ast.Call, function: ast.expr, arguments: Sequence[ast.expr], keywords: Sequence[ast.keyword]
     ) -> Value:
         callee = self.value(function)
-        given = self._listed(arguments)
+        given = self._values(arguments)
         named = {each.arg: self.value(each.value) for each in keywords if each.arg}
         if isinstance(callee, Method):
-            return self.method(callee, given)
-        if isinstance(callee, Kind):
+            return self.call_method(callee, given)
+        if isinstance(callee, DType):
             return self.number(given[0], callee)
         if hasattr(callee, "py_func"):
             return self.call(callee.py_func, given, named)
@@ -246,7 +246,7 @@ class KernelExpressions(KernelFunctions):
             return callee(*given, **named)
         if (hand := by_hand.found(callee)) is not None:
             return hand(self, given)
-        found = self.builtin(callee, given, named)
+        found = self.call_builtin(callee, given, named)
         if found is NotImplemented:
             raise Unsupported(ast.unparse(node))
         return found

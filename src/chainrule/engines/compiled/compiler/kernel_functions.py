@@ -12,18 +12,18 @@ import numpy as np
 from chainrule.engines.compiled.compiler.kernel_arrays import Arrays
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
+    DTYPES,
     FLOAT64,
     INT64,
-    KINDS,
     UINT64,
+    DType,
     KernelArray,
     KernelNumber,
-    Kind,
     Unsupported,
     Value,
-    kind_of,
+    dtype_of,
     known,
-    unified,
+    result_dtype,
 )
 
 INTRINSICS = {np.sqrt: "sqrt", np.log: "log", np.exp: "exp", np.ceil: "ceil", np.floor: "floor"}
@@ -39,7 +39,7 @@ class Method:
 class KernelFunctions(Arrays):
     """Emitter of functions, on numbers and on arrays."""
 
-    def counted(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
+    def emit_range(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
         """Emit a loop, given what emits a turn."""
         raise NotImplementedError
 
@@ -47,7 +47,7 @@ class KernelFunctions(Arrays):
         """Return memory for a value like this one."""
         raise NotImplementedError
 
-    def fill(self, slot: Any, value: Value) -> None:
+    def write_slot(self, slot: Any, value: Value) -> None:
         """Keep a value in memory."""
         raise NotImplementedError
 
@@ -55,103 +55,105 @@ class KernelFunctions(Arrays):
         """Return the value in memory."""
         raise NotImplementedError
 
-    def builtin(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
+    def call_builtin(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
         """Return the result of a function of Python's or NumPy's; NotImplemented for one that is not known."""
         if getattr(callee, "__name__", "") == "literally":
             return given[0]
         if callee in (min, max):
-            return self._extreme("Lt" if callee is min else "Gt", given)
+            return self._extremum("Lt" if callee is min else "Gt", given)
         if callee in (abs, np.abs):
-            return self._size(given[0])
+            return self._absolute(given[0])
         if callee is len:
             return given[0].shape[0] if isinstance(given[0], KernelArray) else len(given[0])
         if callee in (int, float, bool):
             return self.number(given[0], {int: INT64, float: FLOAT64, bool: BOOL}[callee])
-        if inspect.isclass(callee) and issubclass(callee, np.generic) and callee.__name__.rstrip("_") in KINDS:
-            return self.number(given[0], KINDS[callee.__name__.rstrip("_")])
+        if inspect.isclass(callee) and issubclass(callee, np.generic) and callee.__name__.rstrip("_") in DTYPES:
+            return self.number(given[0], DTYPES[callee.__name__.rstrip("_")])
         if callee in INTRINSICS:
-            return self._of_float(INTRINSICS[callee], given[0])
+            return self._float_function(INTRINSICS[callee], given[0])
         if callee is np.isfinite:
-            kind, size = kind_of(given[0]), self._size(given[0])
-            return self.compared("Lt", size, KernelNumber(kind, kind.llvm(float("inf"))))
-        if callee is np.finfo and isinstance(given[0], Kind):
+            kind, size = dtype_of(given[0]), self._absolute(given[0])
+            return self.compare("Lt", size, KernelNumber(kind, kind.llvm(float("inf"))))
+        if callee is np.finfo and isinstance(given[0], DType):
             return np.finfo(np.dtype(given[0].name))
-        return self._of_arrays(callee, given, named)
+        return self._array_function(callee, given, named)
 
-    def _of_float(self, name: str, value: Value) -> Value:
-        kind = kind_of(value)
+    def _float_function(self, name: str, value: Value) -> Value:
+        kind = dtype_of(value)
         kind = kind if kind.real else FLOAT64
         return KernelNumber(kind, self.intrinsic(name, kind, self.number(value, kind).value))
 
-    def _size(self, value: Value) -> Value:
+    def _absolute(self, value: Value) -> Value:
         if known(value):
             return abs(value)
-        if kind_of(value).real:
-            return self._of_float("fabs", value)
-        if kind_of(value) is UINT64:
+        if dtype_of(value).real:
+            return self._float_function("fabs", value)
+        if dtype_of(value) is UINT64:
             return value
-        return self.chosen_number(self.compared("Lt", value, 0), self.negative(value), value)
+        return self.select_number(self.compare("Lt", value, 0), self.negate(value), value)
 
-    def chosen_number(self, test: KernelNumber, one: Value, other: Value) -> KernelNumber:
+    def select_number(self, test: KernelNumber, one: Value, other: Value) -> KernelNumber:
         """Return one of two numbers; both are computed."""
-        kind = self.met(one, other)
+        kind = self.common_dtype(one, other)
         return KernelNumber(
             kind, self.builder.select(test.value, self.number(one, kind).value, self.number(other, kind).value)
         )
 
-    def _extreme(self, name: str, values: Sequence[Value]) -> Value:
+    def _extremum(self, name: str, values: Sequence[Value]) -> Value:
         best, *others = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
         for value in others:
             if known(best) and known(value):
                 best = (min if name == "Lt" else max)(best, value)
                 continue
-            best = self.chosen_number(self.compared(name, value, best), value, best)
+            best = self.select_number(self.compare(name, value, best), value, best)
         return best
 
-    def _of_arrays(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
+    def _array_function(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
         """Return the result of a function of NumPy's on arrays."""
         kinds = [named.get("dtype", given[1] if len(given) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
             shape = given[0] if isinstance(given[0], tuple) and not isinstance(given[0], KernelNumber) else (given[0],)
-            found = self.new(shape, self._kind(kinds[0]), zeros=callee is np.zeros)
+            found = self.allocate(shape, self._dtype(kinds[0]), zeros=callee is np.zeros)
             if callee is np.ones:
                 self.fill_array(found, 1)
             return found
         if callee is np.empty_like and isinstance(given[0], KernelArray):
-            return self.new(given[0].shape, given[0].kind)
+            return self.allocate(given[0].shape, given[0].kind)
         if callee is np.arange and len(given) == 1:
-            found = self.new((given[0],), INT64)
-            self.counted(0, given[0], 1, lambda place: self.store(found, self.at(found, place), place))
+            found = self.allocate((given[0],), INT64)
+            self.emit_range(0, given[0], 1, lambda place: self.store(found, self.address_at(found, place), place))
             return found
         if callee is np.argmax and isinstance(given[0], KernelArray) and len(given[0].shape) == 1:
-            return self._place_of_largest(given[0])
+            return self._argmax(given[0])
         if callee is np.minimum:
-            return self.entrywise(lambda one, other: self._extreme("Lt", [one, other]), *given)
+            return self.elementwise(lambda one, other: self._extremum("Lt", [one, other]), *given)
         return NotImplemented
 
-    def _place_of_largest(self, array: KernelArray) -> Value:
+    def _argmax(self, array: KernelArray) -> Value:
         """Return the index of the first NaN of an array, or else of the first of its largest entries."""
         place, most = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
-        self.fill(place, self.number(0))
-        self.fill(most, self.load(array, array.pointer))
+        self.write_slot(place, self.number(0))
+        self.write_slot(most, self.load(array, array.pointer))
 
         def turn(at: Value) -> None:
-            best, value = self.read_slot(most), self.load(array, self.part(array, [at])[0])
+            best, value = self.read_slot(most), self.load(array, self.locate(array, [at])[0])
             number = self.builder.fcmp_ordered("ord", best.value, best.value)
             wins = self.builder.and_(number, self.builder.fcmp_unordered(">", value.value, best.value))
-            self.fill(most, KernelNumber(array.kind, self.builder.select(wins, value.value, best.value)))
-            self.fill(place, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(place).value)))
+            self.write_slot(most, KernelNumber(array.kind, self.builder.select(wins, value.value, best.value)))
+            self.write_slot(
+                place, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(place).value))
+            )
 
-        self.counted(0, array.shape[0], 1, turn)
+        self.emit_range(0, array.shape[0], 1, turn)
         return self.read_slot(place)
 
-    def _kind(self, given: Value) -> Kind:
-        if isinstance(given, Kind):
+    def _dtype(self, given: Value) -> DType:
+        if isinstance(given, DType):
             return given
         name = getattr(given, "__name__", "").rstrip("_")
-        if name not in KINDS:
+        if name not in DTYPES:
             raise Unsupported(f"arrays of {given!r}")
-        return KINDS[name]
+        return DTYPES[name]
 
     def fill_array(self, array: KernelArray, value: Value) -> None:
         """Give every element of an array a number, or the one of another array."""
@@ -159,9 +161,9 @@ class KernelFunctions(Arrays):
             raise Unsupported("an array is given an array")
         number = self.number(value, array.kind)
         flat = self.contiguous(array.kind, array.pointer, (self.product(array.shape),))
-        self.counted(0, flat.shape[0], 1, lambda place: self.store(flat, self.at(flat, place), number))
+        self.emit_range(0, flat.shape[0], 1, lambda place: self.store(flat, self.address_at(flat, place), number))
 
-    def method(self, method: "Method", given: list[Value]) -> Value:
+    def call_method(self, method: "Method", given: list[Value]) -> Value:
         """Return the result of a method of an array."""
         array = method.array
         if method.name == "reshape" and array.contiguous:
@@ -170,36 +172,38 @@ class KernelFunctions(Arrays):
                 raise Unsupported("reshape to a negative size")
             return self.contiguous(array.kind, array.pointer, shape)
         if method.name == "sum" and not given and len(array.shape) == 1:
-            return self._total(array)
+            return self._sum_of_elements(array)
         raise Unsupported(f"the method {method.name}")
 
-    def _total(self, array: KernelArray) -> Value:
+    def _sum_of_elements(self, array: KernelArray) -> Value:
         """Return the sum of the entries of an array."""
         zero = self.number(0, array.kind)
         total = self.new_slot(zero)
-        self.fill(total, zero)
+        self.write_slot(total, zero)
 
         def turn(place: Value) -> None:
-            entry = self.load(array, self.part(array, [place])[0])
-            self.fill(total, self.binary("Add", self.read_slot(total), entry))
+            entry = self.load(array, self.locate(array, [place])[0])
+            self.write_slot(total, self.binary("Add", self.read_slot(total), entry))
 
-        self.counted(0, array.shape[0], 1, turn)
+        self.emit_range(0, array.shape[0], 1, turn)
         return self.read_slot(total)
 
-    def entrywise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
+    def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
         """Return a new array of results of integers."""
         one, other = (each if isinstance(each, KernelArray) else None for each in (a, b))
         like = one or other
         if like is None or len(like.shape) != 1 or any(of and of.kind is not INT64 for of in (one, other)):
             raise Unsupported("arithmetic on arrays")
-        found = self.new(like.shape, like.kind)
+        found = self.allocate(like.shape, like.kind)
 
         def turn(place: Value) -> None:
-            given = [self.load(of, self.part(of, [place])[0]) if of else value for of, value in ((one, a), (other, b))]
-            self.store(found, self.at(found, place), function(*given))
+            given = [
+                self.load(of, self.locate(of, [place])[0]) if of else value for of, value in ((one, a), (other, b))
+            ]
+            self.store(found, self.address_at(found, place), function(*given))
 
-        self.counted(0, like.shape[0], 1, turn)
+        self.emit_range(0, like.shape[0], 1, turn)
         return found
 
-    def met(self, a: Value, b: Value) -> Kind:
-        return unified(kind_of(a), kind_of(b))
+    def common_dtype(self, a: Value, b: Value) -> DType:
+        return result_dtype(dtype_of(a), dtype_of(b))

@@ -18,7 +18,7 @@ from chainrule.engines.compiled.compiler.kernel_values import Unsupported
 
 
 @cache
-def _functions(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
+def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
     """Return the functions of a file, loaded as such a module, by what Python makes of them."""
     names = vars(sys.modules[loaded]) if loaded in sys.modules else None
     tree = ast.parse("".join(linecache.getlines(file, names)))
@@ -27,16 +27,16 @@ def _functions(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
     }
-    codes = _codes_in(compile(tree, file, "exec", dont_inherit=True))
+    codes = _nested_code(compile(tree, file, "exec", dont_inherit=True))
     return {code: places[place] for code in codes if (place := (code.co_firstlineno, code.co_name)) in places}
 
 
-def _codes_in(code: CodeType) -> Iterator[CodeType]:
+def _nested_code(code: CodeType) -> Iterator[CodeType]:
     """Return the code of all functions in some code."""
     for each in code.co_consts:
         if isinstance(each, CodeType):
             yield each
-            yield from _codes_in(each)
+            yield from _nested_code(each)
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class KernelSource:
     """A function: its lines, its variables, those of them that need slots, and its parameters."""
 
     node: ast.FunctionDef
-    own: frozenset[str]
-    varying: frozenset[str]
+    local_names: frozenset[str]
+    slot_variables: frozenset[str]
     signature: inspect.Signature
-    names: Mapping[str, Any]  # of the functions around it, and global ones
+    scope: Mapping[str, Any]  # of the functions around it, and global ones
 
 
 @cache
@@ -57,16 +57,16 @@ def source_of(function: Callable[..., Any]) -> KernelSource:
     Errors   Unsupported where its file is not there, or was changed since it was imported
     """
     code = function.__code__
-    node = _functions(code.co_filename, function.__module__).get(code)
+    node = _functions_by_code(code.co_filename, function.__module__).get(code)
     if node is None:
         raise Unsupported(f"the source of {function.__qualname__} is not known, or was changed")
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     names = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
     own = frozenset((*code.co_varnames, *code.co_cellvars))
-    return KernelSource(node, own, _varying(node), inspect.signature(function), names)
+    return KernelSource(node, own, _slot_variables(node), inspect.signature(function), names)
 
 
-def _varying(function: ast.FunctionDef) -> frozenset[str]:
+def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
     """Return the variables that are given several values, at least one of them in a loop or a choice.
 
     So is one that is given its only value in a loop or a choice, but read outside of it.
@@ -77,15 +77,15 @@ def _varying(function: ast.FunctionDef) -> frozenset[str]:
     def walk(body: Sequence[ast.stmt], depth: int) -> None:
         for node in body:
             if isinstance(node, ast.For):
-                _note(node.target, depth + 1, node)
+                record(node.target, depth + 1, node)
             for target in getattr(
                 node, "targets", [getattr(node, "target", None)] if isinstance(node, ast.AugAssign) else []
             ):
-                _note(target, depth, body)
+                record(target, depth, body)
             for inner in (getattr(node, "body", []), getattr(node, "orelse", [])):
                 walk(inner, depth + 1)
 
-    def _note(target: ast.expr, depth: int, block: Any) -> None:
+    def record(target: ast.expr, depth: int, block: Any) -> None:
         for each in ast.walk(target):
             if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
                 given.setdefault(each.id, []).append(depth)
@@ -97,13 +97,13 @@ def _varying(function: ast.FunctionDef) -> frozenset[str]:
         if len(depths) == 1 and depths[0] > 0:
             block = blocks[name]
             nodes = [block] if isinstance(block, ast.AST) else block
-            inside = sum(_reads(each, name) for each in nodes)
-            if inside < _reads(function, name):
+            inside = sum(_read_count(each, name) for each in nodes)
+            if inside < _read_count(function, name):
                 several.add(name)
     return frozenset(several)
 
 
-def _reads(node: ast.AST, name: str) -> int:
+def _read_count(node: ast.AST, name: str) -> int:
     return sum(
         isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load) for each in ast.walk(node)
     )

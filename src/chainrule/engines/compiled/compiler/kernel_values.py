@@ -26,7 +26,7 @@ class Unsupported(NotImplementedError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class DType:
     """The type of a number; stored: as elements of arrays."""
 
     name: str
@@ -46,23 +46,23 @@ class Kind:
         return self.name
 
 
-BYTE, HALF, WHOLE, REAL = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
-KINDS = {
+I8, I32, I64, DOUBLE = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
+DTYPES = {
     each.name: each
     for each in (
-        Kind("bool", 8, ir.IntType(1), BYTE),
-        Kind("uint8", 8, BYTE, BYTE),
-        Kind("int32", 32, HALF, HALF),
-        Kind("int64", 64, WHOLE, WHOLE),
-        Kind("uint64", 64, WHOLE, WHOLE),
-        Kind("float32", 32, ir.FloatType(), ir.FloatType()),
-        Kind("float64", 64, REAL, REAL),
+        DType("bool", 8, ir.IntType(1), I8),
+        DType("uint8", 8, I8, I8),
+        DType("int32", 32, I32, I32),
+        DType("int64", 64, I64, I64),
+        DType("uint64", 64, I64, I64),
+        DType("float32", 32, ir.FloatType(), ir.FloatType()),
+        DType("float64", 64, DOUBLE, DOUBLE),
     )
 }
-BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = KINDS.values()
+BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = DTYPES.values()
 
 
-NOTHING = object()  # type of the result of a function that returns none
+VOID = object()  # type of the result of a function that returns none
 
 
 class Literal(NamedTuple):
@@ -74,14 +74,14 @@ class Literal(NamedTuple):
 class KernelNumber(NamedTuple):
     """A number that is known when the kernel runs."""
 
-    kind: Kind
+    kind: DType
     value: Any
 
 
 class KernelArray(NamedTuple):
     """An array: the address of its first element, its shape, and its strides in elements."""
 
-    kind: Kind
+    kind: DType
     pointer: Any
     shape: tuple[Any, ...]
     strides: tuple[Any, ...]
@@ -89,7 +89,7 @@ class KernelArray(NamedTuple):
 
 
 class TileValue(NamedTuple):
-    """A tile, or the offsets of its columns (see `vectors.Tile`, `vectors.Places`), in registers."""
+    """A tile, or the offsets of its columns (see `vectors.Tile`, `vectors.ColumnOffsets`), in registers."""
 
     tile: Any
     value: Any
@@ -97,8 +97,8 @@ class TileValue(NamedTuple):
 
 Value: TypeAlias = Any  # one of these, or a value of Python's
 
-_OF_PYTHON: list[tuple[Any, Kind]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
-_OF_NUMPY = {np.dtype(kind.name).type: kind for kind in KINDS.values()}
+_PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
+_NUMPY_DTYPES = {np.dtype(kind.name).type: kind for kind in DTYPES.values()}
 
 OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, instruction of integers, of floats
     "Add": (operator.add, "add", "fadd"),
@@ -134,27 +134,27 @@ def known(value: Value) -> bool:
     return isinstance(value, bool | int | float)
 
 
-def of_python(value: Any) -> Value:
+def from_python(value: Any) -> Value:
     """Return an object of Python's as a value: numbers of NumPy's keep their type."""
-    if isinstance(value, np.generic) and type(value) in _OF_NUMPY:
-        kind = _OF_NUMPY[type(value)]
+    if isinstance(value, np.generic) and type(value) in _NUMPY_DTYPES:
+        kind = _NUMPY_DTYPES[type(value)]
         return KernelNumber(kind, kind.llvm(value.item()))
     if isinstance(value, np.dtype):
-        return KINDS[value.name]
+        return DTYPES[value.name]
     return value
 
 
-def kind_of(value: Value) -> Kind:
+def dtype_of(value: Value) -> DType:
     """Return the type of a number."""
     if isinstance(value, KernelNumber):
         return value.kind
-    for of, kind in _OF_PYTHON:
+    for of, kind in _PYTHON_DTYPES:
         if isinstance(value, of):
             return kind
     raise Unsupported(f"{value!r} is no number")
 
 
-def unified(a: Kind, b: Kind) -> Kind:
+def result_dtype(a: DType, b: DType) -> DType:
     """Return the type of the result where numbers of two types meet."""
     if a is b:
         return a
@@ -166,23 +166,23 @@ def unified(a: Kind, b: Kind) -> Kind:
     return FLOAT64
 
 
-def common(a: Kind, b: Kind) -> Kind:
+def common_dtype(a: DType, b: DType) -> DType:
     """Return the type of a variable that is given numbers of two types."""
-    return unified(a, b)
+    return result_dtype(a, b)
 
 
-def numbers_in(value: Value) -> list[Any]:
+def llvm_values(value: Value) -> list[Any]:
     """Return LLVM's values in a value, in order."""
     if isinstance(value, KernelNumber | TileValue):
         return [value.value]
     if isinstance(value, KernelArray):
-        return [value.pointer, *(each for part in (*value.shape, *value.strides) for each in numbers_in(part))]
+        return [value.pointer, *(each for part in (*value.shape, *value.strides) for each in llvm_values(part))]
     if isinstance(value, tuple):
-        return [each for part in value for each in numbers_in(part)]
+        return [each for part in value for each in llvm_values(part)]
     return []
 
 
-def rebuilt(like: Value, numbers: Any) -> Value:
+def rebuild(like: Value, numbers: Any) -> Value:
     """Return the value with such numbers that is otherwise like another; numbers: an iterator."""
     if isinstance(like, KernelNumber):
         return KernelNumber(like.kind, next(numbers))
@@ -190,17 +190,17 @@ def rebuilt(like: Value, numbers: Any) -> Value:
         return TileValue(like.tile, next(numbers))
     if isinstance(like, KernelArray):
         pointer = next(numbers)
-        shape = tuple(rebuilt(each, numbers) for each in like.shape)
-        strides = tuple(rebuilt(each, numbers) for each in like.strides)
+        shape = tuple(rebuild(each, numbers) for each in like.shape)
+        strides = tuple(rebuild(each, numbers) for each in like.strides)
         return KernelArray(like.kind, pointer, shape, strides, like.contiguous)
     if isinstance(like, tuple):
-        parts = [rebuilt(each, numbers) for each in like]
+        parts = [rebuild(each, numbers) for each in like]
         return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
     return like
 
 
-def signature_of(value: Value) -> Any:
-    """Return what all values that share slots have in common."""
+def slot_type(value: Value) -> Any:
+    """Return what all values that share slots have in common_dtype."""
     if isinstance(value, KernelNumber):
         return value.kind.name
     if isinstance(value, TileValue):
@@ -208,7 +208,7 @@ def signature_of(value: Value) -> Any:
     if isinstance(value, KernelArray):
         return ("array", value.kind.name, len(value.shape), value.contiguous)
     if isinstance(value, tuple):
-        return (type(value).__name__, *map(signature_of, value))
+        return (type(value).__name__, *map(slot_type, value))
     return value
 
 
@@ -217,16 +217,16 @@ class Arithmetic:
 
     builder: Any
 
-    def number(self, value: Value, kind: Kind | None = None) -> KernelNumber:
+    def number(self, value: Value, kind: DType | None = None) -> KernelNumber:
         """Return a value as a number of a type, or of its own."""
         if known(value):
-            own = kind or kind_of(value)
+            own = kind or dtype_of(value)
             return KernelNumber(own, own.llvm(float(value) if own.real else int(value)))
         if not isinstance(value, KernelNumber):
             raise Unsupported(f"{value!r} is no number")
         return value if kind is None or kind is value.kind else KernelNumber(kind, self._cast(value, kind))
 
-    def _cast(self, given: KernelNumber, kind: Kind) -> Any:
+    def _cast(self, given: KernelNumber, kind: DType) -> Any:
         of, value = given
         if kind is BOOL:
             if of.real:
@@ -245,7 +245,7 @@ class Arithmetic:
             return self.builder.sext(value, kind.llvm)
         return self.builder.trunc(value, kind.llvm) if kind.bitwidth < of.bitwidth else value
 
-    def whole(self, value: Value) -> Any:
+    def as_int64(self, value: Value) -> Any:
         """Return an integer as LLVM's of 64 bits."""
         return self.number(value, INT64).value
 
@@ -257,15 +257,15 @@ class Arithmetic:
             raise Unsupported("the truth of an array")
         return bool(value)
 
-    def plus(self, a: Value, b: Value) -> Value:
+    def add(self, a: Value, b: Value) -> Value:
         """Return a + b."""
         return self.binary("Add", a, b)
 
-    def minus(self, a: Value, b: Value) -> Value:
+    def subtract(self, a: Value, b: Value) -> Value:
         """Return a − b."""
         return self.binary("Sub", a, b)
 
-    def times(self, a: Value, b: Value) -> Value:
+    def multiply(self, a: Value, b: Value) -> Value:
         """Return a · b."""
         return self.binary("Mult", a, b)
 
@@ -273,7 +273,7 @@ class Arithmetic:
         """Return the product of integers."""
         result: Value = 1
         for number in numbers:
-            result = self.times(result, number)
+            result = self.multiply(result, number)
         return result
 
     def binary(self, name: str, a: Value, b: Value) -> Value:
@@ -287,9 +287,9 @@ class Arithmetic:
             return function(a, b)
         if name == "Pow":
             return self._power(a, b)
-        if whole and (same := self._unchanged(name, a, b)) is not None:
+        if whole and (same := self._simplified(name, a, b)) is not None:
             return same
-        kind = unified(kind_of(a), kind_of(b))
+        kind = result_dtype(dtype_of(a), dtype_of(b))
         if kind in (UINT8, INT32) or (kind is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
             kind = INT64
         if name == "Div" and not kind.real:
@@ -300,13 +300,13 @@ class Arithmetic:
                 raise Unsupported(f"{name} of floats")
             return KernelNumber(kind, getattr(self.builder, real)(left, right))
         if name in ("FloorDiv", "Mod"):
-            return KernelNumber(kind, self._divided(name, left, right, b, kind))
+            return KernelNumber(kind, self._divide(name, left, right, b, kind))
         if name == "RShift":
             return KernelNumber(kind, (self.builder.lshr if kind is UINT64 else self.builder.ashr)(left, right))
         flags = ("nsw",) if kind is INT64 and name in ("Add", "Sub", "Mult") else ()
         return KernelNumber(kind, getattr(self.builder, whole)(left, right, **({"flags": flags} if flags else {})))
 
-    def _unchanged(self, name: str, a: Value, b: Value) -> Value | None:
+    def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
         """Return a or b where an operation with 0 or 1 leaves it as it is; None where it does not."""
         for one, other, first in ((a, b, True), (b, a, False)):
             if type(other) is int and isinstance(one, KernelNumber) and one.kind is INT64:
@@ -316,7 +316,7 @@ class Arithmetic:
                     return one if other else 0
         return None
 
-    def _divided(self, name: str, a: Any, b: Any, given: Value, kind: Kind) -> Any:
+    def _divide(self, name: str, a: Any, b: Any, given: Value, kind: DType) -> Any:
         """Return a // b or a % b, rounded down; 0 where b is."""
         build = self.builder
         if kind is UINT64:
@@ -347,22 +347,22 @@ class Arithmetic:
             result, square = None, a
             while b:
                 if b & 1:
-                    result = square if result is None else self.times(result, square)
+                    result = square if result is None else self.multiply(result, square)
                 b >>= 1
-                square = self.times(square, square) if b else square
+                square = self.multiply(square, square) if b else square
             return result
-        kind = unified(kind_of(a), kind_of(b))
+        kind = result_dtype(dtype_of(a), dtype_of(b))
         if not kind.real:
             raise Unsupported("a power")
         return KernelNumber(kind, self.intrinsic("pow", kind, self.number(a, kind).value, self.number(b, kind).value))
 
-    def intrinsic(self, name: str, kind: Kind, *arguments: Any) -> Any:
+    def intrinsic(self, name: str, kind: DType, *arguments: Any) -> Any:
         """Return the result of one of LLVM's functions on floats of a type."""
         shape = ir.FunctionType(kind.llvm, [kind.llvm] * len(arguments))
         function = self.builder.module.declare_intrinsic(f"llvm.{name}", [kind.llvm], shape)
         return self.builder.call(function, arguments)
 
-    def compared(self, name: str, a: Value, b: Value) -> Value:
+    def compare(self, name: str, a: Value, b: Value) -> Value:
         """Return the result of a comparison."""
         if name in ("Is", "IsNot"):
             same = a is b if a is None or b is None or isinstance(a, bool) else None
@@ -376,7 +376,7 @@ class Arithmetic:
             if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
                 raise Unsupported("tuples compared")
             return function(a, b)
-        kind = unified(kind_of(a), kind_of(b))
+        kind = result_dtype(dtype_of(a), dtype_of(b))
         left, right = self.number(a, kind).value, self.number(b, kind).value
         if kind.real:
             compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
@@ -384,11 +384,11 @@ class Arithmetic:
             compare = self.builder.icmp_unsigned if kind in (UINT64, UINT8, BOOL) else self.builder.icmp_signed
         return KernelNumber(BOOL, compare(sign, left, right))
 
-    def negative(self, value: Value) -> Value:
+    def negate(self, value: Value) -> Value:
         """Return −x."""
         if known(value):
             return -value
-        kind = kind_of(value)
+        kind = dtype_of(value)
         if kind.real:
             return KernelNumber(kind, self.builder.fsub(kind.llvm(-0.0), value.value))
-        return self.minus(0, value)
+        return self.subtract(0, value)

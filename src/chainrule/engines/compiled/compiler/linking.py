@@ -24,57 +24,57 @@ from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link
 from chainrule.engines.options import thread_count
 from chainrule.errors import RunError
 
-FEW = 3  # kernels that one process compiles by itself: starting another takes as long
-MOST = 4  # processes
+MIN_KERNELS = 3  # kernels that one process compiles by itself: starting another takes as long
+MAX_PROCESSES = 4  # processes
 
-_types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
+_linked_types: dict[str, Any] = {}  # types of the kernels that are linked, by symbol
 _addresses: dict[str, int] = {}  # of their machine code, by name
 
 
-def found(module: str, name: str) -> Any:
+def find_kernel(module: str, name: str) -> Any:
     """Return a kernel of this package."""
     return getattr(importlib.import_module(f"{PACKAGE}.{module}"), name)
 
 
 def link(given: Link) -> None:
     """Have code that is loaded from now on find a kernel by its symbol; it is compiled where it never was."""
-    if _types.setdefault(given.symbol, given.kinds) != given.kinds:
-        raise TypeError(f"{given.symbol} is linked with {_types[given.symbol]}, not {given.kinds}")
+    if _linked_types.setdefault(given.symbol, given.kinds) != given.kinds:
+        raise TypeError(f"{given.symbol} is linked with {_linked_types[given.symbol]}, not {given.kinds}")
     machine.start()
     if given.name not in _addresses:
-        load, compile_code = partial(machine.address_of, given.name), partial(compiled, given)
-        address = storing.loaded(given.name, load, compile_code) if given.own else load(compile_code())
+        load, compile_code = partial(machine.address_of, given.name), partial(compile_kernel, given)
+        address = storing.load_or_compile(given.name, load, compile_code) if given.own else load(compile_code())
         _addresses[given.name] = address
     machine.name_address(given.symbol, _addresses[given.name])
 
 
-def compiled(given: Link, *, patience: float | None = None) -> bytes:
+def compile_kernel(given: Link, *, patience: float | None = None) -> bytes:
     """Return the machine code of a kernel, compiled by one process at a time; the others find it on disk.
 
     patience  seconds to wait for another process that compiles it; b"" is returned where that is too short
     """
     folder = storing.compiled_folder()
     if folder is None or not given.own:
-        return _compiled_here(given)
+        return _compile(given)
     waiting = {} if patience is None else {"patience": patience}
     with storing.locks(folder).hold(given.name, **waiting) as alone:
         if not alone and patience is not None:
             return b""
-        content = storing.stored(given.name)
+        content = storing.read(given.name)
         if content is None:
-            content = _compiled_here(given)
+            content = _compile(given)
             storing.store(given.name, content)
         return content
 
 
-def _compiled_here(given: Link) -> bytes:
+def _compile(given: Link) -> bytes:
     """Return the machine code of a kernel, compiled here, without collecting garbage meanwhile, which takes a while."""
     from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and seldom needed
 
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return machine.optimised(str(kernel_entry.emit_kernel(given.kernel.py_func, given.kinds, given.name)))
+        return machine.compile_optimized(str(kernel_entry.emit_kernel(given.kernel.py_func, given.kinds, given.name)))
     finally:
         if collecting:
             gc.enable()
@@ -87,10 +87,10 @@ def missing(links: Sequence[Link]) -> list[Link]:
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
     """Compile the kernels of a program whose machine code is not on disk, with the help of other processes."""
-    with _helped(len(missing(links)), source):
+    with _helper_processes(len(missing(links)), source):
         compile_from(links, 0)
         for each in missing(links):  # another process is still compiling these
-            compiled(each)
+            compile_kernel(each)
 
 
 def compile_from(links: Sequence[Link], part: float) -> None:
@@ -98,22 +98,24 @@ def compile_from(links: Sequence[Link], part: float) -> None:
     first = int(part * len(links))
     for each in [*links[first:], *links[:first]]:
         if missing([each]):
-            compiled(each, patience=0)
+            compile_kernel(each, patience=0)
 
 
 @contextlib.contextmanager
-def _helped(kernels: int, source: str) -> Generator[None]:
+def _helper_processes(kernels: int, source: str) -> Generator[None]:
     """Let other processes compile kernels of a program meanwhile; `kernels`: how many are missing.
 
     None is started if only one thread may be used or another program is being compiled this way.
     """
-    folder, count = storing.compiled_folder(), min(thread_count(), MOST, kernels // FEW)
+    folder, count = storing.compiled_folder(), min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS)
     if folder is None or count < 2:
         yield
         return
     with storing.locks(folder).hold("ahead", patience=0) as alone:
         file = folder / "new_program.py"
-        processes = [_started(file, k / count) for k in range(1, count)] if alone and _written(file, source) else []
+        processes = (
+            [_start_process(file, k / count) for k in range(1, count)] if alone and _write_source(file, source) else []
+        )
         try:
             yield
         finally:
@@ -122,7 +124,7 @@ def _helped(kernels: int, source: str) -> Generator[None]:
                 process.wait()
 
 
-def _written(file: Path, source: str) -> bool:
+def _write_source(file: Path, source: str) -> bool:
     """Write the source of a program for other processes, and return whether that could be done."""
     with contextlib.suppress(OSError, RunError):
         files.write_atomic(file, source.encode())
@@ -130,7 +132,7 @@ def _written(file: Path, source: str) -> bool:
     return False
 
 
-def _started(file: Path, part: float) -> "subprocess.Popen[bytes] | None":
+def _start_process(file: Path, part: float) -> "subprocess.Popen[bytes] | None":
     """Start a process; None where none can be started, or this one does not run in a plain Python."""
     if "python" not in Path(sys.executable or "").name:
         return None

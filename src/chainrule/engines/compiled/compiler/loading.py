@@ -23,14 +23,21 @@ from numpy.typing import NDArray
 
 from chainrule.engines.compiled.compiler import buffers, machine, storing, threads
 from chainrule.engines.compiled.compiler.intrinsics import DISABLED
-from chainrule.engines.compiled.compiler.linking import compile_kernels, found, link, missing
-from chainrule.engines.compiled.compiler.signatures import NOT_FINITE, UNFIT, Link, Several, is_array, kinds_of
+from chainrule.engines.compiled.compiler.linking import compile_kernels, find_kernel, link, missing
+from chainrule.engines.compiled.compiler.signatures import (
+    NOT_FINITE,
+    WRONG_ARRAY,
+    Link,
+    Several,
+    argument_types,
+    is_array,
+)
 
 DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
-NUMBERS: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
+NUMBER_TYPES: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 
 _loaded: dict[str, "MachineFunction"] = {}
-_numbers_of_kernels = itertools.count()  # kernels outside this package may share their names
+_kernel_numbers = itertools.count()  # kernels outside this package may share their names
 
 
 @cache
@@ -61,7 +68,7 @@ class MachineFunction:
         given = zip(self._are_arrays[first:last], arguments, strict=True)
         return struct.pack(self._words[first:last], *[id(each) if array else each for array, each in given])
 
-    def bound(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
+    def bind(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
         """Return the function of a tuple of arrays, all before the first of its own, and of the whole numbers after.
 
         What does not change from call to call is put into the table here, once.
@@ -79,7 +86,7 @@ class MachineFunction:
 
 def load(source: str) -> MachineFunction:
     """Return the function `run` of a program, whose machine code is kept on disk."""
-    with storing.SETTING:
+    with storing.COMPILER_LOCK:
         if source not in _loaded:
             _loaded[source] = _program(source)
         return _loaded[source]
@@ -91,18 +98,18 @@ def _program(source: str) -> MachineFunction:
     own: dict[str, Sequence[Any]] = {}
     for given in declared:
         name, arrays, numbers = map(ast.literal_eval, given)
-        own[name] = kinds_of(arrays, numbers)
+        own[name] = argument_types(arrays, numbers)
     if missing(links):
         _announce()
         compile_kernels(links, source)
-    return program_of(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
+    return load_program(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
 
 
 def links_of(tree: ast.Module) -> list[Link]:
     """Return the kernels that a program links."""
     statements = [(each, *map(ast.literal_eval, (symbol, *rest))) for symbol, each, *rest in _statements(tree, "link")]
     return [
-        Link(symbol, found(*ast.unparse(each).split(".")), kinds_of(arrays, numbers))
+        Link(symbol, find_kernel(*ast.unparse(each).split(".")), argument_types(arrays, numbers))
         for each, symbol, arrays, numbers in statements
     ]
 
@@ -113,7 +120,7 @@ def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
     return [call.args for call in calls if ast.unparse(call.func) == name]
 
 
-def program_of(
+def load_program(
     name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
 ) -> MachineFunction:
     """Return a program as a function of Python's, given the types of its own functions."""
@@ -122,7 +129,7 @@ def program_of(
         from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and seldom needed
 
         kernels = {each.symbol: each.kinds for each in links}
-        return machine.assembled(str(emit(name, tree, kernels, own, machine.processor_family())))
+        return machine.compile_program(str(emit(name, tree, kernels, own, machine.processor_family())))
 
     for each in links:
         link(each)
@@ -130,14 +137,14 @@ def program_of(
         threads.launch_threads()
     load = partial(machine.address_of, name)
     if kept:
-        address = storing.loaded(name, load, partial(storing.keep, name, compile_program))
+        address = storing.load_or_compile(name, load, partial(storing.compile_and_store, name, compile_program))
     else:
         address = load(compile_program())
     return MachineFunction(address, own["run"])
 
 
 def _raise(failed: int) -> None:
-    if failed == UNFIT:
+    if failed == WRONG_ARRAY:
         raise TypeError("an array is not contiguous, or of another type than the program declares")
     if failed == NOT_FINITE:
         raise FloatingPointError("a result is not finite")
@@ -150,7 +157,7 @@ class Kernel:
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
-        self.number = next(_numbers_of_kernels)
+        self.number = next(_kernel_numbers)
         self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
         self._defaults = [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
 
@@ -172,14 +179,14 @@ def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     Errors   TypeError for an array that is not contiguous
     """
     buffers.use_stack()
-    kinds = tuple(map(_kind, arguments))
+    kinds = tuple(map(_argument_type, arguments))
     if kinds not in kernel.programs:
-        with storing.SETTING:
-            kernel.programs[kinds] = kernel.programs.get(kinds) or _caller(kernel, kinds)
-    kernel.programs[kinds](*[number for each in arguments for number in _numbers(each)])
+        with storing.COMPILER_LOCK:
+            kernel.programs[kinds] = kernel.programs.get(kinds) or _calling_program(kernel, kinds)
+    kernel.programs[kinds](*[number for each in arguments for number in _table_entries(each)])
 
 
-def _kind(value: Any) -> Any:
+def _argument_type(value: Any) -> Any:
     """Return the type of an argument, as in `Link`."""
     if isinstance(value, np.ndarray):
         array = cast("NDArray[Any]", value)
@@ -187,18 +194,18 @@ def _kind(value: Any) -> Any:
             raise TypeError("kernels need contiguous arrays")
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
     if isinstance(value, tuple):
-        return Several(map(_kind, cast("tuple[Any, ...]", value)))
-    return None if value is None else next(kind for of, kind in NUMBERS if isinstance(value, of))
+        return Several(map(_argument_type, cast("tuple[Any, ...]", value)))
+    return None if value is None else next(kind for of, kind in NUMBER_TYPES if isinstance(value, of))
 
 
-def _numbers(value: Any) -> Sequence[Any]:
+def _table_entries(value: Any) -> Sequence[Any]:
     """Return the entries of a table for an argument."""
     if isinstance(value, tuple):
-        return [number for each in cast("tuple[Any, ...]", value) for number in _numbers(each)]
+        return [number for each in cast("tuple[Any, ...]", value) for number in _table_entries(each)]
     return () if value is None else (value,)
 
 
-def _caller(kernel: Any, types: Sequence[Any]) -> MachineFunction:
+def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
     """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
     name = Link("", kernel, types).name
     given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
@@ -214,4 +221,4 @@ def _caller(kernel: Any, types: Sequence[Any]) -> MachineFunction:
 
     arguments = passed(Several(types))
     tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
-    return program_of(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)
+    return load_program(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)

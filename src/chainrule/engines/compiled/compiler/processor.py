@@ -17,16 +17,20 @@ from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler.kernel_values import BYTE, HALF, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import I8, I32, ir, pointer_to
 from chainrule.errors import OptionError
 
 VARIABLE = "CHAINRULE_VECTOR"
 WIDTHS = (128, 256, 512)
 # Features of x86 processors that a width has not, by the beginning of their names.
-NOT_IN = {512: (), 256: ("avx512", "avx10", "evex512"), 128: ("avx", "evex", "fma", "f16c", "vaes", "vpclmul", "xop")}
+EXCLUDED_FEATURES = {
+    512: (),
+    256: ("avx512", "avx10", "evex512"),
+    128: ("avx", "evex", "fma", "f16c", "vaes", "vpclmul", "xop"),
+}
 
 
-def chosen_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
+def vector_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
     """Return the bits of a vector register: those of CHAINRULE_VECTOR, or the most that such a processor has.
 
     Errors   OptionError for a width that is none, or that the processor does not have
@@ -42,14 +46,14 @@ def chosen_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
 
 def feature_string(bits: int, features: Mapping[str, bool]) -> str:
     """Return the features of a processor as LLVM reads them, without those that need registers of more bits."""
-    without = NOT_IN[bits]
+    without = EXCLUDED_FEATURES[bits]
     return ",".join(
         f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items())
     )
 
 
 _FEATURES: dict[str, bool] = dict(_binding.get_host_cpu_features())
-_BITS = chosen_bits(os.environ.get(VARIABLE), _FEATURES)
+_BITS = vector_bits(os.environ.get(VARIABLE), _FEATURES)
 
 WIDTH = _BITS // 8  # bytes of a vector register
 COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16  # registers
@@ -57,7 +61,7 @@ HAS_MASKS = _BITS == 512  # whether storing some lanes of a vector is as fast as
 NAME: str = _binding.get_host_cpu_name()
 FEATURES = feature_string(_BITS, _FEATURES)
 
-TO_ZERO = 0x8040  # results that are denormal become 0, and operands that are count as 0
+FLUSH_BITS = 0x8040  # results that are denormal become 0, and operands that are count as 0
 MXCSR_PROCESSORS: tuple[str, ...] = ("x86_64", "i686")
 
 
@@ -68,9 +72,9 @@ def flush_denormals(builder: Any, processor: str) -> Any:
     """
     if processor not in MXCSR_PROCESSORS:
         return None
-    before, now = builder.alloca(HALF), builder.alloca(HALF)
+    before, now = builder.alloca(I32), builder.alloca(I32)
     _call(builder, "stmxcsr", before)
-    builder.store(builder.or_(builder.load(before, typ=HALF), HALF(TO_ZERO)), now)
+    builder.store(builder.or_(builder.load(before, typ=I32), I32(FLUSH_BITS)), now)
     _call(builder, "ldmxcsr", now)
     return before
 
@@ -82,7 +86,7 @@ def restore_denormals(builder: Any, before: Any) -> None:
 
 
 def _call(builder: Any, instruction: str, place: Any) -> None:
-    name, kind = f"llvm.x86.sse.{instruction}", ir.FunctionType(ir.VoidType(), [pointer_to(BYTE)])
+    name, kind = f"llvm.x86.sse.{instruction}", ir.FunctionType(ir.VoidType(), [pointer_to(I8)])
     module = builder.module
     function = module.globals.get(name) or ir.Function(module, kind, name)
-    builder.call(function, [builder.bitcast(place, pointer_to(BYTE))])
+    builder.call(function, [builder.bitcast(place, pointer_to(I8))])

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, cast
 PACKAGE = "chainrule.engines.compiled.kernels"
 
 # A kernel returns 0, or `NO_MEMORY` if it could not allocate a buffer, or `NOT_FINITE` if it raised FloatingPointError.
-# A program returns what its kernels do, or `UNFIT` if an array is not of the type that the program declares.
-NO_MEMORY, UNFIT, NOT_FINITE = 1, 2, 3
+# A program returns what its kernels do, or `WRONG_ARRAY` if an array is not of the type that the program declares.
+NO_MEMORY, WRONG_ARRAY, NOT_FINITE = 1, 2, 3
 
 
 class Several(tuple[Any, ...]):
@@ -41,10 +41,10 @@ class Link(NamedTuple):
         return f"{self.kernel.__name__}_{hashlib.sha256(signature.encode()).hexdigest()[:16]}"
 
 
-def kind_of(value: Any) -> Any:
+def number_type(value: Any) -> Any:
     """Return the type of a number, or of a tuple of numbers."""
     if isinstance(value, tuple | list):
-        return Several(map(kind_of, cast("Iterable[Any]", value)))
+        return Several(map(number_type, cast("Iterable[Any]", value)))
     return cast("Any", type(value))
 
 
@@ -53,6 +53,6 @@ def is_array(kind: Any) -> bool:
     return isinstance(kind, tuple) and not isinstance(kind, Several)
 
 
-def kinds_of(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
+def argument_types(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
     """Return the types of a call's arguments: arrays, given as (dtype, axes) or None, then example numbers."""
-    return *(None if array is None else tuple(array) for array in arrays), *map(kind_of, numbers)
+    return *(None if array is None else tuple(array) for array in arrays), *map(number_type, numbers)

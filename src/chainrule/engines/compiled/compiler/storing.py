@@ -30,8 +30,8 @@ from chainrule.engines.compiled.compiler.entering_llvm import NoHeadroom
 from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
 
-SETTING = threading.RLock()  # held by the thread that compiles or loads
-DIGEST = 32  # bytes of a checksum at the beginning of a file
+COMPILER_LOCK = threading.RLock()  # held by the thread that compiles or loads
+DIGEST_BYTES = 32  # bytes of a checksum at the beginning of a file
 MAX_BYTES = 1 << 26  # of a file; the largest programs have less than a hundredth
 LOAD_ERRORS = (ImportError, OSError, RuntimeError, ValueError)  # of llvmlite, for what is not the expected object file
 
@@ -79,7 +79,7 @@ def object_file(name: str) -> Path | None:
     return None if folder is None else folder / f"{name}.o"
 
 
-def stored(name: str) -> bytes | None:
+def read(name: str) -> bytes | None:
     """Return the machine code that is kept under a name; None if there is none or it is damaged."""
     file = object_file(name)
     if file is None or not os.path.lexists(file):
@@ -88,20 +88,20 @@ def stored(name: str) -> bytes | None:
         content = reading.read_bytes(file, MAX_BYTES)
     except ChainruleError:  # it cannot be read, is no regular file, or is far too large
         content = b""
-    machine_code = content[DIGEST:]
-    if machine_code and _checksum(file, machine_code) == content[:DIGEST]:
+    machine_code = content[DIGEST_BYTES:]
+    if machine_code and _checksum(file, machine_code) == content[:DIGEST_BYTES]:
         return machine_code
     _report_damage(file)
     return None
 
 
-def loaded(name: str, load: Callable[[bytes], T], compile_code: Callable[[], bytes]) -> T:
+def load_or_compile(name: str, load: Callable[[bytes], T], compile_code: Callable[[], bytes]) -> T:
     """Load the machine code that is kept under a name; if it is missing or does not load, compile it.
 
     load          returns what machine code defines
     compile_code  compiles the machine code, or takes what another process has kept meanwhile
     """
-    machine_code = stored(name)
+    machine_code = read(name)
     if machine_code is not None:
         try:
             return load(machine_code)
@@ -130,7 +130,7 @@ def _checksum(file: Path, machine_code: bytes) -> bytes:
     return hashlib.sha256(place + machine_code).digest()
 
 
-def keep(name: str, compile_code: Callable[[], bytes]) -> bytes:
+def compile_and_store(name: str, compile_code: Callable[[], bytes]) -> bytes:
     """Compile machine code, keep it under a name and return it."""
     machine_code = compile_code()
     store(name, machine_code)

@@ -4,8 +4,8 @@ A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in
 
 Tried with llvmlite 0.44 and 0.50:
 - LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
-- an empty instruction at the end of a step (`close`), and `llvm.loop.unroll.count`, by which LLVM makes `TURNS` turns
-  of a loop one (`unrolled`).
+- an empty instruction at the end of a step (`close`), and `llvm.loop.unroll.count`, by which LLVM makes `UNROLLED_ITERATIONS` turns
+  of a loop one (`unroll_metadata`).
 llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
 its elements (`Address`), and every `load` and `gep` names the type it works on.
 """
@@ -14,10 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler.kernel_values import INT64, Kind, ir, pointer_to
+from chainrule.engines.compiled.compiler.kernel_values import INT64, DType, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import COUNT, HAS_MASKS, WIDTH
 
-TURNS = 1 if (WIDTH, COUNT) == (16, 16) else 2  # of a loop that become one, as fewer are counted; slower with SSE
+UNROLLED_ITERATIONS = (
+    1 if (WIDTH, COUNT) == (16, 16) else 2
+)  # of a loop that become one, as fewer are counted; slower with SSE
 REGISTER = "w" if (WIDTH, COUNT) == (16, 32) else "v"  # LLVM's letter for a register of vectors: NEON, x86
 
 BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LLVM's names
@@ -27,7 +29,7 @@ BYTES = {"float": 4, "double": 8, "i32": 4}  # of the elements of vectors, by LL
 class Tile:
     """The type of a tile: rows × columns vectors of elements of a dtype."""
 
-    dtype: Kind
+    dtype: DType
     rows: int
     columns: int
 
@@ -38,15 +40,15 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Places:
+class ColumnOffsets:
     """The type of the offsets of a tile's columns."""
 
     columns: int
 
 
-def machine_type(kind: Tile | Places) -> Any:
+def llvm_type(kind: Tile | ColumnOffsets) -> Any:
     """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
-    if isinstance(kind, Places):
+    if isinstance(kind, ColumnOffsets):
         return ir.ArrayType(INT64.llvm, kind.columns)
     return ir.ArrayType(vector_of(kind), kind.rows * kind.columns)
 
@@ -72,21 +74,21 @@ class CodeBuilder:
     def address(self, which: int, place: Any) -> Address:
         """Return the address of an element of an array argument, given its flat index."""
         array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
-        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+        return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
 
-    def at_places(self, which: int, places: int, columns: int) -> list[Address]:
+    def column_addresses(self, which: int, places: int, columns: int) -> list[Address]:
         """Return the addresses in an array argument at the places, another argument, of a tile's columns.
 
         The same in all turns of a loop, they are found before it; what changes with the turns is added last.
         """
         return [self.address(which, self.builder.extract_value(self.arguments[places], b)) for b in range(columns)]
 
-    def after(self, address: Address, steps: Any) -> Address:
+    def advance(self, address: Address, steps: Any) -> Address:
         """Return the address a number of elements further on."""
         count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
         return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
 
-    def element(self, address: Address) -> Any:
+    def load_element(self, address: Address) -> Any:
         """Load the element at an address."""
         return self.builder.load(address.pointer, typ=address.element)
 
@@ -99,24 +101,24 @@ class CodeBuilder:
         """Store a vector at an address that is a multiple of `align` bytes."""
         self.builder.store(vector, self._pointer(address, vector.type), align=align)
 
-    def fetch(self, address: Address) -> None:
+    def prefetch(self, address: Address) -> None:
         """Bring the line of an address into the second cache."""
         pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = _declared(self.builder.module, kind, "llvm.prefetch.p0")
+        function = _declare(self.builder.module, kind, "llvm.prefetch.p0")
         self.builder.call(function, [pointer, number(0), number(2), number(1)])
 
     def _pointer(self, address: Address, kind: Any) -> Any:
         """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
         return self.builder.bitcast(address.pointer, pointer_to(kind))
 
-    def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
+    def lanes_below(self, tile: Tile, count: Any, step: int = 1) -> Any:
         """Return the mask of every `step`-th lane whose number is below a count."""
-        limit = self.in_every_lane(tile, count)
+        limit = self.broadcast_int32(tile, count)
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(limit.type, lanes), limit)
 
-    def in_every_lane(self, tile: Tile, number: Any) -> Any:
+    def broadcast_int32(self, tile: Tile, number: Any) -> Any:
         """Return a vector of 32-bit integers, as many as a vector of a tile has lanes, with a number in each."""
         numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
         nothing = ir.Constant(numbers, ir.Undefined)
@@ -136,7 +138,7 @@ class CodeBuilder:
         place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
         kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
         kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        function = _declared(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
+        function = _declare(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
         return self.builder.call(function, [*given, *place, *rest])
 
     def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
@@ -146,7 +148,7 @@ class CodeBuilder:
         whole vector is stored as such; of another one the half, the quarter and so on, as the bits of the count say.
         """
         if HAS_MASKS:
-            self.masked_by("store", vector.type, [vector], address, self.below(tile, count))
+            self.masked_by("store", vector.type, [vector], address, self.lanes_below(tile, count))
             return
         build, whole, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
         with build.if_else(build.icmp_signed(">=", count, whole(tile.lanes))) as (all_lanes, some):
@@ -157,13 +159,13 @@ class CodeBuilder:
                 while part:
                     wanted = build.icmp_signed("!=", build.and_(left, whole(part)), whole(0))
                     with build.if_then(wanted):
-                        self.store(self.shuffled(vector, vector, range(part)), address, align)
-                    rest = self.shuffled(vector, vector, [*range(part, tile.lanes), *range(part)])
+                        self.store(self.shuffle(vector, vector, range(part)), address, align)
+                    rest = self.shuffle(vector, vector, [*range(part, tile.lanes), *range(part)])
                     vector = build.select(wanted, rest, vector)
-                    further = build.select(wanted, self.after(address, part).pointer, address.pointer)
+                    further = build.select(wanted, self.advance(address, part).pointer, address.pointer)
                     address, part = Address(further, address.element), part // 2
 
-    def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
+    def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
         """Return a vector of the lanes of two vectors, numbered one after the other."""
         return self.builder.shuffle_vector(
             a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
@@ -176,7 +178,7 @@ class CodeBuilder:
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
         return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
 
-    def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
+    def exchange(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
         """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
         lanes = range(tile.lanes)
         kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
@@ -185,25 +187,25 @@ class CodeBuilder:
         first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
         return first, second
 
-    def spread(self, tile: Tile, address: Address) -> Any:
+    def load_broadcast(self, tile: Tile, address: Address) -> Any:
         """Load the element at an address into every lane."""
-        return self.every(tile, self.element(address))
+        return self.broadcast(tile, self.load_element(address))
 
-    def every(self, tile: Tile, number: Any) -> Any:
+    def broadcast(self, tile: Tile, number: Any) -> Any:
         """Return a vector with a value in every lane."""
         vector = vector_of(tile)
         nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
         one = self.builder.insert_element(nothing, number, lane(0))
         return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
-    def close(self, sums: Any) -> Any:
+    def end_step(self, sums: Any) -> Any:
         """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out.
 
         Where turns become one, all sums of a tile pass through it, and it returns them: else LLVM may do the products
         after the loads of the next turn, as it did in `taps.py` (docs/measurements.md). More sums than there are
         registers cannot.
         """
-        count = sums.type.count if TURNS > 1 and sums.type.count <= COUNT else 0
+        count = sums.type.count if UNROLLED_ITERATIONS > 1 and sums.type.count <= COUNT else 0
         kinds, places = [sums.type.element] * count, range(count)
         result = ir.LiteralStructType(kinds) if count > 1 else kinds[0] if kinds else ir.VoidType()
         names = ",".join([f"={REGISTER}" for _ in places] + [str(k) for k in places])
@@ -220,7 +222,7 @@ class CodeBuilder:
         """
         vector = vector_of(tile)
         name = f"llvm.fmuladd.v{tile.lanes}f{tile.dtype.bitwidth}"
-        function = _declared(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        function = _declare(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
         return self.builder.call(function, [a, b, total])
 
 
@@ -230,9 +232,11 @@ def has_step(block: Any) -> bool:
     return any(isinstance(each.callee, ir.InlineAsm) for each in calls)
 
 
-def unrolled(module: Any) -> Any:
-    """Return what to say of a loop, as `llvm.loop` of its last branch, that LLVM is to make `TURNS` turns of it one."""
-    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(TURNS)])
+def unroll_metadata(module: Any) -> Any:
+    """Return what to say of a loop, as `llvm.loop` of its last branch, that LLVM is to make `UNROLLED_ITERATIONS` turns of it one."""
+    count = module.add_metadata(
+        [ir.MetaDataString(module, "llvm.loop.unroll.count"), ir.IntType(32)(UNROLLED_ITERATIONS)]
+    )
     loop = ir.MDValue(module, [], name=str(len(module.metadata)))
     loop.operands = (loop, count)  # itself first: no other loop is meant
     return loop
@@ -243,6 +247,6 @@ def vector_of(tile: Tile) -> Any:
     return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
 
 
-def _declared(module: Any, kind: Any, name: str) -> Any:
+def _declare(module: Any, kind: Any, name: str) -> Any:
     """Return one of LLVM's functions."""
     return module.globals[name] if name in module.globals else ir.Function(module, kind, name)

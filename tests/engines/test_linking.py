@@ -135,7 +135,7 @@ def test_what_a_kernel_raises_in_a_thread_is_raised() -> None:
     given = signatures.Link("allocating in threads", allocating, (("float64", 1), int))
     source = "def run(found, n, size):\n    for k in prange(n):\n        call('allocating in threads', (found, size))\n"
     kinds = {"run": (("float64", 1), int, int)}
-    program: Callable[..., None] = loading.load_program("threads_fail", ast.parse(source), [given], kinds, kept=False)
+    program: Callable[..., None] = loading.load_program("threads_fail", ast.parse(source), [given], kinds, store=False)
     program(np.ones(3), 2, 3)
     with pytest.raises(MemoryError):
         program(np.ones(3), 2, 1 << 50)
@@ -161,7 +161,7 @@ def test_turns_that_run_at_once_have_threads_of_their_own(threads: int) -> None:
         call('occupying', (rows, thread, turn, changed))
 """
     kinds = {"run": (("float64", 2), ("float64", 1), int, int)}
-    program: Callable[..., None] = loading.load_program("threads_own", ast.parse(source), [given], kinds, kept=False)
+    program: Callable[..., None] = loading.load_program("threads_own", ast.parse(source), [given], kinds, store=False)
     rows, changed = np.full((threads, 4000), -1.0), np.zeros(40)
     compiler.use_threads(2)
     for _ in range(5):

@@ -111,8 +111,8 @@ def _instead(name: str, error: Exception) -> Engine:
 
 
 def _say_own(plan: Plan) -> None:
-    own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
-    names = ", ".join(f"{name}{OWN}" for name in own)
+    layers = dict.fromkeys(operation.name.rpartition(".")[0] for operation in plan.operations if operation.call)
+    names = ", ".join(f"{name}{OWN}" for name in layers)
     fallback.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
 
 
@@ -162,21 +162,21 @@ class GuardedProgram:
 
         A program that fails is not replaced once it has met with other shards.
         """
-        own, met, sent = self._compiled.shard(given, shard, seed=seed, step=step), False, None
+        generator, synchronized, sent = self._compiled.shard(given, shard, seed=seed, step=step), False, None
         while True:
             try:
-                contributed = next(own) if sent is None else own.send(sent)
+                contributed = next(generator) if sent is None else generator.send(sent)
             except StopIteration as end:
                 return end.value
             except OWN_ERRORS:
                 raise
             except Exception as error:  # foreign code may raise anything
-                if self._failed or met:
+                if self._failed or synchronized:
                     raise
                 self._replace(error)
-                own = self._compiled.shard(given, shard, seed=seed, step=step)
+                generator = self._compiled.shard(given, shard, seed=seed, step=step)
                 continue
-            sent, met = (yield contributed), True
+            sent, synchronized = (yield contributed), True
 
     def steps(
         self,

@@ -134,10 +134,10 @@ class Program:
 
     def _met(self, stage: int) -> list[Array]:
         """Return the two arrays (C,) in which the shards meet after a stage."""
-        found = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
-        if len(found) == 2:
-            return [self._statistic(tensor) for tensor in found]
-        return [*self._statistic(found[0]).reshape(found[0].shape)[:2]]
+        tensors = met_at(self._writer.segments[self._writer.stages[stage].stop - 1])
+        if len(tensors) == 2:
+            return [self._statistic(tensor) for tensor in tensors]
+        return [*self._statistic(tensors[0]).reshape(tensors[0].shape)[:2]]
 
     def _gradients(self) -> Gradients:
         return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
@@ -162,14 +162,14 @@ class Program:
             self._allocate(count)
         if name not in self._calls:
             self._calls[name] = self._program(name), *self._own(name)
-        program, own, numbers = self._calls[name]
+        program, program_arrays, numbers = self._calls[name]
         outcomes = np.full((len(rates), 4), np.nan)
-        rest = [attributes.get(each, default) for each, default in constants_of(name).items()]
+        constants = [attributes.get(name_, default) for name_, default in constants_of(name).items()]
         limit = np.inf if clip is None else clip
-        arrays = (*given, *own, *moments, np.array(rates), outcomes, self._after)
+        arrays = (*given, *program_arrays, *moments, np.array(rates), outcomes, self._after)
         compiler.use_threads(self._threads)
         with suppress(FloatingPointError):  # raised by the first step that is not finite
-            program(*arrays, *numbers, seed, step, limit, len(rates), *rest)
+            program(*arrays, *numbers, seed, step, limit, len(rates), *constants)
         return [(total, hits, squares) for total, hits, squares, _ in outcomes.tolist() if not math.isnan(total)]
 
     def prepare(
@@ -179,7 +179,7 @@ class Program:
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         given = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
-        kept = [each.copy() for each in (self._buffers.parameters, self._buffers.statistics)]
+        saved = [buffer.copy() for buffer in (self._buffers.parameters, self._buffers.statistics)]
         try:
             if name is None:
                 self.gradients(*given, seed=0, step=0)
@@ -188,7 +188,7 @@ class Program:
                 copies = tuple(moment.copy() for moment in moments)
                 self.steps(given, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
         finally:
-            self._buffers.parameters[:], self._buffers.statistics[:] = kept
+            self._buffers.parameters[:], self._buffers.statistics[:] = saved
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
@@ -217,12 +217,12 @@ class Program:
         """Return a program's arguments that stay the same for batches of this size: arrays, and whole numbers."""
         arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
         arrays += [self._buffers.parameters, self._buffers.statistics]
-        many = len(self._edges) - 1
-        arrays += [self._workspaces["gradients"][:many], self._edges] if self._writer.training else [self._edges]
+        shares = len(self._edges) - 1
+        arrays += [self._workspaces["gradients"][:shares], self._edges] if self._writer.training else [self._edges]
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
-        of_batch = many, *self._turns(self._batch_threads)
-        of_update = () if isinstance(key, int) else self._turns(self._threads_of_update())
-        return arrays, (*of_batch, *of_update, self._count, self._block, self._share)
+        batch_numbers = shares, *self._turns(self._batch_threads)
+        update_numbers = () if isinstance(key, int) else self._turns(self._threads_of_update())
+        return arrays, (*batch_numbers, *update_numbers, self._count, self._block, self._share)
 
     def _turns(self, threads: int) -> tuple[int, int]:
         """Return the number of threads, and of the parts of the parameters that they share."""
@@ -249,8 +249,8 @@ class Program:
         One does it after one sample of a small network: it reads all parameters at the next step, and those that
         another thread wrote would lie in that one's cache.
         """
-        least = MIN_THREADED_UPDATE_ALONE if self._count == 1 and not self._intra_sample else MIN_THREADED_UPDATE
-        return 1 if self._buffers.parameters.size < least else self._threads
+        threshold = MIN_THREADED_UPDATE_ALONE if self._count == 1 and not self._intra_sample else MIN_THREADED_UPDATE
+        return 1 if self._buffers.parameters.size < threshold else self._threads
 
     def _program(self, key: _Key) -> Any:
         """Return a program; its source is written once."""
@@ -268,9 +268,9 @@ class Program:
         self._edges = self._share_edges(rows)
         self._share = int(np.diff(self._edges).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
-            size, of_share = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
+            size, share_size = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
             self._workspaces[f"batch_{name}"] = new_zeros((size * max(1, count),), dtype)  # statistics of none, too
-            self._workspaces[f"share_{name}"] = new_zeros((rows, of_share * self._share), dtype)
+            self._workspaces[f"share_{name}"] = new_zeros((rows, share_size * self._share), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

@@ -37,18 +37,18 @@ def failure() -> str:
         return "CHAINRULE_UNCOMPILED is set"
     compiler.most_threads()  # raises if the environment names no possible number
     folder = compiler.compiled_folder()
-    mark = None if folder is None else folder / f"proven-{compiler.NAME}"
-    if mark is not None and mark.is_file():
+    proof = None if folder is None else folder / f"proven-{compiler.NAME}"
+    if proof is not None and proof.is_file():
         return ""
-    wrong = difference()
-    if mark is not None and not wrong:
-        _leave(mark)
-    return wrong
+    problem = difference()
+    if proof is not None and not problem:
+        _leave(proof)
+    return problem
 
 
-def _leave(mark: Path) -> None:
+def _leave(proof: Path) -> None:
     with suppress(OSError):  # a folder that is full or was removed: proven again next time
-        mark.touch()
+        proof.touch()
 
 
 def difference() -> str:
@@ -62,14 +62,14 @@ def difference() -> str:
     buffers = _Buffers(parameters, np.zeros(0, np.float32))
     x = draw.standard_normal((SAMPLES, *plan.input.shape)).astype(np.float32)
     t = np.eye(4, dtype=np.float32)[draw.integers(0, 4, SAMPLES)]
-    found, expected = (
-        each.gradients(x, t, seed=0, step=1)
-        for each in (Program(plan, layout, buffers, 1), fallback.numpy_engine().compile(plan, layout, buffers, 1))
+    results, expected = (
+        program.gradients(x, t, seed=0, step=1)
+        for program in (Program(plan, layout, buffers, 1), fallback.numpy_engine().compile(plan, layout, buffers, 1))
     )
-    for what, one, other in zip(("losses", "hits", "gradients"), found, expected, strict=True):
-        apart, scale = float(np.abs(one - other).max()), float(np.abs(other).max())
-        if not apart <= TOLERANCE * max(1.0, scale):  # NaN is wrong too
-            return f"its {what} are wrong by {apart:.2g} on a small network"
+    for name_, compiled, reference in zip(("losses", "hits", "gradients"), results, expected, strict=True):
+        error, scale = float(np.abs(compiled - reference).max()), float(np.abs(reference).max())
+        if not error <= TOLERANCE * max(1.0, scale):  # NaN is wrong too
+            return f"its {name_} are wrong by {error:.2g} on a small network"
     return ""
 
 

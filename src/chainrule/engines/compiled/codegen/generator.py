@@ -79,8 +79,10 @@ class ProgramWriter(OperationLines):
         self.parameters = parameter_count(steps, layout)
         check_plan(steps, np.dtype(dtype).itemsize)
         steps = flatten(steps)
-        ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
-        self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
+        other_tensors = (
+            zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
+        )
+        self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in other_tensors}
         if plan.weights is not None:
             self._given[plan.weights.storage] = "weights"
         inference = intra_sample and not plan.loss
@@ -101,8 +103,8 @@ class ProgramWriter(OperationLines):
     @property
     def data(self) -> tuple[str, ...]:
         """The arguments in `DATA` that this program has."""
-        given = {*self._given.values(), *(["sums"] if self.training else [])}
-        return tuple(name for name in DATA if name in given)
+        names = {*self._given.values(), *(["sums"] if self.training else [])}
+        return tuple(name for name in DATA if name in names)
 
     @property
     def training(self) -> bool:
@@ -126,9 +128,9 @@ class ProgramWriter(OperationLines):
 
     def source(self, *, stage: int = 0) -> str:
         """Return the source of the program, or of one of its `stages`: a module with a function `run`."""
-        own = self.stages[stage]
-        operations = [each for k in own for each in self.segments[k].operations]
-        return "".join([HEAD, *self._links([], operations), *self._functions([], own, "run")])
+        segment_numbers = self.stages[stage]
+        operations = [operation for k in segment_numbers for operation in self.segments[k].operations]
+        return "".join([HEAD, *self._links([], operations), *self._functions([], segment_numbers, "run")])
 
     def commit_source(self) -> str:
         """Return the source of a program that writes the running statistics of the last batch."""
@@ -142,7 +144,7 @@ class ProgramWriter(OperationLines):
         """
         deferred = self.deferred_gradients if single else []
         row, total, table = (self.dtype, 1), ("float64", 1), ("float64", 2)
-        links = self._links(deferred, [each for own in self.segments for each in own.operations])
+        links = self._links(deferred, [operation for segment in self.segments for operation in segment.operations])
         links += [*self._commit_links(), *update_links(update, self.dtype, self.parameter_parts(single=single))]
         links += [link_to("copied", self.dtype, [row, row], [])] if self.plan.deferred else []
         links += [link_to("accepted", self.dtype, [total, row, row, table], [0, 1.0])]
@@ -150,10 +152,12 @@ class ProgramWriter(OperationLines):
         functions += self._commit("commit") if self.plan.deferred else []
         return "".join([HEAD, *dict.fromkeys(links), *functions, *self._steps(update, single=single)])
 
-    def _functions(self, deferred: list[PlanStep], own: range, name: str) -> list[str]:
+    def _functions(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> list[str]:
         """Return the functions of some segments, and the one that runs them."""
-        parts = [self._samples(number, deferred) for number in own if self.segments[number].scope == "sample"]
-        return [*parts, self._run(deferred, own, name)]
+        parts = [
+            self._samples(number, deferred) for number in segment_numbers if self.segments[number].scope == "sample"
+        ]
+        return [*parts, self._run(deferred, segment_numbers, name)]
 
     def _commit_links(self) -> list[str]:
         return [self._link(operation) for operation in self.plan.deferred]
@@ -172,20 +176,26 @@ class ProgramWriter(OperationLines):
 
     def _steps(self, update: str, *, single: bool) -> list[str]:
         """Return the function `run` of a program of training steps: each has its row of `rates` and `outcomes`."""
-        own, given = self._arguments(), [name for name in self.data if name in GIVEN]
+        arguments, batch_names = self._arguments(), [name for name in self.data if name in GIVEN]
         moments, constants = KERNELS[update].arrays[2:], constants_of(update)
-        arrays = [*(f"all_{name}" if name in given else name for name in own), *moments, "rates", "outcomes", "after"]
-        types = [self._argument_type(name, whole=True) for name in own] + [(self.dtype, 1)] * len(moments)
+        arrays = [
+            *(f"all_{name}" if name in batch_names else name for name in arguments),
+            *moments,
+            "rates",
+            "outcomes",
+            "after",
+        ]
+        types = [self._argument_type(name, whole=True) for name in arguments] + [(self.dtype, 1)] * len(moments)
         types += [("float64", 1), ("float64", 2), (self.dtype, 1)]
-        of_batch = ["shares", "batch_threads", "batch_parts"]
-        scalars = [*of_batch, "threads", "parts", *SCALARS, "clip", "count", *constants]
+        batch_scalars = ["shares", "batch_threads", "batch_parts"]
+        scalars = [*batch_scalars, "threads", "parts", *SCALARS, "clip", "count", *constants]
         numbers = [0] * (5 + len(SCALARS)) + [1.0, 0, *constants.values()]
         lines = [
             f"\n\ndeclare('run', {types!r}, {numbers!r})\n\n",
             f"def run({', '.join([*arrays, *scalars])}):\n",
             "    for i in range(count):\n",
-            *(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n" for name in given),
-            f"        derivatives({', '.join([*own, *of_batch, *SCALARS])})\n",
+            *(f"        {name} = all_{name}[slice(i * n, (i + 1) * n)]\n" for name in batch_names),
+            f"        derivatives({', '.join([*arguments, *batch_scalars, *SCALARS])})\n",
         ]
         if self.plan.deferred:
             lines += [
@@ -204,7 +214,7 @@ class ProgramWriter(OperationLines):
     @cached_property
     def row(self) -> int:
         """Size of a thread's part of `spare`, for rows of a deferred gradient."""
-        return max([ROWS, *(each.writes[0].shape[1] for each in self.deferred_gradients)])
+        return max([ROWS, *(gradient.writes[0].shape[1] for gradient in self.deferred_gradients)])
 
     def parameter_parts(self, *, single: bool) -> list[ParameterPart]:
         """Return the parts of the parameters; `single`: for one sample, without `deferred_gradients`."""
@@ -253,7 +263,9 @@ class ProgramWriter(OperationLines):
     @property
     def partial_sums(self) -> int:
         """Entries of the partial sums of an operation that is shared BY_OUTPUTS."""
-        sizes = [each.writes[0].size for each in self.plan.backward if each.sharing is Sharing.BY_OUTPUTS]
+        sizes = [
+            operation.writes[0].size for operation in self.plan.backward if operation.sharing is Sharing.BY_OUTPUTS
+        ]
         return OUTPUT_PARTS * max(sizes, default=0)
 
     def _samples(self, number: int, deferred: list[PlanStep]) -> str:
@@ -271,8 +283,8 @@ class ProgramWriter(OperationLines):
                     views[key] = self._name(tensor, views)
                     lines.append(f"        {views[key]} = {self._view(tensor, 'm')}")
             if operation in deferred:
-                given = ", ".join(views[t.storage, t.shape] for t in operation.reads if t is not None)
-                lines.append(f"        call({symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
+                arrays = ", ".join(views[t.storage, t.shape] for t in operation.reads if t is not None)
+                lines.append(f"        call({symbol_of('outer_squares', self.dtype)!r}, ({arrays}, sums))")
             else:
                 lines.append(f"        {self._call(operation, views, 'm', 's')}")
         return "\n".join(lines) + "\n"
@@ -290,7 +302,7 @@ class ProgramWriter(OperationLines):
         dtype = "int32" if name == EDGES or name.endswith("indices") else "float64" if name == "sums" else self.dtype
         return (dtype, 2 if whole and name in ROW_OF else 1)
 
-    def _run(self, deferred: list[PlanStep], own: range, name: str) -> str:
+    def _run(self, deferred: list[PlanStep], segment_numbers: range, name: str) -> str:
         """Return the function that runs some segments, of that name."""
         arguments = self._arguments()
         lines = [
@@ -298,12 +310,12 @@ class ProgramWriter(OperationLines):
             f"def {name}({', '.join([*arguments, 'shares', 'threads', 'parts', *self._scalars])}):",
         ]
         by_share = "    for k, thread in turns(shares, threads):"
-        first, last = own.start == 0, own.stop == len(self.segments)
+        first, last = segment_numbers.start == 0, segment_numbers.stop == len(self.segments)
         zeros = self._zeros(deferred) if self.training and first else []
         lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
         if self.intra_sample and zeros:
             lines, zeros = [*lines, "    for k in prange(parts):", *zeros], []
-        for run in runs_of(own, self.segments):
+        for run in runs_of(segment_numbers, self.segments):
             segment = self.segments[run[0]]
             if segment.scope == "sample":
                 samples = [self._samples_call(number) for number in run]
@@ -332,9 +344,13 @@ class ProgramWriter(OperationLines):
         if self.intra_sample:
             parts = self.parameter_parts(single=bool(deferred))
             return [f"        call({symbol!r}, (gradients, 0, {part.share}))" for part in parts if not part.outer]
-        once = {self.gradient_range(each.writes[0]) for each in self.plan.backward if each.sharing is Sharing.ADDED_UP}
-        others = sorted(once | {self.gradient_range(each.writes[0]) for each in deferred})
-        edges = [0, *(edge for each in others for edge in each), self.parameters]
+        whole_batch = {
+            self.gradient_range(operation.writes[0])
+            for operation in self.plan.backward
+            if operation.sharing is Sharing.ADDED_UP
+        }
+        skipped = sorted(whole_batch | {self.gradient_range(operation.writes[0]) for operation in deferred})
+        edges = [0, *(edge for operation in skipped for edge in operation), self.parameters]
         ranges = zip(edges[::2], edges[1::2], strict=True)
         return [f"        call({symbol!r}, (gradients, k, {first}, {last}))" for first, last in ranges]
 
@@ -346,17 +362,17 @@ class ProgramWriter(OperationLines):
         parts = [each for each in self.parameter_parts(single=bool(deferred)) if not each.outer]
         lines = [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
         lines += [f"    first_row = view(gradients, 0, (1, {self.parameters}))"] if any(p.whole for p in parts) else []
-        each_does = list[str]()
+        body = list[str]()
         for part in parts:
             rows, edges = "gradients", part.share
             if part.whole:
                 views, defined = self._whole([part.whole])
                 share = part.whole.share(np.dtype(self.dtype).itemsize)
                 call = self._call(part.whole, views, "n", "0", range_of(share.names))
-                lines, each_does = lines + defined, [*each_does, edges_of(share, "parts"), f"        {call}"]
+                lines, body = lines + defined, [*body, edges_of(share, "parts"), f"        {call}"]
                 rows, edges = "first_row", f"{part.first} + begin * {part.width}, {part.first} + end * {part.width}"
-            each_does += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
-        return [*lines, "    for k, thread in turns(parts, threads):", *each_does] if parts else lines
+            body += [f"        call({symbol_of('add_up', self.dtype)!r}, ({rows}, sums, {edges}, k))"]
+        return [*lines, "    for k, thread in turns(parts, threads):", *body] if parts else lines
 
     def _block(self, segment: Segment) -> str:
         """Return the samples of a block of a segment: fewer than in others where it passes through more arrays."""
@@ -364,11 +380,11 @@ class ProgramWriter(OperationLines):
             return str(WIDE_BLOCK)
         passed = {t.storage: t.size for t in tensors_of(segment.operations) if self._is_passed_on(t)}
         size = np.dtype(self.dtype).itemsize
-        own, common = (
+        segment_size, program_size = (
             block_size(entries * size)
             for entries in (self.memory.sizes["work"] + sum(passed.values()), self.memory.sizes["work"])
         )
-        return "block" if own == common else f"min(block, {own})"
+        return "block" if segment_size == program_size else f"min(block, {segment_size})"
 
     def _is_passed_on(self, tensor: Tensor) -> bool:
         """Return whether a tensor lies in a workspace that holds it for more samples than those of a block."""
@@ -377,5 +393,5 @@ class ProgramWriter(OperationLines):
 
     def _squares(self, operation: PlanStep) -> list[str]:
         """Return the lines for Σ g² of a gradient that is deferred."""
-        given = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
-        return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(given)}, sums))"]
+        arrays = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
+        return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(arrays)}, sums))"]

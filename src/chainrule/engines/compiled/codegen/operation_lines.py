@@ -40,9 +40,9 @@ class OperationLines:
 
     def _symbol(self, operation: PlanStep) -> str:
         """Return the symbol of a kernel: its name and the types of its arrays."""
-        axes = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
-        shown = ["-" if found is None else f"{found[1]}" for found in axes]
-        return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(shown)}"
+        types = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
+        axis_counts = ["-" if array_type is None else f"{array_type[1]}" for array_type in types]
+        return f"{operation.entry.family}.{operation.kernel} {self.dtype} {' '.join(axis_counts)}"
 
     def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
         """Return (dtype, axes) of the array that a kernel is given for a tensor."""
@@ -62,7 +62,7 @@ class OperationLines:
             return self._by_filters(operation)
         if operation.sharing is Sharing.BY_OUTPUTS:
             return self._by_outputs(operation)
-        shared = [each for each in operations if not _in_pieces(each)]
+        shared = [step for step in operations if not _in_pieces(step)]
         views, lines = self._whole(shared)
         if operation.entry.alone:
             return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
@@ -119,12 +119,14 @@ class OperationLines:
 
         Each part has its own sums, which are then added.
         """
-        dx, given = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
-        outs = given[0].shape[0]
+        dx, inputs = operation.writes[0], [tensor for tensor in operation.reads if tensor is not None]
+        outputs = inputs[0].shape[0]
         lines = ["    for k in prange(threads):", f"        for part in range({_turns('k')}, {_turns('(k + 1)')}):"]
-        lines += [f"            begin, end = part * {outs} // {OUTPUT_PARTS}, (part + 1) * {outs} // {OUTPUT_PARTS}"]
+        lines += [
+            f"            begin, end = part * {outputs} // {OUTPUT_PARTS}, (part + 1) * {outputs} // {OUTPUT_PARTS}"
+        ]
         views: Views = {(dx.storage, dx.shape): "sums_part"}
-        for tensor in given:
+        for tensor in inputs:
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
             lines.append(f"            {name} = {self._view_of_outputs(tensor)}")
         workspace, offset = self._location(dx, "0")
@@ -145,13 +147,13 @@ class OperationLines:
 
     def _rows_of(self, operation: PlanStep) -> list[str]:
         """Return the lines of an operation on the rows from `begin` to `end` of each channel."""
-        channels, height, cells = operation.writes[0].shape
+        channels, height, width = operation.writes[0].shape
         lines, views = list[str](), Views()
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, "s")
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
-            ahead = f"{offset} + c * {height * cells} + begin * {cells}"
-            lines.append(f"                {name} = view({workspace}, {ahead}, (1, 1, end - begin, {cells}))")
+            ahead = f"{offset} + c * {height * width} + begin * {width}"
+            lines.append(f"                {name} = view({workspace}, {ahead}, (1, 1, end - begin, {width}))")
         loops = ["        for s in range(n):", f"            for c in range({channels}):"]
         return [*loops, *lines, f"                {self._call(operation, views, 'n', '0')}"]
 
@@ -169,15 +171,17 @@ class OperationLines:
         """
         lines, views = list[str](), Views()
         shape = operation.writes[0].shape
-        alone = len(shape) - (operation.entry.piece or 0)
-        first = alone if sample == "0" else 1
+        outer_axes = len(shape) - (operation.entry.piece or 0)
+        first = outer_axes if sample == "0" else 1
         for tensor in tensors_of([operation]):
             workspace, offset = self._location(tensor, sample)
             views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
             # As many axes as the kernel expects; the last of those that are treated alone has them all.
-            across = math.prod(tensor.shape[first:alone])
+            across = math.prod(tensor.shape[first:outer_axes])
             count = "end - begin" + (f") * {across}" if across > 1 else "")
-            sizes = ", ".join(["1"] * alone + [f"({count}" if across > 1 else count, *map(str, tensor.shape[alone:])])
+            sizes = ", ".join(
+                ["1"] * outer_axes + [f"({count}" if across > 1 else count, *map(str, tensor.shape[outer_axes:])]
+            )
             ahead = f"{offset} + begin * {math.prod(tensor.shape[first:])}"
             lines.append(f"{indent}{name} = view({workspace}, {ahead}, ({sizes}))")
         return [*lines, f"{indent}{self._call(operation, views, 'n', '0')}"]
@@ -193,14 +197,14 @@ class OperationLines:
         """Return the line that calls the kernel of an operation."""
         kernel = operation.entry
         arrays = [*operation.reads, *operation.writes]
-        given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
+        names = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
         runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
         if self.plan.sharded:
             runtime |= {"batch": "batch", "first": f"(ahead + {start})"}
-        known: dict[str, Any] = {**operation.options, **(share or {})}
-        known |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
-        rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
-        return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
+        values: dict[str, Any] = {**operation.options, **(share or {})}
+        values |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
+        rest = [repr(value) for value in kernel.arguments(len(arrays), values)]
+        return f"call({self._symbol(operation)!r}, ({', '.join([*names, *rest])},))"
 
     def _view(self, tensor: Tensor, count: str) -> str:
         """Return the expression for a tensor: `m` samples from `s` on in a block, all `n` where the threads meet."""
@@ -224,10 +228,10 @@ class OperationLines:
             return workspace, f"{offset} * share" + (f" + ({sample} - first) * {tensor.size}" if ahead else "")
         return workspace, f"{offset} * block"
 
-    def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
-        given = self._given.get(tensor.storage)
-        name = f"{given}_block" if given else tensor.storage.replace(".", "_")
-        return name if name not in taken.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
+    def _name(self, tensor: Tensor, views: Mapping[Any, str]) -> str:
+        argument = self._given.get(tensor.storage)
+        name = f"{argument}_block" if argument else tensor.storage.replace(".", "_")
+        return name if name not in views.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
 
 
 def _in_pieces(operation: PlanStep) -> bool:

@@ -61,7 +61,7 @@ def update_lines(
     lines = list[str]()
     for number, part in enumerate(parts):
         if part.outer:
-            x, dy = (view(each) for each in part.outer.reads if each)
+            x, dy = (view(tensor) for tensor in part.outer.reads if tensor)
             lines += [f"        x_{number} = {x}\n", f"        dy_{number} = {dy}\n"]
     lines += ["        for k, thread in turns(parts, threads):\n"]
     for number, part in enumerate(parts):
@@ -74,16 +74,16 @@ def update_links(name: str, dtype: str, parts: Sequence[ParameterPart]) -> list[
     """Return the lines that link what the update of a plan calls."""
     words, row = _update_words(name, dtype), (dtype, 1)
     update = "link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})\n".format(**words)
-    made = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
-    return [update, link_to("scaled", dtype, [row], [1.0]), *made]
+    outer_rows = [link_to("outer_rows", dtype, [row] * 3, [0, 0, 1.0])] if any(part.outer for part in parts) else []
+    return [update, link_to("scaled", dtype, [row], [1.0]), *outer_rows]
 
 
 @cache
 def constants_of(name: str) -> dict[str, Any]:
     """Return the arguments of an update that are the same for all steps, with their defaults."""
     signature, arrays = KERNELS[name].signature.parameters, len(KERNELS[name].arrays)
-    of_steps = ("rate", "step")
-    return {each: signature[each].default for each in list(signature)[arrays:] if each not in of_steps}
+    step_arguments = ("rate", "step")
+    return {each: signature[each].default for each in list(signature)[arrays:] if each not in step_arguments}
 
 
 def _update_words(name: str, dtype: str) -> dict[str, Any]:

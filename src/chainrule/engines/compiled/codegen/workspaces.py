@@ -41,7 +41,7 @@ class _Array(Placed):
 
 
 def plan_memory(
-    segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str], parts: Mapping[str, ArrayPart]
+    segments: Sequence[Segment], arguments: Iterable[str], kept: Iterable[str], parts: Mapping[str, ArrayPart]
 ) -> MemoryPlan:
     """Return where the tensors of a program lie.
 
@@ -55,13 +55,13 @@ def plan_memory(
     counted in runs: threads go through one at their own pace.
     """
     kept, memory = set(kept), MemoryPlan()
-    arrays, end = _arrays(segments, set(given), parts), sum(len(segment.operations) for segment in segments)
+    arrays, end = _arrays(segments, set(arguments), parts), sum(len(segment.operations) for segment in segments)
     for name in WORKSPACES:
-        found = [array for array in arrays if array.workspace == name]
-        for array in found:
+        group = [array for array in arrays if array.workspace == name]
+        for array in group:
             array.last = end if array.storage in kept else array.last
-        memory.sizes[name] = place(found)
-        memory.offsets |= {array.storage: (name, array.offset) for array in found}
+        memory.sizes[name] = place(group)
+        memory.offsets |= {array.storage: (name, array.offset) for array in group}
     for storage in parts:
         whole, before = place_of(storage, parts)
         name, offset = memory.offsets[whole]
@@ -78,7 +78,7 @@ def place_of(storage: str, parts: Mapping[str, ArrayPart]) -> ArrayPart:
     return ArrayPart(storage, before)
 
 
-def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, ArrayPart]) -> list[_Array]:
+def _arrays(segments: Sequence[Segment], arguments: set[str], parts: Mapping[str, ArrayPart]) -> list[_Array]:
     """Return the arrays of all tensors that are not given and lie in no other, with their workspaces and times.
 
     One that has parts is needed as long as any of them, and holds the whole batch.
@@ -92,7 +92,7 @@ def _arrays(segments: Sequence[Segment], given: set[str], parts: Mapping[str, Ar
         for operation in segment.operations:
             time += 1
             for tensor in tensors_of([operation]):
-                if tensor.kind not in ("activation", "statistic") or tensor.storage in given:
+                if tensor.kind not in ("activation", "statistic") or tensor.storage in arguments:
                     continue
                 storage = place_of(tensor.storage, parts).whole
                 of_share = segment.scope == "sample" and storage not in joined and users[storage] <= run
@@ -141,7 +141,7 @@ def share_edges(count: int, threads: int, most: int, fewest: int) -> NDArray[np.
     edges = [0]
     for thread in range(threads):
         first, last = (edge * count // threads for edge in (thread, thread + 1))
-        edges += [*(last - ((last - first) >> times) for times in halvings), last]
+        edges += [*(last - ((last - first) >> shift) for shift in halvings), last]
     return np.array(edges, np.int32)
 
 
@@ -179,8 +179,8 @@ class ParameterPart(NamedTuple):
 
 def parameter_count(plan: StepPlan, layout: Mapping[str, tuple[int, int]]) -> int:
     """Return the number of parameters of a plan, which reads all of them."""
-    read = [each for each in tensors_of(plan.operations) if each.kind == "parameter"]
-    return max((layout[each.storage][1] for each in read), default=0)
+    read = [tensor for tensor in tensors_of(plan.operations) if tensor.kind == "parameter"]
+    return max((layout[tensor.storage][1] for tensor in read), default=0)
 
 
 def parts_of(
@@ -196,11 +196,11 @@ def parts_of(
     whole = {each.writes[0].differentiated: each for each in plan.backward if each.sharing is Sharing.ADDED_UP}
     written = tensors_of(plan.backward)
     rows = {each.differentiated: each.shape[0] for each in written if each.kind == "gradient" and each.shape}
-    found, end = list[ParameterPart](), 0
+    parts, end = list[ParameterPart](), 0
     for first, last, name in sorted((*layout[each], each) for each in rows):
         size = last - first
         if name in outer or name in whole or (by_rows and size >= MIN_PART):
             own = ParameterPart(first, size, size // rows[name], outer.get(name), whole.get(name))
-            found += [ParameterPart(end, first - end), own]
+            parts += [ParameterPart(end, first - end), own]
             end = last
-    return [part for part in (*found, ParameterPart(end, count - end)) if part.size]
+    return [part for part in (*parts, ParameterPart(end, count - end)) if part.size]

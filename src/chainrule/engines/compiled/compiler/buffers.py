@@ -133,9 +133,9 @@ class _Words:
     def call(self, name: str, *arguments: Any) -> Any:
         return self.builder.call(self._module.globals[name], arguments)
 
-    def compare(self, comparison: str, one: Any, other: Any) -> Any:
+    def compare(self, comparison: str, left: Any, right: Any) -> Any:
         """Return how two addresses or sizes compare."""
-        return self.builder.icmp_unsigned(comparison, one, other)
+        return self.builder.icmp_unsigned(comparison, left, right)
 
     def align(self, address: Any, ahead: int = 0) -> Any:
         """Return the first address aligned to a line of the cache that is at least `ahead` bytes after another."""
@@ -157,17 +157,17 @@ def _set_stack(code: _Words, words: Any) -> None:
 
 def _grow(code: _Words, stack: Any) -> None:
     """Give an empty stack as many bytes as are wanted, or none where there is no memory."""
-    build, wanted = code.builder, code.read(stack, TARGET_SIZE)
+    build, target = code.builder, code.read(stack, TARGET_SIZE)
     code.call("PyMem_RawFree", code.read(stack, BLOCK))
-    block = code.call("PyMem_RawMalloc", build.add(wanted, I64(LINE)))
+    block = code.call("PyMem_RawMalloc", build.add(target, I64(LINE)))
     first = code.align(block)
-    room = build.select(code.compare("==", block, I64(0)), I64(0), wanted)
+    size = build.select(code.compare("==", block, I64(0)), I64(0), target)
     for word, value in (
         (BLOCK, block),
         (FIRST, first),
         (TOP, first),
-        (END, build.add(first, room)),
-        (TARGET_SIZE, room),
+        (END, build.add(first, size)),
+        (TARGET_SIZE, size),
     ):
         code.write(stack, word, value)
     build.ret(I64(0))
@@ -175,7 +175,7 @@ def _grow(code: _Words, stack: Any) -> None:
 
 def _allocate(code: _Words, size: Any) -> None:
     """Return the address of the head of a buffer of this size, or 0 if there is no memory."""
-    build, stack, room = code.builder, code.stack(), code.align(size, LINE)
+    build, stack, padded = code.builder, code.stack(), code.align(size, LINE)
     has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):
         first, top, apart = (code.read(stack, word) for word in (FIRST, TOP, HEAP_BYTES))
@@ -184,31 +184,31 @@ def _allocate(code: _Words, size: Any) -> None:
         with build.if_then(build.and_(empty, small), likely=False):
             code.call("grow", stack)
         top = code.read(stack, TOP)
-        after = build.add(top, room)
+        after = build.add(top, padded)
         with build.if_then(code.compare("<=", after, code.read(stack, END)), likely=True):
             code.write(stack, TOP, after)
             code.write(top, ELEMENTS, build.add(top, I64(LINE)))
             build.ret(top)
-    found = code.call("PyMem_RawMalloc", build.add(room, I64(LINE)))
-    with build.if_then(code.compare("!=", found, I64(0))):
-        code.write(found, ELEMENTS, code.align(found, LINE))
-        code.write(found, SIZE, room)
+    block = code.call("PyMem_RawMalloc", build.add(padded, I64(LINE)))
+    with build.if_then(code.compare("!=", block, I64(0))):
+        code.write(block, ELEMENTS, code.align(block, LINE))
+        code.write(block, SIZE, padded)
         with build.if_then(has_stack):
-            apart = build.add(code.read(stack, HEAP_BYTES), room)
+            apart = build.add(code.read(stack, HEAP_BYTES), padded)
             code.write(stack, HEAP_BYTES, apart)
             needed = build.add(build.sub(code.read(stack, TOP), code.read(stack, FIRST)), apart)
             needed = build.select(code.compare("<", needed, I64(MAX_STACK_BYTES)), needed, I64(MAX_STACK_BYTES))
             with build.if_then(code.compare(">", needed, code.read(stack, TARGET_SIZE))):
                 code.write(stack, TARGET_SIZE, needed)
-    build.ret(found)
+    build.ret(block)
 
 
 def _release(code: _Words, buffer: Any) -> None:
     """Release the buffer that was made last, of those that the running thread still has."""
     build, stack = code.builder, code.stack()
     with build.if_then(code.compare("!=", stack, I64(0)), likely=True):
-        after = code.compare(">=", buffer, code.read(stack, FIRST))
-        with build.if_then(build.and_(after, code.compare("<", buffer, code.read(stack, END))), likely=True):
+        above_first = code.compare(">=", buffer, code.read(stack, FIRST))
+        with build.if_then(build.and_(above_first, code.compare("<", buffer, code.read(stack, END))), likely=True):
             code.write(stack, TOP, buffer)
             build.ret(I64(0))
         code.write(stack, HEAP_BYTES, build.sub(code.read(stack, HEAP_BYTES), code.read(buffer, SIZE)))

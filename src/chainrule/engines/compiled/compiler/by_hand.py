@@ -75,51 +75,51 @@ class Context:
     def get_dummy_value(self) -> None:
         return None
 
-    def cast(self, builder: Any, value: Any, of: Any, to: Any) -> Any:
-        number = KernelNumber(INT64 if isinstance(of, Literal) else of, value)
+    def cast(self, builder: Any, value: Any, source: Any, target: Any) -> Any:
+        number = KernelNumber(INT64 if isinstance(source, Literal) else source, value)
         arithmetic = Arithmetic()
         arithmetic.builder = builder
-        return arithmetic.number(number, to).value
+        return arithmetic.number(number, target).value
 
 
 @cache
 def _emitters() -> dict[Any, Any]:
-    found = {each: registers.CODE[each.__name__] for each in tile_functions}
-    return found | elementary_code.CODE | WINDOWS | TRANSFORMS
+    tile_emitters = {function: registers.CODE[function.__name__] for function in tile_functions}
+    return tile_emitters | elementary_code.CODE | WINDOWS | TRANSFORMS
 
 
-def found(function: Any) -> Any:
+def found(callee: Any) -> Any:
     """Return what emits a call of a function, given the walk and its arguments; None for any other function."""
     try:
-        entry = _emitters().get(function)
+        entry = _emitters().get(callee)
     except TypeError:
         return None
     if entry is None:
         return None
     result, emitter = entry
 
-    def emit(walk: Any, given: list[Value]) -> Value:
-        types, values = zip(*(_llvm_argument(walk, each) for each in given), strict=True)
-        kind = result(types)
-        if kind is None:
-            raise Unsupported(f"{function.__name__} with what is not known")
-        value = emitter(Context(), walk.builder, Signature(kind, types), list(values))
+    def emit(kernel_emitter: Any, arguments: list[Value]) -> Value:
+        types, values = zip(*(_llvm_argument(kernel_emitter, argument) for argument in arguments), strict=True)
+        return_type = result(types)
+        if return_type is None:
+            raise Unsupported(f"{callee.__name__} with what is not known")
+        value = emitter(Context(), kernel_emitter.builder, Signature(return_type, types), list(values))
         if value is None:
             return None
-        return KernelNumber(kind, value) if isinstance(kind, DType) else TileValue(kind, value)
+        return KernelNumber(return_type, value) if isinstance(return_type, DType) else TileValue(return_type, value)
 
     return emit
 
 
-def _llvm_argument(walk: Any, value: Value) -> tuple[Any, Any]:
+def _llvm_argument(kernel_emitter: Any, value: Value) -> tuple[Any, Any]:
     if isinstance(value, KernelArray):
         return ArrayType(value.kind), value.pointer
     if isinstance(value, TileValue):
         return value.tile, value.value
     if known(value) and isinstance(value, int):
-        return Literal(int(value)), walk.as_int64(value)
+        return Literal(int(value)), kernel_emitter.as_int64(value)
     if known(value):
-        return FLOAT64, walk.number(value).value
+        return FLOAT64, kernel_emitter.number(value).value
     return value.kind, value.value
 
 
@@ -138,26 +138,26 @@ def _load_cells(
     whole, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
     first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
     address, rest = code.address(1, code.number(2)), ir.Constant(kind, [outside] * width)
-    found = rest
+    cells = rest
     for part in range(step):
-        places = range(part * width, (part + 1) * width)
-        lanes = ir.Constant(whole, [place // step if place % step == 0 else UNUSED_LANE for place in places])
+        offsets = range(part * width, (part + 1) * width)
+        lanes = ir.Constant(whole, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
         loaded = code.masked_by("load", kind, [], code.advance(address, part * width), inside, rest)
         order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
-        found = builder.shuffle_vector(found, loaded, ir.Constant(whole, order))
-    return code, tile, found
+        cells = builder.shuffle_vector(cells, loaded, ir.Constant(whole, order))
+    return code, tile, cells
 
 
 def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
-    number, left, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
-    at = builder.add(left, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
+    number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
+    offsets = builder.add(first_offset, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
     nothing = ir.Constant(whole, None)
-    skipped = builder.select(builder.icmp_signed("<", at, nothing), builder.sub(nothing, at), nothing)
+    padding = builder.select(builder.icmp_signed("<", offsets, nothing), builder.sub(nothing, offsets), nothing)
     pair = ir.Constant(context.get_value_type(tile), [ir.Constant(kind, [float("-inf")] * tile.lanes)] * 2)
-    return builder.insert_value(pair, builder.sitofp(builder.add(number, skipped), kind), 1)
+    return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), kind), 1)
 
 
 def _add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -168,20 +168,20 @@ def _add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile, value = _load_cells(context, builder, signature, arguments, float("-inf"))
     most, number = (builder.extract_value(arguments[0], which) for which in range(2))
-    own = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
-    better = is_new_maximum(builder, value, most)
-    kept = builder.insert_value(arguments[0], builder.select(better, value, most), 0)
-    return builder.insert_value(kept, builder.select(better, own, number), 1)
+    numbers = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
+    wins = is_new_maximum(builder, value, most)
+    kept = builder.insert_value(arguments[0], builder.select(wins, value, most), 0)
+    return builder.insert_value(kept, builder.select(wins, numbers, number), 1)
 
 
 def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    found, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
-    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, found), count)
+    start, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
+    code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
     whole = ir.VectorType(ir.IntType(32), tile.lanes)
     lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(whole, list(range(tile.lanes))))
-    own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.broadcast_int32(tile, begin))
-    code.store_first(tile, builder.add(own, lanes), code.address(2, found), count)
+    base = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.broadcast_int32(tile, begin))
+    code.store_first(tile, builder.add(base, lanes), code.address(2, start), count)
     return context.get_dummy_value()
 
 
@@ -202,30 +202,30 @@ def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
     rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
-    found = [
+    transformed = [
         _with_sums_and_differences(builder, [_weighted_sum(code, tile, factors, row) for factors in matrix])
         for row in rows
     ]
-    return _pack_tile(context, builder, signature.return_type, found)
+    return _pack_tile(context, builder, signature.return_type, transformed)
 
 
 def _from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    matrix = matrix_of(*(int(each.literal_value) for each in signature.args[1:]))
+    matrix = matrix_of(*(int(literal.literal_value) for literal in signature.args[1:]))
     rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
-    found = [[_weighted_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
-    return _pack_tile(context, builder, signature.return_type, found)
+    transformed = [[_weighted_sum(code, tile, factors, row) for factors in matrix.T] for row in rows]
+    return _pack_tile(context, builder, signature.return_type, transformed)
 
 
 def _row_columns(builder: Any, value: Any, tile: Tile, row: int) -> list[Any]:
     return [builder.extract_value(value, row * tile.columns + b) for b in range(tile.columns)]
 
 
-def _pack_tile(context: Any, builder: Any, kind: Tile, rows: list[list[Any]]) -> Any:
-    found = ir.Constant(context.get_value_type(kind), None)
+def _pack_tile(context: Any, builder: Any, tile_type: Tile, rows: list[list[Any]]) -> Any:
+    tile = ir.Constant(context.get_value_type(tile_type), None)
     for k, value in enumerate(value for row in rows for value in row):
-        found = builder.insert_value(found, value, k)
-    return found
+        tile = builder.insert_value(tile, value, k)
+    return tile
 
 
 def _with_sums_and_differences(builder: Any, values: list[Any]) -> list[Any]:
@@ -238,13 +238,13 @@ def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]
     terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
     total = None
     for factor, value in sorted(terms, key=lambda term: term[0] != 1):
-        times = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
+        vector_factor = code.broadcast(tile, ir.Constant(tile.dtype.stored, factor))
         if total is None:
-            total = value if factor == 1 else code.builder.fmul(value, times)
+            total = value if factor == 1 else code.builder.fmul(value, vector_factor)
         elif factor == 1:
             total = code.builder.fadd(total, value)
         else:
-            total = code.multiply_add(tile, value, times, total)
+            total = code.multiply_add(tile, value, vector_factor, total)
     return total
 
 

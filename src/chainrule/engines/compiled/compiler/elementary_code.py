@@ -86,9 +86,9 @@ class _Code:
         """Return a · b + c, rounded once where the processor has an instruction for it."""
         return self.call("fmuladd", a, b, c)
 
-    def where(self, left: Any, comparison: str, right: float, then: Any, otherwise: Any) -> Any:
+    def where(self, value: Any, comparison: str, bound: float, then: Any, otherwise: Any) -> Any:
         """Return one of two values: the second where `left` is NaN."""
-        return self.builder.select(self.builder.fcmp_ordered(comparison, left, self.number(right)), then, otherwise)
+        return self.builder.select(self.builder.fcmp_ordered(comparison, value, self.number(bound)), then, otherwise)
 
     def polynomial(self, coefficients: Sequence[float], x: Any) -> Any:
         """Return the value at x of the polynomial with these coefficients, the constant first."""
@@ -158,29 +158,29 @@ def _log1p(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
     m = code.expm1(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
-    size = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
-    return code.call("copysign", size, arguments[0])
+    magnitude = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
+    return code.call("copysign", magnitude, arguments[0])
 
 
 def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _Code(builder, signature.return_type.bitwidth)
-    one, size = code.number(1.0), code.call("fabs", arguments[0])
-    size = code.where(
-        size, ">", 2.0**60, code.number(2.0**60), size
+    unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
+    magnitude = code.where(
+        magnitude, ">", 2.0**60, code.number(2.0**60), magnitude
     )  # `arcp` allows estimates of 1/∞, which may be NaN
 
     def three(least: Any, middle: Any, most: Any) -> Any:
-        inner = code.where(size, ">", math.tan(math.pi / 8), middle, least)
-        return code.where(size, ">", math.tan(3 * math.pi / 8), most, inner)
+        inner = code.where(magnitude, ">", math.tan(math.pi / 8), middle, least)
+        return code.where(magnitude, ">", math.tan(3 * math.pi / 8), most, inner)
 
-    above = three(size, builder.fsub(size, one), code.number(-1.0))
-    z = builder.fdiv(above, three(one, builder.fadd(size, one), size))
+    above = three(magnitude, builder.fsub(magnitude, unit), code.number(-1.0))
+    z = builder.fdiv(above, three(unit, builder.fadd(magnitude, unit), magnitude))
     square = builder.fmul(z, z)
-    bent = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
+    correction = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
     quarter, rest = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
     low = three(code.number(0.0), code.number(rest), code.number(2 * rest))
     high = three(code.number(0.0), code.number(quarter), code.number(2 * quarter))
-    return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(bent, low))), arguments[0])
+    return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), arguments[0])
 
 
 def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -43,7 +43,11 @@ ArgumentTypes = Sequence[Any]  # types of arguments, as in `signatures.Link`
 
 
 def emit(
-    name: str, tree: ast.Module, kernels: Mapping[str, ArgumentTypes], own: Mapping[str, ArgumentTypes], processor: str
+    name: str,
+    tree: ast.Module,
+    kernels: Mapping[str, ArgumentTypes],
+    function_types: Mapping[str, ArgumentTypes],
+    processor: str,
 ) -> Any:
     """Return a module whose function `name` runs the program's `run`, given the address of a table of its arguments.
 
@@ -56,23 +60,23 @@ def emit(
     module = ir.Module(name)
     context = ModuleContext(module, kernels, {})
     for node in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
-        kinds = own[node.name]
+        types = function_types[node.name]
         if node.name == "run":
             function = ir.Function(module, ir.FunctionType(I64, [I64]), "run")
             function.linkage = "internal"
             _emit_entry(function, name, processor)
             emitter = Emitter(context, function)
-            given = emitter.read_arguments(function.args[0], kinds)
+            arguments = emitter.read_arguments(function.args[0], types)
         else:
-            sizes = [1 + kind[1] if is_array(kind) else 1 for kind in kinds]
-            function = ir.Function(module, ir.FunctionType(I64, [I64] * sum(sizes)), node.name)
+            counts = [1 + argument_type[1] if is_array(argument_type) else 1 for argument_type in types]
+            function = ir.Function(module, ir.FunctionType(I64, [I64] * sum(counts)), node.name)
             function.linkage = "internal"
             context.functions[node.name] = function
-            emitter, numbers, given = Emitter(context, function), iter(function.args), list[Value]()
-            for kind, size in zip(kinds, sizes, strict=True):
-                first, *shape = (next(numbers) for _ in range(size))
-                given.append(ArrayValue(kind[0], first, shape) if is_array(kind) else first)
-        for argument, value in zip(node.args.args, given, strict=True):
+            emitter, numbers, arguments = Emitter(context, function), iter(function.args), list[Value]()
+            for argument_type, count in zip(types, counts, strict=True):
+                first, *shape = (next(numbers) for _ in range(count))
+                arguments.append(ArrayValue(argument_type[0], first, shape) if is_array(argument_type) else first)
+        for argument, value in zip(node.args.args, arguments, strict=True):
             emitter.assign(argument.arg, value)
         emitter.emit_statements(node.body)
         emitter.builder.ret(I64(0))
@@ -136,46 +140,48 @@ class Emitter(Expressions):
                     count, threads = map(self.evaluate, bounds)
                     self._emit_parallel_loop((name, own), count, threads, inner)
                 case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
-                    self._call_kernel(str(symbol), [self.evaluate(each) for each in arguments])
+                    self._call_kernel(str(symbol), [self.evaluate(argument) for argument in arguments])
                 case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._context.functions:
-                    numbers = [number for each in arguments for number in llvm_values(self.evaluate(each))]
+                    numbers = [number for argument in arguments for number in llvm_values(self.evaluate(argument))]
                     self._return_error(self.builder.call(self._context.functions[name], numbers))
                 case _:
                     raise unsupported(node)
 
-    def read_arguments(self, table: Any, kinds: ArgumentTypes) -> list[Value]:
+    def read_arguments(self, table: Any, types: ArgumentTypes) -> list[Value]:
         """Return the arguments in a table: addresses of array objects, and numbers."""
-        found: list[Value] = []
-        for place, kind in enumerate(kinds):
-            at = self.builder.add(table, I64(8 * place))
-            if is_array(kind):
-                array = self._load(at)
-                self._emit_array_check(array, *kind)
+        values: list[Value] = []
+        for index, argument_type in enumerate(types):
+            address = self.builder.add(table, I64(8 * index))
+            if is_array(argument_type):
+                array = self._load(address)
+                self._emit_array_check(array, *argument_type)
                 shape = self._load(self.builder.add(array, I64(SHAPE)))
-                sizes = [self._load(self.builder.add(shape, I64(8 * axis))) for axis in range(kind[1])]
-                found.append(ArrayValue(kind[0], self._load(self.builder.add(array, I64(DATA))), sizes))
+                sizes = [self._load(self.builder.add(shape, I64(8 * axis))) for axis in range(argument_type[1])]
+                values.append(ArrayValue(argument_type[0], self._load(self.builder.add(array, I64(DATA))), sizes))
             else:
-                found.append(None if kind is None else self._load(at, DOUBLE if kind is float else I64))
-        return found
+                values.append(
+                    None if argument_type is None else self._load(address, DOUBLE if argument_type is float else I64)
+                )
+        return values
 
     def _emit_array_check(self, array: Any, dtype: str, axes: int) -> None:
         """Return `WRONG_ARRAY` unless an array object has such a dtype and as many axes, and is contiguous."""
-        kind = self._load(self.builder.add(array, I64(DTYPE)))
+        dtype_object = self._load(self.builder.add(array, I64(DTYPE)))
         flags = self.builder.and_(self._load(self.builder.add(array, I64(FLAGS)), I32), I32(CONTIGUOUS))
-        for found, expected in (
-            (self._load(self.builder.add(kind, I64(DTYPE_NUMBER)), I32), np.dtype(dtype).num),
-            (self._load(self.builder.add(kind, I64(BYTE_ORDER)), I8), ord(np.dtype(dtype).byteorder)),
+        for actual, expected in (
+            (self._load(self.builder.add(dtype_object, I64(DTYPE_NUMBER)), I32), np.dtype(dtype).num),
+            (self._load(self.builder.add(dtype_object, I64(BYTE_ORDER)), I8), ord(np.dtype(dtype).byteorder)),
             (self._load(self.builder.add(array, I64(AXIS_COUNT)), I32), axes),
             (flags, CONTIGUOUS),
         ):
-            with self.builder.if_then(self.builder.icmp_signed("!=", found, found.type(expected)), likely=False):
+            with self.builder.if_then(self.builder.icmp_signed("!=", actual, actual.type(expected)), likely=False):
                 self.builder.ret(I64(WRONG_ARRAY))
 
-    def _load(self, address: Any, kind: Any = I64) -> Any:
-        return self.builder.load(self._pointer(address, kind), typ=kind)
+    def _load(self, address: Any, llvm_type: Any = I64) -> Any:
+        return self.builder.load(self._pointer(address, llvm_type), typ=llvm_type)
 
-    def _pointer(self, address: Any, kind: Any) -> Any:
-        return self.builder.inttoptr(address, pointer_to(kind))
+    def _pointer(self, address: Any, llvm_type: Any) -> Any:
+        return self.builder.inttoptr(address, pointer_to(llvm_type))
 
     def _address(self, pointer: Any) -> Any:
         return self.builder.ptrtoint(pointer, I64)
@@ -205,50 +211,58 @@ class Emitter(Expressions):
 
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
         """Call a kernel by its symbol, and return the error that it raises."""
-        kinds = self._context.kernels[symbol]
-        passed = [
-            number for each, kind in zip(arguments, kinds, strict=True) for number in self._kernel_arguments(each, kind)
+        types = self._context.kernels[symbol]
+        values = [
+            number
+            for argument, argument_type in zip(arguments, types, strict=True)
+            for number in self._kernel_arguments(argument, argument_type)
         ]
-        function = self._context.declare(symbol, I64, llvm_types(kinds))
-        self._return_error(self.builder.call(function, passed))
+        function = self._context.declare(symbol, I64, llvm_types(types))
+        self._return_error(self.builder.call(function, values))
 
-    def _kernel_arguments(self, value: Value, kind: Any) -> list[Any]:
+    def _kernel_arguments(self, value: Value, argument_type: Any) -> list[Any]:
         """Return the numbers that a kernel takes for an argument of a type."""
-        if isinstance(kind, Several):
+        if isinstance(argument_type, Several):
             return [
-                number for each, its in zip(value, kind, strict=True) for number in self._kernel_arguments(each, its)
+                number
+                for item, item_type in zip(value, argument_type, strict=True)
+                for number in self._kernel_arguments(item, item_type)
             ]
-        if is_array(kind) and isinstance(value, ArrayValue) and (value.dtype, len(value.shape)) == kind:
+        if (
+            is_array(argument_type)
+            and isinstance(value, ArrayValue)
+            and (value.dtype, len(value.shape)) == argument_type
+        ):
             return llvm_values(value)
-        if is_array(kind) or isinstance(value, ArrayValue) or (kind is None) != (value is None):
-            raise TypeError(f"a kernel expects {kind}, the program gives {value}")
-        return [] if kind is None else [self._convert(value, kind)]
+        if is_array(argument_type) or isinstance(value, ArrayValue) or (argument_type is None) != (value is None):
+            raise TypeError(f"a kernel expects {argument_type}, the program gives {value}")
+        return [] if argument_type is None else [self._convert(value, argument_type)]
 
-    def _convert(self, value: Value, kind: Any) -> Any:
+    def _convert(self, value: Value, number_type: Any) -> Any:
         """Return a number as one of a type."""
-        if kind is float and value.type == I64:
+        if number_type is float and value.type == I64:
             return self.builder.sitofp(value, DOUBLE)
-        if kind is bool:
+        if number_type is bool:
             return I8(int(value)) if isinstance(value, bool) else self.builder.trunc(value, I8)
         return value
 
-    def _emit_parallel_loop(self, names: Sequence[str], count: Any, most: Any, body: Sequence[ast.stmt]) -> None:
+    def _emit_parallel_loop(self, names: Sequence[str], count: Any, max_threads: Any, body: Sequence[ast.stmt]) -> None:
         """Emit a loop whose turns are context by at most so many threads, as a function that does one of them.
 
         The function is given the number of its turn, the address of the variables that it reads, after which it leaves
         an error, and the number of the thread. Its lines know the turn by the first name, the thread by the second.
         """
-        used = {each.id for line in body for each in ast.walk(line) if isinstance(each, ast.Name)}
-        read = {known: self.read_variable(known) for known in self.variables if known in used}
+        used = {node.id for line in body for node in ast.walk(line) if isinstance(node, ast.Name)}
+        read = {name: self.read_variable(name) for name in self.variables if name in used}
         numbers = [number for value in read.values() for number in llvm_values(value)]
         table = self._emit_table([*(self._as_int64(number) for number in numbers), I64(0)])
-        kind = ir.FunctionType(ir.VoidType(), [I64] * 3)
-        function = ir.Function(self._context.module, kind, f"turn_{len(self._context.module.globals)}")
+        function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
+        function = ir.Function(self._context.module, function_type, f"turn_{len(self._context.module.globals)}")
         function.linkage = "internal"
         _IterationEmitter(self._context, function).emit(names, read, body)
         share_out = self._context.declare("chainrule_share_out", ir.VoidType(), [I64] * 5)
         pool = self._address(self._context.declare("chainrule_pool", ir.VoidType(), []))
-        self.builder.call(share_out, [pool, self._address(function), table, count, most])
+        self.builder.call(share_out, [pool, self._address(function), table, count, max_threads])
         self._return_error(self._load(self.builder.add(table, I64(8 * len(numbers)))))
 
     def _as_int64(self, number: Any) -> Any:
@@ -257,10 +271,10 @@ class Emitter(Expressions):
     def _emit_table(self, numbers: Sequence[Any]) -> Any:
         """Return the address of a table of numbers."""
         with self.builder.goto_entry_block():
-            room = self.builder.alloca(I64, size=len(numbers))
-        address = self._address(room)
-        for place, number in enumerate(numbers):
-            self.builder.store(number, self._pointer(self.builder.add(address, I64(8 * place)), I64))
+            table = self.builder.alloca(I64, size=len(numbers))
+        address = self._address(table)
+        for index, number in enumerate(numbers):
+            self.builder.store(number, self._pointer(self.builder.add(address, I64(8 * index)), I64))
         return address
 
 
@@ -272,14 +286,14 @@ class _IterationEmitter(Emitter):
     def emit(self, names: Sequence[str], read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
         """Emit the function, given the names of the numbers and the variables that a turn reads."""
         number, table, thread = self._function.args
-        place = 0
-        for known, value in read.items():
-            found: list[Any] = []
+        index = 0
+        for variable, value in read.items():
+            parts: list[Any] = []
             for part in llvm_values(value):
-                found.append(self._load(self.builder.add(table, I64(8 * place)), part.type))
-                place += 1
-            self.assign(known, rebuild(value, found))
-        self._error = self.builder.add(table, I64(8 * place))
+                parts.append(self._load(self.builder.add(table, I64(8 * index)), part.type))
+                index += 1
+            self.assign(variable, rebuild(value, parts))
+        self._error = self.builder.add(table, I64(8 * index))
         for name, value in zip(names, (number, thread), strict=False):
             self.assign(name, value)
         self.emit_statements(body)

@@ -50,11 +50,11 @@ def llvm_values(value: Value) -> list[Any]:
     return list(value) if isinstance(value, RangeValue) else [value]
 
 
-def rebuild(like: Value, numbers: Sequence[Any]) -> Value:
+def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
     """Return the value with such numbers that is otherwise like another."""
-    if isinstance(like, ArrayValue):
-        return ArrayValue(like.dtype, numbers[0], list(numbers[1:]))
-    return RangeValue(*numbers) if isinstance(like, RangeValue) else numbers[0]
+    if isinstance(template, ArrayValue):
+        return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
+    return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
 
 
 def _slot_type(value: Value) -> tuple[Any, ...]:
@@ -102,23 +102,25 @@ class Expressions:
                 start = self.element_address(whole, self.evaluate(begin))
                 return ArrayValue(whole.dtype, start, list(self.evaluate(shape)))
             case ast.Call(ast.Name("number"), [array, index]):  # of float64 or int32
-                given: ArrayValue = self.evaluate(array)
-                address = self.element_address(given, self.evaluate(index))
-                kind = DTYPES[given.dtype].stored
-                found = self.builder.load(self.builder.inttoptr(address, pointer_to(kind)), typ=kind)
-                return self.builder.sext(found, I64) if given.dtype == "int32" else found
+                source: ArrayValue = self.evaluate(array)
+                address = self.element_address(source, self.evaluate(index))
+                element_type = DTYPES[source.dtype].stored
+                found = self.builder.load(self.builder.inttoptr(address, pointer_to(element_type)), typ=element_type)
+                return self.builder.sext(found, I64) if source.dtype == "int32" else found
             case ast.Call(ast.Name(choice), [left, right]) if choice in EXTREMA:
-                one, other = self.evaluate(left), self.evaluate(right)
-                chosen = self.builder.icmp_signed(EXTREMA[choice], one, other)
-                return self.builder.select(chosen, one, other)
+                first, second = self.evaluate(left), self.evaluate(right)
+                is_first = self.builder.icmp_signed(EXTREMA[choice], first, second)
+                return self.builder.select(is_first, first, second)
             case _:
                 raise unsupported(node)
 
     def read_variable(self, name: str) -> Value:
         """Return the value of a variable."""
-        like, slots = self.variables[name]
-        numbers = llvm_values(like)
-        return rebuild(like, [self.builder.load(slot, typ=of.type) for slot, of in zip(slots, numbers, strict=True)])
+        template, slots = self.variables[name]
+        numbers = llvm_values(template)
+        return rebuild(
+            template, [self.builder.load(slot, typ=number.type) for slot, number in zip(slots, numbers, strict=True)]
+        )
 
     def assign(self, name: str, value: Value) -> None:
         """Give a variable a value. One of another kind gets slots of its own: lines that follow read those."""

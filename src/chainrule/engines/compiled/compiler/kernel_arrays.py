@@ -73,7 +73,7 @@ class Arrays(Arithmetic):
         steps: Value = 0
         shape: list[Value] = []
         strides: list[Value] = []
-        whole_after = True  # whether all axes so far that are kept are whole but the first
+        inner_axes_whole = True  # whether all axes so far that are kept are whole but the first
         for axis, size in enumerate(array.shape):
             stride = array.strides[axis]
             index = indices[axis] if axis < len(indices) else slice(None)
@@ -81,7 +81,7 @@ class Arrays(Arithmetic):
                 if known(index) and index < 0:
                     index = self.add(size, index)
                 steps = self.add(steps, self.multiply(index, stride))
-                whole_after = whole_after and not shape
+                inner_axes_whole = inner_axes_whole and not shape
                 continue
             if index.step is not None:
                 raise Unsupported("a slice with a step")
@@ -89,14 +89,16 @@ class Arrays(Arithmetic):
                 begin, length = 0, size
             else:
                 begin, length = self._bounds(index, size)
-                whole_after = whole_after and not shape
+                inner_axes_whole = inner_axes_whole and not shape
             steps = self.add(steps, self.multiply(begin, stride))
             shape.append(length)
             strides.append(stride)
         address = self.address_at(array, steps)
         if not shape:
             return address, None
-        return address, KernelArray(array.kind, address, tuple(shape), tuple(strides), array.contiguous and whole_after)
+        return address, KernelArray(
+            array.kind, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
+        )
 
     def _bounds(self, index: Any, size: Value) -> tuple[Value, Value]:
         """Return where a slice begins, and its length; it ends where the axis does."""
@@ -118,20 +120,22 @@ class Arrays(Arithmetic):
         """Return the larger of two integers."""
         return self._select_int64(">", max, a, b)
 
-    def _select_int64(self, sign: str, function: Any, a: Value, b: Value) -> Value:
+    def _select_int64(self, comparison: str, function: Any, a: Value, b: Value) -> Value:
         if known(a) and known(b):
             return function(a, b)
-        one, other = self.as_int64(a), self.as_int64(b)
-        return KernelNumber(INT64, self.builder.select(self.builder.icmp_signed(sign, one, other), one, other))
+        first, second = self.as_int64(a), self.as_int64(b)
+        return KernelNumber(
+            INT64, self.builder.select(self.builder.icmp_signed(comparison, first, second), first, second)
+        )
 
     def allocate(self, shape: Sequence[Value], kind: DType, *, zeros: bool = False) -> KernelArray:
         """Return a new array, of zeros or of whatever its memory holds."""
         build = self.builder
         size = self.as_int64(self.multiply(self.product(shape), kind.bitwidth // 8))
         head = build.call(self.declare_external(buffers.ALLOCATE, I64, [I64]), [size])
-        found = build.append_basic_block()
-        build.cbranch(build.icmp_signed("==", head, I64(0)), self.failed, found)
-        build.position_at_end(found)
+        allocated = build.append_basic_block()
+        build.cbranch(build.icmp_signed("==", head, I64(0)), self.failed, allocated)
+        build.position_at_end(allocated)
         self.allocations += 1
         word = pointer_to(I64)
         previous, elements = (I64(8 * each) for each in (buffers.PREVIOUS, buffers.ELEMENTS))

@@ -106,16 +106,16 @@ class KernelEmitter(KernelExpressions):
         if known(value):
             return self.number(value)
         if isinstance(value, KernelArray):
-            shape, strides = (tuple(map(self.materialized, each)) for each in (value.shape, value.strides))
+            shape, strides = (tuple(map(self.materialized, part)) for part in (value.shape, value.strides))
             return KernelArray(value.kind, value.pointer, shape, strides, value.contiguous)
         if isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue):
-            parts = [self.materialized(each) for each in value]
+            parts = [self.materialized(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         return value
 
     def new_slot(self, value: Value) -> Slot:
         """Return memory for a value like this one."""
-        return Slot(value, [self.slot(each.type) for each in llvm_values(value)], len(self.loop_exits))
+        return Slot(value, [self.slot(number.type) for number in llvm_values(value)], len(self.loop_exits))
 
     def write_slot(self, slot: Slot, value: Value) -> None:
         """Keep a value in memory."""
@@ -130,10 +130,10 @@ class KernelEmitter(KernelExpressions):
 
     def read_variable(self, name: str) -> Value:
         """Return the value of a variable; KeyError where there is none."""
-        found = self.frame.names[name]
-        if found is AMBIGUOUS:
+        variable = self.frame.names[name]
+        if variable is AMBIGUOUS:
             raise Unsupported(f"{name} has values of several types")
-        return self.read_slot(found) if isinstance(found, Slot) else found
+        return self.read_slot(variable) if isinstance(variable, Slot) else variable
 
     def assign(self, name: str, value: Value) -> None:
         """Give a variable a value."""
@@ -152,9 +152,11 @@ class KernelEmitter(KernelExpressions):
         value = self.materialized(value)
         if isinstance(value, KernelNumber) and key in self.widened:
             value = self.number(value, self.widened[key])
-        numbers = isinstance(before, Slot) and isinstance(before.like, KernelNumber) and isinstance(value, KernelNumber)
+        both_numbers = (
+            isinstance(before, Slot) and isinstance(before.like, KernelNumber) and isinstance(value, KernelNumber)
+        )
         same = isinstance(before, Slot) and slot_type(before.like) == slot_type(value)
-        if not same and not (numbers and depth):
+        if not same and not (both_numbers and depth):
             before = self.new_slot(value)
         elif not same:
             kind = common_dtype(dtype_of(before.like), value.kind)
@@ -182,9 +184,9 @@ class KernelEmitter(KernelExpressions):
             case ast.Assign([target], value):
                 self._assign_target(target, self.value(value))
             case ast.Assign(targets, value):
-                found = self.value(value)
+                result = self.value(value)
                 for target in targets:
-                    self._assign_target(target, found)
+                    self._assign_target(target, result)
             case ast.AugAssign(ast.Name(name), operator, value):
                 self.assign(name, self.apply_operator(operator, self.read_variable(name), self.value(value)))
             case ast.AugAssign(ast.Subscript(of, index), operator, value):
@@ -223,8 +225,8 @@ class KernelEmitter(KernelExpressions):
             case ast.Tuple(targets):
                 if isinstance(value, KernelArray):
                     value = [self.element(value, [place]) for place in range(len(targets))]
-                for each, own in zip(targets, value, strict=True):
-                    self._assign_target(each, own)
+                for item_target, item in zip(targets, value, strict=True):
+                    self._assign_target(item_target, item)
             case ast.Subscript(of, index):
                 array = self.value(of)
                 address, part = self.locate(array, self.indices(index))
@@ -246,45 +248,48 @@ class KernelEmitter(KernelExpressions):
             entries = self.value(iterable)
             if isinstance(entries, KernelArray):
                 self.emit_range(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
-            elif any(isinstance(each, ast.Continue | ast.Break) for line in body for each in ast.walk(line)):
+            elif any(isinstance(node, ast.Continue | ast.Break) for line in body for node in ast.walk(line)):
                 raise Unsupported(f"a loop over {ast.unparse(iterable)} that may end early")
             else:
                 for entry in entries:
                     turn(entry)
             return
-        bounds = [self.value(each) for each in iterable.args]
+        bounds = [self.value(node) for node in iterable.args]
         begin, end, step = {1: (0, *bounds, 1), 2: (*bounds, 1)}.get(len(bounds), tuple(bounds))
         self.emit_range(begin, end, step, turn)
 
-    def emit_range(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
+    def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
         """Emit a loop, given what emits a turn."""
         blocks = [self.builder.append_basic_block() for _ in range(4)]
         test, inside, after, out = blocks
         end, increment = self.as_int64(end), self.as_int64(step)
-        place = self.slot(I64)
-        self.builder.store(self.as_int64(begin), place)
+        counter = self.slot(I64)
+        self.builder.store(self.as_int64(begin), counter)
         self.builder.branch(test)
         self.builder.position_at_end(test)
-        sign = ">" if known(step) and step < 0 else "<"
-        current = self.builder.load(place, typ=I64)
-        self.builder.cbranch(self.builder.icmp_signed(sign, current, end), inside, out)
+        comparison = ">" if known(step) and step < 0 else "<"
+        current = self.builder.load(counter, typ=I64)
+        self.builder.cbranch(self.builder.icmp_signed(comparison, current, end), inside, out)
         self.builder.position_at_end(inside)
-        self._emit_iteration(after, out, lambda: turn(KernelNumber(INT64, current)))
-        self.builder.store(self.builder.add(current, increment, flags=("nsw",)), place)
-        again = self.builder.branch(test)
+        self._emit_iteration(after, out, lambda: emit_iteration(KernelNumber(INT64, current)))
+        self.builder.store(self.builder.add(current, increment, flags=("nsw",)), counter)
+        back_edge = self.builder.branch(test)
         if has_step(inside):
-            again.set_metadata("llvm.loop", unroll_metadata(self.builder.module))
+            back_edge.set_metadata("llvm.loop", unroll_metadata(self.builder.module))
         self.builder.position_at_end(out)
 
-    def _emit_iteration(self, after: Any, out: Any, turn: Callable[[], None]) -> None:
+    def _emit_iteration(self, after: Any, out: Any, emit_body: Callable[[], None]) -> None:
         """Emit a turn of a loop, and release at its end what it allocates; go on at its end."""
         mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
         self.loop_exits.append((after, out))
         frame = self.frame
-        names = {name: (of, of.reads if isinstance(of, Slot) else 0) for name, of in frame.names.items()}
-        for name in self._emit_branch(turn):
-            of, reads = names[name]
-            if isinstance(of, Slot) and of.reads > reads:
+        names = {
+            name: (variable, variable.reads if isinstance(variable, Slot) else 0)
+            for name, variable in frame.names.items()
+        }
+        for name in self._emit_branch(emit_body):
+            variable, reads = names[name]
+            if isinstance(variable, Slot) and variable.reads > reads:
                 raise Unsupported(f"{name} has values of several types in the turns of a loop")
             frame.names[name] = AMBIGUOUS
         self.loop_exits.pop()
@@ -300,37 +305,37 @@ class KernelEmitter(KernelExpressions):
         frame.depth += 1
         emit()
         frame.depth -= 1
-        changed = [name for name, of in before.items() if frame.names[name] is not of]
+        changed = [name for name, variable in before.items() if frame.names[name] is not variable]
         frame.names.update({name: before[name] for name in changed})
         return [] if self.builder.block.is_terminated else changed
 
     def _emit_while(self, test: ast.expr, body: Sequence[ast.stmt]) -> None:
-        again, inside, after, out = (self.builder.append_basic_block() for _ in range(4))
-        self.builder.branch(again)
-        self.builder.position_at_end(again)
-        found = self.truth(self.value(test))
-        self.builder.cbranch(BOOL.llvm(int(found)) if isinstance(found, bool) else found, inside, out)
+        head, inside, after, out = (self.builder.append_basic_block() for _ in range(4))
+        self.builder.branch(head)
+        self.builder.position_at_end(head)
+        condition = self.truth(self.value(test))
+        self.builder.cbranch(BOOL.llvm(int(condition)) if isinstance(condition, bool) else condition, inside, out)
         self.builder.position_at_end(inside)
         self._emit_iteration(after, out, lambda: self.emit_statements(body))
-        self.builder.branch(again)
+        self.builder.branch(head)
         self.builder.position_at_end(out)
 
     def _emit_if(self, test: ast.expr, then: Sequence[ast.stmt], otherwise: Sequence[ast.stmt]) -> None:
-        found = self.truth(self.value(test))
-        if isinstance(found, bool):
-            self.emit_statements(then if found else otherwise)
+        condition = self.truth(self.value(test))
+        if isinstance(condition, bool):
+            self.emit_statements(then if condition else otherwise)
             return
         blocks = [self.builder.append_basic_block() for _ in range(3 if otherwise else 2)]
-        one, end, other = blocks[0], blocks[1], blocks[-1]
-        self.builder.cbranch(found, one, other)
-        lost: list[str] = []
-        for block, body in ((one, then), (other, otherwise)):
+        then_block, end, else_block = blocks[0], blocks[1], blocks[-1]
+        self.builder.cbranch(condition, then_block, else_block)
+        ambiguous: list[str] = []
+        for block, body in ((then_block, then), (else_block, otherwise)):
             if body:
                 self.builder.position_at_end(block)
-                lost += self._emit_branch(functools.partial(self.emit_statements, body))
+                ambiguous += self._emit_branch(functools.partial(self.emit_statements, body))
                 if not self.builder.block.is_terminated:
                     self.builder.branch(end)
-        self.frame.names.update(dict.fromkeys(lost, AMBIGUOUS))
+        self.frame.names.update(dict.fromkeys(ambiguous, AMBIGUOUS))
         self.builder.position_at_end(end)
         if not otherwise:
             return
@@ -363,10 +368,10 @@ class KernelEmitter(KernelExpressions):
             raise Unsupported("recursion")
         frame = CallFrame(source_of(function), path)
         mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
-        given = frame.source.signature.bind(*arguments, **named)
-        given.apply_defaults()
+        bound = frame.source.signature.bind(*arguments, **named)
+        bound.apply_defaults()
         self.frames.append(frame)
-        for name, value in given.arguments.items():
+        for name, value in bound.arguments.items():
             self.assign(name, value)
         loops, self.loop_exits = self.loop_exits, [*self.loop_exits]
         self.emit_statements(frame.source.node.body)

@@ -28,17 +28,17 @@ SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
 INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLAGS, "fdiv": FAST_MATH_FLAGS}
 
 
-def llvm_types(kinds: Sequence[Any]) -> list[Any]:
+def llvm_types(types: Sequence[Any]) -> list[Any]:
     """Return LLVM's types of the arguments of a kernel: of an array, its address and its shape; of None, nothing."""
-    found: list[Any] = []
-    for kind in kinds:
-        if is_array(kind):
-            found += [I64] * (1 + kind[1])
-        elif isinstance(kind, Several):
-            found += llvm_types(kind)
-        elif kind is not None:
-            found.append({float: DOUBLE, bool: I8}.get(kind, I64))
-    return found
+    result: list[Any] = []
+    for argument_type in types:
+        if is_array(argument_type):
+            result += [I64] * (1 + argument_type[1])
+        elif isinstance(argument_type, Several):
+            result += llvm_types(argument_type)
+        elif argument_type is not None:
+            result.append({float: DOUBLE, bool: I8}.get(argument_type, I64))
+    return result
 
 
 def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> Any:
@@ -69,31 +69,31 @@ def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widen
     walk.builder.ret(I64(NO_MEMORY))
 
 
-def _argument(walk: KernelEmitter, kind: Any, numbers: Any) -> Value:
+def _argument(walk: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
     """Return an argument of a kernel, given the numbers that are passed."""
-    if is_array(kind):
-        of, address = DTYPES.get(kind[0]), next(numbers)
-        if of is None:
-            raise Unsupported(f"arrays of {kind[0]}")
-        shape = [KernelNumber(INT64, next(numbers)) for _ in range(kind[1])]
-        return walk.contiguous(of, walk.builder.inttoptr(address, pointer_to(of.stored)), shape)
-    if isinstance(kind, Several):
-        return tuple(_argument(walk, each, numbers) for each in kind)
-    if kind is None:
+    if is_array(argument_type):
+        dtype, address = DTYPES.get(argument_type[0]), next(numbers)
+        if dtype is None:
+            raise Unsupported(f"arrays of {argument_type[0]}")
+        shape = [KernelNumber(INT64, next(numbers)) for _ in range(argument_type[1])]
+        return walk.contiguous(dtype, walk.builder.inttoptr(address, pointer_to(dtype.stored)), shape)
+    if isinstance(argument_type, Several):
+        return tuple(_argument(walk, item_type, numbers) for item_type in argument_type)
+    if argument_type is None:
         return None
     value = next(numbers)
-    if kind is bool:
+    if argument_type is bool:
         return KernelNumber(BOOL, walk.builder.icmp_signed("!=", value, I8(0)))
-    return KernelNumber(FLOAT64 if kind is float else INT64, value)
+    return KernelNumber(FLOAT64 if argument_type is float else INT64, value)
 
 
 def _set_fast_math_flags(module: Any) -> None:
     """Let LLVM reorder sums of floats, and fuse their products with them."""
     for function in module.functions:
         for block in function.blocks:
-            for each in block.instructions:
-                if each.opname in INSTRUCTION_FLAGS:
-                    if not each.flags:
-                        each.flags.extend(INSTRUCTION_FLAGS[each.opname])
-                elif each.opname == "call" and each.type in (ir.FloatType(), ir.DoubleType()):
-                    each.fastmath.update(FAST_MATH_FLAGS)
+            for instruction in block.instructions:
+                if instruction.opname in INSTRUCTION_FLAGS:
+                    if not instruction.flags:
+                        instruction.flags.extend(INSTRUCTION_FLAGS[instruction.opname])
+                elif instruction.opname == "call" and instruction.type in (ir.FloatType(), ir.DoubleType()):
+                    instruction.fastmath.update(FAST_MATH_FLAGS)

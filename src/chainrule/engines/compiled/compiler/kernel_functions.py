@@ -55,33 +55,33 @@ class KernelFunctions(Arrays):
         """Return the value in memory."""
         raise NotImplementedError
 
-    def call_builtin(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
+    def call_builtin(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
         """Return the result of a function of Python's or NumPy's; NotImplemented for one that is not known."""
         if getattr(callee, "__name__", "") == "literally":
-            return given[0]
+            return arguments[0]
         if callee in (min, max):
-            return self._extremum("Lt" if callee is min else "Gt", given)
+            return self._extremum("Lt" if callee is min else "Gt", arguments)
         if callee in (abs, np.abs):
-            return self._absolute(given[0])
+            return self._absolute(arguments[0])
         if callee is len:
-            return given[0].shape[0] if isinstance(given[0], KernelArray) else len(given[0])
+            return arguments[0].shape[0] if isinstance(arguments[0], KernelArray) else len(arguments[0])
         if callee in (int, float, bool):
-            return self.number(given[0], {int: INT64, float: FLOAT64, bool: BOOL}[callee])
+            return self.number(arguments[0], {int: INT64, float: FLOAT64, bool: BOOL}[callee])
         if inspect.isclass(callee) and issubclass(callee, np.generic) and callee.__name__.rstrip("_") in DTYPES:
-            return self.number(given[0], DTYPES[callee.__name__.rstrip("_")])
+            return self.number(arguments[0], DTYPES[callee.__name__.rstrip("_")])
         if callee in INTRINSICS:
-            return self._float_function(INTRINSICS[callee], given[0])
+            return self._float_function(INTRINSICS[callee], arguments[0])
         if callee is np.isfinite:
-            kind, size = dtype_of(given[0]), self._absolute(given[0])
-            return self.compare("Lt", size, KernelNumber(kind, kind.llvm(float("inf"))))
-        if callee is np.finfo and isinstance(given[0], DType):
-            return np.finfo(np.dtype(given[0].name))
-        return self._array_function(callee, given, named)
+            dtype, magnitude = dtype_of(arguments[0]), self._absolute(arguments[0])
+            return self.compare("Lt", magnitude, KernelNumber(dtype, dtype.llvm(float("inf"))))
+        if callee is np.finfo and isinstance(arguments[0], DType):
+            return np.finfo(np.dtype(arguments[0].name))
+        return self._array_function(callee, arguments, named)
 
     def _float_function(self, name: str, value: Value) -> Value:
-        kind = dtype_of(value)
-        kind = kind if kind.real else FLOAT64
-        return KernelNumber(kind, self.intrinsic(name, kind, self.number(value, kind).value))
+        dtype = dtype_of(value)
+        dtype = dtype if dtype.real else FLOAT64
+        return KernelNumber(dtype, self.intrinsic(name, dtype, self.number(value, dtype).value))
 
     def _absolute(self, value: Value) -> Value:
         if known(value):
@@ -92,11 +92,11 @@ class KernelFunctions(Arrays):
             return value
         return self.select_number(self.compare("Lt", value, 0), self.negate(value), value)
 
-    def select_number(self, test: KernelNumber, one: Value, other: Value) -> KernelNumber:
+    def select_number(self, test: KernelNumber, first: Value, second: Value) -> KernelNumber:
         """Return one of two numbers; both are computed."""
-        kind = self.common_dtype(one, other)
+        dtype = self.common_dtype(first, second)
         return KernelNumber(
-            kind, self.builder.select(test.value, self.number(one, kind).value, self.number(other, kind).value)
+            dtype, self.builder.select(test.value, self.number(first, dtype).value, self.number(second, dtype).value)
         )
 
     def _extremum(self, name: str, values: Sequence[Value]) -> Value:
@@ -108,51 +108,55 @@ class KernelFunctions(Arrays):
             best = self.select_number(self.compare(name, value, best), value, best)
         return best
 
-    def _array_function(self, callee: Any, given: list[Value], named: dict[str, Value]) -> Value:
+    def _array_function(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
         """Return the result of a function of NumPy's on arrays."""
-        kinds = [named.get("dtype", given[1] if len(given) > 1 else FLOAT64)]
+        kinds = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
-            shape = given[0] if isinstance(given[0], tuple) and not isinstance(given[0], KernelNumber) else (given[0],)
-            found = self.allocate(shape, self._dtype(kinds[0]), zeros=callee is np.zeros)
+            shape = (
+                arguments[0]
+                if isinstance(arguments[0], tuple) and not isinstance(arguments[0], KernelNumber)
+                else (arguments[0],)
+            )
+            array = self.allocate(shape, self._dtype(kinds[0]), zeros=callee is np.zeros)
             if callee is np.ones:
-                self.fill_array(found, 1)
-            return found
-        if callee is np.empty_like and isinstance(given[0], KernelArray):
-            return self.allocate(given[0].shape, given[0].kind)
-        if callee is np.arange and len(given) == 1:
-            found = self.allocate((given[0],), INT64)
-            self.emit_range(0, given[0], 1, lambda place: self.store(found, self.address_at(found, place), place))
-            return found
-        if callee is np.argmax and isinstance(given[0], KernelArray) and len(given[0].shape) == 1:
-            return self._argmax(given[0])
+                self.fill_array(array, 1)
+            return array
+        if callee is np.empty_like and isinstance(arguments[0], KernelArray):
+            return self.allocate(arguments[0].shape, arguments[0].kind)
+        if callee is np.arange and len(arguments) == 1:
+            array = self.allocate((arguments[0],), INT64)
+            self.emit_range(0, arguments[0], 1, lambda place: self.store(array, self.address_at(array, place), place))
+            return array
+        if callee is np.argmax and isinstance(arguments[0], KernelArray) and len(arguments[0].shape) == 1:
+            return self._argmax(arguments[0])
         if callee is np.minimum:
-            return self.elementwise(lambda one, other: self._extremum("Lt", [one, other]), *given)
+            return self.elementwise(lambda one, other: self._extremum("Lt", [one, other]), *arguments)
         return NotImplemented
 
     def _argmax(self, array: KernelArray) -> Value:
         """Return the index of the first NaN of an array, or else of the first of its largest entries."""
-        place, most = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
-        self.write_slot(place, self.number(0))
-        self.write_slot(most, self.load(array, array.pointer))
+        winner, largest = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
+        self.write_slot(winner, self.number(0))
+        self.write_slot(largest, self.load(array, array.pointer))
 
         def turn(at: Value) -> None:
-            best, value = self.read_slot(most), self.load(array, self.locate(array, [at])[0])
+            best, value = self.read_slot(largest), self.load(array, self.locate(array, [at])[0])
             number = self.builder.fcmp_ordered("ord", best.value, best.value)
             wins = self.builder.and_(number, self.builder.fcmp_unordered(">", value.value, best.value))
-            self.write_slot(most, KernelNumber(array.kind, self.builder.select(wins, value.value, best.value)))
+            self.write_slot(largest, KernelNumber(array.kind, self.builder.select(wins, value.value, best.value)))
             self.write_slot(
-                place, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(place).value))
+                winner, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(winner).value))
             )
 
         self.emit_range(0, array.shape[0], 1, turn)
-        return self.read_slot(place)
+        return self.read_slot(winner)
 
-    def _dtype(self, given: Value) -> DType:
-        if isinstance(given, DType):
-            return given
-        name = getattr(given, "__name__", "").rstrip("_")
+    def _dtype(self, dtype: Value) -> DType:
+        if isinstance(dtype, DType):
+            return dtype
+        name = getattr(dtype, "__name__", "").rstrip("_")
         if name not in DTYPES:
-            raise Unsupported(f"arrays of {given!r}")
+            raise Unsupported(f"arrays of {dtype!r}")
         return DTYPES[name]
 
     def fill_array(self, array: KernelArray, value: Value) -> None:
@@ -163,15 +167,19 @@ class KernelFunctions(Arrays):
         flat = self.contiguous(array.kind, array.pointer, (self.product(array.shape),))
         self.emit_range(0, flat.shape[0], 1, lambda place: self.store(flat, self.address_at(flat, place), number))
 
-    def call_method(self, method: "Method", given: list[Value]) -> Value:
+    def call_method(self, method: "Method", arguments: list[Value]) -> Value:
         """Return the result of a method of an array."""
         array = method.array
         if method.name == "reshape" and array.contiguous:
-            shape = given[0] if isinstance(given[0], tuple) and not isinstance(given[0], KernelNumber) else tuple(given)
-            if any(known(each) and each < 0 for each in shape):
+            shape = (
+                arguments[0]
+                if isinstance(arguments[0], tuple) and not isinstance(arguments[0], KernelNumber)
+                else tuple(arguments)
+            )
+            if any(known(size) and size < 0 for size in shape):
                 raise Unsupported("reshape to a negative size")
             return self.contiguous(array.kind, array.pointer, shape)
-        if method.name == "sum" and not given and len(array.shape) == 1:
+        if method.name == "sum" and not arguments and len(array.shape) == 1:
             return self._sum_of_elements(array)
         raise Unsupported(f"the method {method.name}")
 
@@ -190,20 +198,24 @@ class KernelFunctions(Arrays):
 
     def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
         """Return a new array of results of integers."""
-        one, other = (each if isinstance(each, KernelArray) else None for each in (a, b))
-        like = one or other
-        if like is None or len(like.shape) != 1 or any(of and of.kind is not INT64 for of in (one, other)):
+        first, second = (operand if isinstance(operand, KernelArray) else None for operand in (a, b))
+        template = first or second
+        if (
+            template is None
+            or len(template.shape) != 1
+            or any(array and array.kind is not INT64 for array in (first, second))
+        ):
             raise Unsupported("arithmetic on arrays")
-        found = self.allocate(like.shape, like.kind)
+        result = self.allocate(template.shape, template.kind)
 
         def turn(place: Value) -> None:
             given = [
-                self.load(of, self.locate(of, [place])[0]) if of else value for of, value in ((one, a), (other, b))
+                self.load(of, self.locate(of, [place])[0]) if of else value for of, value in ((first, a), (second, b))
             ]
-            self.store(found, self.address_at(found, place), function(*given))
+            self.store(result, self.address_at(result, place), function(*given))
 
-        self.emit_range(0, like.shape[0], 1, turn)
-        return found
+        self.emit_range(0, template.shape[0], 1, turn)
+        return result
 
     def common_dtype(self, a: Value, b: Value) -> DType:
         return result_dtype(dtype_of(a), dtype_of(b))

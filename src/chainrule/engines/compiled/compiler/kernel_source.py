@@ -22,21 +22,21 @@ def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef
     """Return the functions of a file, loaded as such a module, by what Python makes of them."""
     names = vars(sys.modules[loaded]) if loaded in sys.modules else None
     tree = ast.parse("".join(linecache.getlines(file, names)))
-    places = {
-        (min([node.lineno, *(each.lineno for each in node.decorator_list)]), node.name): node
+    nodes = {
+        (min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]), node.name): node
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
     }
     codes = _nested_code(compile(tree, file, "exec", dont_inherit=True))
-    return {code: places[place] for code in codes if (place := (code.co_firstlineno, code.co_name)) in places}
+    return {code: nodes[position] for code in codes if (position := (code.co_firstlineno, code.co_name)) in nodes}
 
 
 def _nested_code(code: CodeType) -> Iterator[CodeType]:
     """Return the code of all functions in some code."""
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield each
-            yield from _nested_code(each)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested_code(constant)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
 
     So is one that is given its only value in a loop or a choice, but read outside of it.
     """
-    given: dict[str, list[int]] = {each.arg: [0] for each in function.args.args}
+    depths_by_name: dict[str, list[int]] = {each.arg: [0] for each in function.args.args}
     blocks: dict[str, Any] = {}
 
     def walk(body: Sequence[ast.stmt], depth: int) -> None:
@@ -86,24 +86,24 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
                 walk(inner, depth + 1)
 
     def record(target: ast.expr, depth: int, block: Any) -> None:
-        for each in ast.walk(target):
-            if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-                given.setdefault(each.id, []).append(depth)
-                blocks[each.id] = block
+        for name in ast.walk(target):
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                depths_by_name.setdefault(name.id, []).append(depth)
+                blocks[name.id] = block
 
     walk(function.body, 0)
-    several = {name for name, depths in given.items() if len(depths) > 1 and max(depths) > 0}
-    for name, depths in given.items():
+    variables = {name for name, depths in depths_by_name.items() if len(depths) > 1 and max(depths) > 0}
+    for name, depths in depths_by_name.items():
         if len(depths) == 1 and depths[0] > 0:
             block = blocks[name]
             nodes = [block] if isinstance(block, ast.AST) else block
             inside = sum(_read_count(each, name) for each in nodes)
             if inside < _read_count(function, name):
-                several.add(name)
-    return frozenset(several)
+                variables.add(name)
+    return frozenset(variables)
 
 
 def _read_count(node: ast.AST, name: str) -> int:
     return sum(
-        isinstance(each, ast.Name) and each.id == name and isinstance(each.ctx, ast.Load) for each in ast.walk(node)
+        isinstance(child, ast.Name) and child.id == name and isinstance(child.ctx, ast.Load) for child in ast.walk(node)
     )

@@ -148,9 +148,9 @@ def dtype_of(value: Value) -> DType:
     """Return the type of a number."""
     if isinstance(value, KernelNumber):
         return value.kind
-    for of, kind in _PYTHON_DTYPES:
-        if isinstance(value, of):
-            return kind
+    for python_type, dtype in _PYTHON_DTYPES:
+        if isinstance(value, python_type):
+            return dtype
     raise Unsupported(f"{value!r} is no number")
 
 
@@ -176,27 +176,27 @@ def llvm_values(value: Value) -> list[Any]:
     if isinstance(value, KernelNumber | TileValue):
         return [value.value]
     if isinstance(value, KernelArray):
-        return [value.pointer, *(each for part in (*value.shape, *value.strides) for each in llvm_values(part))]
+        return [value.pointer, *(number for part in (*value.shape, *value.strides) for number in llvm_values(part))]
     if isinstance(value, tuple):
-        return [each for part in value for each in llvm_values(part)]
+        return [number for part in value for number in llvm_values(part)]
     return []
 
 
-def rebuild(like: Value, numbers: Any) -> Value:
+def rebuild(template: Value, numbers: Any) -> Value:
     """Return the value with such numbers that is otherwise like another; numbers: an iterator."""
-    if isinstance(like, KernelNumber):
-        return KernelNumber(like.kind, next(numbers))
-    if isinstance(like, TileValue):
-        return TileValue(like.tile, next(numbers))
-    if isinstance(like, KernelArray):
+    if isinstance(template, KernelNumber):
+        return KernelNumber(template.kind, next(numbers))
+    if isinstance(template, TileValue):
+        return TileValue(template.tile, next(numbers))
+    if isinstance(template, KernelArray):
         pointer = next(numbers)
-        shape = tuple(rebuild(each, numbers) for each in like.shape)
-        strides = tuple(rebuild(each, numbers) for each in like.strides)
-        return KernelArray(like.kind, pointer, shape, strides, like.contiguous)
-    if isinstance(like, tuple):
-        parts = [rebuild(each, numbers) for each in like]
-        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
-    return like
+        shape = tuple(rebuild(size, numbers) for size in template.shape)
+        strides = tuple(rebuild(size, numbers) for size in template.strides)
+        return KernelArray(template.kind, pointer, shape, strides, template.contiguous)
+    if isinstance(template, tuple):
+        parts = [rebuild(size, numbers) for size in template]
+        return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+    return template
 
 
 def slot_type(value: Value) -> Any:
@@ -220,30 +220,30 @@ class Arithmetic:
     def number(self, value: Value, kind: DType | None = None) -> KernelNumber:
         """Return a value as a number of a type, or of its own."""
         if known(value):
-            own = kind or dtype_of(value)
-            return KernelNumber(own, own.llvm(float(value) if own.real else int(value)))
+            dtype = kind or dtype_of(value)
+            return KernelNumber(dtype, dtype.llvm(float(value) if dtype.real else int(value)))
         if not isinstance(value, KernelNumber):
             raise Unsupported(f"{value!r} is no number")
         return value if kind is None or kind is value.kind else KernelNumber(kind, self._cast(value, kind))
 
-    def _cast(self, given: KernelNumber, kind: DType) -> Any:
-        of, value = given
-        if kind is BOOL:
-            if of.real:
-                return self.builder.fcmp_unordered("!=", value, of.llvm(0.0))
-            return self.builder.icmp_signed("!=", value, of.llvm(0))
-        if of.real:
-            if not kind.real:
-                return (self.builder.fptoui if kind in (UINT8, UINT64) else self.builder.fptosi)(value, kind.llvm)
-            return (self.builder.fpext if kind is FLOAT64 else self.builder.fptrunc)(value, kind.llvm)
-        if kind.real:
-            unsigned = of in (BOOL, UINT8, UINT64)
-            return (self.builder.uitofp if unsigned else self.builder.sitofp)(value, kind.llvm)
-        if of in (BOOL, UINT8):
-            return self.builder.zext(value, kind.llvm)
-        if kind.bitwidth > of.bitwidth:
-            return self.builder.sext(value, kind.llvm)
-        return self.builder.trunc(value, kind.llvm) if kind.bitwidth < of.bitwidth else value
+    def _cast(self, number: KernelNumber, target: DType) -> Any:
+        source, value = number
+        if target is BOOL:
+            if source.real:
+                return self.builder.fcmp_unordered("!=", value, source.llvm(0.0))
+            return self.builder.icmp_signed("!=", value, source.llvm(0))
+        if source.real:
+            if not target.real:
+                return (self.builder.fptoui if target in (UINT8, UINT64) else self.builder.fptosi)(value, target.llvm)
+            return (self.builder.fpext if target is FLOAT64 else self.builder.fptrunc)(value, target.llvm)
+        if target.real:
+            unsigned = source in (BOOL, UINT8, UINT64)
+            return (self.builder.uitofp if unsigned else self.builder.sitofp)(value, target.llvm)
+        if source in (BOOL, UINT8):
+            return self.builder.zext(value, target.llvm)
+        if target.bitwidth > source.bitwidth:
+            return self.builder.sext(value, target.llvm)
+        return self.builder.trunc(value, target.llvm) if target.bitwidth < source.bitwidth else value
 
     def as_int64(self, value: Value) -> Any:
         """Return an integer as LLVM's of 64 bits."""
@@ -280,66 +280,68 @@ class Arithmetic:
         """Return the result of an operator."""
         if name not in OPERATORS:
             raise Unsupported(name)
-        function, whole, real = OPERATORS[name]
+        function, integer_instruction, float_instruction = OPERATORS[name]
         if known(a) and known(b):
             return function(a, b)
         if isinstance(a, tuple) and not isinstance(a, KernelNumber | KernelArray):
             return function(a, b)
         if name == "Pow":
             return self._power(a, b)
-        if whole and (same := self._simplified(name, a, b)) is not None:
-            return same
-        kind = result_dtype(dtype_of(a), dtype_of(b))
-        if kind in (UINT8, INT32) or (kind is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
-            kind = INT64
-        if name == "Div" and not kind.real:
-            kind = FLOAT64
-        left, right = self.number(a, kind).value, self.number(b, kind).value
-        if kind.real:
-            if name in ("FloorDiv", "Mod") or not real:
+        if integer_instruction and (simplified := self._simplified(name, a, b)) is not None:
+            return simplified
+        dtype = result_dtype(dtype_of(a), dtype_of(b))
+        if dtype in (UINT8, INT32) or (dtype is BOOL and name not in ("BitAnd", "BitOr", "BitXor")):
+            dtype = INT64
+        if name == "Div" and not dtype.real:
+            dtype = FLOAT64
+        x, y = self.number(a, dtype).value, self.number(b, dtype).value
+        if dtype.real:
+            if name in ("FloorDiv", "Mod") or not float_instruction:
                 raise Unsupported(f"{name} of floats")
-            return KernelNumber(kind, getattr(self.builder, real)(left, right))
+            return KernelNumber(dtype, getattr(self.builder, float_instruction)(x, y))
         if name in ("FloorDiv", "Mod"):
-            return KernelNumber(kind, self._divide(name, left, right, b, kind))
+            return KernelNumber(dtype, self._divide(name, x, y, b, dtype))
         if name == "RShift":
-            return KernelNumber(kind, (self.builder.lshr if kind is UINT64 else self.builder.ashr)(left, right))
-        flags = ("nsw",) if kind is INT64 and name in ("Add", "Sub", "Mult") else ()
-        return KernelNumber(kind, getattr(self.builder, whole)(left, right, **({"flags": flags} if flags else {})))
+            return KernelNumber(dtype, (self.builder.lshr if dtype is UINT64 else self.builder.ashr)(x, y))
+        flags = ("nsw",) if dtype is INT64 and name in ("Add", "Sub", "Mult") else ()
+        return KernelNumber(
+            dtype, getattr(self.builder, integer_instruction)(x, y, **({"flags": flags} if flags else {}))
+        )
 
     def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
         """Return a or b where an operation with 0 or 1 leaves it as it is; None where it does not."""
-        for one, other, first in ((a, b, True), (b, a, False)):
-            if type(other) is int and isinstance(one, KernelNumber) and one.kind is INT64:
-                if other == 0 and (name == "Add" or (name == "Sub" and first)):
-                    return one
-                if name == "Mult" and other in (0, 1):
-                    return one if other else 0
+        for operand, constant, is_left in ((a, b, True), (b, a, False)):
+            if type(constant) is int and isinstance(operand, KernelNumber) and operand.kind is INT64:
+                if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
+                    return operand
+                if name == "Mult" and constant in (0, 1):
+                    return operand if constant else 0
         return None
 
-    def _divide(self, name: str, a: Any, b: Any, given: Value, kind: DType) -> Any:
+    def _divide(self, name: str, a: Any, b: Any, divisor: Value, dtype: DType) -> Any:
         """Return a // b or a % b, rounded down; 0 where b is."""
         build = self.builder
-        if kind is UINT64:
+        if dtype is UINT64:
             raise Unsupported("division of uint64")
-        if known(given) and given > 0:
-            if given & (given - 1) == 0:
+        if known(divisor) and divisor > 0:
+            if divisor & (divisor - 1) == 0:
                 if name == "Mod":
-                    return build.and_(a, kind.llvm(given - 1))
-                return build.ashr(a, kind.llvm(given.bit_length() - 1))
-            rest = build.srem(a, b)
-            below = build.icmp_signed("<", rest, kind.llvm(0))
+                    return build.and_(a, dtype.llvm(divisor - 1))
+                return build.ashr(a, dtype.llvm(divisor.bit_length() - 1))
+            remainder = build.srem(a, b)
+            is_negative = build.icmp_signed("<", remainder, dtype.llvm(0))
             if name == "Mod":
-                return build.select(below, build.add(rest, b), rest)
-            return build.sub(build.sdiv(a, b), build.zext(below, kind.llvm))
-        zero = build.icmp_signed("==", b, kind.llvm(0))
-        safe = build.select(zero, kind.llvm(1), b)
-        quotient, rest = build.sdiv(a, safe), build.srem(a, safe)
-        apart = build.icmp_signed("<", build.xor(a, safe), kind.llvm(0))
-        down = build.and_(apart, build.icmp_signed("!=", rest, kind.llvm(0)))
-        found = build.select(down, build.add(rest, safe), rest) if name == "Mod" else None
-        if found is None:
-            found = build.sub(quotient, build.zext(down, kind.llvm))
-        return build.select(zero, kind.llvm(0), found)
+                return build.select(is_negative, build.add(remainder, b), remainder)
+            return build.sub(build.sdiv(a, b), build.zext(is_negative, dtype.llvm))
+        zero = build.icmp_signed("==", b, dtype.llvm(0))
+        safe = build.select(zero, dtype.llvm(1), b)
+        quotient, remainder = build.sdiv(a, safe), build.srem(a, safe)
+        signs_differ = build.icmp_signed("<", build.xor(a, safe), dtype.llvm(0))
+        round_down = build.and_(signs_differ, build.icmp_signed("!=", remainder, dtype.llvm(0)))
+        result = build.select(round_down, build.add(remainder, safe), remainder) if name == "Mod" else None
+        if result is None:
+            result = build.sub(quotient, build.zext(round_down, dtype.llvm))
+        return build.select(zero, dtype.llvm(0), result)
 
     def _power(self, a: Value, b: Value) -> Value:
         """Return a to a whole power that is known, by squaring; or to a float."""
@@ -351,15 +353,17 @@ class Arithmetic:
                 b >>= 1
                 square = self.multiply(square, square) if b else square
             return result
-        kind = result_dtype(dtype_of(a), dtype_of(b))
-        if not kind.real:
+        dtype = result_dtype(dtype_of(a), dtype_of(b))
+        if not dtype.real:
             raise Unsupported("a power")
-        return KernelNumber(kind, self.intrinsic("pow", kind, self.number(a, kind).value, self.number(b, kind).value))
+        return KernelNumber(
+            dtype, self.intrinsic("pow", dtype, self.number(a, dtype).value, self.number(b, dtype).value)
+        )
 
-    def intrinsic(self, name: str, kind: DType, *arguments: Any) -> Any:
+    def intrinsic(self, name: str, dtype: DType, *arguments: Any) -> Any:
         """Return the result of one of LLVM's functions on floats of a type."""
-        shape = ir.FunctionType(kind.llvm, [kind.llvm] * len(arguments))
-        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [kind.llvm], shape)
+        shape = ir.FunctionType(dtype.llvm, [dtype.llvm] * len(arguments))
+        function = self.builder.module.declare_intrinsic(f"llvm.{name}", [dtype.llvm], shape)
         return self.builder.call(function, arguments)
 
     def compare(self, name: str, a: Value, b: Value) -> Value:
@@ -371,24 +375,24 @@ class Arithmetic:
             return same == (name == "Is")
         if name not in COMPARISONS:
             raise Unsupported(name)
-        function, sign = COMPARISONS[name]
+        function, comparison = COMPARISONS[name]
         if not isinstance(a, KernelNumber) and not isinstance(b, KernelNumber):
             if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
                 raise Unsupported("tuples compared")
             return function(a, b)
-        kind = result_dtype(dtype_of(a), dtype_of(b))
-        left, right = self.number(a, kind).value, self.number(b, kind).value
-        if kind.real:
-            compare = self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered
+        dtype = result_dtype(dtype_of(a), dtype_of(b))
+        x, y = self.number(a, dtype).value, self.number(b, dtype).value
+        if dtype.real:
+            compare = self.builder.fcmp_unordered if comparison == "!=" else self.builder.fcmp_ordered
         else:
-            compare = self.builder.icmp_unsigned if kind in (UINT64, UINT8, BOOL) else self.builder.icmp_signed
-        return KernelNumber(BOOL, compare(sign, left, right))
+            compare = self.builder.icmp_unsigned if dtype in (UINT64, UINT8, BOOL) else self.builder.icmp_signed
+        return KernelNumber(BOOL, compare(comparison, x, y))
 
     def negate(self, value: Value) -> Value:
         """Return −x."""
         if known(value):
             return -value
-        kind = dtype_of(value)
-        if kind.real:
-            return KernelNumber(kind, self.builder.fsub(kind.llvm(-0.0), value.value))
+        dtype = dtype_of(value)
+        if dtype.real:
+            return KernelNumber(dtype, self.builder.fsub(dtype.llvm(-0.0), value.value))
         return self.subtract(0, value)

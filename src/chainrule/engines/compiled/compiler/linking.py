@@ -36,69 +36,69 @@ def find_kernel(module: str, name: str) -> Any:
     return getattr(importlib.import_module(f"{PACKAGE}.{module}"), name)
 
 
-def link(given: Link) -> None:
+def link(link: Link) -> None:
     """Have code that is loaded from now on find a kernel by its symbol; it is compiled where it never was."""
-    if _linked_types.setdefault(given.symbol, given.kinds) != given.kinds:
-        raise TypeError(f"{given.symbol} is linked with {_linked_types[given.symbol]}, not {given.kinds}")
+    if _linked_types.setdefault(link.symbol, link.kinds) != link.kinds:
+        raise TypeError(f"{link.symbol} is linked with {_linked_types[link.symbol]}, not {link.kinds}")
     machine.start()
-    if given.name not in _addresses:
-        load, compile_code = partial(machine.address_of, given.name), partial(compile_kernel, given)
-        address = storing.load_or_compile(given.name, load, compile_code) if given.own else load(compile_code())
-        _addresses[given.name] = address
-    machine.name_address(given.symbol, _addresses[given.name])
+    if link.name not in _addresses:
+        load, compile_code = partial(machine.address_of, link.name), partial(compile_kernel, link)
+        address = storing.load_or_compile(link.name, load, compile_code) if link.own else load(compile_code())
+        _addresses[link.name] = address
+    machine.name_address(link.symbol, _addresses[link.name])
 
 
-def compile_kernel(given: Link, *, patience: float | None = None) -> bytes:
+def compile_kernel(link: Link, *, patience: float | None = None) -> bytes:
     """Return the machine code of a kernel, compiled by one process at a time; the others find it on disk.
 
     patience  seconds to wait for another process that compiles it; b"" is returned where that is too short
     """
     folder = storing.compiled_folder()
-    if folder is None or not given.own:
-        return _compile(given)
-    waiting = {} if patience is None else {"patience": patience}
-    with storing.locks(folder).hold(given.name, **waiting) as alone:
-        if not alone and patience is not None:
+    if folder is None or not link.own:
+        return _compile(link)
+    options = {} if patience is None else {"patience": patience}
+    with storing.locks(folder).hold(link.name, **options) as acquired:
+        if not acquired and patience is not None:
             return b""
-        content = storing.read(given.name)
-        if content is None:
-            content = _compile(given)
-            storing.store(given.name, content)
-        return content
+        machine_code = storing.read(link.name)
+        if machine_code is None:
+            machine_code = _compile(link)
+            storing.store(link.name, machine_code)
+        return machine_code
 
 
-def _compile(given: Link) -> bytes:
+def _compile(link: Link) -> bytes:
     """Return the machine code of a kernel, compiled here, without collecting garbage meanwhile, which takes a while."""
     from chainrule.engines.compiled.compiler import kernel_entry  # slow to import, and seldom needed
 
-    collecting = gc.isenabled()
+    gc_enabled = gc.isenabled()
     gc.disable()
     try:
-        return machine.compile_optimized(str(kernel_entry.emit_kernel(given.kernel.py_func, given.kinds, given.name)))
+        return machine.compile_optimized(str(kernel_entry.emit_kernel(link.kernel.py_func, link.kinds, link.name)))
     finally:
-        if collecting:
+        if gc_enabled:
             gc.enable()
 
 
 def missing(links: Sequence[Link]) -> list[Link]:
     """Return the kernels whose machine code could be on disk, and is not."""
-    return [each for each in links if each.own and (file := storing.object_file(each.name)) and not file.is_file()]
+    return [link for link in links if link.own and (file := storing.object_file(link.name)) and not file.is_file()]
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
     """Compile the kernels of a program whose machine code is not on disk, with the help of other processes."""
     with _helper_processes(len(missing(links)), source):
         compile_from(links, 0)
-        for each in missing(links):  # another process is still compiling these
-            compile_kernel(each)
+        for link in missing(links):  # another process is still compiling these
+            compile_kernel(link)
 
 
-def compile_from(links: Sequence[Link], part: float) -> None:
+def compile_from(links: Sequence[Link], fraction: float) -> None:
     """Compile the kernels that are not on disk, unless another process does; begin after such a part of them."""
-    first = int(part * len(links))
-    for each in [*links[first:], *links[:first]]:
-        if missing([each]):
-            compile_kernel(each, patience=0)
+    first = int(fraction * len(links))
+    for link in [*links[first:], *links[:first]]:
+        if missing([link]):
+            compile_kernel(link, patience=0)
 
 
 @contextlib.contextmanager
@@ -111,10 +111,12 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
     if folder is None or count < 2:
         yield
         return
-    with storing.locks(folder).hold("ahead", patience=0) as alone:
+    with storing.locks(folder).hold("ahead", patience=0) as acquired:
         file = folder / "new_program.py"
         processes = (
-            [_start_process(file, k / count) for k in range(1, count)] if alone and _write_source(file, source) else []
+            [_start_process(file, k / count) for k in range(1, count)]
+            if acquired and _write_source(file, source)
+            else []
         )
         try:
             yield
@@ -132,11 +134,11 @@ def _write_source(file: Path, source: str) -> bool:
     return False
 
 
-def _start_process(file: Path, part: float) -> "subprocess.Popen[bytes] | None":
+def _start_process(file: Path, fraction: float) -> "subprocess.Popen[bytes] | None":
     """Start a process; None where none can be started, or this one does not run in a plain Python."""
     if "python" not in Path(sys.executable or "").name:
         return None
-    command = [sys.executable, "-P", "-m", "chainrule.engines.compiled.compiler", str(file), str(part)]
-    nothing = subprocess.DEVNULL
+    command = [sys.executable, "-P", "-m", "chainrule.engines.compiled.compiler", str(file), str(fraction)]
+    devnull = subprocess.DEVNULL
     with contextlib.suppress(OSError):
-        return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
+        return subprocess.Popen(command, stdin=devnull, stdout=devnull, stderr=devnull)

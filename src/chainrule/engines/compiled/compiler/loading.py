@@ -53,10 +53,10 @@ class MachineFunction:
              FloatingPointError when one of its kernels raises it
     """
 
-    def __init__(self, address: int, kinds: Sequence[Any]) -> None:
+    def __init__(self, address: int, types: Sequence[Any]) -> None:
         self._enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
-        self._are_arrays = [is_array(kind) for kind in kinds]
-        self._words = "".join("d" if kind is float else "q" for kind in kinds)
+        self._are_arrays = [is_array(argument_type) for argument_type in types]
+        self._words = "".join("d" if argument_type is float else "q" for argument_type in types)
 
     def __call__(self, *arguments: Any) -> None:
         if failed := self._enter(self._table(0, arguments)):
@@ -65,22 +65,24 @@ class MachineFunction:
     def _table(self, first: int, arguments: Sequence[Any]) -> bytes:
         """Return the part of the table that holds these arguments, from the first on."""
         last = first + len(arguments)
-        given = zip(self._are_arrays[first:last], arguments, strict=True)
-        return struct.pack(self._words[first:last], *[id(each) if array else each for array, each in given])
+        pairs = zip(self._are_arrays[first:last], arguments, strict=True)
+        return struct.pack(
+            self._words[first:last], *[id(argument) if is_array else argument for is_array, argument in pairs]
+        )
 
-    def bind(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
+    def bind(self, first: int, arguments: Sequence[Any]) -> Callable[..., None]:
         """Return the function of a tuple of arrays, all before the first of its own, and of the whole numbers after.
 
         What does not change from call to call is put into the table here, once.
         """
-        enter, between, kept = self._enter, self._table(first, own), tuple(own)
-        before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept) :]).pack
+        enter, middle, kept_alive = self._enter, self._table(first, arguments), tuple(arguments)
+        before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept_alive) :]).pack
 
-        def run(given: tuple[NDArray[Any], ...], *rest: int) -> None:
-            if failed := enter(before(*map(id, given)) + between + after(*rest)):
+        def run(arrays: tuple[NDArray[Any], ...], *rest: int) -> None:
+            if failed := enter(before(*map(id, arrays)) + middle + after(*rest)):
                 _raise(failed)
 
-        run.__dict__["own"] = kept  # alive, since the table has their addresses
+        run.__dict__["own"] = kept_alive  # alive, since the table has their addresses
         return run
 
 
@@ -94,23 +96,25 @@ def load(source: str) -> MachineFunction:
 
 def _program(source: str) -> MachineFunction:
     tree = ast.parse(source)
-    links, declared = links_of(tree), _statements(tree, "declare")
-    own: dict[str, Sequence[Any]] = {}
-    for given in declared:
-        name, arrays, numbers = map(ast.literal_eval, given)
-        own[name] = argument_types(arrays, numbers)
+    links, declarations = links_of(tree), _statements(tree, "declare")
+    function_types: dict[str, Sequence[Any]] = {}
+    for arguments in declarations:
+        name, arrays, numbers = map(ast.literal_eval, arguments)
+        function_types[name] = argument_types(arrays, numbers)
     if missing(links):
         _announce()
         compile_kernels(links, source)
-    return load_program(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, own)
+    return load_program(f"program_{hashlib.sha256(source.encode()).hexdigest()[:16]}", tree, links, function_types)
 
 
 def links_of(tree: ast.Module) -> list[Link]:
     """Return the kernels that a program links."""
-    statements = [(each, *map(ast.literal_eval, (symbol, *rest))) for symbol, each, *rest in _statements(tree, "link")]
+    statements = [
+        (kernel, *map(ast.literal_eval, (symbol, *rest))) for symbol, kernel, *rest in _statements(tree, "link")
+    ]
     return [
-        Link(symbol, find_kernel(*ast.unparse(each).split(".")), argument_types(arrays, numbers))
-        for each, symbol, arrays, numbers in statements
+        Link(symbol, find_kernel(*ast.unparse(kernel).split(".")), argument_types(arrays, numbers))
+        for kernel, symbol, arrays, numbers in statements
     ]
 
 
@@ -121,32 +125,32 @@ def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
 
 
 def load_program(
-    name: str, tree: ast.Module, links: Sequence[Link], own: dict[str, Sequence[Any]], *, kept: bool = True
+    name: str, tree: ast.Module, links: Sequence[Link], function_types: dict[str, Sequence[Any]], *, store: bool = True
 ) -> MachineFunction:
     """Return a program as a function of Python's, given the types of its own functions."""
 
     def compile_program() -> bytes:
         from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and seldom needed
 
-        kernels = {each.symbol: each.kinds for each in links}
-        return machine.compile_program(str(emit(name, tree, kernels, own, machine.processor_family())))
+        kernels = {link.symbol: link.kinds for link in links}
+        return machine.compile_program(str(emit(name, tree, kernels, function_types, machine.processor_family())))
 
-    for each in links:
-        link(each)
+    for kernel_link in links:
+        link(kernel_link)
     if any(isinstance(node, ast.Name) and node.id in ("prange", "turns") for node in ast.walk(tree)):
         threads.launch_threads()
     load = partial(machine.address_of, name)
-    if kept:
+    if store:
         address = storing.load_or_compile(name, load, partial(storing.compile_and_store, name, compile_program))
     else:
         address = load(compile_program())
-    return MachineFunction(address, own["run"])
+    return MachineFunction(address, function_types["run"])
 
 
-def _raise(failed: int) -> None:
-    if failed == WRONG_ARRAY:
+def _raise(error: int) -> None:
+    if error == WRONG_ARRAY:
         raise TypeError("an array is not contiguous, or of another type than the program declares")
-    if failed == NOT_FINITE:
+    if error == NOT_FINITE:
         raise FloatingPointError("a result is not finite")
     raise MemoryError("Allocation failed (probably too large).")
 
@@ -159,7 +163,9 @@ class Kernel:
         self.py_func = function
         self.number = next(_kernel_numbers)
         self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
-        self._defaults = [(each.name, each.default) for each in inspect.signature(function).parameters.values()]
+        self._defaults = [
+            (parameter.name, parameter.default) for parameter in inspect.signature(function).parameters.values()
+        ]
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
         rest = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
@@ -179,11 +185,11 @@ def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     Errors   TypeError for an array that is not contiguous
     """
     buffers.use_stack()
-    kinds = tuple(map(_argument_type, arguments))
-    if kinds not in kernel.programs:
+    types = tuple(map(_argument_type, arguments))
+    if types not in kernel.programs:
         with storing.COMPILER_LOCK:
-            kernel.programs[kinds] = kernel.programs.get(kinds) or _calling_program(kernel, kinds)
-    kernel.programs[kinds](*[number for each in arguments for number in _table_entries(each)])
+            kernel.programs[types] = kernel.programs.get(types) or _calling_program(kernel, types)
+    kernel.programs[types](*[number for argument in arguments for number in _table_entries(argument)])
 
 
 def _argument_type(value: Any) -> Any:
@@ -201,24 +207,24 @@ def _argument_type(value: Any) -> Any:
 def _table_entries(value: Any) -> Sequence[Any]:
     """Return the entries of a table for an argument."""
     if isinstance(value, tuple):
-        return [number for each in cast("tuple[Any, ...]", value) for number in _table_entries(each)]
+        return [number for item in cast("tuple[Any, ...]", value) for number in _table_entries(item)]
     return () if value is None else (value,)
 
 
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
     """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
     name = Link("", kernel, types).name
-    given, kinds, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
+    link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 
     def passed(kind: Any) -> str:
         if isinstance(kind, Several):
             return f"({''.join(passed(each) + ', ' for each in kind)})"
         if kind is None:
             return "None"
-        kinds.append(kind)
+        entry_types.append(kind)
         names.append(f"a{len(names)}")
         return names[-1]
 
     arguments = passed(Several(types))
-    tree = ast.parse(f"def run({', '.join(names)}):\n    call({given.symbol!r}, {arguments})\n")
-    return load_program(f"call_{name}", tree, [given], {"run": kinds}, kept=given.own)
+    tree = ast.parse(f"def run({', '.join(names)}):\n    call({link.symbol!r}, {arguments})\n")
+    return load_program(f"call_{name}", tree, [link], {"run": entry_types}, store=link.own)

@@ -85,9 +85,9 @@ class _Emitter:
         """Change a word (xchg: write, add), and return what it was."""
         return self.builder.atomic_rmw(operation, self.at(pool, word), I64(value), "seq_cst")
 
-    def compare(self, comparison: str, one: Any, other: Any) -> Any:
+    def compare(self, comparison: str, left: Any, right: Any) -> Any:
         """Return how two numbers compare."""
-        return self.builder.icmp_signed(comparison, one, other)
+        return self.builder.icmp_signed(comparison, left, right)
 
     def lock(self, function: str, pool: Any, word: Any, *arguments: Any) -> None:
         """Call a function for a lock of the pool."""
@@ -103,24 +103,24 @@ class _Emitter:
 
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
         """Wait until a word compares so with a value: awake, then letting others run, then asleep until `wake`."""
-        again, asleep, end = (self._function.append_basic_block() for _ in range(3))
+        head, asleep, end = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
         spins = self.load(pool, SPINS)
         entry = b.block
-        b.branch(again)
-        b.position_at_end(again)
+        b.branch(head)
+        b.position_at_end(head)
         count = b.phi(I64)
         count.add_incoming(I64(0), entry)
         with b.if_then(self.compare(reached[0], self.load(pool, word), reached[1])):
             b.branch(end)
-        with b.if_else(self.compare("<", count, spins)) as (awake, generous):
+        with b.if_else(self.compare("<", count, spins)) as (awake, yielding):
             with awake:
                 self.pause()
-            with generous:
+            with yielding:
                 b.call(self._function.module.globals[YIELD_FUNCTION], [])
-        more = b.add(count, I64(1))
-        count.add_incoming(more, b.block)
-        b.cbranch(self.compare("<", more, b.add(spins, I64(MAX_YIELDS))), again, asleep)
+        next_count = b.add(count, I64(1))
+        count.add_incoming(next_count, b.block)
+        b.cbranch(self.compare("<", next_count, b.add(spins, I64(MAX_YIELDS))), head, asleep)
         b.position_at_end(asleep)
         self.change("xchg", pool, flag, 1)
         # Who changes the word reads the flag afterwards: either it is seen here, or the flag is seen there.
@@ -130,7 +130,7 @@ class _Emitter:
                 b.branch(end)
         self.lock("PyThread_acquire_lock", pool, lock, I32(1))
         count.add_incoming(I64(0), b.block)
-        b.branch(again)
+        b.branch(head)
         b.position_at_end(end)
 
     def pause(self) -> None:
@@ -154,10 +154,10 @@ class _Emitter:
         b.branch(head)
         b.position_at_end(after)
 
-    def run_iteration(self, function: Any, table: Any, number: Any, own: Any) -> None:
+    def run_iteration(self, function: Any, table: Any, number: Any, thread: Any) -> None:
         """Do a turn of a loop, as the thread with the number `own`."""
-        kind = ir.FunctionType(ir.VoidType(), [I64] * 3)
-        self.builder.call(self.builder.inttoptr(function, pointer_to(kind)), [number, table, own])
+        function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
+        self.builder.call(self.builder.inttoptr(function, pointer_to(function_type)), [number, table, thread])
 
 
 def _spin(emit: _Emitter, times: Any) -> None:
@@ -177,27 +177,27 @@ def _thread_offset(emit: _Emitter, number: Any) -> Any:
     return emit.builder.add(emit.builder.mul(number, I64(WORDS_PER_THREAD)), I64(THREADS))
 
 
-def _run_iterations(emit: _Emitter, pool: Any, own: Any, loop: Any) -> None:
+def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
     """Do turns of a loop, by its number, as the thread with the number `own`, until none is left."""
     b = emit.builder
-    turn, table, count, ranges = (emit.load(pool, word) for word in (FUNCTION, TABLE, COUNT, RANGES))
-    with b.if_then(emit.compare(">=", own, ranges)):
+    function, table, count, ranges = (emit.load(pool, word) for word in (FUNCTION, TABLE, COUNT, RANGES))
+    with b.if_then(emit.compare(">=", thread, ranges)):
         b.ret_void()
     with emit.loop(I64(0), ranges) as step:
-        shifted = b.add(own, step)
+        shifted = b.add(thread, step)
         number = b.select(emit.compare("<", shifted, ranges), shifted, b.sub(shifted, ranges))
-        end, place = _range_start(emit, b.add(number, I64(1)), count, ranges), _thread_offset(emit, number)
+        end, thread_offset = _range_start(emit, b.add(number, I64(1)), count, ranges), _thread_offset(emit, number)
         claim, done = (b.append_basic_block() for _ in range(2))
         b.branch(claim)
         b.position_at_end(claim)
-        word = emit.load(pool, place)
-        left = b.and_(word, I64((1 << COUNTER_BITS) - 1))
-        other = emit.compare("!=", b.lshr(word, I64(COUNTER_BITS)), loop)
-        with b.if_then(b.or_(other, emit.compare("==", left, I64(0)))):
+        word = emit.load(pool, thread_offset)
+        remaining = b.and_(word, I64((1 << COUNTER_BITS) - 1))
+        is_other_loop = emit.compare("!=", b.lshr(word, I64(COUNTER_BITS)), loop)
+        with b.if_then(b.or_(is_other_loop, emit.compare("==", remaining, I64(0)))):
             b.branch(done)
-        changed = b.cmpxchg(emit.at(pool, place), word, b.sub(word, I64(1)), "seq_cst", "seq_cst")
+        changed = b.cmpxchg(emit.at(pool, thread_offset), word, b.sub(word, I64(1)), "seq_cst", "seq_cst")
         with b.if_then(b.extract_value(changed, 1)):
-            emit.run_iteration(turn, table, b.sub(end, left), own)
+            emit.run_iteration(function, table, b.sub(end, remaining), thread)
             with b.if_then(emit.compare("==", b.add(emit.change("add", pool, DONE, 1), I64(1)), count)):
                 emit.wake(pool, WAITING, LOCK)
         b.branch(claim)
@@ -205,30 +205,30 @@ def _run_iterations(emit: _Emitter, pool: Any, own: Any, loop: Any) -> None:
     b.ret_void()
 
 
-def _share_out(emit: _Emitter, pool: Any, turn: Any, table: Any, count: Any, most: Any) -> None:
+def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any, max_threads: Any) -> None:
     """Have `count` turns of a loop done by at most so many threads, or here where there is one, or where they are
     busy.
     """
     b = emit.builder
     ranges = emit.load(pool, THREAD_LIMIT)
-    for other in (count, most):
-        ranges = b.select(emit.compare("<", other, ranges), other, ranges)
-    alone, shared = (b.append_basic_block() for _ in range(2))
+    for limit in (count, max_threads):
+        ranges = b.select(emit.compare("<", limit, ranges), limit, ranges)
+    serial, shared = (b.append_basic_block() for _ in range(2))
     with b.if_then(emit.compare("<", ranges, I64(2))):
-        b.branch(alone)
-    b.cbranch(emit.compare("!=", emit.change("xchg", pool, BUSY, 1), I64(0)), alone, shared)
-    b.position_at_end(alone)
+        b.branch(serial)
+    b.cbranch(emit.compare("!=", emit.change("xchg", pool, BUSY, 1), I64(0)), serial, shared)
+    b.position_at_end(serial)
     with emit.loop(I64(0), count) as number:
-        emit.run_iteration(turn, table, number, I64(0))
+        emit.run_iteration(function, table, number, I64(0))
     b.ret_void()
     b.position_at_end(shared)
-    for word, value in ((FUNCTION, turn), (TABLE, table), (COUNT, count), (RANGES, ranges), (DONE, I64(0))):
+    for word, value in ((FUNCTION, function), (TABLE, table), (COUNT, count), (RANGES, ranges), (DONE, I64(0))):
         emit.store(pool, word, value, "monotonic")
     loop = b.add(emit.load(pool, LOOP), I64(1))
     with emit.loop(I64(0), ranges) as number:
         last, first = (_range_start(emit, edge, count, ranges) for edge in (b.add(number, I64(1)), number))
-        turns = b.or_(b.shl(loop, I64(COUNTER_BITS)), b.sub(last, first))
-        emit.store(pool, _thread_offset(emit, number), turns, "monotonic")
+        word_value = b.or_(b.shl(loop, I64(COUNTER_BITS)), b.sub(last, first))
+        emit.store(pool, _thread_offset(emit, number), word_value, "monotonic")
     emit.store(pool, LOOP, loop)
     with emit.loop(I64(1), ranges) as number:
         place = _thread_offset(emit, number)
@@ -247,15 +247,15 @@ def _work(emit: _Emitter, pool: Any, processor: str) -> None:
     stack = b.alloca(words)
     b.store(ir.Constant(words, None), stack)
     b.call(b.module.globals[buffers.SET_STACK], [b.ptrtoint(stack, I64)])
-    own = b.add(emit.change("add", pool, STARTED, 1), I64(1))
-    place = _thread_offset(emit, own)
-    entry, again = b.block, b.append_basic_block()
-    b.branch(again)
-    b.position_at_end(again)
-    seen = b.phi(I64)
-    seen.add_incoming(I64(0), entry)
-    emit.wait(pool, LOOP, ("!=", seen), b.add(place, I64(ASLEEP)), b.add(place, I64(OWN_LOCK)))
+    thread = b.add(emit.change("add", pool, STARTED, 1), I64(1))
+    thread_offset = _thread_offset(emit, thread)
+    entry, head = b.block, b.append_basic_block()
+    b.branch(head)
+    b.position_at_end(head)
+    last_loop = b.phi(I64)
+    last_loop.add_incoming(I64(0), entry)
+    emit.wait(pool, LOOP, ("!=", last_loop), b.add(thread_offset, I64(ASLEEP)), b.add(thread_offset, I64(OWN_LOCK)))
     loop = emit.load(pool, LOOP)
-    b.call(b.module.globals["take_turns"], [pool, own, loop])
-    seen.add_incoming(loop, b.block)
-    b.branch(again)
+    b.call(b.module.globals["take_turns"], [pool, thread, loop])
+    last_loop.add_incoming(loop, b.block)
+    b.branch(head)

@@ -30,18 +30,20 @@ EXCLUDED_FEATURES = {
 }
 
 
-def vector_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
+def vector_bits(setting: str | None, features: Mapping[str, bool]) -> int:
     """Return the bits of a vector register: those of CHAINRULE_VECTOR, or the most that such a processor has.
 
     Errors   OptionError for a width that is none, or that the processor does not have
     """
-    most = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
-    if not chosen:
-        return most
-    known = [str(bits) for bits in WIDTHS if bits <= most]
-    if chosen not in known:
-        raise OptionError(f"{VARIABLE}={chosen}: expected a register width that this processor has: {', '.join(known)}")
-    return int(chosen)
+    widest = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
+    if not setting:
+        return widest
+    allowed = [str(bits) for bits in WIDTHS if bits <= widest]
+    if setting not in allowed:
+        raise OptionError(
+            f"{VARIABLE}={setting}: expected a register width that this processor has: {', '.join(allowed)}"
+        )
+    return int(setting)
 
 
 def feature_string(bits: int, features: Mapping[str, bool]) -> str:
@@ -72,17 +74,17 @@ def flush_denormals(builder: Any, processor: str) -> Any:
     """
     if processor not in MXCSR_PROCESSORS:
         return None
-    before, now = builder.alloca(I32), builder.alloca(I32)
-    _call(builder, "stmxcsr", before)
-    builder.store(builder.or_(builder.load(before, typ=I32), I32(FLUSH_BITS)), now)
-    _call(builder, "ldmxcsr", now)
-    return before
+    saved, changed = builder.alloca(I32), builder.alloca(I32)
+    _call(builder, "stmxcsr", saved)
+    builder.store(builder.or_(builder.load(saved, typ=I32), I32(FLUSH_BITS)), changed)
+    _call(builder, "ldmxcsr", changed)
+    return saved
 
 
-def restore_denormals(builder: Any, before: Any) -> None:
+def restore_denormals(builder: Any, saved: Any) -> None:
     """Emit code that sets what was set before `flush_denormals`."""
-    if before is not None:
-        _call(builder, "ldmxcsr", before)
+    if saved is not None:
+        _call(builder, "ldmxcsr", saved)
 
 
 def _call(builder: Any, instruction: str, place: Any) -> None:

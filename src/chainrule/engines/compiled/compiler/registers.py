@@ -10,19 +10,19 @@ from chainrule.engines.compiled.compiler.kernel_values import VOID, Literal, ir
 from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, ColumnOffsets, Tile, vector_of
 
 
-def _add_outer_product(code: CodeBuilder, tile: Tile, left: Iterable[Any], right: Iterable[Any]) -> Any:
+def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
     """Add left[a] · right[b] to vector [a, b] of the tile.
 
     Registers keep the side that has fewer vectors; those of the other are loaded one by one, or registers run out.
     """
-    sums, (down, along), few, many = code.arguments[0], (tile.columns, 1), left, right
+    sums, (few_stride, many_stride), few, many = code.arguments[0], (tile.columns, 1), rows, columns
     if tile.rows > tile.columns:
-        (down, along), few, many = (1, tile.columns), right, left
+        (few_stride, many_stride), few, many = (1, tile.columns), columns, rows
     kept = list(few)
-    for b, other in enumerate(many):
-        for a, one in enumerate(kept):
-            k = a * down + b * along
-            total = code.multiply_add(tile, one, other, code.builder.extract_value(sums, k))
+    for b, other_factor in enumerate(many):
+        for a, factor in enumerate(kept):
+            k = a * few_stride + b * many_stride
+            total = code.multiply_add(tile, factor, other_factor, code.builder.extract_value(sums, k))
             sums = code.builder.insert_value(sums, total, k)
     return code.end_step(sums)
 
@@ -58,28 +58,30 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 def _column_offsets(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
     offsets = code.address(0, code.number(1))
-    found = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
     for b in range(columns):
-        found = builder.insert_value(found, code.load_element(code.advance(offsets, b)), b)
-    return found
+        result = builder.insert_value(result, code.load_element(code.advance(offsets, b)), b)
+    return result
 
 
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
-    left = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
-    right = (
+    rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
+    columns = (
         code.load_broadcast(tile, code.advance(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns)
     )
-    return _add_outer_product(code, tile, left, right)
+    return _add_outer_product(code, tile, rows, columns)
 
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x = code.address(1, code.number(2))
-    left = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
+    rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
     w, start = code.column_addresses(3, 5, tile.columns), code.number(4)
-    return _add_outer_product(code, tile, left, (code.load_broadcast(tile, code.advance(each, start)) for each in w))
+    return _add_outer_product(
+        code, tile, rows, (code.load_broadcast(tile, code.advance(address, start)) for address in w)
+    )
 
 
 def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -96,20 +98,20 @@ def _bent_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
     numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
-    (least, most, factor), values = (code.broadcast(tile, each) for each in numbers), list[Any]()
+    (lower, upper, slope), values = (code.broadcast(tile, number) for number in numbers), list[Any]()
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
-        value = builder.select(builder.fcmp_ordered("<", value, least), least, value)  # one instruction each
-        values.append(builder.select(builder.fcmp_ordered(">", value, most), most, value))
-    before, nothing = builder.block, ir.Constant(vector_of(tile), None)
+        value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
+        values.append(builder.select(builder.fcmp_ordered(">", value, upper), upper, value))
+    entry_block, zero = builder.block, ir.Constant(vector_of(tile), None)
     with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
-        low = [builder.select(builder.fcmp_ordered(">", v, nothing), v, builder.fmul(factor, v)) for v in values]
-        after = builder.block
-    found = [builder.phi(value.type) for value in values]
-    for k, one in enumerate(found):
-        one.add_incoming(values[k], before)
-        one.add_incoming(low[k], after)
-        sums = builder.insert_value(sums, one, k)
+        scaled = [builder.select(builder.fcmp_ordered(">", v, zero), v, builder.fmul(slope, v)) for v in values]
+        scaled_block = builder.block
+    results = [builder.phi(value.type) for value in values]
+    for k, result in enumerate(results):
+        result.add_incoming(values[k], entry_block)
+        result.add_incoming(scaled[k], scaled_block)
+        sums = builder.insert_value(sums, result, k)
     return sums
 
 
@@ -117,7 +119,7 @@ def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) ->
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     sums, times, plus = arguments
     for k in range(tile.rows * tile.columns):
-        value, factor, more = (builder.extract_value(each, k) for each in (sums, times, plus))
+        value, factor, more = (builder.extract_value(tile_value, k) for tile_value in (sums, times, plus))
         sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
     return sums
 
@@ -126,8 +128,8 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step = code.address(1, code.number(2)), code.number(3)
     x, start = code.column_addresses(4, 6, tile.columns), code.number(5)
-    left = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
-    return _add_outer_product(code, tile, left, (code.load(tile, code.advance(each, start)) for each in x))
+    rows = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
+    return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
 
 
 def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -217,12 +219,14 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
 
 
 def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    found = arguments[0]
+    result = arguments[0]
     for k in range(signature.return_type.rows * signature.return_type.columns):
-        most, value = (builder.extract_value(each, k) for each in arguments)
-        most = builder.select(builder.fcmp_ordered(">", value, most), value, most)  # one instruction: NaN stays
-        found = builder.insert_value(found, builder.select(builder.fcmp_unordered("uno", value, value), value, most), k)
-    return found
+        larger, value = (builder.extract_value(tile_value, k) for tile_value in arguments)
+        larger = builder.select(builder.fcmp_ordered(">", value, larger), value, larger)  # one instruction: NaN stays
+        result = builder.insert_value(
+            result, builder.select(builder.fcmp_unordered("uno", value, value), value, larger), k
+        )
+    return result
 
 
 def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -230,15 +234,15 @@ def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: An
     pair = [builder.extract_value(arguments[0], k) for k in range(2)]
     masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
     most, value = (builder.shuffle_vector(*pair, mask) for mask in masks)
-    found = builder.select(is_new_maximum(builder, value, most), value, most)
-    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), found, 0)
+    larger = builder.select(is_new_maximum(builder, value, most), value, most)
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), larger, 0)
 
 
 def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
     largest = ir.Constant(context.get_value_type(tile), None)
     for k in range(tile.rows * tile.columns):
-        most, *others = (builder.extract_value(arguments[0], 4 * k + one) for one in range(4))
+        most, *others = (builder.extract_value(arguments[0], 4 * k + index) for index in range(4))
         for value in others:
             most = builder.select(is_new_maximum(builder, value, most), value, most)
         largest = builder.insert_value(largest, most, k)
@@ -253,19 +257,19 @@ def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
 def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
-    given = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
-    found = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in given]), found)
+    sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
+    targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
     return context.get_dummy_value()
 
 
 def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
-    given, found = (
+    sources, targets = (
         _picked_addresses(code, *each, tile.lanes) for each in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
     )
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in given]), found)
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in sources]), targets)
     return context.get_dummy_value()
 
 
@@ -317,25 +321,25 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
 
     start, width = code.number(1), code.number(2)
     (most, b), (c, d) = cells(start), cells(builder.add(start, width))
-    one, below = ir.Constant(numbers, [1] * tile.lanes), code.broadcast_int32(tile, width)
-    at = ir.Constant(numbers, None)
-    for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
+    right, below = ir.Constant(numbers, [1] * tile.lanes), code.broadcast_int32(tile, width)
+    winner = ir.Constant(numbers, None)
+    for value, offset in ((b, right), (c, below), (d, builder.add(below, right))):
         larger = is_new_maximum(builder, value, most)
-        most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
-    found = code.number(5)
-    code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)
+        most, winner = builder.select(larger, value, most), builder.select(larger, offset, winner)
+    start_of_result = code.number(5)
+    code.store(most, code.address(3, start_of_result), tile.dtype.bitwidth // 8)
     first = builder.add(
         code.broadcast_int32(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
     )
-    code.store(builder.add(at, first), code.address(4, found), 4)
+    code.store(builder.add(winner, first), code.address(4, start_of_result), 4)
     return context.get_dummy_value()
 
 
 def _constant_size_tile(arguments: Any) -> Tile | None:
     """Return the type of the tile of as many rows and columns as the last arguments say; None unless constant."""
     array, *_, rows, columns = arguments
-    constant = isinstance(rows, Literal) and isinstance(columns, Literal)
-    return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
+    is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
+    return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
 
 
 def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:

@@ -46,8 +46,8 @@ def fingerprint() -> str:
     for file in (*sources, Path(str(randomness.__file__))):  # dropout draws as `randomness` does
         digest.update(file.read_bytes())
     versions = llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
-    for each in (*versions, processor.FEATURES, str(processor.WIDTH)):
-        digest.update(each.encode())
+    for text in (*versions, processor.FEATURES, str(processor.WIDTH)):
+        digest.update(text.encode())
     return digest.hexdigest()[:16]
 
 
@@ -67,10 +67,10 @@ def compiled_folder() -> Path | None:
 @cache
 def locks(folder: Path) -> Locks:
     """Return the locks of a folder of compiled code."""
-    found = Locks(folder / LOCKS)
+    folder_locks = Locks(folder / LOCKS)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=found.forget)
-    return found
+        os.register_at_fork(after_in_child=folder_locks.forget)
+    return folder_locks
 
 
 def object_file(name: str) -> Path | None:

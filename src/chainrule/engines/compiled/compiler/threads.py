@@ -75,8 +75,8 @@ class Pool:
         while self._started < count:
             place = pool_code.THREADS + pool_code.WORDS_PER_THREAD * self._started
             self._words[place + pool_code.OWN_LOCK] = self._acquired_lock()
-            begun = self._start_thread(self._addresses["work"], ctypes.addressof(self._words))
-            if begun == ctypes.c_ulong(-1).value:
+            thread_id = self._start_thread(self._addresses["work"], ctypes.addressof(self._words))
+            if thread_id == ctypes.c_ulong(-1).value:
                 fallback.say_once(
                     "chainrule: no more threads can be started: fewer run programs, with the same results"
                 )
@@ -92,12 +92,12 @@ class Pool:
 
     def _spin_count(self) -> int:
         """Return how often `spin` waits in `SPIN_SECONDS` seconds."""
-        spin, taken = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
+        spin, durations = ctypes.CFUNCTYPE(None, ctypes.c_int64)(self._addresses["spin"]), list[float]()
         for _ in range(3):
             start = time.perf_counter()
             spin(TRIAL_SPINS)
-            taken.append(time.perf_counter() - start)
-        return max(1, int(TRIAL_SPINS * SPIN_SECONDS / min(taken)))
+            durations.append(time.perf_counter() - start)
+        return max(1, int(TRIAL_SPINS * SPIN_SECONDS / min(durations)))
 
     def forget(self) -> None:
         """Start again: in a forked process there are no threads."""

@@ -71,10 +71,10 @@ class CodeBuilder:
         """Return an integer argument as 64 bits."""
         return self.context.cast(self.builder, self.arguments[which], self.types[which], INT64)
 
-    def address(self, which: int, place: Any) -> Address:
+    def address(self, which: int, index: Any) -> Address:
         """Return the address of an element of an array argument, given its flat index."""
         array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
-        return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+        return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), index)
 
     def column_addresses(self, which: int, places: int, columns: int) -> list[Address]:
         """Return the addresses in an array argument at the places, another argument, of a tile's columns.
@@ -121,25 +121,27 @@ class CodeBuilder:
     def broadcast_int32(self, tile: Tile, number: Any) -> Any:
         """Return a vector of 32-bit integers, as many as a vector of a tile has lanes, with a number in each."""
         numbers, lane = ir.VectorType(ir.IntType(32), tile.lanes), ir.IntType(32)
-        nothing = ir.Constant(numbers, ir.Undefined)
-        one = self.builder.insert_element(nothing, self.builder.trunc(number, lane), lane(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(numbers, None))
+        undefined = ir.Constant(numbers, ir.Undefined)
+        first_lane = self.builder.insert_element(undefined, self.builder.trunc(number, lane), lane(0))
+        return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(numbers, None))
 
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
+    def masked(self, operation: str, tile: Tile, vectors: list[Any], address: Address, mask: Any) -> Any:
         """Load a vector of a tile, or store it, in the lanes of a mask only; the others are loaded as 0."""
-        return self.masked_by(what, vector_of(tile), given, address, mask)
+        return self.masked_by(operation, vector_of(tile), vectors, address, mask)
 
     def masked_by(
-        self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None
+        self, operation: str, vector: Any, vectors: list[Any], address: Address, mask: Any, outside: Any = None
     ) -> Any:
         """Load a vector, or store it, in the lanes of a mask only; others are loaded as `outside`, or as 0."""
         element, size = {"float": "f32", "double": "f64", "i32": "i32"}[str(vector.element)], BYTES[str(vector.element)]
-        rest = [ir.Constant(vector, None) if outside is None else outside] if what == "load" else []
-        place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
-        kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
-        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        function = _declare(self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0")
-        return self.builder.call(function, [*given, *place, *rest])
+        passthrough = [ir.Constant(vector, None) if outside is None else outside] if operation == "load" else []
+        arguments = [self._pointer(address, vector), ir.IntType(32)(size), mask]
+        argument_types = (
+            [vector] * len(vectors) + [argument.type for argument in arguments] + [vector] * len(passthrough)
+        )
+        function_type = ir.FunctionType(vector if operation == "load" else ir.VoidType(), argument_types)
+        function = _declare(self.builder.module, function_type, f"llvm.masked.{operation}.v{vector.count}{element}.p0")
+        return self.builder.call(function, [*vectors, *arguments, *passthrough])
 
     def store_first(self, tile: Tile, vector: Any, address: Address, count: Any) -> None:
         """Store the first `count` lanes of a vector, which has as many as a tile's; all, or none, beyond its size.
@@ -150,25 +152,28 @@ class CodeBuilder:
         if HAS_MASKS:
             self.masked_by("store", vector.type, [vector], address, self.lanes_below(tile, count))
             return
-        build, whole, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
-        with build.if_else(build.icmp_signed(">=", count, whole(tile.lanes))) as (all_lanes, some):
+        build, int64, align = self.builder, ir.IntType(64), BYTES[str(vector.type.element)]
+        with build.if_else(build.icmp_signed(">=", count, int64(tile.lanes))) as (all_lanes, some_lanes):
             with all_lanes:
                 self.store(vector, address, align)
-            with some:
-                left, part = build.select(build.icmp_signed(">", count, whole(0)), count, whole(0)), tile.lanes // 2
-                while part:
-                    wanted = build.icmp_signed("!=", build.and_(left, whole(part)), whole(0))
-                    with build.if_then(wanted):
-                        self.store(self.shuffle(vector, vector, range(part)), address, align)
-                    rest = self.shuffle(vector, vector, [*range(part, tile.lanes), *range(part)])
-                    vector = build.select(wanted, rest, vector)
-                    further = build.select(wanted, self.advance(address, part).pointer, address.pointer)
-                    address, part = Address(further, address.element), part // 2
+            with some_lanes:
+                remaining, size = (
+                    build.select(build.icmp_signed(">", count, int64(0)), count, int64(0)),
+                    tile.lanes // 2,
+                )
+                while size:
+                    is_set = build.icmp_signed("!=", build.and_(remaining, int64(size)), int64(0))
+                    with build.if_then(is_set):
+                        self.store(self.shuffle(vector, vector, range(size)), address, align)
+                    rotated = self.shuffle(vector, vector, [*range(size, tile.lanes), *range(size)])
+                    vector = build.select(is_set, rotated, vector)
+                    next_pointer = build.select(is_set, self.advance(address, size).pointer, address.pointer)
+                    address, size = Address(next_pointer, address.element), size // 2
 
     def shuffle(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
         """Return a vector of the lanes of two vectors, numbered one after the other."""
         return self.builder.shuffle_vector(
-            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(indices := list(lanes))), indices)
         )
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
@@ -178,12 +183,12 @@ class CodeBuilder:
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
         return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
 
-    def exchange(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
+    def exchange(self, tile: Tile, a: Any, b: Any, distance: int) -> tuple[Any, Any]:
         """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
         lanes = range(tile.lanes)
-        kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
-        given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
-        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
+        kept = [lane + tile.lanes - distance if lane & distance else lane for lane in lanes]
+        swapped = [lane + tile.lanes if lane & distance else lane + distance for lane in lanes]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, swapped)]
         first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
         return first, second
 
@@ -194,9 +199,9 @@ class CodeBuilder:
     def broadcast(self, tile: Tile, number: Any) -> Any:
         """Return a vector with a value in every lane."""
         vector = vector_of(tile)
-        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
-        one = self.builder.insert_element(nothing, number, lane(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+        undefined, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        first_lane = self.builder.insert_element(undefined, number, lane(0))
+        return self.builder.shuffle_vector(first_lane, undefined, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
     def end_step(self, sums: Any) -> Any:
         """End a step with an empty instruction, beyond which LLVM loads nothing ahead until registers run out.
@@ -206,12 +211,12 @@ class CodeBuilder:
         registers cannot.
         """
         count = sums.type.count if UNROLLED_ITERATIONS > 1 and sums.type.count <= COUNT else 0
-        kinds, places = [sums.type.element] * count, range(count)
-        result = ir.LiteralStructType(kinds) if count > 1 else kinds[0] if kinds else ir.VoidType()
-        names = ",".join([f"={REGISTER}" for _ in places] + [str(k) for k in places])
-        nothing = ir.InlineAsm(ir.FunctionType(result, kinds), "", names, side_effect=True)
-        passed = self.builder.call(nothing, [self.builder.extract_value(sums, k) for k in places])
-        for k in places:
+        types, indices = [sums.type.element] * count, range(count)
+        result = ir.LiteralStructType(types) if count > 1 else types[0] if types else ir.VoidType()
+        names = ",".join([f"={REGISTER}" for _ in indices] + [str(k) for k in indices])
+        barrier = ir.InlineAsm(ir.FunctionType(result, types), "", names, side_effect=True)
+        passed = self.builder.call(barrier, [self.builder.extract_value(sums, k) for k in indices])
+        for k in indices:
             sums = self.builder.insert_value(sums, self.builder.extract_value(passed, k) if count > 1 else passed, k)
         return sums
 
@@ -228,8 +233,8 @@ class CodeBuilder:
 
 def has_step(block: Any) -> bool:
     """Return whether a block has a step that `CodeBuilder.close` ends."""
-    calls = (each for each in block.instructions if isinstance(each, ir.CallInstr))
-    return any(isinstance(each.callee, ir.InlineAsm) for each in calls)
+    calls = (call for call in block.instructions if isinstance(call, ir.CallInstr))
+    return any(isinstance(call.callee, ir.InlineAsm) for call in calls)
 
 
 def unroll_metadata(module: Any) -> Any:

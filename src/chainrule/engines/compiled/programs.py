@@ -12,7 +12,7 @@ from chainrule.core.plan import Plan, Tensor
 from chainrule.engines.arena import new_zeros
 from chainrule.engines.compiled import compiler
 from chainrule.engines.compiled.codegen import workspaces
-from chainrule.engines.compiled.codegen.generator import GIVEN, ProgramWriter
+from chainrule.engines.compiled.codegen.generator import BATCH_ARRAYS, ProgramWriter
 from chainrule.engines.compiled.codegen.updates import constants_of, update_source
 from chainrule.engines.compiled.compiler import load
 from chainrule.engines.compiled.kernels import selection
@@ -65,7 +65,7 @@ class Program:
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        self._most_shares = 1 if intra_sample else workspaces.most_shares(threads, buffers.parameters.nbytes)
+        self._max_chunks = 1 if intra_sample else workspaces.max_chunks(threads, buffers.parameters.nbytes)
         self._intra_sample = intra_sample
         self._small_batch: Program | None = None  # for one sample, or fewer than threads, one after the other
         self._shared = not (intra_sample or plan.sharded) and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
@@ -75,7 +75,7 @@ class Program:
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         self._block = block_size(sizes["work"] * self._dtype.itemsize)
-        rows = (1 if intra_sample else threads * self._most_shares) if self._writer.training else 0
+        rows = (1 if intra_sample else threads * self._max_chunks) if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": new_zeros((threads, sizes["work"] * self._block), self._dtype),
             "indices": new_zeros((threads, sizes["indices"] * self._block), np.int32),
@@ -83,7 +83,9 @@ class Program:
             "spare": new_zeros((max(threads * self._writer.row, self._writer.partial_sums),), self._dtype),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + workspaces.parts(threads))  # losses, hits, and Σ g² of each part of the parameters
+        self._sums = np.zeros(
+            2 + workspaces.part_count(threads)
+        )  # losses, hits, and Σ g² of each part of the parameters
         self._after = np.zeros(buffers.statistics.size if plan.deferred else 0, self._dtype)
         self._programs: dict[tuple[_Key, bool], Any] = {}  # and whether they are for one sample
         self._commit: Any = None  # the program that writes running statistics
@@ -215,7 +217,7 @@ class Program:
 
     def _own(self, key: _Key) -> tuple[list[Array], tuple[int, ...]]:
         """Return a program's arguments that stay the same for batches of this size: arrays, and whole numbers."""
-        arrays = [self._results[name] for name in self._writer.data if name not in GIVEN]
+        arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
         arrays += [self._buffers.parameters, self._buffers.statistics]
         shares = len(self._edges) - 1
         arrays += [self._workspaces["gradients"][:shares], self._edges] if self._writer.training else [self._edges]
@@ -226,14 +228,14 @@ class Program:
 
     def _turns(self, threads: int) -> tuple[int, int]:
         """Return the number of threads, and of the parts of the parameters that they share."""
-        return threads, threads if self._intra_sample else workspaces.parts(threads)
+        return threads, threads if self._intra_sample else workspaces.part_count(threads)
 
     @property
     def _batch_threads(self) -> int:
         """Number of threads that share a batch."""
         return self._threads if self._count >= self._threads or self._intra_sample else 1
 
-    def _share_edges(self, threads: int) -> Array:
+    def _chunk_bounds(self, threads: int) -> Array:
         """Return the first sample of each share of a batch, and the end of the batch.
 
         A share reads all parameters and has a gradient of its own, so its activations are no fewer.
@@ -241,7 +243,7 @@ class Program:
         sizes = self._writer.memory.sizes
         activations = sizes["work"] + sizes["share_work"] + sizes["batch_work"]
         fewest = self._buffers.parameters.size // max(1, activations)
-        return workspaces.share_edges(self._count, threads, self._most_shares, fewest)
+        return workspaces.chunk_bounds(self._count, threads, self._max_chunks, fewest)
 
     def _threads_of_update(self) -> int:
         """Return how many threads change the parameters.
@@ -265,7 +267,7 @@ class Program:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         self._count = count
         rows = 1 if self._intra_sample else self._batch_threads  # of threads that have shares
-        self._edges = self._share_edges(rows)
+        self._edges = self._chunk_bounds(rows)
         self._share = int(np.diff(self._edges).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
             size, share_size = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))

@@ -53,7 +53,7 @@ class Interpreted(NamedTuple):
     def __call__(self, *arguments: Any) -> None:
         self.run(*arguments)
 
-    def bound(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
+    def bind(self, first: int, own: Sequence[Any]) -> Callable[..., None]:
         """Return the program with all arguments from the first on but the last."""
         return lambda given, *rest: self.run(*given[:first], *own, *rest)
 

@@ -215,7 +215,7 @@ class Program:
             self._allocate(len(given[0]))
         if stage not in self._calls:
             arrays, numbers = self._fixed_arguments(stage)
-            self._calls[stage] = numbers[1], self._program(stage).bound(len(given), (*arrays, *numbers))
+            self._calls[stage] = numbers[1], self._program(stage).bind(len(given), (*arrays, *numbers))
         threads, run = self._calls[stage]
         compiler.use_threads(threads)
         run(given, seed, step, *shard)
@@ -224,10 +224,10 @@ class Program:
         """Return a program's arrays and integers that stay the same for the current batch size."""
         arrays = [self._results[name] for name in self._writer.data if name not in BATCH_ARRAYS]
         arrays += [self._buffers.parameters, self._buffers.statistics]
-        shares = len(self._bounds) - 1
-        arrays += [self._workspaces["gradients"][:shares], self._bounds] if self._writer.training else [self._bounds]
+        chunks = len(self._bounds) - 1
+        arrays += [self._workspaces["gradients"][:chunks], self._bounds] if self._writer.training else [self._bounds]
         arrays += [self._workspaces[name] for name in self._writer.workspaces]
-        batch_numbers = shares, *self._thread_and_part_counts(self._batch_threads)
+        batch_numbers = chunks, *self._thread_and_part_counts(self._batch_threads)
         update_numbers = () if isinstance(key, int) else self._thread_and_part_counts(self._update_threads())
         return arrays, (*batch_numbers, *update_numbers, self._batch_size, self._block, self._chunk_size)
 
@@ -274,13 +274,17 @@ class Program:
     def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch size."""
         self._batch_size = count
-        rows = 1 if self._intra_sample else self._batch_threads  # of threads that have shares
+        rows = 1 if self._intra_sample else self._batch_threads  # threads that process chunks
         self._bounds = self._chunk_bounds(rows)
         self._chunk_size = int(np.diff(self._bounds).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
-            size, share_size = (self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share"))
-            self._workspaces[f"batch_{name}"] = new_zeros((size * max(1, count),), dtype)  # statistics of none, too
-            self._workspaces[f"share_{name}"] = new_zeros((rows, share_size * self._chunk_size), dtype)
+            batch_elements, chunk_elements = (
+                self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share")
+            )
+            self._workspaces[f"batch_{name}"] = new_zeros(
+                (batch_elements * max(1, count),), dtype
+            )  # statistics have size 1 even for an empty batch
+            self._workspaces[f"share_{name}"] = new_zeros((rows, chunk_elements * self._chunk_size), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

@@ -111,11 +111,11 @@ def emit_buffers() -> str:
         ir.Function(module, ir.FunctionType(I64, [I64] * words), name)
     for name, emit in (("grow", _grow), (ALLOCATE, _allocate), (RELEASE, _release), (SET_STACK, _set_stack)):
         function = ir.Function(module, ir.FunctionType(I64, [I64]), name)
-        emit(_Words(ir.IRBuilder(function.append_basic_block()), module), *function.args)
+        emit(_WordEmitter(ir.IRBuilder(function.append_basic_block()), module), *function.args)
     return str(module)
 
 
-class _Words:
+class _WordEmitter:
     """Emitter of the code of one function, which reads and writes words after an address."""
 
     def __init__(self, builder: Any, module: Any) -> None:
@@ -150,12 +150,12 @@ class _Words:
         return self.call("PyThread_tss_get", self.key())
 
 
-def _set_stack(code: _Words, words: Any) -> None:
+def _set_stack(code: _WordEmitter, words: Any) -> None:
     """Let the running thread have a stack: these words, all of them 0."""
     code.builder.ret(code.call("PyThread_tss_set", code.key(), words))
 
 
-def _grow(code: _Words, stack: Any) -> None:
+def _grow(code: _WordEmitter, stack: Any) -> None:
     """Give an empty stack as many bytes as are wanted, or none where there is no memory."""
     build, target = code.builder, code.read(stack, TARGET_SIZE)
     code.call("PyMem_RawFree", code.read(stack, BLOCK))
@@ -173,13 +173,13 @@ def _grow(code: _Words, stack: Any) -> None:
     build.ret(I64(0))
 
 
-def _allocate(code: _Words, size: Any) -> None:
+def _allocate(code: _WordEmitter, size: Any) -> None:
     """Return the address of the head of a buffer of this size, or 0 if there is no memory."""
     build, stack, padded = code.builder, code.stack(), code.align(size, LINE)
     has_stack = code.compare("!=", stack, I64(0))
     with build.if_then(has_stack, likely=True):
-        first, top, apart = (code.read(stack, word) for word in (FIRST, TOP, HEAP_BYTES))
-        empty = build.and_(code.compare("==", top, first), code.compare("==", apart, I64(0)))
+        first, top, heap_bytes = (code.read(stack, word) for word in (FIRST, TOP, HEAP_BYTES))
+        empty = build.and_(code.compare("==", top, first), code.compare("==", heap_bytes, I64(0)))
         small = code.compare(">", build.add(first, code.read(stack, TARGET_SIZE)), code.read(stack, END))
         with build.if_then(build.and_(empty, small), likely=False):
             code.call("grow", stack)
@@ -194,16 +194,16 @@ def _allocate(code: _Words, size: Any) -> None:
         code.write(block, ELEMENTS, code.align(block, LINE))
         code.write(block, SIZE, padded)
         with build.if_then(has_stack):
-            apart = build.add(code.read(stack, HEAP_BYTES), padded)
-            code.write(stack, HEAP_BYTES, apart)
-            needed = build.add(build.sub(code.read(stack, TOP), code.read(stack, FIRST)), apart)
+            heap_bytes = build.add(code.read(stack, HEAP_BYTES), padded)
+            code.write(stack, HEAP_BYTES, heap_bytes)
+            needed = build.add(build.sub(code.read(stack, TOP), code.read(stack, FIRST)), heap_bytes)
             needed = build.select(code.compare("<", needed, I64(MAX_STACK_BYTES)), needed, I64(MAX_STACK_BYTES))
             with build.if_then(code.compare(">", needed, code.read(stack, TARGET_SIZE))):
                 code.write(stack, TARGET_SIZE, needed)
     build.ret(block)
 
 
-def _release(code: _Words, buffer: Any) -> None:
+def _release(code: _WordEmitter, buffer: Any) -> None:
     """Release the buffer that was made last, of those that the running thread still has."""
     build, stack = code.builder, code.stack()
     with build.if_then(code.compare("!=", stack, I64(0)), likely=True):

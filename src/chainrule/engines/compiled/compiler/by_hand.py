@@ -37,7 +37,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     Unsupported,
     Value,
     ir,
-    known,
+    is_constant,
 )
 from chainrule.engines.compiled.compiler.registers import is_new_maximum
 from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_type
@@ -85,10 +85,10 @@ class Context:
 @cache
 def _emitters() -> dict[Any, Any]:
     tile_emitters = {function: registers.CODE[function.__name__] for function in tile_functions}
-    return tile_emitters | elementary_code.CODE | WINDOWS | TRANSFORMS
+    return tile_emitters | elementary_code.CODE | WINDOW_EMITTERS | TRANSFORM_EMITTERS
 
 
-def found(callee: Any) -> Any:
+def emitter_of(callee: Any) -> Any:
     """Return what emits a call of a function, given the walk and its arguments; None for any other function."""
     try:
         entry = _emitters().get(callee)
@@ -113,14 +113,14 @@ def found(callee: Any) -> Any:
 
 def _llvm_argument(kernel_emitter: Any, value: Value) -> tuple[Any, Any]:
     if isinstance(value, KernelArray):
-        return ArrayType(value.kind), value.pointer
+        return ArrayType(value.dtype), value.pointer
     if isinstance(value, TileValue):
         return value.tile, value.value
-    if known(value) and isinstance(value, int):
+    if is_constant(value) and isinstance(value, int):
         return Literal(int(value)), kernel_emitter.as_int64(value)
-    if known(value):
+    if is_constant(value):
         return FLOAT64, kernel_emitter.number(value).value
-    return value.kind, value.value
+    return value.dtype, value.value
 
 
 UNUSED_LANE = 1 << 30  # a lane that no vector has
@@ -149,7 +149,7 @@ def _load_cells(
     return code, tile, cells
 
 
-def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
     number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
@@ -160,12 +160,12 @@ def _no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), kind), 1)
 
 
-def _add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     _, _, cells = _load_cells(context, builder, signature, arguments, 0.0)
     return builder.insert_value(arguments[0], builder.fadd(builder.extract_value(arguments[0], 0), cells), 0)
 
 
-def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile, value = _load_cells(context, builder, signature, arguments, float("-inf"))
     most, number = (builder.extract_value(arguments[0], which) for which in range(2))
     numbers = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
@@ -174,7 +174,7 @@ def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     return builder.insert_value(kept, builder.select(wins, numbers, number), 1)
 
 
-def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     start, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
     code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
@@ -190,15 +190,15 @@ def _same_tile(arguments: Any) -> Any:
     return arguments[0] if isinstance(arguments[3], Literal) else None
 
 
-WINDOWS = {
-    no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _no_cells),
-    add_cells: (_same_tile, _add_cells),
-    keep_larger: (_same_tile, _keep_larger),
-    store_larger: (lambda arguments: VOID, _store_larger),
+WINDOW_EMITTERS = {
+    no_cells: (lambda arguments: Tile(arguments[0].dtype, 2, 1), _emit_no_cells),
+    add_cells: (_same_tile, _emit_add_cells),
+    keep_larger: (_same_tile, _emit_keep_larger),
+    store_larger: (lambda arguments: VOID, _emit_store_larger),
 }
 
 
-def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(int(signature.args[1].literal_value), tile.columns)
     rows = [_row_columns(builder, arguments[0], tile, a) for a in range(tile.rows)]
@@ -209,7 +209,7 @@ def _to_points(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return _pack_tile(context, builder, signature.return_type, transformed)
 
 
-def _from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _emit_from_points(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     matrix = matrix_of(*(int(literal.literal_value) for literal in signature.args[1:]))
     rows = [_with_sums_and_differences(builder, _row_columns(builder, arguments[0], tile, a)) for a in range(tile.rows)]
@@ -260,7 +260,7 @@ def _count_columns(arguments: Any) -> Tile | None:
     return Tile(tile.dtype, tile.rows, int(count.literal_value))
 
 
-TRANSFORMS = {
-    to_points: (_six_columns, _to_points),
-    from_points: (_count_columns, _from_points),
+TRANSFORM_EMITTERS = {
+    to_points: (_six_columns, _emit_to_points),
+    from_points: (_count_columns, _emit_from_points),
 }  # type of the result, emitter

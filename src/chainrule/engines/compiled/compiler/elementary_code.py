@@ -66,7 +66,7 @@ ARCTAN_COEFFICIENTS = {
 QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
-class _Code:
+class _FloatCode:
     """Builder of the code of one call: arithmetic on floats of one format."""
 
     def __init__(self, builder: Any, bits: int) -> None:
@@ -137,7 +137,7 @@ class _Code:
 
 
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
+    code = _FloatCode(builder, signature.return_type.bitwidth)
     power, p = code.power_and_expm1(arguments[0])
     if not HAS_FMA:  # the product may be denormal, which programs take as 0, where the sum is not
         return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
@@ -145,52 +145,52 @@ def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 
 def _expm1(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return _Code(builder, signature.return_type.bitwidth).expm1(arguments[0])
+    return _FloatCode(builder, signature.return_type.bitwidth).expm1(arguments[0])
 
 
 def _log1p(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
+    code = _FloatCode(builder, signature.return_type.bitwidth)
     z = builder.fdiv(arguments[0], builder.fadd(arguments[0], code.number(2.0)))
     series = [2 / (2 * term + 1) for term in range(LOGARITHM_TERMS[code.bits])]
     return builder.fmul(z, code.polynomial(series, builder.fmul(z, z)))
 
 
 def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
+    code = _FloatCode(builder, signature.return_type.bitwidth)
     m = code.expm1(builder.fmul(code.number(-2.0), code.call("fabs", arguments[0])))
     magnitude = builder.fdiv(m, builder.fadd(m, code.number(2.0)))
     return code.call("copysign", magnitude, arguments[0])
 
 
 def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
+    code = _FloatCode(builder, signature.return_type.bitwidth)
     unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
     magnitude = code.where(
         magnitude, ">", 2.0**60, code.number(2.0**60), magnitude
     )  # `arcp` allows estimates of 1/∞, which may be NaN
 
-    def three(least: Any, middle: Any, most: Any) -> Any:
+    def select_range(least: Any, middle: Any, most: Any) -> Any:
         inner = code.where(magnitude, ">", math.tan(math.pi / 8), middle, least)
         return code.where(magnitude, ">", math.tan(3 * math.pi / 8), most, inner)
 
-    above = three(magnitude, builder.fsub(magnitude, unit), code.number(-1.0))
-    z = builder.fdiv(above, three(unit, builder.fadd(magnitude, unit), magnitude))
+    above = select_range(magnitude, builder.fsub(magnitude, unit), code.number(-1.0))
+    z = builder.fdiv(above, select_range(unit, builder.fadd(magnitude, unit), magnitude))
     square = builder.fmul(z, z)
     correction = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
     quarter, rest = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
-    low = three(code.number(0.0), code.number(rest), code.number(2 * rest))
-    high = three(code.number(0.0), code.number(quarter), code.number(2 * quarter))
+    low = select_range(code.number(0.0), code.number(rest), code.number(2 * rest))
+    high = select_range(code.number(0.0), code.number(quarter), code.number(2 * quarter))
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), arguments[0])
 
 
 def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(builder, signature.return_type.bitwidth)
+    code = _FloatCode(builder, signature.return_type.bitwidth)
     part = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
     s = code.multiply_add(part, code.number(-2 * MILLS_CENTER), code.number(1.0))
     return builder.fmul(part, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
 
 
-_EMITTERS = {
+_FUNCTION_EMITTERS = {
     exponential: _exponential,
     expm1: _expm1,
     log1p: _log1p,
@@ -198,4 +198,4 @@ _EMITTERS = {
     arctan: _arctan,
     mills_ratio: _mills_ratio,
 }
-CODE = {function: (lambda arguments: arguments[0], code) for function, code in _EMITTERS.items()}
+CODE = {function: (lambda arguments: arguments[0], code) for function, code in _FUNCTION_EMITTERS.items()}

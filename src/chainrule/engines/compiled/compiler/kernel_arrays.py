@@ -23,7 +23,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     Unsupported,
     Value,
     ir,
-    known,
+    is_constant,
     pointer_to,
 )
 
@@ -41,27 +41,27 @@ class Arrays(Arithmetic):
     last_buffer: Any  # slot of the head of the list of buffers
     failed: Any  # block to which a lack of memory leads
 
-    def contiguous(self, kind: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
+    def contiguous(self, dtype: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
         """Return a contiguous array."""
-        return KernelArray(kind, pointer, tuple(shape), strides_of(self, shape), True)
+        return KernelArray(dtype, pointer, tuple(shape), strides_of(self, shape), True)
 
     def address_at(self, array: KernelArray, steps: Value) -> Any:
         """Return the address of an element, given its offset from the first."""
-        if known(steps) and steps == 0:
+        if is_constant(steps) and steps == 0:
             return array.pointer
-        return self.builder.gep(array.pointer, [self.as_int64(steps)], source_etype=array.kind.stored, inbounds=True)
+        return self.builder.gep(array.pointer, [self.as_int64(steps)], source_etype=array.dtype.stored, inbounds=True)
 
     def load(self, array: KernelArray, address: Any) -> KernelNumber:
         """Return the element at an address."""
-        value = self.builder.load(address, typ=array.kind.stored)
-        if array.kind is BOOL:
+        value = self.builder.load(address, typ=array.dtype.stored)
+        if array.dtype is BOOL:
             value = self.builder.icmp_signed("!=", value, I8(0))
-        return KernelNumber(array.kind, value)
+        return KernelNumber(array.dtype, value)
 
     def store(self, array: KernelArray, address: Any, value: Value) -> None:
         """Write an element at an address."""
-        number = self.number(value, array.kind).value
-        self.builder.store(self.builder.zext(number, I8) if array.kind is BOOL else number, address)
+        number = self.number(value, array.dtype).value
+        self.builder.store(self.builder.zext(number, I8) if array.dtype is BOOL else number, address)
 
     def element(self, array: KernelArray, indices: Sequence[Value]) -> Value:
         """Return an element, or a part."""
@@ -78,7 +78,7 @@ class Arrays(Arithmetic):
             stride = array.strides[axis]
             index = indices[axis] if axis < len(indices) else slice(None)
             if not isinstance(index, slice):
-                if known(index) and index < 0:
+                if is_constant(index) and index < 0:
                     index = self.add(size, index)
                 steps = self.add(steps, self.multiply(index, stride))
                 inner_axes_whole = inner_axes_whole and not shape
@@ -97,20 +97,20 @@ class Arrays(Arithmetic):
         if not shape:
             return address, None
         return address, KernelArray(
-            array.kind, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
+            array.dtype, address, tuple(shape), tuple(strides), array.contiguous and inner_axes_whole
         )
 
     def _bounds(self, index: Any, size: Value) -> tuple[Value, Value]:
         """Return where a slice begins, and its length; it ends where the axis does."""
         begin, end = 0 if index.start is None else index.start, index.stop
-        begin = self.add(size, begin) if known(begin) and begin < 0 else begin
-        if known(end) and end < 0:
+        begin = self.add(size, begin) if is_constant(begin) and begin < 0 else begin
+        if is_constant(end) and end < 0:
             end = self.add(size, end)
         elif end is not None:
             end = self.minimum(end, size)
         end = size if end is None else end
         length = self.subtract(end, begin)
-        return begin, length if known(length) or begin == 0 else self.maximum(length, 0)
+        return begin, length if is_constant(length) or begin == 0 else self.maximum(length, 0)
 
     def minimum(self, a: Value, b: Value) -> Value:
         """Return the smaller of two integers."""
@@ -121,17 +121,17 @@ class Arrays(Arithmetic):
         return self._select_int64(">", max, a, b)
 
     def _select_int64(self, comparison: str, function: Any, a: Value, b: Value) -> Value:
-        if known(a) and known(b):
+        if is_constant(a) and is_constant(b):
             return function(a, b)
         first, second = self.as_int64(a), self.as_int64(b)
         return KernelNumber(
             INT64, self.builder.select(self.builder.icmp_signed(comparison, first, second), first, second)
         )
 
-    def allocate(self, shape: Sequence[Value], kind: DType, *, zeros: bool = False) -> KernelArray:
+    def allocate(self, shape: Sequence[Value], dtype: DType, *, zeros: bool = False) -> KernelArray:
         """Return a new array, of zeros or of whatever its memory holds."""
         build = self.builder
-        size = self.as_int64(self.multiply(self.product(shape), kind.bitwidth // 8))
+        size = self.as_int64(self.multiply(self.product(shape), dtype.bitwidth // 8))
         head = build.call(self.declare_external(buffers.ALLOCATE, I64, [I64]), [size])
         allocated = build.append_basic_block()
         build.cbranch(build.icmp_signed("==", head, I64(0)), self.failed, allocated)
@@ -142,12 +142,12 @@ class Arrays(Arithmetic):
         build.store(build.load(self.last_buffer, typ=I64), build.inttoptr(build.add(head, previous), word))
         build.store(head, self.last_buffer)
         data = build.load(build.inttoptr(build.add(head, elements), word), typ=I64)
-        pointer = build.inttoptr(data, pointer_to(kind.stored))
+        pointer = build.inttoptr(data, pointer_to(dtype.stored))
         if zeros:
             byte = build.bitcast(pointer, pointer_to(I8))
             fill = self.declare_external("llvm.memset.p0.i64", ir.VoidType(), [byte.type, I8, I64, ir.IntType(1)])
             build.call(fill, [byte, I8(0), size, ir.IntType(1)(0)])
-        return self.contiguous(kind, pointer, shape)
+        return self.contiguous(dtype, pointer, shape)
 
     def declare_external(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
         """Return a function that lies outside."""

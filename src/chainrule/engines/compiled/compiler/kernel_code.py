@@ -33,7 +33,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     common_dtype,
     dtype_of,
     ir,
-    known,
+    is_constant,
     llvm_values,
     rebuild,
     slot_type,
@@ -50,7 +50,7 @@ class TypeWidened(Exception):
 
 @dataclass
 class Slot:
-    """Memory of a variable: a value of its kind, and a slot for each of its numbers."""
+    """Memory of a variable: a value of its dtype, and a slot for each of its numbers."""
 
     like: Value
     places: list[Any]
@@ -96,18 +96,18 @@ class KernelEmitter(KernelExpressions):
         """The innermost call."""
         return self.frames[-1]
 
-    def slot(self, kind: Any) -> Any:
+    def slot(self, dtype: Any) -> Any:
         """Return a place in memory for a number."""
         with self.builder.goto_entry_block():
-            return self.builder.alloca(kind)
+            return self.builder.alloca(dtype)
 
     def materialized(self, value: Value) -> Value:
         """Return a value whose known numbers are numbers of the kernel, so that it can be kept in slots."""
-        if known(value):
+        if is_constant(value):
             return self.number(value)
         if isinstance(value, KernelArray):
             shape, strides = (tuple(map(self.materialized, part)) for part in (value.shape, value.strides))
-            return KernelArray(value.kind, value.pointer, shape, strides, value.contiguous)
+            return KernelArray(value.dtype, value.pointer, shape, strides, value.contiguous)
         if isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue):
             parts = [self.materialized(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
@@ -159,11 +159,11 @@ class KernelEmitter(KernelExpressions):
         if not same and not (both_numbers and depth):
             before = self.new_slot(value)
         elif not same:
-            kind = common_dtype(dtype_of(before.like), value.kind)
-            if kind is not before.like.kind:
-                self.widened[key] = kind
+            dtype = common_dtype(dtype_of(before.like), value.dtype)
+            if dtype is not before.like.dtype:
+                self.widened[key] = dtype
                 raise TypeWidened
-            value = self.number(value, kind)
+            value = self.number(value, dtype)
         if _has_array(value) and before.loops < len(self.loop_exits):
             raise Unsupported(f"{key[-1]} is given an array in a loop around which it lives on")
         self.write_slot(before, value)
@@ -267,7 +267,7 @@ class KernelEmitter(KernelExpressions):
         self.builder.store(self.as_int64(begin), counter)
         self.builder.branch(test)
         self.builder.position_at_end(test)
-        comparison = ">" if known(step) and step < 0 else "<"
+        comparison = ">" if is_constant(step) and step < 0 else "<"
         current = self.builder.load(counter, typ=I64)
         self.builder.cbranch(self.builder.icmp_signed(comparison, current, end), inside, out)
         self.builder.position_at_end(inside)

@@ -21,7 +21,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     Unsupported,
     Value,
     from_python,
-    known,
+    is_constant,
     slot_type,
 )
 
@@ -147,7 +147,7 @@ class KernelExpressions(KernelFunctions):
             return self.value(then if test else otherwise)
         if all(isinstance(item, ast.Name | ast.Constant) for item in (then, otherwise)):
             values = [self.value(then), self.value(otherwise)]
-            if all(known(item) or isinstance(item, KernelNumber) for item in values):
+            if all(is_constant(item) or isinstance(item, KernelNumber) for item in values):
                 return self.select_number(KernelNumber(BOOL, test), *values)
         blocks = [self.builder.append_basic_block() for _ in range(3)]
         self.builder.cbranch(test, blocks[0], blocks[1])
@@ -180,8 +180,8 @@ class KernelExpressions(KernelFunctions):
             attribute: Value = {
                 "shape": value.shape,
                 "ndim": len(value.shape),
-                "dtype": value.kind,
-                "itemsize": value.kind.bitwidth // 8,
+                "dtype": value.dtype,
+                "itemsize": value.dtype.bitwidth // 8,
             }.get(name)
             if name == "size":
                 return self.product(value.shape)
@@ -218,8 +218,8 @@ class KernelExpressions(KernelFunctions):
         if not isinstance(position, KernelNumber):
             return value[position]
         numbers = [self.number(item) for item in value]
-        dtype = numbers[0].kind
-        if any(item.kind is not dtype for item in numbers):
+        dtype = numbers[0].dtype
+        if any(item.dtype is not dtype for item in numbers):
             raise Unsupported("an entry of a tuple of several types")
         with self.builder.goto_entry_block():
             table = self.builder.alloca(dtype.llvm, size=len(numbers))
@@ -248,7 +248,7 @@ class KernelExpressions(KernelFunctions):
             return self.call(callee.py_func, values, named)
         if inspect.isclass(callee) and issubclass(callee, tuple):
             return callee(*values, **named)
-        if (emit := by_hand.found(callee)) is not None:
+        if (emit := by_hand.emitter_of(callee)) is not None:
             return emit(self, values)
         result = self.call_builtin(callee, values, named)
         if result is NotImplemented:

@@ -22,7 +22,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     Unsupported,
     Value,
     dtype_of,
-    known,
+    is_constant,
     result_dtype,
 )
 
@@ -84,7 +84,7 @@ class KernelFunctions(Arrays):
         return KernelNumber(dtype, self.intrinsic(name, dtype, self.number(value, dtype).value))
 
     def _absolute(self, value: Value) -> Value:
-        if known(value):
+        if is_constant(value):
             return abs(value)
         if dtype_of(value).real:
             return self._float_function("fabs", value)
@@ -102,7 +102,7 @@ class KernelFunctions(Arrays):
     def _extremum(self, name: str, values: Sequence[Value]) -> Value:
         best, *others = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
         for value in others:
-            if known(best) and known(value):
+            if is_constant(best) and is_constant(value):
                 best = (min if name == "Lt" else max)(best, value)
                 continue
             best = self.select_number(self.compare(name, value, best), value, best)
@@ -110,19 +110,19 @@ class KernelFunctions(Arrays):
 
     def _array_function(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
         """Return the result of a function of NumPy's on arrays."""
-        kinds = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
+        dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
             shape = (
                 arguments[0]
                 if isinstance(arguments[0], tuple) and not isinstance(arguments[0], KernelNumber)
                 else (arguments[0],)
             )
-            array = self.allocate(shape, self._dtype(kinds[0]), zeros=callee is np.zeros)
+            array = self.allocate(shape, self._dtype(dtypes[0]), zeros=callee is np.zeros)
             if callee is np.ones:
                 self.fill_array(array, 1)
             return array
         if callee is np.empty_like and isinstance(arguments[0], KernelArray):
-            return self.allocate(arguments[0].shape, arguments[0].kind)
+            return self.allocate(arguments[0].shape, arguments[0].dtype)
         if callee is np.arange and len(arguments) == 1:
             array = self.allocate((arguments[0],), INT64)
             self.emit_range(0, arguments[0], 1, lambda place: self.store(array, self.address_at(array, place), place))
@@ -143,7 +143,7 @@ class KernelFunctions(Arrays):
             best, value = self.read_slot(largest), self.load(array, self.locate(array, [at])[0])
             number = self.builder.fcmp_ordered("ord", best.value, best.value)
             wins = self.builder.and_(number, self.builder.fcmp_unordered(">", value.value, best.value))
-            self.write_slot(largest, KernelNumber(array.kind, self.builder.select(wins, value.value, best.value)))
+            self.write_slot(largest, KernelNumber(array.dtype, self.builder.select(wins, value.value, best.value)))
             self.write_slot(
                 winner, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(winner).value))
             )
@@ -161,10 +161,10 @@ class KernelFunctions(Arrays):
 
     def fill_array(self, array: KernelArray, value: Value) -> None:
         """Give every element of an array a number, or the one of another array."""
-        if not (known(value) or isinstance(value, KernelNumber)) or not array.contiguous:
+        if not (is_constant(value) or isinstance(value, KernelNumber)) or not array.contiguous:
             raise Unsupported("an array is given an array")
-        number = self.number(value, array.kind)
-        flat = self.contiguous(array.kind, array.pointer, (self.product(array.shape),))
+        number = self.number(value, array.dtype)
+        flat = self.contiguous(array.dtype, array.pointer, (self.product(array.shape),))
         self.emit_range(0, flat.shape[0], 1, lambda place: self.store(flat, self.address_at(flat, place), number))
 
     def call_method(self, method: "Method", arguments: list[Value]) -> Value:
@@ -176,16 +176,16 @@ class KernelFunctions(Arrays):
                 if isinstance(arguments[0], tuple) and not isinstance(arguments[0], KernelNumber)
                 else tuple(arguments)
             )
-            if any(known(size) and size < 0 for size in shape):
+            if any(is_constant(size) and size < 0 for size in shape):
                 raise Unsupported("reshape to a negative size")
-            return self.contiguous(array.kind, array.pointer, shape)
+            return self.contiguous(array.dtype, array.pointer, shape)
         if method.name == "sum" and not arguments and len(array.shape) == 1:
             return self._sum_of_elements(array)
         raise Unsupported(f"the method {method.name}")
 
     def _sum_of_elements(self, array: KernelArray) -> Value:
         """Return the sum of the entries of an array."""
-        zero = self.number(0, array.kind)
+        zero = self.number(0, array.dtype)
         total = self.new_slot(zero)
         self.write_slot(total, zero)
 
@@ -203,10 +203,10 @@ class KernelFunctions(Arrays):
         if (
             template is None
             or len(template.shape) != 1
-            or any(array and array.kind is not INT64 for array in (first, second))
+            or any(array and array.dtype is not INT64 for array in (first, second))
         ):
             raise Unsupported("arithmetic on arrays")
-        result = self.allocate(template.shape, template.kind)
+        result = self.allocate(template.shape, template.dtype)
 
         def turn(place: Value) -> None:
             given = [

@@ -74,14 +74,14 @@ class Literal(NamedTuple):
 class KernelNumber(NamedTuple):
     """A number that is known when the kernel runs."""
 
-    kind: DType
+    dtype: DType
     value: Any
 
 
 class KernelArray(NamedTuple):
     """An array: the address of its first element, its shape, and its strides in elements."""
 
-    kind: DType
+    dtype: DType
     pointer: Any
     shape: tuple[Any, ...]
     strides: tuple[Any, ...]
@@ -98,7 +98,7 @@ class TileValue(NamedTuple):
 Value: TypeAlias = Any  # one of these, or a value of Python's
 
 _PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
-_NUMPY_DTYPES = {np.dtype(kind.name).type: kind for kind in DTYPES.values()}
+_NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
 OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, instruction of integers, of floats
     "Add": (operator.add, "add", "fadd"),
@@ -124,12 +124,12 @@ COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 
 
-def pointer_to(kind: Any) -> Any:
+def pointer_to(dtype: Any) -> Any:
     """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
-    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
+    return dtype.as_pointer() if hasattr(dtype, "as_pointer") else ir.PointerType()
 
 
-def known(value: Value) -> bool:
+def is_constant(value: Value) -> bool:
     """Return whether a value is a number of Python's."""
     return isinstance(value, bool | int | float)
 
@@ -137,8 +137,8 @@ def known(value: Value) -> bool:
 def from_python(value: Any) -> Value:
     """Return an object of Python's as a value: numbers of NumPy's keep their type."""
     if isinstance(value, np.generic) and type(value) in _NUMPY_DTYPES:
-        kind = _NUMPY_DTYPES[type(value)]
-        return KernelNumber(kind, kind.llvm(value.item()))
+        dtype = _NUMPY_DTYPES[type(value)]
+        return KernelNumber(dtype, dtype.llvm(value.item()))
     if isinstance(value, np.dtype):
         return DTYPES[value.name]
     return value
@@ -147,7 +147,7 @@ def from_python(value: Any) -> Value:
 def dtype_of(value: Value) -> DType:
     """Return the type of a number."""
     if isinstance(value, KernelNumber):
-        return value.kind
+        return value.dtype
     for python_type, dtype in _PYTHON_DTYPES:
         if isinstance(value, python_type):
             return dtype
@@ -158,8 +158,8 @@ def result_dtype(a: DType, b: DType) -> DType:
     """Return the type of the result where numbers of two types meet."""
     if a is b:
         return a
-    kinds = {a, b}
-    if UINT64 in kinds:
+    dtypes = {a, b}
+    if UINT64 in dtypes:
         raise Unsupported("uint64 and another type")
     if not a.real and not b.real:
         return INT64
@@ -185,14 +185,14 @@ def llvm_values(value: Value) -> list[Any]:
 def rebuild(template: Value, numbers: Any) -> Value:
     """Return the value with such numbers that is otherwise like another; numbers: an iterator."""
     if isinstance(template, KernelNumber):
-        return KernelNumber(template.kind, next(numbers))
+        return KernelNumber(template.dtype, next(numbers))
     if isinstance(template, TileValue):
         return TileValue(template.tile, next(numbers))
     if isinstance(template, KernelArray):
         pointer = next(numbers)
         shape = tuple(rebuild(size, numbers) for size in template.shape)
         strides = tuple(rebuild(size, numbers) for size in template.strides)
-        return KernelArray(template.kind, pointer, shape, strides, template.contiguous)
+        return KernelArray(template.dtype, pointer, shape, strides, template.contiguous)
     if isinstance(template, tuple):
         parts = [rebuild(size, numbers) for size in template]
         return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
@@ -202,11 +202,11 @@ def rebuild(template: Value, numbers: Any) -> Value:
 def slot_type(value: Value) -> Any:
     """Return what all values that share slots have in common_dtype."""
     if isinstance(value, KernelNumber):
-        return value.kind.name
+        return value.dtype.name
     if isinstance(value, TileValue):
         return ("tile", value.tile)
     if isinstance(value, KernelArray):
-        return ("array", value.kind.name, len(value.shape), value.contiguous)
+        return ("array", value.dtype.name, len(value.shape), value.contiguous)
     if isinstance(value, tuple):
         return (type(value).__name__, *map(slot_type, value))
     return value
@@ -217,14 +217,14 @@ class Arithmetic:
 
     builder: Any
 
-    def number(self, value: Value, kind: DType | None = None) -> KernelNumber:
+    def number(self, value: Value, dtype: DType | None = None) -> KernelNumber:
         """Return a value as a number of a type, or of its own."""
-        if known(value):
-            dtype = kind or dtype_of(value)
+        if is_constant(value):
+            dtype = dtype or dtype_of(value)
             return KernelNumber(dtype, dtype.llvm(float(value) if dtype.real else int(value)))
         if not isinstance(value, KernelNumber):
             raise Unsupported(f"{value!r} is no number")
-        return value if kind is None or kind is value.kind else KernelNumber(kind, self._cast(value, kind))
+        return value if dtype is None or dtype is value.dtype else KernelNumber(dtype, self._cast(value, dtype))
 
     def _cast(self, number: KernelNumber, target: DType) -> Any:
         source, value = number
@@ -281,7 +281,7 @@ class Arithmetic:
         if name not in OPERATORS:
             raise Unsupported(name)
         function, integer_instruction, float_instruction = OPERATORS[name]
-        if known(a) and known(b):
+        if is_constant(a) and is_constant(b):
             return function(a, b)
         if isinstance(a, tuple) and not isinstance(a, KernelNumber | KernelArray):
             return function(a, b)
@@ -311,7 +311,7 @@ class Arithmetic:
     def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
         """Return a or b where an operation with 0 or 1 leaves it as it is; None where it does not."""
         for operand, constant, is_left in ((a, b, True), (b, a, False)):
-            if type(constant) is int and isinstance(operand, KernelNumber) and operand.kind is INT64:
+            if type(constant) is int and isinstance(operand, KernelNumber) and operand.dtype is INT64:
                 if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
                     return operand
                 if name == "Mult" and constant in (0, 1):
@@ -323,7 +323,7 @@ class Arithmetic:
         build = self.builder
         if dtype is UINT64:
             raise Unsupported("division of uint64")
-        if known(divisor) and divisor > 0:
+        if is_constant(divisor) and divisor > 0:
             if divisor & (divisor - 1) == 0:
                 if name == "Mod":
                     return build.and_(a, dtype.llvm(divisor - 1))
@@ -390,7 +390,7 @@ class Arithmetic:
 
     def negate(self, value: Value) -> Value:
         """Return −x."""
-        if known(value):
+        if is_constant(value):
             return -value
         dtype = dtype_of(value)
         if dtype.real:

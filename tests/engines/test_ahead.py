@@ -25,7 +25,7 @@ def sleeper() -> "subprocess.Popen[bytes]":
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(storing, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(linking, "thread_count", lambda: 2)
-    monkeypatch.setattr(linking, "MIN_KERNELS", 1)
+    monkeypatch.setattr(linking, "MIN_KERNELS_PER_PROCESS", 1)
     return tmp_path
 
 

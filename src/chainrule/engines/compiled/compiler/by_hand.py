@@ -1,9 +1,9 @@
-"""Functions whose code is emitted by hand: how the compiler of kernels calls them, and the code of two families.
+"""Calls of functions with hand-written LLVM code, and the code of two families: pooling windows and transforms.
 
-`registers` emits the functions of `tiles`, `elementary_code` eˣ and its like; this file windows and transforms in
-vectors. Each is defined in NumPy, in `tiles` or `intrinsics`.
+`registers` contains the code of the functions in `tiles`, and `elementary_code` that of elementary functions. Each
+function is defined in NumPy, in `tiles` or `intrinsics`.
 
-Tried with llvmlite 0.50: see `registers`, whose tiles these are.
+Tried with llvmlite 0.50; the tiles are those of `registers`.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -44,7 +44,7 @@ from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_
 
 
 class Signature(NamedTuple):
-    """Types of the result and of the arguments of a call."""
+    """The types of the result and of the arguments of a call."""
 
     return_type: Any
     args: tuple[Any, ...]
@@ -61,16 +61,16 @@ class _ArrayData(NamedTuple):
 
 
 class Context:
-    """What the emitters ask of the types of arrays, numbers and tiles."""
+    """LLVM types and conversions of arrays, numbers and tiles, as the emitters use them."""
 
-    def make_array(self, kind: Any) -> Any:
+    def make_array(self, array: Any) -> Any:
         return lambda context, builder, value: _ArrayData(value)
 
-    def get_data_type(self, kind: DType) -> Any:
-        return kind.stored
+    def get_data_type(self, dtype: DType) -> Any:
+        return dtype.stored
 
-    def get_value_type(self, kind: Any) -> Any:
-        return kind.llvm if isinstance(kind, DType) else llvm_type(kind)
+    def get_value_type(self, value_type: Any) -> Any:
+        return value_type.llvm if isinstance(value_type, DType) else llvm_type(value_type)
 
     def get_dummy_value(self) -> None:
         return None
@@ -89,7 +89,7 @@ def _emitters() -> dict[Any, Any]:
 
 
 def emitter_of(callee: Any) -> Any:
-    """Return what emits a call of a function, given the walk and its arguments; None for any other function."""
+    """Return a function of (kernel emitter, arguments) that emits a call; None if `callee` has no hand-written code."""
     try:
         entry = _emitters().get(callee)
     except TypeError:
@@ -102,7 +102,7 @@ def emitter_of(callee: Any) -> Any:
         types, values = zip(*(_llvm_argument(kernel_emitter, argument) for argument in arguments), strict=True)
         return_type = result(types)
         if return_type is None:
-            raise Unsupported(f"{callee.__name__} with what is not known")
+            raise Unsupported(f"{callee.__name__}: an argument must be a constant")
         value = emitter(Context(), kernel_emitter.builder, Signature(return_type, types), list(values))
         if value is None:
             return None
@@ -123,41 +123,42 @@ def _llvm_argument(kernel_emitter: Any, value: Value) -> tuple[Any, Any]:
     return value.dtype, value.value
 
 
-UNUSED_LANE = 1 << 30  # a lane that no vector has
+UNUSED_LANE = 1 << 30  # larger than the index of any lane
 
 
 def _load_cells(
     context: Any, builder: Any, signature: Any, arguments: Any, outside: float
 ) -> tuple[CodeBuilder, Tile, Any]:
-    """Load the cells x[place + lane·step], given (tile, x, place, step, first, last, …); `outside` in other lanes.
+    """Load the elements x[offset + lane·step] in lanes from first to last − 1, and `outside` in the other lanes.
 
-    Vectors side by side are loaded, those elements only that are cells, and the cells are pushed together.
+    The arguments are (tile, x, offset, step, first, last, …). The code loads adjacent vectors, masked to the selected
+    elements, and shuffles these elements together.
     """
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
-    kind, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
-    whole, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
+    vector, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
+    int32s, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
     first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
-    address, rest = code.address(1, code.number(2)), ir.Constant(kind, [outside] * width)
+    address, rest = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
     cells = rest
     for part in range(step):
         offsets = range(part * width, (part + 1) * width)
-        lanes = ir.Constant(whole, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
+        lanes = ir.Constant(int32s, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
-        loaded = code.masked_by("load", kind, [], code.advance(address, part * width), inside, rest)
+        loaded = code.masked_by("load", vector, [], code.advance(address, part * width), inside, rest)
         order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
-        cells = builder.shuffle_vector(cells, loaded, ir.Constant(whole, order))
+        cells = builder.shuffle_vector(cells, loaded, ir.Constant(int32s, order))
     return code, tile, cells
 
 
 def _emit_no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    kind, whole = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
+    element, int32s = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
     number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
-    offsets = builder.add(first_offset, builder.mul(step, ir.Constant(whole, list(range(tile.lanes)))))
-    nothing = ir.Constant(whole, None)
+    offsets = builder.add(first_offset, builder.mul(step, ir.Constant(int32s, list(range(tile.lanes)))))
+    nothing = ir.Constant(int32s, None)
     padding = builder.select(builder.icmp_signed("<", offsets, nothing), builder.sub(nothing, offsets), nothing)
-    pair = ir.Constant(context.get_value_type(tile), [ir.Constant(kind, [float("-inf")] * tile.lanes)] * 2)
-    return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), kind), 1)
+    pair = ir.Constant(context.get_value_type(tile), [ir.Constant(element, [float("-inf")] * tile.lanes)] * 2)
+    return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), element), 1)
 
 
 def _emit_add_cells(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -178,15 +179,15 @@ def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: An
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     start, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
     code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
-    whole = ir.VectorType(ir.IntType(32), tile.lanes)
-    lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(whole, list(range(tile.lanes))))
-    base = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), code.broadcast_int32(tile, begin))
+    int32s = ir.VectorType(ir.IntType(32), tile.lanes)
+    lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(int32s, list(range(tile.lanes))))
+    base = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), int32s), code.broadcast_int32(tile, begin))
     code.store_first(tile, builder.add(base, lanes), code.address(2, start), count)
     return context.get_dummy_value()
 
 
 def _same_tile(arguments: Any) -> Any:
-    """Return the type of the tile; None unless the step is a constant."""
+    """Return the type of the tile, or None if the step is not a constant."""
     return arguments[0] if isinstance(arguments[3], Literal) else None
 
 
@@ -234,7 +235,7 @@ def _with_sums_and_differences(builder: Any, values: list[Any]) -> list[Any]:
 
 
 def _weighted_sum(code: CodeBuilder, tile: Tile, factors: Any, values: list[Any]) -> Any:
-    """Return Σ factor · value, without those whose factor is 0; the first whose factor is 1 begin the sum."""
+    """Return Σ factor · value. Terms with factor 0 are skipped, and those with factor 1 are added first."""
     terms = [(float(factor), value) for factor, value in zip(factors, values, strict=True) if factor]
     total = None
     for factor, value in sorted(terms, key=lambda term: term[0] != 1):

@@ -1,14 +1,14 @@
-"""Code of eˣ, eˣ − 1, log(1 + x), tanh x, arctan x and Mills' ratio that LLVM turns into vectors, unlike library calls.
+"""Code of eˣ, eˣ − 1, log(1 + x), tanh x, arctan x and Mills' ratio that LLVM can vectorize, unlike library calls.
 
-eˣ and eˣ − 1 are those of x ≤ 0, log(1 + x) is that of 0 ≤ x ≤ 1.
+eˣ and eˣ − 1 are computed for x ≤ 0 only, log(1 + x) for 0 ≤ x ≤ 1 only.
 
 With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ, and 2ᵏ is k written into the exponent of a float. Where
-|r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial Q. That of float32 minimises the largest relative error of
-eʳ − 1 (1.7·10⁻⁸); that of float64 interpolates (eʳ − 1 − r)/r² at Chebyshev nodes (5.5·10⁻¹⁹). Results that would be
+|r| ≤ ½ ln 2, eʳ = 1 + r + r² Q(r) with a short polynomial Q. In float32, Q minimizes the largest relative error of
+eʳ − 1 (1.7·10⁻⁸); in float64, Q interpolates (eʳ − 1 − r)/r² at Chebyshev nodes (5.5·10⁻¹⁹). Results that would be
 denormal are 0.
 
-With p = eʳ − 1, eˣ − 1 = 2ᵏ p + (2ᵏ − 1), which cancels nowhere. With m = e^−2|x| − 1, tanh |x| = −m/(2 + m), to full
-relative accuracy for the smallest x.
+With p = eʳ − 1, eˣ − 1 = 2ᵏ p + (2ᵏ − 1), which has no cancellation. With m = e^−2|x| − 1, tanh |x| = −m/(2 + m), which
+has full relative accuracy even for tiny x.
 
 With z = x/(2 + x), log(1 + x) = 2 artanh z = 2 z (1 + z²/3 + z⁴/5 + …), and z ≤ ⅓.
 
@@ -18,11 +18,11 @@ and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 
 
 The polynomial of Mills' ratio is in `chainrule.operations.normal`.
 
-The largest errors found over 20 million drawn arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
-2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and zeros of tanh and arctan keep their sign.
+The largest errors over 20 million random arguments of each format are 1.1 (eˣ), 1.2 (eˣ − 1), 2.9 (log(1 + x)),
+2.6 (tanh) and 2.6 (arctan) units in the last place. NaN propagates, and zeros of tanh and arctan keep their sign.
 
-Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and
-`copysign`, declared with `declare_intrinsic`. Without an instruction for `fma`, LLVM makes no vectors of it in float64.
+Tried with llvmlite 0.50: LLVM's intrinsics `fmuladd`, `fabs` and `copysign`, declared with `declare_intrinsic`. Without
+an FMA instruction, LLVM does not vectorize `fma` in float64.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -37,8 +37,8 @@ from chainrule.engines.compiled.compiler.kernel_values import ir
 from chainrule.engines.compiled.compiler.processor import COUNT, WIDTH
 from chainrule.operations.normal import MILLS_CENTER, MILLS_COEFFICIENTS
 
-HAS_FMA = COUNT == 32 or WIDTH == 32  # whether one instruction multiplies and adds: not with SSE
-# Coefficients of Q.
+HAS_FMA = COUNT == 32 or WIDTH == 32  # whether the processor has a fused multiply-add instruction; SSE has none
+# Coefficients of Q by bits of the format, the constant first.
 EXP_COEFFICIENTS = {
     32: (0.49999997, 0.166665435, 0.0416672006, 0.00836652052, 0.00138825225),
     64: (
@@ -48,12 +48,12 @@ EXP_COEFFICIENTS = {
     ),
 }
 LOGARITHM_TERMS = {32: 9, 64: 18}
-# Bits of the fraction, largest exponent, and ln 2 in two parts; k times the first is exact.
+# Bits of the fraction, largest exponent, and ln 2 as a sum of two numbers; k times the first is exact.
 FLOAT_FORMATS = {
     32: (23, 127, 0.693359375, -2.121944400546905827679e-4),
     64: (52, 1023, 0.693147180369123816490, 1.90821492927058770002e-10),
 }
-# Coefficients of P.
+# Coefficients of P, the constant first.
 ARCTAN_COEFFICIENTS = {
     32: (-0.3333333176, 0.1999954022, -0.1426394636, 0.1074363163, -0.06451597259),
     64: (
@@ -62,12 +62,12 @@ ARCTAN_COEFFICIENTS = {
         *(-0.0508538348884283141, 0.0392297445366122309, -0.0191745435720213323),
     ),
 }
-# π/4 less the float nearest to it.
+# π/4 minus the nearest float.
 QUARTER_PI_RESIDUAL = {32: -2.1855695000931214e-08, 64: 3.061616997868383e-17}
 
 
 class _FloatCode:
-    """Builder of the code of one call: arithmetic on floats of one format."""
+    """Emit arithmetic on floats of one format."""
 
     def __init__(self, builder: Any, bits: int) -> None:
         self.builder, self.bits = builder, bits
@@ -78,29 +78,29 @@ class _FloatCode:
         return ir.Constant(self.kind, value)
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Return the result of one of LLVM's intrinsics."""
+        """Return the result of an LLVM intrinsic."""
         shape = ir.FunctionType(self.kind, [self.kind] * len(arguments))
         return self.builder.call(self.builder.module.declare_intrinsic(f"llvm.{name}", [self.kind], shape), arguments)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a · b + c, rounded once where the processor has an instruction for it."""
+        """Return a · b + c, rounded once if the processor has FMA."""
         return self.call("fmuladd", a, b, c)
 
     def where(self, value: Any, comparison: str, bound: float, then: Any, otherwise: Any) -> Any:
-        """Return one of two values: the second where `left` is NaN."""
+        """Return `then` where the comparison holds, else `otherwise`. Comparisons with NaN do not hold."""
         return self.builder.select(self.builder.fcmp_ordered(comparison, value, self.number(bound)), then, otherwise)
 
     def polynomial(self, coefficients: Sequence[float], x: Any) -> Any:
-        """Return the value at x of the polynomial with these coefficients, the constant first."""
+        """Return the value at x of a polynomial, by Horner's scheme; the constant coefficient comes first."""
         total = self.number(coefficients[-1])
         for coefficient in coefficients[-2::-1]:
             total = self.multiply_add(total, x, self.number(coefficient))
         return total
 
     def polynomial_in_pairs(self, coefficients: Sequence[float], x: Any, square: Any) -> Any:
-        """Return the value at x of such a polynomial, given x²: with pairs of coefficients in Horner's scheme.
+        """Return the value at x of a polynomial, given x², by Horner's scheme on pairs of coefficients.
 
-        Half as many steps wait for one another; the last sum is a little less exact.
+        The chain of dependent steps is half as long; the last sum is slightly less accurate.
         """
         *pairs, total = (
             self.polynomial(coefficients[first : first + 2], x) for first in range(0, len(coefficients), 2)
@@ -110,28 +110,28 @@ class _FloatCode:
         return total
 
     def reduce_argument(self, x: Any) -> tuple[Any, Any]:
-        """Return 2ᵏ and r of a number x ≤ 0."""
+        """Return 2ᵏ and r for x ≤ 0."""
         fraction, largest, high, low = FLOAT_FORMATS[self.bits]
         whole = ir.IntType(self.bits)
         lowest = -largest * math.log(2)
         x = self.where(x, "<", lowest, self.number(lowest), x)
-        # Near a number so large, floats are integers: adding rounds, and the last bits hold k, which SSE and AVX2 could
-        # not convert from vectors of float64.
+        # Floats near this number are integers, so the addition rounds, and the last bits of the sum are k. SSE and AVX2
+        # cannot convert vectors of float64 to int64.
         large = self.number(1.5 * 2.0**fraction + largest)
         shifted = self.multiply_add(x, self.number(1 / math.log(2)), large)
-        k = self.builder.fsub(shifted, large, flags=("nsz",))  # flags of its own: sums without may be reordered
+        k = self.builder.fsub(shifted, large, flags=("nsz",))  # explicit flags, since sums without any may be reordered
         r = self.multiply_add(k, self.number(-low), self.multiply_add(k, self.number(-high), x))
         exponent = self.builder.shl(self.builder.bitcast(shifted, whole), whole(fraction))
         return self.builder.bitcast(exponent, self.kind), r
 
     def power_and_expm1(self, x: Any) -> tuple[Any, Any]:
-        """Return 2ᵏ and p of a number x ≤ 0."""
+        """Return 2ᵏ and p for x ≤ 0."""
         power, r = self.reduce_argument(x)
         square = self.builder.fmul(r, r)
         return power, self.multiply_add(square, self.polynomial_in_pairs(EXP_COEFFICIENTS[self.bits], r, square), r)
 
     def expm1(self, x: Any) -> Any:
-        """Return eˣ − 1 of a number x ≤ 0."""
+        """Return eˣ − 1 for x ≤ 0."""
         power, p = self.power_and_expm1(x)
         return self.multiply_add(power, p, self.builder.fsub(power, self.number(1.0)))
 
@@ -139,7 +139,7 @@ class _FloatCode:
 def _exponential(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _FloatCode(builder, signature.return_type.bitwidth)
     power, p = code.power_and_expm1(arguments[0])
-    if not HAS_FMA:  # the product may be denormal, which programs take as 0, where the sum is not
+    if not HAS_FMA:  # not 2ᵏ p + 2ᵏ: the product 2ᵏ p may be denormal, and programs flush it to 0
         return builder.fmul(power, builder.fadd(p, code.number(1.0), flags=("nsz",)))
     return code.multiply_add(power, p, power)
 
@@ -165,16 +165,15 @@ def _tanh(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _FloatCode(builder, signature.return_type.bitwidth)
     unit, magnitude = code.number(1.0), code.call("fabs", arguments[0])
-    magnitude = code.where(
-        magnitude, ">", 2.0**60, code.number(2.0**60), magnitude
-    )  # `arcp` allows estimates of 1/∞, which may be NaN
+    # The flag `arcp` allows approximate reciprocals, and that of ∞ may be NaN, so the argument is clamped.
+    magnitude = code.where(magnitude, ">", 2.0**60, code.number(2.0**60), magnitude)
 
-    def select_range(least: Any, middle: Any, most: Any) -> Any:
-        inner = code.where(magnitude, ">", math.tan(math.pi / 8), middle, least)
-        return code.where(magnitude, ">", math.tan(3 * math.pi / 8), most, inner)
+    def select_range(small: Any, middle: Any, large: Any) -> Any:
+        inner = code.where(magnitude, ">", math.tan(math.pi / 8), middle, small)
+        return code.where(magnitude, ">", math.tan(3 * math.pi / 8), large, inner)
 
-    above = select_range(magnitude, builder.fsub(magnitude, unit), code.number(-1.0))
-    z = builder.fdiv(above, select_range(unit, builder.fadd(magnitude, unit), magnitude))
+    numerator = select_range(magnitude, builder.fsub(magnitude, unit), code.number(-1.0))
+    z = builder.fdiv(numerator, select_range(unit, builder.fadd(magnitude, unit), magnitude))
     square = builder.fmul(z, z)
     correction = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
     quarter, rest = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
@@ -185,9 +184,9 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _mills_ratio(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = _FloatCode(builder, signature.return_type.bitwidth)
-    part = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
-    s = code.multiply_add(part, code.number(-2 * MILLS_CENTER), code.number(1.0))
-    return builder.fmul(part, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
+    reciprocal = builder.fdiv(code.number(1.0), builder.fadd(arguments[0], code.number(MILLS_CENTER)))
+    s = code.multiply_add(reciprocal, code.number(-2 * MILLS_CENTER), code.number(1.0))
+    return builder.fmul(reciprocal, code.polynomial(MILLS_COEFFICIENTS[code.bits], s))
 
 
 _FUNCTION_EMITTERS = {

@@ -1,15 +1,15 @@
-"""Compiler of programs: machine code straight from their source.
+"""Compiler of programs: emit LLVM code directly from their source.
 
-A program names parts of arrays and calls kernels; all arithmetic is in the kernels. It uses so little of Python
-(assignments, `for`, `prange`, `turns`, and `expressions`) that its code is emitted line by line, in milliseconds, where
-a compiler of all of Python takes seconds for every new network. A parallel loop becomes a function of its own, which
-every thread calls with the variables that it reads. `for k in prange(count)` has a turn for each k below `count`;
-`for k, thread in turns(count, threads)` also says which of the threads does it.
+A program creates views of arrays and calls kernels; all arithmetic is in the kernels. It is written in a small subset
+of Python (assignments, `for`, `prange`, `turns`, and the expressions in `expressions`), so its code is emitted line by
+line in milliseconds. A compiler of full Python takes seconds for every new network. The body of a parallel loop becomes
+a function, which threads call with the variables that it reads. `for k in prange(count)` runs iterations 0 to
+count − 1. `for k, thread in turns(count, threads)` also provides the index of the thread that runs the iteration.
 
-Functions return 0, or what a kernel that failed returned.
+Functions return 0, or the error code of the kernel that failed.
 
-Tried with llvmlite 0.50, whose `ir` is used. Besides, the heads of NumPy's arrays and dtypes, as its C
-interface publishes them (`received`).
+Tried with llvmlite 0.50, of which `ir` is used. `read_arguments` relies on the layout of NumPy's array and dtype
+objects, which its C API documents.
 """
 
 import ast
@@ -31,15 +31,15 @@ from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I
 from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
 from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, Several, is_array
 
-# Offsets in an array object: the address of its elements, the number of its axes, the address of its shape, its dtype
-# and its flags; in a dtype, the order of its bytes, and its number.
+# Byte offsets in an array object (address of the elements, number of axes, address of the shape, dtype, flags) and in a
+# dtype object (byte order, type number).
 DATA = object.__basicsize__
 AXIS_COUNT, SHAPE, DTYPE, FLAGS = DATA + 8, DATA + 16, DATA + 40, DATA + 48
 BYTE_ORDER, DTYPE_NUMBER = DATA + 10, DATA + 12
-CONTIGUOUS = 1  # among the flags
+CONTIGUOUS = 1  # NPY_ARRAY_C_CONTIGUOUS, a bit of the flags
 
 
-ArgumentTypes = Sequence[Any]  # types of arguments, as in `signatures.Link`
+ArgumentTypes = Sequence[Any]  # see `signatures`
 
 
 def emit(
@@ -49,13 +49,13 @@ def emit(
     function_types: Mapping[str, ArgumentTypes],
     processor: str,
 ) -> Any:
-    """Return a module whose function `name` runs the program's `run`, given the address of a table of its arguments.
+    """Return an LLVM module whose function `name` runs the program's function `run`.
 
-    The table has the addresses of array objects, and numbers.
+    Its argument is the address of a table with the arguments of `run`: addresses of array objects, and numbers.
 
-    kernels    types of the kernels that are called, by their symbols
-    own        types of the program's own functions, by their names
-    processor  the first word of LLVM's name for the machine
+    kernels         symbol of a kernel → types of its arguments
+    function_types  name of a function of the program → types of its arguments
+    processor       processor family, the first word of LLVM's target triple
     """
     module = ir.Module(name)
     context = ModuleContext(module, kernels, {})
@@ -84,7 +84,7 @@ def emit(
 
 
 def _emit_entry(run: Any, name: str, processor: str) -> None:
-    """Emit the function through which Python enters a program."""
+    """Emit the function that Python calls: it flushes denormals, calls `run` and restores the previous mode."""
     function = ir.Function(run.module, run.function_type, name)
     builder = ir.IRBuilder(function.append_basic_block())
     before = flush_denormals(builder, processor)
@@ -94,21 +94,21 @@ def _emit_entry(run: Any, name: str, processor: str) -> None:
 
 
 class ModuleContext(NamedTuple):
-    """What the emitters of a program's functions share."""
+    """State shared by the emitters of a program's functions."""
 
     module: Any
     kernels: Mapping[str, ArgumentTypes]
     functions: dict[str, Any]
 
     def declare(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Return a function that lies outside."""
+        """Return an external function, and declare it if necessary."""
         if name not in self.module.globals:
             ir.Function(self.module, ir.FunctionType(result, arguments), name)
         return self.module.globals[name]
 
 
 class Emitter(Expressions):
-    """Emitter of the lines of one function."""
+    """Emit the lines of one function."""
 
     def __init__(self, context: ModuleContext, function: Any) -> None:
         entry, first = function.append_basic_block("entry"), function.append_basic_block()
@@ -127,18 +127,17 @@ class Emitter(Expressions):
                         self.assign(ast.unparse(name), value)
                 case ast.Assign([ast.Subscript(ast.Name(name), index)], value) if isinstance(value, ast.Constant):
                     array: ArrayValue = self.read_variable(name)
-                    kind = {"float64": DOUBLE, "float32": ir.FloatType(), "int32": I32}[array.dtype]
-                    self.builder.store(
-                        kind(value.value), self._pointer(self.element_address(array, self.evaluate(index)), kind)
-                    )
+                    llvm_type = {"float64": DOUBLE, "float32": ir.FloatType(), "int32": I32}[array.dtype]
+                    address = self.element_address(array, self.evaluate(index))
+                    self.builder.store(llvm_type(value.value), self._pointer(address, llvm_type))
                 case ast.For(ast.Name(name), ast.Call(ast.Name("range"), bounds), inner):
                     self._emit_loop(name, [self.evaluate(bound) for bound in bounds], inner)
                 case ast.For(ast.Name(name), ast.Call(ast.Name("prange"), [count]), inner):
                     number = self.evaluate(count)
                     self._emit_parallel_loop((name,), number, number, inner)
-                case ast.For(ast.Tuple([ast.Name(name), ast.Name(own)]), ast.Call(ast.Name("turns"), bounds), inner):
+                case ast.For(ast.Tuple([ast.Name(name), ast.Name(thread)]), ast.Call(ast.Name("turns"), bounds), inner):
                     count, threads = map(self.evaluate, bounds)
-                    self._emit_parallel_loop((name, own), count, threads, inner)
+                    self._emit_parallel_loop((name, thread), count, threads, inner)
                 case ast.Expr(ast.Call(ast.Name("call"), [ast.Constant(symbol), ast.Tuple(arguments)])):
                     self._call_kernel(str(symbol), [self.evaluate(argument) for argument in arguments])
                 case ast.Expr(ast.Call(ast.Name(name), arguments)) if name in self._context.functions:
@@ -148,7 +147,7 @@ class Emitter(Expressions):
                     raise unsupported(node)
 
     def read_arguments(self, table: Any, types: ArgumentTypes) -> list[Value]:
-        """Return the arguments in a table: addresses of array objects, and numbers."""
+        """Return the arguments of a program, read from a table of array objects' addresses and numbers."""
         values: list[Value] = []
         for index, argument_type in enumerate(types):
             address = self.builder.add(table, I64(8 * index))
@@ -165,7 +164,7 @@ class Emitter(Expressions):
         return values
 
     def _emit_array_check(self, array: Any, dtype: str, axes: int) -> None:
-        """Return `WRONG_ARRAY` unless an array object has such a dtype and as many axes, and is contiguous."""
+        """Emit code that returns `WRONG_ARRAY` unless an array has the dtype and number of axes and is contiguous."""
         dtype_object = self._load(self.builder.add(array, I64(DTYPE)))
         flags = self.builder.and_(self._load(self.builder.add(array, I64(FLAGS)), I32), I32(CONTIGUOUS))
         for actual, expected in (
@@ -187,12 +186,12 @@ class Emitter(Expressions):
         return self.builder.ptrtoint(pointer, I64)
 
     def _return_error(self, error: Any) -> None:
-        """Return an error, unless it is 0."""
+        """Emit code that returns an error code unless it is 0."""
         with self.builder.if_then(self.builder.icmp_signed("!=", error, I64(0)), likely=False):
             self._emit_return(error)
 
     def _emit_return(self, error: Any) -> None:
-        """Return an error."""
+        """Emit code that returns an error code."""
         self.builder.ret(error)
 
     def _emit_loop(self, name: str, bounds: Sequence[Any], body: Sequence[ast.stmt]) -> None:
@@ -210,7 +209,7 @@ class Emitter(Expressions):
         self.builder.position_at_end(blocks[2])
 
     def _call_kernel(self, symbol: str, arguments: Sequence[Value]) -> None:
-        """Call a kernel by its symbol, and return the error that it raises."""
+        """Emit a call of a kernel by its symbol; if the kernel fails, the program returns its error code."""
         types = self._context.kernels[symbol]
         values = [
             number
@@ -221,7 +220,10 @@ class Emitter(Expressions):
         self._return_error(self.builder.call(function, values))
 
     def _kernel_arguments(self, value: Value, argument_type: Any) -> list[Any]:
-        """Return the numbers that a kernel takes for an argument of a type."""
+        """Return the LLVM values to pass to a kernel for one argument.
+
+        Errors   TypeError if the value does not have the declared type
+        """
         if isinstance(argument_type, Several):
             return [
                 number
@@ -235,11 +237,11 @@ class Emitter(Expressions):
         ):
             return llvm_values(value)
         if is_array(argument_type) or isinstance(value, ArrayValue) or (argument_type is None) != (value is None):
-            raise TypeError(f"a kernel expects {argument_type}, the program gives {value}")
+            raise TypeError(f"a kernel expects an argument of type {argument_type}, but the program passes {value}")
         return [] if argument_type is None else [self._convert(value, argument_type)]
 
     def _convert(self, value: Value, number_type: Any) -> Any:
-        """Return a number as one of a type."""
+        """Return a number converted to a type."""
         if number_type is float and value.type == I64:
             return self.builder.sitofp(value, DOUBLE)
         if number_type is bool:
@@ -247,10 +249,12 @@ class Emitter(Expressions):
         return value
 
     def _emit_parallel_loop(self, names: Sequence[str], count: Any, max_threads: Any, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop whose turns are context by at most so many threads, as a function that does one of them.
+        """Emit a loop whose iterations run on at most `max_threads` threads. Its body becomes a function.
 
-        The function is given the number of its turn, the address of the variables that it reads, after which it leaves
-        an error, and the number of the thread. Its lines know the turn by the first name, the thread by the second.
+        The arguments of this function are the iteration, the address of a table with the variables that it reads, and
+        the index of the thread. It writes the error code of a failed iteration to the end of the table.
+
+        names  variables of the loop: the iteration and, optionally, the thread
         """
         used = {node.id for line in body for node in ast.walk(line) if isinstance(node, ast.Name)}
         read = {name: self.read_variable(name) for name in self.variables if name in used}
@@ -269,7 +273,7 @@ class Emitter(Expressions):
         return number if number.type == I64 else self.builder.bitcast(number, I64)
 
     def _emit_table(self, numbers: Sequence[Any]) -> Any:
-        """Return the address of a table of numbers."""
+        """Emit code that stores numbers in a table on the stack, and return the table's address."""
         with self.builder.goto_entry_block():
             table = self.builder.alloca(I64, size=len(numbers))
         address = self._address(table)
@@ -279,12 +283,17 @@ class Emitter(Expressions):
 
 
 class _IterationEmitter(Emitter):
-    """Emitter of a function that does a turn of a parallel loop, given its number, the address of variables, and the
-    number of the thread.
+    """Emit the function that runs one iteration of a parallel loop.
+
+    Its arguments are the iteration, the address of the table of variables, and the index of the thread.
     """
 
     def emit(self, names: Sequence[str], read: Mapping[str, Value], body: Sequence[ast.stmt]) -> None:
-        """Emit the function, given the names of the numbers and the variables that a turn reads."""
+        """Emit the function.
+
+        names  variables for the iteration and, optionally, for the thread
+        read   variables that the body reads → their values in the enclosing function
+        """
         number, table, thread = self._function.args
         index = 0
         for variable, value in read.items():

@@ -1,9 +1,9 @@
-"""Values of a program that is compiled, and the code of its expressions.
+"""Expressions of compiled programs: their values and their LLVM code.
 
-A value of a program is a whole number (64 bits), a real number (a double), a truth value, None, a range of indices, an
-array (the address of its first element, and its shape) or a tuple of these.
+A value is a 64-bit integer, a double, a bool, None, a range of indices, an array (the address of its first element and
+its shape) or a tuple of these.
 
-Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read off a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
 """
 
 import ast
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, DTYPES, I64, pointer_to
 
-INSTRUCTIONS: dict[type[ast.operator], str] = {  # of numbers that are not negative
+INSTRUCTIONS: dict[type[ast.operator], str] = {  # valid for nonnegative integers
     ast.Add: "add",
     ast.Sub: "sub",
     ast.Mult: "mul",
@@ -20,7 +20,7 @@ INSTRUCTIONS: dict[type[ast.operator], str] = {  # of numbers that are not negat
 }
 EXTREMA = {"min": "<", "max": ">"}
 
-Value: TypeAlias = Any  # see the module
+Value: TypeAlias = Any  # see the module docstring
 
 
 class ArrayValue(NamedTuple):
@@ -39,36 +39,36 @@ class RangeValue(NamedTuple):
 
 
 def unsupported(node: ast.AST) -> Exception:
-    """Return the error for a line that this compiler does not know."""
-    return NotImplementedError(f"programs cannot have the line {ast.unparse(node)!r}")
+    """Return the error for a line that programs cannot contain."""
+    return NotImplementedError(f"programs cannot contain {ast.unparse(node)!r}")
 
 
 def llvm_values(value: Value) -> list[Any]:
-    """Return the numbers of a value, in order."""
+    """Return the LLVM values that make up a value, in order."""
     if isinstance(value, ArrayValue):
         return [value.address, *value.shape]
     return list(value) if isinstance(value, RangeValue) else [value]
 
 
 def rebuild(template: Value, numbers: Sequence[Any]) -> Value:
-    """Return the value with such numbers that is otherwise like another."""
+    """Return a value of the same type and number of axes as `template`, made of other LLVM values."""
     if isinstance(template, ArrayValue):
         return ArrayValue(template.dtype, numbers[0], list(numbers[1:]))
     return RangeValue(*numbers) if isinstance(template, RangeValue) else numbers[0]
 
 
 def _slot_type(value: Value) -> tuple[Any, ...]:
-    """Return what all values that share slots have in common."""
+    """Return a key that is equal for values that can be stored in the same slots."""
     types = [number.type for number in llvm_values(value)]
     return (value.dtype, *types) if isinstance(value, ArrayValue) else (isinstance(value, RangeValue), *types)
 
 
 class Expressions:
-    """Emitter of expressions at the place of a builder. A variable is kept in slots, one for each of its numbers."""
+    """Emit expressions at the position of a builder. A variable is stored in slots, one per LLVM value."""
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder
-        self.variables: dict[str, tuple[Value, list[Any]]] = {}  # a value of this kind, and its slots
+        self.variables: dict[str, tuple[Value, list[Any]]] = {}  # name → a value of the same type, and the slots
 
     def evaluate(self, node: ast.expr) -> Value:
         """Return the value of an expression."""
@@ -123,7 +123,7 @@ class Expressions:
         )
 
     def assign(self, name: str, value: Value) -> None:
-        """Give a variable a value. One of another kind gets slots of its own: lines that follow read those."""
+        """Assign a value to a variable. A value of another type gets new slots, which later lines read."""
         numbers = llvm_values(value)
         if name not in self.variables or _slot_type(self.variables[name][0]) != _slot_type(value):
             with self.builder.goto_entry_block():
@@ -132,7 +132,7 @@ class Expressions:
             self.builder.store(number, slot)
 
     def product(self, numbers: Sequence[Any]) -> Any:
-        """Return the product of whole numbers."""
+        """Return the product of integers."""
         result = I64(1)
         for number in numbers:
             result = self.builder.mul(result, number)

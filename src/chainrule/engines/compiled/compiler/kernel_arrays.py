@@ -1,7 +1,7 @@
-"""Arrays of a kernel that is compiled: elements, parts, and memory for new ones.
+"""Arrays of compiled kernels: elements, views and allocation.
 
-New arrays are kept in a list (the head of a buffer has the address of the one before), and released where the loop
-turn or the function ends in which they were made.
+The buffers of new arrays form a linked list, in which each header has the address of the previous buffer. They are
+released at the end of the loop iteration or function call that allocated them.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -34,19 +34,19 @@ def strides_of(arithmetic: Arithmetic, shape: Sequence[Value]) -> tuple[Value, .
 
 
 class Arrays(Arithmetic):
-    """Emitter of the code that reads, writes, divides and makes arrays."""
+    """Emit code that allocates arrays, creates views, and reads and writes elements."""
 
     builder: Any
-    allocations: int  # so far
-    last_buffer: Any  # slot of the head of the list of buffers
-    failed: Any  # block to which a lack of memory leads
+    allocations: int  # number of allocations emitted so far
+    last_buffer: Any  # slot of the address of the last allocated buffer
+    failed: Any  # basic block that handles a failed allocation
 
     def contiguous(self, dtype: DType, pointer: Any, shape: Sequence[Value]) -> KernelArray:
         """Return a contiguous array."""
         return KernelArray(dtype, pointer, tuple(shape), strides_of(self, shape), True)
 
     def address_at(self, array: KernelArray, steps: Value) -> Any:
-        """Return the address of an element, given its offset from the first."""
+        """Return the address of the element `steps` elements after the first."""
         if is_constant(steps) and steps == 0:
             return array.pointer
         return self.builder.gep(array.pointer, [self.as_int64(steps)], source_etype=array.dtype.stored, inbounds=True)
@@ -64,16 +64,19 @@ class Arrays(Arithmetic):
         self.builder.store(self.builder.zext(number, I8) if array.dtype is BOOL else number, address)
 
     def element(self, array: KernelArray, indices: Sequence[Value]) -> Value:
-        """Return an element, or a part."""
+        """Return array[indices], an element or a view."""
         address, part = self.locate(array, indices)
         return self.load(array, address) if part is None else part
 
     def locate(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
-        """Return the address of an element, and None; or of a part, and the part: slices stand for `slice` objects."""
+        """Return the address of array[indices], and the view if it is one, else None.
+
+        Indices are integers and `slice` objects without a step.
+        """
         steps: Value = 0
         shape: list[Value] = []
         strides: list[Value] = []
-        inner_axes_whole = True  # whether all axes so far that are kept are whole but the first
+        inner_axes_whole = True  # whether all kept axes after the first are complete, so that the view is contiguous
         for axis, size in enumerate(array.shape):
             stride = array.strides[axis]
             index = indices[axis] if axis < len(indices) else slice(None)
@@ -84,7 +87,7 @@ class Arrays(Arithmetic):
                 inner_axes_whole = inner_axes_whole and not shape
                 continue
             if index.step is not None:
-                raise Unsupported("a slice with a step")
+                raise Unsupported("slices with a step")
             if index.start is None and index.stop is None:
                 begin, length = 0, size
             else:
@@ -101,7 +104,7 @@ class Arrays(Arithmetic):
         )
 
     def _bounds(self, index: Any, size: Value) -> tuple[Value, Value]:
-        """Return where a slice begins, and its length; it ends where the axis does."""
+        """Return the start and the length of a slice, clipped to the axis."""
         begin, end = 0 if index.start is None else index.start, index.stop
         begin = self.add(size, begin) if is_constant(begin) and begin < 0 else begin
         if is_constant(end) and end < 0:
@@ -129,7 +132,7 @@ class Arrays(Arithmetic):
         )
 
     def allocate(self, shape: Sequence[Value], dtype: DType, *, zeros: bool = False) -> KernelArray:
-        """Return a new array, of zeros or of whatever its memory holds."""
+        """Return a new array, uninitialized unless `zeros`."""
         build = self.builder
         size = self.as_int64(self.multiply(self.product(shape), dtype.bitwidth // 8))
         head = build.call(self.declare_external(buffers.ALLOCATE, I64, [I64]), [size])
@@ -150,14 +153,14 @@ class Arrays(Arithmetic):
         return self.contiguous(dtype, pointer, shape)
 
     def declare_external(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        """Return a function that lies outside."""
+        """Return an external function, and declare it if necessary."""
         module = self.builder.module
         if name not in module.globals:
             ir.Function(module, ir.FunctionType(result, arguments), name)
         return module.globals[name]
 
     def release(self, mark: Any) -> None:
-        """Release the buffers made since the list ended at a mark."""
+        """Release all buffers allocated after a mark, an earlier value of `last_buffer`."""
         build, module = self.builder, self.builder.module
         if "release_to" not in module.globals:
             self._emit_release(module)

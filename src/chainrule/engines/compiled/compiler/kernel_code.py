@@ -1,12 +1,12 @@
-"""Compiler of kernels: LLVM's code straight from their source.
+"""Compiler of kernels: emit LLVM code directly from their source.
 
-Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, choices, and
-calls of functions, whose code is copied into the kernel. The types of all values follow from those of the arguments, so
-that the code can be emitted in one walk, in a tenth of the time that a compiler of all of Python takes. If a variable
-is an integer on one line and turns out to be a float on another, the walk starts again when it reaches that line.
+Kernels are written in a small subset of Python: numbers, contiguous arrays, tuples, loops over ranges, conditionals,
+and calls of functions, which are inlined. The types of all values follow from the types of the arguments, so the code
+is emitted in one pass over the source. This takes a tenth of the time of a compiler of full Python. If a variable is an
+integer on one line and a float on a later line, the pass starts again with the wider type (`TypeWidened`).
 
-A kernel takes the address and the shape of each array, the entries of each tuple, and numbers; it returns 0,
-`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` where it raises FloatingPointError.
+A kernel takes the address and the shape of each array, the entries of each tuple, and numbers. It returns 0,
+`signatures.NO_MEMORY`, or `signatures.NOT_FINITE` if it raises FloatingPointError.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -41,40 +41,40 @@ from chainrule.engines.compiled.compiler.kernel_values import (
 from chainrule.engines.compiled.compiler.signatures import NOT_FINITE
 from chainrule.engines.compiled.compiler.vectors import has_step, unroll_metadata
 
-AMBIGUOUS = object()  # instead of a value that has one type on one way to a line and another on another
+AMBIGUOUS = object()  # replaces the value of a variable whose type depends on the control flow
 
 
 class TypeWidened(Exception):
-    """A variable was found to need another type: the walk starts again."""
+    """A variable needs a wider type than assumed, so the code must be emitted again."""
 
 
 @dataclass
 class Slot:
-    """Memory of a variable: a value of its dtype, and a slot for each of its numbers."""
+    """Stack memory of a variable: a value of its type, and a pointer for each of its LLVM values."""
 
-    like: Value
-    places: list[Any]
-    loops: int  # in how many loops it was made
+    template: Value
+    pointers: list[Any]
+    loops: int  # number of loops around the line that created it
     reads: int = 0
 
 
 @dataclass
 class CallFrame:
-    """A call of a function whose code is copied."""
+    """A call of an inlined function."""
 
     source: KernelSource
-    path: tuple[int, ...]
-    names: dict[str, Any] = field(default_factory=dict[str, Any])
-    calls: int = 0
-    depth: int = 0  # of loops and choices around the line
-    result: Value = None
-    results: Slot | None = None
-    exit: Any = None
+    path: tuple[int, ...]  # for each enclosing call, its index in its caller
+    names: dict[str, Any] = field(default_factory=dict[str, Any])  # local variables
+    calls: int = 0  # emitted so far in this function
+    depth: int = 0  # number of loops and conditionals around the current line
+    result: Value = None  # value of a `return` outside loops and conditionals
+    results: Slot | None = None  # value of a `return` inside loops or conditionals
+    exit: Any = None  # basic block after the function
     done: bool = False
 
 
 class KernelEmitter(KernelExpressions):
-    """Emitter of a kernel's lines."""
+    """Emit the statements of a kernel."""
 
     def __init__(self, function: Any, widened: dict[Any, DType]) -> None:
         self.function, self.widened = function, widened
@@ -86,7 +86,7 @@ class KernelEmitter(KernelExpressions):
         self.builder = ir.IRBuilder(first)
         self.failed = function.append_basic_block("failed")
         self.allocations = 0
-        self.loop_exits: list[tuple[Any, Any]] = []  # blocks to which `continue` and `break` lead
+        self.loop_exits: list[tuple[Any, Any]] = []  # basic blocks after `continue` and `break`, by loop
         self.frames: list[CallFrame] = []
 
     # ------------------------------------------------------------------ variables
@@ -96,13 +96,13 @@ class KernelEmitter(KernelExpressions):
         """The innermost call."""
         return self.frames[-1]
 
-    def slot(self, dtype: Any) -> Any:
-        """Return a place in memory for a number."""
+    def slot(self, llvm_type: Any) -> Any:
+        """Return a pointer to stack memory for an LLVM value."""
         with self.builder.goto_entry_block():
-            return self.builder.alloca(dtype)
+            return self.builder.alloca(llvm_type)
 
     def materialized(self, value: Value) -> Value:
-        """Return a value whose known numbers are numbers of the kernel, so that it can be kept in slots."""
+        """Return a value with its Python numbers replaced by LLVM constants, so that it can be stored in slots."""
         if is_constant(value):
             return self.number(value)
         if isinstance(value, KernelArray):
@@ -114,29 +114,32 @@ class KernelEmitter(KernelExpressions):
         return value
 
     def new_slot(self, value: Value) -> Slot:
-        """Return memory for a value like this one."""
+        """Return a slot for values of the same type as this one."""
         return Slot(value, [self.slot(number.type) for number in llvm_values(value)], len(self.loop_exits))
 
     def write_slot(self, slot: Slot, value: Value) -> None:
-        """Keep a value in memory."""
-        for place, number in zip(slot.places, llvm_values(value), strict=True):
+        """Store a value in a slot."""
+        for place, number in zip(slot.pointers, llvm_values(value), strict=True):
             self.builder.store(number, place)
 
     def read_slot(self, slot: Slot) -> Value:
-        """Return the value in memory."""
+        """Return the value in a slot."""
         slot.reads += 1
-        pairs = zip(slot.places, llvm_values(slot.like), strict=True)
-        return rebuild(slot.like, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
+        pairs = zip(slot.pointers, llvm_values(slot.template), strict=True)
+        return rebuild(slot.template, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
 
     def read_variable(self, name: str) -> Value:
-        """Return the value of a variable; KeyError where there is none."""
+        """Return the value of a local variable.
+
+        Errors   KeyError if it has no value; Unsupported if its type is ambiguous
+        """
         variable = self.frame.names[name]
         if variable is AMBIGUOUS:
-            raise Unsupported(f"{name} has values of several types")
+            raise Unsupported(f"{name}: its values have different types")
         return self.read_slot(variable) if isinstance(variable, Slot) else variable
 
     def assign(self, name: str, value: Value) -> None:
-        """Give a variable a value."""
+        """Assign a value to a variable."""
         frame = self.frame
         if name not in frame.source.slot_variables:
             frame.names[name] = value
@@ -144,28 +147,33 @@ class KernelEmitter(KernelExpressions):
         frame.names[name] = self._store_variable(frame.names.get(name), value, (*frame.path, name), frame.depth)
 
     def _store_variable(self, before: Any, value: Value, key: Any, depth: int) -> Any:
-        """Keep a value in the slots of its variable, or in new ones."""
+        """Store a value in the slot of its variable, and return the slot; create one if it has none of this type.
+
+        before  current slot or value of the variable, or None
+        key     path of the call and name of the variable
+        depth   number of loops and conditionals around the line
+        """
         if value is None or callable(value) or isinstance(value, str | DType):
             if depth:
-                raise Unsupported(f"{key[-1]} is given {value!r} in a loop or a choice")
+                raise Unsupported(f"{key[-1]}: {value!r} is assigned in a loop or conditional")
             return value
         value = self.materialized(value)
         if isinstance(value, KernelNumber) and key in self.widened:
             value = self.number(value, self.widened[key])
         both_numbers = (
-            isinstance(before, Slot) and isinstance(before.like, KernelNumber) and isinstance(value, KernelNumber)
+            isinstance(before, Slot) and isinstance(before.template, KernelNumber) and isinstance(value, KernelNumber)
         )
-        same = isinstance(before, Slot) and slot_type(before.like) == slot_type(value)
+        same = isinstance(before, Slot) and slot_type(before.template) == slot_type(value)
         if not same and not (both_numbers and depth):
             before = self.new_slot(value)
         elif not same:
-            dtype = common_dtype(dtype_of(before.like), value.dtype)
-            if dtype is not before.like.dtype:
+            dtype = common_dtype(dtype_of(before.template), value.dtype)
+            if dtype is not before.template.dtype:
                 self.widened[key] = dtype
                 raise TypeWidened
             value = self.number(value, dtype)
         if _has_array(value) and before.loops < len(self.loop_exits):
-            raise Unsupported(f"{key[-1]} is given an array in a loop around which it lives on")
+            raise Unsupported(f"{key[-1]}: an array is assigned in a loop, but the variable outlives the iteration")
         self.write_slot(before, value)
         return before
 
@@ -218,7 +226,7 @@ class KernelEmitter(KernelExpressions):
                 raise Unsupported(ast.unparse(node))
 
     def _assign_target(self, target: ast.expr, value: Value) -> None:
-        """Give a value to a variable, several values to several, or one to an element."""
+        """Assign a value to a variable, a tuple of variables, an element or a view."""
         match target:
             case ast.Name(name):
                 self.assign(name, value)
@@ -238,7 +246,7 @@ class KernelEmitter(KernelExpressions):
                 raise Unsupported(ast.unparse(target))
 
     def _emit_for(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
-        """Emit a loop over a range, over the entries of an array, or, turn by turn, over those of a tuple."""
+        """Emit a loop over a range or an array; a loop over a tuple is unrolled."""
 
         def turn(entry: Value) -> None:
             self._assign_target(target, entry)
@@ -249,7 +257,7 @@ class KernelEmitter(KernelExpressions):
             if isinstance(entries, KernelArray):
                 self.emit_range(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
             elif any(isinstance(node, ast.Continue | ast.Break) for line in body for node in ast.walk(line)):
-                raise Unsupported(f"a loop over {ast.unparse(iterable)} that may end early")
+                raise Unsupported(f"a loop over {ast.unparse(iterable)} with break or continue")
             else:
                 for entry in entries:
                     turn(entry)
@@ -259,7 +267,10 @@ class KernelEmitter(KernelExpressions):
         self.emit_range(begin, end, step, turn)
 
     def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
-        """Emit a loop, given what emits a turn."""
+        """Emit a loop over range(begin, end, step).
+
+        emit_iteration  emits the body for a value of the loop variable
+        """
         blocks = [self.builder.append_basic_block() for _ in range(4)]
         test, inside, after, out = blocks
         end, increment = self.as_int64(end), self.as_int64(step)
@@ -279,7 +290,7 @@ class KernelEmitter(KernelExpressions):
         self.builder.position_at_end(out)
 
     def _emit_iteration(self, after: Any, out: Any, emit_body: Callable[[], None]) -> None:
-        """Emit a turn of a loop, and release at its end what it allocates; go on at its end."""
+        """Emit the body of a loop, and code that releases what it allocated; continue at block `after`."""
         mark, before = self.builder.load(self.last_buffer, typ=I64), self.allocations
         self.loop_exits.append((after, out))
         frame = self.frame
@@ -290,7 +301,7 @@ class KernelEmitter(KernelExpressions):
         for name in self._emit_branch(emit_body):
             variable, reads = names[name]
             if isinstance(variable, Slot) and variable.reads > reads:
-                raise Unsupported(f"{name} has values of several types in the turns of a loop")
+                raise Unsupported(f"{name}: its type changes between iterations of a loop")
             frame.names[name] = AMBIGUOUS
         self.loop_exits.pop()
         if not self.builder.block.is_terminated:
@@ -300,7 +311,7 @@ class KernelEmitter(KernelExpressions):
             self.release(mark)
 
     def _emit_branch(self, emit: Callable[[], None]) -> list[str]:
-        """Emit lines that may not run; return the variables that have another type, in other slots, behind them."""
+        """Emit lines that may not be executed, and return the variables whose type they change."""
         frame, before = self.frame, dict(self.frame.names)
         frame.depth += 1
         emit()
@@ -342,7 +353,7 @@ class KernelEmitter(KernelExpressions):
         if not any(
             end in getattr(block.terminator, "operands", []) for block in self.function.blocks if block.terminator
         ):
-            self.builder.unreachable()  # both ways have left
+            self.builder.unreachable()  # both branches leave the conditional
 
     def _emit_return(self, value: Value) -> None:
         frame = self.frame
@@ -359,7 +370,7 @@ class KernelEmitter(KernelExpressions):
     # ------------------------------------------------------------------ calls
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Value], named: dict[str, Value]) -> Value:
-        """Emit the lines of a function at the place of its call, and return its result."""
+        """Emit an inlined call of a function, and return its result."""
         path: tuple[int, ...] = ()
         if self.frames:
             self.frame.calls += 1

@@ -1,4 +1,4 @@
-"""The entry of the compiler of kernels: its module, its arguments, and the lack of memory."""
+"""Entry point of the compiler of kernels: create the module, read the arguments, handle failed allocations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,15 +21,15 @@ from chainrule.engines.compiled.compiler.kernel_values import (
 )
 from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, is_array
 
-# What LLVM may do with arithmetic on floats. Sums may be reordered, as vectors need; products may not:
-# x (a + b) would become x a + x b, which is not 0 where a + b is, and ∞ − ∞ for a large x.
+# LLVM's fast-math flags. Sums may be reordered, which vectorization needs. Products may not: x (a + b) would become
+# x a + x b, which need not be 0 if a + b is, and is ∞ − ∞ for a large x.
 FAST_MATH_FLAGS = ("contract", "nsz", "arcp")
 SUM_FLAGS = ("reassoc", *FAST_MATH_FLAGS)
 INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLAGS, "fdiv": FAST_MATH_FLAGS}
 
 
 def llvm_types(types: Sequence[Any]) -> list[Any]:
-    """Return LLVM's types of the arguments of a kernel: of an array, its address and its shape; of None, nothing."""
+    """Return the LLVM types of a kernel's arguments. An array is passed as address and shape, and None is not passed."""
     result: list[Any] = []
     for argument_type in types:
         if is_array(argument_type):
@@ -42,9 +42,9 @@ def llvm_types(types: Sequence[Any]) -> list[Any]:
 
 
 def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> Any:
-    """Return a module with a kernel for arguments of such types.
+    """Return an LLVM module that contains a kernel for arguments of the given types.
 
-    Errors   Unsupported where the kernel has a line that is not known here
+    Errors   Unsupported if the kernel uses anything outside the supported subset of Python
     """
     widened: dict[Any, DType] = {}
     for _ in range(100):
@@ -55,7 +55,7 @@ def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> 
             continue
         _set_fast_math_flags(module)
         return module
-    raise Unsupported("types that never settle")
+    raise Unsupported("types of variables that do not converge")
 
 
 def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widened: dict[Any, DType]) -> None:
@@ -70,7 +70,7 @@ def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widen
 
 
 def _argument(walk: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
-    """Return an argument of a kernel, given the numbers that are passed."""
+    """Return an argument of a kernel, built from the next LLVM values that are passed."""
     if is_array(argument_type):
         dtype, address = DTYPES.get(argument_type[0]), next(numbers)
         if dtype is None:
@@ -88,7 +88,7 @@ def _argument(walk: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
 
 
 def _set_fast_math_flags(module: Any) -> None:
-    """Let LLVM reorder sums of floats, and fuse their products with them."""
+    """Set the fast-math flags of all instructions on floats that have none."""
     for function in module.functions:
         for block in function.blocks:
             for instruction in block.instructions:

@@ -1,4 +1,4 @@
-"""Expressions of a kernel that is compiled."""
+"""Expressions of compiled kernels."""
 
 # The values of kernels are of any type, and llvmlite has no types.
 # pyright: basic
@@ -32,7 +32,7 @@ EAGER_NODES = (
 
 
 class KernelExpressions(KernelFunctions):
-    """Emitter of expressions."""
+    """Emit expressions."""
 
     frame: Any
     frames: list[Any]
@@ -71,29 +71,29 @@ class KernelExpressions(KernelFunctions):
                 raise Unsupported(ast.unparse(node))
 
     def _values(self, nodes: Sequence[ast.expr]) -> list[Value]:
-        """Return the values of entries of a tuple, or of arguments."""
+        """Return the values of the entries of a tuple or of arguments, with starred ones expanded."""
         values: list[Value] = []
         for node in nodes:
             values += [*self.value(node.value)] if isinstance(node, ast.Starred) else [self.value(node)]
         return values
 
     def apply_operator(self, operator: ast.operator, a: Value, b: Value) -> Value:
-        """Return the result of an operator, of each entry where one side is an array."""
+        """Return the result of an operator, elementwise if one operand is an array."""
         name = type(operator).__name__
         if isinstance(a, KernelArray) or isinstance(b, KernelArray):
             return self.elementwise(lambda one, other: self.binary(name, one, other), a, b)
         return self.binary(name, a, b)
 
     def read_variable(self, name: str) -> Value:
-        """Return the value of a variable; KeyError where there is none."""
+        """Return the value of a local variable; see `KernelEmitter`."""
         raise NotImplementedError
 
     def call(self, function: Callable[..., Any], arguments: Sequence[Value], named: dict[str, Value]) -> Value:
-        """Emit the lines of a function at the place of its call."""
+        """Emit an inlined call of a function; see `KernelEmitter`."""
         raise NotImplementedError
 
     def materialized(self, value: Value) -> Value:
-        """Return a value whose known numbers are numbers of the kernel."""
+        """Return a value with its Python numbers replaced by LLVM constants; see `KernelEmitter`."""
         raise NotImplementedError
 
     def _resolve(self, name: str) -> Value:
@@ -102,12 +102,12 @@ class KernelExpressions(KernelFunctions):
         except KeyError:
             names = self.frame.source.scope
         if name in self.frame.source.local_names:
-            raise Unsupported(f"{name} may have no value yet")
+            raise Unsupported(f"{name} may be used before it is assigned")
         if name in names:
             return from_python(names[name])
         if hasattr(builtins, name):
             return getattr(builtins, name)
-        raise Unsupported(f"{name} is not known")
+        raise Unsupported(f"{name} is not defined")
 
     def _compare_chain(self, first: ast.expr, operators: Sequence[ast.cmpop], others: Sequence[ast.expr]) -> Value:
         values = [self.value(node) for node in (first, *others)]
@@ -125,7 +125,7 @@ class KernelExpressions(KernelFunctions):
         return KernelNumber(BOOL, self.builder.and_(left, right))
 
     def _short_circuit(self, is_and: bool, values: Sequence[ast.expr]) -> Value:
-        """Return whether all values are true, or any; none is looked at behind the one that decides."""
+        """Return the result of `and` or `or`, with short-circuit evaluation."""
         first, *rest = values
         result = self.truth(self.value(first))
         if not rest:
@@ -142,7 +142,7 @@ class KernelExpressions(KernelFunctions):
         return self._conditional(result, *((remaining, decided) if is_and else (decided, remaining)))
 
     def _conditional(self, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
-        """Return one of two values; only that one is computed."""
+        """Return the value of a conditional expression; only the selected operand is evaluated."""
         if isinstance(test, bool):
             return self.value(then if test else otherwise)
         if all(isinstance(item, ast.Name | ast.Constant) for item in (then, otherwise)):
@@ -165,7 +165,7 @@ class KernelExpressions(KernelFunctions):
             self.builder.position_at_end(end)
             value = value if dtype is None else self.number(value, dtype)
             slot = slot or self.new_slot(value)
-            self._check_same_type(slot.like, value)
+            self._check_same_type(slot.template, value)
             self.write_slot(slot, value)
             self.builder.branch(blocks[2])
         self.builder.position_at_end(blocks[2])
@@ -173,7 +173,7 @@ class KernelExpressions(KernelFunctions):
 
     def _check_same_type(self, first: Value, second: Value) -> None:
         if slot_type(first) != slot_type(second):
-            raise Unsupported("a choice between values of two types")
+            raise Unsupported("a conditional expression with operands of different types")
 
     def _attribute(self, value: Value, name: str) -> Value:
         if isinstance(value, KernelArray):
@@ -195,7 +195,7 @@ class KernelExpressions(KernelFunctions):
         return from_python(getattr(value, name))
 
     def indices(self, node: ast.expr) -> list[Value]:
-        """Return the indices of an element or a part."""
+        """Return the indices in a subscript: integers and `slice` objects."""
         nodes = node.elts if isinstance(node, ast.Tuple) else [node]
         indices: list[Value] = []
         for index in nodes:
@@ -220,7 +220,7 @@ class KernelExpressions(KernelFunctions):
         numbers = [self.number(item) for item in value]
         dtype = numbers[0].dtype
         if any(item.dtype is not dtype for item in numbers):
-            raise Unsupported("an entry of a tuple of several types")
+            raise Unsupported("a variable index into a tuple whose entries have different types")
         with self.builder.goto_entry_block():
             table = self.builder.alloca(dtype.llvm, size=len(numbers))
         for k, number in enumerate(numbers):

@@ -1,4 +1,4 @@
-"""Functions of Python and NumPy that a kernel may call."""
+"""Functions of Python and NumPy that kernels may call."""
 
 # The values of kernels are of any type, and llvmlite has no types.
 # pyright: basic
@@ -30,33 +30,33 @@ INTRINSICS = {np.sqrt: "sqrt", np.log: "log", np.exp: "exp", np.ceil: "ceil", np
 
 
 class Method:
-    """A method of an array."""
+    """A bound method of an array."""
 
     def __init__(self, array: KernelArray, name: str) -> None:
         self.array, self.name = array, name
 
 
 class KernelFunctions(Arrays):
-    """Emitter of functions, on numbers and on arrays."""
+    """Emit calls of functions on numbers and arrays."""
 
     def emit_range(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
-        """Emit a loop, given what emits a turn."""
+        """Emit a loop over range(begin, end, step); see `KernelEmitter`."""
         raise NotImplementedError
 
     def new_slot(self, value: Value) -> Any:
-        """Return memory for a value like this one."""
+        """Return a slot for values of the same type as this one; see `KernelEmitter`."""
         raise NotImplementedError
 
     def write_slot(self, slot: Any, value: Value) -> None:
-        """Keep a value in memory."""
+        """Store a value in a slot; see `KernelEmitter`."""
         raise NotImplementedError
 
     def read_slot(self, slot: Any) -> Value:
-        """Return the value in memory."""
+        """Return the value in a slot; see `KernelEmitter`."""
         raise NotImplementedError
 
     def call_builtin(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a function of Python's or NumPy's; NotImplemented for one that is not known."""
+        """Return the result of a Python or NumPy function, or NotImplemented if it is not supported."""
         if getattr(callee, "__name__", "") == "literally":
             return arguments[0]
         if callee in (min, max):
@@ -93,7 +93,7 @@ class KernelFunctions(Arrays):
         return self.select_number(self.compare("Lt", value, 0), self.negate(value), value)
 
     def select_number(self, test: KernelNumber, first: Value, second: Value) -> KernelNumber:
-        """Return one of two numbers; both are computed."""
+        """Return one of two numbers, without branching."""
         dtype = self.common_dtype(first, second)
         return KernelNumber(
             dtype, self.builder.select(test.value, self.number(first, dtype).value, self.number(second, dtype).value)
@@ -109,7 +109,7 @@ class KernelFunctions(Arrays):
         return best
 
     def _array_function(self, callee: Any, arguments: list[Value], named: dict[str, Value]) -> Value:
-        """Return the result of a function of NumPy's on arrays."""
+        """Return the result of a NumPy function that takes or creates an array."""
         dtypes = [named.get("dtype", arguments[1] if len(arguments) > 1 else FLOAT64)]
         if callee in (np.zeros, np.empty, np.ones):
             shape = (
@@ -134,7 +134,7 @@ class KernelFunctions(Arrays):
         return NotImplemented
 
     def _argmax(self, array: KernelArray) -> Value:
-        """Return the index of the first NaN of an array, or else of the first of its largest entries."""
+        """Return the index of the first NaN of an array or, if it has none, of its first maximum."""
         winner, largest = self.new_slot(self.number(0)), self.new_slot(self.load(array, array.pointer))
         self.write_slot(winner, self.number(0))
         self.write_slot(largest, self.load(array, array.pointer))
@@ -160,9 +160,9 @@ class KernelFunctions(Arrays):
         return DTYPES[name]
 
     def fill_array(self, array: KernelArray, value: Value) -> None:
-        """Give every element of an array a number, or the one of another array."""
+        """Set every element of a contiguous array to a number."""
         if not (is_constant(value) or isinstance(value, KernelNumber)) or not array.contiguous:
-            raise Unsupported("an array is given an array")
+            raise Unsupported("assigning an array to a slice, or a number to a view that is not contiguous")
         number = self.number(value, array.dtype)
         flat = self.contiguous(array.dtype, array.pointer, (self.product(array.shape),))
         self.emit_range(0, flat.shape[0], 1, lambda place: self.store(flat, self.address_at(flat, place), number))
@@ -181,10 +181,10 @@ class KernelFunctions(Arrays):
             return self.contiguous(array.dtype, array.pointer, shape)
         if method.name == "sum" and not arguments and len(array.shape) == 1:
             return self._sum_of_elements(array)
-        raise Unsupported(f"the method {method.name}")
+        raise Unsupported(f"the method {method.name} of an array, or its arguments")
 
     def _sum_of_elements(self, array: KernelArray) -> Value:
-        """Return the sum of the entries of an array."""
+        """Return the sum of a one-dimensional array."""
         zero = self.number(0, array.dtype)
         total = self.new_slot(zero)
         self.write_slot(total, zero)
@@ -197,7 +197,7 @@ class KernelFunctions(Arrays):
         return self.read_slot(total)
 
     def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
-        """Return a new array of results of integers."""
+        """Return a new array of the results of a function on arrays of int64, or on an array and a number."""
         first, second = (operand if isinstance(operand, KernelArray) else None for operand in (a, b))
         template = first or second
         if (
@@ -205,7 +205,7 @@ class KernelFunctions(Arrays):
             or len(template.shape) != 1
             or any(array and array.dtype is not INT64 for array in (first, second))
         ):
-            raise Unsupported("arithmetic on arrays")
+            raise Unsupported("arithmetic on arrays other than one-dimensional ones of int64")
         result = self.allocate(template.shape, template.dtype)
 
         def turn(place: Value) -> None:

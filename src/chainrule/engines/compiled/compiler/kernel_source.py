@@ -1,6 +1,6 @@
-"""The source of kernels: the lines of a function, and which of its variables need places in memory.
+"""Source of kernels: the syntax tree of a function, and which of its variables are stored in memory.
 
-The lines of a file that was changed after it was imported are not those that Python runs, and are refused.
+A file that was changed after it was imported no longer matches what Python runs, so its functions are rejected.
 """
 
 import ast
@@ -19,7 +19,10 @@ from chainrule.engines.compiled.compiler.kernel_values import Unsupported
 
 @cache
 def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef]:
-    """Return the functions of a file, loaded as such a module, by what Python makes of them."""
+    """Return the syntax trees of the functions of a file, by their code objects.
+
+    loaded  name of the module that was loaded from the file
+    """
     names = vars(sys.modules[loaded]) if loaded in sys.modules else None
     tree = ast.parse("".join(linecache.getlines(file, names)))
     nodes = {
@@ -32,7 +35,7 @@ def _functions_by_code(file: str, loaded: str) -> dict[CodeType, ast.FunctionDef
 
 
 def _nested_code(code: CodeType) -> Iterator[CodeType]:
-    """Return the code of all functions in some code."""
+    """Yield the code objects of all functions defined in a code object."""
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield constant
@@ -41,25 +44,29 @@ def _nested_code(code: CodeType) -> Iterator[CodeType]:
 
 @dataclass(frozen=True)
 class KernelSource:
-    """A function: its lines, its variables, those of them that need slots, and its parameters."""
+    """The source of a function.
+
+    slot_variables  local variables that are stored in memory; see `_slot_variables`
+    scope           variables of the enclosing functions, and global variables
+    """
 
     node: ast.FunctionDef
     local_names: frozenset[str]
     slot_variables: frozenset[str]
     signature: inspect.Signature
-    scope: Mapping[str, Any]  # of the functions around it, and global ones
+    scope: Mapping[str, Any]
 
 
 @cache
 def source_of(function: Callable[..., Any]) -> KernelSource:
     """Return the source of a function.
 
-    Errors   Unsupported where its file is not there, or was changed since it was imported
+    Errors   Unsupported if its file is missing or was changed after it was imported
     """
     code = function.__code__
     node = _functions_by_code(code.co_filename, function.__module__).get(code)
     if node is None:
-        raise Unsupported(f"the source of {function.__qualname__} is not known, or was changed")
+        raise Unsupported(f"the source of {function.__qualname__} is missing, or was changed after it was imported")
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     names = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
     own = frozenset((*code.co_varnames, *code.co_cellvars))
@@ -67,14 +74,15 @@ def source_of(function: Callable[..., Any]) -> KernelSource:
 
 
 def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
-    """Return the variables that are given several values, at least one of them in a loop or a choice.
+    """Return the variables whose value depends on the control flow.
 
-    So is one that is given its only value in a loop or a choice, but read outside of it.
+    They are assigned more than once, at least once in a loop or conditional, or are assigned once in a loop or
+    conditional and read outside of it.
     """
     depths_by_name: dict[str, list[int]] = {each.arg: [0] for each in function.args.args}
     blocks: dict[str, Any] = {}
 
-    def walk(body: Sequence[ast.stmt], depth: int) -> None:
+    def visit(body: Sequence[ast.stmt], depth: int) -> None:
         for node in body:
             if isinstance(node, ast.For):
                 record(node.target, depth + 1, node)
@@ -83,7 +91,7 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
             ):
                 record(target, depth, body)
             for inner in (getattr(node, "body", []), getattr(node, "orelse", [])):
-                walk(inner, depth + 1)
+                visit(inner, depth + 1)
 
     def record(target: ast.expr, depth: int, block: Any) -> None:
         for name in ast.walk(target):
@@ -91,13 +99,13 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
                 depths_by_name.setdefault(name.id, []).append(depth)
                 blocks[name.id] = block
 
-    walk(function.body, 0)
+    visit(function.body, 0)
     variables = {name for name, depths in depths_by_name.items() if len(depths) > 1 and max(depths) > 0}
     for name, depths in depths_by_name.items():
         if len(depths) == 1 and depths[0] > 0:
             block = blocks[name]
             nodes = [block] if isinstance(block, ast.AST) else block
-            inside = sum(_read_count(each, name) for each in nodes)
+            inside = sum(_read_count(child, name) for child in nodes)
             if inside < _read_count(function, name):
                 variables.add(name)
     return frozenset(variables)

@@ -1,10 +1,11 @@
-"""Values of a kernel that is compiled: numbers, arrays and tiles, and arithmetic on numbers.
+"""Values of compiled kernels (numbers, arrays and tiles), and arithmetic on numbers.
 
-An integer and a float32 combine to a float64, as an int64 and a float32 do in NumPy.
+The result of an integer and a float32 is a float64, as for int64 and float32 in NumPy.
 
-What is known while compiling is a value of Python's (a number, None, a tuple, a function, a class) and leaves no code.
+Compile-time constants are Python objects (numbers, None, tuples, functions, classes). Operations on them are computed
+while compiling and emit no code.
 
-Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read off a pointer.
+Tried with llvmlite 0.50. Only llvmlite's `ir` is used, and no type is read from a pointer.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -22,12 +23,16 @@ ir: Any = _ir  # llvmlite has no type annotations
 
 
 class Unsupported(NotImplementedError):
-    """A kernel has a line that this compiler does not know."""
+    """A kernel uses something outside the supported subset of Python."""
 
 
 @dataclass(frozen=True)
 class DType:
-    """The type of a number; stored: as elements of arrays."""
+    """The type of a number.
+
+    llvm    LLVM type of a number
+    stored  LLVM type of an element of an array; differs from `llvm` for bool
+    """
 
     name: str
     bitwidth: int
@@ -48,8 +53,8 @@ class DType:
 
 I8, I32, I64, DOUBLE = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.DoubleType()
 DTYPES = {
-    each.name: each
-    for each in (
+    dtype.name: dtype
+    for dtype in (
         DType("bool", 8, ir.IntType(1), I8),
         DType("uint8", 8, I8, I8),
         DType("int32", 32, I32, I32),
@@ -62,17 +67,17 @@ DTYPES = {
 BOOL, UINT8, INT32, INT64, UINT64, FLOAT32, FLOAT64 = DTYPES.values()
 
 
-VOID = object()  # type of the result of a function that returns none
+VOID = object()  # result type of a function without a result
 
 
 class Literal(NamedTuple):
-    """The type of an integer that is known."""
+    """The type of an integer that is a compile-time constant."""
 
     literal_value: int
 
 
 class KernelNumber(NamedTuple):
-    """A number that is known when the kernel runs."""
+    """A number computed when the kernel runs."""
 
     dtype: DType
     value: Any
@@ -89,18 +94,18 @@ class KernelArray(NamedTuple):
 
 
 class TileValue(NamedTuple):
-    """A tile, or the offsets of its columns (see `vectors.Tile`, `vectors.ColumnOffsets`), in registers."""
+    """A tile or column offsets (`vectors.Tile`, `vectors.ColumnOffsets`) in registers."""
 
     tile: Any
     value: Any
 
 
-Value: TypeAlias = Any  # one of these, or a value of Python's
+Value: TypeAlias = Any  # one of these, or a Python object
 
 _PYTHON_DTYPES: list[tuple[Any, DType]] = [(bool, BOOL), (int, INT64), (float, FLOAT64)]
 _NUMPY_DTYPES = {np.dtype(dtype.name).type: dtype for dtype in DTYPES.values()}
 
-OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, instruction of integers, of floats
+OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {  # function, integer and float instruction
     "Add": (operator.add, "add", "fadd"),
     "Sub": (operator.sub, "sub", "fsub"),
     "Mult": (operator.mul, "mul", "fmul"),
@@ -124,18 +129,18 @@ COMPARISONS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 }
 
 
-def pointer_to(dtype: Any) -> Any:
-    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
-    return dtype.as_pointer() if hasattr(dtype, "as_pointer") else ir.PointerType()
+def pointer_to(element: Any) -> Any:
+    """Return LLVM's type of pointers to an LLVM type. LLVM versions with opaque pointers have one type for all."""
+    return element.as_pointer() if hasattr(element, "as_pointer") else ir.PointerType()
 
 
 def is_constant(value: Value) -> bool:
-    """Return whether a value is a number of Python's."""
+    """Return whether a value is a Python number, a compile-time constant."""
     return isinstance(value, bool | int | float)
 
 
 def from_python(value: Any) -> Value:
-    """Return an object of Python's as a value: numbers of NumPy's keep their type."""
+    """Return a Python object as a value. NumPy scalars keep their dtype."""
     if isinstance(value, np.generic) and type(value) in _NUMPY_DTYPES:
         dtype = _NUMPY_DTYPES[type(value)]
         return KernelNumber(dtype, dtype.llvm(value.item()))
@@ -145,34 +150,34 @@ def from_python(value: Any) -> Value:
 
 
 def dtype_of(value: Value) -> DType:
-    """Return the type of a number."""
+    """Return the dtype of a number."""
     if isinstance(value, KernelNumber):
         return value.dtype
     for python_type, dtype in _PYTHON_DTYPES:
         if isinstance(value, python_type):
             return dtype
-    raise Unsupported(f"{value!r} is no number")
+    raise Unsupported(f"{value!r} is not a number")
 
 
 def result_dtype(a: DType, b: DType) -> DType:
-    """Return the type of the result where numbers of two types meet."""
+    """Return the dtype of the result of an operator on numbers of two dtypes."""
     if a is b:
         return a
     dtypes = {a, b}
     if UINT64 in dtypes:
-        raise Unsupported("uint64 and another type")
+        raise Unsupported("arithmetic on uint64 and another type")
     if not a.real and not b.real:
         return INT64
     return FLOAT64
 
 
 def common_dtype(a: DType, b: DType) -> DType:
-    """Return the type of a variable that is given numbers of two types."""
+    """Return the dtype of a variable to which numbers of two dtypes are assigned."""
     return result_dtype(a, b)
 
 
 def llvm_values(value: Value) -> list[Any]:
-    """Return LLVM's values in a value, in order."""
+    """Return the LLVM values that make up a value, in order."""
     if isinstance(value, KernelNumber | TileValue):
         return [value.value]
     if isinstance(value, KernelArray):
@@ -183,7 +188,7 @@ def llvm_values(value: Value) -> list[Any]:
 
 
 def rebuild(template: Value, numbers: Any) -> Value:
-    """Return the value with such numbers that is otherwise like another; numbers: an iterator."""
+    """Return a value of the same type as `template`, made of the next LLVM values of an iterator."""
     if isinstance(template, KernelNumber):
         return KernelNumber(template.dtype, next(numbers))
     if isinstance(template, TileValue):
@@ -200,7 +205,7 @@ def rebuild(template: Value, numbers: Any) -> Value:
 
 
 def slot_type(value: Value) -> Any:
-    """Return what all values that share slots have in common_dtype."""
+    """Return a key that is equal for values that can be stored in the same slots."""
     if isinstance(value, KernelNumber):
         return value.dtype.name
     if isinstance(value, TileValue):
@@ -213,17 +218,17 @@ def slot_type(value: Value) -> Any:
 
 
 class Arithmetic:
-    """Emitter of arithmetic at the place of a builder."""
+    """Emit arithmetic on numbers at the position of a builder."""
 
     builder: Any
 
     def number(self, value: Value, dtype: DType | None = None) -> KernelNumber:
-        """Return a value as a number of a type, or of its own."""
+        """Return a value as a KernelNumber, converted to a dtype if one is passed."""
         if is_constant(value):
             dtype = dtype or dtype_of(value)
             return KernelNumber(dtype, dtype.llvm(float(value) if dtype.real else int(value)))
         if not isinstance(value, KernelNumber):
-            raise Unsupported(f"{value!r} is no number")
+            raise Unsupported(f"{value!r} is not a number")
         return value if dtype is None or dtype is value.dtype else KernelNumber(dtype, self._cast(value, dtype))
 
     def _cast(self, number: KernelNumber, target: DType) -> Any:
@@ -246,15 +251,15 @@ class Arithmetic:
         return self.builder.trunc(value, target.llvm) if target.bitwidth < source.bitwidth else value
 
     def as_int64(self, value: Value) -> Any:
-        """Return an integer as LLVM's of 64 bits."""
+        """Return an integer as a 64-bit LLVM value."""
         return self.number(value, INT64).value
 
     def truth(self, value: Value) -> Any:
-        """Return whether a value is true: of Python's if that is known, else LLVM's."""
+        """Return the truth of a value: a Python bool if it is a constant, else an LLVM value."""
         if isinstance(value, KernelNumber):
             return self.number(value, BOOL).value
         if isinstance(value, KernelArray | TileValue):
-            raise Unsupported("the truth of an array")
+            raise Unsupported("the truth value of an array")
         return bool(value)
 
     def add(self, a: Value, b: Value) -> Value:
@@ -277,9 +282,9 @@ class Arithmetic:
         return result
 
     def binary(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of an operator."""
+        """Return the result of a binary operator, named like its class in `ast`."""
         if name not in OPERATORS:
-            raise Unsupported(name)
+            raise Unsupported(f"the operator {name}")
         function, integer_instruction, float_instruction = OPERATORS[name]
         if is_constant(a) and is_constant(b):
             return function(a, b)
@@ -309,7 +314,7 @@ class Arithmetic:
         )
 
     def _simplified(self, name: str, a: Value, b: Value) -> Value | None:
-        """Return a or b where an operation with 0 or 1 leaves it as it is; None where it does not."""
+        """Return the result of adding or subtracting 0 or multiplying by 0 or 1; None for anything else."""
         for operand, constant, is_left in ((a, b, True), (b, a, False)):
             if type(constant) is int and isinstance(operand, KernelNumber) and operand.dtype is INT64:
                 if constant == 0 and (name == "Add" or (name == "Sub" and is_left)):
@@ -319,7 +324,10 @@ class Arithmetic:
         return None
 
     def _divide(self, name: str, a: Any, b: Any, divisor: Value, dtype: DType) -> Any:
-        """Return a // b or a % b, rounded down; 0 where b is."""
+        """Return a // b or a % b, rounded down; 0 if b is 0.
+
+        divisor  b as a value; a positive constant needs less code
+        """
         build = self.builder
         if dtype is UINT64:
             raise Unsupported("division of uint64")
@@ -344,7 +352,7 @@ class Arithmetic:
         return build.select(zero, dtype.llvm(0), result)
 
     def _power(self, a: Value, b: Value) -> Value:
-        """Return a to a whole power that is known, by squaring; or to a float."""
+        """Return aᵇ, by squaring if b is a constant integer from 1 to 64."""
         if type(b) is int and 0 < b < 65:
             result, square = None, a
             while b:
@@ -355,30 +363,30 @@ class Arithmetic:
             return result
         dtype = result_dtype(dtype_of(a), dtype_of(b))
         if not dtype.real:
-            raise Unsupported("a power")
+            raise Unsupported("powers of integers, except with a constant exponent from 1 to 64")
         return KernelNumber(
             dtype, self.intrinsic("pow", dtype, self.number(a, dtype).value, self.number(b, dtype).value)
         )
 
     def intrinsic(self, name: str, dtype: DType, *arguments: Any) -> Any:
-        """Return the result of one of LLVM's functions on floats of a type."""
+        """Return the result of an LLVM intrinsic on floats."""
         shape = ir.FunctionType(dtype.llvm, [dtype.llvm] * len(arguments))
         function = self.builder.module.declare_intrinsic(f"llvm.{name}", [dtype.llvm], shape)
         return self.builder.call(function, arguments)
 
     def compare(self, name: str, a: Value, b: Value) -> Value:
-        """Return the result of a comparison."""
+        """Return the result of a comparison, named like its class in `ast`."""
         if name in ("Is", "IsNot"):
             same = a is b if a is None or b is None or isinstance(a, bool) else None
             if same is None:
-                raise Unsupported("is")
+                raise Unsupported("`is` with anything but None and constants")
             return same == (name == "Is")
         if name not in COMPARISONS:
-            raise Unsupported(name)
+            raise Unsupported(f"the comparison {name}")
         function, comparison = COMPARISONS[name]
         if not isinstance(a, KernelNumber) and not isinstance(b, KernelNumber):
             if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-                raise Unsupported("tuples compared")
+                raise Unsupported("a comparison of tuples")
             return function(a, b)
         dtype = result_dtype(dtype_of(a), dtype_of(b))
         x, y = self.number(a, dtype).value, self.number(b, dtype).value

@@ -1,10 +1,9 @@
-"""Programs from their source, and kernels, ready to be called from Python.
+"""Load programs and kernels as functions that Python can call.
 
-A program is kept under the hash of its source as the machine code that `emitting` made of it. Loading it takes LLVM's
-linker and the machine code of its kernels.
+The machine code of a program is stored under the hash of its source. Loading it needs LLVM's linker and the machine
+code of its kernels.
 
-A kernel that is called from Python (single operations, tests) runs in a program that only calls it; within compiled
-programs kernels are called directly.
+A kernel that Python calls directly (single operations, tests) runs in a program that only calls this kernel.
 """
 
 import ast
@@ -33,24 +32,24 @@ from chainrule.engines.compiled.compiler.signatures import (
     is_array,
 )
 
-DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names of dtypes, which take NumPy 3 µs
+DTYPES = {"f": "float32", "d": "float64", "i": "int32"}  # names by `dtype.char`; `str(dtype)` takes 3 µs
 NUMBER_TYPES: list[tuple[Any, Any]] = [(bool, bool), (int | np.integer, int), (float | np.floating, float)]
 
 _loaded: dict[str, "MachineFunction"] = {}
-_kernel_numbers = itertools.count()  # kernels outside this package may share their names
+_kernel_numbers = itertools.count()  # to distinguish kernels outside this package with equal names
 
 
 @cache
 def _announce() -> None:
-    """Announce, once in a process, that compiling takes time."""
+    """Print, once per process, that programs are being compiled."""
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 
 class MachineFunction:
-    """A function in machine code that reads its arguments from a table: addresses of arrays, and numbers.
+    """A compiled function, which reads its arguments from a table of array objects' addresses and numbers.
 
-    Errors   of a call: TypeError for an array that is not contiguous, or not of the type that the function declares;
-             FloatingPointError when one of its kernels raises it
+    Errors of a call   TypeError for an array that is not contiguous or does not have the declared type;
+                       FloatingPointError if a kernel raises it; MemoryError
     """
 
     def __init__(self, address: int, types: Sequence[Any]) -> None:
@@ -63,7 +62,7 @@ class MachineFunction:
             _raise(failed)
 
     def _table(self, first: int, arguments: Sequence[Any]) -> bytes:
-        """Return the part of the table that holds these arguments, from the first on."""
+        """Return the part of the table for consecutive arguments, of which `first` is the index of the first."""
         last = first + len(arguments)
         pairs = zip(self._are_arrays[first:last], arguments, strict=True)
         return struct.pack(
@@ -71,9 +70,13 @@ class MachineFunction:
         )
 
     def bind(self, first: int, arguments: Sequence[Any]) -> Callable[..., None]:
-        """Return the function of a tuple of arrays, all before the first of its own, and of the whole numbers after.
+        """Return a function with the middle arguments fixed.
 
-        What does not change from call to call is put into the table here, once.
+        It takes a tuple of the arrays before them and, separately, the integers after them. The fixed part of the table
+        is packed here, once.
+
+        first      number of arrays before the fixed arguments
+        arguments  the fixed arguments
         """
         enter, middle, kept_alive = self._enter, self._table(first, arguments), tuple(arguments)
         before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept_alive) :]).pack
@@ -82,12 +85,12 @@ class MachineFunction:
             if failed := enter(before(*map(id, arrays)) + middle + after(*rest)):
                 _raise(failed)
 
-        run.__dict__["own"] = kept_alive  # alive, since the table has their addresses
+        run.__dict__["own"] = kept_alive  # keeps the arrays alive, as the table contains their addresses
         return run
 
 
 def load(source: str) -> MachineFunction:
-    """Return the function `run` of a program, whose machine code is kept on disk."""
+    """Return the function `run` of a program. Its machine code is compiled at most once and stored on disk."""
     with storing.COMPILER_LOCK:
         if source not in _loaded:
             _loaded[source] = _program(source)
@@ -108,7 +111,7 @@ def _program(source: str) -> MachineFunction:
 
 
 def links_of(tree: ast.Module) -> list[Link]:
-    """Return the kernels that a program links."""
+    """Return the kernels that the `link` statements of a program name."""
     statements = [
         (kernel, *map(ast.literal_eval, (symbol, *rest))) for symbol, kernel, *rest in _statements(tree, "link")
     ]
@@ -119,7 +122,7 @@ def links_of(tree: ast.Module) -> list[Link]:
 
 
 def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
-    """Return the arguments of each call of a function among the statements of a module."""
+    """Return the arguments of each top-level call of the function `name` in a module."""
     calls = [node.value for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
     return [call.args for call in calls if ast.unparse(call.func) == name]
 
@@ -127,12 +130,16 @@ def _statements(tree: ast.Module, name: str) -> list[list[ast.expr]]:
 def load_program(
     name: str, tree: ast.Module, links: Sequence[Link], function_types: dict[str, Sequence[Any]], *, store: bool = True
 ) -> MachineFunction:
-    """Return a program as a function of Python's, given the types of its own functions."""
+    """Compile or load a program, and return its function `run`.
+
+    function_types  name of a function of the program → types of its arguments
+    store           whether to store the machine code on disk
+    """
 
     def compile_program() -> bytes:
-        from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and seldom needed
+        from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and rarely needed
 
-        kernels = {link.symbol: link.kinds for link in links}
+        kernels = {link.symbol: link.types for link in links}
         return machine.compile_program(str(emit(name, tree, kernels, function_types, machine.processor_family())))
 
     for kernel_link in links:
@@ -149,20 +156,20 @@ def load_program(
 
 def _raise(error: int) -> None:
     if error == WRONG_ARRAY:
-        raise TypeError("an array is not contiguous, or of another type than the program declares")
+        raise TypeError("an array is not contiguous, or its dtype or number of axes is not what the program declares")
     if error == NOT_FINITE:
         raise FloatingPointError("a result is not finite")
-    raise MemoryError("Allocation failed (probably too large).")
+    raise MemoryError("allocation of a kernel's buffer failed; it is probably too large")
 
 
 class Kernel:
-    """A kernel. One thread runs it; programs share its work among threads."""
+    """A kernel, callable from Python. One thread runs it; programs divide its work among threads."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         update_wrapper(self, function)
         self.py_func = function
         self.number = next(_kernel_numbers)
-        self.programs: dict[Any, Any] = {}  # by the types of their arguments: each calls the kernel
+        self.programs: dict[Any, Any] = {}  # types of arguments → the program that calls the kernel
         self._defaults = [
             (parameter.name, parameter.default) for parameter in inspect.signature(function).parameters.values()
         ]
@@ -170,17 +177,17 @@ class Kernel:
     def __call__(self, *arguments: Any, **named: Any) -> None:
         rest = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
         if named:
-            raise TypeError(f"{self.py_func.__name__} has no argument {', '.join(named)} left to be given")
+            raise TypeError(f"{self.py_func.__name__}: unexpected keyword arguments {', '.join(named)}")
         _call_kernel(self, (*arguments, *rest))
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Make a function a kernel."""
+    """Decorate a function that is compiled as a kernel."""
     return function if DISABLED else Kernel(function)
 
 
 def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
-    """Run a kernel by itself, on contiguous arrays and numbers.
+    """Run a kernel on contiguous arrays, numbers, tuples and None.
 
     Errors   TypeError for an array that is not contiguous
     """
@@ -193,7 +200,7 @@ def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
 
 
 def _argument_type(value: Any) -> Any:
-    """Return the type of an argument, as in `Link`."""
+    """Return the type of an argument; see `signatures`."""
     if isinstance(value, np.ndarray):
         array = cast("NDArray[Any]", value)
         if not array.flags.c_contiguous:
@@ -205,26 +212,26 @@ def _argument_type(value: Any) -> Any:
 
 
 def _table_entries(value: Any) -> Sequence[Any]:
-    """Return the entries of a table for an argument."""
+    """Return the entries of the table for an argument; those of a tuple are flattened."""
     if isinstance(value, tuple):
         return [number for item in cast("tuple[Any, ...]", value) for number in _table_entries(item)]
     return () if value is None else (value,)
 
 
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
-    """Return a program that calls one kernel, given the numbers of all tuples one after the other."""
+    """Return a program that calls one kernel. Its arguments are the kernel's, with tuples flattened and None left out."""
     name = Link("", kernel, types).name
     link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 
-    def passed(kind: Any) -> str:
-        if isinstance(kind, Several):
-            return f"({''.join(passed(each) + ', ' for each in kind)})"
-        if kind is None:
+    def expression(argument_type: Any) -> str:
+        if isinstance(argument_type, Several):
+            return f"({''.join(expression(item) + ', ' for item in argument_type)})"
+        if argument_type is None:
             return "None"
-        entry_types.append(kind)
+        entry_types.append(argument_type)
         names.append(f"a{len(names)}")
         return names[-1]
 
-    arguments = passed(Several(types))
+    arguments = expression(Several(types))
     tree = ast.parse(f"def run({', '.join(names)}):\n    call({link.symbol!r}, {arguments})\n")
     return load_program(f"call_{name}", tree, [link], {"run": entry_types}, store=link.own)

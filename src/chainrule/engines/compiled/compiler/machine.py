@@ -1,4 +1,4 @@
-"""Machine code in memory, given as object files.
+"""Compile LLVM code to object files, and load object files into memory.
 
 Tried with llvmlite 0.50; only llvmlite's `binding` is used.
 """
@@ -25,7 +25,7 @@ RELOCATION_MODEL = "static" if binding.get_process_triple().startswith(("x86", "
 
 @cache
 def _target() -> Any:
-    """Return the description of this processor, for programs, which have nothing to be compile_optimized."""
+    """Return LLVM's target machine for programs, which contain nothing to optimize."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_triple(binding.get_process_triple())
@@ -36,7 +36,7 @@ def _target() -> Any:
 
 @cache
 def _linker() -> Any:
-    """Return LLVM's linker of machine code in memory, which knows how kernels make their buffers."""
+    """Return LLVM's in-memory linker, with the functions that allocate buffers defined."""
     require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep_loaded(memory)
@@ -53,19 +53,22 @@ def _linker() -> Any:
 
 
 def _keep_loaded(memory: Any) -> None:
-    """Keep machine code mapped until the process ends: daemon threads run it while the interpreter shuts down."""
+    """Keep machine code mapped until the process ends. Daemon threads may run it while the interpreter shuts down."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
 
 
 def start() -> None:
-    """Make the linker ready, unless it is: as a whole, since one that is given up releases the target of all others."""
+    """Create the linker, unless it exists.
+
+    Nothing may interrupt this: deleting a half-created linker would release the target machine of all others.
+    """
     with storing.COMPILER_LOCK, uninterrupted():
         _linker()
 
 
 @uninterrupted()
 def compile_program(text: str) -> bytes:
-    """Return the object file of LLVM's intermediate code."""
+    """Return the object file of LLVM intermediate code, compiled without optimization passes."""
     require_memory(COMPILING_MEMORY)
     module = binding.parse_assembly(text)
     module.triple, module.data_layout = _target().triple, str(_target().target_data)
@@ -75,7 +78,7 @@ def compile_program(text: str) -> bytes:
 
 @cache
 def _optimizing_target() -> Any:
-    """Return the description of this processor, for kernels."""
+    """Return LLVM's target machine for kernels."""
     _target()
     return binding.Target.from_triple(binding.get_process_triple()).create_target_machine(
         cpu=processor.NAME, features=processor.FEATURES, opt=3, codemodel="jitdefault", jit=True, reloc=RELOCATION_MODEL
@@ -84,7 +87,7 @@ def _optimizing_target() -> Any:
 
 @uninterrupted()
 def compile_optimized(text: str) -> bytes:
-    """Return the object file of LLVM's intermediate code of a kernel, which LLVM optimises."""
+    """Return the object file of LLVM intermediate code, compiled with optimization passes."""
     require_memory(COMPILING_MEMORY)
     module, target = binding.parse_assembly(text), _optimizing_target()
     module.triple, module.data_layout = target.triple, str(target.target_data)
@@ -98,20 +101,20 @@ def compile_optimized(text: str) -> bytes:
 
 @uninterrupted()
 def address_of(name: str, content: bytes) -> int:
-    """Load an object file; return the address of its function of that name."""
+    """Load an object file, and return the address of its function `name`."""
     require_memory(LOADING_MEMORY)
     memory = _linker()
     memory.add_object_file(binding.ObjectFileRef.from_data(content))
     memory.finalize_object()
     address = int(memory.get_function_address(name))
     if not address:
-        raise ImportError(f"there is no function {name} in its machine code")
+        raise ImportError(f"the machine code does not define the function {name}")
     return address
 
 
 @uninterrupted()
 def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
-    """Load an object file on its own; return the addresses of some of its functions."""
+    """Load an object file with a separate linker, and return the addresses of some of its functions."""
     require_memory(LOADING_MEMORY)
     memory = binding.create_mcjit_compiler(binding.parse_assembly(""), _target())
     _keep_loaded(memory)
@@ -121,10 +124,10 @@ def addresses_of(names: Iterable[str], content: bytes) -> dict[str, int]:
 
 
 def processor_family() -> str:
-    """Return the first word of LLVM's name for this machine."""
+    """Return the processor family, the first word of LLVM's target triple."""
     return str(binding.get_process_triple()).partition("-")[0]
 
 
 def name_address(symbol: str, address: int) -> None:
-    """Have code that is loaded from now on find an address by a symbol."""
+    """Define a symbol for code that is loaded later."""
     binding.add_symbol(symbol, address)

@@ -181,7 +181,9 @@ def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: An
     code.store_first(tile, builder.extract_value(arguments[0], 0), code.address(1, start), count)
     int32s = ir.VectorType(ir.IntType(32), tile.lanes)
     lanes = builder.mul(code.broadcast_int32(tile, step), ir.Constant(int32s, list(range(tile.lanes))))
-    base = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), int32s), code.broadcast_int32(tile, begin))
+    base = builder.add(
+        builder.fptosi(builder.extract_value(arguments[0], 1), int32s), code.broadcast_int32(tile, begin)
+    )
     code.store_first(tile, builder.add(base, lanes), code.address(2, start), count)
     return context.get_dummy_value()
 

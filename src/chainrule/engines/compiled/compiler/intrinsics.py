@@ -83,9 +83,9 @@ def mills_ratio(u: Any) -> Any:
 
 # Adjacent pooling windows, one window per lane.
 #
-# A tile holds one vector of sums, or for maxima two vectors: the largest value and its number, the offset of the element
-# from the first element of the window's range. Numbers are floats of the same size as the values, so that one
-# comparison selects both. They are exact up to 2²⁴.
+# A tile holds one vector of sums, or for maxima two vectors: the largest value and its number, an index relative to the
+# lane's window (see `store_larger`). Numbers are floats of the same size as the values, so that one comparison selects
+# both. They are exact up to 2²⁴.
 
 
 def no_cells(x: Array, number: int, first_offset: int, step: int) -> Array:
@@ -178,6 +178,6 @@ def to_points(tile: Array, which: int) -> Array:
 
 
 def from_points(tile: Array, which: int, count: int) -> Array:
-    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane] for b < `count`; `which` and `count` are constants."""
+    """Compute result[a, b, lane] = Σ_k M[k, b] · tile[a, k, lane], b < `count`; `which` and `count` are constants."""
     points = np.stack(_with_sums_and_differences(tile.transpose(1, 0, 2)))
     return np.einsum("kb,kal->abl", matrix_of(which, count).astype(tile.dtype), points)

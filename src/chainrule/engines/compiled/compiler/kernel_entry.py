@@ -29,7 +29,7 @@ INSTRUCTION_FLAGS = {"fadd": SUM_FLAGS, "fsub": SUM_FLAGS, "fmul": FAST_MATH_FLA
 
 
 def llvm_types(types: Sequence[Any]) -> list[Any]:
-    """Return the LLVM types of a kernel's arguments. An array is passed as address and shape, and None is not passed."""
+    """Return the LLVM types of a kernel's arguments. An array is passed as address and shape; None is not passed."""
     result: list[Any] = []
     for argument_type in types:
         if is_array(argument_type):

@@ -219,7 +219,7 @@ def _table_entries(value: Any) -> Sequence[Any]:
 
 
 def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
-    """Return a program that calls one kernel. Its arguments are the kernel's, with tuples flattened and None left out."""
+    """Return a program that calls one kernel. Its arguments are the kernel's, with tuples flattened, without None."""
     name = Link("", kernel, types).name
     link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 

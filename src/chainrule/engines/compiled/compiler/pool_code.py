@@ -1,17 +1,19 @@
-"""Code of the pool of worker threads (`threads`), which programs enter when they share a loop.
+"""Code of the pool of worker threads (`threads`), which programs call to run parallel loops.
 
-A thread begins a loop with a range of turns of its own, whose data may be in its cache, and then takes those that
-others have not begun: a thread that is not running leaves its turns to the rest. How a turn is claimed: the word of a
-range holds the number of the loop and, in its last `COUNTER_BITS` bits, how many turns are left. A thread that counts it down
-has a turn. One that is late finds none left of the loop it knows, whatever has been posted meanwhile; and what
-describes a loop changes only when all its turns are done.
+A thread starts a loop with a range of iterations of its own, whose data may be in its cache. Then it takes iterations
+that other threads have not started, so a thread that is not running leaves its iterations to the others.
 
-Words that threads write for one another are read and written in one order, the same for all threads (`seq_cst`). What
-comes before the number of a loop is written at leisure (`monotonic`): each write in that order would wait until no
-other processor has the line.
+To claim an iteration, a thread decrements the counter of a range. The counter's word contains the loop's number and, in
+its last `COUNTER_BITS` bits, the number of iterations that remain. The words that describe a loop change only when all
+of its iterations are done. A late thread therefore finds either no iteration of its loop, or another loop's number, and
+never runs an iteration of a later loop by mistake.
 
-Tried with llvmlite 0.50, whose `ir` is used. Besides, CPython's `PyThread_acquire_lock`
-and `PyThread_release_lock`, which need no interpreter.
+Words used for communication are read and written in one order that all threads agree on (`seq_cst`). Words that are
+published by a later write of the loop's number are written with `monotonic` order. With `seq_cst`, each of these writes
+would wait until no other processor holds the cache line.
+
+Tried with llvmlite 0.50, of which `ir` is used. The code also calls CPython's `PyThread_acquire_lock` and
+`PyThread_release_lock`, which do not need the interpreter.
 """
 
 import contextlib
@@ -23,26 +25,27 @@ from chainrule.engines.compiled.compiler import buffers
 from chainrule.engines.compiled.compiler.kernel_values import I32, I64, ir, pointer_to
 from chainrule.engines.compiled.compiler.processor import MXCSR_PROCESSORS, flush_denormals
 
-SPACING = 16  # words from one that threads write to the next: two lines of a cache
-# Words of the pool: the number of the loop, its turns that are done, whether the thread that posted it sleeps, whether
-# there is one, threads that have begun to work, and what rarely changes.
-LOOP, DONE, WAITING, BUSY, STARTED, THREAD_LIMIT = (SPACING * place for place in range(6))
-FUNCTION, TABLE, COUNT, RANGES = range(LOOP + 1, LOOP + 5)  # what describes a loop comes with its number
+SPACING = 16  # words between words that different threads write: two cache lines
+# Words of the pool, each `SPACING` apart: number of the current loop; iterations that are done; whether the thread that
+# started the loop sleeps; whether a loop is running; worker threads that have started; words that rarely change.
+LOOP, DONE, WAITING, BUSY, STARTED, THREAD_LIMIT = (SPACING * line for line in range(6))
+# The description of the loop, in the cache line of its number: function, table of variables, iterations, ranges.
+FUNCTION, TABLE, COUNT, RANGES = range(LOOP + 1, LOOP + 5)
 SPINS, LOCK = THREAD_LIMIT + 1, THREAD_LIMIT + 2
-THREADS = (
-    THREAD_LIMIT + SPACING
-)  # the words of each thread begin here: its range of turns, whether it sleeps, and its lock
+# The words of each thread: counter of its range, whether it sleeps, lock on which it sleeps.
+THREADS = THREAD_LIMIT + SPACING
 ASLEEP, OWN_LOCK, WORDS_PER_THREAD = SPACING, SPACING + 1, 2 * SPACING
 COUNTER_BITS = 20
 LOCK_FUNCTIONS = ("PyThread_acquire_lock", "PyThread_release_lock")
-YIELD_FUNCTION = "chainrule_yield"  # the function with which a thread yields its processor
-MAX_YIELDS = 10_000  # how often a waiting thread does, some milliseconds, before it sleeps
-PAUSE_INTRINSICS = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # what a waiting thread tells its processor
+YIELD_FUNCTION = "chainrule_yield"  # symbol of the system function that yields the processor
+MAX_YIELDS = 10_000  # yields of a waiting thread before it sleeps; they take some milliseconds
+PAUSE_INTRINSICS = dict.fromkeys(MXCSR_PROCESSORS, "llvm.x86.sse2.pause")  # processor family → spin-wait hint
 
 
 def emit_pool(processor: str) -> str:
-    """Return the code of `share_out`, by which a program has turns of a loop done, of `work`, which worker threads run
-    for ever, and of `spin`, which waits.
+    """Return LLVM code of the pool's functions.
+
+    `share_out` runs a parallel loop for a program, `work` is the endless loop of a worker thread, and `spin` waits.
     """
     module = ir.Module("pool")
     nothing, address = ir.VoidType(), pointer_to(ir.IntType(8))
@@ -61,7 +64,7 @@ def emit_pool(processor: str) -> str:
 
 
 class _Emitter:
-    """Emitter of the code of one function. Places in the pool are addresses, or words after one."""
+    """Emit the code of one function. A position in the pool is an address and an offset in words."""
 
     def __init__(self, function: Any, pause: str) -> None:
         self.builder = ir.IRBuilder(function.append_basic_block())
@@ -74,7 +77,7 @@ class _Emitter:
         return self.builder.inttoptr(address, pointer_to(I64))
 
     def load(self, pool: Any, word: Any) -> Any:
-        """Return a word."""
+        """Return a word, read with `seq_cst` order."""
         return self.builder.load_atomic(self.at(pool, word), "seq_cst", 8, typ=I64)
 
     def store(self, pool: Any, word: Any, value: Any, order: str = "seq_cst") -> None:
@@ -82,27 +85,30 @@ class _Emitter:
         self.builder.store_atomic(value, self.at(pool, word), order, 8)
 
     def change(self, operation: str, pool: Any, word: Any, value: int) -> Any:
-        """Change a word (xchg: write, add), and return what it was."""
+        """Change a word atomically (`operation`: xchg or add), and return its previous value."""
         return self.builder.atomic_rmw(operation, self.at(pool, word), I64(value), "seq_cst")
 
     def compare(self, comparison: str, left: Any, right: Any) -> Any:
-        """Return how two numbers compare."""
+        """Return the result of comparing two integers."""
         return self.builder.icmp_signed(comparison, left, right)
 
     def lock(self, function: str, pool: Any, word: Any, *arguments: Any) -> None:
-        """Call a function for a lock of the pool."""
+        """Emit a call of a function on a lock of the pool."""
         lock = self.builder.inttoptr(self.load(pool, word), pointer_to(ir.IntType(8)))
         self.builder.call(self._function.module.globals[function], [lock, *arguments])
 
     def wake(self, pool: Any, flag: Any, lock: Any) -> None:
-        """Wake the thread that sleeps, if the flag says that one does."""
+        """Emit code that wakes a thread if its flag says that it sleeps."""
         with self.builder.if_then(self.compare("!=", self.load(pool, flag), I64(0))):
             was_set = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with self.builder.if_then(was_set):
                 self.lock("PyThread_release_lock", pool, lock)
 
     def wait(self, pool: Any, word: Any, reached: tuple[str, Any], flag: Any, lock: Any) -> None:
-        """Wait until a word compares so with a value: awake, then letting others run, then asleep until `wake`."""
+        """Emit code that waits until a word satisfies a condition: spinning, then yielding, then asleep until `wake`.
+
+        reached  comparison operator and the value to compare the word with
+        """
         head, asleep, end = (self._function.append_basic_block() for _ in range(3))
         b = self.builder
         spins = self.load(pool, SPINS)
@@ -123,7 +129,8 @@ class _Emitter:
         b.cbranch(self.compare("<", next_count, b.add(spins, I64(MAX_YIELDS))), head, asleep)
         b.position_at_end(asleep)
         self.change("xchg", pool, flag, 1)
-        # Who changes the word reads the flag afterwards: either it is seen here, or the flag is seen there.
+        # The thread that changes the word reads the flag afterwards. So either the change is seen here, or the flag is
+        # seen there.
         with b.if_then(self.compare(reached[0], self.load(pool, word), reached[1])):
             unseen = self.compare("!=", self.change("xchg", pool, flag, 0), I64(0))
             with b.if_then(unseen):
@@ -134,13 +141,13 @@ class _Emitter:
         b.position_at_end(end)
 
     def pause(self) -> None:
-        """Let the processor rest a moment."""
+        """Emit a spin-wait hint, if the processor has one."""
         if self._pause:
             self.builder.call(self._function.module.globals[self._pause], [])
 
     @contextlib.contextmanager
     def loop(self, begin: Any, end: Any) -> Generator[Any]:
-        """Emit what is within for every number from `begin` to `end - 1`."""
+        """Emit a loop over range(begin, end), with the code emitted in the context as its body."""
         head, body, after = (self._function.append_basic_block() for _ in range(3))
         b, entry = self.builder, self.builder.block
         b.branch(head)
@@ -161,24 +168,28 @@ class _Emitter:
 
 
 def _spin(emit: _Emitter, times: Any) -> None:
-    """Wait this many times."""
+    """Emit code that executes the spin-wait hint `times` times."""
     with emit.loop(I64(0), times):
         emit.pause()
     emit.builder.ret_void()
 
 
 def _range_start(emit: _Emitter, number: Any, count: Any, ranges: Any) -> Any:
-    """Return the first turn of a range."""
+    """Return the first iteration of a range."""
     return emit.builder.sdiv(emit.builder.mul(number, count), ranges)
 
 
 def _thread_offset(emit: _Emitter, number: Any) -> Any:
-    """Return the first word of a thread."""
+    """Return the offset of the words of a thread."""
     return emit.builder.add(emit.builder.mul(number, I64(WORDS_PER_THREAD)), I64(THREADS))
 
 
 def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
-    """Do turns of a loop, by its number, as the thread with the number `own`, until none is left."""
+    """Emit code that runs iterations of a loop until none is left.
+
+    thread  index of the thread that runs them
+    loop    number of the loop
+    """
     b = emit.builder
     function, table, count, ranges = (emit.load(pool, word) for word in (FUNCTION, TABLE, COUNT, RANGES))
     with b.if_then(emit.compare(">=", thread, ranges)):
@@ -206,8 +217,9 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
 
 
 def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any, max_threads: Any) -> None:
-    """Have `count` turns of a loop done by at most so many threads, or here where there is one, or where they are
-    busy.
+    """Emit code that runs a parallel loop of `count` iterations on at most `max_threads` threads.
+
+    The calling thread runs all iterations if there is only one thread, or if the pool is busy with another loop.
     """
     b = emit.builder
     ranges = emit.load(pool, THREAD_LIMIT)
@@ -240,7 +252,10 @@ def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any,
 
 
 def _work(emit: _Emitter, pool: Any, processor: str) -> None:
-    """Do turns of one loop after the other, for ever, as the next thread that begins."""
+    """Emit the endless loop of a worker thread, which waits for a loop and runs its iterations.
+
+    The thread's index is the number of threads that started before it.
+    """
     b = emit.builder
     flush_denormals(b, processor)
     words = ir.ArrayType(I64, buffers.STACK_WORDS)

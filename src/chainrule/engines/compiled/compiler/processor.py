@@ -63,7 +63,8 @@ _FEATURES: dict[str, bool] = dict(_binding.get_host_cpu_features())
 _BITS = vector_bits(os.environ.get(VARIABLE), _FEATURES)
 
 WIDTH = _BITS // 8  # bytes in a vector register
-COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16  # number of vector registers
+# Number of vector registers.
+COUNT = 32 if _BITS == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64")) else 16
 HAS_MASKS = _BITS == 512  # whether a masked store is as fast as a full one
 NAME: str = _binding.get_host_cpu_name()
 FEATURES = feature_string(_BITS, _FEATURES)

@@ -1,6 +1,7 @@
-"""Compiled code of the functions in `tiles`: sums in vector registers, emitted with llvmlite.
+"""LLVM code of the functions in `tiles`, which compute sums in vector registers.
 
-An emitter gets a context, a builder, the types of the result and of the arguments, and the arguments: see `by_hand`.
+Each emitter takes a context, a builder, a signature (types of the result and the arguments) and the arguments; see
+`by_hand`.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,9 +12,10 @@ from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Co
 
 
 def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
-    """Add left[a] · right[b] to vector [a, b] of the tile.
+    """Add rows[a] · columns[b] to vector [a, b] of the tile.
 
-    Registers keep the side that has fewer vectors; those of the other are loaded one by one, or registers run out.
+    The shorter operand is kept in registers. The vectors of the longer one are loaded one at a time, because registers
+    would run out otherwise.
     """
     sums, (few_stride, many_stride), few, many = code.arguments[0], (tile.columns, 1), rows, columns
     if tile.rows > tile.columns:
@@ -161,7 +163,11 @@ def _store_picked(context: Any, builder: Any, signature: Any, arguments: Any) ->
 
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
+    """Sum the lanes of each vector and store the sums.
+
+    Groups of as many vectors as there are lanes are reduced together: pairs of vectors are folded into one until every
+    lane is the sum of one vector.
+    """
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
@@ -250,7 +256,7 @@ def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
-    """Return whether a value is larger or NaN, while the largest so far is not NaN."""
+    """Return whether a value replaces the maximum so far: it is larger or NaN, and the maximum is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
@@ -283,15 +289,19 @@ def _store_transposed(context: Any, builder: Any, signature: Any, arguments: Any
 
 
 def _picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
-    """Return addresses at `count` offsets from another one: entries of an array argument, from the first on."""
+    """Return `count` addresses at offsets from a base address.
+
+    which  index of the argument that is the array of offsets
+    first  index of the first offset in it
+    """
     offsets = code.address(which, first)
     return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
 
 
 def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
-    """Return the transpose of as many vectors as one has lanes.
+    """Return the transpose of a square block: as many vectors as there are lanes.
 
-    In every two vectors 1, 2, 4 … apart, the lanes that are as far apart are exchanged.
+    For distances 1, 2, 4 …, lanes at that distance are exchanged between vectors at that distance.
     """
     vectors, apart = list(vectors), 1
     while apart < tile.lanes:
@@ -312,7 +322,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Return the elements at even and at odd indices of two vectors side by side."""
+        """Load two adjacent vectors, and return the elements at even and at odd indices."""
         address = code.address(0, start)
         pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -336,23 +346,24 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
 
 
 def _constant_size_tile(arguments: Any) -> Tile | None:
-    """Return the type of the tile of as many rows and columns as the last arguments say; None unless constant."""
+    """Return the type of a tile whose rows and columns are the last two arguments; None unless they are constants."""
     array, *_, rows, columns = arguments
     is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
 
 
 def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
-    """Return the type of as many offsets as the last argument says; None unless it is constant."""
+    """Return the type of column offsets whose number is the last argument; None unless it is a constant."""
     return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
 
 
 def _quarter_columns(tile: Tile) -> Tile:
-    """Return the type of a tile with one column for every four."""
+    """Return the type of a tile with a quarter of the columns."""
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
 
 
-CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
+# Name of a function in `tiles` → function from argument types to the result type, and emitter.
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "zeros": (_constant_size_tile, _zeros),
     "load": (_constant_size_tile, _load),
     "load_picked": (_constant_size_tile, _load_picked),

@@ -125,7 +125,7 @@ def _report_damage(file: Path) -> None:
 
 
 def _checksum(file: Path, machine_code: bytes) -> bytes:
-    """Return the checksum of a file. It covers the names of file and folder, so a copy under another name is invalid."""
+    """Return the checksum of a file. It covers the file's and folder's names, so a renamed copy is invalid."""
     place = f"{file.parent.name}/{file.name}\n".encode()
     return hashlib.sha256(place + machine_code).digest()
 
@@ -148,5 +148,7 @@ def store(name: str, machine_code: bytes) -> None:
             shutil.rmtree(file)
         files.write_atomic(file, _checksum(file, machine_code) + machine_code)
     except (OSError, RunError) as error:
-        why = str(error).replace(str(file), str(file.parent))  # name the folder, so that the line is reported once for all files
+        why = str(error).replace(
+            str(file), str(file.parent)
+        )  # name the folder, so that the line is reported once for all files
         fallback.say_once(f"chainrule: {why}; this process compiles programs for itself")

@@ -124,7 +124,7 @@ class GuardedProgram:
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._arguments = plan, layout, buffers, threads
         self._failed = False
-        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # arguments of the last call of `gradients`
+        self._batch: tuple[Array, Array, Array | None, int, int] | None = None  # of the last call of `gradients`
         try:
             self._program: programs.Program | None = programs.Program(plan, layout, buffers, threads)
             self._compiled: CompiledPlan = self._program

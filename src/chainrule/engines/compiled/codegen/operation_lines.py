@@ -246,9 +246,9 @@ def _is_splittable(operation: PlanStep) -> bool:
     return operation.entry.piece is not None
 
 
-def edges_of(share: Share, turns: str = "threads") -> str:
+def edges_of(share: Share, iterations: str = "threads") -> str:
     """Return the line that computes the range `begin`, `end` of iteration `k`."""
-    edges = [f"{k} * {share.parts} // {turns}" for k in ("k", "(k + 1)")]
+    edges = [f"{k} * {share.parts} // {iterations}" for k in ("k", "(k + 1)")]
     if share.size > 1:
         edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
     return f"        begin, end = {edges[0]}, {edges[1]}"

@@ -208,7 +208,7 @@ def parameter_parts(
     for first, last, name in sorted((*layout[parameter], parameter) for parameter in rows):
         size = last - first
         if name in outer or name in whole or (by_rows and size >= MIN_PART):
-            own = ParameterPart(first, size, size // rows[name], outer.get(name), whole.get(name))
-            parts += [ParameterPart(end, first - end), own]
+            part = ParameterPart(first, size, size // rows[name], outer.get(name), whole.get(name))
+            parts += [ParameterPart(end, first - end), part]
             end = last
     return [part for part in (*parts, ParameterPart(end, count - end)) if part.size]

@@ -1,6 +1,6 @@
 """Helper process of `linking`: `python -m chainrule.engines.compiled.compiler FILE FRACTION` compiles kernels.
 
-FILE is the source of a program, and FRACTION the position in its list of kernels at which to start.
+FILE is the source of a program, and FRACTION is the position of the first kernel to compile in its list.
 """
 
 import ast

@@ -140,9 +140,9 @@ class _WordEmitter:
         """Return the result of comparing two addresses or sizes."""
         return self.builder.icmp_unsigned(comparison, left, right)
 
-    def align(self, address: Any, ahead: int = 0) -> Any:
+    def align(self, address: Any, offset: int = 0) -> Any:
         """Return the first cache-line boundary at or after `address + ahead`."""
-        return self.builder.and_(self.builder.add(address, I64(ahead + LINE - 1)), I64(-LINE))
+        return self.builder.and_(self.builder.add(address, I64(offset + LINE - 1)), I64(-LINE))
 
     def key(self) -> Any:
         """Return the address of the key of the thread-specific storage."""

@@ -138,13 +138,13 @@ def _load_cells(
     vector, width = ir.VectorType(context.get_value_type(tile.dtype), tile.lanes), tile.lanes
     int32s, step = ir.VectorType(ir.IntType(32), width), signature.args[3].literal_value
     first, last = (code.broadcast_int32(tile, code.number(which)) for which in (4, 5))
-    address, rest = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
-    cells = rest
+    address, filled = code.address(1, code.number(2)), ir.Constant(vector, [outside] * width)
+    cells = filled
     for part in range(step):
         offsets = range(part * width, (part + 1) * width)
         lanes = ir.Constant(int32s, [offset // step if offset % step == 0 else UNUSED_LANE for offset in offsets])
         inside = builder.and_(builder.icmp_signed("<=", first, lanes), builder.icmp_signed("<", lanes, last))
-        loaded = code.masked_by("load", vector, [], code.advance(address, part * width), inside, rest)
+        loaded = code.masked_by("load", vector, [], code.advance(address, part * width), inside, filled)
         order = [width + lane * step % width if lane * step // width == part else lane for lane in range(width)]
         cells = builder.shuffle_vector(cells, loaded, ir.Constant(int32s, order))
     return code, tile, cells
@@ -168,11 +168,11 @@ def _emit_add_cells(context: Any, builder: Any, signature: Any, arguments: Any) 
 
 def _emit_keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile, value = _load_cells(context, builder, signature, arguments, float("-inf"))
-    most, number = (builder.extract_value(arguments[0], which) for which in range(2))
+    largest, number = (builder.extract_value(arguments[0], which) for which in range(2))
     numbers = code.broadcast(tile, context.cast(builder, arguments[6], signature.args[6], tile.dtype))
-    wins = is_new_maximum(builder, value, most)
-    kept = builder.insert_value(arguments[0], builder.select(wins, value, most), 0)
-    return builder.insert_value(kept, builder.select(wins, numbers, number), 1)
+    is_larger = is_new_maximum(builder, value, largest)
+    kept = builder.insert_value(arguments[0], builder.select(is_larger, value, largest), 0)
+    return builder.insert_value(kept, builder.select(is_larger, numbers, number), 1)
 
 
 def _emit_store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

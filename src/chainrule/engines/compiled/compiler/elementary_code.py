@@ -71,16 +71,18 @@ class _FloatCode:
 
     def __init__(self, builder: Any, bits: int) -> None:
         self.builder, self.bits = builder, bits
-        self.kind = ir.FloatType() if bits == 32 else ir.DoubleType()
+        self.float_type = ir.FloatType() if bits == 32 else ir.DoubleType()
 
     def number(self, value: float) -> Any:
         """Return a constant."""
-        return ir.Constant(self.kind, value)
+        return ir.Constant(self.float_type, value)
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Return the result of an LLVM intrinsic."""
-        shape = ir.FunctionType(self.kind, [self.kind] * len(arguments))
-        return self.builder.call(self.builder.module.declare_intrinsic(f"llvm.{name}", [self.kind], shape), arguments)
+        shape = ir.FunctionType(self.float_type, [self.float_type] * len(arguments))
+        return self.builder.call(
+            self.builder.module.declare_intrinsic(f"llvm.{name}", [self.float_type], shape), arguments
+        )
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """Return a · b + c, rounded once if the processor has FMA."""
@@ -112,7 +114,7 @@ class _FloatCode:
     def reduce_argument(self, x: Any) -> tuple[Any, Any]:
         """Return 2ᵏ and r for x ≤ 0."""
         fraction, largest, high, low = FLOAT_FORMATS[self.bits]
-        whole = ir.IntType(self.bits)
+        integer = ir.IntType(self.bits)
         lowest = -largest * math.log(2)
         x = self.where(x, "<", lowest, self.number(lowest), x)
         # Floats near this number are integers, so the addition rounds, and the last bits of the sum are k. SSE and AVX2
@@ -121,8 +123,8 @@ class _FloatCode:
         shifted = self.multiply_add(x, self.number(1 / math.log(2)), large)
         k = self.builder.fsub(shifted, large, flags=("nsz",))  # explicit flags, since sums without any may be reordered
         r = self.multiply_add(k, self.number(-low), self.multiply_add(k, self.number(-high), x))
-        exponent = self.builder.shl(self.builder.bitcast(shifted, whole), whole(fraction))
-        return self.builder.bitcast(exponent, self.kind), r
+        exponent = self.builder.shl(self.builder.bitcast(shifted, integer), integer(fraction))
+        return self.builder.bitcast(exponent, self.float_type), r
 
     def power_and_expm1(self, x: Any) -> tuple[Any, Any]:
         """Return 2ᵏ and p for x ≤ 0."""
@@ -176,8 +178,8 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     z = builder.fdiv(numerator, select_range(unit, builder.fadd(magnitude, unit), magnitude))
     square = builder.fmul(z, z)
     correction = builder.fmul(builder.fmul(z, square), code.polynomial(ARCTAN_COEFFICIENTS[code.bits], square))
-    quarter, rest = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
-    low = select_range(code.number(0.0), code.number(rest), code.number(2 * rest))
+    quarter, residual = math.pi / 4, QUARTER_PI_RESIDUAL[code.bits]
+    low = select_range(code.number(0.0), code.number(residual), code.number(2 * residual))
     high = select_range(code.number(0.0), code.number(quarter), code.number(2 * quarter))
     return code.call("copysign", builder.fadd(high, builder.fadd(z, builder.fadd(correction, low))), arguments[0])
 

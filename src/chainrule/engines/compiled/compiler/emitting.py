@@ -8,7 +8,7 @@ count − 1. `for k, thread in turns(count, threads)` also provides the index of
 
 Functions return 0, or the error code of the kernel that failed.
 
-Tried with llvmlite 0.50, of which `ir` is used. `read_arguments` relies on the layout of NumPy's array and dtype
+Tried with llvmlite 0.50 (only `ir` is used). `read_arguments` relies on the layout of NumPy's array and dtype
 objects, which its C API documents.
 """
 

@@ -98,15 +98,15 @@ class Expressions:
             case ast.Call(ast.Name("slice"), [begin, end]):
                 return RangeValue(self.evaluate(begin), self.evaluate(end))
             case ast.Call(ast.Name("view"), [array, begin, shape]):
-                whole: ArrayValue = self.evaluate(array)
-                start = self.element_address(whole, self.evaluate(begin))
-                return ArrayValue(whole.dtype, start, list(self.evaluate(shape)))
+                workspace: ArrayValue = self.evaluate(array)
+                start = self.element_address(workspace, self.evaluate(begin))
+                return ArrayValue(workspace.dtype, start, list(self.evaluate(shape)))
             case ast.Call(ast.Name("number"), [array, index]):  # of float64 or int32
                 source: ArrayValue = self.evaluate(array)
                 address = self.element_address(source, self.evaluate(index))
                 element_type = DTYPES[source.dtype].stored
-                found = self.builder.load(self.builder.inttoptr(address, pointer_to(element_type)), typ=element_type)
-                return self.builder.sext(found, I64) if source.dtype == "int32" else found
+                number = self.builder.load(self.builder.inttoptr(address, pointer_to(element_type)), typ=element_type)
+                return self.builder.sext(number, I64) if source.dtype == "int32" else number
             case ast.Call(ast.Name(choice), [left, right]) if choice in EXTREMA:
                 first, second = self.evaluate(left), self.evaluate(right)
                 is_first = self.builder.icmp_signed(EXTREMA[choice], first, second)

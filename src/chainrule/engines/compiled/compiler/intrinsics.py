@@ -112,8 +112,8 @@ def keep_larger(tile: Array, x: Array, offset: int, step: int, first: int, last:
     """
     kept = tile.copy()
     for lane in range(first, last):
-        value, most = x[offset + lane * step], tile[0, 0, lane]
-        if most == most and not value <= most:
+        value, largest = x[offset + lane * step], tile[0, 0, lane]
+        if largest == largest and not value <= largest:
             kept[:, 0, lane] = value, number
     return kept
 

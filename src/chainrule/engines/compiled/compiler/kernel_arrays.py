@@ -1,6 +1,6 @@
 """Arrays of compiled kernels: elements, views and allocation.
 
-The buffers of new arrays form a linked list, in which each header has the address of the previous buffer. They are
+The buffers of new arrays form a linked list: each header has the address of the previous buffer. They are
 released at the end of the loop iteration or function call that allocated them.
 """
 
@@ -140,11 +140,11 @@ class Arrays(Arithmetic):
         build.cbranch(build.icmp_signed("==", head, I64(0)), self.failed, allocated)
         build.position_at_end(allocated)
         self.allocations += 1
-        word = pointer_to(I64)
-        previous, elements = (I64(8 * each) for each in (buffers.PREVIOUS, buffers.ELEMENTS))
-        build.store(build.load(self.last_buffer, typ=I64), build.inttoptr(build.add(head, previous), word))
+        word_pointer = pointer_to(I64)
+        previous, elements = (I64(8 * index) for index in (buffers.PREVIOUS, buffers.ELEMENTS))
+        build.store(build.load(self.last_buffer, typ=I64), build.inttoptr(build.add(head, previous), word_pointer))
         build.store(head, self.last_buffer)
-        data = build.load(build.inttoptr(build.add(head, elements), word), typ=I64)
+        data = build.load(build.inttoptr(build.add(head, elements), word_pointer), typ=I64)
         pointer = build.inttoptr(data, pointer_to(dtype.stored))
         if zeros:
             byte = build.bitcast(pointer, pointer_to(I8))
@@ -171,17 +171,17 @@ class Arrays(Arithmetic):
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, I64]), "release_to")
         function.linkage = "internal"
         function.attributes.add("noinline")
-        entry, test, turn, end = (function.append_basic_block() for _ in range(4))
-        build, word = ir.IRBuilder(entry), pointer_to(I64)
+        entry, test, body, end = (function.append_basic_block() for _ in range(4))
+        build, word_pointer = ir.IRBuilder(entry), pointer_to(I64)
         slot, mark = function.args
-        pointer = build.inttoptr(slot, word)
+        pointer = build.inttoptr(slot, word_pointer)
         build.branch(test)
         build.position_at_end(test)
         head = build.load(pointer, typ=I64)
-        build.cbranch(build.icmp_signed("==", head, mark), end, turn)
-        build.position_at_end(turn)
+        build.cbranch(build.icmp_signed("==", head, mark), end, body)
+        build.position_at_end(body)
         previous = build.add(head, I64(8 * buffers.PREVIOUS))
-        build.store(build.load(build.inttoptr(previous, word), typ=I64), pointer)
+        build.store(build.load(build.inttoptr(previous, word_pointer), typ=I64), pointer)
         build.call(self.declare_external(buffers.RELEASE, I64, [I64]), [head])
         build.branch(test)
         ir.IRBuilder(end).ret_void()

@@ -119,14 +119,16 @@ class KernelEmitter(KernelExpressions):
 
     def write_slot(self, slot: Slot, value: Value) -> None:
         """Store a value in a slot."""
-        for place, number in zip(slot.pointers, llvm_values(value), strict=True):
-            self.builder.store(number, place)
+        for pointer, number in zip(slot.pointers, llvm_values(value), strict=True):
+            self.builder.store(number, pointer)
 
     def read_slot(self, slot: Slot) -> Value:
         """Return the value in a slot."""
         slot.reads += 1
         pairs = zip(slot.pointers, llvm_values(slot.template), strict=True)
-        return rebuild(slot.template, iter([self.builder.load(place, typ=like.type) for place, like in pairs]))
+        return rebuild(
+            slot.template, iter([self.builder.load(pointer, typ=template.type) for pointer, template in pairs])
+        )
 
     def read_variable(self, name: str) -> Value:
         """Return the value of a local variable.
@@ -232,7 +234,7 @@ class KernelEmitter(KernelExpressions):
                 self.assign(name, value)
             case ast.Tuple(targets):
                 if isinstance(value, KernelArray):
-                    value = [self.element(value, [place]) for place in range(len(targets))]
+                    value = [self.element(value, [position]) for position in range(len(targets))]
                 for item_target, item in zip(targets, value, strict=True):
                     self._assign_target(item_target, item)
             case ast.Subscript(of, index):
@@ -248,23 +250,25 @@ class KernelEmitter(KernelExpressions):
     def _emit_for(self, target: ast.expr, iterable: ast.expr, body: Sequence[ast.stmt]) -> None:
         """Emit a loop over a range or an array; a loop over a tuple is unrolled."""
 
-        def turn(entry: Value) -> None:
+        def emit_iteration(entry: Value) -> None:
             self._assign_target(target, entry)
             self.emit_statements(body)
 
         if not (isinstance(iterable, ast.Call) and ast.unparse(iterable.func) == "range"):
             entries = self.value(iterable)
             if isinstance(entries, KernelArray):
-                self.emit_range(0, entries.shape[0], 1, lambda place: turn(self.element(entries, [place])))
+                self.emit_range(
+                    0, entries.shape[0], 1, lambda position: emit_iteration(self.element(entries, [position]))
+                )
             elif any(isinstance(node, ast.Continue | ast.Break) for line in body for node in ast.walk(line)):
                 raise Unsupported(f"a loop over {ast.unparse(iterable)} with break or continue")
             else:
                 for entry in entries:
-                    turn(entry)
+                    emit_iteration(entry)
             return
         bounds = [self.value(node) for node in iterable.args]
         begin, end, step = {1: (0, *bounds, 1), 2: (*bounds, 1)}.get(len(bounds), tuple(bounds))
-        self.emit_range(begin, end, step, turn)
+        self.emit_range(begin, end, step, emit_iteration)
 
     def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
         """Emit a loop over range(begin, end, step).

@@ -41,7 +41,7 @@ def llvm_types(types: Sequence[Any]) -> list[Any]:
     return result
 
 
-def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> Any:
+def emit_kernel(kernel: Callable[..., Any], types: Sequence[Any], name: str) -> Any:
     """Return an LLVM module that contains a kernel for arguments of the given types.
 
     Errors   Unsupported if the kernel uses anything outside the supported subset of Python
@@ -50,7 +50,7 @@ def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> 
     for _ in range(100):
         module = ir.Module(name)
         try:
-            _emit(ir.Function(module, ir.FunctionType(I64, llvm_types(kinds)), name), kernel, kinds, widened)
+            _emit(ir.Function(module, ir.FunctionType(I64, llvm_types(types)), name), kernel, types, widened)
         except TypeWidened:
             continue
         _set_fast_math_flags(module)
@@ -58,32 +58,32 @@ def emit_kernel(kernel: Callable[..., Any], kinds: Sequence[Any], name: str) -> 
     raise Unsupported("types of variables that do not converge")
 
 
-def _emit(function: Any, kernel: Callable[..., Any], kinds: Sequence[Any], widened: dict[Any, DType]) -> None:
-    walk = KernelEmitter(function, widened)
+def _emit(function: Any, kernel: Callable[..., Any], types: Sequence[Any], widened: dict[Any, DType]) -> None:
+    emitter = KernelEmitter(function, widened)
     numbers = iter(function.args)
-    walk.call(kernel, [_argument(walk, kind, numbers) for kind in kinds], {})
-    if not walk.builder.block.is_terminated:
-        walk.builder.ret(I64(0))
-    walk.builder.position_at_end(walk.failed)
-    walk.release(I64(0))
-    walk.builder.ret(I64(NO_MEMORY))
+    emitter.call(kernel, [_argument(emitter, argument_type, numbers) for argument_type in types], {})
+    if not emitter.builder.block.is_terminated:
+        emitter.builder.ret(I64(0))
+    emitter.builder.position_at_end(emitter.failed)
+    emitter.release(I64(0))
+    emitter.builder.ret(I64(NO_MEMORY))
 
 
-def _argument(walk: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
+def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value:
     """Return an argument of a kernel, built from the next LLVM values that are passed."""
     if is_array(argument_type):
         dtype, address = DTYPES.get(argument_type[0]), next(numbers)
         if dtype is None:
             raise Unsupported(f"arrays of {argument_type[0]}")
         shape = [KernelNumber(INT64, next(numbers)) for _ in range(argument_type[1])]
-        return walk.contiguous(dtype, walk.builder.inttoptr(address, pointer_to(dtype.stored)), shape)
+        return emitter.contiguous(dtype, emitter.builder.inttoptr(address, pointer_to(dtype.stored)), shape)
     if isinstance(argument_type, Several):
-        return tuple(_argument(walk, item_type, numbers) for item_type in argument_type)
+        return tuple(_argument(emitter, item_type, numbers) for item_type in argument_type)
     if argument_type is None:
         return None
     value = next(numbers)
     if argument_type is bool:
-        return KernelNumber(BOOL, walk.builder.icmp_signed("!=", value, I8(0)))
+        return KernelNumber(BOOL, emitter.builder.icmp_signed("!=", value, I8(0)))
     return KernelNumber(FLOAT64 if argument_type is float else INT64, value)
 
 

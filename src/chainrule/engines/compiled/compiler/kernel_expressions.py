@@ -81,7 +81,7 @@ class KernelExpressions(KernelFunctions):
         """Return the result of an operator, elementwise if one operand is an array."""
         name = type(operator).__name__
         if isinstance(a, KernelArray) or isinstance(b, KernelArray):
-            return self.elementwise(lambda one, other: self.binary(name, one, other), a, b)
+            return self.elementwise(lambda x, y: self.binary(name, x, y), a, b)
         return self.binary(name, a, b)
 
     def read_variable(self, name: str) -> Value:
@@ -126,20 +126,22 @@ class KernelExpressions(KernelFunctions):
 
     def _short_circuit(self, is_and: bool, values: Sequence[ast.expr]) -> Value:
         """Return the result of `and` or `or`, with short-circuit evaluation."""
-        first, *rest = values
+        first, *others = values
         result = self.truth(self.value(first))
-        if not rest:
+        if not others:
             return result if isinstance(result, bool) else KernelNumber(BOOL, result)
         if isinstance(result, bool):
-            return self._short_circuit(is_and, rest) if result == is_and else result
-        if all(isinstance(node, EAGER_NODES) for operand in rest for node in ast.walk(operand)):
-            other = self.truth(self._short_circuit(is_and, rest))
+            return self._short_circuit(is_and, others) if result == is_and else result
+        if all(isinstance(node, EAGER_NODES) for operand in others for node in ast.walk(operand)):
+            other = self.truth(self._short_circuit(is_and, others))
             if isinstance(other, bool):
                 return KernelNumber(BOOL, result) if other == is_and else other
             return KernelNumber(BOOL, (self.builder.and_ if is_and else self.builder.or_)(result, other))
-        remaining: ast.expr = rest[0] if len(rest) == 1 else ast.BoolOp(ast.And() if is_and else ast.Or(), list(rest))
+        combined: ast.expr = (
+            others[0] if len(others) == 1 else ast.BoolOp(ast.And() if is_and else ast.Or(), list(others))
+        )
         decided: ast.expr = ast.Constant(not is_and)
-        return self._conditional(result, *((remaining, decided) if is_and else (decided, remaining)))
+        return self._conditional(result, *((combined, decided) if is_and else (decided, combined)))
 
     def _conditional(self, test: Any, then: ast.expr, otherwise: ast.expr) -> Value:
         """Return the value of a conditional expression; only the selected operand is evaluated."""

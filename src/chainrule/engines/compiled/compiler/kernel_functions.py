@@ -39,7 +39,7 @@ class Method:
 class KernelFunctions(Arrays):
     """Emit calls of functions on numbers and arrays."""
 
-    def emit_range(self, begin: Value, end: Value, step: Value, turn: Callable[[Value], None]) -> None:
+    def emit_range(self, begin: Value, end: Value, step: Value, emit_iteration: Callable[[Value], None]) -> None:
         """Emit a loop over range(begin, end, step); see `KernelEmitter`."""
         raise NotImplementedError
 
@@ -125,12 +125,12 @@ class KernelFunctions(Arrays):
             return self.allocate(arguments[0].shape, arguments[0].dtype)
         if callee is np.arange and len(arguments) == 1:
             array = self.allocate((arguments[0],), INT64)
-            self.emit_range(0, arguments[0], 1, lambda place: self.store(array, self.address_at(array, place), place))
+            self.emit_range(0, arguments[0], 1, lambda index: self.store(array, self.address_at(array, index), index))
             return array
         if callee is np.argmax and isinstance(arguments[0], KernelArray) and len(arguments[0].shape) == 1:
             return self._argmax(arguments[0])
         if callee is np.minimum:
-            return self.elementwise(lambda one, other: self._extremum("Lt", [one, other]), *arguments)
+            return self.elementwise(lambda x, y: self._extremum("Lt", [x, y]), *arguments)
         return NotImplemented
 
     def _argmax(self, array: KernelArray) -> Value:
@@ -139,16 +139,16 @@ class KernelFunctions(Arrays):
         self.write_slot(winner, self.number(0))
         self.write_slot(largest, self.load(array, array.pointer))
 
-        def turn(at: Value) -> None:
-            best, value = self.read_slot(largest), self.load(array, self.locate(array, [at])[0])
-            number = self.builder.fcmp_ordered("ord", best.value, best.value)
-            wins = self.builder.and_(number, self.builder.fcmp_unordered(">", value.value, best.value))
+        def emit_iteration(index: Value) -> None:
+            best, value = self.read_slot(largest), self.load(array, self.locate(array, [index])[0])
+            not_nan = self.builder.fcmp_ordered("ord", best.value, best.value)
+            wins = self.builder.and_(not_nan, self.builder.fcmp_unordered(">", value.value, best.value))
             self.write_slot(largest, KernelNumber(array.dtype, self.builder.select(wins, value.value, best.value)))
             self.write_slot(
-                winner, KernelNumber(INT64, self.builder.select(wins, at.value, self.read_slot(winner).value))
+                winner, KernelNumber(INT64, self.builder.select(wins, index.value, self.read_slot(winner).value))
             )
 
-        self.emit_range(0, array.shape[0], 1, turn)
+        self.emit_range(0, array.shape[0], 1, emit_iteration)
         return self.read_slot(winner)
 
     def _dtype(self, dtype: Value) -> DType:
@@ -165,7 +165,7 @@ class KernelFunctions(Arrays):
             raise Unsupported("assigning an array to a slice, or a number to a view that is not contiguous")
         number = self.number(value, array.dtype)
         flat = self.contiguous(array.dtype, array.pointer, (self.product(array.shape),))
-        self.emit_range(0, flat.shape[0], 1, lambda place: self.store(flat, self.address_at(flat, place), number))
+        self.emit_range(0, flat.shape[0], 1, lambda index: self.store(flat, self.address_at(flat, index), number))
 
     def call_method(self, method: "Method", arguments: list[Value]) -> Value:
         """Return the result of a method of an array."""
@@ -189,11 +189,11 @@ class KernelFunctions(Arrays):
         total = self.new_slot(zero)
         self.write_slot(total, zero)
 
-        def turn(place: Value) -> None:
-            entry = self.load(array, self.locate(array, [place])[0])
+        def emit_iteration(index: Value) -> None:
+            entry = self.load(array, self.locate(array, [index])[0])
             self.write_slot(total, self.binary("Add", self.read_slot(total), entry))
 
-        self.emit_range(0, array.shape[0], 1, turn)
+        self.emit_range(0, array.shape[0], 1, emit_iteration)
         return self.read_slot(total)
 
     def elementwise(self, function: Callable[[Value, Value], Value], a: Value, b: Value) -> KernelArray:
@@ -208,13 +208,14 @@ class KernelFunctions(Arrays):
             raise Unsupported("arithmetic on arrays other than one-dimensional ones of int64")
         result = self.allocate(template.shape, template.dtype)
 
-        def turn(place: Value) -> None:
-            given = [
-                self.load(of, self.locate(of, [place])[0]) if of else value for of, value in ((first, a), (second, b))
+        def emit_iteration(index: Value) -> None:
+            operands = [
+                self.load(array, self.locate(array, [index])[0]) if array else value
+                for array, value in ((first, a), (second, b))
             ]
-            self.store(result, self.address_at(result, place), function(*given))
+            self.store(result, self.address_at(result, index), function(*operands))
 
-        self.emit_range(0, template.shape[0], 1, turn)
+        self.emit_range(0, template.shape[0], 1, emit_iteration)
         return result
 
     def common_dtype(self, a: Value, b: Value) -> DType:

@@ -68,9 +68,9 @@ def source_of(function: Callable[..., Any]) -> KernelSource:
     if node is None:
         raise Unsupported(f"the source of {function.__qualname__} is missing, or was changed after it was imported")
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    names = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
-    own = frozenset((*code.co_varnames, *code.co_cellvars))
-    return KernelSource(node, own, _slot_variables(node), inspect.signature(function), names)
+    scope = ChainMap(dict(zip(code.co_freevars, cells, strict=True)), function.__globals__)
+    local_names = frozenset((*code.co_varnames, *code.co_cellvars))
+    return KernelSource(node, local_names, _slot_variables(node), inspect.signature(function), scope)
 
 
 def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
@@ -79,7 +79,7 @@ def _slot_variables(function: ast.FunctionDef) -> frozenset[str]:
     They are assigned more than once, at least once in a loop or conditional, or are assigned once in a loop or
     conditional and read outside of it.
     """
-    depths_by_name: dict[str, list[int]] = {each.arg: [0] for each in function.args.args}
+    depths_by_name: dict[str, list[int]] = {argument.arg: [0] for argument in function.args.args}
     blocks: dict[str, Any] = {}
 
     def visit(body: Sequence[ast.stmt], depth: int) -> None:

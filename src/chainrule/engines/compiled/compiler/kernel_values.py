@@ -172,7 +172,7 @@ def result_dtype(a: DType, b: DType) -> DType:
 
 
 def common_dtype(a: DType, b: DType) -> DType:
-    """Return the dtype of a variable to which numbers of two dtypes are assigned."""
+    """Return the dtype of a variable that is assigned numbers of two dtypes."""
     return result_dtype(a, b)
 
 

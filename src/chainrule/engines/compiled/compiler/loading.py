@@ -58,11 +58,11 @@ class MachineFunction:
         self._words = "".join("d" if argument_type is float else "q" for argument_type in types)
 
     def __call__(self, *arguments: Any) -> None:
-        if failed := self._enter(self._table(0, arguments)):
-            _raise(failed)
+        if error := self._enter(self._table(0, arguments)):
+            _raise(error)
 
     def _table(self, first: int, arguments: Sequence[Any]) -> bytes:
-        """Return the part of the table for consecutive arguments, of which `first` is the index of the first."""
+        """Return the part of the table for consecutive arguments; `first` is the index of the first of them."""
         last = first + len(arguments)
         pairs = zip(self._are_arrays[first:last], arguments, strict=True)
         return struct.pack(
@@ -113,7 +113,7 @@ def _program(source: str) -> MachineFunction:
 def links_of(tree: ast.Module) -> list[Link]:
     """Return the kernels that the `link` statements of a program name."""
     statements = [
-        (kernel, *map(ast.literal_eval, (symbol, *rest))) for symbol, kernel, *rest in _statements(tree, "link")
+        (kernel, *map(ast.literal_eval, (symbol, *types))) for symbol, kernel, *types in _statements(tree, "link")
     ]
     return [
         Link(symbol, find_kernel(*ast.unparse(kernel).split(".")), argument_types(arrays, numbers))
@@ -142,8 +142,8 @@ def load_program(
         kernels = {link.symbol: link.types for link in links}
         return machine.compile_program(str(emit(name, tree, kernels, function_types, machine.processor_family())))
 
-    for kernel_link in links:
-        link(kernel_link)
+    for item in links:
+        link(item)
     if any(isinstance(node, ast.Name) and node.id in ("prange", "turns") for node in ast.walk(tree)):
         threads.launch_threads()
     load = partial(machine.address_of, name)
@@ -175,10 +175,10 @@ class Kernel:
         ]
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
-        rest = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
+        remaining = [named.pop(name, default) for name, default in self._defaults[len(arguments) :]]
         if named:
             raise TypeError(f"{self.py_func.__name__}: unexpected keyword arguments {', '.join(named)}")
-        _call_kernel(self, (*arguments, *rest))
+        _call_kernel(self, (*arguments, *remaining))
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -208,7 +208,11 @@ def _argument_type(value: Any) -> Any:
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
     if isinstance(value, tuple):
         return Several(map(_argument_type, cast("tuple[Any, ...]", value)))
-    return None if value is None else next(kind for of, kind in NUMBER_TYPES if isinstance(value, of))
+    return (
+        None
+        if value is None
+        else next(number_type for python_type, number_type in NUMBER_TYPES if isinstance(value, python_type))
+    )
 
 
 def _table_entries(value: Any) -> Sequence[Any]:

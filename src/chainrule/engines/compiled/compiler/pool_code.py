@@ -12,7 +12,7 @@ Words used for communication are read and written in one order that all threads 
 published by a later write of the loop's number are written with `monotonic` order. With `seq_cst`, each of these writes
 would wait until no other processor holds the cache line.
 
-Tried with llvmlite 0.50, of which `ir` is used. The code also calls CPython's `PyThread_acquire_lock` and
+Tried with llvmlite 0.50 (only `ir` is used). The code also calls CPython's `PyThread_acquire_lock` and
 `PyThread_release_lock`, which do not need the interpreter.
 """
 
@@ -162,7 +162,12 @@ class _Emitter:
         b.position_at_end(after)
 
     def run_iteration(self, function: Any, table: Any, number: Any, thread: Any) -> None:
-        """Do a turn of a loop, as the thread with the number `own`."""
+        """Emit a call that runs one iteration of a loop.
+
+        function, table  addresses of the loop's function and of its variables
+        number           index of the iteration
+        thread           index of the thread that runs it
+        """
         function_type = ir.FunctionType(ir.VoidType(), [I64] * 3)
         self.builder.call(self.builder.inttoptr(function, pointer_to(function_type)), [number, table, thread])
 
@@ -191,7 +196,7 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
     loop    number of the loop
     """
     b = emit.builder
-    function, table, count, ranges = (emit.load(pool, word) for word in (FUNCTION, TABLE, COUNT, RANGES))
+    function, table, count, ranges = (emit.load(pool, counter) for counter in (FUNCTION, TABLE, COUNT, RANGES))
     with b.if_then(emit.compare(">=", thread, ranges)):
         b.ret_void()
     with emit.loop(I64(0), ranges) as step:
@@ -201,12 +206,12 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
         claim, done = (b.append_basic_block() for _ in range(2))
         b.branch(claim)
         b.position_at_end(claim)
-        word = emit.load(pool, thread_offset)
-        remaining = b.and_(word, I64((1 << COUNTER_BITS) - 1))
-        is_other_loop = emit.compare("!=", b.lshr(word, I64(COUNTER_BITS)), loop)
+        counter = emit.load(pool, thread_offset)
+        remaining = b.and_(counter, I64((1 << COUNTER_BITS) - 1))
+        is_other_loop = emit.compare("!=", b.lshr(counter, I64(COUNTER_BITS)), loop)
         with b.if_then(b.or_(is_other_loop, emit.compare("==", remaining, I64(0)))):
             b.branch(done)
-        changed = b.cmpxchg(emit.at(pool, thread_offset), word, b.sub(word, I64(1)), "seq_cst", "seq_cst")
+        changed = b.cmpxchg(emit.at(pool, thread_offset), counter, b.sub(counter, I64(1)), "seq_cst", "seq_cst")
         with b.if_then(b.extract_value(changed, 1)):
             emit.run_iteration(function, table, b.sub(end, remaining), thread)
             with b.if_then(emit.compare("==", b.add(emit.change("add", pool, DONE, 1), I64(1)), count)):

@@ -239,8 +239,8 @@ def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: An
     tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
     pair = [builder.extract_value(arguments[0], k) for k in range(2)]
     masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-    most, value = (builder.shuffle_vector(*pair, mask) for mask in masks)
-    larger = builder.select(is_new_maximum(builder, value, most), value, most)
+    even, odd_value = (builder.shuffle_vector(*pair, mask) for mask in masks)
+    larger = builder.select(is_new_maximum(builder, odd_value, even), odd_value, even)
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), larger, 0)
 
 
@@ -248,10 +248,10 @@ def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
     largest = ir.Constant(context.get_value_type(tile), None)
     for k in range(tile.rows * tile.columns):
-        most, *others = (builder.extract_value(arguments[0], 4 * k + index) for index in range(4))
+        largest_value, *others = (builder.extract_value(arguments[0], 4 * k + index) for index in range(4))
         for value in others:
-            most = builder.select(is_new_maximum(builder, value, most), value, most)
-        largest = builder.insert_value(largest, most, k)
+            largest_value = builder.select(is_new_maximum(builder, value, largest_value), value, largest_value)
+        largest = builder.insert_value(largest, largest_value, k)
     return largest
 
 
@@ -273,7 +273,8 @@ def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) ->
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
     sources, targets = (
-        _picked_addresses(code, *each, tile.lanes) for each in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
+        _picked_addresses(code, *base_and_offsets, tile.lanes)
+        for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
     )
     _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in sources]), targets)
     return context.get_dummy_value()

@@ -126,8 +126,8 @@ def _report_damage(file: Path) -> None:
 
 def _checksum(file: Path, machine_code: bytes) -> bytes:
     """Return the checksum of a file. It covers the file's and folder's names, so a renamed copy is invalid."""
-    place = f"{file.parent.name}/{file.name}\n".encode()
-    return hashlib.sha256(place + machine_code).digest()
+    location = f"{file.parent.name}/{file.name}\n".encode()
+    return hashlib.sha256(location + machine_code).digest()
 
 
 def compile_and_store(name: str, compile_code: Callable[[], bytes]) -> bytes:

@@ -71,8 +71,8 @@ class Pool:
             self._words[pool_code.SPINS] = self._spin_count()
             self._words[pool_code.LOCK] = self._acquired_lock()
         while self._started < count:
-            place = pool_code.THREADS + pool_code.WORDS_PER_THREAD * self._started
-            self._words[place + pool_code.OWN_LOCK] = self._acquired_lock()
+            offset = pool_code.THREADS + pool_code.WORDS_PER_THREAD * self._started
+            self._words[offset + pool_code.OWN_LOCK] = self._acquired_lock()
             thread_id = self._start_thread(self._addresses["work"], ctypes.addressof(self._words))
             if thread_id == ctypes.c_ulong(-1).value:
                 fallback.say_once(
@@ -149,7 +149,7 @@ _fork_state = threading.local()
 def _before_fork() -> None:
     _fork_state.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in (COMPILER_LOCK, entering_llvm.LLVM, of_llvm):  # in the order in which other code acquires them
+    for lock in (COMPILER_LOCK, entering_llvm.LLVM, of_llvm):  # in the order of other code that acquires several
         if lock is not None:
             _fork_state.locks.enter_context(lock)
 

@@ -45,11 +45,11 @@ class ColumnOffsets:
     columns: int
 
 
-def llvm_type(kind: Tile | ColumnOffsets) -> Any:
+def llvm_type(value_type: Tile | ColumnOffsets) -> Any:
     """Return LLVM's type of a tile: an array of vectors, row by row; of offsets, an array of integers."""
-    if isinstance(kind, ColumnOffsets):
-        return ir.ArrayType(INT64.llvm, kind.columns)
-    return ir.ArrayType(vector_of(kind), kind.rows * kind.columns)
+    if isinstance(value_type, ColumnOffsets):
+        return ir.ArrayType(INT64.llvm, value_type.columns)
+    return ir.ArrayType(vector_of(value_type), value_type.rows * value_type.columns)
 
 
 class Address(NamedTuple):
@@ -75,13 +75,13 @@ class CodeBuilder:
         array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
         return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), index)
 
-    def column_addresses(self, which: int, places: int, columns: int) -> list[Address]:
+    def column_addresses(self, which: int, offsets: int, columns: int) -> list[Address]:
         """Return the addresses of a tile's columns in an array argument; the argument `places` has their offsets.
 
         These addresses do not change between iterations of a loop, so LLVM computes them before it. Callers add the
         offset that changes last.
         """
-        return [self.address(which, self.builder.extract_value(self.arguments[places], b)) for b in range(columns)]
+        return [self.address(which, self.builder.extract_value(self.arguments[offsets], b)) for b in range(columns)]
 
     def advance(self, address: Address, steps: Any) -> Address:
         """Return the address `steps` elements after another."""
@@ -104,13 +104,13 @@ class CodeBuilder:
     def prefetch(self, address: Address) -> None:
         """Prefetch the cache line of an address into the L2 cache."""
         pointer, number = self._pointer(address, ir.IntType(8)), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
-        function = _declare(self.builder.module, kind, "llvm.prefetch.p0")
+        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = _declare(self.builder.module, function_type, "llvm.prefetch.p0")
         self.builder.call(function, [pointer, number(0), number(2), number(1)])
 
-    def _pointer(self, address: Address, kind: Any) -> Any:
+    def _pointer(self, address: Address, element_type: Any) -> Any:
         """Return the pointer of an address, cast to another element type if LLVM's pointers are typed."""
-        return self.builder.bitcast(address.pointer, pointer_to(kind))
+        return self.builder.bitcast(address.pointer, pointer_to(element_type))
 
     def lanes_below(self, tile: Tile, count: Any, step: int = 1) -> Any:
         """Return the mask of the lanes below `count` whose index is a multiple of `step`."""
@@ -255,6 +255,6 @@ def vector_of(tile: Tile) -> Any:
     return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
 
 
-def _declare(module: Any, kind: Any, name: str) -> Any:
+def _declare(module: Any, function_type: Any, name: str) -> Any:
     """Return an LLVM intrinsic, and declare it if necessary."""
-    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+    return module.globals[name] if name in module.globals else ir.Function(module, function_type, name)

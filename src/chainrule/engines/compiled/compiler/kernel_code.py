@@ -101,15 +101,15 @@ class KernelEmitter(KernelExpressions):
         with self.builder.goto_entry_block():
             return self.builder.alloca(llvm_type)
 
-    def materialized(self, value: Value) -> Value:
+    def materialize(self, value: Value) -> Value:
         """Return a value with its Python numbers replaced by LLVM constants, so that it can be stored in slots."""
         if is_constant(value):
             return self.number(value)
         if isinstance(value, KernelArray):
-            shape, strides = (tuple(map(self.materialized, part)) for part in (value.shape, value.strides))
+            shape, strides = (tuple(map(self.materialize, part)) for part in (value.shape, value.strides))
             return KernelArray(value.dtype, value.pointer, shape, strides, value.contiguous)
         if isinstance(value, tuple) and not isinstance(value, KernelNumber | TileValue):
-            parts = [self.materialized(part) for part in value]
+            parts = [self.materialize(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         return value
 
@@ -159,7 +159,7 @@ class KernelEmitter(KernelExpressions):
             if depth:
                 raise Unsupported(f"{key[-1]}: {value!r} is assigned in a loop or conditional")
             return value
-        value = self.materialized(value)
+        value = self.materialize(value)
         if isinstance(value, KernelNumber) and key in self.widened:
             value = self.number(value, self.widened[key])
         both_numbers = (

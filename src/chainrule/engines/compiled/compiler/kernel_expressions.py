@@ -92,7 +92,7 @@ class KernelExpressions(KernelFunctions):
         """Emit an inlined call of a function; see `KernelEmitter`."""
         raise NotImplementedError
 
-    def materialized(self, value: Value) -> Value:
+    def materialize(self, value: Value) -> Value:
         """Return a value with its Python numbers replaced by LLVM constants; see `KernelEmitter`."""
         raise NotImplementedError
 
@@ -158,7 +158,7 @@ class KernelExpressions(KernelFunctions):
         self.frame.depth += 1
         for block, node in zip(blocks, (then, otherwise), strict=False):
             self.builder.position_at_end(block)
-            values.append(self.materialized(self.value(node)))
+            values.append(self.materialize(self.value(node)))
             ends.append(self.builder.block)
         self.frame.depth -= 1
         dtype = self.common_dtype(*values) if all(isinstance(item, KernelNumber) for item in values) else None

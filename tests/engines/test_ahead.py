@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.compiled.compiler import linking, loading, signatures, storing
+from chainrule.engines.compiled.compiler import linking, loading, object_files, signatures
 
 PROGRAM = """
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -23,7 +23,7 @@ def sleeper() -> "subprocess.Popen[bytes]":
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(storing, "compiled_folder", lambda: tmp_path)
+    monkeypatch.setattr(object_files, "compiled_folder", lambda: tmp_path)
     monkeypatch.setattr(linking, "thread_count", lambda: 2)
     monkeypatch.setattr(linking, "MIN_KERNELS_PER_PROCESS", 1)
     return tmp_path
@@ -42,7 +42,7 @@ def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monk
 
     def compiled(each: signatures.Link, *, patience: float | None = None) -> bytes:
         made.append(each.name)
-        storing.store(each.name, b"code")
+        object_files.store(each.name, b"code")
         return b"code"
 
     monkeypatch.setattr(linking, "compile_kernel", compiled)
@@ -53,13 +53,13 @@ def test_all_that_is_missing_is_compiled_once_whoever_does_it(folder: Path, monk
 
 
 def test_a_damaged_file_is_none(folder: Path) -> None:
-    storing.store("code", b"machine code")
-    assert storing.read("code") == b"machine code"
+    object_files.store("code", b"machine code")
+    assert object_files.read("code") == b"machine code"
     file = folder / "code.o"
     content = file.read_bytes()
     for damaged in (b"", content[:20], content[:-1], content + b"x", bytes([content[0] ^ 1]) + content[1:]):
         file.write_bytes(damaged)
-        assert storing.read("code") is None
+        assert object_files.read("code") is None
 
 
 def test_they_end_with_the_compiling(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
 
 LOOK = """
 import llvmlite.binding as binding
-from chainrule.engines.compiled.compiler import machine, processor, storing
+from chainrule.engines.compiled.compiler import machine, processor, object_files
 ADD = "define <16 x float> @add(<16 x float> %a) { %b = fadd <16 x float> %a, %a ret <16 x float> %b }"
-print(8 * processor.WIDTH, processor.COUNT, storing.compiled_folder())
+print(8 * processor.WIDTH, processor.COUNT, object_files.compiled_folder())
 print("zmm" in machine._optimizing_target().emit_assembly(binding.parse_assembly(ADD)))
 """
 

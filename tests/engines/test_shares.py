@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK, ParameterPart, max_chunks, chunk_bounds
+from chainrule.engines.compiled.codegen.workspaces import MAX_CHUNKS, MIN_CHUNK, ParameterPart, chunk_bounds, max_chunks
 
 
 @given(

@@ -11,16 +11,16 @@ signatures         types of the arguments of kernels and programs
 kernel_entry       entry point of the compiler of kernels. Its classes, each derived from the next: kernel_code
                    (statements), kernel_expressions, kernel_functions, kernel_arrays, kernel_values (arithmetic);
                    kernel_source reads the source
-by_hand            calls of functions with hand-written LLVM code; code of windows and transforms
-registers          hand-written code of the functions of `tiles`
+intrinsic_code     calls of functions with hand-written LLVM code; code of windows and transforms
+tile_code          hand-written code of the functions of `tiles`
 elementary_code    hand-written code of elementary functions
 vectors            types, addresses, loads, stores and shuffles of vectors
-emitting           compiler of programs; expressions contains their expressions
+program_code       compiler of programs; program_expressions contains their expressions
 
 machine            LLVM: object files from intermediate code, and object files in memory
-entering_llvm      memory checks and deferred interrupts around LLVM
+llvm_guard         memory checks and deferred interrupts around LLVM
 processor          width and number of the vector registers; denormal floats
-storing            folder of compiled code
+object_files       folder of compiled code
 buffers            memory for the buffers that kernels allocate
 threads            worker threads, and fork safety
 pool_code          code of parallel loops
@@ -48,8 +48,8 @@ from chainrule.engines.compiled.compiler.intrinsics import (
     to_points,
 )
 from chainrule.engines.compiled.compiler.loading import kernel, load
+from chainrule.engines.compiled.compiler.object_files import compiled_folder, fingerprint
 from chainrule.engines.compiled.compiler.processor import COUNT, NAME, WIDTH
-from chainrule.engines.compiled.compiler.storing import compiled_folder, fingerprint
 from chainrule.engines.compiled.compiler.threads import most_threads, use_threads
 
 __all__ = [

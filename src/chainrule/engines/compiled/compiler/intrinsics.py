@@ -1,7 +1,7 @@
 """Functions for use in kernels: inlined functions, elementary functions, pooling windows and Winograd transforms.
 
 The definitions here use NumPy and run if compiling is disabled (CHAINRULE_UNCOMPILED=1). Compiled kernels use LLVM code
-instead, which `elementary_code` emits for elementary functions, and `by_hand` for windows and transforms.
+instead, which `elementary_code` emits for elementary functions, and `intrinsic_code` for windows and transforms.
 """
 
 import os
@@ -44,7 +44,7 @@ def literally(value: Any) -> Any:
 
 
 def compile_by_hand(function: Any) -> None:
-    """Register a function of `tiles` whose code is written by hand, in `registers.CODE` under the same name."""
+    """Register a function of `tiles` whose code is written by hand, in `tile_code.CODE` under the same name."""
     tile_functions.append(function)
 
 

@@ -19,7 +19,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     pointer_to,
 )
-from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, Several, is_array
+from chainrule.engines.compiled.compiler.signatures import NO_MEMORY, TupleType, is_array
 
 # LLVM's fast-math flags. Sums may be reordered, which vectorization needs. Products may not: x (a + b) would become
 # x a + x b, which need not be 0 if a + b is, and is ∞ − ∞ for a large x.
@@ -34,7 +34,7 @@ def llvm_types(types: Sequence[Any]) -> list[Any]:
     for argument_type in types:
         if is_array(argument_type):
             result += [I64] * (1 + argument_type[1])
-        elif isinstance(argument_type, Several):
+        elif isinstance(argument_type, TupleType):
             result += llvm_types(argument_type)
         elif argument_type is not None:
             result.append({float: DOUBLE, bool: I8}.get(argument_type, I64))
@@ -77,7 +77,7 @@ def _argument(emitter: KernelEmitter, argument_type: Any, numbers: Any) -> Value
             raise Unsupported(f"arrays of {argument_type[0]}")
         shape = [KernelNumber(INT64, next(numbers)) for _ in range(argument_type[1])]
         return emitter.contiguous(dtype, emitter.builder.inttoptr(address, pointer_to(dtype.stored)), shape)
-    if isinstance(argument_type, Several):
+    if isinstance(argument_type, TupleType):
         return tuple(_argument(emitter, item_type, numbers) for item_type in argument_type)
     if argument_type is None:
         return None

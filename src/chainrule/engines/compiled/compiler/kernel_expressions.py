@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.engines.compiled.compiler import by_hand
+from chainrule.engines.compiled.compiler import intrinsic_code
 from chainrule.engines.compiled.compiler.kernel_functions import KernelFunctions, Method
 from chainrule.engines.compiled.compiler.kernel_values import (
     BOOL,
@@ -250,7 +250,7 @@ class KernelExpressions(KernelFunctions):
             return self.call(callee.py_func, values, named)
         if inspect.isclass(callee) and issubclass(callee, tuple):
             return callee(*values, **named)
-        if (emit := by_hand.emitter_of(callee)) is not None:
+        if (emit := intrinsic_code.emitter_of(callee)) is not None:
             return emit(self, values)
         result = self.call_builtin(callee, values, named)
         if result is NotImplemented:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io import files
-from chainrule.engines.compiled.compiler import machine, storing
+from chainrule.engines.compiled.compiler import machine, object_files
 from chainrule.engines.compiled.compiler.signatures import PACKAGE, Link
 from chainrule.engines.options import thread_count
 from chainrule.errors import RunError
@@ -43,7 +43,7 @@ def link(kernel: Link) -> None:
     machine.start()
     if kernel.name not in _addresses:
         load, compile_code = partial(machine.address_of, kernel.name), partial(compile_kernel, kernel)
-        address = storing.load_or_compile(kernel.name, load, compile_code) if kernel.own else load(compile_code())
+        address = object_files.load_or_compile(kernel.name, load, compile_code) if kernel.own else load(compile_code())
         _addresses[kernel.name] = address
     machine.name_address(kernel.symbol, _addresses[kernel.name])
 
@@ -53,17 +53,17 @@ def compile_kernel(link: Link, *, patience: float | None = None) -> bytes:
 
     patience  seconds to wait for another process; b"" is returned after that time. None: no limit
     """
-    folder = storing.compiled_folder()
+    folder = object_files.compiled_folder()
     if folder is None or not link.own:
         return _compile(link)
     options = {} if patience is None else {"patience": patience}
-    with storing.locks(folder).hold(link.name, **options) as acquired:
+    with object_files.locks(folder).hold(link.name, **options) as acquired:
         if not acquired and patience is not None:
             return b""
-        machine_code = storing.read(link.name)
+        machine_code = object_files.read(link.name)
         if machine_code is None:
             machine_code = _compile(link)
-            storing.store(link.name, machine_code)
+            object_files.store(link.name, machine_code)
         return machine_code
 
 
@@ -82,7 +82,7 @@ def _compile(link: Link) -> bytes:
 
 def missing(links: Sequence[Link]) -> list[Link]:
     """Return the kernels whose machine code should be on disk but is not."""
-    return [link for link in links if link.own and (file := storing.object_file(link.name)) and not file.is_file()]
+    return [link for link in links if link.own and (file := object_files.object_file(link.name)) and not file.is_file()]
 
 
 def compile_kernels(links: Sequence[Link], source: str) -> None:
@@ -112,11 +112,14 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
 
     kernels  number of kernels that are missing
     """
-    folder, count = storing.compiled_folder(), min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS_PER_PROCESS)
+    folder, count = (
+        object_files.compiled_folder(),
+        min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS_PER_PROCESS),
+    )
     if folder is None or count < 2:
         yield
         return
-    with storing.locks(folder).hold("ahead", patience=0) as acquired:
+    with object_files.locks(folder).hold("ahead", patience=0) as acquired:
         file = folder / "new_program.py"
         processes = (
             [_start_process(file, k / count) for k in range(1, count)]

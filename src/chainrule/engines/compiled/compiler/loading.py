@@ -20,14 +20,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.compiled.compiler import buffers, machine, storing, threads
+from chainrule.engines.compiled.compiler import buffers, machine, object_files, threads
 from chainrule.engines.compiled.compiler.intrinsics import DISABLED
 from chainrule.engines.compiled.compiler.linking import compile_kernels, find_kernel, link, missing
 from chainrule.engines.compiled.compiler.signatures import (
     NOT_FINITE,
     WRONG_ARRAY,
     Link,
-    Several,
+    TupleType,
     argument_types,
     is_array,
 )
@@ -91,7 +91,7 @@ class MachineFunction:
 
 def load(source: str) -> MachineFunction:
     """Return the function `run` of a program. Its machine code is compiled at most once and stored on disk."""
-    with storing.COMPILER_LOCK:
+    with object_files.COMPILER_LOCK:
         if source not in _loaded:
             _loaded[source] = _program(source)
         return _loaded[source]
@@ -137,10 +137,10 @@ def load_program(
     """
 
     def compile_program() -> bytes:
-        from chainrule.engines.compiled.compiler.emitting import emit  # slow to import, and rarely needed
+        from chainrule.engines.compiled.compiler.program_code import emit  # slow to import, and rarely needed
 
         kernels = {link.symbol: link.types for link in links}
-        return machine.compile_program(str(emit(name, tree, kernels, function_types, machine.processor_family())))
+        return machine.compile_unoptimized(str(emit(name, tree, kernels, function_types, machine.processor_family())))
 
     for item in links:
         link(item)
@@ -148,7 +148,9 @@ def load_program(
         threads.launch_threads()
     load = partial(machine.address_of, name)
     if store:
-        address = storing.load_or_compile(name, load, partial(storing.compile_and_store, name, compile_program))
+        address = object_files.load_or_compile(
+            name, load, partial(object_files.compile_and_store, name, compile_program)
+        )
     else:
         address = load(compile_program())
     return MachineFunction(address, function_types["run"])
@@ -194,7 +196,7 @@ def _call_kernel(kernel: Kernel, arguments: Sequence[Any]) -> None:
     buffers.use_stack()
     types = tuple(map(_argument_type, arguments))
     if types not in kernel.programs:
-        with storing.COMPILER_LOCK:
+        with object_files.COMPILER_LOCK:
             kernel.programs[types] = kernel.programs.get(types) or _calling_program(kernel, types)
     kernel.programs[types](*[number for argument in arguments for number in _table_entries(argument)])
 
@@ -207,7 +209,7 @@ def _argument_type(value: Any) -> Any:
             raise TypeError("kernels need contiguous arrays")
         return DTYPES.get(array.dtype.char) or str(array.dtype), array.ndim
     if isinstance(value, tuple):
-        return Several(map(_argument_type, cast("tuple[Any, ...]", value)))
+        return TupleType(map(_argument_type, cast("tuple[Any, ...]", value)))
     return (
         None
         if value is None
@@ -228,7 +230,7 @@ def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
     link, entry_types, names = Link(f"{name} alone", kernel, types), list[Any](), list[str]()
 
     def expression(argument_type: Any) -> str:
-        if isinstance(argument_type, Several):
+        if isinstance(argument_type, TupleType):
             return f"({''.join(expression(item) + ', ' for item in argument_type)})"
         if argument_type is None:
             return "None"
@@ -236,6 +238,6 @@ def _calling_program(kernel: Any, types: Sequence[Any]) -> MachineFunction:
         names.append(f"a{len(names)}")
         return names[-1]
 
-    arguments = expression(Several(types))
+    arguments = expression(TupleType(types))
     tree = ast.parse(f"def run({', '.join(names)}):\n    call({link.symbol!r}, {arguments})\n")
     return load_program(f"call_{name}", tree, [link], {"run": entry_types}, store=link.own)

@@ -10,8 +10,8 @@ from typing import Any
 
 import llvmlite.binding as _binding
 
-from chainrule.engines.compiled.compiler import buffers, processor, storing
-from chainrule.engines.compiled.compiler.entering_llvm import (
+from chainrule.engines.compiled.compiler import buffers, object_files, processor
+from chainrule.engines.compiled.compiler.llvm_guard import (
     COMPILING_MEMORY,
     LOADING_MEMORY,
     require_memory,
@@ -43,9 +43,9 @@ def _linker() -> Any:
     for name, address in buffers.external_addresses().items():
         binding.add_symbol(name, address)
     compile_buffers = partial(
-        storing.compile_and_store, buffers.FILE_NAME, lambda: compile_program(buffers.emit_buffers())
+        object_files.compile_and_store, buffers.FILE_NAME, lambda: compile_unoptimized(buffers.emit_buffers())
     )
-    for name, address in storing.load_or_compile(
+    for name, address in object_files.load_or_compile(
         buffers.FILE_NAME, partial(addresses_of, buffers.FUNCTIONS), compile_buffers
     ).items():
         binding.add_symbol(name, address)
@@ -62,12 +62,12 @@ def start() -> None:
 
     Nothing may interrupt this: deleting a half-created linker would release the target machine of all others.
     """
-    with storing.COMPILER_LOCK, uninterrupted():
+    with object_files.COMPILER_LOCK, uninterrupted():
         _linker()
 
 
 @uninterrupted()
-def compile_program(text: str) -> bytes:
+def compile_unoptimized(text: str) -> bytes:
     """Return the object file of LLVM intermediate code, compiled without optimization passes."""
     require_memory(COMPILING_MEMORY)
     module = binding.parse_assembly(text)

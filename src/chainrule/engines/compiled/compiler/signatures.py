@@ -1,7 +1,7 @@
 """Signatures of compiled functions: the types of their arguments, and their return codes.
 
-The type of an argument is (dtype, number of axes) for an array, `int`, `float` or `bool` for a number, `Several` for a
-tuple, or None.
+The type of an argument is (dtype, number of axes) for an array, `int`, `float` or `bool` for a number, a `TupleType`
+for a tuple, or None.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ PACKAGE = "chainrule.engines.compiled.kernels"
 NO_MEMORY, WRONG_ARRAY, NOT_FINITE = 1, 2, 3
 
 
-class Several(tuple[Any, ...]):
+class TupleType(tuple[Any, ...]):
     """The type of a tuple: the types of its entries."""
 
 
@@ -45,13 +45,13 @@ class Link(NamedTuple):
 def number_type(value: Any) -> Any:
     """Return the type of a number, or of a tuple of numbers."""
     if isinstance(value, tuple | list):
-        return Several(map(number_type, cast("Iterable[Any]", value)))
+        return TupleType(map(number_type, cast("Iterable[Any]", value)))
     return cast("Any", type(value))
 
 
 def is_array(kind: Any) -> bool:
     """Return whether a type is that of an array: (dtype, number of axes)."""
-    return isinstance(kind, tuple) and not isinstance(kind, Several)
+    return isinstance(kind, tuple) and not isinstance(kind, TupleType)
 
 
 def argument_types(arrays: Sequence[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:

@@ -23,8 +23,8 @@ from typing import Any
 from llvmlite.binding import ffi as _ffi
 
 from chainrule.engines import fallback
-from chainrule.engines.compiled.compiler import buffers, entering_llvm, machine, pool_code, storing
-from chainrule.engines.compiled.compiler.storing import COMPILER_LOCK
+from chainrule.engines.compiled.compiler import buffers, llvm_guard, machine, object_files, pool_code
+from chainrule.engines.compiled.compiler.object_files import COMPILER_LOCK
 from chainrule.engines.options import processors, thread_count
 
 ffi: Any = _ffi  # llvmlite has no type annotations
@@ -117,10 +117,12 @@ def _pool_addresses() -> dict[str, int]:
     """Return the addresses of the functions of the pool."""
 
     def compile_pool() -> bytes:
-        return machine.compile_program(pool_code.emit_pool(machine.processor_family()))
+        return machine.compile_unoptimized(pool_code.emit_pool(machine.processor_family()))
 
     load = partial(machine.addresses_of, ("share_out", "work", "spin"))
-    return storing.load_or_compile(FILE_NAME, load, partial(storing.compile_and_store, FILE_NAME, compile_pool))
+    return object_files.load_or_compile(
+        FILE_NAME, load, partial(object_files.compile_and_store, FILE_NAME, compile_pool)
+    )
 
 
 @cache
@@ -149,7 +151,7 @@ _fork_state = threading.local()
 def _before_fork() -> None:
     _fork_state.locks = ExitStack()
     of_llvm = getattr(getattr(ffi, "lib", None), "_lock", None)
-    for lock in (COMPILER_LOCK, entering_llvm.LLVM, of_llvm):  # in the order of other code that acquires several
+    for lock in (COMPILER_LOCK, llvm_guard.LLVM, of_llvm):  # in the order of other code that acquires several
         if lock is not None:
             _fork_state.locks.enter_context(lock)
 

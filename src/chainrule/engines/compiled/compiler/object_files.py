@@ -26,7 +26,7 @@ from chainrule._io.locks import Locks
 from chainrule.core import randomness
 from chainrule.engines import fallback
 from chainrule.engines.compiled.compiler import processor
-from chainrule.engines.compiled.compiler.entering_llvm import NoHeadroom
+from chainrule.engines.compiled.compiler.llvm_guard import NoHeadroom
 from chainrule.engines.fallback import say_once
 from chainrule.errors import ChainruleError, RunError
 

@@ -1,9 +1,9 @@
 """Calls of functions with hand-written LLVM code, and the code of two families: pooling windows and transforms.
 
-`registers` contains the code of the functions in `tiles`, and `elementary_code` that of elementary functions. Each
+`tile_code` contains the code of the functions in `tiles`, and `elementary_code` that of elementary functions. Each
 function is defined in NumPy, in `tiles` or `intrinsics`.
 
-Tried with llvmlite 0.50; the tiles are those of `registers`.
+Tried with llvmlite 0.50; the tiles are those of `tile_code`.
 """
 
 # The values of kernels are of any type, and llvmlite has no types.
@@ -12,7 +12,7 @@ Tried with llvmlite 0.50; the tiles are those of `registers`.
 from functools import cache
 from typing import Any, NamedTuple
 
-from chainrule.engines.compiled.compiler import elementary_code, registers
+from chainrule.engines.compiled.compiler import elementary_code, tile_code
 from chainrule.engines.compiled.compiler.intrinsics import (
     POINTS,
     add_cells,
@@ -39,7 +39,7 @@ from chainrule.engines.compiled.compiler.kernel_values import (
     ir,
     is_constant,
 )
-from chainrule.engines.compiled.compiler.registers import is_new_maximum
+from chainrule.engines.compiled.compiler.tile_code import is_new_maximum
 from chainrule.engines.compiled.compiler.vectors import CodeBuilder, Tile, llvm_type
 
 
@@ -84,7 +84,7 @@ class Context:
 
 @cache
 def _emitters() -> dict[Any, Any]:
-    tile_emitters = {function: registers.CODE[function.__name__] for function in tile_functions}
+    tile_emitters = {function: tile_code.CODE[function.__name__] for function in tile_functions}
     return tile_emitters | elementary_code.CODE | WINDOW_EMITTERS | TRANSFORM_EMITTERS
 
 

@@ -1,10 +1,12 @@
 """Compiler of programs: emit LLVM code directly from their source.
 
 A program creates views of arrays and calls kernels; all arithmetic is in the kernels. It is written in a small subset
-of Python (assignments, `for`, `prange`, `turns`, and the expressions in `expressions`), so its code is emitted line by
-line in milliseconds. A compiler of full Python takes seconds for every new network. The body of a parallel loop becomes
-a function, which threads call with the variables that it reads. `for k in prange(count)` runs iterations 0 to
-count − 1. `for k, thread in turns(count, threads)` also provides the index of the thread that runs the iteration.
+of Python: assignments, `for`, `prange`, `turns`, and the expressions of `program_expressions`. Its code is therefore
+emitted line by line in milliseconds. A compiler of full Python takes seconds for every new network.
+
+The body of a parallel loop becomes a function, which threads call with the variables that it reads.
+`for k in prange(count)` runs iterations 0 to count − 1. `for k, thread in turns(count, threads)` also provides the
+index of the thread that runs the iteration.
 
 Functions return 0, or the error code of the kernel that failed.
 
@@ -18,7 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.compiled.compiler.expressions import (
+from chainrule.engines.compiled.compiler.kernel_entry import llvm_types
+from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, ir, pointer_to
+from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
+from chainrule.engines.compiled.compiler.program_expressions import (
     ArrayValue,
     Expressions,
     Value,
@@ -26,10 +31,7 @@ from chainrule.engines.compiled.compiler.expressions import (
     rebuild,
     unsupported,
 )
-from chainrule.engines.compiled.compiler.kernel_entry import llvm_types
-from chainrule.engines.compiled.compiler.kernel_values import DOUBLE, I8, I32, I64, ir, pointer_to
-from chainrule.engines.compiled.compiler.processor import flush_denormals, restore_denormals
-from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, Several, is_array
+from chainrule.engines.compiled.compiler.signatures import WRONG_ARRAY, TupleType, is_array
 
 # Byte offsets in an array object (address of the elements, number of axes, address of the shape, dtype, flags) and in a
 # dtype object (byte order, type number).
@@ -224,7 +226,7 @@ class Emitter(Expressions):
 
         Errors   TypeError if the value does not have the declared type
         """
-        if isinstance(argument_type, Several):
+        if isinstance(argument_type, TupleType):
             return [
                 number
                 for item, item_type in zip(value, argument_type, strict=True)

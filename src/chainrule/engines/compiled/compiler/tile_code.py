@@ -1,7 +1,7 @@
 """LLVM code of the functions in `tiles`, which compute sums in vector registers.
 
 Each emitter takes a context, a builder, a signature (types of the result and the arguments) and the arguments; see
-`by_hand`.
+`intrinsic_code`.
 """
 
 from collections.abc import Callable, Iterable

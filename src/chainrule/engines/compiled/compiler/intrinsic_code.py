@@ -155,8 +155,8 @@ def _emit_no_cells(context: Any, builder: Any, signature: Any, arguments: Any) -
     element, int32s = context.get_value_type(tile).element, ir.VectorType(ir.IntType(32), tile.lanes)
     number, first_offset, step = (code.broadcast_int32(tile, code.number(which)) for which in (1, 2, 3))
     offsets = builder.add(first_offset, builder.mul(step, ir.Constant(int32s, list(range(tile.lanes)))))
-    nothing = ir.Constant(int32s, None)
-    padding = builder.select(builder.icmp_signed("<", offsets, nothing), builder.sub(nothing, offsets), nothing)
+    zero = ir.Constant(int32s, None)
+    padding = builder.select(builder.icmp_signed("<", offsets, zero), builder.sub(zero, offsets), zero)
     pair = ir.Constant(context.get_value_type(tile), [ir.Constant(element, [float("-inf")] * tile.lanes)] * 2)
     return builder.insert_value(pair, builder.sitofp(builder.add(number, padding), element), 1)
 

@@ -126,9 +126,8 @@ class KernelEmitter(KernelExpressions):
         """Return the value in a slot."""
         slot.reads += 1
         pairs = zip(slot.pointers, llvm_values(slot.template), strict=True)
-        return rebuild(
-            slot.template, iter([self.builder.load(pointer, typ=template.type) for pointer, template in pairs])
-        )
+        numbers = [self.builder.load(pointer, typ=number.type) for pointer, number in pairs]
+        return rebuild(slot.template, iter(numbers))
 
     def read_variable(self, name: str) -> Value:
         """Return the value of a local variable.

@@ -112,20 +112,15 @@ def _helper_processes(kernels: int, source: str) -> Generator[None]:
 
     kernels  number of kernels that are missing
     """
-    folder, count = (
-        object_files.compiled_folder(),
-        min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS_PER_PROCESS),
-    )
+    folder = object_files.compiled_folder()
+    count = min(thread_count(), MAX_PROCESSES, kernels // MIN_KERNELS_PER_PROCESS)
     if folder is None or count < 2:
         yield
         return
     with object_files.locks(folder).hold("ahead", patience=0) as acquired:
         file = folder / "new_program.py"
-        processes = (
-            [_start_process(file, k / count) for k in range(1, count)]
-            if acquired and _write_source(file, source)
-            else []
-        )
+        can_start = acquired and _write_source(file, source)
+        processes = [_start_process(file, k / count) for k in range(1, count)] if can_start else []
         try:
             yield
         finally:

@@ -65,9 +65,8 @@ class MachineFunction:
         """Return the part of the table for consecutive arguments; `first` is the index of the first of them."""
         last = first + len(arguments)
         pairs = zip(self._are_arrays[first:last], arguments, strict=True)
-        return struct.pack(
-            self._words[first:last], *[id(argument) if is_array else argument for is_array, argument in pairs]
-        )
+        entries = [id(argument) if is_array else argument for is_array, argument in pairs]
+        return struct.pack(self._words[first:last], *entries)
 
     def bind(self, first: int, arguments: Sequence[Any]) -> Callable[..., None]:
         """Return a function with the middle arguments fixed.
@@ -82,8 +81,8 @@ class MachineFunction:
         before, after = struct.Struct("q" * first).pack, struct.Struct(self._words[first + len(kept_alive) :]).pack
 
         def run(arrays: tuple[NDArray[Any], ...], *rest: int) -> None:
-            if failed := enter(before(*map(id, arrays)) + middle + after(*rest)):
-                _raise(failed)
+            if error := enter(before(*map(id, arrays)) + middle + after(*rest)):
+                _raise(error)
 
         run.__dict__["own"] = kept_alive  # keeps the arrays alive, as the table contains their addresses
         return run

@@ -196,7 +196,7 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
     loop    number of the loop
     """
     b = emit.builder
-    function, table, count, ranges = (emit.load(pool, counter) for counter in (FUNCTION, TABLE, COUNT, RANGES))
+    function, table, count, ranges = (emit.load(pool, word) for word in (FUNCTION, TABLE, COUNT, RANGES))
     with b.if_then(emit.compare(">=", thread, ranges)):
         b.ret_void()
     with emit.loop(I64(0), ranges) as step:
@@ -211,8 +211,8 @@ def _run_iterations(emit: _Emitter, pool: Any, thread: Any, loop: Any) -> None:
         is_other_loop = emit.compare("!=", b.lshr(counter, I64(COUNTER_BITS)), loop)
         with b.if_then(b.or_(is_other_loop, emit.compare("==", remaining, I64(0)))):
             b.branch(done)
-        changed = b.cmpxchg(emit.at(pool, thread_offset), counter, b.sub(counter, I64(1)), "seq_cst", "seq_cst")
-        with b.if_then(b.extract_value(changed, 1)):
+        exchange = b.cmpxchg(emit.at(pool, thread_offset), counter, b.sub(counter, I64(1)), "seq_cst", "seq_cst")
+        with b.if_then(b.extract_value(exchange, 1)):
             emit.run_iteration(function, table, b.sub(end, remaining), thread)
             with b.if_then(emit.compare("==", b.add(emit.change("add", pool, DONE, 1), I64(1)), count)):
                 emit.wake(pool, WAITING, LOCK)
@@ -244,12 +244,12 @@ def _share_out(emit: _Emitter, pool: Any, function: Any, table: Any, count: Any,
     loop = b.add(emit.load(pool, LOOP), I64(1))
     with emit.loop(I64(0), ranges) as number:
         last, first = (_range_start(emit, edge, count, ranges) for edge in (b.add(number, I64(1)), number))
-        word_value = b.or_(b.shl(loop, I64(COUNTER_BITS)), b.sub(last, first))
-        emit.store(pool, _thread_offset(emit, number), word_value, "monotonic")
+        counter = b.or_(b.shl(loop, I64(COUNTER_BITS)), b.sub(last, first))
+        emit.store(pool, _thread_offset(emit, number), counter, "monotonic")
     emit.store(pool, LOOP, loop)
     with emit.loop(I64(1), ranges) as number:
-        place = _thread_offset(emit, number)
-        emit.wake(pool, b.add(place, I64(ASLEEP)), b.add(place, I64(OWN_LOCK)))
+        thread_offset = _thread_offset(emit, number)
+        emit.wake(pool, b.add(thread_offset, I64(ASLEEP)), b.add(thread_offset, I64(OWN_LOCK)))
     b.call(b.module.globals["take_turns"], [pool, I64(0), loop])
     emit.wait(pool, DONE, ("==", count), WAITING, LOCK)
     emit.store(pool, BUSY, I64(0), "release")

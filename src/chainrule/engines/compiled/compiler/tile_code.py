@@ -91,8 +91,8 @@ def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
     sums = arguments[0]
     for b in range(tile.columns):
-        seen = code.load(tile, code.advance(x, builder.extract_value(arguments[5], b)))
-        sums = builder.insert_value(sums, code.multiply_add(tile, seen, weight, builder.extract_value(sums, b)), b)
+        vector = code.load(tile, code.advance(x, builder.extract_value(arguments[5], b)))
+        sums = builder.insert_value(sums, code.multiply_add(tile, vector, weight, builder.extract_value(sums, b)), b)
     return code.end_step(sums)
 
 

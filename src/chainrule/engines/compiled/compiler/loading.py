@@ -65,7 +65,7 @@ class MachineFunction:
         """Return the part of the table for consecutive arguments; `first` is the index of the first of them."""
         last = first + len(arguments)
         pairs = zip(self._are_arrays[first:last], arguments, strict=True)
-        entries = [id(argument) if is_array else argument for is_array, argument in pairs]
+        entries = [id(argument) if by_address else argument for by_address, argument in pairs]
         return struct.pack(self._words[first:last], *entries)
 
     def bind(self, first: int, arguments: Sequence[Any]) -> Callable[..., None]:

@@ -76,7 +76,7 @@ class CodeBuilder:
         return self.advance(Address(array.data, self.context.get_data_type(self.types[which].dtype)), index)
 
     def column_addresses(self, which: int, offsets: int, columns: int) -> list[Address]:
-        """Return the addresses of a tile's columns in an array argument; the argument with the index `offsets` has their offsets.
+        """Return the addresses of a tile's columns in an array argument; argument `offsets` has their offsets.
 
         These addresses do not change between iterations of a loop, so LLVM computes them before it. Callers add the
         offset that changes last.

@@ -156,13 +156,13 @@ class GuardedProgram:
         return self._call("gradients", x, t, weights, seed=seed, step=step)
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the flat gradient's part of one shard of a batch; see `protocol.CompiledPlan`.
 
         There is no fallback once the program has exchanged values with other shards.
         """
-        generator, synchronized, sent = self._compiled.shard(given, shard, seed=seed, step=step), False, None
+        generator, synchronized, sent = self._compiled.shard(inputs, shard, seed=seed, step=step), False, None
         while True:
             try:
                 contributed = next(generator) if sent is None else generator.send(sent)
@@ -174,13 +174,13 @@ class GuardedProgram:
                 if self._failed or synchronized:
                     raise
                 self._switch_to_fallback(error)
-                generator = self._compiled.shard(given, shard, seed=seed, step=step)
+                generator = self._compiled.shard(inputs, shard, seed=seed, step=step)
                 continue
             sent, synchronized = (yield contributed), True
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -193,7 +193,7 @@ class GuardedProgram:
         """Run training steps as one program; return [] once the program has failed. See `protocol.WholeSteps`."""
         try:
             if self._program:
-                return self._program.steps(given, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
+                return self._program.steps(inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step)
         except USER_ERRORS:
             raise
         except Exception as error:  # llvmlite may raise anything

@@ -124,17 +124,17 @@ class Program:
         return self._gradients()
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the flat gradient's part of one shard of a batch; see `protocol.CompiledPlan`."""
         *synchronized_stages, last = range(len(self._writer.stages))
         for stage in synchronized_stages:
-            self._run(given, seed, step, *shard, stage=stage)
+            self._run(inputs, seed, step, *shard, stage=stage)
             arrays = self._synchronized_arrays(stage)
             sums = yield np.stack(arrays)
             for array, values in zip(arrays, sums, strict=True):
                 array[:] = values
-        self._run(given, seed, step, *shard, stage=last)
+        self._run(inputs, seed, step, *shard, stage=last)
         return self._gradients()
 
     def _synchronized_arrays(self, stage: int) -> list[Array]:
@@ -149,7 +149,7 @@ class Program:
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -160,10 +160,10 @@ class Program:
         step: int,
     ) -> list[Sums]:
         """Run training steps as one program; see `protocol.WholeSteps`."""
-        count = len(given[0]) // len(rates)
+        count = len(inputs[0]) // len(rates)
         if self._shares_layers and count == 1:
             return self._single_sample_program().steps(
-                given, name, moments, attributes, rates, clip=clip, seed=seed, step=step
+                inputs, name, moments, attributes, rates, clip=clip, seed=seed, step=step
             )
         if count != self._batch_size:
             self._allocate(count)
@@ -173,7 +173,7 @@ class Program:
         outcomes = np.full((len(rates), 4), np.nan)
         constants = [attributes.get(argument, default) for argument, default in constants_of(name).items()]
         limit = np.inf if clip is None else clip
-        arrays = (*given, *program_arrays, *moments, np.array(rates), outcomes, self._statistics_after)
+        arrays = (*inputs, *program_arrays, *moments, np.array(rates), outcomes, self._statistics_after)
         compiler.use_threads(self._threads)
         with suppress(FloatingPointError):  # raised if a step is not finite
             program(*arrays, *numbers, seed, step, limit, len(rates), *constants)
@@ -185,15 +185,15 @@ class Program:
         """Warm up: compile a step on `samples` samples by running one on zeros, and restore the changed buffers."""
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
-        given = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
+        inputs = (x, t) if self._plan.weights is None else (x, t, np.zeros(samples, self._dtype))
         saved = [buffer.copy() for buffer in (self._buffers.parameters, self._buffers.statistics)]
         try:
             if name is None:
-                self.gradients(*given, seed=0, step=0)
+                self.gradients(*inputs, seed=0, step=0)
                 self.commit_statistics()
             else:
                 copies = tuple(moment.copy() for moment in moments)
-                self.steps(given, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
+                self.steps(inputs, name, copies, attributes, [0.0], clip=None, seed=0, step=1)
         finally:
             self._buffers.parameters[:], self._buffers.statistics[:] = saved
 
@@ -210,15 +210,15 @@ class Program:
         workspace, offset = self._writer.memory.offsets[tensor.storage]
         return self._workspaces[workspace][offset * self._batch_size : offset * self._batch_size + tensor.size]
 
-    def _run(self, given: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
-        if len(given[0]) != self._batch_size:
-            self._allocate(len(given[0]))
+    def _run(self, inputs: tuple[Array, ...], seed: int, step: int, *shard: int, stage: int = 0) -> None:
+        if len(inputs[0]) != self._batch_size:
+            self._allocate(len(inputs[0]))
         if stage not in self._calls:
             arrays, numbers = self._fixed_arguments(stage)
-            self._calls[stage] = numbers[1], self._program(stage).bind(len(given), (*arrays, *numbers))
+            self._calls[stage] = numbers[1], self._program(stage).bind(len(inputs), (*arrays, *numbers))
         threads, run = self._calls[stage]
         compiler.use_threads(threads)
-        run(given, seed, step, *shard)
+        run(inputs, seed, step, *shard)
 
     def _fixed_arguments(self, key: _ProgramKey) -> tuple[list[Array], tuple[int, ...]]:
         """Return a program's arrays and integers that stay the same for the current batch size."""

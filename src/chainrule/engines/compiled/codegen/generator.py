@@ -85,11 +85,13 @@ class ProgramWriter(OperationLines):
         other_tensors = (
             zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if plan.loss else [("y", plan.output)]
         )
-        self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in other_tensors}
+        self._argument_names = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in other_tensors}
         if plan.weights is not None:
-            self._given[plan.weights.storage] = "weights"
+            self._argument_names[plan.weights.storage] = "weights"
         inference = intra_sample and not plan.loss
-        steps, self.parts = write_parts(steps, self._given.keys()) if inference else (steps, dict[str, ArrayPart]())
+        steps, self.parts = (
+            write_parts(steps, self._argument_names.keys()) if inference else (steps, dict[str, ArrayPart]())
+        )
         self.plan = steps
         self.intra_sample = intra_sample
         self._scalars = SCALARS + (SHARD_SCALARS if plan.sharded else ())
@@ -101,12 +103,12 @@ class ProgramWriter(OperationLines):
 
     def _plan_memory(self) -> MemoryPlan:
         later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
-        return plan_memory(self.segments, self._given, {tensor.storage for tensor in later}, self.parts)
+        return plan_memory(self.segments, self._argument_names, {tensor.storage for tensor in later}, self.parts)
 
     @property
     def data(self) -> tuple[str, ...]:
         """The names in `DATA` that are arguments of this program."""
-        names = {*self._given.values(), *(["sums"] if self.training else [])}
+        names = {*self._argument_names.values(), *(["sums"] if self.training else [])}
         return tuple(name for name in DATA if name in names)
 
     @property

@@ -24,14 +24,14 @@ class OperationLines:
     """Write the lines of single steps, from the memory plan of their tensors.
 
     dtype    "float32" or "float64"
-    _given   storage of a tensor that is an argument of the program → its name
+    _argument_names   storage of a tensor that is an argument of the program → its name
     _layout  name of a parameter or running statistic → its range in its flat buffer
     """
 
     plan: StepPlan
     dtype: str
     memory: MemoryPlan
-    _given: dict[str, str]
+    _argument_names: dict[str, str]
     _layout: Mapping[str, tuple[int, int]]
 
     def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
@@ -225,8 +225,8 @@ class OperationLines:
             first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
         ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
-        if tensor.storage in self._given:
-            return self._given[tensor.storage], ahead or "0"
+        if tensor.storage in self._argument_names:
+            return self._argument_names[tensor.storage], ahead or "0"
         # A workspace holds its arrays one after another, each for a whole block, chunk or batch.
         workspace, offset = self.memory.offsets[tensor.storage]
         if workspace.startswith("batch_"):
@@ -236,7 +236,7 @@ class OperationLines:
         return workspace, f"{offset} * block"
 
     def _name(self, tensor: Tensor, views: Mapping[Any, str]) -> str:
-        argument = self._given.get(tensor.storage)
+        argument = self._argument_names.get(tensor.storage)
         name = f"{argument}_block" if argument else tensor.storage.replace(".", "_")
         return name if name not in views.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
 

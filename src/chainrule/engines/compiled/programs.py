@@ -257,9 +257,8 @@ class Program:
         After one sample of a small network, one thread does: the same thread reads all parameters in the next step, and
         would have to fetch those that another thread wrote from that thread's cache.
         """
-        threshold = (
-            MIN_THREADED_UPDATE_ALONE if self._batch_size == 1 and not self._intra_sample else MIN_THREADED_UPDATE
-        )
+        is_serial = self._batch_size == 1 and not self._intra_sample
+        threshold = MIN_THREADED_UPDATE_ALONE if is_serial else MIN_THREADED_UPDATE
         return 1 if self._buffers.parameters.size < threshold else self._threads
 
     def _program(self, key: _ProgramKey) -> Any:
@@ -278,12 +277,10 @@ class Program:
         self._bounds = self._chunk_bounds(rows)
         self._chunk_size = int(np.diff(self._bounds).max())
         for name, dtype in (("work", self._dtype), ("indices", np.int32)):
-            batch_elements, chunk_elements = (
-                self._writer.memory.sizes[f"{kind}_{name}"] for kind in ("batch", "share")
-            )
-            self._workspaces[f"batch_{name}"] = new_zeros(
-                (batch_elements * max(1, count),), dtype
-            )  # statistics have size 1 even for an empty batch
+            sizes = self._writer.memory.sizes
+            batch_elements, chunk_elements = sizes[f"batch_{name}"], sizes[f"share_{name}"]
+            # At least one sample, because statistics need memory even if the batch is empty.
+            self._workspaces[f"batch_{name}"] = new_zeros((batch_elements * max(1, count),), dtype)
             self._workspaces[f"share_{name}"] = new_zeros((rows, chunk_elements * self._chunk_size), dtype)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {

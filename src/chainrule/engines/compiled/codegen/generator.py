@@ -316,7 +316,7 @@ class ProgramWriter(OperationLines):
             self._declare(name, ["shares", "threads", "parts", *self._scalars]),
             f"def {name}({', '.join([*arguments, 'shares', 'threads', 'parts', *self._scalars])}):",
         ]
-        by_share = "    for k, thread in turns(shares, threads):"
+        by_chunk = "    for k, thread in turns(shares, threads):"
         first, last = segment_numbers.start == 0, segment_numbers.stop == len(self.segments)
         zeros = self._clear_gradients(deferred) if self.training and first else []
         lines += ["    for k in range(sums.size):", "        sums[k] = 0"] if self.training and first else []
@@ -326,11 +326,11 @@ class ProgramWriter(OperationLines):
             segment = self.segments[run[0]]
             if segment.scope == "sample":
                 samples = [self._samples_call(number) for number in run]
-                lines += samples if self.intra_sample else [by_share, *zeros, *(f"    {call}" for call in samples)]
+                lines += samples if self.intra_sample else [by_chunk, *zeros, *(f"    {call}" for call in samples)]
             elif segment.operations[0] in deferred:
                 lines += self._gradient_squares(segment.operations[0])
             elif segment.operations[0].sharing is not Sharing.ADDED_UP:  # ADDED_UP is written by `_reduction`
-                lines += [by_share, *zeros] if zeros else []
+                lines += [by_chunk, *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations)
             zeros = []
         lines += self._reduction(deferred) if self.training and last else []

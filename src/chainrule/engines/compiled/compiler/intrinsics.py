@@ -133,7 +133,7 @@ def store_larger(tile: Array, y: Array, winner: Array, start: int, count: int, b
 #
 # The algorithm multiplies polynomials by way of their values at six points, here 0, ±3/4, ±3/2 and ∞ (Toom and Cook); a
 # correlation is the transpose of such a product. The values at ±p are the sum and the difference of the even and the
-# odd terms. So each of G, Bᵀ and A is applied in two steps: a matrix in which half of the entries are 0, then the sums
+# odd terms. So each of G, Bᵀ and A is applied in two steps: a matrix whose entries are half zeros, then the sums
 # and differences of rows 1 and 2, and of rows 3 and 4. Bᵀ depends only on the points. A contains the powers of the
 # points up to m − 1, and G those up to r − 1, each row divided by the normalization that Bᵀ omits.
 #

@@ -65,8 +65,8 @@ class Arrays(Arithmetic):
 
     def element(self, array: KernelArray, indices: Sequence[Value]) -> Value:
         """Return array[indices], an element or a view."""
-        address, part = self.locate(array, indices)
-        return self.load(array, address) if part is None else part
+        address, view = self.locate(array, indices)
+        return self.load(array, address) if view is None else view
 
     def locate(self, array: KernelArray, indices: Sequence[Value]) -> tuple[Any, KernelArray | None]:
         """Return the address of array[indices], and the view if it is one, else None.

@@ -200,8 +200,8 @@ class KernelEmitter(KernelExpressions):
                 self.assign(name, self.apply_operator(operator, self.read_variable(name), self.value(value)))
             case ast.AugAssign(ast.Subscript(of, index), operator, value):
                 array = self.value(of)
-                address, part = self.locate(array, self.indices(index))
-                if part is not None:
+                address, view = self.locate(array, self.indices(index))
+                if view is not None:
                     raise Unsupported(ast.unparse(node))
                 self.store(array, address, self.apply_operator(operator, self.load(array, address), self.value(value)))
             case ast.For(target, iterable, inner, []):
@@ -238,11 +238,11 @@ class KernelEmitter(KernelExpressions):
                     self._assign_target(item_target, item)
             case ast.Subscript(of, index):
                 array = self.value(of)
-                address, part = self.locate(array, self.indices(index))
-                if part is None:
+                address, view = self.locate(array, self.indices(index))
+                if view is None:
                     self.store(array, address, value)
                 else:
-                    self.fill_array(part, value)
+                    self.fill_array(view, value)
             case _:
                 raise Unsupported(ast.unparse(target))
 

@@ -276,7 +276,7 @@ def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) ->
         _picked_addresses(code, *base_and_offsets, tile.lanes)
         for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
     )
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in sources]), targets)
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
     return context.get_dummy_value()
 
 

@@ -63,10 +63,10 @@ class Interpreter:
         return self._gradients()
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; see `CompiledPlan`."""
-        self._give(given, shard, seed, step)
+        self._give(inputs, shard, seed, step)
         remaining = iter(self.plan.operations)
         while operation := self._walk_to_meeting(remaining):
             exchange = batch_norm_sync.EXCHANGES[operation.name]

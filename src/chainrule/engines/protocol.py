@@ -51,11 +51,11 @@ class CompiledPlan(Protocol):
         ...
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return what `gradients` does for some samples of a batch, of which the plan is `sharded`.
 
-        given   x, t and, for a plan that has them, weights of these samples
+        inputs  x, t and, for a plan that has them, weights of these samples
 
         The gradient is their part of that of the batch's mean loss. At each of the plan's `meetings`, yield what these
         samples give, and go on with what is sent: that of the whole batch.
@@ -91,7 +91,7 @@ class WholeSteps(Protocol):
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -103,7 +103,7 @@ class WholeSteps(Protocol):
     ) -> list[Sums]:
         """Change parameters, moments and running statistics, one step after the other; return the sums of each.
 
-        given       x, t and, for a plan that has them, weights of the samples: batches of equal size, one after another
+        inputs      x, t and, for a plan that has them, weights of the samples: batches of equal size, one after another
         name        the optimizer's operation
         attributes  its attributes for the first step, of which the rate and the number of the step then change
         rates       of the steps

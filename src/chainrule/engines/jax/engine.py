@@ -104,11 +104,11 @@ class XlaProgram:
         return _gradients(self._derive(_given(x, t, weights), seed, step))
 
     def shard(
-        self, given: tuple[Array, ...], shard: Shard, *, seed: int, step: int
+        self, inputs: tuple[Array, ...], shard: Shard, *, seed: int, step: int
     ) -> Generator[Array, Array, Gradients]:
         """Return losses, hits and the part of the flat gradient of some samples of a batch; nothing is met."""
         yield from ()
-        return _gradients(self._derive(given, seed, step, shard))
+        return _gradients(self._derive(inputs, seed, step, shard))
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
@@ -116,7 +116,7 @@ class XlaProgram:
 
     def steps(
         self,
-        given: tuple[Array, ...],
+        inputs: tuple[Array, ...],
         name: str,
         moments: tuple[Array, ...],
         attributes: Mapping[str, Any],
@@ -127,7 +127,7 @@ class XlaProgram:
         step: int,
     ) -> list[Sums]:
         """Take training steps as one program; see `protocol.WholeSteps`."""
-        program, arguments = self._program(given, name, moments, attributes, rates, (clip, seed, step))
+        program, arguments = self._program(inputs, name, moments, attributes, rates, (clip, seed, step))
         with settings():
             results = program(*arguments)
             for each in results:

@@ -9,7 +9,7 @@ never stores. One step takes `rows` + `columns` scalars or vectors from memory f
 `add_products`  vectors times vectors: for sums over entries that lie side by side; `store_sums` ends them
 
 A compiler that is given plain loops cannot be made to do this, so only here the compiled code of a loop is written by
-hand: `compiler/registers.py` emits each function below as processor vectors. The functions below define the results,
+hand: `compiler/tile_code.py` emits each function below as processor vectors. The functions below define the results,
 in NumPy: `tests/engines/test_tiles.py` compares the two, and with CHAINRULE_UNCOMPILED these run.
 
 All arrays are flat; a place is an offset in a flat array. Nothing is checked: kernels keep to their arrays.

@@ -1,30 +1,32 @@
-"""Compiled code of the functions in `tiles`: sums in vector registers, emitted with llvmlite.
+"""LLVM code of the functions in `tiles`, which compute sums in vector registers.
 
-An emitter gets a context, a builder, the types of the result and of the arguments, and the arguments: see `by_hand`.
+Each emitter takes a context, a builder, a signature (types of the result and the arguments) and the arguments; see
+`intrinsic_code`.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from chainrule.engines.compiled.compiler.kernel_values import NOTHING, Literal, ir
-from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, Places, Tile, vector_of
+from chainrule.engines.compiled.compiler.kernel_values import VOID, Literal, ir
+from chainrule.engines.compiled.compiler.vectors import Address, CodeBuilder, ColumnOffsets, Tile, vector_of
 
 
-def _with_products(code: CodeBuilder, tile: Tile, left: Iterable[Any], right: Iterable[Any]) -> Any:
-    """Add left[a] · right[b] to vector [a, b] of the tile.
+def _add_outer_product(code: CodeBuilder, tile: Tile, rows: Iterable[Any], columns: Iterable[Any]) -> Any:
+    """Add rows[a] · columns[b] to vector [a, b] of the tile.
 
-    Registers keep the side that has fewer vectors; those of the other are loaded one by one, or registers run out.
+    The shorter operand is kept in registers. The vectors of the longer one are loaded one at a time, because registers
+    would run out otherwise.
     """
-    sums, (down, along), few, many = code.arguments[0], (tile.columns, 1), left, right
+    sums, (few_stride, many_stride), few, many = code.arguments[0], (tile.columns, 1), rows, columns
     if tile.rows > tile.columns:
-        (down, along), few, many = (1, tile.columns), right, left
+        (few_stride, many_stride), few, many = (1, tile.columns), columns, rows
     kept = list(few)
-    for b, other in enumerate(many):
-        for a, one in enumerate(kept):
-            k = a * down + b * along
-            total = code.multiply_add(tile, one, other, code.builder.extract_value(sums, k))
+    for b, other_factor in enumerate(many):
+        for a, factor in enumerate(kept):
+            k = a * few_stride + b * many_stride
+            total = code.multiply_add(tile, factor, other_factor, code.builder.extract_value(sums, k))
             sums = code.builder.insert_value(sums, total, k)
-    return code.close(sums)
+    return code.end_step(sums)
 
 
 def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -36,9 +38,9 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     y, step = code.address(0, code.number(1)), code.number(2)
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
-        column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
+        column = code.advance(y, builder.mul(step, ir.IntType(64)(b)))
         for a in range(tile.rows):
-            vector = code.load(tile, code.after(column, a * tile.lanes))
+            vector = code.load(tile, code.advance(column, a * tile.lanes))
             sums = builder.insert_value(sums, vector, a * tile.columns + b)
     return sums
 
@@ -48,36 +50,40 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
-        column = code.after(y, code.element(code.after(offsets, b)))
+        column = code.advance(y, code.load_element(code.advance(offsets, b)))
         for a in range(tile.rows):
-            vector = code.load(tile, code.after(column, a * tile.lanes))
+            vector = code.load(tile, code.advance(column, a * tile.lanes))
             sums = builder.insert_value(sums, vector, a * tile.columns + b)
     return sums
 
 
-def _places(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _column_offsets(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, columns = CodeBuilder(context, builder, signature, arguments), signature.return_type.columns
     offsets = code.address(0, code.number(1))
-    found = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+    result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
     for b in range(columns):
-        found = builder.insert_value(found, code.element(code.after(offsets, b)), b)
-    return found
+        result = builder.insert_value(result, code.load_element(code.advance(offsets, b)), b)
+    return result
 
 
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
-    left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
-    right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
-    return _with_products(code, tile, left, right)
+    rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
+    columns = (
+        code.load_broadcast(tile, code.advance(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns)
+    )
+    return _add_outer_product(code, tile, rows, columns)
 
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x = code.address(1, code.number(2))
-    left = (code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows))
-    w, start = code.at_places(3, 5, tile.columns), code.number(4)
-    return _with_products(code, tile, left, (code.spread(tile, code.after(each, start)) for each in w))
+    rows = (code.load(tile, code.advance(x, a * tile.lanes)) for a in range(tile.rows))
+    w, start = code.column_addresses(3, 5, tile.columns), code.number(4)
+    return _add_outer_product(
+        code, tile, rows, (code.load_broadcast(tile, code.advance(address, start)) for address in w)
+    )
 
 
 def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -85,29 +91,29 @@ def _add_apart(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     x, weight = code.address(1, code.number(2)), code.load(tile, code.address(3, code.number(4)))
     sums = arguments[0]
     for b in range(tile.columns):
-        seen = code.load(tile, code.after(x, builder.extract_value(arguments[5], b)))
-        sums = builder.insert_value(sums, code.multiply_add(tile, seen, weight, builder.extract_value(sums, b)), b)
-    return code.close(sums)
+        vector = code.load(tile, code.advance(x, builder.extract_value(arguments[5], b)))
+        sums = builder.insert_value(sums, code.multiply_add(tile, vector, weight, builder.extract_value(sums, b)), b)
+    return code.end_step(sums)
 
 
 def _bent_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
     numbers = [code.context.cast(builder, arguments[k], signature.args[k], tile.dtype) for k in (1, 2, 3)]
-    (least, most, factor), values = (code.every(tile, each) for each in numbers), list[Any]()
+    (lower, upper, slope), values = (code.broadcast(tile, number) for number in numbers), list[Any]()
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
-        value = builder.select(builder.fcmp_ordered("<", value, least), least, value)  # one instruction each
-        values.append(builder.select(builder.fcmp_ordered(">", value, most), most, value))
-    before, nothing = builder.block, ir.Constant(vector_of(tile), None)
+        value = builder.select(builder.fcmp_ordered("<", value, lower), lower, value)  # one instruction each
+        values.append(builder.select(builder.fcmp_ordered(">", value, upper), upper, value))
+    entry_block, zero = builder.block, ir.Constant(vector_of(tile), None)
     with builder.if_then(builder.fcmp_unordered("!=", numbers[2], ir.Constant(numbers[2].type, 1))):
-        low = [builder.select(builder.fcmp_ordered(">", v, nothing), v, builder.fmul(factor, v)) for v in values]
-        after = builder.block
-    found = [builder.phi(value.type) for value in values]
-    for k, one in enumerate(found):
-        one.add_incoming(values[k], before)
-        one.add_incoming(low[k], after)
-        sums = builder.insert_value(sums, one, k)
+        scaled = [builder.select(builder.fcmp_ordered(">", v, zero), v, builder.fmul(slope, v)) for v in values]
+        scaled_block = builder.block
+    results = [builder.phi(value.type) for value in values]
+    for k, result in enumerate(results):
+        result.add_incoming(values[k], entry_block)
+        result.add_incoming(scaled[k], scaled_block)
+        sums = builder.insert_value(sums, result, k)
     return sums
 
 
@@ -115,7 +121,7 @@ def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) ->
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     sums, times, plus = arguments
     for k in range(tile.rows * tile.columns):
-        value, factor, more = (builder.extract_value(each, k) for each in (sums, times, plus))
+        value, factor, more = (builder.extract_value(tile_value, k) for tile_value in (sums, times, plus))
         sums = builder.insert_value(sums, code.multiply_add(tile, value, factor, more), k)
     return sums
 
@@ -123,14 +129,14 @@ def _multiply_add(context: Any, builder: Any, signature: Any, arguments: Any) ->
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step = code.address(1, code.number(2)), code.number(3)
-    x, start = code.at_places(4, 6, tile.columns), code.number(5)
-    left = (code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
-    return _with_products(code, tile, left, (code.load(tile, code.after(each, start)) for each in x))
+    x, start = code.column_addresses(4, 6, tile.columns), code.number(5)
+    rows = (code.load(tile, code.advance(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows))
+    return _add_outer_product(code, tile, rows, (code.load(tile, code.advance(address, start)) for address in x))
 
 
 def _fetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code = CodeBuilder(context, builder, signature, arguments)
-    code.fetch(code.address(0, code.number(1)))
+    code.prefetch(code.address(0, code.number(1)))
     return context.get_dummy_value()
 
 
@@ -138,10 +144,10 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step = code.address(1, code.number(2)), code.number(3)
     for b in range(tile.columns):
-        column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
+        column = code.advance(y, builder.mul(step, ir.IntType(64)(b)))
         for a in range(tile.rows):
             sums = builder.extract_value(arguments[0], a * tile.columns + b)
-            code.store(sums, code.after(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+            code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
@@ -149,15 +155,19 @@ def _store_picked(context: Any, builder: Any, signature: Any, arguments: Any) ->
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, offsets = code.address(1, code.number(2)), code.address(3, code.number(4))
     for b in range(tile.columns):
-        column = code.after(y, code.element(code.after(offsets, b)))
+        column = code.advance(y, code.load_element(code.advance(offsets, b)))
         for a in range(tile.rows):
             sums = builder.extract_value(arguments[0], a * tile.columns + b)
-            code.store(sums, code.after(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+            code.store(sums, code.advance(column, a * tile.lanes), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
+    """Sum the lanes of each vector and store the sums.
+
+    Groups of as many vectors as there are lanes are reduced together: pairs of vectors are folded into one until every
+    lane is the sum of one vector.
+    """
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
@@ -167,13 +177,13 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
         while len(vectors) > 1:
             vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
             group //= 2
-        code.store(vectors[0], code.after(code.address(1, code.number(2)), first), tile.dtype.bitwidth // 8)
+        code.store(vectors[0], code.advance(code.address(1, code.number(2)), first), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
 def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.below(tile, code.number(2)))
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.lanes_below(tile, code.number(2)))
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
@@ -188,11 +198,11 @@ def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
     low, high = (
-        code.masked("load", tile, [], code.after(x, first), code.below(tile, builder.sub(count, whole(first))))
+        code.masked("load", tile, [], code.advance(x, first), code.lanes_below(tile, builder.sub(count, whole(first))))
         for first in (0, tile.lanes)
     )
     for parity in range(2):
-        alternate = code.shuffled(low, high, range(parity, 2 * tile.lanes, 2))
+        alternate = code.shuffle(low, high, range(parity, 2 * tile.lanes, 2))
         half = builder.ashr(builder.add(count, whole(1 - parity)), whole(1))
         code.store_first(tile, alternate, code.address(3, code.number(4 + parity)), half)
     return context.get_dummy_value()
@@ -203,88 +213,101 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
     vector, address, whole = builder.extract_value(arguments[0], 0), code.address(1, code.number(2)), ir.IntType(64)
     reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
     for first in (0, tile.lanes):
-        half = code.shuffled(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
+        half = code.shuffle(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
         code.masked(
-            "store", tile, [half], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2)
+            "store",
+            tile,
+            [half],
+            code.advance(address, first),
+            code.lanes_below(tile, builder.sub(reach, whole(first)), 2),
         )
     return context.get_dummy_value()
 
 
 def _larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    found = arguments[0]
+    result = arguments[0]
     for k in range(signature.return_type.rows * signature.return_type.columns):
-        most, value = (builder.extract_value(each, k) for each in arguments)
-        most = builder.select(builder.fcmp_ordered(">", value, most), value, most)  # one instruction: NaN stays
-        found = builder.insert_value(found, builder.select(builder.fcmp_unordered("uno", value, value), value, most), k)
-    return found
+        larger, value = (builder.extract_value(tile_value, k) for tile_value in arguments)
+        larger = builder.select(builder.fcmp_ordered(">", value, larger), value, larger)  # one instruction: NaN stays
+        result = builder.insert_value(
+            result, builder.select(builder.fcmp_unordered("uno", value, value), value, larger), k
+        )
+    return result
 
 
 def _larger_neighbours(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, numbers = signature.return_type, ir.VectorType(ir.IntType(32), signature.return_type.lanes)
     pair = [builder.extract_value(arguments[0], k) for k in range(2)]
     masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-    most, value = (builder.shuffle_vector(*pair, mask) for mask in masks)
-    found = builder.select(wins(builder, value, most), value, most)
-    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), found, 0)
+    even, odd_value = (builder.shuffle_vector(*pair, mask) for mask in masks)
+    larger = builder.select(is_new_maximum(builder, odd_value, even), odd_value, even)
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), larger, 0)
 
 
 def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
     largest = ir.Constant(context.get_value_type(tile), None)
     for k in range(tile.rows * tile.columns):
-        most, *others = (builder.extract_value(arguments[0], 4 * k + one) for one in range(4))
+        largest_value, *others = (builder.extract_value(arguments[0], 4 * k + index) for index in range(4))
         for value in others:
-            most = builder.select(wins(builder, value, most), value, most)
-        largest = builder.insert_value(largest, most, k)
+            largest_value = builder.select(is_new_maximum(builder, value, largest_value), value, largest_value)
+        largest = builder.insert_value(largest, largest_value, k)
     return largest
 
 
-def wins(builder: Any, value: Any, most: Any) -> Any:
-    """Return whether a value is larger or NaN, while the largest so far is not NaN."""
+def is_new_maximum(builder: Any, value: Any, most: Any) -> Any:
+    """Return whether a value replaces the maximum so far: it is larger or NaN, and the maximum is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
 def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
-    given = [code.after(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
-    found = [code.after(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in given]), found)
+    sources = [code.advance(x, builder.mul(step, ir.IntType(64)(a))) for a in range(tile.lanes)]
+    targets = [code.advance(y, builder.mul(along, ir.IntType(64)(b))) for b in range(tile.lanes)]
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
     return context.get_dummy_value()
 
 
 def _transpose_to(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, y = code.address(0, code.number(1)), code.address(3, code.number(4))
-    given, found = (_picked(code, *each, tile.lanes) for each in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6))))
-    _store_all(code, tile, _transposed(code, tile, [code.load(tile, each) for each in given]), found)
+    sources, targets = (
+        _picked_addresses(code, *base_and_offsets, tile.lanes)
+        for base_and_offsets in ((x, 2, ir.IntType(64)(0)), (y, 5, code.number(6)))
+    )
+    _store_all(code, tile, _transposed(code, tile, [code.load(tile, address) for address in sources]), targets)
     return context.get_dummy_value()
 
 
 def _store_transposed(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
-    rows = _picked(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
+    rows = _picked_addresses(code, code.address(1, code.number(2)), 3, ir.IntType(64)(0), tile.lanes)
     for first in range(0, tile.columns, tile.lanes):
         vectors = [builder.extract_value(arguments[0], first + b) for b in range(tile.lanes)]
-        _store_all(code, tile, _transposed(code, tile, vectors), [code.after(row, first) for row in rows])
+        _store_all(code, tile, _transposed(code, tile, vectors), [code.advance(row, first) for row in rows])
     return context.get_dummy_value()
 
 
-def _picked(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
-    """Return addresses at `count` offsets from another one: entries of an array argument, from the first on."""
+def _picked_addresses(code: CodeBuilder, base: Address, which: int, first: Any, count: int) -> list[Address]:
+    """Return `count` addresses at offsets from a base address.
+
+    which  index of the argument that is the array of offsets
+    first  index of the first offset in it
+    """
     offsets = code.address(which, first)
-    return [code.after(base, code.element(code.after(offsets, k))) for k in range(count)]
+    return [code.advance(base, code.load_element(code.advance(offsets, k))) for k in range(count)]
 
 
 def _transposed(code: CodeBuilder, tile: Tile, vectors: list[Any]) -> list[Any]:
-    """Return the transpose of as many vectors as one has lanes.
+    """Return the transpose of a square block: as many vectors as there are lanes.
 
-    In every two vectors 1, 2, 4 … apart, the lanes that are as far apart are exchanged.
+    For distances 1, 2, 4 …, lanes at that distance are exchanged between vectors at that distance.
     """
     vectors, apart = list(vectors), 1
     while apart < tile.lanes:
         for a in (a for a in range(tile.lanes) if not a & apart):
-            vectors[a], vectors[a + apart] = code.exchanged(tile, vectors[a], vectors[a + apart], apart)
+            vectors[a], vectors[a + apart] = code.exchange(tile, vectors[a], vectors[a + apart], apart)
         apart *= 2
     return vectors
 
@@ -300,70 +323,71 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(ir.IntType(32), tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Return the elements at even and at odd indices of two vectors side by side."""
+        """Load two adjacent vectors, and return the elements at even and at odd indices."""
         address = code.address(0, start)
-        pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
+        pair = [code.load(tile, code.advance(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
         even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
         return even, odd
 
     start, width = code.number(1), code.number(2)
     (most, b), (c, d) = cells(start), cells(builder.add(start, width))
-    one, below = ir.Constant(numbers, [1] * tile.lanes), code.in_every_lane(tile, width)
-    at = ir.Constant(numbers, None)
-    for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
-        larger = wins(builder, value, most)
-        most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
-    found = code.number(5)
-    code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)
+    right, below = ir.Constant(numbers, [1] * tile.lanes), code.broadcast_int32(tile, width)
+    winner = ir.Constant(numbers, None)
+    for value, offset in ((b, right), (c, below), (d, builder.add(below, right))):
+        larger = is_new_maximum(builder, value, most)
+        most, winner = builder.select(larger, value, most), builder.select(larger, offset, winner)
+    start_of_result = code.number(5)
+    code.store(most, code.address(3, start_of_result), tile.dtype.bitwidth // 8)
     first = builder.add(
-        code.in_every_lane(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
+        code.broadcast_int32(tile, code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2)))
     )
-    code.store(builder.add(at, first), code.address(4, found), 4)
+    code.store(builder.add(winner, first), code.address(4, start_of_result), 4)
     return context.get_dummy_value()
 
 
-def _new(arguments: Any) -> Tile | None:
-    """Return the type of the tile of as many rows and columns as the last arguments say; None unless constant."""
+def _constant_size_tile(arguments: Any) -> Tile | None:
+    """Return the type of a tile whose rows and columns are the last two arguments; None unless they are constants."""
     array, *_, rows, columns = arguments
-    constant = isinstance(rows, Literal) and isinstance(columns, Literal)
-    return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
+    is_constant = isinstance(rows, Literal) and isinstance(columns, Literal)
+    return Tile(array.dtype, rows.literal_value, columns.literal_value) if is_constant else None
 
 
-def _columns(arguments: Any) -> Places | None:
-    """Return the type of as many offsets as the last argument says; None unless it is constant."""
-    return Places(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
+def _constant_column_offsets(arguments: Any) -> ColumnOffsets | None:
+    """Return the type of column offsets whose number is the last argument; None unless it is a constant."""
+    return ColumnOffsets(arguments[-1].literal_value) if isinstance(arguments[-1], Literal) else None
 
 
-def _quarter(tile: Tile) -> Tile:
-    """Return the type of a tile with one column for every four."""
+def _quarter_columns(tile: Tile) -> Tile:
+    """Return the type of a tile with a quarter of the columns."""
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
 
 
-CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
-    "zeros": (_new, _zeros),
-    "load": (_new, _load),
-    "load_picked": (_new, _load_picked),
-    "fetch": (lambda arguments: NOTHING, _fetch),
+# Name of a function in `tiles` → function from argument types to the result type, and emitter.
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
+    "zeros": (_constant_size_tile, _zeros),
+    "load": (_constant_size_tile, _load),
+    "load_picked": (_constant_size_tile, _load_picked),
+    "fetch": (lambda arguments: VOID, _fetch),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
-    "places": (_columns, _places),
+    "places": (_constant_column_offsets, _column_offsets),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
     "add_apart": (lambda arguments: arguments[0], _add_apart),
-    "store": (lambda arguments: NOTHING, _store),
-    "store_picked": (lambda arguments: NOTHING, _store_picked),
-    "store_part": (lambda arguments: NOTHING, _store_part),
-    "split_pairs": (lambda arguments: NOTHING, _split_pairs),
-    "store_alternate": (lambda arguments: NOTHING, _store_alternate),
-    "store_transposed": (lambda arguments: NOTHING, _store_transposed),
-    "store_sums": (lambda arguments: NOTHING, _store_sums),
+    "store": (lambda arguments: VOID, _store),
+    "store_picked": (lambda arguments: VOID, _store_picked),
+    "store_part": (lambda arguments: VOID, _store_part),
+    "split_pairs": (lambda arguments: VOID, _split_pairs),
+    "store_alternate": (lambda arguments: VOID, _store_alternate),
+    "store_transposed": (lambda arguments: VOID, _store_transposed),
+    "store_sums": (lambda arguments: VOID, _store_sums),
     "bent_tile": (lambda arguments: arguments[0], _bent_tile),
     "multiply_add": (lambda arguments: arguments[0], _multiply_add),
     "larger": (lambda arguments: arguments[0], _larger),
     "larger_neighbours": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _larger_neighbours),
-    "largest": (lambda arguments: _quarter(arguments[0]), _largest),
-    "transpose": (lambda arguments: NOTHING, _transpose),
-    "transpose_to": (lambda arguments: NOTHING, _transpose_to),
-    "largest_of_four": (lambda arguments: NOTHING, _largest_of_four),
+    "largest": (lambda arguments: _quarter_columns(arguments[0]), _largest),
+    "transpose": (lambda arguments: VOID, _transpose),
+    "transpose_to": (lambda arguments: VOID, _transpose_to),
+    "largest_of_four": (lambda arguments: VOID, _largest_of_four),
 }

@@ -158,12 +158,12 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     """Write C files in integer arithmetic, and return lines with the metric of the task before and after."""
     from chainrule.cli.output import format_measure
     from chainrule.errors import OptionError
-    from chainrule.interop.c import Quantised, write_c
+    from chainrule.interop.c import Quantized, write_c
 
     if job is None:
         raise OptionError("--int8 measures activations on training images: it needs a run folder, not a model file")
     training, test = job.choice.load(job.recipe.seed)
-    integers = Quantised(model, training.x[:MEASURED])
+    integers = Quantized(model, training.x[:MEASURED])
     before = model.evaluate(test)
     after = integers.evaluate(before, test.x)
     written, measure = write_c(model, folder, int8=integers), before.task.measure

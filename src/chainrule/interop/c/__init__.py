@@ -4,6 +4,6 @@ The exporter walks the operations of a plan, as the interpreter does, and writes
 """
 
 from chainrule.interop.c.exporter import CFiles, write_c
-from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.quantized import Quantized
 
-__all__ = ["CFiles", "Quantised", "write_c"]
+__all__ = ["CFiles", "Quantized", "write_c"]

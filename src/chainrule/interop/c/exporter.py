@@ -14,7 +14,7 @@ from chainrule._io import files
 from chainrule.errors import OptionError, quoted
 from chainrule.interop.c import program, source, training
 from chainrule.interop.c.program import CProgram
-from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.quantized import Quantized
 from chainrule.interop.c.source import Structs, identifier, string_literal
 from chainrule.training import tasks
 from chainrule.training.optimizers import SGD, Optimizer
@@ -87,7 +87,7 @@ def write_c(
     *,
     name: str = "network",
     train: bool | Optimizer = False,
-    int8: Quantised | None = None,
+    int8: Quantized | None = None,
     compact: bool = False,
 ) -> CFiles:
     """Write a model as C99: NAME.c and NAME.h with `NAME_run(image, outputs)`, an example, and build files.
@@ -185,7 +185,7 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def _run_only(
-    model: Model, name: str, facts: dict[str, Any], int8: Quantised | None, compact: bool
+    model: Model, name: str, facts: dict[str, Any], int8: Quantized | None, compact: bool
 ) -> tuple[str, CFiles]:
     """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too.
 

@@ -30,7 +30,7 @@ WIDTH = 116
 FAMILIES = (  # in an order in which functions call only those before them
     *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
-    *("updates", "quantised", "winograd"),
+    *("updates", "quantized", "winograd"),
 )
 BLOCKS = (4, 8, 16)  # filters side by side in one vector or several
 

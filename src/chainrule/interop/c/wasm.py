@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chainrule._io import files
 from chainrule.errors import ChainruleError, OptionError, quoted
 from chainrule.interop.c.exporter import image_shape, template, write_c
-from chainrule.interop.c.quantised import Quantised
+from chainrule.interop.c.quantized import Quantized
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
@@ -41,7 +41,7 @@ void run(void)
 """
 
 
-def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None, compact: bool = False) -> list[Path]:
+def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None, compact: bool = False) -> list[Path]:
     """Write a model as FILE.wasm, FILE.js and FILE.html, and return their paths.
 
     int8     the model in integers, in its place
@@ -65,7 +65,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantised | None = None,
     return list(contents)
 
 
-def _compiled(model: Model, int8: Quantised | None, compact: bool) -> bytes:
+def _compiled(model: Model, int8: Quantized | None, compact: bool) -> bytes:
     """Return the bytes of the WebAssembly module."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -40,7 +40,7 @@ class IntegerStep:
     compute: Compute
 
 
-class Quantised:
+class Quantized:
     """A model in integers.
 
     model  the model
@@ -94,7 +94,7 @@ class Quantised:
         def compute(found: Known) -> NDArray[Any]:
             return np.clip(np.floor(found[IMAGE] * gain + offset + np.float32(0.5)), -128, 127).astype(np.int8)
 
-        return IntegerStep(CCall("quantise", (image, x, x.size, float(gain), float(offset))), x, compute)
+        return IntegerStep(CCall("quantize", (image, x, x.size, float(gain), float(offset))), x, compute)
 
     def _step(self, operation: Operation, *, last: bool) -> list[IntegerStep]:
         name = operation.name
@@ -261,7 +261,7 @@ class Quantised:
         if read is None:
             raise AssertionError
         scale, result = self._scales[read.storage], Tensor(OUTPUTS, read.shape)
-        call = CCall("dequantise", (read, result, read.size, scale.step, scale.zero))
+        call = CCall("dequantize", (read, result, read.size, scale.step, scale.zero))
         return IntegerStep(call, result, lambda found: scale.values(found[read.storage]).astype(np.float32))
 
     def _in_floats(self, operation: Operation) -> IntegerStep:

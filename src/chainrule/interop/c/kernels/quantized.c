@@ -12,7 +12,7 @@ static int8_t rescaled(int32_t sum, int32_t multiplier, int shift, int zero)
 }
 
 /* q = (image gain + offset) / step + zero, rounded; scale = gain / step, shift = offset / step + zero; NaN is -128 */
-static void quantise(const float *image, int8_t *x, int count, float scale, float shift)
+static void quantize(const float *image, int8_t *x, int count, float scale, float shift)
 {
     for (int e = 0; e < count; e++) {
         float v = floorf(image[e] * scale + shift + 0.5f);
@@ -21,7 +21,7 @@ static void quantise(const float *image, int8_t *x, int count, float scale, floa
 }
 
 /* y = step (x - zero) */
-static void dequantise(const int8_t *x, float *y, int count, float step, int zero)
+static void dequantize(const int8_t *x, float *y, int count, float step, int zero)
 {
     for (int e = 0; e < count; e++)
         y[e] = step * (float)(x[e] - zero);

@@ -13,8 +13,8 @@ from parity.drawing import DRAWN, fitting
 
 import chainrule as cr
 from chainrule.errors import OptionError
-from chainrule.interop.onnx.graph_writer import LEAST
-from chainrule.interop.onnx.messages import NEWEST
+from chainrule.interop.onnx.graph_writer import MIN_OPSET
+from chainrule.interop.onnx.messages import MAX_OPSET
 from chainrule.interop.onnx.operators import OPERATORS, WRITERS
 from chainrule.layers import NAMED, Add, Layer, Multiply
 from chainrule.models.network import Network
@@ -64,7 +64,7 @@ def test_no_layer_is_left_out() -> None:
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 2**32), st.integers(LEAST, NEWEST))
+@given(st.integers(0, 2**32), st.integers(MIN_OPSET, MAX_OPSET))
 def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
     drawn = draw_network(3, number, ("float32",))
     network = drawn.build("numpy")
@@ -76,7 +76,7 @@ def test_a_drawn_network_in_a_drawn_opset(number: int, opset: int) -> None:
 def test_every_opset_has_the_same_nodes(number: int) -> None:
     """So what ONNX Runtime computes in one opset stands for those that it does not know yet."""
     network = draw_network(3, number, ("float32",)).build("numpy")
-    graphs = [check(exported(network, opset=opset)).graph for opset in range(lowest(network), NEWEST + 1)]
+    graphs = [check(exported(network, opset=opset)).graph for opset in range(lowest(network), MAX_OPSET + 1)]
     assert all(graph == graphs[0] for graph in graphs)
 
 

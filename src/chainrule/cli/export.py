@@ -54,11 +54,11 @@ def export(
 
     if onnx_file is None and c_folder is None and wasm_file is None:
         raise OptionError("say what to write: --onnx FILE, --c FOLDER or --wasm FILE")
-    for option, given in (("--train", train), ("--int8", int8)):
-        if given and c_folder is None:
+    for option, value in (("--train", train), ("--int8", int8)):
+        if value and c_folder is None:
             raise OptionError(f"{option} is for C: give --c FOLDER too")
-    for option, given in (("--compact", compact), ("--precise", precise)):
-        if given and c_folder is None and wasm_file is None:
+    for option, value in (("--compact", compact), ("--precise", precise)):
+        if value and c_folder is None and wasm_file is None:
             raise OptionError(f"{option} is for C: give --c FOLDER or --wasm FILE too")
     if int8 and (train or raw_input):
         raise OptionError("--int8 goes with neither --train nor --raw-input")
@@ -110,11 +110,15 @@ def _facts(model: "Model", run: Path, job: "Job | None", *, accept_changes: bool
     if job is None:
         return {}
     folder = run if run.is_dir() else run.parent
-    found = opened.run(folder, accept_changes=accept_changes)
-    facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(found.history.epochs)}
-    facts |= {"steps": len(found.history), "batch_size": job.recipe.batch_size, "optimizer": job.recipe.optimizer.name}
-    if found.evaluation and _is_final(model, folder):
-        facts |= {f"test_{name}": value for name, value in found.evaluation.items() if isinstance(value, float)}
+    run_record = opened.run(folder, accept_changes=accept_changes)
+    facts = {"data": job.choice.name, "seed": job.recipe.seed, "epochs": len(run_record.history.epochs)}
+    facts |= {
+        "steps": len(run_record.history),
+        "batch_size": job.recipe.batch_size,
+        "optimizer": job.recipe.optimizer.name,
+    }
+    if run_record.evaluation and _is_final(model, folder):
+        facts |= {f"test_{name}": value for name, value in run_record.evaluation.items() if isinstance(value, float)}
     return {name: str(value) for name, value in facts.items()}
 
 
@@ -137,8 +141,8 @@ def _write_onnx(model: "Model", file: Path, facts: dict[str, str], *, opset: int
     message = model_message(model, facts, opset=opset, raw_input=raw_input)
     write(message, file)
     size, version = file.stat().st_size, message.opsets[0].version
-    ends = f"x N×{text(model.input_shape)} ({input_units(model, raw_input)}), y N×{text(model.output_shape)}"
-    return f"{file}: {ends}, opset {version}, {size / 1000:,.0f} kB"
+    description = f"x N×{text(model.input_shape)} ({input_units(model, raw_input)}), y N×{text(model.output_shape)}"
+    return f"{file}: {description}, opset {version}, {size / 1000:,.0f} kB"
 
 
 def _leave_out_normalization(model: "Model") -> None:
@@ -164,11 +168,13 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
         raise OptionError("--int8 measures activations on training images: it needs a run folder, not a model file")
     training, test = job.choice.load(job.recipe.seed)
     integers = Quantized(model, training.x[:MEASURED])
-    before = model.evaluate(test)
-    after = integers.evaluate(before, test.x)
-    written, measure = write_c(model, folder, int8=integers), before.task.measure
-    first, second = (format_measure(measure, each.figures[measure]) for each in (before, after))
-    return f"{written}\n{measure.replace('_', ' ')} on {test.name}: {first} before, {second} in integers"
+    float_evaluation = model.evaluate(test)
+    int8_evaluation = integers.evaluate(float_evaluation, test.x)
+    written, metric = write_c(model, folder, int8=integers), float_evaluation.task.measure
+    float_metric, int8_metric = (
+        format_measure(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
+    )
+    return f"{written}\n{metric.replace('_', ' ')} on {test.name}: {float_metric} before, {int8_metric} in integers"
 
 
 def _write_wasm(model: "Model", file: Path, *, compact: bool) -> str:

@@ -58,12 +58,12 @@ def import_(
     if is_network(file):
         if model is not None or pairs:
             raise OptionError(f"--model and --map are for files of weights; a {file.suffix} file has its network")
-        made = load(file)
+        network = load(file)
     else:
-        made = _with_weights(file, model, pairs)
-    click.echo(made.summary())
+        network = _with_weights(file, model, pairs)
+    click.echo(network.summary())
     if out is not None:
-        made.save(out)
+        network.save(out)
         click.echo(out)
 
 
@@ -77,13 +77,13 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
         raise OptionError(f"{file} holds weights alone: name the network that they are for, --model NAME")
     if wrong := [pair for pair in pairs if pair.count("=") != 1]:
         raise OptionError(f"--map {wrong[0]!r}: expected HERE=THERE")
-    made = load(model) if Path(model).suffix else zoo.find(model).build()
-    found = made.load_weights(file, dict(pair.split("=") for pair in pairs))
-    width = max(map(len, found))
-    for name, source in found.items():
+    network = load(model) if Path(model).suffix else zoo.find(model).build()
+    sources = network.load_weights(file, dict(pair.split("=") for pair in pairs))
+    width = max(map(len, sources))
+    for name, source in sources.items():
         click.echo(f"{name.ljust(width)}  ←  {source}")
     click.echo()
-    return made
+    return network
 
 
 def _list_operators(markdown: Path | None) -> None:
@@ -94,8 +94,8 @@ def _list_operators(markdown: Path | None) -> None:
     from chainrule.interop.onnx.operators import described
     from chainrule.plotting.markdown import insert, table
 
-    said = f"Of constants and shapes alone, these are computed when a file is read: {', '.join(sorted(FOLDED))}."
-    text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    note = f"Of constants and shapes alone, these are computed when a file is read: {', '.join(sorted(FOLDED))}."
+    text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text)
@@ -109,8 +109,8 @@ def _list_layers(markdown: Path | None) -> None:
     from chainrule.interop.keras.layers.activations import FUNCTIONS
     from chainrule.plotting.markdown import insert, table
 
-    said = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
-    text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    note = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
+    text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(note, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text, ("<!-- layers -->", "<!-- end of layers -->"))

@@ -47,10 +47,16 @@ class Imported:
 def _structure(y: Node) -> list[Any]:
     """Return every layer that leads to a node: its options, output shape, name, inputs, and first use if shared."""
     nodes = ordered(y)
-    numbers = {id(node): number for number, node in enumerate(nodes)}
-    uses = {id(node.layer): number for number, node in reversed([*enumerate(nodes)])}
+    positions = {id(node): position for position, node in enumerate(nodes)}
+    first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
     return [
-        (node.layer, node.shape, node.name, [numbers[id(each)] for each in node.inputs], uses[id(node.layer)])
+        (
+            node.layer,
+            node.shape,
+            node.name,
+            [positions[id(source)] for source in node.inputs],
+            first_uses[id(node.layer)],
+        )
         for node in nodes
     ]
 
@@ -68,7 +74,7 @@ class Assembly:
 
     def __init__(self) -> None:
         self.weights: dict[str, Array] = {}
-        self._taken: set[str] = set(RESERVED)
+        self._used_names: set[str] = set(RESERVED)
         self._shared: dict[Any, Layer] = {}
         self._named: list[Node] = []
 
@@ -79,9 +85,9 @@ class Assembly:
         of it cancel.
         """
         layer = _layer(kind, options)
-        if kind in ELEMENTWISE and isinstance(moved := _unshaped(inputs[0]).layer, layers.Permute):
-            before = _unshaped(inputs[0]).inputs[0]
-            return reshaped(layers.Permute(moved.axes)(layer(before)), inputs[0].shape)
+        if kind in ELEMENTWISE and isinstance(permutation := _without_reshapes(inputs[0]).layer, layers.Permute):
+            source = _without_reshapes(inputs[0]).inputs[0]
+            return reshaped(layers.Permute(permutation.axes)(layer(source)), inputs[0].shape)
         return layer(*inputs)
 
     def apply_weighted(
@@ -103,17 +109,17 @@ class Assembly:
         if source is not None and key in self._shared:
             return self._shared[key](x)
         for parameter in layer.parameters(x.shape, layer.kind):
-            found = np.shape(weights[parameter.name])
-            if found != parameter.shape:
-                raise ShapeError(f"{parameter.name} of shape {text(found)}; expected {text(parameter.shape)}")
+            shape = np.shape(weights[parameter.name])
+            if shape != parameter.shape:
+                raise ShapeError(f"{parameter.name} of shape {text(shape)}; expected {text(parameter.shape)}")
         name = self._name(stem, layer.kind)
-        self._taken.add(name)
+        self._used_names.add(name)
         self._shared[key] = layer
-        self.weights |= {f"{name}.{each}": np.asarray(value) for each, value in weights.items()}
+        self.weights |= {f"{name}.{parameter_name}": np.asarray(value) for parameter_name, value in weights.items()}
         self._named.append(layer(x, name=name))
         return self._named[-1]
 
-    def finished(self, x: Input, y: Node, dtype: str) -> Imported:
+    def finish(self, x: Input, y: Node, dtype: str) -> Imported:
         """Return the network from x to y; a shared layer's name is that of its first result, as `Graph` orders them."""
         names = {id(node.layer): node.name for node in self._named}
         for node in ordered(y):
@@ -125,24 +131,28 @@ class Assembly:
 
         Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
         """
-        channels, rest = x.shape[0], x.shape[1:]
-        lifted = (channels, *rest, *[1] * (2 - len(rest))) if len(rest) < 3 else (channels, math.prod(rest), 1)
+        channels, positions = x.shape[0], x.shape[1:]
+        image_shape = (
+            (channels, *positions, *[1] * (2 - len(positions)))
+            if len(positions) < 3
+            else (channels, math.prod(positions), 1)
+        )
         weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
         options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
         if shift is not None:
             options["bias"] = "untied" if shift.size > channels else True
-            weights["b"] = shift.reshape(lifted if shift.size > channels else (channels,))
-        return reshaped(self.apply_weighted("Conv2D", reshaped(x, lifted), options, weights, stem), x.shape)
+            weights["b"] = shift.reshape(image_shape if shift.size > channels else (channels,))
+        return reshaped(self.apply_weighted("Conv2D", reshaped(x, image_shape), options, weights, stem), x.shape)
 
     def _name(self, stem: str, kind: str) -> str:
         """Return a name that no layer has yet: letters, digits and _, beginning with a letter."""
         cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
         if cleaned and not cleaned[0].isalpha():
             cleaned = f"{kind}_{cleaned}"
-        if cleaned and cleaned not in self._taken:
+        if cleaned and cleaned not in self._used_names:
             return cleaned
         base, number = f"{cleaned}_" if cleaned else kind, 1
-        while f"{base}{number}" in self._taken:
+        while f"{base}{number}" in self._used_names:
             number += 1
         return f"{base}{number}"
 
@@ -153,7 +163,7 @@ def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
     return layers.from_config({"layer": kind, **options})
 
 
-def _unshaped(x: Node) -> Node:
+def _without_reshapes(x: Node) -> Node:
     """Return the node whose values a node has in another shape."""
     while isinstance(x.layer, layers.Reshape | layers.Flatten):
         x = x.inputs[0]
@@ -162,7 +172,7 @@ def _unshaped(x: Node) -> Node:
 
 def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
     """Return a node's values in another shape, without leaving two changes of shape in a row."""
-    x = _unshaped(x)
+    x = _without_reshapes(x)
     if x.shape == shape:
         return x
     return layers.Flatten()(x) if len(shape) == 1 else layers.Reshape(shape)(x)
@@ -173,32 +183,32 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
 
     A permutation of what another one made is one permutation, or none.
     """
-    after = tuple(x.shape[axis] for axis in order)
-    moved = [axis for axis in order if x.shape[axis] > 1]
-    if moved == sorted(moved):
-        return reshaped(x, after)
+    new_shape = tuple(x.shape[axis] for axis in order)
+    moving = [axis for axis in order if x.shape[axis] > 1]
+    if moving == sorted(moving):
+        return reshaped(x, new_shape)
     groups: list[list[int]] = []
-    for axis in moved:
-        between = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
-        if groups and axis > groups[-1][-1] and not between:
+    for axis in moving:
+        separating = [k for k in range(groups[-1][-1] + 1, axis) if x.shape[k] > 1] if groups else [0]
+        if groups and axis > groups[-1][-1] and not separating:
             groups[-1].append(axis)
         else:
             groups.append([axis])
-    lasting = sorted(groups)
-    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in lasting))
-    axes = tuple(lasting.index(group) for group in groups)
+    groups_in_order = sorted(groups)
+    grouped = reshaped(x, tuple(math.prod(x.shape[axis] for axis in group) for group in groups_in_order))
+    axes = tuple(groups_in_order.index(group) for group in groups)
     if isinstance(grouped.layer, layers.Permute):
         grouped, axes = grouped.inputs[0], tuple(grouped.layer.axes[axis] for axis in axes)
-    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, after)
+    return reshaped(layers.Permute(axes)(grouped) if list(axes) != sorted(axes) else grouped, new_shape)
 
 
-def last_first(x: Node) -> Node:
+def last_axis_first(x: Node) -> Node:
     """Return a node's values with its last axis as the channels of an image, (C, H, W)."""
     *others, channels = x.shape
     sizes = others if len(others) == 2 else (math.prod(others), 1)
     return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
 
 
-def first_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return an image's values with its channels last, in a shape: the inverse of `last_first`."""
+def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
+    """Return an image's values with its channels last, in a shape: the inverse of `last_axis_first`."""
     return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

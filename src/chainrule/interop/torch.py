@@ -1,6 +1,6 @@
 """State dictionaries of PyTorch, .pt and .pth: archives of a pickle and the tensors' bytes.
 
-The opcodes of a pickle are a program for a stack machine. `Machine` has the few that a state dictionary needs. Only the
+The opcodes of a pickle are a program for a stack machine. `PickleMachine` has the few that a state dictionary needs. Only the
 names in `ALLOWED` may be called, and calling one makes a plain record: nothing is imported or run. Sizes are compared
 with the archive before anything is read, and a tensor may only reach into its own storage.
 
@@ -42,7 +42,7 @@ ALLOWED = {"collections.OrderedDict", TENSOR, PARAMETER, *STORAGES}
 MAX_PICKLE = 64 << 20
 MAX_MEMBERS = 200_000
 MAX_NESTING = 4  # of dictionaries around the tensors
-OLD = "it is in PyTorch's format from before 1.6; write it anew with torch.save in a newer PyTorch"
+LEGACY_FORMAT = "it is in PyTorch's format from before 1.6; write it anew with torch.save in a newer PyTorch"
 
 
 def read_state(path: Path) -> dict[str, Array]:
@@ -50,7 +50,7 @@ def read_state(path: Path) -> dict[str, Array]:
     with reading(path, "PyTorch file", FormatError) as stream:
         start = stream.read(4)
         if start[:2] == b"\x80\x02" and start[:4] != b"PK\x03\x04":
-            raise FormatError(f"{path}: {OLD}")
+            raise FormatError(f"{path}: {LEGACY_FORMAT}")
         stream.seek(0)
         with zipfile.ZipFile(stream) as archive:
             try:
@@ -66,21 +66,21 @@ def _tensors(archive: zipfile.ZipFile, size: int) -> dict[str, Array]:
         raise FormatError(f"{len(names)} members data.pkl; expected one, as torch.save writes")
     storages = Storages(archive, names[0].removesuffix("data.pkl"), size)
     content = storages.member("data.pkl", MAX_PICKLE)
-    found = _state(Machine(ALLOWED.__contains__).run(content), 0)
-    if found is None:
+    state = _state_dict(PickleMachine(ALLOWED.__contains__).run(content), 0)
+    if state is None:
         raise FormatError("it holds no dictionary of tensors; expected model.state_dict()")
-    tensors = {name: storages.tensor(value, name) for name, value in found.items() if isinstance(value, Called)}
+    tensors = {name: storages.tensor(value, name) for name, value in state.items() if isinstance(value, RecordedCall)}
     return {name: tensor for name, tensor in tensors.items() if tensor.dtype.kind == "f"}
 
 
-def _state(value: Any, depth: int) -> dict[str, Any] | None:
+def _state_dict(value: Any, depth: int) -> dict[str, Any] | None:
     """Return the dictionary of tensors: the value itself, or the only one in it, as in a checkpoint; None if none."""
     if not isinstance(value, dict) or depth > MAX_NESTING:
         return None
     entries = cast("dict[Any, Any]", value)
-    if any(isinstance(each, Called) for each in entries.values()):
-        return {str(name): each for name, each in entries.items()}
-    inner = [state for each in entries.values() if (state := _state(each, depth + 1)) is not None]
+    if any(isinstance(entry, RecordedCall) for entry in entries.values()):
+        return {str(name): entry for name, entry in entries.items()}
+    inner = [state for entry in entries.values() if (state := _state_dict(entry, depth + 1)) is not None]
     return inner[0] if len(inner) == 1 else None
 
 
@@ -102,16 +102,16 @@ class Storages:
             raise FormatError(f"member {quoted(name)} has {info.file_size} bytes; expected at most {most}, not packed")
         return self._archive.read(info)
 
-    def tensor(self, value: Called, name: str) -> Array:
+    def tensor(self, value: RecordedCall, name: str) -> Array:
         """Return a tensor, a view of its storage; bfloat16 becomes float32."""
-        if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], Called):
+        if value.name == PARAMETER and value.arguments and isinstance(value.arguments[0], RecordedCall):
             value = value.arguments[0]
         if value.name != TENSOR or len(value.arguments) < 4:
             raise FormatError(f"{quoted(name)} is no tensor")
         stored, offset, shape, strides = value.arguments[:4]
         storage = self._storage(stored, name)
-        numbers = _whole_numbers((offset,)), _whole_numbers(shape), _whole_numbers(strides)
-        if any(each is None for each in numbers) or len(shape) != len(strides) or len(shape) > 16:
+        numbers = _sizes((offset,)), _sizes(shape), _sizes(strides)
+        if any(number is None for number in numbers) or len(shape) != len(strides) or len(shape) > 16:
             raise FormatError(f"{quoted(name)} has shape {quoted(shape)} and strides {quoted(strides)}")
         last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
         if math.prod(shape) > len(storage) or (math.prod(shape) and last >= len(storage)):
@@ -124,55 +124,57 @@ class Storages:
 
     def _storage(self, stored: Any, name: str) -> Array:
         """Return the array of a storage: (what, its type, its member, device, how many numbers)."""
-        key: Any = stored.key if isinstance(stored, Stored) else None
+        key: Any = stored.key if isinstance(stored, StorageReference) else None
         parts = cast("tuple[Any, ...]", key) if isinstance(key, tuple) else ()
         if len(parts) != 5:
             raise FormatError(f"{quoted(name)} has no storage")
         _, kind, member, _, count = parts
-        if not isinstance(kind, Global) or kind.name not in STORAGES or not isinstance(member, str):
+        if not isinstance(kind, GlobalName) or kind.name not in STORAGES or not isinstance(member, str):
             raise FormatError(f"{quoted(name)} has a storage of an unknown type")
-        place = (kind.name, member)
-        if place not in self._arrays:
-            self._arrays[place] = np.frombuffer(self.member(f"data/{member}", self._size), STORAGES[kind.name])
-        if len(self._arrays[place]) != count:
-            raise FormatError(f"{quoted(name)} has {len(self._arrays[place])} stored numbers; expected {quoted(count)}")
-        return self._arrays[place]
+        key_in_archive = (kind.name, member)
+        if key_in_archive not in self._arrays:
+            self._arrays[key_in_archive] = np.frombuffer(self.member(f"data/{member}", self._size), STORAGES[kind.name])
+        if len(self._arrays[key_in_archive]) != count:
+            raise FormatError(
+                f"{quoted(name)} has {len(self._arrays[key_in_archive])} stored numbers; expected {quoted(count)}"
+            )
+        return self._arrays[key_in_archive]
 
 
-def _whole_numbers(given: Any) -> tuple[int, ...] | None:
+def _sizes(value: Any) -> tuple[int, ...] | None:
     """Return whole numbers of at least 0, or None for anything else."""
-    values = cast("tuple[Any, ...]", given) if isinstance(given, tuple) else (None,)
-    whole = [each for each in values if type(each) is int and 0 <= each < 2**48]
+    values = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (None,)
+    whole = [number for number in values if type(number) is int and 0 <= number < 2**48]
     return tuple(whole) if len(whole) == len(values) else None
 
 
 MAX_STEPS = 5_000_000  # opcodes; a state dictionary of a thousand tensors has 50,000
-NOTHING = object()
+MISSING = object()
 
 
 @dataclass(frozen=True)
-class Global:
+class GlobalName:
     """The name of a function or class in a pickle."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Stored:
+class StorageReference:
     """What stands in another member of the archive."""
 
     key: Any
 
 
 @dataclass
-class Called:
+class RecordedCall:
     """A name applied to arguments."""
 
     name: str
     arguments: tuple[Any, ...]
 
 
-class Machine:
+class PickleMachine:
     """Builds the value of a pickle from its opcodes.
 
     allowed   names that may be called; None for a storage's name means any that `allowed` accepts
@@ -191,7 +193,7 @@ class Machine:
                 raise FormatError(f"more than {MAX_STEPS:,} opcodes")
             if opcode.name == "STOP":
                 return self._pop()
-            if opcode.name in PLAIN:
+            if opcode.name in PUSH_ARGUMENT:
                 self._stack.append(argument)
             elif opcode.name in OPCODES:
                 OPCODES[opcode.name](self, argument)
@@ -213,9 +215,9 @@ class Machine:
         if not self._marks:
             raise FormatError("it has no mark")
         start = self._marks.pop()
-        found = self._stack[start:]
+        values = self._stack[start:]
         del self._stack[start:]
-        return found
+        return values
 
     def mark(self, argument: Any) -> None:
         """Note where the stack ends."""
@@ -223,8 +225,8 @@ class Machine:
 
     def tuple_of(self, count: int | None) -> None:
         """Replace the last values, or those since the mark, by a tuple."""
-        found = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
-        self._stack.append(tuple(found))
+        values = self._since_mark() if count is None else [self._pop() for _ in range(count)][::-1]
+        self._stack.append(tuple(values))
 
     def remember(self, number: int | None) -> None:
         """Keep the last value under a number, by default the next."""
@@ -234,10 +236,10 @@ class Machine:
 
     def recall(self, number: int) -> None:
         """Put a kept value on the stack."""
-        found = self._memo.get(number, NOTHING)
-        if found is NOTHING:
+        value = self._memo.get(number, MISSING)
+        if value is MISSING:
             raise FormatError(f"it recalls value {number}, which was not kept")
-        self._stack.append(found)
+        self._stack.append(value)
 
     def name(self, argument: Any) -> None:
         """Put the name of a function on the stack; FormatError if it may not be called."""
@@ -248,35 +250,37 @@ class Machine:
                 f"it holds {quoted(full)}, whose code would have to run; expected a state dictionary: in PyTorch, "
                 "torch.save(model.state_dict(), FILE)"
             )
-        self._stack.append(Global(full))
+        self._stack.append(GlobalName(full))
 
     def call(self, argument: Any) -> None:
         """Record a call; an ordered dictionary is a plain one."""
         arguments, function = self._pop(), self._pop()
-        if not isinstance(function, Global) or not isinstance(arguments, tuple):
+        if not isinstance(function, GlobalName) or not isinstance(arguments, tuple):
             raise FormatError("it calls something that is no function")
-        given = cast("tuple[Any, ...]", arguments)
-        self._stack.append({} if function.name == "collections.OrderedDict" else Called(function.name, given))
+        argument_tuple = cast("tuple[Any, ...]", arguments)
+        self._stack.append(
+            {} if function.name == "collections.OrderedDict" else RecordedCall(function.name, argument_tuple)
+        )
 
     def refer(self, argument: Any) -> None:
         """Record a reference to another member of the archive."""
-        self._stack.append(Stored(self._pop()))
+        self._stack.append(StorageReference(self._pop()))
 
-    def set_items(self, several: bool) -> None:
+    def set_items(self, is_marked: bool) -> None:
         """Enter keys and values into a dictionary."""
-        found = self._since_mark() if several else [self._pop(), self._pop()][::-1]
+        values = self._since_mark() if is_marked else [self._pop(), self._pop()][::-1]
         target = self._top(dict)
-        if len(found) % 2:
+        if len(values) % 2:
             raise FormatError("it has a key without a value")
-        for key, value in zip(found[::2], found[1::2], strict=True):
+        for key, value in zip(values[::2], values[1::2], strict=True):
             if not isinstance(key, str | int | float | bool | None):
                 raise FormatError("it has a key that is neither a text nor a number")
             target[key] = value
 
-    def append(self, several: bool) -> None:
+    def append(self, is_marked: bool) -> None:
         """Append values to a list."""
-        found = self._since_mark() if several else [self._pop()]
-        self._top(list).extend(found)
+        values = self._since_mark() if is_marked else [self._pop()]
+        self._top(list).extend(values)
 
     def put(self, value: Any) -> None:
         """Put a value on the stack."""
@@ -287,35 +291,35 @@ class Machine:
         self._pop()
 
 
-PLAIN = {
+PUSH_ARGUMENT = {
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
     *("BINBYTES", "SHORT_BINBYTES", "BINUNICODE8"),
 }
 IGNORED = {"PROTO", "FRAME"}
-OPCODES: dict[str, Callable[[Machine, Any], None]] = {
+OPCODES: dict[str, Callable[[PickleMachine, Any], None]] = {
     "NONE": lambda machine, _: machine.put(None),
     "NEWTRUE": lambda machine, _: machine.put(True),
     "NEWFALSE": lambda machine, _: machine.put(False),
     "EMPTY_DICT": lambda machine, _: machine.put({}),
     "EMPTY_LIST": lambda machine, _: machine.put([]),
     "EMPTY_TUPLE": lambda machine, _: machine.put(()),
-    "MARK": Machine.mark,
+    "MARK": PickleMachine.mark,
     "TUPLE": lambda machine, _: machine.tuple_of(None),
     "TUPLE1": lambda machine, _: machine.tuple_of(1),
     "TUPLE2": lambda machine, _: machine.tuple_of(2),
     "TUPLE3": lambda machine, _: machine.tuple_of(3),
-    "BINPUT": Machine.remember,
-    "LONG_BINPUT": Machine.remember,
+    "BINPUT": PickleMachine.remember,
+    "LONG_BINPUT": PickleMachine.remember,
     "MEMOIZE": lambda machine, _: machine.remember(None),
-    "BINGET": Machine.recall,
-    "LONG_BINGET": Machine.recall,
-    "GLOBAL": Machine.name,
+    "BINGET": PickleMachine.recall,
+    "LONG_BINGET": PickleMachine.recall,
+    "GLOBAL": PickleMachine.name,
     "STACK_GLOBAL": lambda machine, _: machine.name(None),
-    "REDUCE": Machine.call,
-    "BINPERSID": Machine.refer,
+    "REDUCE": PickleMachine.call,
+    "BINPERSID": PickleMachine.refer,
     "SETITEM": lambda machine, _: machine.set_items(False),
     "SETITEMS": lambda machine, _: machine.set_items(True),
     "APPEND": lambda machine, _: machine.append(False),
     "APPENDS": lambda machine, _: machine.append(True),
-    "BUILD": Machine.drop,
+    "BUILD": PickleMachine.drop,
 }

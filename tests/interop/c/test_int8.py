@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.interop.c import Quantized, write_c
-from chainrule.interop.c.quantized import IntegerScale, factors
+from chainrule.interop.c.quantized import Int8Scale, fixed_point
 from chainrule.models.model import Model
 
 MAIN = """#include <stdio.h>
@@ -97,12 +97,12 @@ def test_integers_take_a_quarter_of_the_memory(tmp_path: Path) -> None:
 def test_scales_hold_zero_exactly_and_factors_are_near() -> None:
     draw = np.random.default_rng(2)
     for low, high in draw.normal(size=(50, 2)):
-        scale = IntegerScale.of(min(low, high), max(low, high))
+        scale = Int8Scale.of(min(low, high), max(low, high))
         assert scale.values(scale.numbers(np.zeros(1))) == 0
         real = np.linspace(min(low, high, 0), max(low, high, 0), 77)
         assert np.abs(scale.values(scale.numbers(real)) - real).max() <= scale.step * 1.01
     ratios = np.exp(draw.uniform(-12, 3, 100))
-    multipliers, shifts = factors(ratios)
+    multipliers, shifts = fixed_point(ratios)
     np.testing.assert_allclose(multipliers / 2.0 ** shifts.astype(float), ratios, rtol=1e-8)
 
 

@@ -65,14 +65,14 @@ class CFiles:
     trained: dict[str, int] = field(default_factory=dict[str, int])
 
     def __str__(self) -> str:
-        shown = _counted(self.trained or {"constants": self.constants, "arena": self.arena})
+        shown = _format_sizes(self.trained or {"constants": self.constants, "arena": self.arena})
         if self.plain != (self.constants, self.arena):
-            shown += f" (without vectors: {_counted(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
+            shown += f" (without vectors: {_format_sizes(dict(zip(('constants', 'arena'), self.plain, strict=True)))})"
         return f"{self.folder}: {', '.join(self.names)}; bytes: {shown}"
 
 
 @dataclass(frozen=True)
-class CText:
+class CSections:
     """Definitions of a C file, in their order: the routines of operations, arrays, structs, the network's functions."""
 
     routines: list[str]
@@ -105,27 +105,27 @@ def write_c(
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise OptionError(f"name {quoted(name)}: expected letters, digits and underscores, as for a function of C")
-    facts = _facts(model, name)
+    values = _template_values(model, name)
     if int8 is not None and train is not False:
         raise OptionError("integers cannot be trained: leave out int8, or train")
     if train is False:
-        source_text, written = _run_only(model, name, facts, int8, compact)
+        source_text, files_written = _inference_source(model, name, values, int8, compact)
     else:
-        source_text, written = _trainable(model, name, SGD() if train is True else train, facts)
+        source_text, files_written = _training_source(model, name, SGD() if train is True else train, values)
     contents = {
         f"{name}.c": source_text,
-        f"{name}.h": template("network.h").substitute(facts),
-        "example.c": _example(model, facts),
-        "Makefile": template("Makefile").substitute(facts),
-        "CMakeLists.txt": template("CMakeLists.txt").substitute(facts),
+        f"{name}.h": template("network.h").substitute(values),
+        "example.c": _example(model, values),
+        "Makefile": template("Makefile").substitute(values),
+        "CMakeLists.txt": template("CMakeLists.txt").substitute(values),
     }
-    place = files.as_path(folder)
-    place.mkdir(parents=True, exist_ok=True)
+    target = files.as_path(folder)
+    target.mkdir(parents=True, exist_ok=True)
     for file in contents:
-        _refuse_to_replace(place / file)
+        _refuse_to_replace(target / file)
     for file, content in contents.items():
-        files.write_atomic(place / file, content.encode())
-    return replace(written, folder=place, names=tuple(contents))
+        files.write_atomic(target / file, content.encode())
+    return replace(files_written, folder=target, names=tuple(contents))
 
 
 def _refuse_to_replace(file: Path) -> None:
@@ -136,11 +136,11 @@ def _refuse_to_replace(file: Path) -> None:
         )
 
 
-def _counted(sizes: Mapping[str, int]) -> str:
+def _format_sizes(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sizes.items() if count)
 
 
-def _facts(model: Model, name: str) -> dict[str, Any]:
+def _template_values(model: Model, name: str) -> dict[str, Any]:
     """Return what the templates are filled with."""
     outputs, pixels = model.plan().output.size, model.normalization.pixels
     channels, height, width = image_shape(model.input_shape)
@@ -162,14 +162,14 @@ def _facts(model: Model, name: str) -> dict[str, Any]:
     }
 
 
-def _example(model: Model, facts: dict[str, Any]) -> str:
+def _example(model: Model, values: dict[str, Any]) -> str:
     """Return the example: it prints the class where outputs stand for classes, and else all outputs."""
-    task = model.task or tasks.default_for(str(model.loss), facts["outputs"])
-    kinds = {(tasks.CLASSIFICATION, facts["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
-    printed, report = REPORTS[kinds.get((task, facts["classes"]), "all")]
-    names = f"{facts['name']}_classes[k]" if facts["classes"] == facts["outputs"] else '"output"'
-    report = Template(report).substitute(facts, output_name=names)
-    return template("example.c").substitute(facts, printed=printed, report=report)
+    task = model.task or tasks.default_for(str(model.loss), values["outputs"])
+    kinds = {(tasks.CLASSIFICATION, values["outputs"]): "class", (tasks.BINARY, 2): "yes or no"}
+    printed, report = REPORTS[kinds.get((task, values["classes"]), "all")]
+    names = f"{values['name']}_classes[k]" if values["classes"] == values["outputs"] else '"output"'
+    report = Template(report).substitute(values, output_name=names)
+    return template("example.c").substitute(values, printed=printed, report=report)
 
 
 def template(name: str) -> Template:
@@ -184,60 +184,60 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return (shape[0] if len(shape) == 2 else 1), 1, shape[-1]
 
 
-def _run_only(
-    model: Model, name: str, facts: dict[str, Any], int8: Quantized | None, compact: bool
+def _inference_source(
+    model: Model, name: str, values: dict[str, Any], int8: Quantized | None, compact: bool
 ) -> tuple[str, CFiles]:
-    """Return the C file of a network that only runs, and its sizes, which are entered in `facts` too.
+    """Return the C file of a network that only runs, and its sizes, which are entered in `values` too.
 
     Where vectors make other algorithms worth their memory, the file holds two programs, of which one is compiled.
     """
-    given = model.plan(), model.weights, model.normalization
-    plain = int8.program() if int8 else program.inference(*given, compact=True)
-    vectors = plain if int8 or compact or model.precise else program.inference(*given)
-    kind, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
-    texts = [_run_text(name, each, kind) for each in (vectors, plain)]
-    sizes = [(each.constant_bytes, size * each.arena.floats) for each in (vectors, plain)]
-    facts |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
+    plan_weights_normalization = model.plan(), model.weights, model.normalization
+    plain = int8.program() if int8 else program.inference(*plan_weights_normalization, compact=True)
+    vectors = plain if int8 or compact or model.precise else program.inference(*plan_weights_normalization)
+    element_type, size = ("int8_t", 1) if int8 else ("float", FLOAT_BYTES)
+    sections = [_inference_sections(name, variant, element_type) for variant in (vectors, plain)]
+    sizes = [(variant.constant_bytes, size * variant.arena.floats) for variant in (vectors, plain)]
+    values |= {"constant_bytes": sizes[0][0], "arena_bytes": sizes[0][1]}
     if sizes[0] != sizes[1]:
-        facts["more"] = PLAIN_BYTES.format(guard=facts["guard"], constants=sizes[1][0], arena=sizes[1][1])
-    return _source(model, name, *texts), CFiles(Path(), (), *sizes[0], plain=sizes[1])
+        values["more"] = PLAIN_BYTES.format(guard=values["guard"], constants=sizes[1][0], arena=sizes[1][1])
+    return _source(model, name, *sections), CFiles(Path(), (), *sizes[0], plain=sizes[1])
 
 
-def _run_text(name: str, running: CProgram, kind: str) -> CText:
+def _inference_sections(name: str, run_program: CProgram, element_type: str) -> CSections:
     """Return the definitions of a network that only runs, whose activations are of some type."""
-    structs, floats = Structs(), running.arena.floats
-    run = _run(name, running, structs)
-    data = [*running.constants(), *[f"ALIGNED static {kind} arena[{floats}];\n"] * bool(floats)]
-    return CText(source.functions(running.calls, structs.kinds()), data, structs.definitions(), run)
+    structs, floats = Structs(), run_program.arena.floats
+    run = _run_function(name, run_program, structs)
+    data = [*run_program.constants(), *[f"ALIGNED static {element_type} arena[{floats}];\n"] * bool(floats)]
+    return CSections(source.functions(run_program.calls, structs.kinds()), data, structs.definitions(), run)
 
 
-def _trainable(model: Model, name: str, optimizer: Optimizer, facts: dict[str, Any]) -> tuple[str, CFiles]:
-    """Return the C file of a network that can be trained, and its sizes, which are entered in `facts` too."""
-    parts, structs = training.training(model, optimizer), Structs()
+def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict[str, Any]) -> tuple[str, CFiles]:
+    """Return the C file of a network that can be trained, and its sizes, which are entered in `values` too."""
+    parts, structs = training.training_program(model, optimizer), Structs()
     sizes = training.sizes(model, parts)
     constants = FLOAT_BYTES * (model.parameters.size + model.statistics.size)
-    facts |= {
+    values |= {
         "constant_bytes": constants,
         "arena_bytes": sizes["activations"],
-        **training.declared(model, parts, facts),
+        **training.header_values(model, parts, values),
     }
-    functions = _run(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
+    functions = _run_function(name, parts.running, structs) + "\n" + training.functions(model, parts, name, structs)
     floats = max(parts.running.arena.floats, parts.gradient.arena.floats)
     variables = training.definitions(model, parts) + f"ALIGNED static float arena[{floats}];\n"
     routines = source.functions(parts.calls, structs.kinds() | {*training.ROUTINES})
-    text = CText(routines, [variables], structs.definitions(), functions)
+    text = CSections(routines, [variables], structs.definitions(), functions)
     memory = constants, sizes["activations"]
     return _source(model, name, text, text), CFiles(Path(), (), *memory, plain=memory, trained=sizes)
 
 
-def _run(name: str, running: CProgram, structs: Structs) -> str:
+def _run_function(name: str, run_program: CProgram, structs: Structs) -> str:
     """Return the function that runs a network."""
-    return f"void {name}_run(const float *image, float *outputs)\n{{\n{running.body(structs)}\n}}\n"
+    return f"void {name}_run_function(const float *image, float *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
 
 
-def _source(model: Model, name: str, vectors: CText, plain: CText) -> str:
+def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:
     """Return a C file with the definitions of a network for compilers with vectors and without."""
-    classes = ",\n    ".join(string_literal(each) for each in model.classes)
+    classes = ",\n    ".join(string_literal(class_name) for class_name in model.classes)
     return "\n".join(
         [
             f'/* The network of {name}.h, {MARK} */\n#include <math.h>\n#include <stdint.h>\n\n#include "{name}.h"\n',

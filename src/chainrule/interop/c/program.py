@@ -20,7 +20,10 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # arguments of network_run
-VECTOR, LARGE = 16, 256  # arrays of at least LARGE entries begin at a multiple of the longest vector
+VECTOR_FLOATS, MIN_ALIGNED_SIZE = (
+    16,
+    256,
+)  # arrays of at least MIN_ALIGNED_SIZE entries begin at a multiple of the longest vector
 
 
 @dataclass(frozen=True)
@@ -32,42 +35,45 @@ class Arena:
     integers: int
 
 
-def arrange(calls: Sequence[CCall], outside: set[str]) -> Arena:
-    """Return where the activations of a program lie; ``outside``: storages that lie elsewhere."""
-    roots, last = _shared(calls, outside), _last_uses(calls)
+def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
+    """Return where the activations of a program lie; ``external``: storages that lie elsewhere."""
+    roots, last = _buffer_owners(calls, external), _last_uses(calls)
     arrays: dict[str, Placed] = {}
     integers = set[str]()
     for time, call in enumerate(calls):
-        for tensor in _own(call, outside):
+        for tensor in _arena_tensors(call, external):
             root = roots[tensor.storage]
-            arrays.setdefault(root, Placed(root, _filled_up(tensor.size), time, time)).last = time
+            arrays.setdefault(root, Placed(root, _aligned_size(tensor.size), time, time)).last = time
             integers |= {root} if tensor.integer else set()
     for storage, time in last.items():
         if storage in roots:
             arrays[roots[storage]].last = max(arrays[roots[storage]].last, time)
-    sizes = [place(each for each in arrays.values() if (each.storage in integers) == kind) for kind in (False, True)]
+    sizes = [
+        place(array for array in arrays.values() if (array.storage in integers) == is_integer)
+        for is_integer in (False, True)
+    ]
     return Arena({storage: arrays[root].offset for storage, root in roots.items()}, *sizes)
 
 
-def _filled_up(entries: int) -> int:
-    return entries if entries < LARGE else math.ceil(entries / VECTOR) * VECTOR
+def _aligned_size(entries: int) -> int:
+    return entries if entries < MIN_ALIGNED_SIZE else math.ceil(entries / VECTOR_FLOATS) * VECTOR_FLOATS
 
 
-def _own(call: CCall, outside: set[str]) -> list[Tensor]:
+def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:
     """Return the tensors of a call that lie in the arena."""
     kinds = ("input", "activation", "statistic", "target")
-    return [each for each in call.tensors if each.kind in kinds and each.storage not in outside]
+    return [tensor for tensor in call.tensors if tensor.kind in kinds and tensor.storage not in external]
 
 
 def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
     return {tensor.storage: time for time, call in enumerate(calls) for tensor in call.tensors}
 
 
-def _shared(calls: Sequence[CCall], outside: set[str]) -> dict[str, str]:
+def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
     """Return for each storage the one whose place it takes: its own, or that of an operand that it overwrites."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
-        own = _own(call, outside)
+        own = _arena_tensors(call, external)
         for tensor in own:
             roots.setdefault(tensor.storage, tensor.storage)
         tensors = call.tensors
@@ -90,36 +96,36 @@ class CProgram:
     """Calls in the order in which they run.
 
     arena    where activations lie
-    outside  C expressions of the arrays that lie elsewhere, by storage
+    external  C expressions of the arrays that lie elsewhere, by storage
     values   parameters by storage, for those that are constants
     """
 
     calls: list[CCall]
     arena: Arena
-    outside: dict[str, str]
+    external: dict[str, str]
     values: Mapping[str, NDArray[Any]]
 
-    def place(self, tensor: Tensor) -> str:
+    def pointer(self, tensor: Tensor) -> str:
         """Return the C expression that points at a tensor."""
-        if tensor.storage in self.outside:
-            return self.outside[tensor.storage]
+        if tensor.storage in self.external:
+            return self.external[tensor.storage]
         arena = "indices" if tensor.integer else "arena"
         return f"{arena} + {self.arena.offsets[tensor.storage]}"
 
     def body(self, structs: Structs) -> str:
         """Return the statements of the function."""
-        return source.body(self.calls, self.place, structs)
+        return source.body(self.calls, self.pointer, structs)
 
     def constants(self) -> list[str]:
         """Return the definitions of the parameters that are constants."""
-        return source.constants(self.calls, self.values, self.outside)
+        return source.constants(self.calls, self.values, self.external)
 
     @property
     def constant_bytes(self) -> int:
         """Bytes of all constant parameters; floats are written as float32."""
         read = {tensor.storage for call in self.calls for tensor in call.tensors} & self.values.keys()
-        arrays = [self.values[each] for each in read]
-        return sum(each.size * (each.itemsize if each.dtype.kind == "i" else 4) for each in arrays)
+        arrays = [self.values[storage] for storage in read]
+        return sum(storage.size * (storage.itemsize if storage.dtype.kind == "i" else 4) for storage in arrays)
 
 
 def inference(
@@ -129,12 +135,12 @@ def inference(
 
     compact  whether less memory is worth more than speed
     """
-    operations, values = fusing.fused(plan, weights)
+    operations, values = fusing.fuse(plan, weights)
     calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
-    return finished(plan, calls, values, normalization)
+    return assemble(plan, calls, values, normalization)
 
 
-def finished(
+def assemble(
     plan: Plan,
     calls: Sequence[CCall],
     values: Mapping[str, NDArray[Any]],
@@ -145,24 +151,24 @@ def finished(
 
     variables  C expressions of parameters that are no constants, by storage
     """
-    parameters = [each.storage for call in calls for each in call.tensors if each.storage in values]
-    outside = source.unique(dict.fromkeys(parameters)) | dict(variables or {})
-    found = [*normalized(plan, normalization, outside), *calls]
+    parameters = [tensor.storage for call in calls for tensor in call.tensors if tensor.storage in values]
+    external = source.unique_identifiers(dict.fromkeys(parameters)) | dict(variables or {})
+    all_calls = [*normalization_calls(plan, normalization, external), *calls]
     if plan.output.storage == plan.input.storage:
         result = Tensor(OUTPUTS, plan.output.shape)
-        found.append(CCall("copy", (plan.output, result, result.size)))
-        outside[OUTPUTS] = OUTPUTS
+        all_calls.append(CCall("copy", (plan.output, result, result.size)))
+        external[OUTPUTS] = OUTPUTS
     else:
-        outside[plan.output.storage] = OUTPUTS
-    return CProgram(found, arrange(found, set(outside)), outside, values)
+        external[plan.output.storage] = OUTPUTS
+    return CProgram(all_calls, allocate(all_calls, set(external)), external, values)
 
 
-def normalized(plan: Plan, normalization: Normalization, outside: dict[str, str]) -> list[CCall]:
-    """Return the call that normalizes the image, if any is needed, and enter what it reads in `outside`."""
-    outside[IMAGE] = IMAGE
+def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
+    """Return the call that normalizes the image, if any is needed, and enter what it reads in `external`."""
+    external[IMAGE] = IMAGE
     gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
     if (gain, offset) == (1, 0):
-        outside[plan.input.storage] = IMAGE
+        external[plan.input.storage] = IMAGE
         return []
     image = Tensor(IMAGE, plan.input.shape, "input")
     return [CCall("normalize", (image, plan.input, image.size, gain, offset))]

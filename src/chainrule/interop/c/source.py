@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.core.plan import Tensor
-from chainrule.interop.c.calls import Argument, CCall, Shifted, Struct
+from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 
-Place = Callable[[Tensor], str]
+Pointer = Callable[[Tensor], str]
 
 KEYWORDS = frozenset(
     re.findall(
@@ -26,13 +26,13 @@ KEYWORDS = frozenset(
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
     )
 )
-WIDTH = 116
+MAX_LINE = 116
 FAMILIES = (  # in an order in which functions call only those before them
     *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
     *("updates", "quantized", "winograd"),
 )
-BLOCKS = (4, 8, 16)  # filters side by side in one vector or several
+BLOCK_SIZES = (4, 8, 16)  # filters side by side in one vector or several
 
 
 # ------------------------------------------------------------------ literals
@@ -40,8 +40,8 @@ BLOCKS = (4, 8, 16)  # filters side by side in one vector or several
 
 def identifier(name: str) -> str:
     """Return a C identifier like a name: conv1.w → conv1_w."""
-    found = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return f"n_{found}" if not found[:1].isalpha() or found in KEYWORDS else found
+    cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
 
 
 def float_literal(value: float) -> str:
@@ -69,20 +69,20 @@ def array(name: str, values: NDArray[Any], kind: str = "ALIGNED static const flo
     return f"{kind} {name}[{values.size}] = {{\n{_lines(map(shown, values.reshape(-1).tolist()))}}};\n"
 
 
-def _lines(entries: Iterable[str]) -> str:
+def _lines(literals: Iterable[str]) -> str:
     lines, line = list[str](), "   "
-    for entry in entries:
-        if len(line) + len(entry) > WIDTH:
+    for literal in literals:
+        if len(line) + len(literal) > MAX_LINE:
             lines.append(line)
             line = "   "
-        line += f" {entry},"
+        line += f" {literal},"
     return "\n".join([*lines, line]) + "\n"
 
 
 # ------------------------------------------------------------------ routines
 
 
-class Block(NamedTuple):
+class Definition(NamedTuple):
     """A function or a type, its text, and the names of others that it needs."""
 
     name: str
@@ -95,54 +95,59 @@ def prelude() -> str:
     return _read("prelude")
 
 
-def needed(names: Iterable[str]) -> list[Block]:
+def definitions_of(names: Iterable[str]) -> list[Definition]:
     """Return the functions of those names and all that they need, in the order of the files."""
-    known = _library()
-    wanted, found = [*names], set[str]()
-    while wanted:
-        name = wanted.pop()
-        if name not in found:
-            found.add(name)
-            wanted += known[name].needs
-    return [block for name, block in known.items() if name in found]
+    library = _library()
+    pending, required = [*names], set[str]()
+    while pending:
+        name = pending.pop()
+        if name not in required:
+            required.add(name)
+            pending += library[name].needs
+    return [block for name, block in library.items() if name in required]
 
 
-def is_known(name: str) -> bool:
+def is_defined(name: str) -> bool:
     """Return whether there is a function of that name."""
     return name in _library()
 
 
 @cache
-def _library() -> dict[str, Block]:
-    parts = [part for family in FAMILIES for part in _parts(_read(family))]
-    texts = {_defined(part): part for part in parts}
-    blocks = {name: Block(name, text, frozenset(_used(text) & texts.keys() - {name})) for name, text in texts.items()}
+def _library() -> dict[str, Definition]:
+    parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
+    texts = {_defined_name(part): part for part in parts}
+    blocks = {
+        name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
+        for name, text in texts.items()
+    }
     return dict(sorted(blocks.items(), key=lambda item: _depth(item[0], blocks)))
 
 
-def _used(text: str) -> set[str]:
+def _used_names(text: str) -> set[str]:
     """Return the names that a definition calls as functions, or points at as types."""
     return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
 
 
-def _depth(name: str, blocks: dict[str, Block]) -> int:
+def _depth(name: str, blocks: dict[str, Definition]) -> int:
     """Return how many levels of functions a function calls."""
-    return 1 + max((_depth(each, blocks) for each in blocks[name].needs), default=0)
+    return 1 + max((_depth(callee, blocks) for callee in blocks[name].needs), default=0)
 
 
-def _parts(text: str) -> list[str]:
+def _split_definitions(text: str) -> list[str]:
     """Return the definitions of a file, each with its comment; a function of FILTERS filters for each block size."""
     parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
     return [
-        part.replace("FILTERS", str(size)) for part in parts for size in (BLOCKS if "FILTERS" in part else BLOCKS[:1])
+        part.replace("FILTERS", str(size))
+        for part in parts
+        for size in (BLOCK_SIZES if "FILTERS" in part else BLOCK_SIZES[:1])
     ]
 
 
-def _defined(part: str) -> str:
+def _defined_name(part: str) -> str:
     """Return the name that a definition defines."""
     code = part[part.index("*/") + 2 :]
-    found = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
-    return found[1] if found else ""
+    match = re.search(r"^} (\w+);", code, re.M) if code.lstrip().startswith("typedef") else re.search(r"(\w+)\(", code)
+    return match[1] if match else ""
 
 
 def _read(family: str) -> str:
@@ -176,7 +181,7 @@ class Structs:
         ]
 
 
-def statement(call: CCall, place: Place, structs: Structs) -> str:
+def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
     """Return a call as a line of C, after a comment that names its result."""
 
     def shown(argument: Argument) -> str:
@@ -184,45 +189,46 @@ def statement(call: CCall, place: Place, structs: Structs) -> str:
             return "0"
         if isinstance(argument, Struct):
             return structs.name(argument)
-        if isinstance(argument, Shifted):
-            return f"{place(argument.tensor)} + {argument.offset}" if argument.offset else place(argument.tensor)
+        if isinstance(argument, Offset):
+            return f"{pointer(argument.tensor)} + {argument.offset}" if argument.offset else pointer(argument.tensor)
         if isinstance(argument, Tensor):
-            return place(argument)
+            return pointer(argument)
         return float_literal(argument) if isinstance(argument, float) else str(argument)
 
     line = f"{call.function}({', '.join(map(shown, call.arguments))});"
     return "\n".join(textwrap.wrap(line, 114, initial_indent="    ", subsequent_indent="        "))
 
 
-def body(calls: Sequence[CCall], place: Place, structs: Structs) -> str:
+def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
     """Return the statements of calls, each preceded by the name and the shape of its result."""
     lines = list[str]()
     for call in calls:
         result = call.tensors[-1]
         shape = "x".join(map(str, result.shape)) or "1"
-        lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, place, structs)]
+        lines += [f"    /* {identifier(result.name)}: {shape} */", statement(call, pointer, structs)]
     return "\n".join(lines)
 
 
 def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
     """Return the definitions of all functions and types that calls need."""
-    return [block.text for block in needed({*(call.function for call in calls), *more})]
+    return [block.text for block in definitions_of({*(call.function for call in calls), *more})]
 
 
 def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:
     """Return the definitions of the parameters that calls read."""
     read = {tensor.storage: None for call in calls for tensor in call.tensors if tensor.storage in values}
-    return [_constant(names[each], values[each]) for each in read]
+    return [_constant(names[storage], values[storage]) for storage in read]
 
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
     """Return the definitions of two variants of a program, with vectors and without; those of both once, and first."""
-    alone, others = set(vectors) - set(plain), set(plain) - set(vectors)
-    text = "\n".join(each for each in vectors if each not in alone)
-    if not alone and not others:
+    vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
+    text = "\n".join(definition for definition in vectors if definition not in vectors_only)
+    if not vectors_only and not plain_only:
         return text
     first, second = (
-        "\n".join(each for each in kind if each in own) for kind, own in ((vectors, alone), (plain, others))
+        "\n".join(definition for definition in definitions if definition in exclusive)
+        for definitions, exclusive in ((vectors, vectors_only), (plain, plain_only))
     )
     return f"{text}\n#if LANES > 1\n{first}\n#else\n{second}\n#endif\n"
 
@@ -233,12 +239,12 @@ def _constant(name: str, values: NDArray[Any]) -> str:
     return array(name, np.asarray(values, np.float32))
 
 
-def unique(storages: Iterable[str]) -> dict[str, str]:
+def unique_identifiers(storages: Iterable[str]) -> dict[str, str]:
     """Return a C identifier for each storage, all different."""
     names, used = dict[str, str](), set[str]()
     for storage in storages:
         name, number = identifier(storage), 1
-        while name in used or is_known(name):
+        while name in used or is_defined(name):
             number += 1
             name = f"{identifier(storage)}_{number}"
         used.add(name)

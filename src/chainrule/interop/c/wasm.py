@@ -54,10 +54,10 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
         raise OptionError(f"file {quoted(path.name)}: expected a name that ends with .wasm")
     if importlib.util.find_spec("ziglang") is None:
         raise OptionError("WebAssembly is compiled by the package ziglang: pip install 'chainrule[wasm]'")
-    compiled = _compiled(model, int8, compact)
-    facts = _facts(model, path.stem)
-    module = template("wasm.js").substitute(facts)
-    page = template("wasm.html").substitute(facts, module=module, bytes=base64.b64encode(compiled).decode())
+    compiled = _compile(model, int8, compact)
+    values = _template_values(model, path.stem)
+    module = template("wasm.js").substitute(values)
+    page = template("wasm.html").substitute(values, module=module, bytes=base64.b64encode(compiled).decode())
     contents = {path: compiled, path.with_suffix(".js"): module.encode(), path.with_suffix(".html"): page.encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     for place, content in contents.items():
@@ -65,7 +65,7 @@ def write_wasm(model: Model, file: str | Path, *, int8: Quantized | None = None,
     return list(contents)
 
 
-def _compiled(model: Model, int8: Quantized | None, compact: bool) -> bytes:
+def _compile(model: Model, int8: Quantized | None, compact: bool) -> bytes:
     """Return the bytes of the WebAssembly module."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -80,7 +80,7 @@ def _compiled(model: Model, int8: Quantized | None, compact: bool) -> bytes:
         return (folder / "network.wasm").read_bytes()
 
 
-def _facts(model: Model, title: str) -> dict[str, object]:
+def _template_values(model: Model, title: str) -> dict[str, object]:
     channels, height, width = image_shape(model.input_shape)
     return {
         "title": "".join(letter for letter in title if letter.isalnum() or letter in " -_"),

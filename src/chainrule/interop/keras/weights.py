@@ -22,10 +22,10 @@ from chainrule.layers.node import Node
 
 Array = NDArray[Any]
 
-MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
+H5PY_MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
 MAX_PARTS = 64  # of a list that is divided among attributes
-FOLDERS = ("layers", "_layer_checkpoint_dependencies")  # of a model within .keras; the second until Keras 2.12
-OTHER_NAMES = {"depthwise_kernel": "kernel"}
+LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # of a model within .keras; the second until Keras 2.12
+ALIASES = {"depthwise_kernel": "kernel"}
 UNNAMED = re.compile(r"variable(_\d+)?")  # what Keras calls weights that a layer does not name
 
 
@@ -34,7 +34,7 @@ def _library() -> Any:
     try:
         return importlib.import_module("h5py")
     except ImportError:
-        raise OptionError(MISSING) from None
+        raise OptionError(H5PY_MISSING) from None
 
 
 class Hdf5:
@@ -70,45 +70,47 @@ class Hdf5:
 
     def group(self, group: Any, path: str) -> Any:
         """Return a group within a group; None if there is none."""
-        found = self.child(group, path)
-        return found if isinstance(found, self._library.Group) else None
+        child = self.child(group, path)
+        return child if isinstance(child, self._library.Group) else None
 
     def attribute(self, group: Any, name: str) -> Any:
         """Return an attribute; None if there is none. FormatError if it is larger than the file."""
         if name not in group.attrs:
             return None
-        found: Any = group.attrs.get_id(name)
-        if prod(found.shape) * max(found.get_type().get_size(), 1) > self.size:
+        attribute: Any = group.attrs.get_id(name)
+        if prod(attribute.shape) * max(attribute.get_type().get_size(), 1) > self.size:
             raise FormatError(f"attribute {quoted(name)} is larger than the file")
         return group.attrs[name]
 
-    def texts(self, group: Any, name: str) -> list[str]:
-        """Return an attribute that lists texts; a long list is divided among attributes name0, name1, …"""
-        found = self.attribute(group, name)
-        parts = [found] if found is not None else self._parts(group, name)
-        return [_text(each) for part in parts for each in np.atleast_1d(part)]
+    def strings(self, group: Any, name: str) -> list[str]:
+        """Return an attribute that lists strings; a long list is divided among attributes name0, name1, …"""
+        value = self.attribute(group, name)
+        parts = [value] if value is not None else self._split_attribute(group, name)
+        return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
 
-    def _parts(self, group: Any, name: str) -> Iterator[Any]:
+    def _split_attribute(self, group: Any, name: str) -> Iterator[Any]:
         for number in range(MAX_PARTS):
             if (part := self.attribute(group, f"{name}{number}")) is None:
                 return
             yield part
 
-    def array(self, found: Any, shape: Sequence[int], name: str) -> Array:
+    def array(self, dataset: Any, shape: Sequence[int], name: str) -> Array:
         """Return the floats of a dataset, which must have a shape; `name` is for errors."""
-        if not isinstance(found, self._library.Dataset):
+        if not isinstance(dataset, self._library.Dataset):
             raise FormatError(f"{name} is missing")
-        kind, listed = found.dtype, found.id.get_create_plist()
-        if kind.kind != "f" or found.shape != tuple(shape):
-            raise FormatError(f"{name} has type {quoted(str(kind))} and shape {found.shape}; expected {tuple(shape)}")
-        plain = listed.get_layout() in (self._library.h5d.COMPACT, self._library.h5d.CONTIGUOUS)
-        if not plain or listed.get_external_count() or listed.get_nfilters():
+        dtype, properties = dataset.dtype, dataset.id.get_create_plist()
+        if dtype.kind != "f" or dataset.shape != tuple(shape):
+            raise FormatError(
+                f"{name} has type {quoted(str(dtype))} and shape {dataset.shape}; expected {tuple(shape)}"
+            )
+        is_contiguous = properties.get_layout() in (self._library.h5d.COMPACT, self._library.h5d.CONTIGUOUS)
+        if not is_contiguous or properties.get_external_count() or properties.get_nfilters():
             raise FormatError(f"{name} is packed, or lies in another file; expected it as Keras writes it")
-        if found.id.get_storage_size() != prod(shape) * kind.itemsize or found.id.get_storage_size() > self.size:
-            raise FormatError(f"{name} of shape {found.shape} has {found.id.get_storage_size()} bytes in the file")
-        value: Array = found[()]
+        if dataset.id.get_storage_size() != prod(shape) * dtype.itemsize or dataset.id.get_storage_size() > self.size:
+            raise FormatError(f"{name} of shape {dataset.shape} has {dataset.id.get_storage_size()} bytes in the file")
+        value: Array = dataset[()]
         self.floats.add(value.dtype)
-        return value.astype(kind.newbyteorder("="), copy=False)
+        return value.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _text(value: Any) -> str:
@@ -121,14 +123,14 @@ class KerasWeights(ABC):
     def __init__(self, file: Hdf5) -> None:
         self._file = file
 
-    def of(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
+    def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
         """Return the weights of a layer by name, which must have these shapes, in this order; None is left out."""
-        found = self._datasets(layer)
-        if len(found) != len(shapes):
-            raise FormatError(f"{len(found)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
+        datasets = self._datasets(layer)
+        if len(datasets) != len(shapes):
+            raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
         weights: dict[str, Array] = {}
-        for number, ((label, dataset), (name, shape)) in enumerate(zip(found, shapes.items(), strict=True)):
-            if label not in (str(number), name) and OTHER_NAMES.get(label) != name and not UNNAMED.fullmatch(label):
+        for number, ((label, dataset), (name, shape)) in enumerate(zip(datasets, shapes.items(), strict=True)):
+            if label not in (str(number), name) and ALIASES.get(label) != name and not UNNAMED.fullmatch(label):
                 raise FormatError(f"array {number + 1} is {quoted(label)}; expected {name}")
             if shape is not None:
                 weights[name] = self._file.array(dataset, shape, name)
@@ -145,11 +147,13 @@ class ArchivedWeights(KerasWeights):
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         super().__init__(file)
         self._groups: dict[tuple[str, ...], Any] = {}
-        self._enter(model, file.root)
+        self._find_groups(model, file.root)
 
-    def _enter(self, model: KerasModel, group: Any) -> None:
+    def _find_groups(self, model: KerasModel, group: Any) -> None:
         """Find the group of every layer of a model that has one."""
-        folders = [found for folder in FOLDERS if (found := self._file.group(group, folder)) is not None]
+        folders = [
+            layers_group for folder in LAYER_GROUPS if (layers_group := self._file.group(group, folder)) is not None
+        ]
         if not folders:
             return
         counts: dict[str, int] = {}
@@ -157,41 +161,41 @@ class ArchivedWeights(KerasWeights):
             kind = _snake_case(layer.kind)
             number = counts.get(kind, 0)
             counts[kind] = number + 1
-            own = self._file.group(folders[0], f"{kind}_{number}" if number else kind)
-            if own is None:
+            layer_group = self._file.group(folders[0], f"{kind}_{number}" if number else kind)
+            if layer_group is None:
                 continue
-            self._groups.setdefault(layer.place, own)  # the first group of a shared layer has its weights
+            self._groups.setdefault(layer.path, layer_group)  # the first group of a shared layer has its weights
             if layer.model is not None:
-                self._enter(layer.model, own)
+                self._find_groups(layer.model, layer_group)
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._groups.get(layer.place)
-        held = None if group is None else self._file.group(group, "vars")
-        if held is None:
+        group = self._groups.get(layer.path)
+        variables = None if group is None else self._file.group(group, "vars")
+        if variables is None:
             return []
-        named = self._file.attribute(held, "name")
-        if named is not None and _text(named) != layer.name:
-            raise FormatError(f"its arrays in the file belong to {quoted(_text(named))}")
-        return [(str(number), self._file.child(held, str(number))) for number in range(min(len(held), 16))]
+        stored_name = self._file.attribute(variables, "name")
+        if stored_name is not None and _text(stored_name) != layer.name:
+            raise FormatError(f"its arrays in the file belong to {quoted(_text(stored_name))}")
+        return [(str(number), self._file.child(variables, str(number))) for number in range(min(len(variables), 16))]
 
 
 class LegacyWeights(KerasWeights):
     """Those of an .h5 file: a group for each layer of the outermost model, with a list of its arrays' names."""
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        group = self._file.group(self._file.root, "model_weights/" + layer.place[0])
+        group = self._file.group(self._file.root, "model_weights/" + layer.path[0])
         if group is None:
             return []
-        names = self._file.texts(group, "weight_names")
-        if len(layer.place) > 1:
+        names = self._file.strings(group, "weight_names")
+        if len(layer.path) > 1:
             names = [name for name in names if name.split("/")[-2:-1] == [layer.name]]
         return [(name.split("/")[-1].split(":")[0], self._file.child(group, name)) for name in names]
 
 
 def _snake_case(name: str) -> str:
     """Return the name of a class as Keras names groups after it: max_pooling2d."""
-    apart = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", apart).lower()
+    separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
 
 
 Shape = tuple[int, ...]
@@ -216,7 +220,7 @@ class KerasValue:
         """Return the number of axes that it has in Keras, without the batch axis."""
         return len(self.shape)
 
-    def on(self, node: Node) -> "KerasValue":
+    def with_node(self, node: Node) -> "KerasValue":
         """Return the value of a node with entries in the same order as this one's, such as an activation's."""
         return KerasValue(node, self.shape, self.inner, self.axes)
 
@@ -226,15 +230,15 @@ class KerasValue:
 
     def permuted(self, order: Sequence[int]) -> "KerasValue":
         """Return the value with its axes in another order, as Keras permutes them."""
-        value, groups = _aligned(self)
+        value, groups = _split_axes(self)
         shape = tuple(self.shape[axis] for axis in order)
         return KerasValue(value.node, shape, value.inner, tuple(axis for k in order for axis in groups[k]))
 
     def arranged(self, order: Sequence[int]) -> Node:
         """Return a node with Keras' axes in an order; it is permuted only if its entries lie otherwise."""
-        value, groups = _aligned(self)
-        wanted = [axis for k in order for axis in groups[k]]
-        moved = permuted(reshaped(value.node, value.inner or (1,)), wanted) if wanted else value.node
+        value, groups = _split_axes(self)
+        inner_order = [axis for k in order for axis in groups[k]]
+        moved = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
         return reshaped(moved, tuple(self.shape[k] for k in order))
 
     def plain(self) -> Node:
@@ -266,26 +270,26 @@ def axis_first(axis: int, rank: int) -> list[int]:
     return [axis, *(k for k in range(rank) if k != axis)]
 
 
-def placed(node: Node, order: Sequence[int]) -> KerasValue:
+def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
     """Return the value of a node whose axes are Keras' axes in an order: the inverse of `KerasValue.arranged`."""
     axes = tuple(sorted(range(len(order)), key=order.__getitem__))
     return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
 
 
-def _aligned(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
+def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
     """Return a value and, for each of its axes in Keras, the inner axes that it consists of.
 
     Inner axes of size 1 are left out, and others are divided where Keras divides them. A value that Keras reshapes
     across its axes is brought into Keras' order first.
     """
-    found = _factors(value)
-    if found is None:
+    factorization = _factors(value)
+    if factorization is None:
         node = permuted(reshaped(value.node, value.inner), value.axes)
-        return _aligned(KerasValue(node, value.shape, value.shape, tuple(range(value.rank))))
-    factors, parts = found
-    first: list[int] = np.cumsum([0, *map(len, factors)]).tolist()
-    groups = [[first[axis] + number for axis, number in part] for part in parts]
-    inner = tuple(size for each in factors for size in each)
+        return _split_axes(KerasValue(node, value.shape, value.shape, tuple(range(value.rank))))
+    factors, parts = factorization
+    first_factor: list[int] = np.cumsum([0, *map(len, factors)]).tolist()
+    groups = [[first_factor[axis] + number for axis, number in part] for part in parts]
+    inner = tuple(size for axis_factors in factors for size in axis_factors)
     return KerasValue(value.node, value.shape, inner, tuple(axis for group in groups for axis in group)), groups
 
 
@@ -295,19 +299,19 @@ def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, i
     None where an axis in Keras has a part of an inner axis that does not divide it.
     """
     factors: list[list[int]] = [[] for _ in value.inner]
-    waiting = iter([(axis, value.inner[axis]) for axis in value.axes])
+    inner_axes = iter([(axis, value.inner[axis]) for axis in value.axes])
     parts: list[list[tuple[int, int]]] = []
-    axis, left = 0, 1
+    axis, remaining = 0, 1
     for size in value.shape:
         part: list[tuple[int, int]] = []
         while size > 1:
-            while left == 1:
-                axis, left = next(waiting)
-            if left % size and size % left:
+            while remaining == 1:
+                axis, remaining = next(inner_axes)
+            if remaining % size and size % remaining:
                 return None
-            factor = min(left, size)
+            factor = min(remaining, size)
             part.append((axis, len(factors[axis])))
             factors[axis].append(factor)
-            left, size = left // factor, size // factor
+            remaining, size = remaining // factor, size // factor
         parts.append(part)
     return factors, parts

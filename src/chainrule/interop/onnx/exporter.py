@@ -47,8 +47,8 @@ def model_message(
     model: Model, facts: Mapping[str, str], *, raw_input: bool = False, opset: int | None = None
 ) -> ModelMessage:
     """Return the content of the file that `export_onnx` writes."""
-    known = _metadata(model, raw_input) | dict(facts)
-    return message_of(model, None if raw_input else model.normalization, opset, known, model.name)
+    metadata = _metadata(model, raw_input) | dict(facts)
+    return message_of(model, None if raw_input else model.normalization, opset, metadata, model.name)
 
 
 def message_of(
@@ -60,7 +60,7 @@ def message_of(
 ) -> ModelMessage:
     """Return an ONNX model of a network's inference plan, after a normalization of its input if one is given."""
     plan, graph = network.plan(), GraphWriter(network, opset)
-    graph.begin(plan, normalization)
+    graph.add_input(plan, normalization)
     _add_nodes(graph, plan)
     return ModelMessage(
         graph=graph.message(plan, name),
@@ -102,9 +102,9 @@ def input_units(model: Model, raw_input: bool) -> str:
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
     """Return what a user of the file needs to know of the model; entries that are not texts as JSON."""
-    found = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
+    json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": input_units(model, raw_input)}
-    texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in found.items()}
+    texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}
     texts |= {"normalization_included": json.dumps(not raw_input), "loss": str(model.loss)}
     texts["output"] = "probabilities" if model.last_layer in losses.PROBABILITIES else f"results of {model.names[-1]}"
     return texts | ({"task": model.task.name} if model.task else {}) | {"chainrule": __version__}

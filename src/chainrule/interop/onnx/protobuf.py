@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import FormatError
 
-VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5  # the wire types in use
+VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
 MAX_FIELDS = 4_000_000  # of a file; a network of a thousand layers has a hundredth of these
 MAX_DEPTH = 32
 SIGN, SPAN = 1 << 63, 1 << 64
@@ -39,7 +39,7 @@ class Field:
 
     def content(self) -> memoryview:
         """Return the bytes of a field that has a length."""
-        if self.wire != BYTES or isinstance(self.value, int):
+        if self.wire != LENGTH_DELIMITED or isinstance(self.value, int):
             raise FormatError(f"field {self.number}: expected bytes, found wire type {self.wire}")
         return self.value
 
@@ -52,14 +52,14 @@ class Field:
 
     def integers(self) -> list[int]:
         """Return signed whole numbers: one, or any number of them, packed."""
-        if self.wire != BYTES:
+        if self.wire != LENGTH_DELIMITED:
             return [self.integer()]
         return [int(number) for number in unpack_varints(self.content())]
 
     def reals(self, wire: int) -> list[float]:
         """Return floating-point numbers of 4 or 8 bytes: one, or any number of them, packed."""
-        width, code = (4, "f") if wire == FOUR else (8, "d")
-        if self.wire not in (wire, BYTES) or isinstance(self.value, int) or len(self.value) % width:
+        width, code = (4, "f") if wire == FIXED32 else (8, "d")
+        if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
             raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
         return list(struct.unpack(f"<{len(self.value) // width}{code}", self.value))
 
@@ -74,44 +74,44 @@ class Reader:
         """Yield the fields of a message in their order; FormatError for more than `MAX_FIELDS` in a file."""
         if depth > MAX_DEPTH:
             raise FormatError(f"messages nested more than {MAX_DEPTH} deep")
-        at, end = 0, len(message)
-        while at < end:
+        position, end = 0, len(message)
+        while position < end:
             self._left -= 1
             if self._left < 0:
                 raise FormatError(f"more than {MAX_FIELDS:,} fields")
-            key, at = _varint(message, at)
+            key, position = _varint(message, position)
             number, wire = key >> 3, key & 7
             value: int | memoryview
             if wire == VARINT:
-                value, at = _varint(message, at)
+                value, position = _varint(message, position)
             else:
-                size, at = _size_of(message, at, wire, number)
-                if not 0 <= size <= end - at:
-                    raise FormatError(f"field {number} has {size} bytes where {end - at} are left")
-                value, at = message[at : at + size], at + size
+                size, position = _size_of(message, position, wire, number)
+                if not 0 <= size <= end - position:
+                    raise FormatError(f"field {number} has {size} bytes where {end - position} are left")
+                value, position = message[position : position + size], position + size
             yield Field(number, wire, value)
 
 
-def _size_of(message: memoryview, at: int, wire: int, number: int) -> tuple[int, int]:
+def _size_of(message: memoryview, position: int, wire: int, number: int) -> tuple[int, int]:
     """Return how many bytes a value has, and where it begins."""
-    if wire == BYTES:
-        return _varint(message, at)
-    if wire in (EIGHT, FOUR):
-        return (8 if wire == EIGHT else 4), at
+    if wire == LENGTH_DELIMITED:
+        return _varint(message, position)
+    if wire in (FIXED64, FIXED32):
+        return (8 if wire == FIXED64 else 4), position
     raise FormatError(f"field {number} has the wire type {wire}, which is not in use")
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """Return an unsigned number below 2⁶⁴ of one to ten bytes, seven bits in each, and where the next value begins."""
     value = 0
     for shift in range(0, 70, 7):
-        if at >= len(message):
+        if position >= len(message):
             raise FormatError("it ends within a number")
-        byte = message[at]
-        at += 1
+        byte = message[position]
+        position += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value % SPAN, at
+            return value % SPAN, position
     raise FormatError("a number has more than ten bytes")
 
 
@@ -120,27 +120,27 @@ def unpack_varints(content: memoryview) -> NDArray[np.int64]:
 
     The bits of each number are added up over its bytes, all numbers at once.
     """
-    found = np.frombuffer(content, np.uint8)
-    if not len(found):
+    octets = np.frombuffer(content, np.uint8)
+    if not len(octets):
         return np.zeros(0, np.int64)
-    ends = np.flatnonzero(found < 128)
-    if not len(ends) or ends[-1] != len(found) - 1:
+    ends = np.flatnonzero(octets < 128)
+    if not len(ends) or ends[-1] != len(octets) - 1:
         raise FormatError("it ends within a number")
     starts = np.concatenate([[0], ends[:-1] + 1])
     if int((ends - starts).max()) > 9:
         raise FormatError("a number has more than ten bytes")
-    place = np.arange(len(found)) - np.repeat(starts, ends - starts + 1)
-    bits = (found & np.uint8(127)).astype(np.uint64) << (7 * place).astype(np.uint64)
+    position = np.arange(len(octets)) - np.repeat(starts, ends - starts + 1)
+    bits = (octets & np.uint8(127)).astype(np.uint64) << (7 * position).astype(np.uint64)
     return np.add.reduceat(bits, starts).view(np.int64)
 
 
 def varint(value: int) -> bytes:
     """Return a signed whole number of 64 bits in one to ten bytes, seven bits in each."""
-    rest, found = value % SPAN, bytearray()
+    rest, octets = value % SPAN, bytearray()
     while rest > 127:
-        found.append(rest & 127 | 128)
+        octets.append(rest & 127 | 128)
         rest >>= 7
-    return bytes((*found, rest))
+    return bytes((*octets, rest))
 
 
 def field_key(number: int, wire: int) -> bytes:

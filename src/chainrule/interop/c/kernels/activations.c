@@ -97,7 +97,7 @@ static void gelu_dx(const float *dy, const float *x, float *dx, int count)
     }
 }
 
-/* y = x P   P: the probability that a standard normal variable is at most x */
+/* y = x P   P: the probability that a standard normal variable is at maximum x */
 static void exact_gelu(const float *x, float *y, int count)
 {
     INDEPENDENT
@@ -182,7 +182,7 @@ static void elu(const float *x, float *y, int count, float alpha)
 {
     INDEPENDENT
     for (int e = 0; e < count; e++)
-        y[e] = x[e] > 0 ? x[e] : alpha * exponential_less_one(x[e]);
+        y[e] = x[e] > 0 ? x[e] : alpha * exponential_minus_one(x[e]);
 }
 
 /* dx = dy where x > 0, else dy alpha e^x */
@@ -213,11 +213,11 @@ static void softplus_dx(const float *dy, const float *x, float *dx, int count)
 static void softmax(const float *x, float *y, int channels, int plane)
 {
     for (int p = 0; p < plane; p++) {
-        float most = x[p], total = 0;
+        float maximum = x[p], total = 0;
         for (int k = 1; k < channels; k++)
-            most = x[k * plane + p] > most ? x[k * plane + p] : most;
+            maximum = x[k * plane + p] > maximum ? x[k * plane + p] : maximum;
         for (int k = 0; k < channels; k++)
-            total += y[k * plane + p] = exponential(x[k * plane + p] - most);
+            total += y[k * plane + p] = exponential(x[k * plane + p] - maximum);
         for (int k = 0; k < channels; k++)
             y[k * plane + p] /= total;
     }

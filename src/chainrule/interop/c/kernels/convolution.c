@@ -8,7 +8,7 @@ typedef struct {
 
 /* Lay a channel out in zeros: its cells where windows find them, rows x columns from (-top, -left) on. Each row holds its
    cells 0, stride, 2 stride ..., then 1, stride + 1 ... and so on: neighbouring windows read neighbouring cells. */
-INLINE void laid_out(const float *x, float *y, int height, int width, int top, int left, int rows, int columns, int stride)
+INLINE void lay_out_channel(const float *x, float *y, int height, int width, int top, int left, int rows, int columns, int stride)
 {
     int cells = columns / stride;
     for (int i = 0; i < height && i + top < rows; i++)
@@ -26,14 +26,14 @@ INLINE void laid_out(const float *x, float *y, int height, int width, int top, i
 }
 
 /* The image with zeros around it, channel by channel. */
-INLINE void zero_padded(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
+INLINE void zero_pad(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
                         int columns, int stride)
 {
     for (int c = 0; c < channels; c++) {
         float *own = y + c * rows * columns;
         for (int e = 0; e < rows * columns; e++)
             own[e] = 0;
-        laid_out(x + c * height * width, own, height, width, top, left, rows, columns, stride);
+        lay_out_channel(x + c * height * width, own, height, width, top, left, rows, columns, stride);
     }
 }
 
@@ -44,7 +44,7 @@ INLINE int column_of(const sliding *s, int k)
 }
 
 /* Every cell stride_y i, stride_x j of the image. */
-INLINE void sampled(const float *x, float *y, int channels, int height, int width, int rows, int columns, int stride_y,
+INLINE void subsample(const float *x, float *y, int channels, int height, int width, int rows, int columns, int stride_y,
                     int stride_x)
 {
     for (int c = 0; c < channels; c++)
@@ -65,7 +65,7 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
             vector_4 sum = {cell[0], cell[FILTERS], cell[2 * FILTERS], cell[3 * FILTERS]};
             if (plus)
                 sum += *(const vector_4 *)(plus + j);
-            *(vector_4 *)(y + j) = relu ? RECTIFIED(sum) : sum;
+            *(vector_4 *)(y + j) = relu ? RELU(sum) : sum;
         }
         return;
     }
@@ -85,9 +85,9 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
 INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                          const sliding *s, int rows, int columns, int count, int relu)
 {
-    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH, MOST = 24 };
-    vector_FILTERS sum[MOST][VECTORS];
-    float found[MOST * FILTERS];
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), VECTORS = FILTERS / LENGTH, MAX_POSITIONS = 24 };
+    vector_FILTERS sum[MAX_POSITIONS][VECTORS];
+    float results[MAX_POSITIONS * FILTERS];
     UNROLL
     for (int t = 0; t < rows * columns; t++)
         UNROLL
@@ -110,11 +110,11 @@ INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const f
     for (int t = 0; t < rows * columns; t++)
         UNROLL
         for (int k = 0; k < VECTORS; k++)
-            *(vector_FILTERS *)(found + t * FILTERS + k * LENGTH) = sum[t][k];
+            *(vector_FILTERS *)(results + t * FILTERS + k * LENGTH) = sum[t][k];
     for (int o = 0; o < count; o++)
         UNROLL
         for (int i = 0; i < rows; i++)
-            store_run_FILTERS(found + i * columns * FILTERS + o, plus ? plus + (o * s->rows + i) * s->columns : plus,
+            store_run_FILTERS(results + i * columns * FILTERS + o, plus ? plus + (o * s->rows + i) * s->columns : plus,
                               y + (o * s->rows + i) * s->columns, columns, relu);
 }
 
@@ -142,26 +142,26 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
             int at = o * s->rows * s->columns;
             if (plus)
                 sum[o] += *(const vector *)(plus + at);
-            *(vector *)(y + at) = relu ? RECTIFIED(sum[o]) : sum[o];
+            *(vector *)(y + at) = relu ? RELU(sum[o]) : sum[o];
         }
 }
 
 /* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v], in blocks of FILTERS
-   filters; tiles of tall x broad positions, the last of which may overlap the one before; tall 0: vectors of a row */
+   filters; tiles of tile_rows x tile_columns positions, the last of which may overlap the one before; tile_rows 0: vectors of a row */
 INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
-                                    const sliding *s, int blocks, int tall, int broad, int count, int relu)
+                                    const sliding *s, int blocks, int tile_rows, int tile_columns, int count, int relu)
 {
     int taps = s->channels * s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
     for (int block = 0; block < blocks; block++)
-        for (int top = 0; top < s->rows; top += tall ? tall : 1)
-            for (int left = 0; left < s->columns; left += broad) {
-                int i = top + tall > s->rows ? s->rows - tall : top;
-                int j = left + broad > s->columns ? s->columns - broad : left;
+        for (int top = 0; top < s->rows; top += tile_rows ? tile_rows : 1)
+            for (int left = 0; left < s->columns; left += tile_columns) {
+                int i = top + tile_rows > s->rows ? s->rows - tile_rows : top;
+                int j = left + tile_columns > s->columns ? s->columns - tile_columns : left;
                 int at = block * FILTERS * plane + i * s->columns + j;
                 const float *cells = x + i * s->stride_y * s->width + j, *more = plus ? plus + at : plus;
                 const float *kernel = w + block * FILTERS * taps, *bias = b + block * FILTERS;
-                if (tall)
-                    cross_correlate_tile_FILTERS(cells, kernel, bias, more, y + at, s, tall, broad, count, relu);
+                if (tile_rows)
+                    cross_correlate_tile_FILTERS(cells, kernel, bias, more, y + at, s, tile_rows, tile_columns, count, relu);
                 else
                     cross_correlate_row_FILTERS(cells, kernel, bias, more, y + at, s, count, relu);
             }
@@ -169,49 +169,49 @@ INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float 
 
 /* Channel c of the image as windows see it; `padded` has space for its height x width cells with zeros around them, top
    and left of them before, and holds the channel before it; 0: x has the zeros */
-INLINE const float *channel_of(const float *x, float *padded, const sliding *s, int c, int height, int width, int top,
+INLINE const float *padded_channel(const float *x, float *padded, const sliding *s, int c, int height, int width, int top,
                                int left)
 {
     if (!padded)
         return x + c * s->height * s->width;
     for (int e = 0; c == 0 && e < s->height * s->width; e++)
         padded[e] = 0;
-    laid_out(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
+    lay_out_channel(x + c * height * width, padded, height, width, top, left, s->height, s->width, s->stride_x);
     return padded;
 }
 
 /* A kernel for each channel: y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], in
-   tiles of tall rows of FILTERS positions, the last of which may overlap the one before; channels as of `channel_of` */
+   tiles of tile_rows rows of FILTERS positions, the last of which may overlap the one before; channels as of `padded_channel` */
 INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus,
                                               float *padded, float *y, const sliding *s, int height, int width, int top,
-                                              int left, int tall, int relu)
+                                              int left, int tile_rows, int relu)
 {
-    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MOST = 4 };
+    enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), MAX_POSITIONS = 4 };
     int taps = s->kernel_height * s->kernel_width, step = s->stride_y * s->width;
     for (int c = 0; c < s->channels; c++) {
-        const float *image = channel_of(x, padded, s, c, height, width, top, left);
-        for (int row = 0; row < s->rows; row += tall)
+        const float *image = padded_channel(x, padded, s, c, height, width, top, left);
+        for (int row = 0; row < s->rows; row += tile_rows)
             for (int column = 0; column < s->columns; column += LENGTH) {
-                int i = row + tall > s->rows ? s->rows - tall : row;
+                int i = row + tile_rows > s->rows ? s->rows - tile_rows : row;
                 int j = column + LENGTH > s->columns ? s->columns - LENGTH : column;
                 const float *cells = image + i * step + j;
-                vector_FILTERS sum[MOST];
+                vector_FILTERS sum[MAX_POSITIONS];
                 UNROLL
-                for (int t = 0; t < tall; t++)
+                for (int t = 0; t < tile_rows; t++)
                     sum[t] = b[c] - (vector_FILTERS){0};
                 UNROLL
                 for (int e = 0; e < taps; e++) {
                     int u = e / s->kernel_width * s->dilation_y, v = column_of(s, e % s->kernel_width * s->dilation_x);
                     UNROLL
-                    for (int t = 0; t < tall; t++)
+                    for (int t = 0; t < tile_rows; t++)
                         sum[t] += w[c * taps + e] * *(const vector_FILTERS *)(cells + t * step + u * s->width + v);
                 }
                 UNROLL
-                for (int t = 0; t < tall; t++) {
+                for (int t = 0; t < tile_rows; t++) {
                     int at = (c * s->rows + i + t) * s->columns + j;
                     if (plus)
                         sum[t] += *(const vector_FILTERS *)(plus + at);
-                    *(vector_FILTERS *)(y + at) = relu ? RECTIFIED(sum[t]) : sum[t];
+                    *(vector_FILTERS *)(y + at) = relu ? RELU(sum[t]) : sum[t];
                 }
             }
     }
@@ -223,7 +223,7 @@ INLINE void cross_correlate_depthwise(const float *x, const float *w, const floa
 {
     int taps = s->kernel_height * s->kernel_width, plane = s->rows * s->columns;
     for (int c = 0; c < s->channels; c++) {
-        const float *image = channel_of(x, padded, s, c, height, width, top, left);
+        const float *image = padded_channel(x, padded, s, c, height, width, top, left);
         for (int e = 0; e < plane; e++) {
             int i = e / s->columns, j = e % s->columns, at = c * plane + e;
             float value = b[c];
@@ -239,7 +239,7 @@ INLINE void cross_correlate_depthwise(const float *x, const float *w, const floa
 }
 
 /* The positions first <= i < last of an axis whose cell stride i + offset lies on the image. */
-static void positions_on_image(int size, int positions, int stride, int offset, int *first, int *last)
+static void valid_positions(int size, int positions, int stride, int offset, int *first, int *last)
 {
     *first = offset < 0 ? (stride - 1 - offset) / stride : 0;
     *last = offset < size ? (size - 1 - offset) / stride + 1 : 0;
@@ -247,11 +247,11 @@ static void positions_on_image(int size, int positions, int stride, int offset, 
     *first = *first < *last ? *first : *last;
 }
 
-/* All products of a cross-correlation, kernel element by kernel element; what is summed is chosen by `into`:
+/* All products of a cross-correlation, kernel element by kernel element; what is summed is chosen by `target`:
    0: y[o,i,j] += x[c,h,k] w[o,c,u,v]   1: dx[c,h,k] += dy[o,i,j] w[o,c,u,v]   2: dw[o,c,u,v] += dy[o,i,j] x[c,h,k]
    where h = s i + d u - top, k = s j + d v - left lie on the image */
 INLINE void cross_correlate_products(const float *read_x, float *write_x, const float *read_w, float *write_w,
-                                     const float *read_y, float *write_y, const sliding *s, int into)
+                                     const float *read_y, float *write_y, const sliding *s, int target)
 {
     int channels = s->channels / s->groups, filters = s->filters / s->groups;
     for (int o = 0; o < s->filters; o++)
@@ -263,23 +263,23 @@ INLINE void cross_correlate_products(const float *read_x, float *write_x, const 
                     int tap = ((o * channels + c) * s->kernel_height + down) * s->kernel_width + along;
                     int channel = (o / filters * channels + c) * s->height;
                     int y_offset = u * s->dilation_y - s->top, x_offset = v * s->dilation_x - s->left;
-                    float sum = 0, weight = into == 2 ? 0 : read_w[tap];
-                    positions_on_image(s->height, s->rows, s->stride_y, y_offset, &top, &bottom);
-                    positions_on_image(s->width, s->columns, s->stride_x, x_offset, &left, &right);
+                    float sum = 0, weight = target == 2 ? 0 : read_w[tap];
+                    valid_positions(s->height, s->rows, s->stride_y, y_offset, &top, &bottom);
+                    valid_positions(s->width, s->columns, s->stride_x, x_offset, &left, &right);
                     for (i = top; i < bottom; i++) {
                         int from = (channel + i * s->stride_y + y_offset) * s->width + x_offset;
                         int at = (o * s->rows + i) * s->columns;
                         INDEPENDENT
                         for (int j = left; j < right; j++) {
-                            if (into == 0)
+                            if (target == 0)
                                 write_y[at + j] += read_x[from + j * s->stride_x] * weight;
-                            if (into == 1)
+                            if (target == 1)
                                 write_x[from + j * s->stride_x] += read_y[at + j] * weight;
-                            if (into == 2)
+                            if (target == 2)
                                 sum += read_y[at + j] * read_x[from + j * s->stride_x];
                         }
                     }
-                    if (into == 2)
+                    if (target == 2)
                         write_w[tap] += sum;
                 }
 }

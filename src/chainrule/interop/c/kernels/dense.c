@@ -13,7 +13,7 @@ INLINE void dense_rows(const float *x, const float *w, const float *b, float *y,
     for (int o = 0; o < rows; o++) {
         float total = b ? b[o] : 0;
         for (int k = 0; k < LANES; k++)
-            total += EACH(sum[o], k);
+            total += LANE(sum[o], k);
         for (int c = whole; c < inputs; c++)
             total += w[o * inputs + c] * x[c];
         y[o] = total;

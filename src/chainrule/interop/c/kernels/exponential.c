@@ -24,7 +24,7 @@ INLINE float exponential(float x)
 }
 
 /* e^x - 1, with all digits near 0 */
-INLINE float exponential_less_one(float x)
+INLINE float exponential_minus_one(float x)
 {
     float q, power = exponential_parts(x, &q);
     return power * q + (power - 1);
@@ -39,7 +39,7 @@ INLINE float logistic(float x)
 /* (e^2x - 1)/(e^2x + 1) */
 INLINE float hyperbolic_tangent(float x)
 {
-    float e = exponential_less_one(2 * x);
+    float e = exponential_minus_one(2 * x);
     return e / (e + 2);
 }
 

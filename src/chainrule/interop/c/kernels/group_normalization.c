@@ -4,7 +4,7 @@ static void group_norm(const float *x, const float *gamma, const float *beta, fl
                        int groups, int D, int plane, int shared, float epsilon)
 {
     for (int g = 0; g < groups; g++)
-        statistics_of(x + g * D * plane, D * plane, mean + g, variance + g);
+        mean_and_variance(x + g * D * plane, D * plane, mean + g, variance + g);
     for (int e = 0; e < groups * D * plane; e++) {
         int c = e / plane, g = c / D, k = shared ? c % D : c;
         y[e] = gamma[k] * (x[e] - mean[g]) / sqrtf(variance[g] + epsilon) + beta[k];

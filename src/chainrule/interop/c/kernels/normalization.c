@@ -19,7 +19,7 @@ static void batch_norm_inference_dx(const float *dy, const float *gamma, const f
 }
 
 /* mean = 1/M sum of x, variance = 1/M sum of (x - mean)^2 */
-static void statistics_of(const float *x, int count, float *mean, float *variance)
+static void mean_and_variance(const float *x, int count, float *mean, float *variance)
 {
     float sum = 0, squares = 0;
     for (int e = 0; e < count; e++)
@@ -35,7 +35,7 @@ static void batch_norm(const float *x, const float *gamma, const float *beta, fl
                        int channels, int plane, float epsilon)
 {
     for (int c = 0; c < channels; c++)
-        statistics_of(x + c * plane, plane, mean + c, variance + c);
+        mean_and_variance(x + c * plane, plane, mean + c, variance + c);
     batch_norm_inference(x, gamma, beta, mean, variance, y, channels, plane, epsilon);
 }
 

@@ -1,6 +1,6 @@
 /* How a window slides over the channels of an image. */
 typedef struct {
-    int channels, height, width, rows, columns, tall, broad, stride_y, stride_x, top, left;
+    int channels, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left;
 } pooling;
 
 /* y[c,i,j] = max over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left, on the image only
@@ -12,8 +12,8 @@ INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
             for (int j = 0; j < s->columns; j++) {
                 const float *plane = x + c * s->height * s->width;
                 int best = -1, at = (c * s->rows + i) * s->columns + j;
-                for (int u = 0; u < s->tall; u++)
-                    for (int v = 0; v < s->broad; v++) {
+                for (int u = 0; u < s->window_height; u++)
+                    for (int v = 0; v < s->window_width; v++) {
                         int h = s->stride_y * i + u - s->top, k = s->stride_x * j + v - s->left, cell = h * s->width + k;
                         if (h < 0 || h >= s->height || k < 0 || k >= s->width)
                             continue;
@@ -28,7 +28,7 @@ INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
 }
 
 /* y[c,i,j] = max over u,v of x[c, s i + u, s j + v]   where no window reaches beyond the image; NaN propagates */
-INLINE void max_pool_inside(const float *x, float *y, const pooling *s)
+INLINE void max_pool_unpadded(const float *x, float *y, const pooling *s)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++)
@@ -36,9 +36,9 @@ INLINE void max_pool_inside(const float *x, float *y, const pooling *s)
                 const float *corner = x + (c * s->height + s->stride_y * i) * s->width + s->stride_x * j;
                 float best = *corner;
                 UNROLL
-                for (int t = 1; t < s->tall * s->broad; t++) {
-                    float value = corner[t / s->broad * s->width + t % s->broad];
-                    best = RARE(value != value) ? value : value > best ? value : best;
+                for (int t = 1; t < s->window_height * s->window_width; t++) {
+                    float value = corner[t / s->window_width * s->width + t % s->window_width];
+                    best = UNLIKELY(value != value) ? value : value > best ? value : best;
                 }
                 y[(c * s->rows + i) * s->columns + j] = best;
             }
@@ -54,7 +54,7 @@ static void max_pool_dx(const float *dy, const int *winner, float *dx, int chann
 }
 
 /* Rows (or columns) of the image under window i: first <= h < last; returns how many. */
-static int cells_under(int i, int size, int window, int stride, int before, int *first, int *last)
+static int window_bounds(int i, int size, int window, int stride, int before, int *first, int *last)
 {
     *first = stride * i - before;
     *last = *first + window < size ? *first + window : size;
@@ -69,8 +69,8 @@ INLINE void average_pool(const float *x, float *y, const pooling *s, int divisor
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
             int top, bottom, left, right;
-            int rows = cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
-            int cells = rows * cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+            int rows = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+            int cells = rows * window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
             for (int c = 0; c < s->channels; c++) {
                 float sum = 0;
                 for (int h = top; h < bottom; h++)
@@ -82,7 +82,7 @@ INLINE void average_pool(const float *x, float *y, const pooling *s, int divisor
 }
 
 /* y[c,i,j] = 1/D sum over u,v of x[c, s i + u, s j + v]   where no window reaches beyond the image */
-INLINE void average_pool_inside(const float *x, float *y, const pooling *s, int divisor)
+INLINE void average_pool_unpadded(const float *x, float *y, const pooling *s, int divisor)
 {
     for (int c = 0; c < s->channels; c++)
         for (int i = 0; i < s->rows; i++) {
@@ -91,9 +91,9 @@ INLINE void average_pool_inside(const float *x, float *y, const pooling *s, int 
             for (int j = 0; j < s->columns; j++) {
                 float sum = 0;
                 UNROLL
-                for (int t = 0; t < s->tall * s->broad; t++)
-                    sum += row[t / s->broad * s->width + s->stride_x * j + t % s->broad];
-                y[(c * s->rows + i) * s->columns + j] = sum / (float)(divisor ? divisor : s->tall * s->broad);
+                for (int t = 0; t < s->window_height * s->window_width; t++)
+                    sum += row[t / s->window_width * s->width + s->stride_x * j + t % s->window_width];
+                y[(c * s->rows + i) * s->columns + j] = sum / (float)(divisor ? divisor : s->window_height * s->window_width);
             }
         }
 }
@@ -109,7 +109,7 @@ static void average_plane(const float *x, float *y, int channels, int plane)
         for (; p + LANES <= plane; p += LANES)
             sums += *(const vector *)(cells + p);
         for (int k = 0; k < LANES; k++)
-            total += EACH(sums, k);
+            total += LANE(sums, k);
         for (; p < plane; p++)
             total += cells[p];
         y[c] = total / (float)plane;
@@ -124,8 +124,8 @@ static void average_pool_dx(const float *dy, float *dx, const pooling *s, int di
     for (int i = 0; i < s->rows; i++)
         for (int j = 0; j < s->columns; j++) {
             int top, bottom, left, right;
-            int rows = cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
-            int cells = rows * cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+            int rows = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+            int cells = rows * window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
             for (int c = 0; c < s->channels; c++)
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++)

@@ -22,9 +22,9 @@
 /* Hints: a function for every call of it, loops without a loop (short ones), and loops whose turns are independent.
    A hint that a compiler does not follow is no reason for a warning. RARE: a condition that hardly ever holds. */
 #if defined(__GNUC__)
-#define RARE(condition) __builtin_expect(condition, 0)
+#define UNLIKELY(condition) __builtin_expect(condition, 0)
 #else
-#define RARE(condition) (condition)
+#define UNLIKELY(condition) (condition)
 #endif
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed"
@@ -46,16 +46,16 @@
 #if LANES == 1
 typedef float vector;
 typedef float vector_4, vector_8, vector_16;
-#define EACH(v, k) (v)
+#define LANE(v, k) (v)
 #define ALIGNED
-#define RECTIFIED(v) ((v) <= 0 ? 0 : (v))
+#define RELU(v) ((v) <= 0 ? 0 : (v))
 #else
 #define SMALLER(count) (4 * (LANES < (count) ? LANES : (count)))
 typedef float vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef float vector_4 __attribute__((vector_size(SMALLER(4)), aligned(4), may_alias));
 typedef float vector_8 __attribute__((vector_size(SMALLER(8)), aligned(4), may_alias));
 typedef float vector_16 __attribute__((vector_size(SMALLER(16)), aligned(4), may_alias));
-#define EACH(v, k) ((v)[k])
+#define LANE(v, k) ((v)[k])
 #define ALIGNED __attribute__((aligned(64)))
-#define RECTIFIED(v) ((__typeof__(v))(~((v) <= (__typeof__(v)){0}) & (__typeof__((v) <= (v)))(v)))
+#define RELU(v) ((__typeof__(v))(~((v) <= (__typeof__(v)){0}) & (__typeof__((v) <= (v)))(v)))
 #endif

@@ -1,14 +1,14 @@
 /* v limited to the values of int8_t */
-static int8_t limited_int8(int64_t v)
+static int8_t clamp_int8(int64_t v)
 {
     return (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
 }
 
 /* sum multiplier / 2^shift, rounded, on the scale of the result whose zero is `zero` */
-static int8_t rescaled(int32_t sum, int32_t multiplier, int shift, int zero)
+static int8_t rescale(int32_t sum, int32_t multiplier, int shift, int zero)
 {
     int64_t product = (int64_t)sum * multiplier + ((int64_t)1 << (shift - 1));
-    return limited_int8((product >> shift) + zero);
+    return clamp_int8((product >> shift) + zero);
 }
 
 /* q = (image gain + offset) / step + zero, rounded; scale = gain / step, shift = offset / step + zero; NaN is -128 */
@@ -55,7 +55,7 @@ static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t
                                 sum += (x[row + k] - x_zero) * kernel[(c * s->kernel_height + u) * s->kernel_width + v];
                         }
                     }
-                y[at] = rescaled(sum, multiplier[o], shift[o], y_zero);
+                y[at] = rescale(sum, multiplier[o], shift[o], y_zero);
             }
 }
 
@@ -73,7 +73,7 @@ static void dense_int8(const int8_t *x, const int8_t *w, const int32_t *b, const
                        const int8_t *shift, int8_t *y, int inputs, int outputs, int x_zero, int y_zero)
 {
     for (int o = 0; o < outputs; o++)
-        y[o] = rescaled(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
+        y[o] = rescale(dense_sum(x, w, b, inputs, o, x_zero), multiplier[o], shift[o], y_zero);
 }
 
 /* y[o] = step[o] (b[o] + sum over c of w[o,c] (x[c] - zero)): the last layer's results, as floats */
@@ -91,8 +91,8 @@ static void max_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 int top, bottom, left, right, best = -128;
-                cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
-                cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+                window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+                window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++) {
                         int value = x[(c * s->height + h) * s->width + k];
@@ -109,8 +109,8 @@ static void average_pool_int8(const int8_t *x, int8_t *y, const pooling *s)
         for (int i = 0; i < s->rows; i++)
             for (int j = 0; j < s->columns; j++) {
                 int top, bottom, left, right, sum = 0;
-                int cells = cells_under(i, s->height, s->tall, s->stride_y, s->top, &top, &bottom);
-                cells *= cells_under(j, s->width, s->broad, s->stride_x, s->left, &left, &right);
+                int cells = window_bounds(i, s->height, s->window_height, s->stride_y, s->top, &top, &bottom);
+                cells *= window_bounds(j, s->width, s->window_width, s->stride_x, s->left, &left, &right);
                 for (int h = top; h < bottom; h++)
                     for (int k = left; k < right; k++)
                         sum += x[(c * s->height + h) * s->width + k] + 128;
@@ -124,7 +124,7 @@ static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int
 {
     for (int e = 0; e < count; e++) {
         int32_t sum = (a[e] - a_zero) * a_multiplier + (b[e] - b_zero) * b_multiplier;
-        y[e] = limited_int8(((sum + (1 << (shift - 1))) >> shift) + y_zero);
+        y[e] = clamp_int8(((sum + (1 << (shift - 1))) >> shift) + y_zero);
     }
 }
 

@@ -1,7 +1,7 @@
 /* The cells of 16 tiles, transformed: v[p][c][t] = (B' d B)[p] for the 4x4 cells d of tile t in channel c, where B' d is
    d0 - d2, d1 + d2, d2 - d1, d1 - d3. Tiles lie two cells apart, `across` in a row, FILTERS of them in vectors.
    x: the padded image, in which the even cells of each row come before the odd ones */
-INLINE void winograd_tiles_FILTERS(const float *x, float *v, const sliding *s, int first, int across)
+INLINE void winograd_input_FILTERS(const float *x, float *v, const sliding *s, int first, int across)
 {
     enum { LENGTH = sizeof(vector_FILTERS) / sizeof(float), PARTS = 16 / LENGTH };
     int point = (s->channels + 1) * 16, width = s->width, at[PARTS];
@@ -81,8 +81,8 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
             left += *(const vector_4 *)plus;
             right += *(const vector_4 *)(plus + 4);
         }
-        *(vector_4 *)y = relu ? RECTIFIED(left) : left;
-        *(vector_4 *)(y + 4) = relu ? RECTIFIED(right) : right;
+        *(vector_4 *)y = relu ? RELU(left) : left;
+        *(vector_4 *)(y + 4) = relu ? RELU(right) : right;
         return;
     }
     for (int j = 0; j < count && j < 8; j++) {
@@ -94,10 +94,10 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
 }
 
 /* The results A' m A of 16 tiles from `first` on, for `count` filters, where A' m is m0 + m1 + m2, m1 - m2 - m3 */
-INLINE void winograd_results(const float *m, const float *b, const float *plus, float *y, const sliding *s, int first,
+INLINE void winograd_output(const float *m, const float *b, const float *plus, float *y, const sliding *s, int first,
                              int across, int count, int relu)
 {
-    float found[2][2][16];
+    float results[2][2][16];
     int at[4], rows[4], columns[4];
     for (int q = 0; q < 4; q++) {
         int t = first + 4 * q, i = t / across * 2, j = t % across * 2;
@@ -120,8 +120,8 @@ INLINE void winograd_results(const float *m, const float *b, const float *plus, 
             }
             UNROLL
             for (int a = 0; a < 2; a++) {
-                *(vector *)(found[a][0] + k) = e[a][0] + e[a][1] + e[a][2] + b[o];
-                *(vector *)(found[a][1] + k) = e[a][1] - e[a][2] - e[a][3] + b[o];
+                *(vector *)(results[a][0] + k) = e[a][0] + e[a][1] + e[a][2] + b[o];
+                *(vector *)(results[a][1] + k) = e[a][1] - e[a][2] - e[a][3] + b[o];
             }
         }
         UNROLL
@@ -130,7 +130,7 @@ INLINE void winograd_results(const float *m, const float *b, const float *plus, 
             for (int a = 0; a < 2; a++)
                 if (a < rows[q] && columns[q] > 0) {
                     int cell = o * s->rows * s->columns + at[q] + a * s->columns;
-                    store_pairs(found[a][0] + 4 * q, found[a][1] + 4 * q, plus ? plus + cell : plus, y + cell, columns[q], relu);
+                    store_pairs(results[a][0] + 4 * q, results[a][1] + 4 * q, plus ? plus + cell : plus, y + cell, columns[q], relu);
                 }
     }
 }
@@ -144,15 +144,15 @@ static void winograd(const float *x, const float *w, const float *b, const float
     float *m = work, *v = work + 16 * 16 * 16;
     for (int t = 0; t < tiles; t += 16) {
         if (across % 16 == 0)
-            winograd_tiles_16(x, v, s, t, across);
+            winograd_input_16(x, v, s, t, across);
         else if (across % 8 == 0)
-            winograd_tiles_8(x, v, s, t, across);
+            winograd_input_8(x, v, s, t, across);
         else
-            winograd_tiles_4(x, v, s, t, across);
+            winograd_input_4(x, v, s, t, across);
         for (int block = 0; block < blocks; block++) {
             int at = block * 16 * s->rows * s->columns;
             winograd_products(v, w + block * 256 * s->channels, m, s->channels);
-            winograd_results(m, b + block * 16, plus ? plus + at : plus, y + at, s, t, across,
+            winograd_output(m, b + block * 16, plus ? plus + at : plus, y + at, s, t, across,
                              block + 1 < blocks ? 16 : count, relu);
         }
     }

@@ -16,16 +16,16 @@ from chainrule.interop.onnx.operators import (
 from chainrule.interop.onnx.operators.operator import Operator, Reader, Writer
 
 FAMILIES = (convolution, activations, pooling, normalization, arithmetic, shapes, image_size)
-OPERATORS: dict[str, Operator] = {each.name: each for family in FAMILIES for each in family.OPERATORS}
-READERS: dict[str, Reader] = {name: each.read for name, each in OPERATORS.items() if each.read is not None}
-WRITERS: dict[str, Writer] = {name: write for each in OPERATORS.values() for name, write in each.write.items()}
+OPERATORS: dict[str, Operator] = {operator.name: operator for family in FAMILIES for operator in family.OPERATORS}
+READERS: dict[str, Reader] = {name: operator.read for name, operator in OPERATORS.items() if operator.read is not None}
+WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for name, write in operator.write.items()}
 
 
 def described() -> list[tuple[str, str, str]]:
     """Return every operator, in alphabetical order: its name, what it is read as, and what is written as it."""
     return [
-        (name, _result(each.read.__doc__ or "") if each.read else "", ", ".join(each.write))
-        for name, each in sorted(OPERATORS.items())
+        (name, _result(operator.read.__doc__ or "") if operator.read else "", ", ".join(operator.write))
+        for name, operator in sorted(OPERATORS.items())
     ]
 
 

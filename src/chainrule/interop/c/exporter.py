@@ -232,7 +232,7 @@ def _training_source(model: Model, name: str, optimizer: Optimizer, values: dict
 
 def _run_function(name: str, run_program: CProgram, structs: Structs) -> str:
     """Return the function that runs a network."""
-    return f"void {name}_run_function(const float *image, float *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
+    return f"void {name}_run(const float *image, float *outputs)\n{{\n{run_program.body(structs)}\n}}\n"
 
 
 def _source(model: Model, name: str, vectors: CSections, plain: CSections) -> str:

@@ -45,13 +45,13 @@ static void mean_absolute_error_dp(const float *p, const float *t, float *dp, in
     }
 }
 
-/* e within [-1, 1] */
+/* e clamped to [-1, 1] */
 static float clamp_to_one(float e)
 {
     return e < -1 ? -1 : e > 1 ? 1 : e;
 }
 
-/* loss = 1/K sum over k of s (e - s/2)   e = p[k] - t[k], s: e limited to [-1, 1] */
+/* loss = 1/K sum over k of s (e - s/2)   e = p[k] - t[k], s: e clamped to [-1, 1] */
 static void huber(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
@@ -61,20 +61,20 @@ static void huber(const float *p, const float *t, float *loss, int count)
     }
 }
 
-/* dp[k] = 1/K (p[k] - t[k] limited to [-1, 1]) */
+/* dp[k] = 1/K s   s: p[k] - t[k] clamped to [-1, 1] */
 static void huber_dp(const float *p, const float *t, float *dp, int count)
 {
     for (int k = 0; k < count; k++)
         dp[k] = clamp_to_one(p[k] - t[k]) / (float)count;
 }
 
-/* p within [epsilon, maximum]: no logarithm of 0 */
+/* p clamped to [epsilon, maximum], where the logarithm is finite   epsilon = 2^-23 */
 static float clamp_probability(float p, float maximum)
 {
     return p < 0x1p-23f ? 0x1p-23f : p > maximum ? maximum : p;
 }
 
-/* loss = -1/K sum over k of t[k] log q[k] + (1 - t[k]) log(1 - q[k])   q: p limited to [epsilon, 1 - epsilon] */
+/* loss = -1/K sum over k of t[k] log q[k] + (1 - t[k]) log(1 - q[k])   q: p clamped to [epsilon, 1 - epsilon] */
 static void binary_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
@@ -84,7 +84,7 @@ static void binary_cross_entropy(const float *p, const float *t, float *loss, in
     }
 }
 
-/* dp[k] = 1/K ((1 - t[k])/(1 - q[k]) - t[k]/q[k])   q: p limited to [epsilon, 1 - epsilon] */
+/* dp[k] = 1/K ((1 - t[k])/(1 - q[k]) - t[k]/q[k])   q: p clamped to [epsilon, 1 - epsilon] */
 static void binary_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
 {
     for (int k = 0; k < count; k++) {
@@ -93,7 +93,7 @@ static void binary_cross_entropy_dp(const float *p, const float *t, float *dp, i
     }
 }
 
-/* loss = -sum over k of t[k] log q[k]   q: p limited to [epsilon, 1] */
+/* loss = -sum over k of t[k] log q[k]   q: p clamped to [epsilon, 1] */
 static void categorical_cross_entropy(const float *p, const float *t, float *loss, int count)
 {
     *loss = 0;
@@ -101,7 +101,7 @@ static void categorical_cross_entropy(const float *p, const float *t, float *los
         *loss -= t[k] * logf(clamp_probability(p[k], 1));
 }
 
-/* dp[k] = -t[k] / q[k]   q: p limited to [epsilon, 1] */
+/* dp[k] = -t[k] / q[k]   q: p clamped to [epsilon, 1] */
 static void categorical_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
 {
     for (int k = 0; k < count; k++)
@@ -121,7 +121,7 @@ static void softmax_cross_entropy(const float *p, const float *t, float *loss, i
         *loss += t[k] * (maximum + logf(total) - p[k]);
 }
 
-/* dp[k] = softmax(p)[k] sum over l of t[l] - t[k] */
+/* dp[k] = softmax(p)[k] (sum over l of t[l]) - t[k] */
 static void softmax_cross_entropy_dp(const float *p, const float *t, float *dp, int count)
 {
     float total = 0;

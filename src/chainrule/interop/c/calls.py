@@ -1,4 +1,4 @@
-"""Calls of C functions for the operations of a plan: one function for each operation, under the same name."""
+"""Calls of C functions for the operations of a plan: one function per operation, with the operation's name."""
 
 import math
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from chainrule.errors import OptionError
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training import losses
 
-MAX_AXES = 4  # of the arrays that the functions of geometry.c take
+MAX_AXES = 4  # of the arrays in kernels/geometry.c
 MODES = {"average": 0, "nearest": 1, "bilinear": 2}
-SEED, STEP = "seed", "step"  # variables of a program that trains
-RESERVED_NAMES = {"tanh": "tanh_"}  # names that math.h has taken
+SEED, STEP = "seed", "step"  # C variables of a program that trains
+RESERVED_NAMES = {"tanh": "tanh_"}  # operations whose names math.h uses
 
 
 class Struct(NamedTuple):
-    """An argument that points at a constant: its C type, and its entries in order."""
+    """A pointer to a constant: its C type and its entries in order."""
 
     kind: str
     entries: tuple[int, ...]
 
 
 class Offset(NamedTuple):
-    """An argument that points into an array."""
+    """A pointer into an array: the tensor and an offset in elements."""
 
     tensor: Tensor
     offset: int
@@ -35,7 +35,7 @@ Argument: TypeAlias = Tensor | Offset | Struct | str | int | float | None
 class CCall(NamedTuple):
     """A call of a C function.
 
-    in_place  the function may write its result over its first argument, of the same size
+    in_place  whether the function may write its result over its first argument, which has the same size
     """
 
     function: str
@@ -50,9 +50,9 @@ class CCall(NamedTuple):
 
 
 def of_operation(operation: Operation) -> list[CCall]:
-    """Return the calls of an operation on one sample.
+    """Return the calls for an operation on one sample.
 
-    Errors   OptionError for an operation that C has no function for; it names the layer
+    Errors   OptionError for an operation without a C function; it names the layer
     """
     emit = _CALLS.get(operation.name)
     if operation.call or emit is None:
@@ -63,19 +63,19 @@ def of_operation(operation: Operation) -> list[CCall]:
 def unsupported(operation: Operation, target: str = "C") -> OptionError:
     """Return the error for an operation that cannot be written as C."""
     layer = operation.writes[0].name.rpartition(".")[0]
-    what = "is own code" if operation.call else f"computes {operation.name}"
+    what = "is a custom layer" if operation.call else f"computes {operation.name}"
     return OptionError(f"layer {layer!r} {what}, which cannot be exported to {target}")
 
 
 def sliding(image: Tensor, kernel: tuple[int, ...], result: Tensor, attributes: Any) -> Struct:
-    """Return how a kernel (KH, KW) slides over an image to a result, (C, H, W) each."""
+    """Return the struct `sliding` for a kernel (KH, KW), an image and a result, both (C, H, W)."""
     entries = (*image.shape, *result.shape, *kernel, *attributes["stride"], *attributes["dilation"])
     (top, _), (left, _) = attributes["padding"]
     return Struct("sliding", (*entries, top, left, attributes["groups"], int(attributes["flip"])))
 
 
 def pooling(image: Tensor, result: Tensor, attributes: Any) -> Struct:
-    """Return how a window slides over an image."""
+    """Return the struct `pooling` for an image and a result, both (C, H, W)."""
     (top, _), (left, _) = attributes["padding"]
     entries = (*image.shape, *result.shape[1:], *attributes["window"], *attributes["stride"], top, left)
     return Struct("pooling", entries)
@@ -103,7 +103,7 @@ def _elementwise(operation: Operation) -> list[CCall]:
 
 
 def _by_channel(operation: Operation) -> list[CCall]:
-    """Return the call of a function that is given channels and positions of its first array."""
+    """Return the call of a function that takes the channels and the elements per channel of its first array."""
     x = _first_input(operation)
     attributes = [float(value) for value in operation.attributes.values()]
     return [CCall(operation.name, (*operation.reads, *operation.writes, x.shape[0], _plane_size(x), *attributes))]
@@ -169,7 +169,7 @@ def _average_pool(operation: Operation) -> list[CCall]:
 
 
 def stays_inside(window: Struct) -> bool:
-    """Return whether no window of a pooling reaches beyond the image."""
+    """Return whether all windows of a struct `pooling` lie within the image."""
     _, height, width, rows, columns, window_height, window_width, stride_y, stride_x, top, left = window.entries
     return (
         not (top or left)

@@ -1,7 +1,7 @@
-"""Inference plans with fewer operations: convolutions take in what follows them.
+"""Fusion of inference plans: convolutions absorb the operations that follow them.
 
-A batch normalization by running statistics is folded into the kernels and the bias before it; a sum with a branch that
-is known before and a ReLU are computed as the convolution writes its result.
+A batch normalization by running statistics is folded into the kernels and bias of the convolution before it. The sum
+with a branch that is computed earlier, and a ReLU, are applied when the convolution writes its result.
 """
 
 from collections import Counter
@@ -25,8 +25,8 @@ def fuse(
 
     A fused convolution reads (x, w, b, plus), where plus is added to its result, and has the attribute ``relu``.
 
-    sums       whether convolutions take in sums
-    relu_hosts  the operations that take in a ReLU
+    sums        whether convolutions absorb sums
+    relu_hosts  names of the operations that absorb a ReLU
     """
     fusion = _Fusion(plan, dict(weights), sums, relu_hosts)
     for operation in plan.forward:
@@ -35,6 +35,8 @@ def fuse(
 
 
 class _Fusion:
+    """Operations of a plan and the values of their parameters, fused as operations are added."""
+
     def __init__(self, plan: Plan, values: Values, sums: bool, relu_hosts: tuple[str, ...]) -> None:
         self.operations: list[Operation] = []
         self.values = values
@@ -45,13 +47,16 @@ class _Fusion:
         self._readers[plan.output.storage] += 1
 
     def add(self, operation: Operation) -> None:
-        """Fuse an operation with a convolution before it, or append it."""
+        """Fuse an operation with the convolution before it if possible, otherwise append it."""
         merged = {"batch_norm_inference": self._fuse_batch_norm, "add": self._fuse_add, "relu": self._fuse_relu}
         if operation.name not in merged or not merged[operation.name](operation):
             self.operations.append(_with_fusion_slots(operation))
 
     def _producer(self, tensor: Tensor | None, names: tuple[str, ...] = (CONVOLUTION,)) -> int | None:
-        """Return the number of the operation whose result only one operation reads, if it may still take one in."""
+        """Return the index of the operation that computes a tensor if it can absorb another; None otherwise.
+
+        It can if only one operation reads its result and it has no ReLU yet.
+        """
         for index, operation in enumerate(self.operations):
             if tensor is not None and operation.name in names and operation.writes[0].storage == tensor.storage:
                 can_fuse = self._readers[tensor.storage] == 1 and not operation.attributes.get("relu")
@@ -59,6 +64,7 @@ class _Fusion:
         return None
 
     def _fuse_batch_norm(self, operation: Operation) -> bool:
+        """Fold a batch normalization into the convolution before it; return whether that was possible."""
         x, gamma, beta, mean, variance = operation.reads
         index = self._producer(x)
         if index is None or x is None or not (gamma and beta and mean and variance):
@@ -78,10 +84,10 @@ class _Fusion:
         return True
 
     def _fold_batch_norm(
-        self, convolution: Operation, statistics: list[NDArray[Any]], operation: Operation
+        self, convolution: Operation, norm_parameters: list[NDArray[Any]], operation: Operation
     ) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the kernels w · s and the bias (b − mean) · s + beta, where s = gamma/√(variance + ε)."""
-        gamma, beta, mean, variance = (values.astype(np.float64) for values in statistics)
+        gamma, beta, mean, variance = (values.astype(np.float64) for values in norm_parameters)
         w, b = (
             parameter and self.values[parameter.storage].astype(np.float64).reshape(parameter.shape)
             for parameter in convolution.reads[1:3]
@@ -94,11 +100,15 @@ class _Fusion:
         return w * scale[:, None, None, None], (b - mean[axes]) * scale[axes] + beta[axes]
 
     def _new_parameter(self, like: Tensor | None, name: str, values: NDArray[Any]) -> Tensor:
-        """Return a new parameter with those values."""
+        """Return a new parameter with these values."""
         self.values[name] = values
         return Tensor(name, like.shape if like else values.shape, "parameter")
 
     def _fuse_add(self, operation: Operation) -> bool:
+        """Add the other operand in the convolution that computes one of them; return whether that was possible.
+
+        The other operand must be computed before the convolution runs.
+        """
         for producer_result, addend in (operation.reads, operation.reads[::-1]) if self._sums else ():
             index = self._producer(producer_result)
             if index is None or addend is None or self.operations[index].reads[3] is not None:
@@ -111,6 +121,7 @@ class _Fusion:
         return False
 
     def _fuse_relu(self, operation: Operation) -> bool:
+        """Apply a ReLU in the operation before it; return whether that was possible."""
         index = self._producer(operation.reads[0], self._relu_hosts)
         if index is None:
             return False
@@ -119,13 +130,13 @@ class _Fusion:
         return True
 
     def _replace(self, index: int, convolution: Operation, operation: Operation) -> None:
-        """Have a convolution write the result of an operation that it took in, in its own shape."""
+        """Replace a convolution by its fused form, which writes the absorbed operation's result in its own shape."""
         shape = convolution.writes[0].shape
         self.operations[index] = replace(convolution, writes=(operation.writes[0].viewed(shape),))
 
 
 def _with_fusion_slots(operation: Operation) -> Operation:
-    """Return a convolution with the places that fusion fills; any other operation unchanged."""
+    """Return a convolution with the empty input and attribute that fusion fills; any other operation unchanged."""
     if operation.name != CONVOLUTION:
         return operation
     return replace(operation, reads=(*operation.reads, None), attributes={**operation.attributes, "relu": False})

@@ -1,5 +1,8 @@
-"""Inference in C: convolutions in register tiles, with their filters side by side, or by Winograd's algorithm, and
-pooling without winners."""
+"""Calls for inference in C, with parameters packed for vectors.
+
+Convolutions keep a tile of sums in registers, with their filters or positions in vectors, or use Winograd's algorithm.
+Maximum pooling does not record the winners.
+"""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,18 +17,18 @@ from chainrule.interop.c import calls
 from chainrule.interop.c.calls import Argument, CCall, Offset, Struct
 from chainrule.interop.c.fusing import Values
 
-MAX_UNROLLED_TAPS = 16  # of a window whose cells are compared without a loop
-LATENCY = 6  # sums that must be under way for the arithmetic to be always busy
-BLOCK_FILTERS = 16  # filters that are computed together, where there are so many
-STORE_CYCLES = 1.3  # cycles to write a sum of a tile in its place
+MAX_UNROLLED_TAPS = 16  # elements of a window whose loop the C compiler unrolls
+LATENCY = 6  # independent sums that keep the multiply-add units busy
+BLOCK_FILTERS = 16  # filters computed together; the rest of the filters is computed in blocks of 8 and 4
+STORE_CYCLES = 1.3  # cost of storing a sum of a tile
 
 
 class RegisterSet(NamedTuple):
-    """What PICK in kernels/prelude.c tells apart.
+    """Vector registers of a class of processors, in the order of the arguments of PICK in kernels/prelude.c.
 
     lanes      floats of a vector
-    registers  sums that fit into the registers
-    rows       whether a vector may hold positions of a row; needs a register for each filter
+    registers  sums that fit into registers
+    rows       whether a vector may hold positions of a row; that needs a register for each filter
     """
 
     lanes: int
@@ -43,7 +46,10 @@ REGISTER_SETS = (
 
 
 class RegisterTile(NamedTuple):
-    """Positions whose sums are in registers at the same time; tall 0: a vector of positions of a row."""
+    """Rows and columns of the positions whose sums are in registers at the same time.
+
+    With 0 rows, they are a vector of positions of one row.
+    """
 
     rows: int
     columns: int
@@ -52,7 +58,7 @@ class RegisterTile(NamedTuple):
 def inference(operation: Operation, values: Values, *, compact: bool) -> list[CCall]:
     """Return the calls of an operation of a fused plan; packed parameters are added to `values`.
 
-    compact  whether convolutions keep their kernels as they are, even where more memory would make them faster
+    compact  keep the kernels as they are, even if a form that needs more memory is faster
     """
     if operation.name == "cross_correlate":
         return _convolution(operation, values, compact)
@@ -86,12 +92,10 @@ def _average_pool(call: CCall) -> CCall:
 
 
 def _is_small_unpadded(window: Argument) -> bool:
-    """Return whether windows are small and never reach beyond the image."""
-    return (
-        isinstance(window, Struct)
-        and calls.stays_inside(window)
-        and math.prod(window.entries[5:7]) <= MAX_UNROLLED_TAPS
-    )
+    """Return whether the windows are small and lie within the image."""
+    if not isinstance(window, Struct) or not calls.stays_inside(window):
+        return False
+    return math.prod(window.entries[5:7]) <= MAX_UNROLLED_TAPS
 
 
 def _convolution(operation: Operation, values: Values, compact: bool) -> list[CCall]:
@@ -116,25 +120,21 @@ def _convolution(operation: Operation, values: Values, compact: bool) -> list[CC
         return [*preparation, *_winograd(operation, (x, addend), weight, bias, values)]
     if depthwise:
         return [*preparation, *_depthwise(operation, (x, addend), weight, bias, values)]
-    source, padding_calls, window = (
-        _as_one_row(x, y, attributes)
-        if _is_pointwise(weight, attributes)
-        else _pad_input(x, w.shape[2:], y, attributes)
-    )
-    return [
-        *preparation,
-        *padding_calls,
-        *_blocked_convolution(operation, (source, addend), window, weight, bias, values),
-    ]
+    if _is_pointwise(weight, attributes):
+        source, input_calls, window = _as_one_row(x, y, attributes)
+    else:
+        source, input_calls, window = _pad_input(x, w.shape[2:], y, attributes)
+    convolution = _blocked_convolution(operation, (source, addend), window, weight, bias, values)
+    return [*preparation, *input_calls, *convolution]
 
 
 def _is_pointwise(weight: NDArray[Any], attributes: Any) -> bool:
-    """Return whether each position is read alone."""
+    """Return whether each position is read alone: a 1×1 kernel without padding."""
     return weight.shape[2:] == (1, 1) and not any(map(any, attributes["padding"]))
 
 
 def _winograd_pays(x: Tensor, w: Tensor, y: Tensor, attributes: Any) -> bool:
-    """Return whether Winograd's algorithm is best_tile to be faster on the machine that multiplies and adds fastest."""
+    """Return whether Winograd's algorithm is estimated to be faster with AVX-512."""
     if not supports_winograd(w.shape[2:], attributes):
         return False
     window = calls.sliding(x, (3, 3), y, attributes)
@@ -151,7 +151,10 @@ def _winograd(
     bias: NDArray[Any],
     values: Values,
 ) -> list[CCall]:
-    """Return the calls of a convolution by Winograd's algorithm, which finds the even columns before the odd ones."""
+    """Return the calls of a convolution by Winograd's algorithm.
+
+    Its padded image has the even columns of each row before the odd ones.
+    """
     (x, plus), y, attributes = reads, operation.writes[0], operation.attributes
     (top, _), (left, _) = attributes["padding"]
     tiling, filters, channels = Tiling.of(*y.shape[1:]), y.shape[0], x.shape[0]
@@ -165,14 +168,12 @@ def _winograd(
     parameters = _new_parameters(f"{y.name}.w", kernels, f"{y.name}.b", biases, values)
     workspace = Tensor(f"{y.name}.tiles", (winograd_workspace_size(channels),))
     sizes = (tiling.rows * tiling.columns, tiling.columns, blocks, filters - (blocks - 1) * BLOCK_FILTERS)
-    return [
-        pad_call,
-        CCall("winograd", (source, *parameters, plus, workspace, y, window, *sizes, _relu_flag(attributes))),
-    ]
+    arguments = (source, *parameters, plus, workspace, y, window, *sizes, _relu_flag(attributes))
+    return [pad_call, CCall("winograd", arguments)]
 
 
 def _as_one_row(x: Tensor, y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return what `_pad_input` does where each position is read alone, by a kernel of 1×1: all of them in one row."""
+    """Return the input of a 1×1 convolution with all positions in one row, the calls that compute it, and `sliding`."""
     channels, rows, columns = x.shape[0], *y.shape[1:]
     source, preparation = x, list[CCall]()
     if tuple(attributes["stride"]) != (1, 1):
@@ -189,7 +190,7 @@ def _depthwise(
     bias: NDArray[Any],
     values: Values,
 ) -> list[CCall]:
-    """Return the calls of a convolution with a kernel for each channel, which pads one channel at a time."""
+    """Return the calls of a depthwise convolution, which pads one channel at a time."""
     (x, plus), y, attributes = reads, operation.writes[0], operation.attributes
     parameters = _new_parameters(f"{y.name}.w", weight, f"{y.name}.b", bias, values)
     preparation, scratch, placement = list[CCall](), None, (0, 0, 0, 0)
@@ -213,7 +214,7 @@ def _relu_flag(attributes: Any) -> int:
 
 
 def _grouped_convolution(operation: Operation) -> list[CCall]:
-    """Return the calls of a convolution in groups, from the parameters as they are."""
+    """Return the calls of a convolution in groups, with the parameters as they are."""
     *reads, plus = operation.reads
     y = operation.writes[0]
     plain = Operation("cross_correlate", tuple(reads), (y,), operation.attributes)
@@ -226,7 +227,7 @@ def _grouped_convolution(operation: Operation) -> list[CCall]:
 
 
 def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return the image whose cells all windows find side by side, the calls that make it, and how the kernel slides."""
+    """Return the padded image in which windows read neighboring elements, the calls that compute it, and `sliding`."""
     (top, _), (left, _) = attributes["padding"]
     size = _padded_image_size(kernel, y, attributes)
     source, preparation = x, list[CCall]()
@@ -237,7 +238,7 @@ def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -
 
 
 def _padded_image_size(kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[int, int] | None:
-    """Return the rows and columns that windows see, zeros and all; None where they can read the image as it is."""
+    """Return the rows and columns that windows cover, padding included; None if they can read the image as it is."""
     stride_x = attributes["stride"][1]
     if stride_x == 1 and not any(map(any, attributes["padding"])):
         return None
@@ -247,12 +248,12 @@ def _padded_image_size(kernel: tuple[int, ...], y: Tensor, attributes: Any) -> t
 
 
 def _unpadded_sliding(source: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> Struct:
-    """Return how the kernel slides over an image that has all cells of its windows."""
+    """Return the struct `sliding` of an image that includes its padding."""
     return calls.sliding(source, kernel, y, {**attributes, "padding": ((0, 0), (0, 0))})
 
 
 def _new_parameters(name: str, w: NDArray[Any], bias: str, b: NDArray[Any], values: Values) -> tuple[Tensor, Tensor]:
-    """Return two new parameters with those values."""
+    """Return two new parameters with these values."""
     values |= {name: w, bias: b}
     return Tensor(name, w.shape, "parameter"), Tensor(bias, b.shape, "parameter")
 
@@ -265,7 +266,7 @@ def _blocked_convolution(
     bias: NDArray[Any],
     values: Values,
 ) -> Iterator[CCall]:
-    """Yield a call for each run of blocks of as many filters: w [block][c][u][v][o]."""
+    """Yield a call for each run of equal blocks of filters. Kernels are packed as w [block][c][u][v][o]."""
     y, (source, plus) = operation.writes[0], reads
     plane = math.prod(y.shape[1:])
     for first, size, blocks, count in filter_runs(y.shape[0]):
@@ -283,7 +284,7 @@ def _blocked_convolution(
 
 
 def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
-    """Return runs of filters: the first, the filters of a block, the blocks, and the filters of the last block."""
+    """Return runs of filters: the first filter, filters per block, number of blocks, filters of the last block."""
     runs, first = list[tuple[int, int, int, int]](), filters // BLOCK_FILTERS * BLOCK_FILTERS
     if first:
         runs.append((0, BLOCK_FILTERS, first // BLOCK_FILTERS, BLOCK_FILTERS))
@@ -297,14 +298,14 @@ def filter_runs(filters: int) -> list[tuple[int, int, int, int]]:
 
 @cache
 def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[RegisterTile, float]:
-    """Return the tile with which a machine computes a convolution fastest, and an estimate of its half cycles.
+    """Return the tile with the lowest estimated time of a convolution, and that time in half cycles.
 
-    Filters side by side in vectors are transposed as they are written; positions of a row side by side are not.
+    Filters in vectors are transposed when they are stored; positions of a row in vectors are not.
     """
     channels, _, _, _, rows, columns, *kernel = window.entries[:8]
     taps, lanes = channels * kernel[0] * kernel[1], min(machine.lanes, filters)
     vectors = filters // lanes
-    cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # two short vectors, or one long one
+    cycles_per_vector = 1.0 if lanes == machine.lanes else 0.5  # a short vector takes half of a long one's time
     best, least_cost = RegisterTile(1, 1), math.inf
     if machine.rows and columns >= machine.lanes and filters <= machine.registers:
         tiles = rows * math.ceil(columns / machine.lanes)
@@ -321,21 +322,21 @@ def best_tile(window: Struct, filters: int, machine: RegisterSet) -> tuple[Regis
     return best, least_cost
 
 
-GROUP, POINTS = 16, 16  # tiles computed together, and products of each
-TRANSFORM_COST = 170  # half cycles to transform the cells of a group in a channel, or its results of a filter
-PRODUCT_OVERHEAD = 1.1  # the products need as much more time than their number says
+GROUP, POINTS = 16, 16  # tiles computed together, and products per tile and channel
+TRANSFORM_COST = 170  # half cycles to transform a group's inputs of one channel, or its results of one filter
+PRODUCT_OVERHEAD = 1.1  # time of the products relative to the number of multiply-adds
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
 
 class Tiling(NamedTuple):
-    """Tiles of 2×2 results in rows, both filled up to groups."""
+    """Rows and columns of the tiles of 2×2 results, padded so that their number is a multiple of GROUP."""
 
     rows: int
     columns: int
 
     @staticmethod
     def of(rows: int, columns: int) -> "Tiling":
-        """Return the tiles of an image of results."""
+        """Return the tiles for a result of a size."""
         tiles_per_row = _round_up(math.ceil(columns / 2), 4)
         return Tiling(_round_up(math.ceil(rows / 2), GROUP // math.gcd(GROUP, tiles_per_row)), tiles_per_row)
 
@@ -346,19 +347,19 @@ class Tiling(NamedTuple):
 
 
 def supports_winograd(kernel: tuple[int, ...], attributes: Mapping[str, Any]) -> bool:
-    """Return whether a convolution is one of 3×3 at stride 1."""
+    """Return whether a convolution has a 3×3 kernel, stride 1, dilation 1 and one group."""
     return kernel == (3, 3) and attributes["stride"] == (1, 1) == attributes["dilation"] and attributes["groups"] == 1
 
 
 def winograd_cost(tiling: Tiling, channels: int, filters: int) -> float:
-    """Estimate half cycles of a processor with vectors of 16 floats: one for each of its multiply-adds."""
+    """Return the estimated time in half cycles of a processor with AVX-512: each vector multiply-add takes one."""
     filters = _round_up(filters, GROUP)
     products = POINTS * channels * filters * PRODUCT_OVERHEAD
     return tiling.rows * tiling.columns / GROUP * (products + TRANSFORM_COST * (channels + filters))
 
 
 def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
-    """Return G w Gᵀ of kernels (O, C, 3, 3), in blocks of 16 filters side by side: [block][point][c][o]."""
+    """Return G w Gᵀ of kernels w (O, C, 3, 3), in blocks of 16 filters: [block][point][c][o]."""
     filters, channels = w.shape[:2]
     padded = np.zeros((_round_up(filters, GROUP), channels, 3, 3))
     padded[:filters] = w
@@ -367,7 +368,7 @@ def transform_kernels(w: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def winograd_workspace_size(channels: int) -> int:
-    """Return the entries of the workspace: products of 16 tiles and filters, and cells of 16 tiles."""
+    """Return the size of the workspace: products for 16 filters and 16 tiles, and transformed inputs of 16 tiles."""
     return POINTS * GROUP * GROUP + POINTS * GROUP * (channels + 1)
 
 

@@ -1,7 +1,7 @@
-"""A C function that runs operations: its calls, where their arrays lie, and its text.
+"""A sequence of calls that becomes the body of a C function, with the memory for its arrays.
 
-Activations lie in one arena, where those that are not needed at the same time share their place. The result of an
-element-wise operation takes the place of its operand where nothing reads that any more.
+Activations are in one arena, where arrays that are not needed at the same time share memory. The result of an
+element-wise operation overwrites its operand if that is not read again.
 """
 
 import math
@@ -20,15 +20,13 @@ from chainrule.interop.c.calls import CCall
 from chainrule.interop.c.source import Structs
 
 IMAGE, OUTPUTS = "image", "outputs"  # arguments of network_run
-VECTOR_FLOATS, MIN_ALIGNED_SIZE = (
-    16,
-    256,
-)  # arrays of at least MIN_ALIGNED_SIZE entries begin at a multiple of the longest vector
+VECTOR_FLOATS = 16  # of the longest vector
+MIN_ALIGNED_SIZE = 256  # elements; aligning smaller arrays to vectors would waste memory
 
 
 @dataclass(frozen=True)
 class Arena:
-    """Offsets of activations, in entries of the arena of floats or of that of integers, and the sizes of both."""
+    """Offsets of activations in the arena of floats or of integers, and the sizes of both, in elements."""
 
     offsets: dict[str, int]
     floats: int
@@ -36,7 +34,10 @@ class Arena:
 
 
 def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
-    """Return where the activations of a program lie; ``external``: storages that lie elsewhere."""
+    """Return the memory layout of a program's activations.
+
+    external   storages that are not in the arena
+    """
     roots, last = _buffer_owners(calls, external), _last_uses(calls)
     arrays: dict[str, Placed] = {}
     integers = set[str]()
@@ -55,12 +56,13 @@ def allocate(calls: Sequence[CCall], external: set[str]) -> Arena:
     return Arena({storage: arrays[root].offset for storage, root in roots.items()}, *sizes)
 
 
-def _aligned_size(entries: int) -> int:
-    return entries if entries < MIN_ALIGNED_SIZE else math.ceil(entries / VECTOR_FLOATS) * VECTOR_FLOATS
+def _aligned_size(elements: int) -> int:
+    """Return the elements to reserve for an array; large arrays are padded to whole vectors, which aligns them."""
+    return elements if elements < MIN_ALIGNED_SIZE else math.ceil(elements / VECTOR_FLOATS) * VECTOR_FLOATS
 
 
 def _arena_tensors(call: CCall, external: set[str]) -> list[Tensor]:
-    """Return the tensors of a call that lie in the arena."""
+    """Return the tensors of a call that are in the arena."""
     kinds = ("input", "activation", "statistic", "target")
     return [tensor for tensor in call.tensors if tensor.kind in kinds and tensor.storage not in external]
 
@@ -70,18 +72,18 @@ def _last_uses(calls: Sequence[CCall]) -> dict[str, int]:
 
 
 def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]:
-    """Return for each storage the one whose place it takes: its own, or that of an operand that it overwrites."""
+    """Return for each storage the one whose memory it uses: itself, or the operand that it overwrites."""
     last, roots = _last_uses(calls), dict[str, str]()
     for time, call in enumerate(calls):
-        own = _arena_tensors(call, external)
-        for tensor in own:
+        in_arena = _arena_tensors(call, external)
+        for tensor in in_arena:
             roots.setdefault(tensor.storage, tensor.storage)
         tensors = call.tensors
         operand, result = tensors[0], tensors[-1]
         if (
             call.in_place
-            and operand in own
-            and result in own
+            and operand in in_arena
+            and result in in_arena
             and result.storage != operand.storage
             and last[operand.storage] == time
             and roots[result.storage] == result.storage
@@ -93,11 +95,11 @@ def _buffer_owners(calls: Sequence[CCall], external: set[str]) -> dict[str, str]
 
 @dataclass(frozen=True)
 class CProgram:
-    """Calls in the order in which they run.
+    """Calls in the order of execution.
 
-    arena    where activations lie
-    external  C expressions of the arrays that lie elsewhere, by storage
-    values   parameters by storage, for those that are constants
+    arena     memory layout of the activations
+    external  C expressions of the arrays outside of the arena, by storage
+    values    constant parameters by storage
     """
 
     calls: list[CCall]
@@ -106,7 +108,7 @@ class CProgram:
     values: Mapping[str, NDArray[Any]]
 
     def pointer(self, tensor: Tensor) -> str:
-        """Return the C expression that points at a tensor."""
+        """Return the C expression that points to a tensor."""
         if tensor.storage in self.external:
             return self.external[tensor.storage]
         arena = "indices" if tensor.integer else "arena"
@@ -117,7 +119,7 @@ class CProgram:
         return source.body(self.calls, self.pointer, structs)
 
     def constants(self) -> list[str]:
-        """Return the definitions of the parameters that are constants."""
+        """Return the definitions of the constant parameters."""
         return source.constants(self.calls, self.values, self.external)
 
     @property
@@ -133,7 +135,7 @@ def inference(
 ) -> CProgram:
     """Return the program of an inference plan, with the parameters as constants.
 
-    compact  whether less memory is worth more than speed
+    compact  prefer small memory to speed
     """
     operations, values = fusing.fuse(plan, weights)
     calls = [call for operation in operations for call in packing.inference(operation, values, compact=compact)]
@@ -147,9 +149,9 @@ def assemble(
     normalization: Normalization,
     variables: Mapping[str, str] | None = None,
 ) -> CProgram:
-    """Return the program of calls on normalized images, which begins by normalizing and ends with the outputs.
+    """Return a program that normalizes the image, runs the calls and writes the outputs.
 
-    variables  C expressions of parameters that are no constants, by storage
+    variables  C expressions of parameters that are not constants, by storage
     """
     parameters = [tensor.storage for call in calls for tensor in call.tensors if tensor.storage in values]
     external = source.unique_identifiers(dict.fromkeys(parameters)) | dict(variables or {})
@@ -164,7 +166,7 @@ def assemble(
 
 
 def normalization_calls(plan: Plan, normalization: Normalization, external: dict[str, str]) -> list[CCall]:
-    """Return the call that normalizes the image, if any is needed, and enter what it reads in `external`."""
+    """Return the call that normalizes the image if it is needed, and enter its arrays in `external`."""
     external[IMAGE] = IMAGE
     gain, offset = float(np.float32(normalization.gain)), float(np.float32(normalization.offset))
     if (gain, offset) == (1, 0):

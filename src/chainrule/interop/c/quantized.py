@@ -1,7 +1,7 @@
-"""Networks in integer arithmetic: weights of each filter and activations as int8, sums as int32.
+"""Quantized networks: int8 weights and activations, int32 sums.
 
-Every operation is written twice, as a call of a C function and as the same arithmetic in NumPy, by which the accuracy
-of the C program is known before it is compiled.
+Every operation is written twice: as a call of a C function, and as the same arithmetic in NumPy. So the accuracy of
+the C program is known before it is compiled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ INT8_VALUES = np.arange(-128, 128)
 
 @dataclass(frozen=True)
 class Int8Step:
-    """A call of a C function, and the same result in NumPy from results by storage, each (N, …)."""
+    """A call of a C function, and the same computation in NumPy.
+
+    compute  returns the result (N, …) from the activations by storage, each (N, …)
+    """
 
     call: CCall
     result: Tensor
@@ -41,10 +44,10 @@ class Int8Step:
 
 
 class Quantized:
-    """A model in integers.
+    """A quantized model.
 
     model  the model
-    x      images, as `predict` takes them, by which activations are measured
+    x      images, as `predict` takes them, from which the ranges of activations are measured
     """
 
     def __init__(self, model: Model, x: NDArray[Any]) -> None:
@@ -63,13 +66,13 @@ class Quantized:
         self.steps += [self._float_operation(operation) for operation in tail]
 
     def program(self) -> CProgram:
-        """Return the program that runs it."""
+        """Return the C program that runs the model."""
         program_calls = [step.call for step in self.steps]
         external = source.unique_identifiers(self.values) | {IMAGE: IMAGE, OUTPUTS: OUTPUTS}
         return CProgram(program_calls, allocate(program_calls, set(external)), external, self.values)
 
     def evaluate(self, floats: Evaluation, x: NDArray[Any]) -> Evaluation:
-        """Return the measures in integers for the images of an evaluation in floats, whose loss is kept."""
+        """Return an evaluation in floats with the outputs of the quantized model; the loss is that in floats."""
         return replace(floats, outputs=self.predict(x))
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -85,13 +88,11 @@ class Quantized:
     # ------------------------------------------------------------------ operations
 
     def _input(self) -> Int8Step:
-        """Return the step from the image to int8: normalization and scale in one."""
+        """Return the step from the image to int8, which combines normalization and quantization."""
         normalization, x = self._model.normalization, self._plan.input
         scale = self._scales[x.storage]
-        gain, offset = (
-            np.float32(normalization.gain / scale.step),
-            np.float32(normalization.offset / scale.step + scale.zero),
-        )
+        gain = np.float32(normalization.gain / scale.step)
+        offset = np.float32(normalization.offset / scale.step + scale.zero)
         image = Tensor(IMAGE, x.shape, "input")
 
         def compute(activations: Activations) -> NDArray[Any]:
@@ -122,7 +123,7 @@ class Quantized:
         return Tensor(name, values.shape, "parameter")
 
     def _operands(self, operation: Operation) -> tuple[Tensor, NDArray[Any], NDArray[Any]]:
-        """Return what a convolution or dense layer reads: x, the weights w in the shape of the tensor, and b."""
+        """Return the operands of a convolution or dense layer: x, and w and b in the shapes of their tensors."""
         x, w, b = operation.reads[:3]
         if x is None or w is None:
             raise calls.unsupported(operation)
@@ -133,7 +134,7 @@ class Quantized:
     def _integers(
         self, operation: Operation
     ) -> tuple[Tensor, Int8Scale, NDArray[np.int8], NDArray[np.int32], NDArray[np.float64]]:
-        """Return x and its scale, weights and bias as integers, and the step of the sums of each filter."""
+        """Return x and its scale, weights and bias as integers, and the step size of each filter's sums."""
         x, w, b = self._operands(operation)
         scale = self._scales[x.storage]
         numbers, steps = quantize_filters(w, scale.max_distance)
@@ -160,7 +161,7 @@ class Quantized:
         return Int8Step(call, y, compute)
 
     def _as_convolution(self, operation: Operation) -> Operation:
-        """Return a batch normalization by running statistics as a convolution of 1×1 for each channel."""
+        """Return a batch normalization by running statistics as a 1×1 depthwise convolution."""
         x, *others = operation.reads
         y = operation.writes[0]
         if x is None:
@@ -180,9 +181,8 @@ class Quantized:
         first = [self._parameter(f"{y.name}.w", w), self._parameter(f"{y.name}.b", b)]
 
         def sums(activations: Activations) -> NDArray[Any]:
-            return (activations[x.storage].reshape(-1, x.size).astype(np.float64) - x_scale.zero) @ w.T.astype(
-                np.float64
-            ) + b
+            inputs = activations[x.storage].reshape(-1, x.size).astype(np.float64)
+            return (inputs - x_scale.zero) @ w.T.astype(np.float64) + b
 
         if last:
             filter_steps = steps.astype(np.float32)
@@ -196,7 +196,7 @@ class Quantized:
         return Int8Step(call, y, lambda activations: _rescale(sums(activations), multipliers, shifts, y_scale))
 
     def _table(self, name: str, source: Tensor, target_scale: Int8Scale, operation: Operation | None = None) -> Tensor:
-        """Return the 256 results of a function of one number, or of a change of scale."""
+        """Return the 256 results of an element-wise function, or of the identity, as int8 on another scale."""
         values = self._scales[source.storage].values(INT8_VALUES)
         if operation is not None:
             values = self._engine.run(operation.name, (values,), dict(operation.attributes))[0]
@@ -208,9 +208,11 @@ class Quantized:
             raise calls.unsupported(operation)
         table = self._table(f"{y.name}.table", x, self._scales[y.storage], operation)
         call = CCall("look_up", (x, table, y, y.size), in_place=True)
-        return Int8Step(
-            call, y, lambda activations: self.values[table.storage][activations[x.storage].astype(np.int64) + 128]
-        )
+
+        def compute(activations: Activations) -> NDArray[Any]:
+            return self.values[table.storage][activations[x.storage].astype(np.int64) + 128]
+
+        return Int8Step(call, y, compute)
 
     def _pool(self, operation: Operation) -> Int8Step:
         x, y, name = operation.reads[0], operation.writes[0], operation.name
@@ -233,7 +235,7 @@ class Quantized:
         if a is None or b is None:
             raise calls.unsupported(operation)
         scales, y_scale = [self._scales[addend.storage] for addend in (a, b)], self._scales[y.storage]
-        ratios = [addend.step / y_scale.step for addend in scales]
+        ratios = [scale.step / y_scale.step for scale in scales]
         shift = SUM_BITS - max(0, math.frexp(max(ratios))[1])
         a_multiplier, b_multiplier = (round(ratio * 2**shift) for ratio in ratios)
         zeros = (scales[0].zero, scales[1].zero, y_scale.zero)
@@ -246,9 +248,9 @@ class Quantized:
         return Int8Step(CCall("add_int8", (a, b, y, y.size, a_multiplier, b_multiplier, shift, *zeros)), y, compute)
 
     def _concatenate(self, operation: Operation) -> list[Int8Step]:
-        y, steps, own = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
+        y, steps, y_scale = operation.writes[0], list[Int8Step](), self._scales[operation.writes[0].storage]
         axis, parts = operation.attributes.get("axis", 0), [part for part in operation.reads if part is not None]
-        tables = [self._table(f"{y.name}.table{number}", part, own) for number, part in enumerate(parts)]
+        tables = [self._table(f"{y.name}.table{number}", part, y_scale) for number, part in enumerate(parts)]
 
         def compute(activations: Activations) -> NDArray[Any]:
             rescaled = [
@@ -262,7 +264,7 @@ class Quantized:
             steps.append(Int8Step(CCall("concatenate_int8", (x, table, y, *sizes)), y, compute))
         return steps
 
-    # ------------------------------------------------------------------ the end, in floats
+    # ------------------------------------------------------------------ last operations, in floats
 
     def _to_floats(self, source: Tensor | None) -> Int8Step:
         if source is None:
@@ -272,7 +274,7 @@ class Quantized:
         return Int8Step(call, result, lambda activations: scale.values(activations[source.storage]).astype(np.float32))
 
     def _float_operation(self, operation: Operation) -> Int8Step:
-        """Return an operation that reads and writes the outputs."""
+        """Return the step of an operation that reads and overwrites the outputs, in floats."""
         shape = operation.writes[0].shape
         outputs = Tensor(OUTPUTS, shape)
         (call,) = calls.of_operation(replace(operation, reads=(outputs,), writes=(outputs,)))
@@ -291,7 +293,7 @@ def _with_names(*arrays: NDArray[Any]) -> list[tuple[str, NDArray[Any]]]:
 def _rescale(
     sums: NDArray[np.float64], multipliers: NDArray[np.int32], shifts: NDArray[np.int8], scale: Int8Scale
 ) -> NDArray[np.int8]:
-    """Return sums (N, filters, …) on the scale of the result, in the arithmetic of the C function `rescaled`."""
+    """Return sums (N, filters, …) on the scale of the result, with the arithmetic of the C function `rescale`."""
     axes = (-1, *(1,) * (sums.ndim - 2))
     factors, shift = multipliers.astype(np.int64).reshape(axes), shifts.astype(np.int64).reshape(axes)
     rescaled = ((np.rint(sums).astype(np.int64) * factors + (np.int64(1) << (shift - 1))) >> shift) + scale.zero
@@ -299,7 +301,7 @@ def _rescale(
 
 
 def _float_tail(operations: list[Operation], output: str) -> list[Operation]:
-    """Return the operations at the end that are computed in floats: functions of each number, and softmax."""
+    """Return the last operations, which are computed in floats: element-wise functions and softmax."""
     tail = list[Operation]()
     for operation in reversed(operations):
         if operation.writes[0].storage != output or operation.name not in (*ELEMENTWISE, "softmax"):
@@ -314,42 +316,42 @@ def _float_tail(operations: list[Operation], output: str) -> list[Operation]:
 
 
 INT8_MIN, INT8_MAX = -128, 127
-BATCH = 64
-MULTIPLIER_BITS, SUM_BITS = 30, 20
-MAX_SUM = 2**30  # of products, and of a bias: int32 holds both together
+BATCH = 64  # images, when ranges of activations are measured
+MULTIPLIER_BITS, SUM_BITS = 30, 20  # precision of multipliers: of sums of products, and of a + b
+MAX_SUM = 2**30  # limit for sums of products and for the bias, so that int32 holds their sum
 
 
 @dataclass(frozen=True)
 class Int8Scale:
-    """Real numbers that stand for int8: step · (q − zero); 0 is one of them."""
+    """Scale of int8 values q, which represent the real numbers step · (q − zero); the number 0 is exact."""
 
     step: float
     zero: int
 
     @staticmethod
     def of(low: float, high: float) -> Int8Scale:
-        """Return the scale of numbers from low to high."""
+        """Return the scale for numbers from low to high."""
         low, high = min(low, 0.0), max(high, 0.0)
         step = (high - low) / (INT8_MAX - INT8_MIN) or 1.0
         return Int8Scale(step, INT8_MIN - round(low / step))
 
     @property
     def max_distance(self) -> int:
-        """The largest distance of an int8 from zero's."""
+        """The largest distance of an int8 value from `zero`."""
         return max(INT8_MAX - self.zero, self.zero - INT8_MIN)
 
     def numbers(self, values: NDArray[Any]) -> NDArray[np.int8]:
-        """Return the nearest int8 of real values."""
+        """Return the nearest int8 values of real numbers."""
         rounded = np.floor(values / self.step + self.zero + 0.5)
         return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
 
     def values(self, numbers: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the real values of int8 numbers."""
+        """Return the real numbers that int8 values represent."""
         return self.step * (numbers.astype(np.float64) - self.zero)
 
 
 def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
-    """Return the scale of each activation of an inference plan, by storage, for normalized images x."""
+    """Return the scale of each activation of an inference plan by storage, measured with normalized images x."""
     plan, ranges = model.plan(), dict[str, tuple[float, float]]()
     interpreter = Interpreter(loader.find("numpy"), plan, model.layout, model)
     for start in range(0, len(x), BATCH):
@@ -361,11 +363,11 @@ def activation_scales(model: Model, x: NDArray[Any]) -> dict[str, Int8Scale]:
 
 
 def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """Return the weights of each filter as int8 from −127 to 127, and its step.
+    """Return the weights of each filter as int8 from −127 to 127, and the filter's step size.
 
-    The step is so large that no sum over the inputs leaves MAX_SUM, whatever they are.
+    The step size keeps every sum over the inputs within MAX_SUM, whatever the inputs are.
 
-    max_distance  the largest distance of an input from its zero
+    max_distance  largest distance of an input from its zero
     """
     flat = np.abs(weights.reshape(len(weights), -1).astype(np.float64))
     rounded = flat.shape[1] * max_distance / 2
@@ -376,7 +378,7 @@ def quantize_filters(weights: NDArray[Any], max_distance: int) -> tuple[NDArray[
 
 
 def fixed_point(ratios: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Return multipliers of 30 bits and shifts with multiplier / 2^shift ≈ ratio."""
+    """Return multipliers of 30 bits and shifts such that multiplier / 2^shift ≈ ratio."""
     exponents = np.frexp(ratios)[1]
     shifts = np.clip(MULTIPLIER_BITS - exponents, 1, 62)
     return np.rint(ratios * 2.0**shifts).clip(0, 2**31 - 1).astype(np.int32), shifts.astype(np.int8)

@@ -1,6 +1,6 @@
-"""The text of a C program: literals, constants, routines, and a call of a routine for each operation.
+"""Text of a C program: literals, constants, routines, and a call of a routine for each operation.
 
-The routines are in kernels/*.c, one family a file, under the names of `chainrule.operations.reference`. Each follows a
+The routines are in kernels/*.c, one family per file, under the names of `chainrule.operations.reference`. Each has a
 comment with its equation. Only the routines that a network calls are written.
 """
 
@@ -27,25 +27,25 @@ KEYWORDS = frozenset(
     )
 )
 MAX_LINE = 116
-FAMILIES = (  # in an order in which functions call only those before them
+FAMILIES = (  # files of kernels/ in the order of the written file; functions call only earlier ones
     *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
     *("updates", "quantized", "winograd"),
 )
-BLOCK_SIZES = (4, 8, 16)  # filters side by side in one vector or several
+BLOCK_SIZES = (4, 8, 16)  # values of FILTERS in kernels/*.c: filters computed together, in one vector or several
 
 
 # ------------------------------------------------------------------ literals
 
 
 def identifier(name: str) -> str:
-    """Return a C identifier like a name: conv1.w → conv1_w."""
+    """Return a C identifier that resembles a name: conv1.w → conv1_w."""
     cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
     return f"n_{cleaned}" if not cleaned[:1].isalpha() or cleaned in KEYWORDS else cleaned
 
 
 def float_literal(value: float) -> str:
-    """Return a float32 constant with the bits of a value: 0.1 → 0x1.99999ap-4f."""
+    """Return a float32 literal with the exact bits of a value: 0.1 → 0x1.99999ap-4f."""
     rounded = float(np.float32(value))
     if rounded != rounded:
         return "NAN"
@@ -58,7 +58,7 @@ def float_literal(value: float) -> str:
 
 
 def string_literal(value: str) -> str:
-    """Return a string constant; bytes that are not plain ASCII, and question marks, are octal."""
+    """Return a string literal; quotes, backslashes, question marks and all but printable ASCII become octal escapes."""
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in value.encode())
     return f'"{"".join(plain)}"'
 
@@ -83,7 +83,7 @@ def _lines(literals: Iterable[str]) -> str:
 
 
 class Definition(NamedTuple):
-    """A function or a type, its text, and the names of others that it needs."""
+    """A function or a type: its name, its text, and the names of other definitions that it uses."""
 
     name: str
     text: str
@@ -91,12 +91,12 @@ class Definition(NamedTuple):
 
 
 def prelude() -> str:
-    """Return the text that precedes all functions."""
+    """Return the macros and types that all functions use."""
     return _read("prelude")
 
 
 def definitions_of(names: Iterable[str]) -> list[Definition]:
-    """Return the functions of those names and all that they need, in the order of the files."""
+    """Return the functions of these names and all definitions that they use, in the order of the written file."""
     library = _library()
     pending, required = [*names], set[str]()
     while pending:
@@ -108,7 +108,7 @@ def definitions_of(names: Iterable[str]) -> list[Definition]:
 
 
 def is_defined(name: str) -> bool:
-    """Return whether there is a function of that name."""
+    """Return whether kernels/*.c defines a name."""
     return name in _library()
 
 
@@ -124,17 +124,17 @@ def _library() -> dict[str, Definition]:
 
 
 def _used_names(text: str) -> set[str]:
-    """Return the names that a definition calls as functions, or points at as types."""
+    """Return the names that a definition calls as functions or uses as types of pointers."""
     return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
 
 
 def _depth(name: str, blocks: dict[str, Definition]) -> int:
-    """Return how many levels of functions a function calls."""
+    """Return the depth of a function's call tree."""
     return 1 + max((_depth(callee, blocks) for callee in blocks[name].needs), default=0)
 
 
 def _split_definitions(text: str) -> list[str]:
-    """Return the definitions of a file, each with its comment; a function of FILTERS filters for each block size."""
+    """Return the definitions of a file, each with its comment; those that mention FILTERS once for each block size."""
     parts = [f"/*{part}".strip() + "\n" for part in re.split(r"^/\*", text, flags=re.M) if part.strip()]
     return [
         part.replace("FILTERS", str(size))
@@ -158,18 +158,18 @@ def _read(family: str) -> str:
 
 
 class Structs:
-    """The constant structs and arrays of whole numbers that calls point at, each once."""
+    """Constant structs and integer arrays that calls point to; equal ones are written once."""
 
     def __init__(self) -> None:
         self._names: dict[Struct, str] = {}
 
     def name(self, struct: Struct) -> str:
-        """Return the expression that points at a struct."""
+        """Return the C expression of a pointer to a struct."""
         name = self._names.setdefault(struct, f"{struct.kind}_{len(self._names)}")
         return name if struct.kind == "int" else f"&{name}"
 
     def kinds(self) -> set[str]:
-        """Return the types of all structs."""
+        """Return the C types of all structs."""
         return {struct.kind for struct in self._names} - {"int"}
 
     def definitions(self) -> list[str]:
@@ -182,7 +182,7 @@ class Structs:
 
 
 def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
-    """Return a call as a line of C, after a comment that names its result."""
+    """Return a call as a C statement."""
 
     def shown(argument: Argument) -> str:
         if argument is None:
@@ -200,7 +200,7 @@ def statement(call: CCall, pointer: Pointer, structs: Structs) -> str:
 
 
 def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
-    """Return the statements of calls, each preceded by the name and the shape of its result."""
+    """Return the statements of calls, each after a comment with the name and shape of its result."""
     lines = list[str]()
     for call in calls:
         result = call.tensors[-1]
@@ -221,7 +221,7 @@ def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names:
 
 
 def conditional(vectors: Sequence[str], plain: Sequence[str]) -> str:
-    """Return the definitions of two variants of a program, with vectors and without; those of both once, and first."""
+    """Return the definitions of two variants of a program, with and without vectors; those of both come first."""
     vectors_only, plain_only = set(vectors) - set(plain), set(plain) - set(vectors)
     text = "\n".join(definition for definition in vectors if definition not in vectors_only)
     if not vectors_only and not plain_only:
@@ -240,7 +240,7 @@ def _constant(name: str, values: NDArray[Any]) -> str:
 
 
 def unique_identifiers(storages: Iterable[str]) -> dict[str, str]:
-    """Return a C identifier for each storage, all different."""
+    """Return a different C identifier for each storage."""
     names, used = dict[str, str](), set[str]()
     for storage in storages:
         name, number = identifier(storage), 1

@@ -1,4 +1,4 @@
-"""Training in C: one step of a training plan on one image, by SGD, with or without momentum."""
+"""Export of training steps to C: one step of a training plan on one image, by SGD with or without momentum."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ float {name}_step(const float *image, int label, float rate)
 """
 
 DECLARATIONS = """
-/* Train on one image: a step of {optimizer} along the gradient of the loss ({loss}); return the loss before it.
-   A loss or a gradient that is not finite changes nothing. Labels count from 0; a target has {guard}_OUTPUTS entries.
+/* Train on one image with one step of {optimizer} and return the loss ({loss}) before the step.
+   If the loss or the gradient is not finite, nothing changes. Labels start at 0; a target has {guard}_OUTPUTS values.
 */
 float {name}_step(const float *image, int label, float rate);
 float {name}_step_towards(const float *image, const float *target, float rate);
 
-/* The {guard}_PARAMETERS parameters, to keep them or to put others in their place. */
+/* The {guard}_PARAMETERS parameters, to save or to replace them. */
 float *{name}_parameters(void);
 """
 
@@ -62,8 +62,9 @@ float *{name}_parameters(void);
 class Training:
     """The parts of a program that trains.
 
-    gradient   forward and backward operations, and the deferred ones behind them
-    update     calls once the step proved finite, whose arrays lie as in `gradient`
+    running    inference, with the parameters as variables
+    gradient   forward and backward operations, then the deferred ones
+    update     calls that follow if loss and gradient are finite; their arrays are placed as in `gradient`
     """
 
     running: CProgram
@@ -80,10 +81,11 @@ class Training:
 def training_program(model: Model, optimizer: Optimizer) -> Training:
     """Return the program of training steps of a model with its own loss.
 
-    Errors   OptionError for a loss of own code, another optimizer than SGD and momentum, or an unknown layer
+    Errors   OptionError for a custom loss, an optimizer other than SGD and momentum, frozen parameters, or a layer
+             without C functions
     """
     if isinstance(model.loss, CustomLoss) or not isinstance(optimizer, SGD | Momentum):
-        unsupported = "a loss of own code" if isinstance(model.loss, CustomLoss) else f"the optimizer {optimizer.name}"
+        unsupported = "a custom loss" if isinstance(model.loss, CustomLoss) else f"the optimizer {optimizer.name}"
         raise OptionError(
             f"{unsupported} cannot be exported to C; expected a named loss, and sgd, momentum or nesterov"
         )
@@ -120,7 +122,7 @@ def _update(model: Model, optimizer: Optimizer) -> CCall:
 
 
 def sizes(model: Model, parts: Training) -> dict[str, int]:
-    """Return the bytes of parameters, gradients, statistics, moments and activations in RAM."""
+    """Return the bytes of RAM for parameters, gradients, statistics, moments and activations."""
     arenas = [parts.running.arena, parts.gradient.arena]
     activations = max(counts.floats for counts in arenas) + max(counts.integers for counts in arenas)
     counts = {
@@ -148,7 +150,7 @@ def definitions(model: Model, parts: Training) -> str:
 
 
 def functions(model: Model, parts: Training, name: str, structs: Structs) -> str:
-    """Return the functions of a step."""
+    """Return the C functions of a training step."""
     draws = any(call.function == "dropout" for call in parts.gradient.calls)
     seed = f"static const uint64_t seed = UINT64_C({model.seed});\nstatic uint64_t step;\n"
     return STEP.format(
@@ -163,7 +165,7 @@ def functions(model: Model, parts: Training, name: str, structs: Structs) -> str
 
 
 def header_values(model: Model, parts: Training, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the header says of training."""
+    """Return the values of the header's placeholders for training."""
     guard = values["guard"]
     lines = [f"#define {guard}_PARAMETERS {model.parameters.size}"]
     lines += [f"#define {guard}_{part.upper()}_BYTES {count}" for part, count in sizes(model, parts).items()]

@@ -36,7 +36,7 @@ static void look_up(const int8_t *x, const int8_t *table, int8_t *y, int count)
 }
 
 /* y[o,i,j] = rescale(b[o] + sum over c,u,v of (x[c, s i + d u - top, s j + d v - left] - x_zero) w[o,c,u,v])
-   b[o,i,j] if untied; multiplier[o], shift[o]: as in rescale. The padding is skipped: its value is x_zero, that is 0. */
+   b[o,i,j] if untied; multiplier[o], shift[o]: as in rescale. The padding is x_zero, which means 0, and is skipped. */
 static void cross_correlate_int8(const int8_t *x, const int8_t *w, const int32_t *b, const int32_t *multiplier,
                                  const int8_t *shift, int8_t *y, const sliding *s, int x_zero, int y_zero, int untied)
 {

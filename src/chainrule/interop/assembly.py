@@ -1,4 +1,4 @@
-"""A network put together layer by layer, with the weights that a file gives for them."""
+"""Networks assembled layer by layer, with the weights of an imported file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 @dataclass(frozen=True)
 class Imported:
-    """A network that was read from a file, as `model.Graph` takes it.
+    """A network read from a file, in the form that `model.Graph` takes.
 
     x, y      input and output
     weights   by name, such as conv1.w
@@ -38,14 +38,14 @@ class Imported:
     dtype: str
 
     def equals(self, other: Imported) -> bool:
-        """Return whether another network has the same layers, connected in the same way, and equal weights."""
+        """Return whether another network has the same layers, the same connections and equal weights."""
         if _structure(self.y) != _structure(other.y) or self.weights.keys() != other.weights.keys():
             return False
         return all(_equal(value, other.weights[name]) for name, value in self.weights.items())
 
 
 def _structure(y: Node) -> list[Any]:
-    """Return every layer that leads to a node: its options, output shape, name, inputs, and first use if shared."""
+    """Return each layer up to a node: layer, shape, name, and the positions of its inputs and of its first use."""
     nodes = ordered(y)
     positions = {id(node): position for position, node in enumerate(nodes)}
     first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
@@ -62,14 +62,14 @@ def _structure(y: Node) -> list[Any]:
 
 
 def _equal(a: Array, b: Array) -> bool:
-    """Return whether two arrays are equal; views of the same memory are not read."""
+    """Return whether two arrays are equal; views of the same memory are not compared."""
     return a.__array_interface__ == b.__array_interface__ or np.array_equal(a, b, equal_nan=True)
 
 
 class Assembly:
-    """Layers applied to nodes, and their weights by name, as `model.Graph` takes them.
+    """Layers applied to nodes, and their weights by name, in the form that `model.Graph` takes.
 
-    weights   of all layers so far, such as conv1.w
+    weights   of all layers so far, with names such as conv1.w
     """
 
     def __init__(self) -> None:
@@ -79,10 +79,11 @@ class Assembly:
         self._named: list[Node] = []
 
     def apply(self, kind: str, *inputs: Node, **options: Any) -> Node:
-        """Return the node of a layer without weights, by the name of its class; OptionError if there is none.
+        """Return the node of a layer without weights; `kind` is the name of its class.
 
-        One that maps every entry by itself is applied before a permutation of axes, so that permutations on both sides
-        of it cancel.
+        An element-wise layer is moved before a permutation of axes, so that permutations around it can cancel.
+
+        Errors   OptionError for an unknown class
         """
         layer = _layer(kind, options)
         if kind in ELEMENTWISE and isinstance(permutation := _without_reshapes(inputs[0]).layer, layers.Permute):
@@ -101,8 +102,10 @@ class Assembly:
     ) -> Node:
         """Return the node of a layer with weights.
 
-        stem     name for the layer; "": by its kind and order
-        source   what the weights come from: layers of the same options and source share their weights
+        stem     name for the layer; "": named after its kind and order
+        source   identifies the origin of the weights; layers with equal options and source share their weights
+
+        Errors   OptionError for an unknown class, ShapeError for weights of another shape
         """
         layer = _layer(kind, options)
         key = (layer, x.shape, source)
@@ -120,16 +123,16 @@ class Assembly:
         return self._named[-1]
 
     def finish(self, x: Input, y: Node, dtype: str) -> Imported:
-        """Return the network from x to y; a shared layer's name is that of its first result, as `Graph` orders them."""
+        """Return the network from x to y. A shared layer gets the name of its first use, in the order of `Graph`."""
         names = {id(node.layer): node.name for node in self._named}
         for node in ordered(y):
             node.name = names.pop(id(node.layer), "")
         return Imported(x, y, self.weights, dtype)
 
     def affine(self, x: Node, scale: Array, shift: Array | None = None, stem: str = "") -> Node:
-        """Return scale · x + shift, by a convolution with a kernel of 1×1 for each channel.
+        """Return scale · x + shift, computed by a 1×1 depthwise convolution.
 
-        Shapes   x (C, …), scale (C,), shift (C,) or of x's shape
+        Shapes   x (C, …), scale (C,), shift (C,) or the shape of x
         """
         channels, positions = x.shape[0], x.shape[1:]
         image_shape = (
@@ -145,7 +148,7 @@ class Assembly:
         return reshaped(self.apply_weighted("Conv2D", reshaped(x, image_shape), options, weights, stem), x.shape)
 
     def _name(self, stem: str, kind: str) -> str:
-        """Return a name that no layer has yet: letters, digits and _, beginning with a letter."""
+        """Return an unused name for a layer: letters, digits and underscores, with a letter first."""
         cleaned = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_")[:MAX_NAME]
         if cleaned and not cleaned[0].isalpha():
             cleaned = f"{kind}_{cleaned}"
@@ -164,14 +167,14 @@ def _layer(kind: str, options: Mapping[str, Any]) -> Layer:
 
 
 def _without_reshapes(x: Node) -> Node:
-    """Return the node whose values a node has in another shape."""
+    """Return the node before all changes of shape that lead to a node."""
     while isinstance(x.layer, layers.Reshape | layers.Flatten):
         x = x.inputs[0]
     return x
 
 
 def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return a node's values in another shape, without leaving two changes of shape in a row."""
+    """Return a node's values in another shape; successive changes of shape become one."""
     x = _without_reshapes(x)
     if x.shape == shape:
         return x
@@ -179,9 +182,9 @@ def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
-    """Return a node's values with its axes in another order; axes that stay neighbours are permuted as one.
+    """Return a node's values with permuted axes. Axes that stay neighbors are permuted as one axis.
 
-    A permutation of what another one made is one permutation, or none.
+    A permutation of a permutation becomes one permutation, or none if they cancel.
     """
     new_shape = tuple(x.shape[axis] for axis in order)
     moving = [axis for axis in order if x.shape[axis] > 1]
@@ -203,12 +206,12 @@ def permuted(x: Node, order: Sequence[int]) -> Node:
 
 
 def last_axis_first(x: Node) -> Node:
-    """Return a node's values with its last axis as the channels of an image, (C, H, W)."""
+    """Return a node's values with the last axis as the channels of an image (C, H, W)."""
     *others, channels = x.shape
     sizes = others if len(others) == 2 else (math.prod(others), 1)
     return reshaped(permuted(x, [len(others), *range(len(others))]), (channels, *sizes))
 
 
 def first_axis_last(x: Node, shape: tuple[int, ...]) -> Node:
-    """Return an image's values with its channels last, in a shape: the inverse of `last_axis_first`."""
+    """Return the values of an image with its channels last, in a shape: the inverse of `last_axis_first`."""
     return permuted(reshaped(x, (shape[-1], *shape[:-1])), [*range(1, len(shape)), 0])

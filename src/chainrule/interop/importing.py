@@ -1,6 +1,6 @@
-"""Files of other frameworks: whole networks, and weights alone, matched with the parameters of a model.
+"""Reading of files of other frameworks: networks, and weights that are matched with the parameters of a model.
 
-Tensors are matched with parameters by name where the names agree, else by order, kind and shape.
+Tensors are matched with parameters by name if the names agree, otherwise by order, role and shape.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from chainrule.interop.assembly import Imported
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
-NETWORK_SUFFIXES = (".onnx", ".keras", ".h5", ".hdf5")  # of whole networks
+NETWORK_SUFFIXES = (".onnx", ".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
-WEIGHT_FORMATS = ("safetensors", *(ending[1:] for ending in TORCH_SUFFIXES))  # of weights alone
+WEIGHT_FORMATS = ("safetensors", *(suffix[1:] for suffix in TORCH_SUFFIXES))  # without the network
 
 
 def is_network(path: Path) -> bool:
-    """Return whether a file describes a whole network, by its name."""
+    """Return whether the name of a file says that it describes a whole network."""
     return path.suffix.lower() in NETWORK_SUFFIXES
 
 
 def read_network(path: Path) -> Imported:
-    """Return the network of a file; FormatError for a damaged file, or naming the layer that cannot be expressed."""
+    """Return the network of a file; FormatError for a damaged file or a layer that chainrule cannot express."""
     if path.suffix.lower() == ".onnx":
         from chainrule.interop.onnx.importer import read_onnx
 
@@ -44,12 +44,12 @@ def read_network(path: Path) -> Imported:
 
 
 def read_weights(path: Path) -> dict[str, Array]:
-    """Return the tensors of a file by name: as it lists them, or sorted where a format keeps no order."""
+    """Return the tensors of a file by name, in the file's order, or sorted for formats without an order."""
     if path.suffix.lower() in TORCH_SUFFIXES:
         return torch.read_state(path)
     if path.suffix.lower() != ".safetensors":
         raise FormatError(
-            f"{path}: weights in a file {quoted(path.suffix)}; expected one of {', '.join(WEIGHT_FORMATS)}"
+            f"{path}: suffix {quoted(path.suffix)} of a file of weights; expected one of {', '.join(WEIGHT_FORMATS)}"
         )
     tensors, _ = read_safetensors(path, floats_alone=True)
     return {name: tensors[name] for name in sorted(tensors, key=_natural_sort_key)}
@@ -58,7 +58,7 @@ def read_weights(path: Path) -> dict[str, Array]:
 def match_weights(
     path: Path, weights: Mapping[str, Array], tensors: Mapping[str, Array], mapping: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Return the tensor of a file for each parameter of a model; see `match`."""
+    """Return the name of a file's tensor for each parameter of a model; see `match`."""
     parameter_shapes, tensor_shapes = (
         {name: array.shape for name, array in arrays.items()} for arrays in (weights, tensors)
     )
@@ -73,7 +73,7 @@ def _natural_sort_key(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() and len(part) < 19 else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-ROLES = {  # the last part of a tensor's name, and what it is here; a weight of one axis is a scale
+ROLES = {  # role of a tensor within its layer, by the last part of its name; a "w" with one axis is a scale
     **dict.fromkeys(("weight", "w", "kernel"), "w"),
     **dict.fromkeys(("bias", "b", "beta"), "b"),
     **dict.fromkeys(("gamma", "slope"), "w"),
@@ -84,7 +84,7 @@ ROLES = {  # the last part of a tensor's name, and what it is here; a weight of 
 
 @dataclass
 class LayerTensors:
-    """The tensors of one layer, by kind: name and shape; and those of the normalization that follows it."""
+    """The tensors of one layer by role, each with its name and shape, and the normalizations that follow the layer."""
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
@@ -92,17 +92,17 @@ class LayerTensors:
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """Return kinds and shapes, with those of the followers."""
+        """Return roles and shapes, with those of the followers."""
         shapes = tuple((kind, shape) for kind, (_, shape) in sorted(self.tensors.items()))
         return (shapes, *(follower.signature for follower in self.followers))
 
     @property
     def is_norm(self) -> bool:
-        """Whether all tensors are vectors, as those of a normalization."""
+        """Whether all tensors are vectors, as those of a normalization are."""
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
     def pairs(self, other: LayerTensors) -> dict[str, str]:
-        """Return the names of this group's tensors with those of another of the same signature."""
+        """Return the name of another group's tensor for each tensor of this group; both need the same signature."""
         names = {name: other.tensors[kind][0] for kind, (name, _) in self.tensors.items()}
         for follower, other_follower in zip(self.followers, other.followers, strict=True):
             names |= follower.pairs(other_follower)
@@ -116,9 +116,9 @@ def match(
 
     parameters   shapes by name, in the model's order
     tensors      shapes by name, in the file's order
-    mapping      names that are known: of a parameter and its tensor, or of a layer here and there
+    mapping      known pairs: names of a parameter and its tensor, or of a layer in the model and in the file
 
-    Errors   FormatError where a layer has no counterpart; OptionError for an unknown name in the mapping
+    Errors       FormatError for a layer without a counterpart, OptionError for an unknown name in the mapping
     """
     model_layers, file_layers = groups(parameters), groups(tensors)
     counterparts = _mapped_layers(model_layers, file_layers, mapping or {})
@@ -145,7 +145,7 @@ def match(
 
 
 def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
-    """Return the tensors of each layer, in order; those of an unknown kind are left out, such as counters."""
+    """Return the tensors of each layer, in order. Tensors without a known role, such as counters, are left out."""
     layers: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
@@ -155,7 +155,7 @@ def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
 
 
 def _with_followers(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
-    """Return the layers with the normalizations that follow them, which tells equal normalizations apart."""
+    """Return layers joined with the normalizations that follow them, so that equal normalizations can be told apart."""
     units: list[LayerTensors] = []
     for group in layers:
         if units and group.is_norm and not units[-1].is_norm:
@@ -172,17 +172,17 @@ def _members(unit: LayerTensors) -> list[LayerTensors]:
 def _pair_in_order(
     model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors]
 ) -> list[tuple[LayerTensors, LayerTensors]]:
-    """Return pairs of layers: of each kind and shape the first with the first, the second with the second, …"""
+    """Return pairs of layers: the n-th of each signature in the model with the n-th in the file."""
     by_signature: dict[tuple[Any, ...], list[LayerTensors]] = {}
     for group in file_layers:
         by_signature.setdefault(group.signature, []).append(group)
     pairs: list[tuple[LayerTensors, LayerTensors]] = []
     for group in model_layers:
         if not (candidates := by_signature.get(group.signature)):
-            raise FormatError(f"no layer of the file is like {group.layer} ({_describe(group)})")
+            raise FormatError(f"no layer of the file matches {group.layer} ({_describe(group)})")
         pairs.append((group, candidates.pop(0)))
     if unmatched := [group for layers in by_signature.values() for group in layers]:
-        raise FormatError(f"no layer of the model is like {quoted(unmatched[0].layer)} ({_describe(unmatched[0])})")
+        raise FormatError(f"no layer of the model matches {quoted(unmatched[0].layer)} ({_describe(unmatched[0])})")
     return pairs
 
 
@@ -198,22 +198,24 @@ def _normalized_name(layer: str) -> str:
 def _mapped_layers(
     model_layers: Sequence[LayerTensors], file_layers: Sequence[LayerTensors], mapping: Mapping[str, str]
 ) -> dict[str, LayerTensors]:
-    """Return the counterparts of layers that a mapping states, by layer or by the names of their tensors."""
+    """Return the counterparts that a mapping gives for layers, by names of layers or of their tensors."""
     in_model, in_file = {group.layer: group for group in model_layers}, {group.layer: group for group in file_layers}
     counterparts: dict[str, LayerTensors] = {}
     for model_name, file_name in mapping.items():
         name, other = _layer_of(model_name, in_model), _layer_of(file_name, in_file)
         if name not in in_model or other not in in_file:
-            raise OptionError(f"mapping {quoted(name)}: {quoted(file_name)}: no such layer in the model or in the file")
+            raise OptionError(
+                f"mapping {quoted(name)} to {quoted(file_name)}: no such layer in the model or in the file"
+            )
         if in_model[name].signature != in_file[other].signature:
             raise FormatError(
-                f"{name} has {_describe(in_model[name])}, and {quoted(other)} has {_describe(in_file[other])}"
+                f"mapping: {name} has {_describe(in_model[name])}, but {quoted(other)} has {_describe(in_file[other])}"
             )
         counterparts[name] = in_file[other]
     return counterparts
 
 
 def _layer_of(name: str, layers: Mapping[str, LayerTensors]) -> str:
-    """Return the layer that a name means: itself, or that of a tensor."""
+    """Return the layer that a name refers to: the layer itself, or that of a tensor."""
     layer, _, tensor = name.rpartition(".")
     return layer if name not in layers and tensor in ROLES else name

@@ -147,7 +147,7 @@ def _template_values(model: Model, name: str) -> dict[str, Any]:
         "mark": MARK,
         "name": name,
         "guard": name.upper(),
-        "units": {"bytes": ": bytes from 0 to 255", "shares": ": shares from 0 to 1"}.get(pixels, ""),
+        "units": {"bytes": ": bytes from 0 to 255", "shares": ": numbers from 0 to 1"}.get(pixels, ""),
         "scale": " / 255" if pixels == "shares" else "",
         "channels": channels,
         "height": height,

@@ -1,4 +1,4 @@
-"""The configuration of a Keras model: its layers by name, what each reads, and models within it."""
+"""Configurations of Keras models: layers by name, the inputs of their calls, and nested models."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from chainrule.errors import FormatError, quoted
 
 MODELS = ("Sequential", "Functional", "Model")
 KERAS_MODULE = re.compile(r"(tf_)?keras(\.\w+)*")
-Reference = tuple[str, int, int]  # a layer, the number of its call, the number of that call's result
+Reference = tuple[str, int, int]  # layer, index of its call, index of that call's result
 Source = Reference | float
 
 
@@ -19,13 +19,13 @@ Source = Reference | float
 class KerasLayer:
     """A layer of a Keras model.
 
-    kind      its class; `operation` if it is a function of keras.ops instead
-    options   as its class stores them
-    calls     for every time it is applied, what it reads
-    path     names of the layers from the outermost model to this one; of a layer that several models contain, in the
-              first of them
-    model     the model that it is; None: it is a layer
-    shared_id number that Keras gives a layer when it writes it again
+    kind       its class; a function of keras.ops if `operation`
+    options    as its class stores them
+    calls      inputs of each of its calls
+    path       names of the layers from the outermost model to this one; a layer that several models contain has its path
+               in the first of them
+    model      the model, if the layer is one
+    shared_id  number that Keras writes when it writes a layer again
     """
 
     kind: str
@@ -40,7 +40,7 @@ class KerasLayer:
 
 @dataclass(frozen=True)
 class KerasModel:
-    """A Sequential or functional model: its layers in the file's order, by name."""
+    """A Sequential or functional model: its layers by name, in the file's order, with its inputs and outputs."""
 
     layers: Mapping[str, KerasLayer]
     inputs: tuple[Reference, ...]
@@ -48,7 +48,7 @@ class KerasModel:
 
 
 def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasModel:
-    """Return the model of a configuration; FormatError for one that is none, or of a class of the author's own.
+    """Return the model of a configuration; FormatError for an invalid one, or a custom class.
 
     version   of Keras that wrote it: 2 or 3
     """
@@ -67,9 +67,9 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
 
 
 def _functional(listed: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
-    """Return layers with the calls that they state, all counted from 0.
+    """Return a functional model whose calls are counted from 0.
 
-    Calls of a model within the model are counted from 1 by Keras 2; by Keras 3, only among the outputs.
+    Keras 2 counts the calls of a nested model from 1; Keras 3 does so only in the list of outputs.
     """
     layers = _by_name(listed)
 
@@ -90,12 +90,12 @@ def _functional(listed: list[KerasLayer], options: Mapping[str, Any], version: i
 
 
 def as_list(value: object) -> list[Any] | None:
-    """Return the entries of a list; None for anything else."""
+    """Return a value if it is a list; None otherwise."""
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def as_dict(value: object) -> dict[str, Any]:
-    """Return an object as a dictionary; an empty one for anything else."""
+    """Return a value if it is a dictionary; an empty one otherwise."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
@@ -103,7 +103,7 @@ def decode(value: Any) -> Any:
     """Return the value of an option with arrays and tuples as plain numbers and lists.
 
     Keras up to 2.1 writes an array as {"type": "ndarray", "value": …}. From 2.12 on, .keras files have {"class_name":
-    "__numpy__", "config": {"value": …}}. Versions between them write plain lists.
+    "__numpy__", "config": {"value": …}}. Versions in between write plain lists.
     """
     if isinstance(value, list):
         return [decode(entry) for entry in cast("list[Any]", value)]
@@ -119,9 +119,9 @@ def decode(value: Any) -> Any:
 
 
 def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...]) -> KerasModel:
-    """Return layers in a row, each of which reads the one before it.
+    """Return a model whose layers read one another in order.
 
-    build_shape   shape of the input, with the batch axis, unless the first layer states it
+    build_shape   shape of the input, with the batch axis; the first layer may state it instead
     """
     if layers and layers[0].kind != "InputLayer":
         first = layers[0].options
@@ -141,7 +141,7 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
 
 
 def _build_input_shape(listed: list[dict[str, Any]]) -> Any:
-    """Return the shape that the first layer was built for, if it says so."""
+    """Return the shape that the first layer was built for; None if the file does not have it."""
     return as_dict(listed[0].get("build_config")).get("input_shape") if listed else None
 
 
@@ -160,7 +160,7 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
     options = {option: decode(value) for option, value in config.items()}
     name = expect(str, options.get("name", description.get("name")), f"the name of a {quoted(kind)}")
     if not _is_builtin(description):
-        problem = f"{kind} {quoted(name)}: a class of the model's author, whose code would have to run"
+        problem = f"{kind} {quoted(name)}: a custom class, whose code would have to run"
         raise FormatError(f"{problem}; expected layers of Keras itself")
     is_operation = ".ops" in str(description.get("module", ""))
     nodes = expect_list(object, description.get("inbound_nodes", []), "inbound_nodes")
@@ -173,16 +173,16 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
 
 
 def with_shared_layers(model: KerasModel) -> KerasModel:
-    """Return the outermost model, in which a layer that several models contain has one path.
+    """Return the outermost model with one path for each layer that several models contain.
 
-    A .keras file describes such a layer in each of the models, from the second time on with a number, and has its
-    weights in the first.
+    A .keras file describes such a layer in each of the models, from the second on with a number. It has the layer's weights
+    only in the first.
     """
     return _with_shared_layers(model, {})
 
 
 def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
-    """Return a model with the places of shared layers; `written` has the layers before it by what Keras writes."""
+    """Return a model with the paths of shared layers; `written` has the layers before it by what Keras writes for them."""
     layers: dict[str, KerasLayer] = {}
     for name, layer in model.layers.items():
         if layer.model is not None:
@@ -200,7 +200,7 @@ def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]])
 
 
 def _without_ids(options: Any) -> Any:
-    """Return options without the numbers of shared objects in them."""
+    """Return options without the numbers of shared objects."""
     if isinstance(options, Mapping):
         items = cast("Mapping[str, Any]", options).items()
         return {name: _without_ids(value) for name, value in items if name != "shared_object_id"}
@@ -208,7 +208,7 @@ def _without_ids(options: Any) -> Any:
 
 
 def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every layer in a model and in the models within it."""
+    """Yield the path of every layer in a model and in its nested models."""
     for layer in model.layers.values():
         if layer.model is None:
             yield layer.path
@@ -217,15 +217,15 @@ def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
 
 
 def _is_builtin(description: Mapping[str, Any]) -> bool:
-    """Return whether a class belongs to Keras; files before Keras 3 and .h5 files say nothing of the built-in ones."""
+    """Return whether a class belongs to Keras; files before Keras 3 and .h5 files do not name the module of built-in ones."""
     module = description.get("module")
     return module is None or (isinstance(module, str) and KERAS_MODULE.fullmatch(module) is not None)
 
 
 def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
-    """Return what a call of a layer reads: [[layer, call, result, options], …], or arguments as Keras 3 writes them.
+    """Return the inputs of a call: [[layer, call, result, options], …], or arguments as Keras 3 writes them.
 
-    augments   whether the layer augments images. Keras 3 writes training=True for them, its default there, although
+    augments   whether the layer augments images. Keras 3 writes its default training=True for them, although
                predict passes False
     """
     entries = as_list(value)
@@ -251,7 +251,7 @@ def _parse_call(value: Any, name: str, augments: bool) -> tuple[Source, ...]:
 
 
 def _parse_tensor(value: Any, name: str) -> Reference:
-    """Return the layer and call that a tensor of Keras 3 comes from; FormatError for a constant."""
+    """Return the layer, call and result of a Keras 3 tensor; FormatError for a constant."""
     tensor = as_dict(value)
     if tensor.get("class_name") != "__keras_tensor__":
         raise FormatError(f"{quoted(name)} is applied to {quoted(value)}; expected results of layers")
@@ -267,7 +267,7 @@ def _parse_legacy_reference(value: Any, name: str) -> Reference:
 
 
 def _check_keywords(arguments: Any, name: str) -> None:
-    """Refuse arguments of a call other than those that inference leaves out."""
+    """Raise FormatError for arguments of a call that affect inference."""
     for key, value in expect_object(arguments, f"the arguments of {quoted(name)}").items():
         if value not in (None, False):
             raise FormatError(
@@ -285,7 +285,7 @@ def _parse_reference(value: Any, name: str) -> Reference:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Return the inputs or outputs of a functional model, which may stand alone or in a list."""
+    """Return the inputs or outputs of a functional model: one reference or a list of them."""
     entries = as_list(value) or []
     if entries and isinstance(entries[0], str):
         entries = [entries]

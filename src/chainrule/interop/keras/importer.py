@@ -1,7 +1,7 @@
-"""Keras files as networks: .keras, an archive of a configuration and weights, and .h5, a whole model in HDF5.
+"""Import of Keras files: .keras, an archive of a configuration and weights, and .h5, a whole model in HDF5.
 
-Nothing in them is run: the configuration is read as data, and classes of the author's own are refused. Every call of a
-layer is translated once, after those that it reads.
+Nothing in them is run: the configuration is read as data, and custom classes are refused. Every call of a layer is
+translated once, after the calls whose results it reads.
 """
 
 import io
@@ -45,11 +45,11 @@ from chainrule.layers import Input
 MAX_CONFIG = 16 << 20
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAX_CALLS = 20_000
-Call = tuple[str, int]  # a layer and the number of its call
+Call = tuple[str, int]  # layer and index of its call
 
 
 def read_keras(path: Path) -> Imported:
-    """Return the network of a Keras file; FormatError for a damaged one, or naming the layer that is none here."""
+    """Return the network of a Keras file; FormatError for a damaged file or a layer that chainrule cannot express."""
     try:
         with reading(path, "Keras file", FormatError) as stream:
             start = stream.read(len(HDF5))
@@ -76,10 +76,10 @@ def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int | None = None) -> bytes:
-    """Return a member's bytes; FormatError when it is missing, has more than `most`, or is a bomb."""
+    """Return the bytes of a member; FormatError if it is missing, has more than `most` bytes, or is a zip bomb."""
     info = archive.NameToInfo.get(name)
     if info is None:
-        raise FormatError(f"it has no member {name}; expected a whole model, as model.save writes it")
+        raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
     if most is not None and info.file_size > most:
         raise FormatError(f"{name} has {info.file_size} bytes; expected at most {most}")
     return read_zip_member(archive, info, f"{path}: {name}")
@@ -90,7 +90,7 @@ def _read_h5(stream: BinaryIO) -> Imported:
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
         if config is None:
-            raise FormatError("it holds weights without their network; expected a whole model, as model.save writes it")
+            raise FormatError("it holds weights without their network; expected a whole model, as written by model.save")
         text = config if isinstance(config, (str, bytes)) else ""
         version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))
@@ -98,7 +98,7 @@ def _read_h5(stream: BinaryIO) -> Imported:
 
 
 def _major_version(value: object) -> int:
-    """Return the version of Keras that wrote a file: 2, for those before it too, or 3, for those after it too."""
+    """Return the version of Keras that wrote a file: 2 (also for earlier ones) or 3 (also for later ones)."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else expect(str, value, "keras_version")
     first = text.split(".")[0]
     if not first.isdigit() or len(first) > 4:
@@ -114,7 +114,7 @@ def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[
     name = model.inputs[0][0]
     first = model.layers.get(name)
     if first is None or first.kind != "InputLayer":
-        raise FormatError(f"the model's input {quoted(name)} is no InputLayer")
+        raise FormatError(f"the model's input {quoted(name)} is not an InputLayer")
     shape = _sample_shape(first)
     channels = -1 if _has_channels_last(model) else 0
     order = axis_first(channels % len(shape), len(shape))
@@ -123,14 +123,14 @@ def network(model: KerasModel, weights: KerasWeights, version: int, floats: set[
     walk = ModelTranslator(assembly, weights, version, shared)
     y = walk.run(model, [from_layout(x, order)], False)[0]
     if y.node is x:
-        raise FormatError("the model's output does not depend on its input by any layer")
+        raise FormatError("the model's output does not depend on its input through any layer")
     is_double = first.options.get("dtype") == "float64" or np.dtype("float64") in floats
     output = y.with_first(channels % y.rank)
     return assembly.finish(x, output, "float64" if is_double else "float32")
 
 
 def _has_channels_last(model: KerasModel) -> bool:
-    """Return whether images have their channels last, which they do unless a layer says otherwise."""
+    """Return whether images have their channels last: the default, unless a layer states channels_first."""
     inner = [layer.model for layer in model.layers.values() if layer.model is not None]
     formats = [layer.options.get("data_format") for layer in model.layers.values()]
     return "channels_first" not in formats and all(_has_channels_last(submodel) for submodel in inner)
@@ -149,9 +149,9 @@ def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
 
 
 class ModelTranslator:
-    """Goes through the calls of a model's layers that its outputs need.
+    """Translates the calls of layers that the outputs of a model depend on.
 
-    shared   places of layers that several models contain
+    shared   paths of layers that several models contain
     """
 
     def __init__(
@@ -189,22 +189,22 @@ class ModelTranslator:
         return [_result(results[reference[:2]], reference) for reference in model.outputs]
 
     def _sources(self, model: KerasModel, call: Call) -> tuple[Source, ...]:
-        """Return what a call reads; FormatError where there is no such call."""
+        """Return the inputs of a call; FormatError if there is no such call."""
         name, number = call
         layer = model.layers.get(name)
         if layer is None or not 0 <= number < len(layer.calls):
-            raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which is not in the file")
+            raise FormatError(f"a layer reads call {number} of layer {quoted(name)}, which the file does not have")
         return layer.calls[number]
 
     def _apply(self, layer: KerasLayer, values: Sequence[KerasValue | float], is_shared: bool) -> list[KerasValue]:
-        """Return the results of a layer, or of a model within the model."""
+        """Return the results of a layer or of a nested model."""
         self._count += 1
         if self._count > MAX_CALLS:
             raise FormatError(f"more than {MAX_CALLS:,} calls of layers")
         if layer.model is not None:
             return self.run(layer.model, [value for value in values if isinstance(value, KerasValue)], is_shared)
         call = KerasCall(layer, values, self._assembly, self._weights, self._version, is_shared)
-        has_numbers = len(call.inputs) < len(values)  # .h5 files do not say what is an operation
+        has_numbers = len(call.inputs) < len(values)  # only operations have them; .h5 files do not mark operations
         translations = OPERATIONS if layer.operation or has_numbers else LAYERS
         if layer.kind not in translations:
             problem = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
@@ -215,9 +215,9 @@ class ModelTranslator:
             result = translations[layer.kind](call)
         except (ShapeError, OptionError, FormatError) as error:
             text = str(error)
-            if text.startswith(f"{layer.kind} "):  # it names the layer
+            if text.startswith(f"{layer.kind} "):  # it names the layer already
                 raise FormatError(text) from None
-            raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer here can express") from None
+            raise call.unsupported(re.sub(r"^\w+( '\w+')?: ", "", text), "what a layer of chainrule allows") from None
         call.check_options()
         return [result]
 

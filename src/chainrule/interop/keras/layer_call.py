@@ -1,4 +1,4 @@
-"""A call of a Keras layer as its translation sees it: what it reads, its options, its weights, and how to refuse."""
+"""A call of a Keras layer during its translation: inputs, options, weights, results, and errors that name the layer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,27 +14,27 @@ from chainrule.interop.keras.weights import KerasValue, KerasWeights, axis_first
 
 Array = NDArray[Any]
 
-MAX_FILLED = 1 << 24  # entries of a parameter that the file does not have
+MAX_FILLED = 1 << 24  # elements of a parameter that the file does not have
 LARGEST = float(np.finfo(np.float32).max)
-UNUSED = {  # options that do not change what a layer computes in inference
+UNUSED = {  # options without effect in inference
     *("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape", "input_dim", "input_dtype"),
     *("sparse", "ragged", "optional", "seed", "fused", "synchronized", "renorm_momentum", "autocast", "dynamic"),
 }
 UNUSED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
-# Keras writes some options for classes that ignore them: `groups` for Keras 2's depthwise, separable and transposed
-# convolutions. A translation that does not read such an option accepts these values alone.
+# Keras writes some options for classes that ignore them, such as `groups` for the depthwise, separable and transposed
+# convolutions of Keras 2. A translation that does not read such an option accepts only these values.
 NEUTRAL: dict[str, Any] = {"groups": 1, "data_format": "channels_last"}
 
 
 class KerasCall:
     """A call of a layer, to be translated.
 
-    layer      the layer as it stands in the file
-    operands   what it reads: results of other layers, for an operation numbers too
+    layer      the layer in the file
+    operands   its inputs: results of other layers, and numbers for an operation
     inputs     the results among them
     assembly   network to which the translation adds its layers
     version    of Keras that wrote the file: 2 or 3
-    is_shared  whether the layer is called several times, so that its weights must suit all of them
+    is_shared  whether the layer is called several times, so that its weights must fit all calls
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class KerasCall:
 
     @property
     def x(self) -> KerasValue:
-        """Return the only input; FormatError where there are more."""
+        """Return the only input; FormatError if there are several."""
         if len(self.inputs) != 1:
             raise self.unsupported(f"{len(self.inputs)} inputs", "one")
         return self.inputs[0]
@@ -65,12 +65,12 @@ class KerasCall:
     # ------------------------------------------------------------------ options
 
     def option(self, name: str, default: Any = None) -> Any:
-        """Return an option as it stands in the file."""
+        """Return an option as the file has it, and record that it was read."""
         self._read.add(name)
         return self.layer.options.get(name, default)
 
     def integer(self, name: str, default: int | None = None, least: int = 1) -> int:
-        """Return an option that is a whole number."""
+        """Return an integer option."""
         value = self.option(name, default)
         number = _simplify(value)
         if not is_whole(number, least):
@@ -78,7 +78,7 @@ class KerasCall:
         return number
 
     def integers(self, name: str, count: int, default: Any = None, least: int = 1) -> tuple[int, ...]:
-        """Return an option that is a whole number for each of several axes, or one for all of them."""
+        """Return an option with an integer for each of several axes, or one for all of them."""
         value = self.option(name, default)
         listed = as_list(value)
         entries = [_simplify(entry) for entry in ([value] * count if listed is None else listed)]
@@ -87,7 +87,7 @@ class KerasCall:
         return tuple(entries)
 
     def number(self, name: str, default: float) -> float:
-        """Return an option that is a number."""
+        """Return a numeric option."""
         value = self.option(name, default)
         number = _simplify(value)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
@@ -95,7 +95,7 @@ class KerasCall:
         return float(number)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return an option that is true or false; 1 and 0 are too, and null is false, as in Python."""
+        """Return a boolean option; 1 and 0 are accepted, and null is false, as in Python."""
         value = self.option(name, default)
         simplified = _simplify(value)
         if simplified not in (None, 0, 1):
@@ -111,7 +111,7 @@ class KerasCall:
         return value
 
     def axis(self, name: str, default: Any = -1) -> int:
-        """Return an option that is an axis: of a sample, counted from 0."""
+        """Return an option that is an axis of a sample, counted from 0."""
         value: Any = self.option(name, default)
         listed = as_list(value)
         listed = [value] if listed is None else listed
@@ -120,20 +120,20 @@ class KerasCall:
         return self.sample_axis(_simplify(listed[0]), self.inputs[0].rank)
 
     def sample_axis(self, axis: Any, rank: int) -> int:
-        """Return an axis that Keras counts with the batch axis, counted from 0 without it."""
+        """Return an axis of a sample, counted from 0, for an axis that Keras counts with the batch axis."""
         if not is_whole(axis) or not -rank <= axis <= rank or axis == 0:
-            raise self.unsupported(f"axis {quoted(axis)}", f"an axis of the {rank} of a sample")
+            raise self.unsupported(f"axis {quoted(axis)}", f"one of the {rank} axes of a sample")
         return axis - 1 if axis > 0 else axis + rank
 
     def channel_axis(self, rank: int) -> int:
-        """Return the axis of the channels of an input with a number of axes, by the option data_format."""
+        """Return the axis of the channels, from the option data_format, of an input with a number of axes."""
         if self.x.rank != rank:
             raise self.unsupported(f"an input of {self.x.rank + 1} axes", f"{rank + 1}, the batch axis first")
         first = self.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
         return 0 if first else rank - 1
 
     def check_options(self) -> None:
-        """Refuse options that the translation did not read: they may change what the layer computes."""
+        """Raise FormatError for options that the translation did not read: they may change what the layer computes."""
         for name, value in self.layer.options.items():
             is_read = name in self._read or name in UNUSED or name.endswith(UNUSED_ENDINGS)
             neutral = NEUTRAL.get(name)
@@ -143,14 +143,14 @@ class KerasCall:
     # ------------------------------------------------------------------ weights
 
     def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
-        """Return the layer's weights, which the file has in this order and these shapes; None is left out."""
+        """Return the layer's weights by name; the file must have them in this order and in these shapes. None is left out."""
         try:
             return self._weights.read(self.layer, shapes)
         except FormatError as error:
             raise FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {error}") from None
 
     def filled(self, count: int, value: float) -> Array:
-        """Return a parameter that the layer does not have in Keras, and here does."""
+        """Return a constant parameter that chainrule's layer has and the Keras layer does not."""
         if count > MAX_FILLED:
             raise self.unsupported(f"{count:,} channels", f"at most {MAX_FILLED:,}")
         return np.full(count, value)
@@ -158,19 +158,19 @@ class KerasCall:
     # ------------------------------------------------------------------ results
 
     def inner_call(self, layer: KerasLayer, x: KerasValue) -> "KerasCall":
-        """Return a call of another layer on a value, such as an activation within this one."""
+        """Return a call of another layer on a value, such as an activation within this layer."""
         return KerasCall(layer, [x], self.assembly, self._weights, self.version, self.is_shared)
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for a layer that cannot be expressed: its class, its name, what it has, what is needed."""
+        """Return the error for a layer that cannot be expressed: class, name, actual and expected values."""
         return FormatError(f"{self.layer.kind} {quoted(self.layer.name)}: {actual}; expected {expected}")
 
     def elementwise(self, x: KerasValue, kind: str, **options: Any) -> KerasValue:
-        """Return the result of a layer that maps every entry by itself."""
+        """Return the result of an element-wise layer."""
         return x.with_node(self.assembly.apply(kind, x.node, **options))
 
     def spatial(self, x: KerasValue, kind: str, channels: int, **options: Any) -> KerasValue:
-        """Return the result of a layer without weights that reads channels, and keeps the number of axes."""
+        """Return the result of a layer without weights that works by channels and keeps the number of axes."""
         node = self.assembly.apply(kind, x.with_first(channels), **options)
         return from_layout(node, axis_first(channels, x.rank))
 
@@ -183,16 +183,16 @@ class KerasCall:
         weights: Mapping[str, Array],
         part: str = "",
     ) -> KerasValue:
-        """Return the result of a layer with weights that reads channels, and keeps the number of axes.
+        """Return the result of a layer with weights that works by channels and keeps the number of axes.
 
-        part   name of the part of a layer that becomes several
+        part   name of this layer if the Keras layer becomes several
         """
         source, stem = (*self.layer.path, kind, part), "_".join(filter(None, (self.stem, part)))
         node = self.assembly.apply_weighted(kind, x.with_first(channels), options, weights, stem, source)
         return from_layout(node, axis_first(channels, x.rank))
 
     def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer with a weight for every entry of its input, which keeps their order.
+        """Return the result of a layer with a weight for every entry of its input, in the same order.
 
         The weights are in Keras' order of the entries.
         """
@@ -206,30 +206,30 @@ class KerasCall:
         return x.with_node(node)
 
     def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return Dense of a vector, whose entries have the order of the weights' columns."""
+        """Return Dense of a vector; the columns of the weights have the order of its entries."""
         source = (*self.layer.path, "Dense")
         return from_layout(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
 
     def rows(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer that reads the last axis, in Keras' order, and keeps the shape."""
+        """Return the result of a layer that works along the last axis, in Keras' order, and keeps the shape."""
         source = (*self.layer.path, kind)
         node = self.assembly.apply_weighted(kind, x.plain(), options, weights, self.stem, source)
         return from_layout(node, range(x.rank))
 
     def in_keras_order(self, x: KerasValue) -> KerasValue:
-        """Return a value whose entries lie in Keras' order."""
+        """Return a value whose entries are in Keras' order."""
         return x if x.in_order else from_layout(x.plain(), range(x.rank))
 
     @property
     def stem(self) -> str:
-        """Return the name for the layer here."""
+        """Return the name of the layer in the network."""
         return "_".join(self.layer.path)
 
     def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
-        """Return scale · x + shift: each one number, or one for every entry of the last axis."""
+        """Return scale · x + shift; each constant is one number, or one for every entry of the last axis."""
         for constant in (scale, shift):
             if constant is not None and constant.dtype == np.float64 and np.any(np.abs(constant) > LARGEST):
-                raise self.unsupported("a constant beyond the numbers of 32 bits", f"at most {LARGEST:.1e}")
+                raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")
         if max(np.size(scale), np.size(shift) if shift is not None else 1) == 1:
             count = x.node.shape[0]
             constants = [
@@ -245,7 +245,7 @@ class KerasCall:
 
 
 def _simplify(value: Any) -> Any:
-    """Return an array of one entry as its entry, and a float that is a whole number as one; others as they are."""
+    """Return the element of a list of one, and a float that is a whole number as an integer; other values unchanged."""
     while (entries := as_list(value)) is not None and len(entries) == 1:
         value = entries[0]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,6 +1,7 @@
-"""The weights in a Keras file, HDF5: read with h5py, which is imported when a file is opened.
+"""Weights of Keras files in HDF5, and the layout of values during translation.
 
-Only plain arrays within the file are read: no links to other files, nothing packed. Sizes are compared with the file.
+h5py is imported when a file is opened. Only plain arrays within the file are read: no links to other files, nothing
+compressed. Sizes are compared with that of the file.
 """
 
 import importlib
@@ -23,14 +24,14 @@ from chainrule.layers.node import Node
 Array = NDArray[Any]
 
 H5PY_MISSING = 'Keras files are read with h5py, which is not installed: pip install "chainrule[keras]"'
-MAX_PARTS = 64  # of a list that is divided among attributes
-LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # of a model within .keras; the second until Keras 2.12
+MAX_PARTS = 64  # attributes that hold parts of one list
+LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")  # of a model in .keras files; the second until Keras 2.12
 ALIASES = {"depthwise_kernel": "kernel"}
-UNNAMED = re.compile(r"variable(_\d+)?")  # what Keras calls weights that a layer does not name
+UNNAMED = re.compile(r"variable(_\d+)?")  # Keras' names for weights that a layer does not name
 
 
 def _library() -> Any:
-    """Return h5py; OptionError where it is not installed."""
+    """Return h5py; OptionError if it is not installed."""
     try:
         return importlib.import_module("h5py")
     except ImportError:
@@ -38,10 +39,11 @@ def _library() -> Any:
 
 
 class Hdf5:
-    """An HDF5 file of a number of bytes, open for reading.
+    """An HDF5 file, open for reading.
 
+    size    of the file in bytes
     root    its outermost group
-    floats  types of the numbers that were read
+    floats  dtypes of the arrays that were read
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -58,7 +60,7 @@ class Hdf5:
         self._file.close()
 
     def child(self, group: Any, path: str) -> Any:
-        """Return what lies in a group under a path; None if there is nothing, or only a link."""
+        """Return the object at a path in a group; None if there is none, or only a link."""
         for name in path.split("/"):
             if not isinstance(group, self._library.Group) or not name or name == ".":
                 return None
@@ -69,7 +71,7 @@ class Hdf5:
         return group
 
     def group(self, group: Any, path: str) -> Any:
-        """Return a group within a group; None if there is none."""
+        """Return the group at a path in a group; None if there is none."""
         child = self.child(group, path)
         return child if isinstance(child, self._library.Group) else None
 
@@ -83,7 +85,7 @@ class Hdf5:
         return group.attrs[name]
 
     def strings(self, group: Any, name: str) -> list[str]:
-        """Return an attribute that lists strings; a long list is divided among attributes name0, name1, …"""
+        """Return an attribute that lists strings; a long list is split into attributes name0, name1, …"""
         value = self.attribute(group, name)
         parts = [value] if value is not None else self._split_attribute(group, name)
         return [_text(entry) for part in parts for entry in np.atleast_1d(part)]
@@ -95,7 +97,7 @@ class Hdf5:
             yield part
 
     def array(self, dataset: Any, shape: Sequence[int], name: str) -> Array:
-        """Return the floats of a dataset, which must have a shape; `name` is for errors."""
+        """Return the floats of a dataset, which must have this shape; `name` is for errors."""
         if not isinstance(dataset, self._library.Dataset):
             raise FormatError(f"{name} is missing")
         dtype, properties = dataset.dtype, dataset.id.get_create_plist()
@@ -105,7 +107,7 @@ class Hdf5:
             )
         is_contiguous = properties.get_layout() in (self._library.h5d.COMPACT, self._library.h5d.CONTIGUOUS)
         if not is_contiguous or properties.get_external_count() or properties.get_nfilters():
-            raise FormatError(f"{name} is packed, or lies in another file; expected it as Keras writes it")
+            raise FormatError(f"{name} is packed or in another file; expected an array as Keras writes it")
         if dataset.id.get_storage_size() != prod(shape) * dtype.itemsize or dataset.id.get_storage_size() > self.size:
             raise FormatError(f"{name} of shape {dataset.shape} has {dataset.id.get_storage_size()} bytes in the file")
         value: Array = dataset[()]
@@ -124,7 +126,7 @@ class KerasWeights(ABC):
         self._file = file
 
     def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
-        """Return the weights of a layer by name, which must have these shapes, in this order; None is left out."""
+        """Return the weights of a layer by name; the file must have them in this order and in these shapes. None is left out."""
         datasets = self._datasets(layer)
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")
@@ -138,11 +140,11 @@ class KerasWeights(ABC):
 
     @abstractmethod
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
-        """Return the arrays of a layer in their order, each with its name or number."""
+        """Return the arrays of a layer in order, each with its name or number."""
 
 
 class ArchivedWeights(KerasWeights):
-    """Those of a .keras file: a group for each layer, named after its class, in which arrays are numbered."""
+    """Weights of a .keras file: each layer has a group, named after its class, with numbered arrays."""
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         super().__init__(file)
@@ -150,7 +152,7 @@ class ArchivedWeights(KerasWeights):
         self._find_groups(model, file.root)
 
     def _find_groups(self, model: KerasModel, group: Any) -> None:
-        """Find the group of every layer of a model that has one."""
+        """Record the group of every layer of a model that has one."""
         folders = [
             layers_group for folder in LAYER_GROUPS if (layers_group := self._file.group(group, folder)) is not None
         ]
@@ -180,7 +182,7 @@ class ArchivedWeights(KerasWeights):
 
 
 class LegacyWeights(KerasWeights):
-    """Those of an .h5 file: a group for each layer of the outermost model, with a list of its arrays' names."""
+    """Weights of an .h5 file: each layer of the outermost model has a group with a list of its arrays' names."""
 
     def _datasets(self, layer: KerasLayer) -> list[tuple[str, Any]]:
         group = self._file.group(self._file.root, "model_weights/" + layer.path[0])
@@ -193,7 +195,7 @@ class LegacyWeights(KerasWeights):
 
 
 def _snake_case(name: str) -> str:
-    """Return the name of a class as Keras names groups after it: max_pooling2d."""
+    """Return the name of a class as Keras writes it in names of groups: max_pooling2d."""
     separated = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", separated).lower()
 
@@ -203,11 +205,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class KerasValue:
-    """A result within a Keras model.
+    """A result in a Keras model, and the layout of the node that holds its entries.
 
-    node    the same entries here, in this order
+    node    a node with the same entries, possibly in another order
     shape   of a sample in Keras, without the batch axis
-    inner, axes   the layout; see above
+    inner   shape of the node's entries
+    axes    permutation of the inner axes that puts the entries into Keras' row-major order
     """
 
     node: Node
@@ -217,15 +220,15 @@ class KerasValue:
 
     @property
     def rank(self) -> int:
-        """Return the number of axes that it has in Keras, without the batch axis."""
+        """Return the number of axes in Keras, without the batch axis."""
         return len(self.shape)
 
     def with_node(self, node: Node) -> "KerasValue":
-        """Return the value of a node with entries in the same order as this one's, such as an activation's."""
+        """Return the value of a node whose entries have the same order, such as an activation's."""
         return KerasValue(node, self.shape, self.inner, self.axes)
 
     def reshaped(self, shape: Shape) -> "KerasValue":
-        """Return the value in another shape, as Keras reshapes; it must have as many entries."""
+        """Return the value in another shape with as many entries, as Keras reshapes it."""
         return KerasValue(self.node, shape, self.inner, self.axes)
 
     def permuted(self, order: Sequence[int]) -> "KerasValue":
@@ -235,43 +238,43 @@ class KerasValue:
         return KerasValue(value.node, shape, value.inner, tuple(axis for k in order for axis in groups[k]))
 
     def arranged(self, order: Sequence[int]) -> Node:
-        """Return a node with Keras' axes in an order; it is permuted only if its entries lie otherwise."""
+        """Return a node with Keras' axes in an order, permuted only if necessary."""
         value, groups = _split_axes(self)
         inner_order = [axis for k in order for axis in groups[k]]
         moved = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
         return reshaped(moved, tuple(self.shape[k] for k in order))
 
     def plain(self) -> Node:
-        """Return a node with the entries in Keras' order, and Keras' shape."""
+        """Return a node with Keras' shape and order of entries."""
         return self.arranged(range(self.rank))
 
     def with_first(self, axis: int) -> Node:
-        """Return a node with an axis first, such as the channels, and the others in their order."""
+        """Return a node with one axis first, such as the channels, and the others in their order."""
         return self.arranged(axis_first(axis, self.rank))
 
     def flat(self) -> Node:
-        """Return a vector of the entries, in their order here."""
+        """Return a vector of the entries in the node's order."""
         return reshaped(self.node, (math.prod(self.shape),))
 
     def order(self) -> NDArray[Any]:
-        """Return the index here of every entry in Keras' row-major order; the caller bounds their number."""
+        """Return the index in the node of every entry in Keras' row-major order; the caller must bound their number."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
 
     @property
     def in_order(self) -> bool:
-        """Whether the entries lie here in Keras' row-major order."""
+        """Whether the node's entries are in Keras' row-major order."""
         moved = [axis for axis in self.axes if self.inner[axis] > 1]
         return moved == sorted(moved)
 
 
 def axis_first(axis: int, rank: int) -> list[int]:
-    """Return an order of axes with one of them first and the others as they are."""
+    """Return an order of axes that moves one of them to the front."""
     return [axis, *(k for k in range(rank) if k != axis)]
 
 
 def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
-    """Return the value of a node whose axes are Keras' axes in an order: the inverse of `KerasValue.arranged`."""
+    """Return the value of a node with Keras' axes in an order: the inverse of `KerasValue.arranged`."""
     axes = tuple(sorted(range(len(order)), key=order.__getitem__))
     return KerasValue(node, tuple(node.shape[axis] for axis in axes), node.shape, axes)
 
@@ -279,8 +282,8 @@ def from_layout(node: Node, order: Sequence[int]) -> KerasValue:
 def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
     """Return a value and, for each of its axes in Keras, the inner axes that it consists of.
 
-    Inner axes of size 1 are left out, and others are divided where Keras divides them. A value that Keras reshapes
-    across its axes is brought into Keras' order first.
+    Inner axes of size 1 are left out, and others are split where Keras splits them. If Keras reshapes across axes, the
+    entries are first put into Keras' order.
     """
     factorization = _factors(value)
     if factorization is None:
@@ -296,7 +299,7 @@ def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
 def _factors(value: KerasValue) -> tuple[list[list[int]], list[list[tuple[int, int]]]] | None:
     """Return the factors of each inner axis, and for each axis in Keras its factors as (inner axis, number).
 
-    None where an axis in Keras has a part of an inner axis that does not divide it.
+    None if an axis in Keras has a part of an inner axis that does not divide it.
     """
     factors: list[list[int]] = [[] for _ in value.inner]
     inner_axes = iter([(axis, value.inner[axis]) for axis in value.axes])

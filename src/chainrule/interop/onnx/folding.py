@@ -1,6 +1,6 @@
-"""Arithmetic of constants and shapes, which exporters leave behind, computed by NumPy when a file is read.
+"""Constant folding: arithmetic on constants and shapes, which exporters leave in files, computed by NumPy.
 
-Each function takes a `Call` whose inputs are constants. Results are bounded before they are computed.
+Each function takes a `Call` whose inputs are constants. The size of a result is checked before it is computed.
 """
 
 import math
@@ -15,11 +15,11 @@ from chainrule.interop.onnx.operators.normalization import dropout_rate
 from chainrule.interop.onnx.operators.shapes import target_shape
 from chainrule.interop.onnx.tensors import dtype_of
 
-MAX_ELEMENTS = 2**27  # of a result; the largest weights of VGG-19 have 10⁸
+MAX_ELEMENTS = 2**27  # of a result; the largest weight of VGG-19 has 10⁸
 
 
 def fold(call: Call) -> tuple[Array, ...]:
-    """Return what a node of constants computes; FormatError naming the node if it is unknown here or invalid."""
+    """Return the results of a node that reads only constants; FormatError for an unsupported or invalid node."""
     operator = call.operation.operator
     if operator not in FOLDED:
         raise call.unsupported(
@@ -37,14 +37,14 @@ def fold(call: Call) -> tuple[Array, ...]:
 
 
 def check_size(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a result; FormatError if it has negative sizes or more than `MAX_ELEMENTS` entries."""
+    """Return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
     if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 32:
         raise call.unsupported(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} entries")
     return tuple(shape)
 
 
 def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
-    """Return the folding of a function of the entries of two inputs, or of one."""
+    """Return the folding of an element-wise function."""
 
     def folded(call: Call) -> Any:
         inputs = [call.constant(index) for index in range(len(call.values))]
@@ -59,7 +59,7 @@ def _elementwise(function: Callable[..., Any]) -> Callable[[Call], Any]:
 
 
 def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
-    """Return the folding of a function of two over any number of inputs."""
+    """Return the folding of a function of two arguments, applied to any number of inputs."""
 
     def folded(call: Call) -> Any:
         total = call.constant(0)
@@ -72,7 +72,7 @@ def _variadic(function: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
 
 
 def _divide(a: Array, b: Array) -> Any:
-    """Return a / b; whole numbers are rounded towards zero."""
+    """Return a / b; integers are rounded toward zero."""
     if a.dtype.kind not in "iu":
         return a / b
     if not np.all(b):
@@ -223,7 +223,7 @@ def _shape(call: Call) -> Any:
 
 
 def shape_slice(call: Call, shape: Sequence[int]) -> Array:
-    """Return the sizes that Shape asks for: all, or those from `start` to `end`."""
+    """Return the result of Shape: all sizes, or those from `start` to `end`."""
     end = call.attribute("end")
     return np.array(shape[call.integer("start", 0) : end.integer if end else None], np.int64)
 

@@ -1,4 +1,4 @@
-"""An ONNX graph as it is written: nodes, the constants that they read, and the node of each result of a plan."""
+"""An ONNX graph under construction: nodes, constants, and the node that computes each result of a plan."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 INPUT, OUTPUT, BATCH = "x", "y", "N"
-MIN_OPSET = 13  # opset that has the operators as they are written here
-ADDED_IN_OPSET = {"HardSwish": 14, "LayerNormalization": 17, "Gelu": 20}  # operators that the least opset lacks
+MIN_OPSET = 13  # lowest opset whose operators have the signatures that are written here
+ADDED_IN_OPSET = {"HardSwish": 14, "LayerNormalization": 17, "Gelu": 20}  # operators that MIN_OPSET lacks
 IR_VERSIONS = (
     (28, 14),
     (25, 13),
@@ -46,7 +46,7 @@ IR_VERSIONS = (
     (MIN_OPSET, 7),
 )  # since opset, IR version
 TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}
-REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # kinds of AttributeProto
+REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class GraphResult:
 
 
 class GraphWriter:
-    """Collects the nodes of a network, and the constants that they read.
+    """Collects the nodes of a network and the constants that they read.
 
-    network  whose weights the constants are
-    wanted   opset to write; None: the lowest that has all operators
-    layer    that the nodes belong to, which are named after it
+    network  source of the constants: its weights
+    opset    opset to write; None: the lowest that has all operators
+    layer    layer of the nodes to be added, which are named after it
     """
 
     def __init__(self, network: Network, opset: int | None = None) -> None:
@@ -78,10 +78,10 @@ class GraphWriter:
         self._values: dict[tuple[str, tuple[int, ...]], GraphResult] = {}
         self._stored: dict[str, GraphResult] = {}
 
-    # ------------------------------------------------------------------ values of the plan
+    # ------------------------------------------------------------------ results of the plan
 
     def add_input(self, plan: Plan, normalization: Normalization | None) -> None:
-        """Enter the input of a plan, normalized: x · gain + offset, in the bits that `Normalization.apply` gives."""
+        """Add the input of a plan, normalized as x · gain + offset, with the same bits as `Normalization.apply`."""
         x = GraphResult(INPUT, plan.input.shape)
         if normalization and normalization.gain != 1:
             x = self.node("Mul", x, self.constant(self.scalar(normalization.gain), f"{INPUT}.gain"))
@@ -90,11 +90,11 @@ class GraphWriter:
         self.store(plan.input, x)
 
     def store(self, tensor: Tensor, value: GraphResult) -> None:
-        """Enter a result of the plan."""
+        """Record the graph's result for a tensor of the plan."""
         self._stored[tensor.storage] = value
 
     def stored(self, tensor: Tensor | None) -> GraphResult:
-        """Return what a tensor views, in the shape in which it was computed."""
+        """Return the result that a tensor views, in the shape in which it was computed."""
         assert tensor is not None
         return self._stored[tensor.storage]
 
@@ -104,13 +104,13 @@ class GraphWriter:
         return self.reshaped(self.stored(tensor), tensor.shape)
 
     def channels(self, tensor: Tensor | None) -> GraphResult:
-        """Return a result in any shape that has the first axis of its tensor."""
+        """Return a result in any shape whose first axis is that of its tensor."""
         assert tensor is not None
         value = self.stored(tensor)
         return value if value.shape[0] == tensor.shape[0] else self.view(tensor)
 
     def reshaped(self, value: GraphResult, shape: tuple[int, ...]) -> GraphResult:
-        """Return a value in another shape; where several nodes read it so, it is reshaped once."""
+        """Return a value in another shape; nodes that need the same shape share one Reshape."""
         if value.shape == shape:
             return value
         if (value.name, shape) not in self._values:
@@ -128,8 +128,10 @@ class GraphWriter:
     ) -> GraphResult:
         """Append a node and return its result.
 
-        inputs   results, and names of constants; "" for an optional one that is left out
+        inputs   results, and names of constants; "" for an optional input that is left out
         shape    of the result; None: that of the first input
+
+        Errors   OptionError if the requested opset lacks the operator
         """
         since = ADDED_IN_OPSET.get(operator, MIN_OPSET)
         if self._requested_opset is not None and self._requested_opset < since:
@@ -147,17 +149,17 @@ class GraphWriter:
         return result
 
     def prevent_pad_fusion(self, value: GraphResult) -> None:
-        """Keep ONNX Runtime from fusing the Pad that made a value, if one did, with the pooling that reads it.
+        """Keep ONNX Runtime from fusing a Pad that produces a value with the pooling that reads it.
 
-        Fused, a maximum ignores the zeros, and averages refuse more of them than their window has. Zeros that are
-        written as −0 are left alone.
+        After fusion, a maximum ignores the zeros, and an average rejects padding larger than its window. A padding
+        value of −0 prevents the fusion.
         """
         producer = next((node for node in self._nodes if value.name in node.outputs), None)
         if producer is not None and producer.operator == "Pad" and len(producer.inputs) == 2:
             producer.inputs.append(self.constant(self.scalar(-0.0), f"{producer.name}.zero"))
 
     def constant(self, array: Array, name: str) -> str:
-        """Enter a constant and return its name, which gets a number where another array has it already."""
+        """Add a constant and return its name, with a number if another array has the name already."""
         unique_name, count = name, 1
         while unique_name in self._constants and not _identical(self._constants[unique_name], array):
             count += 1
@@ -166,19 +168,19 @@ class GraphWriter:
         return unique_name
 
     def integer_constant(self, numbers: Sequence[int]) -> str:
-        """Enter whole numbers as a constant, such as a shape, and return its name."""
+        """Add integers as a constant, such as a shape, and return its name."""
         return self.constant(np.array(numbers, np.int64), f"{self.layer}.numbers")
 
     def scalar(self, value: float) -> Array:
-        """Return a number in the dtype of the network."""
+        """Return a number as an array with the dtype of the network."""
         return np.array(value, self.network.dtype)
 
     def weight(self, tensor: Tensor | None, shape: tuple[int, ...] | None = None) -> str:
-        """Enter a parameter or running statistic in the shape of its tensor, or another, and return its name."""
+        """Add a parameter or running statistic, in the shape of its tensor or in another, and return its name."""
         assert tensor is not None
         return self.constant(self.network.weights[tensor.storage].reshape(shape or tensor.shape), tensor.storage)
 
-    # ------------------------------------------------------------------ the whole
+    # ------------------------------------------------------------------ graph
 
     def message(self, plan: Plan, name: str) -> GraphMessage:
         """Return the graph from x (N, …) to y (N, …)."""
@@ -199,7 +201,7 @@ class GraphWriter:
 
     @property
     def ir_version(self) -> int:
-        """Return the version of the file format that the opset came with."""
+        """Return the version of the file format that was released with the opset."""
         return next(version for opset, version in IR_VERSIONS if self.opset >= opset)
 
     def _value_info(self, name: str, shape: tuple[int, ...]) -> Value:
@@ -227,10 +229,10 @@ def _identical(a: Array, b: Array) -> bool:
 
 
 def pads(padding: Sequence[tuple[int, int]]) -> list[int]:
-    """Return the padding of each axis in ONNX's order: the beginnings of all axes, then their ends."""
+    """Return padding in ONNX's order: before each axis, then after each axis."""
     return [before for before, _ in padding] + [after for _, after in padding]
 
 
 def is_broadcast(value: GraphResult, tensor: Tensor) -> bool:
-    """Return whether a value has sizes of 1 where its tensor is_broadcast it."""
+    """Return whether a value has sizes of 1 along which its tensor repeats it."""
     return math.prod(value.shape) != tensor.size

@@ -1,4 +1,4 @@
-"""ONNX files as networks: nodes of constants are folded, and every other node is translated into layers."""
+"""Import of ONNX files: nodes that read only constants are folded, all others are translated into layers."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ from chainrule.layers import Input
 Array = NDArray[Any]
 
 MAX_NODES = 100_000
-TRIAL_BATCH_SIZES = (1, 7, 13)  # sizes that are tried where a file leaves its batch size open
-MAX_FOLDED_ELEMENTS = 2**28  # entries of all constants that are computed
+TRIAL_BATCH_SIZES = (1, 7, 13)  # for files with an unspecified batch size
+MAX_FOLDED_ELEMENTS = 2**28  # of all computed constants together
 
 
 def read_onnx(path: Path) -> Imported:
-    """Return the network of an ONNX file; FormatError for a damaged file, or naming the node that is no layer here."""
+    """Return the network of an ONNX file; FormatError for a damaged file or a node that chainrule cannot express."""
     try:
         message = messages.parse(memoryview(read_bytes(path, MAX_BYTES, FormatError)))
         return network(message, path.parent)
@@ -53,20 +53,20 @@ def network(message: ModelMessage, folder: Path | None) -> Imported:
         values |= {**constants, inputs[0].name: Feature(x, size)}
         y = GraphTranslator(graph, opset, values, assembly, folder, open_batch=not batch).value(graph.outputs[0].name)
         if not isinstance(y, Feature) or y.node is x:
-            raise FormatError("its output does not depend on its input by any layer")
+            raise FormatError("its output does not depend on its input through any layer")
         return assembly.finish(x, y.node, dtype)
 
     return for_batch(batch, {}) if batch else _for_any_batch(for_batch)
 
 
 def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Imported:
-    """Return the network of a file that leaves the batch size open; FormatError if the network depends on it.
+    """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
-    The graph is translated for two batch sizes, because its shapes are computed with numbers: what a file does to one
-    sample may mix the samples of a batch. Sizes at which the file itself is invalid are skipped; a file may be valid
+    The graph is translated for two batch sizes, because its shapes are computed as numbers: an operation on one sample
+    may mix the samples of a larger batch. Sizes for which the file itself is invalid are skipped; a file may be valid
     for a single sample only.
 
-    for_batch   returns the network for a batch size, and puts all values of the graph into a dictionary
+    for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
     """
     networks: dict[int, Imported] = {}
     values: dict[int, dict[str, Value]] = {}
@@ -80,7 +80,7 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
         except FormatError as error:
             if size == 1:
                 raise
-            raise FormatError(f"{error} (for a batch of {size}; the file leaves its size open)") from None
+            raise FormatError(f"{error} (for a batch of {size}; the file does not fix its size)") from None
         if len(networks) == 2:
             break
     others = [values[size] for size in values if size != 1]
@@ -94,9 +94,9 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
 
 
 def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether the values for a single sample have the shapes of those for several, which may be fewer.
+    """Return whether the values for a single sample have the shapes of those for several, of which some may be missing.
 
-    A node that is then valid for one sample and invalid for several is valid for no other batch size.
+    If so, a node that is valid for one sample and invalid for several is invalid for every other batch size.
     """
     pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
     return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
@@ -107,9 +107,9 @@ def _names(values: Sequence[messages.Value]) -> str:
 
 
 def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
-    """Return the graph of a message and the version of ONNX's operators; FormatError where there is none."""
+    """Return the graph of a message and the version of the ONNX operators; FormatError if there is no valid graph."""
     if message.graph is None or not message.graph.nodes:
-        raise FormatError("it is no ONNX file, or one without a graph")
+        raise FormatError("it is not an ONNX file, or has no graph")
     if len(message.graph.nodes) > MAX_NODES:
         raise FormatError(f"{len(message.graph.nodes)} nodes; expected at most {MAX_NODES}")
     if message.graph.sparse:
@@ -118,13 +118,13 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     opset = max(versions, default=1)
     if not MIN_IMPORT_OPSET <= opset <= MAX_OPSET:
         raise FormatError(
-            f"it is written in version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}"
+            f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}"
         )
     return message.graph, opset
 
 
 def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
-    """Return the batch size of an input, 0 where it is left open, the shape of a sample, and the network's dtype."""
+    """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype."""
     kind, name = value.type.tensor, quoted(value.name)
     if kind is None or kind.shape is None:
         raise FormatError(f"input {name} has no shape; expected the sizes of (N, C, H, W)")
@@ -141,10 +141,10 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
 
 
 class GraphTranslator:
-    """Goes through the nodes of a graph that a wanted value needs, once, in their order.
+    """Translates the nodes that a value depends on, each once and in the order of the file.
 
-    values       what is known at first, by name: the network's input and constants
-    open_batch   whether the file leaves the batch size open
+    values       network's input and constants by name; results are added
+    open_batch   whether the batch size is unspecified in the file
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class GraphTranslator:
         self._folded_elements = 0
 
     def value(self, name: str) -> Value:
-        """Return the value of a name, after all nodes that lead to it."""
+        """Return the value of a name, after translating all nodes that it depends on."""
         required = self._required_nodes(name)
         for number in required:
             for input_name in self._graph.nodes[number].inputs:
@@ -178,11 +178,11 @@ class GraphTranslator:
             if number not in self._finished:
                 self._run(number)
         if name not in self._values:
-            raise FormatError(f"output {quoted(name)} is made by no node")
+            raise FormatError(f"output {quoted(name)} is not the result of any node")
         return self._values[name]
 
     def _required_nodes(self, name: str) -> list[int]:
-        """Return the nodes that lead to a value, in their order; FormatError if one reads what comes later."""
+        """Return the indices of the nodes that a value depends on, in the order of the file."""
         names, numbers = {name}, list[int]()
         for number in range(len(self._graph.nodes) - 1, -1, -1):
             node = self._graph.nodes[number]
@@ -192,7 +192,7 @@ class GraphTranslator:
         return numbers[::-1]
 
     def _run(self, number: int) -> None:
-        """Fold or translate a node, and keep its results by name."""
+        """Fold or translate a node, and store its results by name."""
         node = self._graph.nodes[number]
         self._finished.add(number)
         values = [self._read(node, name) if name else None for name in node.inputs]
@@ -202,12 +202,13 @@ class GraphTranslator:
             (k for k, name in enumerate(node.outputs, 1) if name and name in self._readers), default=1
         )
         if node.domain not in ("", "ai.onnx"):
-            raise call.unsupported(f"an operator of {quoted(node.domain)}", "one of ONNX itself")
+            raise call.unsupported(f"an operator of {quoted(node.domain)}", "an operator of ONNX itself")
         results = self._translate(call)
         for name, result in zip(call.outputs, results, strict=False):
             self._values.setdefault(name, result)
 
     def _translate(self, call: Call) -> Sequence[Value]:
+        """Return the results of a node: folded if it reads only constants, otherwise of the operator's reader."""
         operator, features = call.operation.operator, [value for value in call.values if isinstance(value, Feature)]
         if not features:
             return self._fold(call)
@@ -220,7 +221,7 @@ class GraphTranslator:
         try:
             result = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:
-            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node
+            if isinstance(error, FormatError) and str(error).startswith(operator):  # it names the node already
                 raise
             raise call.unsupported(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:
@@ -228,7 +229,7 @@ class GraphTranslator:
         return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)
 
     def _fold(self, call: Call) -> Sequence[Value]:
-        """Return computed constants; FormatError when all of them have more than `MAX_FOLDED_ELEMENTS` entries."""
+        """Return computed constants; FormatError if all of them together exceed `MAX_FOLDED_ELEMENTS`."""
         results = fold(call)
         self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
         if self._folded_elements > MAX_FOLDED_ELEMENTS:
@@ -239,11 +240,14 @@ class GraphTranslator:
 
     def _read(self, node: OnnxNode, name: str) -> Value:
         if name not in self._values:
-            raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; nothing before it makes that")
+            raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; no earlier node computes it")
         return self._values[name]
 
     def _fuse_add(self, call: Call, shape: tuple[int, ...]) -> Array | None:
-        """Take the node that adds a constant to a result, if it alone reads it; its result is the call's then."""
+        """Return the constant that an Add adds to a call's result if nothing else reads that result; None otherwise.
+
+        The Add is then finished, and its result becomes that of the call.
+        """
         readers = self._readers.get(call.outputs[0], [])
         if len(readers) != 1 or readers[0] < 0 or self._opset < 7:
             return None

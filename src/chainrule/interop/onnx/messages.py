@@ -1,6 +1,6 @@
-"""The messages of an ONNX file: model, graph, nodes, attributes, tensors, read and written.
+"""Messages of ONNX files: model, graph, nodes, attributes and tensors, with reading and writing.
 
-Only the fields that a network needs are kept. The numbers of the fields are those of onnx.proto.
+Only the fields that a network needs are kept. The field numbers are those of onnx.proto.
 
 Source   https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
@@ -18,7 +18,7 @@ from chainrule.interop.onnx.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, 
 Message = TypeVar("Message")
 
 MIN_IMPORT_OPSET, MAX_OPSET = 6, 28  # opset versions that are read
-MAX_BYTES = 2**31  # of a message of Protocol Buffers
+MAX_BYTES = 2**31  # limit of Protocol Buffers for a message
 
 
 def _texts() -> list[str]:
@@ -27,7 +27,7 @@ def _texts() -> list[str]:
 
 @dataclass
 class Pair:
-    """A key and its value, such as where external data lie, or a fact about a model."""
+    """A key and its value, such as the location of external data or a fact about a model."""
 
     key: str = ""
     value: str = ""
@@ -35,7 +35,7 @@ class Pair:
 
 @dataclass
 class Opset:
-    """The version of a set of operators; the domain "" is ONNX's own."""
+    """The version of a set of operators; the domain "" is ONNX's own set."""
 
     domain: str = ""
     version: int = 0
@@ -43,7 +43,7 @@ class Opset:
 
 @dataclass
 class Dimension:
-    """A size, or the name of an unknown one."""
+    """A size, or the name of an unknown size."""
 
     value: int = 0
     name: str = ""
@@ -58,7 +58,7 @@ class Shape:
 
 @dataclass
 class TensorType:
-    """The type of a tensor's entries, as a number of TensorProto.DataType, and its shape."""
+    """The type of a tensor's elements (TensorProto.DataType), and its shape."""
 
     kind: int = 0
     shape: Shape | None = None
@@ -66,7 +66,7 @@ class TensorType:
 
 @dataclass
 class ValueType:
-    """The type of a value: of a tensor, or of something that no network here has."""
+    """The type of a value; None if it is not a tensor."""
 
     tensor: TensorType | None = None
 
@@ -81,7 +81,7 @@ class Value:
 
 @dataclass
 class TensorMessage:
-    """A tensor: shape, type and entries in one of several fields; `tensors.array` puts them together."""
+    """A tensor: shape, type, and elements in one of several fields; `tensors.array` converts it to an array."""
 
     dims: list[int] = field(default_factory=list[int])
     kind: int = 0
@@ -96,7 +96,7 @@ class TensorMessage:
 
 @dataclass
 class Attribute:
-    """An option of a node: a number, a text, a tensor, a graph, or several; `kind` as AttributeProto numbers them."""
+    """An option of a node: number, string, tensor, graph, or a list of them; `kind` is an AttributeProto type."""
 
     name: str = ""
     kind: int = 0
@@ -146,7 +146,7 @@ class ModelMessage:
     metadata: list[Pair] = field(default_factory=list[Pair])
 
 
-# Of each message, by field number: the attribute, and encoding its value is read or written; several values make a list.
+# Functions that read a field with one value and a field with several values, by the encoding in FIELDS.
 _SINGLE_READERS: dict[str, Callable[[Field], Any]] = {
     "integer": Field.integer,
     "text": Field.text,
@@ -161,6 +161,7 @@ _LIST_READERS: dict[str, Callable[[Field], Any]] = {
     "float64": lambda entry: [_float_bytes(entry, FIXED64)],
     "varints": lambda entry: [entry.value],
 }
+# For each message, by field number: the attribute, and the encoding of its value or the class of its message.
 FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
     ModelMessage: {
         1: ("ir_version", "integer"),
@@ -224,12 +225,12 @@ _LIST_FIELDS = {kind: {item.name for item in fields(kind) if str(item.type).star
 
 
 def parse(content: memoryview) -> ModelMessage:
-    """Return the model of an ONNX file; FormatError for anything else."""
+    """Return the model of an ONNX file; FormatError for any other content."""
     return _parse_message(Reader(), content, ModelMessage, 0)
 
 
 def _parse_message(reader: Reader, content: memoryview, kind: type[Message], depth: int) -> Message:
-    """Return a message of a kind; fields with other numbers are skipped."""
+    """Return a message of a type; fields with unknown numbers are skipped."""
     message, message_fields, list_fields = kind(), FIELDS[kind], _LIST_FIELDS[kind]
     for entry in reader.fields(content, depth):
         if entry.number not in message_fields:
@@ -251,10 +252,10 @@ def _parse_message(reader: Reader, content: memoryview, kind: type[Message], dep
 
 
 def _float_bytes(entry: Field, wire: int) -> memoryview:
-    """Return the bytes of floating-point numbers, one or packed."""
+    """Return the bytes of one or several packed floats."""
     width = 4 if wire == FIXED32 else 8
     if isinstance(entry.value, int) or len(entry.value) % width:
-        raise FormatError(f"field {entry.number}: expected numbers of {width} bytes")
+        raise FormatError(f"field {entry.number}: expected floats of {width} bytes")
     return entry.value
 
 
@@ -271,15 +272,15 @@ _ENCODERS: dict[str, tuple[int, Callable[[Any], bytes | memoryview]]] = {
 
 
 def serialize(message: ModelMessage) -> bytes:
-    """Return an ONNX file: fields in the order of their numbers, those at their defaults left out.
+    """Return the bytes of an ONNX file: fields in the order of their numbers, without those that have their defaults.
 
-    Tensors are written from `raw`, attributes without graphs.
+    Tensors are written from `raw`, and attributes without graphs.
     """
     return b"".join(_encode_message(message))
 
 
 def _encode_message(message: Any) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a message in parts, so that weights are copied once."""
+    """Yield the bytes of a message in parts, so that weights are copied only once."""
     kind = cast("type[Any]", type(message))
     default = kind()
     for number, (name, encoding) in FIELDS[kind].items():

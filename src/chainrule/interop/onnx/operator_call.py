@@ -1,4 +1,4 @@
-"""A node of an ONNX graph as its reader sees it: inputs, attributes, and the errors for what cannot be expressed."""
+"""A node of an ONNX graph during its translation: inputs, attributes, results, and errors that name the node."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WEIGHT_NAME = re.compile(r"(?P<layer>.+)[./_](weight|w|W|gamma|scale)", re.DOTAL
 
 
 class InvalidNodeError(FormatError):
-    """A node whose inputs do not fit its operator for this batch size: no runtime can run it."""
+    """A node whose inputs do not fit its operator for this batch size, so that no runtime could run it."""
 
 
 @dataclass(frozen=True)
 class Feature:
     """A value that depends on the network's input.
 
-    node      the same value here, without the batch axis
-    batch     size of the batch axis in the file's arithmetic
-    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be dropped
+    node      the value in the network, without the batch axis
+    batch     size of the batch axis in the file
+    batched   whether the file's value has the batch axis, as its first; only a batch axis of size 1 can be missing
     """
 
     node: Node
@@ -40,7 +40,7 @@ class Feature:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Return the shape as ONNX has it, with the batch axis unless that was dropped."""
+        """Return the shape in ONNX, with the batch axis unless it was dropped."""
         return (self.batch, *self.node.shape) if self.batched else self.node.shape
 
     def with_node(self, node: Node) -> Feature:
@@ -48,13 +48,13 @@ class Feature:
         return Feature(node, self.batch, self.batched)
 
     def as_sample(self) -> Feature:
-        """Return the same value with every axis of the file's as an axis of a sample; the batch size must be 1."""
+        """Return the same value with all axes of the file as axes of a sample; the batch size must be 1."""
         return Feature(reshaped(self.node, self.shape), self.batch, batched=False)
 
     def with_axes(self, rank: int) -> Feature:
-        """Return the same value with sizes of 1 before its axes, up to a number of axes; the batch size must be 1.
+        """Return the same value with leading axes of size 1, up to a number of axes; the batch size must be 1.
 
-        The first of them is the batch axis, if all of them have a size of 1.
+        The first axis becomes the batch axis if its size is 1 and another axis follows.
         """
         shape = (1,) * (rank - len(self.shape)) + self.shape
         if len(shape) > 1 and shape[0] == 1:
@@ -69,13 +69,13 @@ FuseAdd = Callable[["Call", tuple[int, ...]], Array | None]
 class Call:
     """A node of a graph, to be translated.
 
-    operation   the node as it stands in the file
-    values      what it reads; None for an optional input that is left out
-    opset       version of ONNX's operators that the file is written in
-    assembly    network to which the translation adds its layers
-    wanted      number of the last output that something reads, counted from 1
-    outputs     names of the results
-    open_batch  whether the file leaves the batch size open
+    operation     the node in the file
+    values        its inputs; None for an optional input that is left out
+    opset         version of the ONNX operators in the file
+    assembly      network to which the translation adds its layers
+    used_outputs  number of outputs up to the last one that is read
+    outputs       names of the results
+    open_batch    whether the batch size is unspecified in the file
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Call:
         self._fuse_add = fuse_add
         self._attributes = {attribute.name: attribute for attribute in operation.attributes}
 
-    # ------------------------------------------------------------------ what it reads
+    # ------------------------------------------------------------------ inputs
 
     def has_input(self, index: int) -> bool:
-        """Return whether an input is given."""
+        """Return whether an input is present."""
         return index < len(self.values) and self.values[index] is not None
 
     def feature(self, index: int = 0) -> Feature:
@@ -114,9 +114,9 @@ class Call:
         return value
 
     def batched_input(self, rank: int | None = None) -> Feature:
-        """Return the first input as a batch of samples, for operators whose first axis is the batch.
+        """Return the first input as a batch of samples, for operators whose first axis is the batch axis.
 
-        rank   axes that the operator needs; None: it takes any number
+        rank   required number of axes; None: any
 
         Errors   InvalidNodeError for another rank, FormatError if the batch axis was dropped
         """
@@ -129,15 +129,15 @@ class Call:
         return x
 
     def constant(self, index: int) -> Array:
-        """Return an input that is a constant of the file; FormatError for anything else."""
+        """Return a constant input; FormatError for anything else."""
         value = self.values[index] if self.has_input(index) else None
         if value is None or isinstance(value, Feature):
             problem = "is missing" if value is None else "depends on the network's input"
-            raise self.unsupported(f"input {index + 1} {problem}", "a constant in its place")
+            raise self.unsupported(f"input {index + 1} {problem}", "a constant")
         return value
 
     def integer_input(self, index: int) -> list[int]:
-        """Return a constant input of whole numbers."""
+        """Return the integers of a constant input."""
         value = self.constant(index)
         if value.dtype.kind not in "iu" or value.ndim > 1 or value.size > 64:
             raise self.unsupported(f"input {index + 1} has type {value.dtype} and shape {value.shape}", "whole numbers")
@@ -154,7 +154,7 @@ class Call:
         return self._attributes.get(name)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """Return an attribute that is a whole number."""
+        """Return an integer attribute."""
         attribute = self.attribute(name)
         value = attribute.integer if attribute else default
         if value is None:
@@ -162,24 +162,24 @@ class Call:
         return value
 
     def real(self, name: str, default: float) -> float:
-        """Return an attribute that is a real number: 1e-5 for the float32 nearest to it, as it was meant."""
+        """Return a float attribute as the decimal number that was meant: 1e-5 for the float32 nearest to it."""
         attribute = self.attribute(name)
         return default if attribute is None or attribute.real is None else float(str(np.float32(attribute.real)))
 
     def reals(self, name: str) -> list[float]:
-        """Return an attribute that is a list of real numbers; empty where it is left out."""
+        """Return an attribute that is a list of floats; empty if it is left out."""
         attribute = self.attribute(name)
         return attribute.reals if attribute else []
 
     def text(self, name: str, default: str) -> str:
-        """Return an attribute that is a text."""
+        """Return a string attribute."""
         attribute = self.attribute(name)
         return (
             default if attribute is None or attribute.text is None else bytes(attribute.text).decode(errors="replace")
         )
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """Return an attribute that is a list of whole numbers."""
+        """Return an attribute that is a list of integers."""
         attribute = self.attribute(name)
         if attribute is None:
             if default is None:
@@ -190,12 +190,12 @@ class Call:
         return attribute.integers
 
     def tensor(self, name: str) -> Array | None:
-        """Return an attribute that is a tensor, or None where it is left out."""
+        """Return a tensor attribute, or None if it is left out."""
         attribute = self.attribute(name)
         return None if attribute is None or attribute.tensor is None else tensors.array(attribute.tensor, self._folder)
 
     def input_or_attribute(self, name: str, index: int, since: int) -> list[int] | None:
-        """Return whole numbers that are an input since an opset, and were an attribute before; None if left out."""
+        """Return integers that are an input from an opset on and were an attribute before; None if left out."""
         if self.opset >= since:
             return self.integer_input(index) if self.has_input(index) else None
         return self.integers(name) if self.attribute(name) else None
@@ -205,7 +205,7 @@ class Call:
         return self.normalize_axis(self.integer(name, default), rank)
 
     def normalize_axis(self, axis: int, rank: int) -> int:
-        """Return an axis of a tensor, counted from 0; InvalidNodeError if it has none."""
+        """Return an axis, counted from 0; InvalidNodeError if the tensor does not have it."""
         if not -rank <= axis < rank:
             raise self.invalid(f"axis {axis} of {rank}", "an axis of its input")
         return axis % rank
@@ -213,7 +213,7 @@ class Call:
     def sample_axes(self, x: Feature, axes: Sequence[int]) -> tuple[Feature, list[int]]:
         """Return a value and its axes, counted from 0 in the file, as axes of a sample.
 
-        A batch axis of size 1 can be made an axis of the sample. FormatError for any other batch axis.
+        A batch axis of size 1 can become an axis of the sample. FormatError for any other batch axis.
         """
         if x.batched and 0 in axes:
             if x.batch != 1:
@@ -224,14 +224,14 @@ class Call:
     # ------------------------------------------------------------------ results
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
-        """Return the error for a node that cannot be expressed: the operator, the node, what it has, what is needed."""
+        """Return the error for a node that cannot be expressed: operator, node, actual and expected values."""
         node_name = (
             f" {quoted(self.operation.name)}" if self.operation.name else f" → {quoted(self.operation.outputs[0])}"
         )
         return FormatError(f"{self.operation.operator}{node_name}: {actual}; expected {expected}")
 
     def invalid(self, actual: str, expected: str) -> InvalidNodeError:
-        """Return the error for a node that no runtime can run: its inputs do not fit the operator."""
+        """Return the error for a node whose inputs do not fit its operator."""
         return InvalidNodeError(str(self.unsupported(actual, expected)))
 
     def layer(self, kind: str, *inputs: Feature, **options: Any) -> Feature:
@@ -243,7 +243,7 @@ class Call:
     ) -> Feature:
         """Return the result of a layer with weights, which is named after the first of its constants.
 
-        shared   whether another node with the same constants is the same layer, with the same weights
+        shared   whether nodes with the same constants become one layer with shared weights
         """
         constants, attributes = self._constants(), self._attributes.values()
         options_key = tuple(
@@ -254,7 +254,7 @@ class Call:
 
     @property
     def stem(self) -> str:
-        """Return the name for a layer, from that of its first constant; "" if that is no name of weights."""
+        """Return the name for a layer, from the name of its first constant; "" if that does not look like weights."""
         return stem_of("".join(self._constants()[:1]))
 
     def _constants(self) -> list[str]:
@@ -267,17 +267,17 @@ class Call:
         return x.with_node(reshaped(x.node, tuple(shape)))
 
     def fuse_following_add(self, shape: Sequence[int]) -> Array | None:
-        """Return the constant that the next node adds, if that node alone reads the result; it is done with then.
+        """Return the constant that the next node adds, if no other node reads this result; that node is then finished.
 
-        shape   that the constant must fit into, with as many axes as the result has in the file
+        shape   shape that the constant must fit, with as many axes as the result has in the file
         """
         return self._fuse_add(self, tuple(shape)) if self._fuse_add else None
 
 
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
-    """Return a constant with a batch axis of size 1, for a value of a shape, if it has equal entries for all samples.
+    """Return a constant with a batch axis of size 1 if its entries are equal for all samples of a shape.
 
-    Any other constant is returned as it is.
+    Any other constant is returned unchanged.
     """
     if value.ndim != len(shape) or not 1 < len(value) == shape[0]:
         return value
@@ -289,6 +289,6 @@ def _is_array(value: Value | None) -> bool:
 
 
 def stem_of(name: str) -> str:
-    """Return the name of a layer from that of its weights, conv1 from conv1.weight; "" if it is none."""
+    """Return the name of a layer from that of its weights, such as conv1 from conv1.weight; "" for other names."""
     match = WEIGHT_NAME.fullmatch(name)
     return match["layer"] if match else ""

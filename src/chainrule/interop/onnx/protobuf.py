@@ -1,11 +1,11 @@
-"""The wire format of Protocol Buffers: fields of a message, read within bounds, and written.
+"""The wire format of Protocol Buffers: bounded reading of a message's fields, and writing.
 
-A message is a row of fields, each a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a length and
-that many bytes, which hold a text, packed numbers or another message. Values that hold bytes are views of the file, so
-that nothing is copied, and every length is compared with what is left before it is used.
+A message is a sequence of fields. A field is a key (number and wire type) and a value: a varint, 4 or 8 bytes, or a
+length and that many bytes, which hold a string, packed numbers or another message. Values that hold bytes are views of
+the file, without copies, and every length is compared with the remaining bytes before it is used.
 
 Source   https://protobuf.dev/programming-guides/encoding
-Errors   FormatError for bytes that are no message
+Errors   FormatError for bytes that are not a message
 """
 
 import struct
@@ -18,46 +18,46 @@ from numpy.typing import NDArray
 from chainrule.errors import FormatError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5  # the wire types in use
-MAX_FIELDS = 4_000_000  # of a file; a network of a thousand layers has a hundredth of these
-MAX_DEPTH = 32
-SIGN, SPAN = 1 << 63, 1 << 64
+MAX_FIELDS = 4_000_000  # of a file; a network of a thousand layers has 1% of that
+MAX_DEPTH = 32  # of nested messages
+SIGN, SPAN = 1 << 63, 1 << 64  # sign bit and number of values of 64-bit integers
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message: its number, its wire type, and a whole number or a view of its bytes."""
+    """A field of a message: its number, its wire type, and its value, an integer or a view of its bytes."""
 
     number: int
     wire: int
     value: int | memoryview
 
     def integer(self) -> int:
-        """Return a signed whole number of 64 bits."""
+        """Return the value as a signed 64-bit integer."""
         if not isinstance(self.value, int):
             raise FormatError(f"field {self.number}: expected a whole number, found wire type {self.wire}")
         return self.value - SPAN if self.value >= SIGN else self.value
 
     def content(self) -> memoryview:
-        """Return the bytes of a field that has a length."""
+        """Return the bytes of a length-delimited field."""
         if self.wire != LENGTH_DELIMITED or isinstance(self.value, int):
             raise FormatError(f"field {self.number}: expected bytes, found wire type {self.wire}")
         return self.value
 
     def text(self) -> str:
-        """Return a text in UTF-8."""
+        """Return the value as a string."""
         try:
             return bytes(self.content()).decode()
         except UnicodeDecodeError:
             raise FormatError(f"field {self.number}: a text is not UTF-8") from None
 
     def integers(self) -> list[int]:
-        """Return signed whole numbers: one, or any number of them, packed."""
+        """Return the value as signed 64-bit integers: one, or a packed list."""
         if self.wire != LENGTH_DELIMITED:
             return [self.integer()]
         return [int(number) for number in unpack_varints(self.content())]
 
     def reals(self, wire: int) -> list[float]:
-        """Return floating-point numbers of 4 or 8 bytes: one, or any number of them, packed."""
+        """Return the value as floats of 4 or 8 bytes: one, or a packed list."""
         width, code = (4, "f") if wire == FIXED32 else (8, "d")
         if self.wire not in (wire, LENGTH_DELIMITED) or isinstance(self.value, int) or len(self.value) % width:
             raise FormatError(f"field {self.number}: expected numbers of {width} bytes, found wire type {self.wire}")
@@ -65,13 +65,13 @@ class Field:
 
 
 class Reader:
-    """Reads messages of one file and counts their fields."""
+    """Reads the messages of a file and counts their fields."""
 
     def __init__(self) -> None:
         self._left = MAX_FIELDS
 
     def fields(self, message: memoryview, depth: int) -> Iterator[Field]:
-        """Yield the fields of a message in their order; FormatError for more than `MAX_FIELDS` in a file."""
+        """Yield the fields of a message in order; FormatError for more than `MAX_FIELDS` in the file."""
         if depth > MAX_DEPTH:
             raise FormatError(f"messages nested more than {MAX_DEPTH} deep")
         position, end = 0, len(message)
@@ -93,7 +93,7 @@ class Reader:
 
 
 def _size_of(message: memoryview, position: int, wire: int, number: int) -> tuple[int, int]:
-    """Return how many bytes a value has, and where it begins."""
+    """Return the size of a value in bytes, and its position."""
     if wire == LENGTH_DELIMITED:
         return _varint(message, position)
     if wire in (FIXED64, FIXED32):
@@ -102,7 +102,7 @@ def _size_of(message: memoryview, position: int, wire: int, number: int) -> tupl
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return an unsigned number below 2⁶⁴ of one to ten bytes, seven bits in each, and where the next value begins."""
+    """Return an unsigned 64-bit integer of one to ten bytes, with seven bits in each, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
@@ -116,9 +116,9 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 
 
 def unpack_varints(content: memoryview) -> NDArray[np.int64]:
-    """Return packed varints as signed numbers of 64 bits.
+    """Return packed varints as signed 64-bit integers.
 
-    The bits of each number are added up over its bytes, all numbers at once.
+    The bits of each number are summed over its bytes, for all numbers at once.
     """
     octets = np.frombuffer(content, np.uint8)
     if not len(octets):
@@ -135,7 +135,7 @@ def unpack_varints(content: memoryview) -> NDArray[np.int64]:
 
 
 def varint(value: int) -> bytes:
-    """Return a signed whole number of 64 bits in one to ten bytes, seven bits in each."""
+    """Return a signed 64-bit integer as one to ten bytes, with seven bits in each."""
     rest, octets = value % SPAN, bytearray()
     while rest > 127:
         octets.append(rest & 127 | 128)

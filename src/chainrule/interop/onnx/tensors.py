@@ -1,8 +1,8 @@
-"""The tensors of an ONNX file as arrays, from every field that may hold them, and from files beside it.
+"""Tensors of an ONNX file as arrays, from any of the fields that may hold them, and from external files.
 
-Every size is compared with the bytes that are there before anything is allocated.
+Every size is compared with the available bytes before anything is allocated.
 
-Errors   FormatError naming the tensor
+Errors   FormatError, which names the tensor
 """
 
 import math
@@ -35,7 +35,7 @@ DTYPES = {
     11: np.dtype("<f8"),
     12: np.dtype("<u4"),
     13: np.dtype("<u8"),
-    BFLOAT16: np.dtype("<u2"),  # its bits, which become float32
+    BFLOAT16: np.dtype("<u2"),  # its bits; converted to float32
 }
 UNSUPPORTED_TYPES = {
     8: "string",
@@ -56,7 +56,7 @@ MAX_AXES = 32
 
 
 def dtype_of(kind: int) -> np.dtype[Any]:
-    """Return the dtype in which the entries of a TensorProto.DataType are computed with; FormatError if there is none.
+    """Return the dtype for computing with the elements of a TensorProto.DataType; FormatError if there is none.
 
     bfloat16 becomes float32.
     """
@@ -66,9 +66,9 @@ def dtype_of(kind: int) -> np.dtype[Any]:
 
 
 def array(tensor: TensorMessage, folder: Path | None) -> Array:
-    """Return a tensor as a read-only array, a view of the file where it can be.
+    """Return a tensor as a read-only array, a view of the file if possible.
 
-    folder   where external data may lie; None: nowhere
+    folder   folder of external data; None: they are refused
     """
     try:
         return _array(tensor, folder)
@@ -98,7 +98,7 @@ def _array(tensor: TensorMessage, folder: Path | None) -> Array:
 
 
 def _from_typed_field(tensor: TensorMessage, stored_dtype: np.dtype[Any], count: int) -> Array:
-    """Return the entries of the field for their type; whole numbers stand for the bits of short floats."""
+    """Return the elements from the field for their type; float16 is stored as integers with its bits."""
     if tensor.kind in (1, 11):
         held = tensor.floats if tensor.kind == 1 else tensor.doubles
         _check_count(sum(map(len, held)), count * stored_dtype.itemsize, "bytes")
@@ -123,16 +123,16 @@ def _check_count(count: int, expected: int, what: str) -> None:
 
 
 def _read_external(entries: Sequence[Pair], folder: Path | None, size: int) -> bytes:
-    """Return the bytes of a tensor in a file of the same folder; no path leads out of it, no link either."""
+    """Return the bytes of a tensor in a file of the same folder; paths and links that leave the folder are refused."""
     values = {entry.key: entry.value for entry in entries}
     name = values.get("location", "")
     if folder is None:
-        raise FormatError("its data lie in another file, and this one has no folder")
+        raise FormatError("its data are in another file, but the model was not read from a folder")
     if not name or "\0" in name or name != os.path.basename(name) or name in (".", "..") or "\\" in name:
-        raise FormatError(f"its data lie in {quoted(name)}; expected a file of the same folder")
+        raise FormatError(f"its data are in {quoted(name)}; expected a file in the same folder")
     path = folder / name
     if path.is_symlink() and path.resolve().parent != folder.resolve():
-        raise FormatError(f"its data lie in {quoted(name)}, which is a link out of the folder")
+        raise FormatError(f"its data are in {quoted(name)}, which is a link out of the folder")
     offset, length = (_number(values.get(key), default) for key, default in (("offset", 0), ("length", size)))
     _check_count(length, size, "bytes")
     with open_regular(path, FormatError) as stream:
@@ -147,5 +147,5 @@ def _number(text: str | None, default: int) -> int:
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise FormatError(f"its data lie at {quoted(text)}; expected a whole number")
+        raise FormatError(f"its data have the offset or length {quoted(text)}; expected a whole number")
     return int(text)

@@ -1,6 +1,6 @@
-"""The operators of ONNX, one family per file: how a node becomes layers, and how an operation of a plan becomes nodes.
+"""ONNX operators, one family per file: conversion of nodes to layers, and of a plan's operations to nodes.
 
-`OPERATORS` is the table of all of them. It selects the reader of a node and the writer of an operation, and the command
+`OPERATORS` lists all of them. It selects the reader of a node and the writer of an operation, and the command
 `chainrule import --operators` prints it.
 """
 
@@ -22,7 +22,7 @@ WRITERS: dict[str, Writer] = {name: write for operator in OPERATORS.values() for
 
 
 def described() -> list[tuple[str, str, str]]:
-    """Return every operator, in alphabetical order: its name, what it is read as, and what is written as it."""
+    """Return every operator in alphabetical order: name, what it is read as, and the operations it is written for."""
     return [
         (name, _result(operator.read.__doc__ or "") if operator.read else "", ", ".join(operator.write))
         for name, operator in sorted(OPERATORS.items())

@@ -34,7 +34,7 @@ def write_with_option(operator: str, onnx_option: str, plan_option: str) -> Writ
 
 
 def read_celu(call: Call) -> Feature:
-    """Return ELU; for α other than 1, α times ELU of x/α."""
+    """Return ELU; for α other than 1, α · ELU(x/α)."""
     x, alpha = call.feature(), call.real("alpha", 1.0)
     if alpha == 1:
         return call.layer("ELU", x)
@@ -44,7 +44,7 @@ def read_celu(call: Call) -> Feature:
 
 
 def read_selu(call: Call) -> Feature:
-    """Return γ times ELU."""
+    """Return γ · ELU(x)."""
     alpha, gamma = call.real("alpha", 1.6732632423543772), call.real("gamma", 1.0507009873554805)
     return scale_and_shift(call, call.layer("ELU", call.feature(), alpha=alpha), np.array(gamma))
 
@@ -56,7 +56,8 @@ def read_prelu(call: Call) -> Feature:
         raise call.unsupported(f"slopes of {slope.ndim} axes", f"at most {len(x.shape)}")
     channels, rank = x.node.shape[0], len(x.node.shape)
     by_channel = (channels, *[1] * (rank - 1))
-    legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])  # not aligned at the end
+    # Before opset 7, and in some later files, slopes (C,) are meant for channels instead of the last axis.
+    legacy = slope.shape == (channels,) and (call.opset < 7 or channels != x.node.shape[-1])
     if slope.size != 1 and not legacy and slope.shape not in (by_channel, (1, *by_channel)):
         raise call.unsupported(f"slopes of shape {slope.shape}", f"one slope, or one for each of {channels} channels")
     return call.weighted("PReLU", x, {}, {"slope": np.broadcast_to(slope.reshape(-1), (channels,))})
@@ -84,13 +85,13 @@ def read_swish(call: Call) -> Feature:
 
 
 def write_silu(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return x times its Sigmoid."""
+    """Return the product of x and Sigmoid."""
     x = graph.stored(operation.reads[0])
     return graph.node("Mul", x, graph.node("Sigmoid", x))
 
 
 def read_hard_sigmoid(call: Call) -> Feature:
-    """Return HardSigmoid for α = 1/6 and β = 1/2, else α x + β clipped to [0, 1]."""
+    """Return HardSigmoid for α = 1/6 and β = 1/2, otherwise Clip of α x + β to [0, 1]."""
     alpha, beta = call.real("alpha", 0.2), call.real("beta", 0.5)
     if math.isclose(alpha, 1 / 6, rel_tol=1e-6) and beta == 0.5:
         return call.layer("HardSigmoid", call.feature())
@@ -98,9 +99,9 @@ def read_hard_sigmoid(call: Call) -> Feature:
 
 
 def read_softmax(call: Call) -> Feature:
-    """Return Softmax, along one axis of a sample.
+    """Return Softmax along one axis of a sample.
 
-    Before opset 13 it is over all axes from `axis` on.
+    Before opset 13, it is computed over `axis` and all later axes together.
     """
     x = call.feature()
     x, (axis,) = call.sample_axes(x, [call.axis("axis", -1 if call.opset >= 13 else 1, len(x.shape))])

@@ -1,6 +1,6 @@
-"""Sums, products and bounds, of values with each other and with constants.
+"""Sums, products and bounds of values and constants.
 
-Multiplication by constants and addition of constants become a convolution with a kernel of 1×1 for each channel.
+Multiplication by constants and addition of constants become a 1×1 depthwise convolution.
 """
 
 import itertools
@@ -21,8 +21,8 @@ LARGEST = float(np.finfo(np.float32).max)
 def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array | None = None) -> Feature:
     """Return scale · x + shift.
 
-    Each is one number or one for every channel, and shift may have an entry for every value of a sample; both as ONNX
-    aligns them, by their last axes. They may have one for every entry of the last axis too.
+    Each constant is one number, one for every channel, or one for every entry of the last axis. The shift may also have
+    one number for every value of a sample. ONNX aligns constants with the last axes.
     """
     axes = max(scale.ndim, 0 if shift is None else shift.ndim)
     if axes > len(x.shape) and x.batch == 1:
@@ -46,15 +46,15 @@ def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array | None = 
 
 
 def _only_varying_axis(value: Array) -> int | None:
-    """Return the last axis along which a constant varies if it is the only one, −1 if there are several, else None."""
+    """Return the only axis along which a constant varies; −1 if there are several, None if there is none."""
     axes = [axis for axis, size in enumerate(value.shape) if size > 1]
     return None if not axes else axes[0] if len(axes) == 1 else -1
 
 
 def _align_constant(call: Call, value: Array, x: Feature) -> Array:
-    """Return a constant with as many axes as a sample has; FormatError unless its sizes are 1 or the sample's.
+    """Return a constant with as many axes as a sample; FormatError unless each size is 1 or that of the sample.
 
-    A constant may have the batch axis if it is the same for all samples.
+    A constant may have the batch axis if it is equal for all samples.
     """
     rank, problem = len(x.shape), f"a constant of shape {value.shape} with {x.shape}"
     if value.ndim > rank:
@@ -73,13 +73,13 @@ def _align_constant(call: Call, value: Array, x: Feature) -> Array:
 
 
 def _operands(call: Call) -> tuple[Feature | None, Feature | None]:
-    """Return the two inputs where they depend on the network's input, else None."""
+    """Return the two inputs; None for a constant one."""
     first, second = (value if isinstance(value, Feature) else None for value in call.values[:2])
     return first, second
 
 
 def _constant(call: Call, index: int) -> Array:
-    """Return a constant operand; before opset 7, `axis` says where its shape begins in the other's."""
+    """Return a constant operand; before opset 7, `axis` is the axis of the other operand at which its shape starts."""
     value, axis = call.constant(index), call.attribute("axis")
     if call.opset < 7 and axis is not None and axis.integer is not None:
         rank = len(call.feature(1 - index).shape)
@@ -89,7 +89,7 @@ def _constant(call: Call, index: int) -> Array:
 
 
 def read_add(call: Call) -> Feature:
-    """Return Add, or a shift by a constant."""
+    """Return Add, or a shift for a constant."""
     a, b = _operands(call)
     if a is not None and b is not None:
         return combine(call, "Add", a, b)
@@ -98,7 +98,7 @@ def read_add(call: Call) -> Feature:
 
 
 def read_sub(call: Call) -> Feature:
-    """Return a sum with what is subtracted times −1, or a shift by a constant."""
+    """Return Add of the first operand and −1 times the second, or a shift for a constant."""
     a, b = _operands(call)
     if a is not None and b is not None:
         return combine(call, "Add", a, scale_and_shift(call, b, -ONE))
@@ -113,7 +113,7 @@ def read_neg(call: Call) -> Feature:
 
 
 def read_mul(call: Call) -> Feature:
-    """Return Multiply, or a scale; a constant that is added next is its shift."""
+    """Return Multiply, or a scale for a constant; a constant that is added next becomes the shift."""
     a, b = _operands(call)
     if a is not None and b is not None:
         return combine(call, "Multiply", a, b)
@@ -123,17 +123,17 @@ def read_mul(call: Call) -> Feature:
 
 
 def read_div(call: Call) -> Feature:
-    """Return a scale by one over a constant."""
+    """Return a scale by the reciprocal of a constant."""
     a, b = _operands(call)
     if a is None or b is not None:
-        raise call.unsupported("division by what depends on the network's input", "a constant divisor")
+        raise call.unsupported("a divisor that depends on the network's input", "a constant divisor")
     divisor = _constant(call, 1)
     with np.errstate(divide="ignore"):
         return scale_and_shift(call, a, 1 / divisor)
 
 
 def read_pow(call: Call) -> Feature:
-    """Return x times itself for the exponent 2."""
+    """Return x · x for the exponent 2."""
     exponent = call.constant(1)
     if exponent.size != 1 or exponent.reshape(-1)[0] not in (1, 2):
         raise call.unsupported(f"the exponent {exponent.reshape(-1)[:3].tolist()}", "1 or 2")
@@ -144,7 +144,7 @@ def read_pow(call: Call) -> Feature:
 
 
 def read_variadic(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of a sum of any number of inputs."""
+    """Return the reader of an operator with any number of inputs as repeated layers with two inputs."""
 
     def read(call: Call) -> Feature:
         inputs = [call.feature(index) for index in range(len(call.values))]
@@ -158,7 +158,7 @@ def read_variadic(kind: str) -> Callable[[Call], Feature]:
 
 
 def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
-    """Return Add or Multiply of two values, with sizes of 1 repeated."""
+    """Return Add or Multiply of two values, which are repeated along axes of size 1."""
     a, b = _align_axes(call, a, b)
     shape = np.broadcast_shapes(a.node.shape, b.node.shape)
     added_axes: list[int] = [1] * (3 - len(shape))
@@ -170,9 +170,9 @@ def combine(call: Call, kind: str, a: Feature, b: Feature) -> Feature:
 
 
 def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
-    """Return two values with as many axes in the file, and the batch axis in both or neither.
+    """Return two values with the same number of axes, and the batch axis in both or neither.
 
-    As in NumPy, sizes of 1 are put before the axes of the one that has fewer.
+    As in NumPy, the value with fewer axes gets leading axes of size 1.
     """
     sizes = itertools.zip_longest(a.shape[::-1], b.shape[::-1], fillvalue=1)
     if any(size != other_size and 1 not in (size, other_size) for size, other_size in sizes):
@@ -187,7 +187,7 @@ def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
 
 
 def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], GraphResult]:
-    """Return the writer of an operation on two results of the same shape, or repeated to it."""
+    """Return the writer of an operation on two results of equal shapes, or repeated along axes of size 1."""
 
     def write(graph: GraphWriter, operation: Operation) -> GraphResult:
         inputs = [_broadcastable_input(graph, operation, index) for index in range(2)]
@@ -197,6 +197,7 @@ def write_elementwise(operator: str) -> Callable[[GraphWriter, Operation], Graph
 
 
 def _broadcastable_input(graph: GraphWriter, operation: Operation, index: int) -> GraphResult:
+    """Return an input as it was computed if the operator repeats it, otherwise in the shape of its tensor."""
     tensor = operation.reads[index]
     value = graph.stored(tensor)
     return value if tensor is None or is_broadcast(value, tensor) else graph.view(tensor)
@@ -213,7 +214,7 @@ def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_clip(call: Call) -> Feature:
-    """Return Clip, or ReLU where only negative values are clipped; bounds are attributes before opset 11."""
+    """Return Clip, or ReLU for a minimum of 0 alone; bounds are attributes before opset 11."""
     if call.opset < 11:
         bounds = [call.real(name, default) for name, default in (("min", -LARGEST), ("max", LARGEST))]
     else:
@@ -233,7 +234,7 @@ def write_clip(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def clip(call: Call, x: Feature, low: float, high: float) -> Feature:
-    """Return values clipped to an interval that may be open on either side."""
+    """Return values clipped to an interval, which may be unbounded on either side."""
     low, high = max(low, -LARGEST), min(high, LARGEST)
     if (low, high) == (-LARGEST, LARGEST):
         return x
@@ -249,7 +250,7 @@ def read_bound(*, below: bool) -> Callable[[Call], Feature]:
             return call.feature()
         if len(call.values) > 2 or (a is not None and b is not None):
             raise call.unsupported(
-                f"{len(call.values)} inputs that depend on the network's input", "one of them and a number"
+                f"{len(call.values)} inputs that depend on the network's input", "one of them, and one number"
             )
         bound = call.constant(1 if a is not None else 0)
         if bound.size != 1:

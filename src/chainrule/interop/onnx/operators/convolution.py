@@ -25,7 +25,7 @@ from chainrule.interop.onnx.operators.windows import (
 
 
 def read_conv(call: Call) -> Feature:
-    """Return Conv2D or Conv1D; a constant that is added next is its bias."""
+    """Return Conv2D or Conv1D; a constant that is added next becomes its bias."""
     w = call.constant(1)
     x = call.batched_input(w.ndim)
     axes = len(x.node.shape) - 1
@@ -47,7 +47,10 @@ def read_conv(call: Call) -> Feature:
 
 
 def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | None, bool]:
-    """Return the bias of a node, (filters,), and whether it is its own; else what the next node adds, or None."""
+    """Return the bias (filters,), and whether it is an input of the node.
+
+    Without such an input, the bias is the constant that the next node adds, or None.
+    """
     if call.has_input(2):
         bias = call.constant(2)
         if bias.shape != (filters,):
@@ -58,7 +61,7 @@ def _bias(call: Call, filters: int, shape: tuple[int, ...]) -> tuple[Array | Non
 
 
 def write_conv(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Conv; a bias for each position is added behind it."""
+    """Return Conv; a bias for each position is a separate Add."""
     _, w, b = operation.reads
     result = operation.writes[0]
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
@@ -99,9 +102,9 @@ def read_conv_transpose(call: Call) -> Feature:
 def _transposed_padding(
     call: Call, size: Sequence[int], kernel: Sequence[int], output_padding: list[int]
 ) -> list[tuple[int, int]]:
-    """Return what is cropped of each axis, for the pads or the output shape that the node states.
+    """Return the padding that is cropped from each axis, from `pads`, `auto_pad` or `output_shape`.
 
-    An output that is larger than all positions of the kernel is enlarged by `extra`, in place.
+    `output_padding` is increased in place for an output larger than all positions of the kernel.
     """
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
@@ -125,7 +128,7 @@ def _transposed_padding(
 
 
 def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return ConvTranspose, with the output padding that leads to the size of the result."""
+    """Return ConvTranspose, with the output padding for the size of the result."""
     _, w = operation.reads
     kernel, x, attributes = _kernel_image_attributes(graph, operation, w)
     shape = result_shape(x, operation.writes[0])
@@ -138,7 +141,7 @@ def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResul
 def _kernel_image_attributes(
     graph: GraphWriter, operation: Operation, w: Tensor | None
 ) -> tuple[str, GraphResult, dict[str, Any]]:
-    """Return the name of the kernels, rotated where the operation rotates them, the image, and the attributes."""
+    """Return the name of the kernels, rotated if the operation rotates them, the image, and the attributes."""
     assert w is not None
     x = input_image(graph, operation)
     shape = (*w.shape[:2], *w.shape[5 - len(x.shape) :])
@@ -172,7 +175,7 @@ def read_gemm(call: Call) -> Feature:
     if call.has_input(2):
         c = call.constant(2)
         if c.ndim > 2 or (c.ndim == 2 and c.shape[0] != 1) or c.shape[-1:] not in ((), (1,), (w.shape[0],)):
-            raise call.unsupported(f"C of shape {c.shape}, which differs between samples", f"({w.shape[0]},)")
+            raise call.unsupported(f"C of shape {c.shape}", f"({w.shape[0]},), the same for all samples")
         weights["b"] = np.broadcast_to(c * np.asarray(call.real("beta", 1.0), c.dtype), (1, w.shape[0]))[0]
     return call.weighted("Dense", x, options, weights)
 
@@ -185,8 +188,8 @@ def write_gemm(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_matmul(call: Call) -> Feature:
-    """Return Dense for a constant matrix on the right, a convolution of 1×1 for several axes; a constant that is added
-    next is its bias.
+    """Return Dense for a constant matrix on the right, or a 1×1 convolution for several axes; a constant that is added
+    next becomes its bias.
     """
     x, w = call.feature(), call.constant(1)
     shape = x.node.shape

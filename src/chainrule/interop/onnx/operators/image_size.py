@@ -14,9 +14,9 @@ from chainrule.interop.onnx.operators.operator import Operator
 from chainrule.interop.onnx.operators.shapes import slice_axis
 from chainrule.interop.onnx.operators.windows import image, restore_rank, simplify
 
-REPEATING_MODES = ("edge", "reflect", "wrap")  # modes of ONNX, and of numpy.pad
-MAX_SLICES = 128  # that an axis is put together of
-NEAREST_RULES = (  # all of these repeat each pixel
+REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
+MAX_SLICES = 128  # entries that may be repeated along an axis, as each can become a Slice
+NEAREST_RULES = (  # coordinates and rounding; for whole factors, each of them repeats every pixel
     ("asymmetric", "floor"),
     ("half_pixel", "round_prefer_floor"),
     ("half_pixel", "round_prefer_ceil"),
@@ -26,13 +26,13 @@ NEAREST_RULES = (  # all of these repeat each pixel
 
 
 def read_pad(call: Call) -> Feature:
-    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for entries that are repeated."""
+    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated entries."""
     x = call.batched_input()
     borders, mode, value = _border_sizes(call, len(x.shape)), call.text("mode", "constant"), _fill_value(call)
     if not any(map(any, borders)):
         return x
     if any(borders[0]):
-        raise call.unsupported(f"pads {borders[0]} of the batch axis", "axes of a sample alone")
+        raise call.unsupported(f"pads {borders[0]} of the batch axis", "padding of other axes only")
     if mode in REPEATING_MODES:
         for axis, (before, after) in enumerate(borders):
             x = _pad_with_repeats(call, x, axis, mode, before, after)
@@ -55,7 +55,7 @@ def read_pad(call: Call) -> Feature:
 
 
 def _pad_with_zeros(call: Call, x: Feature, borders: list[Pair]) -> Feature:
-    """Return an image with zeros around it, or without what negative numbers cut off."""
+    """Return an image with zeros around it, or cropped where the number is negative."""
     sides = ((0, 0),) * (4 - len(borders)) + tuple(borders[2:])
     y = image(call, x)
     for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
@@ -65,7 +65,7 @@ def _pad_with_zeros(call: Call, x: Feature, borders: list[Pair]) -> Feature:
 
 
 def _pad_with_repeats(call: Call, x: Feature, axis: int, mode: str, before: int, after: int) -> Feature:
-    """Return a value with entries of an axis, counted with the batch axis, repeated at its ends."""
+    """Return a value with entries of an axis, counted with the batch axis, repeated before and after it."""
     if (before, after) == (0, 0):
         return x
     size = x.shape[axis]
@@ -80,7 +80,7 @@ def _pad_with_repeats(call: Call, x: Feature, axis: int, mode: str, before: int,
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:
-    """Return how many entries are added before and after each axis; a negative number of them is cut off."""
+    """Return the numbers of entries added before and after each axis; negative numbers crop."""
     pads = call.input_or_attribute("pads", 1, 11) or call.integers("paddings", [])
     axes = call.integer_input(3) if call.opset >= 18 and call.has_input(3) else [*range(rank)]
     if len(pads) != 2 * len(axes):
@@ -140,7 +140,7 @@ def _scale_factors(call: Call, x: Feature) -> list[int]:
 
 
 def _interpolation(call: Call) -> str:
-    """Return "nearest" or "bilinear"; FormatError where pixels stand elsewhere than here."""
+    """Return "nearest" or "bilinear"; FormatError for a mode that samples other positions than UpSample2D."""
     mode = call.text("mode", "nearest")
     coordinates = call.text("coordinate_transformation_mode", "half_pixel" if call.opset >= 11 else "asymmetric")
     rounding = call.text("nearest_mode", "round_prefer_floor" if call.opset >= 11 else "floor")
@@ -154,7 +154,7 @@ def _interpolation(call: Call) -> str:
 
 
 def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Resize, or for means of windows of several sizes, which it lacks, a product for each axis."""
+    """Return Resize, or for averages over windows of several sizes, which Resize lacks, one product for each axis."""
     x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
     if mode == "average":
         return _write_average(graph, x, outputs)
@@ -166,7 +166,7 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def _write_average(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...]) -> GraphResult:
-    """Multiply by the weights of the last axis, and exchange the axes: twice."""
+    """Multiply by the weights of the last axis and exchange the two spatial axes, twice."""
     for output_size in reversed(outputs):
         channels, rows, columns = x.shape
         matrix = np.zeros((columns, output_size), graph.network.dtype)

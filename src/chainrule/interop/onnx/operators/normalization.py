@@ -14,7 +14,7 @@ from chainrule.interop.onnx.operators.operator import Operator
 def read_batch_norm(call: Call) -> Feature:
     """Return BatchNorm2D with its running statistics."""
     if call.integer("spatial", 1) != 1:
-        raise call.unsupported("spatial 0", "normalization channel by channel")
+        raise call.unsupported("spatial 0", "normalization by channel")
     if training := _training_mode(call):
         raise call.unsupported(f"{training}: training mode", "normalization by running statistics")
     x = _input_with_channels(call)
@@ -22,7 +22,7 @@ def read_batch_norm(call: Call) -> Feature:
     weights = {name: _channel_parameter(call, index, x) for index, name in enumerate(names, 1)}
     momentum = 1 - call.real("momentum", 0.9)
     options: dict[str, Any] = {"epsilon": call.real("epsilon", 1e-5)}
-    if 0 < momentum <= 1:  # else it was made for inference alone
+    if 0 < momentum <= 1:  # other values occur in files for inference only
         options["momentum"] = round(momentum, 9)
     shape = x.node.shape
     lifted = shape if len(shape) in (1, 3) else (shape[0], 1, math.prod(shape[1:]))
@@ -30,7 +30,7 @@ def read_batch_norm(call: Call) -> Feature:
 
 
 def _input_with_channels(call: Call) -> Feature:
-    """Return the input, (N, C, …), of an operator whose second input has one number for each channel."""
+    """Return the input (N, C, …) of an operator whose second input has one number for each channel."""
     shape, scale = call.feature().shape, call.constant(1).shape
     if len(shape) < 2 or scale != shape[1:2]:
         raise call.invalid(f"input 2 of shape {scale} for {shape}", "(N, C, …) and one number for each channel")
@@ -38,7 +38,7 @@ def _input_with_channels(call: Call) -> Feature:
 
 
 def _training_mode(call: Call) -> str:
-    """Return what makes a batch normalization use the statistics of the batch, as each opset states it; else ""."""
+    """Return the attribute or outputs that request batch statistics, depending on the opset; "" if there are none."""
     if call.opset < 7:
         return "" if call.integer("is_test", 0) else "is_test 0"
     if call.opset < 14:
@@ -48,6 +48,7 @@ def _training_mode(call: Call) -> str:
 
 
 def _channel_parameter(call: Call, index: int, x: Feature) -> Array:
+    """Return an input with one number for each channel."""
     value = call.constant(index)
     if value.shape != x.node.shape[:1]:
         raise call.unsupported(
@@ -74,7 +75,7 @@ def read_instance_norm(call: Call) -> Feature:
 
 
 def read_group_norm(call: Call) -> Feature:
-    """Return GroupNorm; before opset 21 there is one scale for each group."""
+    """Return GroupNorm; before opset 21, there is one scale for each group."""
     x, groups = call.batched_input(), call.integer("num_groups")
     channels = x.node.shape[0]
     if groups < 1 or channels % groups:
@@ -92,9 +93,9 @@ def read_group_norm(call: Call) -> Feature:
 
 
 def read_layer_norm(call: Call) -> Feature:
-    """Return LayerNorm over the last axes, put together to one."""
+    """Return LayerNorm over the last axes, which are merged into one."""
     if call.used_outputs > 1:
-        raise call.unsupported("the mean and deviation are read", "the normalized values alone")
+        raise call.unsupported("the mean and deviation are read", "only the normalized values to be read")
     x = call.feature()
     x, (axis,) = call.sample_axes(x, [call.axis("axis", -1, len(x.shape))])
     shape = x.node.shape
@@ -107,7 +108,7 @@ def read_layer_norm(call: Call) -> Feature:
 
 
 def write_group_norm(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return LayerNormalization where all rows share γ and β, else InstanceNormalization of groups, scale_and_shift behind."""
+    """Return LayerNormalization if all rows share γ and β, otherwise InstanceNormalization of groups, Mul and Add."""
     x, gamma, beta = operation.reads
     groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
     value = graph.stored(x)
@@ -143,7 +144,7 @@ def write_local_response_norm(graph: GraphWriter, operation: Operation) -> Graph
 def read_dropout(call: Call) -> Feature:
     """Return Dropout, which does nothing in inference."""
     if call.used_outputs > 1:
-        raise call.unsupported("the mask is read", "the values alone")
+        raise call.unsupported("the mask is read", "only the values to be read")
     rate, x = dropout_rate(call), call.feature()
     return call.layer("Dropout", x, rate=round(rate, 7)) if 0 < rate < 1 else x
 

@@ -1,4 +1,4 @@
-"""Pooling over windows and whole images, and reductions over axes of positions."""
+"""Pooling over windows and whole images, and reductions over spatial axes."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"
 def read_max_pool(call: Call) -> Feature:
     """Return MaxPool2D."""
     if call.used_outputs > 1:
-        raise call.unsupported("the positions of the maxima are read", "their values alone")
+        raise call.unsupported("the positions of the maxima are read", "only their values to be read")
     return _read_pool(call, "MaxPool2D", {})
 
 
@@ -44,7 +44,7 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
         raise call.unsupported(f"an input of {len(x.shape)} axes", "(N, C, H, W) or (N, C, W)")
     window = window_of(call, call.integers("kernel_shape"), x.node.shape[1:])
     if max(window.dilation) > 1:
-        raise call.unsupported(f"dilations {list(window.dilation)}", "1; pooling has no other here")
+        raise call.unsupported(f"dilations {list(window.dilation)}", "1, the only dilation of pooling layers")
     added_axes = 3 - len(x.node.shape)
     options = {
         "window": simplify((*[1] * added_axes, *window.kernel)),
@@ -59,12 +59,12 @@ def _read_pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
 
 
 def write_max_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return MaxPool, or GlobalMaxPool for one window as large as the image."""
+    """Return MaxPool, or GlobalMaxPool for a window of the size of the image."""
     return _write_pool(graph, operation, "MaxPool")
 
 
 def write_average_pool(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return AveragePool or GlobalAveragePool, times the size of the window for sums."""
+    """Return AveragePool or GlobalAveragePool; for sums, its product with the size of the window."""
     window, divisor = operation.attributes["window"], operation.attributes["divisor"]
     y = _write_pool(graph, operation, "AveragePool", count_include_pad=int(divisor != "cells"))
     if divisor != "one":
@@ -85,7 +85,7 @@ def _write_pool(graph: GraphWriter, operation: Operation, operator: str, **more:
 
 
 def read_global(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of pooling over all positions, which keeps their axes, with sizes of 1."""
+    """Return the reader of pooling over all positions, which keeps their axes with size 1."""
 
     def read(call: Call) -> Feature:
         x = call.batched_input()
@@ -96,7 +96,7 @@ def read_global(kind: str) -> Callable[[Call], Feature]:
 
 
 def read_reduction(kind: str) -> Callable[[Call], Feature]:
-    """Return the reader of a reduction over axes of positions."""
+    """Return the reader of a reduction over spatial axes."""
 
     def read(call: Call) -> Feature:
         x = call.feature()
@@ -107,15 +107,15 @@ def read_reduction(kind: str) -> Callable[[Call], Feature]:
         return reduce_axes(call, x, reduced_axes, kind, keep=call.integer("keepdims", 1) != 0)
 
     read.__doc__ = (
-        f"Return {kind} over neighbouring axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
+        f"Return {kind} over adjacent axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
     )
     return read
 
 
 def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: bool) -> Feature:
-    """Return the mean, maximum or sum over neighbouring axes of a sample, counted as in the file."""
+    """Return the mean, maximum or sum over adjacent axes of a sample, which are counted as in the file."""
     if not axes or axes != list(range(axes[0], axes[-1] + 1)):
-        raise call.unsupported(f"axes {axes} of {x.shape}", "neighbouring axes of a sample")
+        raise call.unsupported(f"axes {axes} of {x.shape}", "adjacent axes of a sample")
     x, axes = call.sample_axes(x, axes)
     shape, first, last = x.node.shape, axes[0], axes[-1] + 1
     before, size, after = shape[:first], shape[first:last], shape[last:]
@@ -123,7 +123,7 @@ def reduce_axes(call: Call, x: Feature, axes: list[int], kind: str, *, keep: boo
     if not kept:
         kept = (1,)
         if not keep:
-            raise call.unsupported(f"axes {axes} of {x.shape}", "one axis that is left of a sample, or keepdims")
+            raise call.unsupported(f"axes {axes} of {x.shape}", "at least one remaining axis of a sample, or keepdims")
     if math.prod(after) == 1 and kind in GLOBAL:
         positions = size if len(size) == 2 else (1, math.prod(size))
         y = call.layer(GLOBAL[kind], call.reshape(x, (math.prod(before), *positions)))

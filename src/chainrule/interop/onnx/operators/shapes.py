@@ -11,7 +11,7 @@ from chainrule.interop.onnx.graph_writer import GraphResult, GraphWriter
 from chainrule.interop.onnx.operator_call import Call, Feature, Value
 from chainrule.interop.onnx.operators.operator import Operator
 
-OPEN_END = 2**31 - 1  # from here on, exporters mean the end of an axis
+OPEN_END = 2**31 - 1  # exporters write this or a larger number for the end of an axis
 
 
 def read_identity(call: Call) -> Feature:
@@ -20,14 +20,14 @@ def read_identity(call: Call) -> Feature:
 
 
 def read_cast(call: Call) -> Feature:
-    """Return the input where its type stays one of floats."""
+    """Return the input if its type remains a type of floats."""
     if (kind := call.integer("to", 1)) not in (1, 10, 11, 16):
-        raise call.unsupported(f"to {kind}, whole numbers or booleans", "a type of floats")
+        raise call.unsupported(f"to {kind}, integers or booleans", "a type of floats")
     return call.feature()
 
 
 def read_cast_like(call: Call) -> Value:
-    """Return the input where its type stays one of floats."""
+    """Return the input if its type remains a type of floats."""
     like = call.values[1] if call.has_input(1) else None
     if isinstance(like, np.ndarray) and like.dtype.kind != "f":
         raise call.unsupported(f"a type like {like.dtype}", "one of floats")
@@ -36,9 +36,9 @@ def read_cast_like(call: Call) -> Value:
 
 
 def reshape_with_batch(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
-    """Return a value in a shape of the file's; FormatError unless the batch axis stays the first.
+    """Return a value in a shape of the file; FormatError unless the batch axis remains the first.
 
-    A batch axis of size 1 may be dropped, or become one of the axes of the sample.
+    A batch axis of size 1 may be dropped, or become an axis of the sample.
     """
     if math.prod(shape) != math.prod(x.shape):
         raise call.invalid(f"from {x.shape} to {tuple(shape)}", "as many entries")
@@ -61,7 +61,7 @@ def read_reshape(call: Call) -> Feature:
 
 
 def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> list[int]:
-    """Return the sizes that Reshape asks for: 0 keeps a size (unless allowzero), one −1 is what is left."""
+    """Return the sizes that Reshape requests: 0 keeps a size (unless allowzero), one −1 follows from the others."""
     keeps = not call.integer("allowzero", 0)
     if requested.count(-1) > 1 or any(size < -1 for size in requested):
         raise call.unsupported(f"shape {list(requested)}", "sizes with at most one −1")
@@ -77,14 +77,14 @@ def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> 
 
 
 def write_expand(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return the value with sizes of 1 where it is repeated: (C, 1, 1) or (1, H, W)."""
+    """Return the value with axes of size 1, along which its reader repeats it: (C, 1, 1) or (1, H, W)."""
     shape = operation.writes[0].shape
     ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
     return graph.reshaped(graph.stored(operation.reads[0]), ones)
 
 
 def read_flatten(call: Call) -> Feature:
-    """Return Flatten; the axes before `axis` are the batch axis."""
+    """Return Flatten; the axes before `axis` become the batch axis."""
     x = call.feature()
     axis = call.integer("axis", 1)
     axis = axis if axis == len(x.shape) else call.normalize_axis(axis, len(x.shape))
@@ -104,7 +104,7 @@ def read_squeeze(call: Call) -> Feature:
 
 
 def read_unsqueeze(call: Call) -> Feature:
-    """Return the input with further axes of size 1."""
+    """Return the input with additional axes of size 1."""
     x, axes = call.feature(), call.input_or_attribute("axes", 1, 13) or []
     rank = len(x.shape) + len(axes)
     added = {call.normalize_axis(axis, rank) for axis in axes}
@@ -115,7 +115,7 @@ def read_unsqueeze(call: Call) -> Feature:
 
 
 def read_transpose(call: Call) -> Feature:
-    """Return Permute, of axes put together where they stay neighbours."""
+    """Return Permute, with axes that stay adjacent merged."""
     x = call.feature()
     rank = len(x.shape)
     order = call.integers("perm", [*range(rank)][::-1])
@@ -173,7 +173,7 @@ def read_split(call: Call) -> tuple[Value, ...]:
 
 
 def slice_axis(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
-    """Return the entries from `start` to `stop` of an axis, counted as in the file."""
+    """Return the entries from `start` to `stop` of an axis, which is counted as in the file."""
     if (start, stop) == (0, x.shape[axis]):
         return x
     if not 0 <= start < stop <= x.shape[axis]:
@@ -209,12 +209,12 @@ def read_slice(call: Call) -> Feature:
 
 
 def _is_open_ended(start: int, end: int, step: int, batch: int) -> bool:
-    """Return whether a slice takes all samples whatever their number: it states no end, or the batch size itself."""
+    """Return whether a slice takes all samples of any batch: it has no end, or ends at the batch size."""
     return step == 1 and (start in (0, -batch) or start <= -OPEN_END) and (end == batch or end >= OPEN_END)
 
 
 def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return Slice, of all axes of a sample that are cut."""
+    """Return Slice over all axes of a sample that are cut."""
     before, shape = operation.attributes["before"], operation.writes[0].shape
     x = graph.view(operation.reads[0])
     cut_axes = [axis for axis in range(len(shape)) if x.shape[axis] != shape[axis]]
@@ -224,7 +224,7 @@ def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_gather(call: Call) -> Feature:
-    """Return a Slice for one number, or for neighbouring ones, along an axis."""
+    """Return a Slice for one index, or for consecutive indices, along an axis."""
     x, indices = call.feature(), call.constant(1)
     axis = call.axis("axis", 0, len(x.shape))
     size = x.shape[axis]
@@ -233,7 +233,7 @@ def read_gather(call: Call) -> Feature:
         raise call.invalid(f"entries {numbers[:5]} of an axis of {size}", "entries that it has")
     numbers = [number % size for number in numbers]
     if indices.ndim > 1 or not numbers or numbers != [*range(numbers[0], numbers[0] + indices.size)]:
-        raise call.unsupported(f"entries {numbers[:5]} of axis {axis}", "one number, or neighbouring ones")
+        raise call.unsupported(f"entries {numbers[:5]} of axis {axis}", "one index, or consecutive ones")
     y = slice_axis(call, x, axis, numbers[0], numbers[-1] + 1)
     return y if indices.ndim else reshape_with_batch(call, y, [*y.shape[:axis], *y.shape[axis + 1 :]])
 
@@ -262,7 +262,7 @@ def read_space_to_depth(call: Call) -> Feature:
 
 
 def _depth_first(call: Call) -> bool:
-    """Return whether the place in a block is the first part of a channel's number, else the last."""
+    """Return whether the position in a block is the first factor of a channel's index; otherwise it is the last."""
     if (mode := call.text("mode", "DCR")) not in ("DCR", "CRD"):
         raise call.unsupported(f"mode {mode!r}", "'DCR' or 'CRD'")
     return mode == "DCR"

@@ -1,7 +1,7 @@
-"""Sliding windows of convolutions and pooling: attributes of ONNX as options of layers, and the reverse.
+"""Sliding windows of convolutions and pooling: conversion between ONNX attributes and options of layers.
 
-Operations have two axes of positions. A value with one axis of positions, (C, W), is read as an image of height 1 and
-written as (C, W) where it was computed so.
+Operations have two spatial axes. A value with one spatial axis, (C, W), is read as an image of height 1, and written as
+(C, W) if it was computed in that shape.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from chainrule.interop.onnx.operator_call import Call, Feature
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """A window that slides over one or two axes: its sizes, strides, dilations, padding, and rounding of the output."""
+    """A window that slides over one or two axes: sizes, strides, dilations, padding, rounding of the output size."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -54,7 +54,7 @@ def _explicit_padding(call: Call, axes: int) -> tuple[Pair, ...]:
 
 
 def _automatic_padding(rule: str, size: int, kernel: int, stride: int, dilation: int) -> Pair:
-    """Return the padding for ⌈size/stride⌉ outputs; an odd zero stands at the end, with SAME_LOWER at the beginning."""
+    """Return the padding for ⌈size/stride⌉ outputs; an odd zero is at the end, or with SAME_LOWER at the beginning."""
     if rule == "VALID":
         return (0, 0)
     total = max((-(-size // stride) - 1) * stride + extent(kernel, dilation) - size, 0)
@@ -63,18 +63,18 @@ def _automatic_padding(rule: str, size: int, kernel: int, stride: int, dilation:
 
 
 def simplify(values: Sequence[int]) -> int | tuple[int, ...]:
-    """Return one number for equal ones, as a user would write the option."""
+    """Return one number for equal values, as users write the option."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def simplify_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
-    """Return "valid" for no padding, one number where all sides have the same, else the pairs."""
+    """Return "valid" for no padding, one number for equal padding on all sides, otherwise the pairs."""
     ends = {zeros for pair in padding for zeros in pair}
     return tuple(padding) if len(ends) > 1 else max(ends) or "valid"
 
 
 def image(call: Call, x: Feature) -> Feature:
-    """Return a value with two axes of positions: (C, W) as an image of height 1; FormatError otherwise."""
+    """Return a value with two spatial axes, where (C, W) becomes an image of height 1; FormatError for other shapes."""
     if len(x.node.shape) == 3:
         return x
     if len(x.node.shape) != 2:
@@ -83,15 +83,16 @@ def image(call: Call, x: Feature) -> Feature:
 
 
 def restore_rank(call: Call, y: Feature, x: Feature) -> Feature:
-    """Return a result of `image` with as many axes as the input had."""
+    """Return a result y of `image(call, x)` with as many spatial axes as x."""
     return y if len(x.node.shape) == 3 else call.reshape(y, (y.node.shape[0], *y.node.shape[2:]))
 
 
 def input_image(graph: GraphWriter, operation: Operation) -> GraphResult:
-    """Return what an operation reads as (C, W) where it was computed so and has one row throughout, else (C, H, W)."""
+    """Return the input of an operation: (C, W) if it was computed so and the operation has one row, else (C, H, W)."""
     tensor, value = operation.reads[0], graph.stored(operation.reads[0])
     is_row = tensor is not None and len(value.shape) == 2 and tensor.shape == (value.shape[0], 1, value.shape[1])
-    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1  # so the window has one
+    # One row of the image and of the result, without padding: so the window has one row too.
+    one_row = not any(operation.attributes["padding"][0]) and operation.writes[0].shape[1] == 1
     return value if is_row and one_row else graph.view(tensor)
 
 
@@ -101,6 +102,6 @@ def result_shape(x: GraphResult, result: Tensor) -> tuple[int, ...]:
 
 
 def attributes_of(x: GraphResult, operation: Operation, **names: str) -> dict[str, Any]:
-    """Return attributes of an operation under their names in ONNX, for as many axes as the image x has."""
+    """Return attributes of an operation under their ONNX names, for as many axes as the image x has."""
     axes = len(x.shape) - 1
     return {onnx_name: operation.attributes[plan_name][-axes:] for plan_name, onnx_name in names.items()}

@@ -22,8 +22,8 @@ class KerasLayer:
     kind       its class; a function of keras.ops if `operation`
     options    as its class stores them
     calls      inputs of each of its calls
-    path       names of the layers from the outermost model to this one; a layer that several models contain has its path
-               in the first of them
+    path       names of the layers from the outermost model to this one; a layer that several models contain has its
+               path in the first of them
     model      the model, if the layer is one
     shared_id  number that Keras writes when it writes a layer again
     """
@@ -175,14 +175,14 @@ def _parse_layer(description: dict[str, Any], version: int, path: tuple[str, ...
 def with_shared_layers(model: KerasModel) -> KerasModel:
     """Return the outermost model with one path for each layer that several models contain.
 
-    A .keras file describes such a layer in each of the models, from the second on with a number. It has the layer's weights
-    only in the first.
+    A .keras file describes such a layer in each of the models, from the second on with a number. It has the layer's
+    weights only in the first.
     """
     return _with_shared_layers(model, {})
 
 
 def _with_shared_layers(model: KerasModel, written: dict[str, list[KerasLayer]]) -> KerasModel:
-    """Return a model with the paths of shared layers; `written` has the layers before it by what Keras writes for them."""
+    """Return a model with the paths of shared layers; `written` has earlier layers by their configuration."""
     layers: dict[str, KerasLayer] = {}
     for name, layer in model.layers.items():
         if layer.model is not None:
@@ -217,7 +217,7 @@ def layer_paths(model: KerasModel) -> Iterator[tuple[str, ...]]:
 
 
 def _is_builtin(description: Mapping[str, Any]) -> bool:
-    """Return whether a class belongs to Keras; files before Keras 3 and .h5 files do not name the module of built-in ones."""
+    """Return whether a class belongs to Keras; .h5 files, and all before Keras 3, have no module for built-in ones."""
     module = description.get("module")
     return module is None or (isinstance(module, str) and KERAS_MODULE.fullmatch(module) is not None)
 

@@ -90,7 +90,7 @@ def _read_h5(stream: BinaryIO) -> Imported:
     with Hdf5(stream) as file:
         config = file.attribute(file.root, "model_config")
         if config is None:
-            raise FormatError("it holds weights without their network; expected a whole model, as written by model.save")
+            raise FormatError("it holds weights without their network; expected a whole model, from model.save")
         text = config if isinstance(config, (str, bytes)) else ""
         version = _major_version(file.attribute(file.root, "keras_version") or "2")
         model = with_shared_layers(parse_model(parse(text, MAX_CONFIG), version))

@@ -143,7 +143,10 @@ class KerasCall:
     # ------------------------------------------------------------------ weights
 
     def weights(self, **shapes: Sequence[int] | None) -> dict[str, Array]:
-        """Return the layer's weights by name; the file must have them in this order and in these shapes. None is left out."""
+        """Return the layer's weights by name.
+
+        shapes   names and shapes that the file must have in this order; a weight whose shape is None is left out
+        """
         try:
             return self._weights.read(self.layer, shapes)
         except FormatError as error:

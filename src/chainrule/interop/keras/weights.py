@@ -126,7 +126,10 @@ class KerasWeights(ABC):
         self._file = file
 
     def read(self, layer: KerasLayer, shapes: Mapping[str, Sequence[int] | None]) -> dict[str, Array]:
-        """Return the weights of a layer by name; the file must have them in this order and in these shapes. None is left out."""
+        """Return the weights of a layer by name.
+
+        shapes   names and shapes that the file must have in this order; a weight whose shape is None is left out
+        """
         datasets = self._datasets(layer)
         if len(datasets) != len(shapes):
             raise FormatError(f"{len(datasets)} arrays in the file; expected {len(shapes)}: {', '.join(shapes)}")

@@ -117,9 +117,7 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
     versions = [opset_import.version for opset_import in message.opsets if opset_import.domain in ("", "ai.onnx")]
     opset = max(versions, default=1)
     if not MIN_IMPORT_OPSET <= opset <= MAX_OPSET:
-        raise FormatError(
-            f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}"
-        )
+        raise FormatError(f"it uses version {opset} of the operators; expected {MIN_IMPORT_OPSET} to {MAX_OPSET}")
     return message.graph, opset
 
 

@@ -1,4 +1,4 @@
-"""Activations: as layers, and as the option of others."""
+"""Activations, as layers and as options of other layers."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _layer_function(kind: str, **options: float) -> Apply:
-    """Return a function that applies a layer here."""
+    """Return a function that applies an element-wise layer."""
 
     def apply(call: KerasCall, x: KerasValue) -> KerasValue:
         return call.elementwise(x, kind, **options)
@@ -63,7 +63,7 @@ FUNCTIONS: dict[str, Apply] = {
 
 
 def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
-    """Return a value after the activation that an option names: a function of Keras, or a layer."""
+    """Return a value after the activation option, which is a function of Keras or a layer."""
     activation_option: Any = call.option("activation")
     description = as_dict(activation_option)
     if description.get("class_name") in LAYERS and isinstance(description.get("config"), dict):
@@ -77,22 +77,22 @@ def apply_activation(call: KerasCall, x: KerasValue) -> KerasValue:
 
 
 def _apply_layer(call: KerasCall, x: KerasValue, description: dict[str, Any]) -> KerasValue:
-    """Return a value after a layer that is given as an activation; one with weights has none of its own there."""
+    """Return a value after a layer that is the activation of another; the file has no weights for it."""
     inner = call.inner_call(replace(call.layer, kind=description["class_name"], options=description["config"]), x)
     if inner.layer.kind in ("PReLU", "Activation"):
-        raise call.unsupported(f"a layer {inner.layer.kind} as its activation", "a layer of its own")
+        raise call.unsupported(f"a layer {inner.layer.kind} as its activation", "a separate layer")
     y = LAYERS[inner.layer.kind](inner)
     inner.check_options()
     return y
 
 
 def activation(call: KerasCall) -> KerasValue:
-    """Return the layer of that function, such as ReLU."""
+    """Return the layer of the function, such as ReLU."""
     return apply_activation(call, call.x)
 
 
 def relu(call: KerasCall) -> KerasValue:
-    """Return ReLU, LeakyReLU for a negative_slope, and Clip for a max_value."""
+    """Return ReLU, LeakyReLU for a negative_slope, or Clip for a max_value."""
     highest: Any = call.option("max_value")
     slope, threshold = call.number("negative_slope", 0.0), call.number("threshold", 0.0)
     if threshold:

@@ -12,11 +12,11 @@ from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.weights import KerasValue, axis_first, from_layout
 
 Array = NDArray[Any]
-SMALLEST_DEVIATION = 1e-7  # that Normalization divides by
+SMALLEST_DEVIATION = 1e-7  # lower limit of the divisor in Normalization
 
 
 def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasValue:
-    """Return a sum or product; sizes of 1 are repeated."""
+    """Return a sum or product of values, which are repeated along axes of size 1."""
     first, rank = inputs[0], max(value.rank for value in inputs)
     if all((value.shape, value.inner, value.axes) == (first.shape, first.inner, first.axes) for value in inputs):
         same_shapes = len({value.node.shape for value in inputs}) == 1
@@ -29,7 +29,7 @@ def combine(call: KerasCall, kind: str, inputs: Sequence[KerasValue]) -> KerasVa
 
 
 def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a sum or product of merge_layer inputs."""
+    """Return the translation of a sum or product of several inputs."""
 
     def translate(call: KerasCall) -> KerasValue:
         return combine(call, kind, call.inputs)
@@ -39,14 +39,14 @@ def merge_layer(kind: str) -> Callable[[KerasCall], KerasValue]:
 
 
 def subtract(call: KerasCall) -> KerasValue:
-    """Return a sum with what is subtracted times −1."""
+    """Return Add of the first input and −1 times the second."""
     if len(call.inputs) != 2:
         raise call.unsupported(f"{len(call.inputs)} inputs", "two")
     return combine(call, "Add", [call.inputs[0], call.affine(call.inputs[1], np.array(-1.0))])
 
 
 def average(call: KerasCall) -> KerasValue:
-    """Return the mean of merge_layer inputs."""
+    """Return the mean of several inputs."""
     return call.affine(combine(call, "Add", call.inputs), np.array(1 / len(call.inputs)))
 
 
@@ -81,13 +81,13 @@ def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
 
 
 def rescaling(call: KerasCall) -> KerasValue:
-    """Return a scale and a shift: a convolution of 1×1 for each channel."""
+    """Return a scale and a shift: a 1×1 depthwise convolution."""
     scale, offset = _constant(call, "scale", 1.0), _constant(call, "offset", 0.0)
     return call.affine(call.x, scale, offset)
 
 
 def normalization(call: KerasCall) -> KerasValue:
-    """Return a scale and a shift, of every channel or of all values."""
+    """Return a scale and a shift, by channel or for all values."""
     x, axis = call.x, call.option("axis", -1)
     per_channel = axis not in (None, [])
     if per_channel and call.axis("axis") != x.rank - 1:
@@ -104,16 +104,16 @@ def normalization(call: KerasCall) -> KerasValue:
 
 
 def layer_scale(call: KerasCall) -> KerasValue:
-    """Return a scale of every channel: a convolution of 1×1 for each.
+    """Return a scale by channel: a 1×1 depthwise convolution.
 
-    It belongs to ConvNeXt, in `keras.applications`.
+    The layer belongs to ConvNeXt in `keras.applications`.
     """
     call.number("init_values", 1.0)
     return call.affine(call.x, call.weights(gamma=(call.integer("projection_dim"),))["gamma"])
 
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:
-    """Return an option that is a number, or one for each entry of the last axis."""
+    """Return an option that is one number, or one for each entry of the last axis."""
     value: Any = call.option(name, default)
     entries = [value]
     while len(entries) == 1 and (inner := as_list(entries[0])) is not None:

@@ -1,4 +1,4 @@
-"""Convolutions, pooling and dense layers. The kernels of Keras are (KH, KW, C_in/groups, C_out)."""
+"""Convolutions, pooling and dense layers. Keras kernels have the shape (KH, KW, C_in/groups, C_out)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,12 +16,12 @@ PADDINGS = ("valid", "same")
 
 
 def simplify(values: tuple[int, ...]) -> int | tuple[int, ...]:
-    """Return one number for equal ones, as a user would write the option."""
+    """Return one number for equal values, as users write the option."""
     return values[0] if len(set(values)) == 1 else values
 
 
 def _window(call: KerasCall, axes: int) -> dict[str, Any]:
-    """Return the options of a window: kernel, stride, dilation, and padding."""
+    """Return the options of a window: kernel, stride, dilation and padding."""
     kernel = call.integers("kernel_size", axes)
     dilation = call.integers("dilation_rate", axes, 1)
     paddings = ("valid", "same", "causal") if axes == 1 else ("valid", "same")
@@ -87,7 +87,7 @@ def _depthwise_kernel(kernel: Array) -> Array:
 
 
 def separable(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a depthwise convolution that one of 1×1 follows."""
+    """Return the translation of a depthwise convolution followed by a 1×1 convolution."""
 
     def translate(call: KerasCall) -> KerasValue:
         x, channels, window = call.x, call.channel_axis(axes + 1), _window(call, axes)
@@ -105,12 +105,13 @@ def separable(axes: int) -> Callable[[KerasCall], KerasValue]:
         options = {"filters": filters, "kernel": 1, "bias": bias}
         return apply_activation(call, call.weighted(f"Conv{axes}D", deep, channels, options, last, "pointwise"))
 
-    translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one of {'×'.join('1' * axes)}."
+    size = "×".join("1" * axes)
+    translate.__doc__ = f"Return two Conv{axes}D: one with a group for each channel, and one with a kernel of {size}."
     return translate
 
 
 def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a transposed convolution; one of one axis is that of an image of height 1."""
+    """Return the translation of a transposed convolution; with one spatial axis, it reads an image of height 1."""
 
     def translate(call: KerasCall) -> KerasValue:
         channels, filters, bias = call.channel_axis(axes + 1), call.integer("filters"), call.flag("use_bias", True)
@@ -126,7 +127,7 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
             "dilation": simplify(added + dilation),
         }
         options = {"filters": filters, "bias": bias, **window, **cropping}
-        w = _filters_first(weights["kernel"])  # here these are the input's channels
+        w = _filters_first(weights["kernel"])  # of a transposed convolution, the first axis is the input's channels
         x, axis = add_axis(call.x, channels, axes)
         y = call.weighted(
             "ConvTranspose2D", x, axis, options, _named(weights, w.reshape(*w.shape[:2], *added, *kernel))
@@ -140,8 +141,8 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
 def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
     """Return the options padding and output_padding for two axes.
 
-    The output has s(H − 1) + max(reach, s) entries with "valid" and s·H with "same"; with an output padding p
-    s(H − 1) + reach + p, and s(H − 1) + p + (1 if reach is odd, else 0).
+    An output of size H has s(H − 1) + max(extent, s) entries with "valid" and s·H with "same". With an output padding
+    p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with "same".
     """
     added_axes = 2 - len(stride)
     if call.option("output_padding") is not None:
@@ -161,21 +162,21 @@ def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[
 
 
 def add_axis(x: KerasValue, channels: int, axes: int) -> tuple[KerasValue, int]:
-    """Return a value with two axes of positions (a vertical one of size 1 before a single one) and its channels."""
+    """Return a value with two spatial axes, and its axis of channels; a single axis gets one of size 1 before it."""
     if axes == 2:
         return x, channels
     return (x.reshaped((x.shape[0], 1, x.shape[1])), 0) if channels == 0 else (x.reshaped((1, *x.shape)), 2)
 
 
 def remove_axis(y: KerasValue, channels: int, axes: int) -> KerasValue:
-    """Return a result of `add_axis` without that axis."""
+    """Return a value without the spatial axis that `add_axis` added."""
     if axes == 2:
         return y
     return y.reshaped((y.shape[0], y.shape[2]) if channels == 0 else y.shape[1:])
 
 
 def dense(call: KerasCall) -> KerasValue:
-    """Return Dense; of several axes, a convolution of 1×1 of the last."""
+    """Return Dense; for several axes, a 1×1 convolution over the last."""
     x, units, bias = call.x, call.integer("units"), call.flag("use_bias", True)
     count = x.shape[-1]
     weights = call.weights(kernel=(count, units), **({"bias": (units,)} if bias else {}))
@@ -195,7 +196,7 @@ def dense(call: KerasCall) -> KerasValue:
 
 
 def pool(kind: str, axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of pooling by windows."""
+    """Return the translation of pooling over windows."""
 
     def translate(call: KerasCall) -> KerasValue:
         channels, window = call.channel_axis(axes + 1), call.integers("pool_size", axes, 2)
@@ -204,7 +205,7 @@ def pool(kind: str, axes: int) -> Callable[[KerasCall], KerasValue]:
         options |= {} if stride == window else {"stride": simplify(stride)}
         return call.spatial(call.x, kind, channels, **options)
 
-    translate.__doc__ = f"Return {kind}{', which leaves the padding out of its means' if 'Average' in kind else ''}."
+    translate.__doc__ = f"Return {kind}{', which does not count the padding' if 'Average' in kind else ''}."
     return translate
 
 

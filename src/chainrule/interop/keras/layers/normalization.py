@@ -1,4 +1,4 @@
-"""Normalization, dropout, and layers that do nothing in inference."""
+"""Normalization, dropout, and layers without effect in inference."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from chainrule.interop.keras.layer_call import KerasCall
 from chainrule.interop.keras.weights import KerasValue
 
 Array = NDArray[Any]
-NO_INFERENCE_EFFECT = (  # in inference
+NO_INFERENCE_EFFECT = (
     "ActivityRegularization",
     "AlphaDropout",
     "GaussianDropout",
@@ -26,7 +26,7 @@ AUGMENTATION = ("Brightness", "Contrast", "Flip", "Height", "Rotation", "Transla
 
 
 def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[str, Array]:
-    """Return γ and β, filled in where the layer has none, and further weights of the same shape."""
+    """Return γ and β, filled in if the layer has none, and additional weights of the same shape."""
     names = [name for name, option in (("gamma", "scale"), ("beta", "center")) if call.flag(option, True)]
     weights = call.weights(**dict.fromkeys((*names, *more), shape))
     count = math.prod(shape)
@@ -36,7 +36,7 @@ def _affine_weights(call: KerasCall, shape: Sequence[int], *more: str) -> dict[s
 
 
 def batch_normalization(call: KerasCall) -> KerasValue:
-    """Return BatchNorm2D or BatchNorm1D with its running statistics; their momentum here is 1 − momentum."""
+    """Return BatchNorm2D or BatchNorm1D with its running statistics; chainrule's momentum is 1 − momentum."""
     x, axis = call.x, call.axis("axis")
     if call.flag("renorm", False):
         raise call.unsupported("renorm true", "normalization by batch statistics")
@@ -44,7 +44,7 @@ def batch_normalization(call: KerasCall) -> KerasValue:
     weights = {name.replace("moving", "running"): array for name, array in weights.items()}
     options: dict[str, Any] = {"epsilon": call.number("epsilon", 1e-3)}
     momentum = 1 - call.number("momentum", 0.99)
-    if 0 < momentum <= 1:  # else the running statistics were fixed
+    if 0 < momentum <= 1:  # with momentum 1 in Keras, the running statistics are fixed
         options["momentum"] = round(momentum, 9)
     if x.rank == 1:
         return call.vector("BatchNorm1D", x, options, weights)
@@ -60,12 +60,12 @@ def group_normalization(call: KerasCall) -> KerasValue:
 
 
 def layer_normalization(call: KerasCall) -> KerasValue:
-    """Return LayerNorm over the last axes, put together to one."""
+    """Return LayerNorm over the last axes, which are merged into one."""
     x, axis_option = call.x, call.option("axis", -1)
     listed = as_list(axis_option)
     keras_axes = [axis_option] if listed is None else listed
     axes = sorted({call.sample_axis(axis, x.rank) for axis in keras_axes})
-    same_sign = len({axis > 0 for axis in keras_axes}) == 1  # otherwise Keras has them in another order
+    same_sign = len({axis > 0 for axis in keras_axes}) == 1  # otherwise Keras sorts them differently
     if axes != list(range(x.rank - len(keras_axes), x.rank)) or not same_sign or call.flag("rms_scaling", False):
         raise call.unsupported(f"axis {quoted(axis_option)}", "the last axes, with mean and variance")
     shape = x.shape[axes[0] :]
@@ -83,7 +83,7 @@ def dropout(call: KerasCall) -> KerasValue:
 
 
 def identity(call: KerasCall) -> KerasValue:
-    """Return the input: it does nothing in inference."""
+    """Return the input: the layer does nothing in inference."""
     for name in call.layer.options:
         call.option(name)
     return call.x

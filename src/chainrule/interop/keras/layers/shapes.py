@@ -1,4 +1,4 @@
-"""Layers that move values or change shapes, without arithmetic; and enlargement of images."""
+"""Layers that move values or change shapes, without arithmetic, and upsampling of images."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ FORMATS = ("channels_last", "channels_first")
 
 
 def flatten(call: KerasCall) -> KerasValue:
-    """Return the entries in Keras' order: for a following Dense the order of its weights, else Permute and Flatten."""
+    """Return the entries in Keras' order: a following Dense gets permuted weights, otherwise Permute and Flatten."""
     x = call.x
     first = call.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
     if first and x.rank > 1:
@@ -24,7 +24,7 @@ def flatten(call: KerasCall) -> KerasValue:
 
 
 def reshape(call: KerasCall) -> KerasValue:
-    """Return Reshape, between Permute where the order of the entries needs it."""
+    """Return Reshape, with a Permute if the order of entries requires it."""
     x, target = call.x, call.option("target_shape")
     sizes = as_list(target) or []
     if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
@@ -71,7 +71,7 @@ def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], K
 
 
 def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple[int, int], ...]:
-    """Return how many entries are added or cropped before and after each axis of an image."""
+    """Return the numbers of entries that are added or cropped before and after each spatial axis."""
     value: Any = call.option(option, default)
     listed = as_list(value)
     entries = [value] * axes if listed is None else listed
@@ -84,7 +84,7 @@ def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple
 
 
 def upsample(axes: int) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of enlargement by whole factors."""
+    """Return the translation of upsampling by whole factors."""
 
     def translate(call: KerasCall) -> KerasValue:
         factor = call.integers("size", axes, 2)

@@ -214,7 +214,7 @@ def write_add_bias(graph: GraphWriter, operation: Operation) -> GraphResult:
 
 
 def read_clip(call: Call) -> Feature:
-    """Return Clip, or ReLU for a minimum of 0 alone; bounds are attributes before opset 11."""
+    """Return Clip, or ReLU for a minimum of 0 without a maximum; bounds are attributes before opset 11."""
     if call.opset < 11:
         bounds = [call.real(name, default) for name, default in (("min", -LARGEST), ("max", LARGEST))]
     else:

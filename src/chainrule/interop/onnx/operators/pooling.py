@@ -106,9 +106,7 @@ def read_reduction(kind: str) -> Callable[[Call], Feature]:
         reduced_axes = sorted(call.normalize_axis(axis, len(x.shape)) for axis in axes or range(len(x.shape)))
         return reduce_axes(call, x, reduced_axes, kind, keep=call.integer("keepdims", 1) != 0)
 
-    read.__doc__ = (
-        f"Return {kind} over adjacent axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
-    )
+    read.__doc__ = f"Return {kind} over adjacent axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
     return read
 
 

@@ -157,7 +157,7 @@ def test_any_number_of_samples() -> None:
 def test_the_lowest_opset_that_has_all_operators(layer: Layer, operator: str, since: int) -> None:
     model = cr.Sequential([cr.Dense(3), layer], (4,), engine="numpy")
     assert check(exported(model)).opset_import[0].version == since
-    with pytest.raises(OptionError, match=rf"{model.names[1]}: {operator} is an operator since opset {since}, not of"):
+    with pytest.raises(OptionError, match=rf"{model.names[1]}: {operator} .* since opset {since}"):
         exported(model, opset=since - 1)
 
 

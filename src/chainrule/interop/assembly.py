@@ -19,7 +19,7 @@ from chainrule.layers.base import Layer
 from chainrule.layers.node import RESERVED, Input, Node, ordered
 
 Array = NDArray[Any]
-MAX_NAME = 80
+MAX_NAME = 80  # characters of a layer's name
 ELEMENTWISE = {kind.__name__ for kind in ACTIVATIONS.values()}
 
 
@@ -49,15 +49,10 @@ def _structure(y: Node) -> list[Any]:
     nodes = ordered(y)
     positions = {id(node): position for position, node in enumerate(nodes)}
     first_uses = {id(node.layer): position for position, node in reversed([*enumerate(nodes)])}
+    inputs = [[positions[id(source)] for source in node.inputs] for node in nodes]
     return [
-        (
-            node.layer,
-            node.shape,
-            node.name,
-            [positions[id(source)] for source in node.inputs],
-            first_uses[id(node.layer)],
-        )
-        for node in nodes
+        (node.layer, node.shape, node.name, sources, first_uses[id(node.layer)])
+        for node, sources in zip(nodes, inputs, strict=True)
     ]
 
 
@@ -135,11 +130,9 @@ class Assembly:
         Shapes   x (C, …), scale (C,), shift (C,) or the shape of x
         """
         channels, positions = x.shape[0], x.shape[1:]
-        image_shape = (
-            (channels, *positions, *[1] * (2 - len(positions)))
-            if len(positions) < 3
-            else (channels, math.prod(positions), 1)
-        )
+        image_shape = (channels, math.prod(positions), 1)
+        if len(positions) < 3:
+            image_shape = (channels, *positions, *[1] * (2 - len(positions)))
         weights: dict[str, Array] = {"w": scale.reshape(channels, 1, 1, 1)}
         options: dict[str, Any] = {"filters": channels, "kernel": 1, "groups": channels, "bias": False}
         if shift is not None:
@@ -182,7 +175,7 @@ def reshaped(x: Node, shape: tuple[int, ...]) -> Node:
 
 
 def permuted(x: Node, order: Sequence[int]) -> Node:
-    """Return a node's values with permuted axes. Axes that stay neighbors are permuted as one axis.
+    """Return a node's values with permuted axes. Axes that stay adjacent are permuted as one.
 
     A permutation of a permutation becomes one permutation, or none if they cancel.
     """

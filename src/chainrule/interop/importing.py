@@ -93,7 +93,7 @@ class LayerTensors:
     @property
     def signature(self) -> tuple[Any, ...]:
         """Return roles and shapes, with those of the followers."""
-        shapes = tuple((kind, shape) for kind, (_, shape) in sorted(self.tensors.items()))
+        shapes = tuple((role, shape) for role, (_, shape) in sorted(self.tensors.items()))
         return (shapes, *(follower.signature for follower in self.followers))
 
     @property
@@ -103,7 +103,7 @@ class LayerTensors:
 
     def pairs(self, other: LayerTensors) -> dict[str, str]:
         """Return the name of another group's tensor for each tensor of this group; both need the same signature."""
-        names = {name: other.tensors[kind][0] for kind, (name, _) in self.tensors.items()}
+        names = {name: other.tensors[role][0] for role, (name, _) in self.tensors.items()}
         for follower, other_follower in zip(self.followers, other.followers, strict=True):
             names |= follower.pairs(other_follower)
         return names
@@ -187,7 +187,7 @@ def _pair_in_order(
 
 
 def _describe(group: LayerTensors) -> str:
-    tensors = [f"{kind} {text(shape)}" for kind, (_, shape) in group.tensors.items()]
+    tensors = [f"{role} {text(shape)}" for role, (_, shape) in group.tensors.items()]
     return ", ".join([*tensors, *(f"then {_describe(follower)}" for follower in group.followers)])
 
 

@@ -227,7 +227,10 @@ def _grouped_convolution(operation: Operation) -> list[CCall]:
 
 
 def _pad_input(x: Tensor, kernel: tuple[int, ...], y: Tensor, attributes: Any) -> tuple[Tensor, list[CCall], Struct]:
-    """Return the padded image in which windows read neighboring elements, the calls that compute it, and `sliding`."""
+    """Return the padded image, the calls that compute it, and `sliding`.
+
+    In its rows, neighboring windows read neighboring elements.
+    """
     (top, _), (left, _) = attributes["padding"]
     size = _padded_image_size(kernel, y, attributes)
     source, preparation = x, list[CCall]()

@@ -26,7 +26,7 @@ KEYWORDS = frozenset(
         "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while",
     )
 )
-MAX_LINE = 116
+MAX_LINE = 116  # characters of a line of an array's elements
 FAMILIES = (  # files of kernels/ in the order of the written file; functions call only earlier ones
     *("input", "exponential", "activations", "bias", "convolution", "dense", "geometry", "group_normalization"),
     *("losses", "merging", "normalization", "pooling", "prelu", "resampling", "response_normalization", "dropout"),
@@ -104,7 +104,7 @@ def definitions_of(names: Iterable[str]) -> list[Definition]:
         if name not in required:
             required.add(name)
             pending += library[name].needs
-    return [block for name, block in library.items() if name in required]
+    return [definition for name, definition in library.items() if name in required]
 
 
 def is_defined(name: str) -> bool:
@@ -116,11 +116,11 @@ def is_defined(name: str) -> bool:
 def _library() -> dict[str, Definition]:
     parts = [part for family in FAMILIES for part in _split_definitions(_read(family))]
     texts = {_defined_name(part): part for part in parts}
-    blocks = {
+    definitions = {
         name: Definition(name, text, frozenset(_used_names(text) & texts.keys() - {name}))
         for name, text in texts.items()
     }
-    return dict(sorted(blocks.items(), key=lambda item: _depth(item[0], blocks)))
+    return dict(sorted(definitions.items(), key=lambda item: _depth(item[0], definitions)))
 
 
 def _used_names(text: str) -> set[str]:
@@ -128,9 +128,9 @@ def _used_names(text: str) -> set[str]:
     return set(re.findall(r"(\w+)(?=\(| \*)", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
 
 
-def _depth(name: str, blocks: dict[str, Definition]) -> int:
+def _depth(name: str, definitions: dict[str, Definition]) -> int:
     """Return the depth of a function's call tree."""
-    return 1 + max((_depth(callee, blocks) for callee in blocks[name].needs), default=0)
+    return 1 + max((_depth(callee, definitions) for callee in definitions[name].needs), default=0)
 
 
 def _split_definitions(text: str) -> list[str]:
@@ -210,8 +210,12 @@ def body(calls: Sequence[CCall], pointer: Pointer, structs: Structs) -> str:
 
 
 def functions(calls: Iterable[CCall], more: Iterable[str] = ()) -> list[str]:
-    """Return the definitions of all functions and types that calls need."""
-    return [block.text for block in definitions_of({*(call.function for call in calls), *more})]
+    """Return the definitions of all functions and types that calls need.
+
+    more   names of further functions
+    """
+    names = {*(call.function for call in calls), *more}
+    return [definition.text for definition in definitions_of(names)]
 
 
 def constants(calls: Iterable[CCall], values: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> list[str]:

@@ -124,7 +124,7 @@ def _update(model: Model, optimizer: Optimizer) -> CCall:
 def sizes(model: Model, parts: Training) -> dict[str, int]:
     """Return the bytes of RAM for parameters, gradients, statistics, moments and activations."""
     arenas = [parts.running.arena, parts.gradient.arena]
-    activations = max(counts.floats for counts in arenas) + max(counts.integers for counts in arenas)
+    activations = max(arena.floats for arena in arenas) + max(arena.integers for arena in arenas)
     counts = {
         "parameters": model.parameters.size,
         "gradients": model.parameters.size,

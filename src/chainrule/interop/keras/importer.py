@@ -143,7 +143,7 @@ def _sample_shape(layer: KerasLayer) -> tuple[int, ...]:
     if not 1 <= len(sizes) <= 3 or not all(is_whole(size, 1) for size in sizes):
         raise FormatError(
             f"InputLayer {quoted(layer.name)} has shape {quoted(shape)}; expected (N, H, W, C), (N, W, C) or (N, F) "
-            "with N alone unknown"
+            "where only N may be unknown"
         )
     return sizes
 
@@ -208,7 +208,7 @@ class ModelTranslator:
         translations = OPERATIONS if layer.operation or has_numbers else LAYERS
         if layer.kind not in translations:
             problem = "Python code, which is never run" if layer.kind == "Lambda" else "chainrule has no such layer"
-            raise call.unsupported(problem, "one of those in docs/importing.md")
+            raise call.unsupported(problem, "a layer in docs/importing.md")
         if not call.inputs:
             raise call.unsupported("no input", "results of other layers")
         try:

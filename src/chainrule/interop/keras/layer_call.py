@@ -32,7 +32,7 @@ class KerasCall:
     layer      the layer in the file
     operands   its inputs: results of other layers, and numbers for an operation
     inputs     the results among them
-    assembly   network to which the translation adds its layers
+    assembly   receives the layers of the translation
     version    of Keras that wrote the file: 2 or 3
     is_shared  whether the layer is called several times, so that its weights must fit all calls
     """

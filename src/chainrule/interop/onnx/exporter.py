@@ -80,8 +80,8 @@ def _add_nodes(graph: GraphWriter, plan: Plan) -> None:
         if operation.call is not None:
             custom = f"{operation.name.rpartition('.')[0]} is a custom layer"
             raise OptionError(
-                f"layer {graph.layer!r} cannot be exported: {custom}, for which ONNX has no operator; build it from "
-                "layers of chainrule"
+                f"layer {graph.layer!r} cannot be exported: {custom}; build it from layers of chainrule, which have "
+                "ONNX operators"
             )
         if operation.name not in WRITERS:
             raise OptionError(f"layer {graph.layer!r} cannot be exported: no ONNX operator computes {operation.name}")

@@ -35,16 +35,8 @@ Array = NDArray[Any]
 INPUT, OUTPUT, BATCH = "x", "y", "N"
 MIN_OPSET = 13  # lowest opset whose operators have the signatures that are written here
 ADDED_IN_OPSET = {"HardSwish": 14, "LayerNormalization": 17, "Gelu": 20}  # operators that MIN_OPSET lacks
-IR_VERSIONS = (
-    (28, 14),
-    (25, 13),
-    (24, 12),
-    (23, 11),
-    (21, 10),
-    (19, 9),
-    (15, 8),
-    (MIN_OPSET, 7),
-)  # since opset, IR version
+# Versions of the file format (IR): the first opset that was released with each, and the version.
+IR_VERSIONS = ((28, 14), (25, 13), (24, 12), (23, 11), (21, 10), (19, 9), (15, 8), (MIN_OPSET, 7))
 TYPE_CODES = {dtype: kind for kind, dtype in DTYPES.items() if dtype.kind in "fi"}
 REAL, INTEGER, TEXT, INTEGERS = 1, 2, 3, 7  # AttributeProto.AttributeType
 
@@ -94,7 +86,7 @@ class GraphWriter:
         self._stored[tensor.storage] = value
 
     def stored(self, tensor: Tensor | None) -> GraphResult:
-        """Return the result that a tensor views, in the shape in which it was computed."""
+        """Return the result that a tensor views, in the shape of its computation."""
         assert tensor is not None
         return self._stored[tensor.storage]
 
@@ -104,7 +96,7 @@ class GraphWriter:
         return self.reshaped(self.stored(tensor), tensor.shape)
 
     def channels(self, tensor: Tensor | None) -> GraphResult:
-        """Return a result in any shape whose first axis is that of its tensor."""
+        """Return a result whose first axis is that of its tensor; the other axes may be reshaped."""
         assert tensor is not None
         value = self.stored(tensor)
         return value if value.shape[0] == tensor.shape[0] else self.view(tensor)
@@ -136,7 +128,7 @@ class GraphWriter:
         since = ADDED_IN_OPSET.get(operator, MIN_OPSET)
         if self._requested_opset is not None and self._requested_opset < since:
             raise OptionError(
-                f"{self.layer}: {operator} is an operator since opset {since}, not of {self._requested_opset}"
+                f"{self.layer}: {operator} is an operator since opset {since}; opset {self._requested_opset} lacks it"
             )
         self.opset = max(self.opset, since)
         first = inputs[0]

@@ -63,8 +63,8 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
     """Return the network of a file with an unspecified batch size; FormatError if the network depends on that size.
 
     The graph is translated for two batch sizes, because its shapes are computed as numbers: an operation on one sample
-    may mix the samples of a larger batch. Sizes for which the file itself is invalid are skipped; a file may be valid
-    for a single sample only.
+    may mix the samples of a larger batch. Sizes that make the file itself invalid are skipped; a file may be valid for
+    a single sample only.
 
     for_batch   returns the network for a batch size, and stores all values of the graph in a dictionary
     """
@@ -94,9 +94,10 @@ def _for_any_batch(for_batch: Callable[[int, dict[str, Value]], Imported]) -> Im
 
 
 def _same_shapes(single: dict[str, Value], several: dict[str, Value]) -> bool:
-    """Return whether the values for a single sample have the shapes of those for several, of which some may be missing.
+    """Return whether all values for a batch of several samples have the shapes of those for a single sample.
 
-    If so, a node that is valid for one sample and invalid for several is invalid for every other batch size.
+    If so, a node that is valid for one sample and invalid for several is invalid for every other batch size. Values
+    after an invalid node are missing for several samples.
     """
     pairs = [(single.get(name), value) for name, value in several.items() if isinstance(value, Feature)]
     return all(isinstance(a, Feature) and a.batched and a.node.shape == b.node.shape for a, b in pairs)
@@ -125,13 +126,13 @@ def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
     """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype."""
     kind, name = value.type.tensor, quoted(value.name)
     if kind is None or kind.shape is None:
-        raise FormatError(f"input {name} has no shape; expected the sizes of (N, C, H, W)")
+        raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
     sizes = kind.shape.dimensions
     unknown = [size.name or "?" for size in sizes[1:] if size.value < 1]
     if not 2 <= len(sizes) <= 4 or unknown:
         problem = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
         raise FormatError(
-            f"input {name} has {problem}; expected (N, C, H, W), (N, C, W) or (N, F) with N alone unknown"
+            f"input {name} has {problem}; expected (N, C, H, W), (N, C, W) or (N, F), where only N may be unknown"
         )
     if tensors.dtype_of(kind.kind).kind != "f":
         raise FormatError(f"input {name} has type {tensors.dtype_of(kind.kind)}; expected floats")
@@ -215,7 +216,7 @@ class GraphTranslator:
         if operator == "Size":
             return (np.array(np.prod(features[0].shape), np.int64),)
         if operator not in READERS:
-            raise call.unsupported("chainrule has no layer for this operator", "one of those in docs/importing.md")
+            raise call.unsupported("chainrule has no layer for this operator", "an operator in docs/importing.md")
         try:
             result = READERS[operator](call)
         except (ShapeError, OptionError, FormatError) as error:

@@ -72,7 +72,7 @@ class Call:
     operation     the node in the file
     values        its inputs; None for an optional input that is left out
     opset         version of the ONNX operators in the file
-    assembly      network to which the translation adds its layers
+    assembly      receives the layers of the translation
     used_outputs  number of outputs up to the last one that is read
     outputs       names of the results
     open_batch    whether the batch size is unspecified in the file
@@ -225,10 +225,9 @@ class Call:
 
     def unsupported(self, actual: str, expected: str) -> FormatError:
         """Return the error for a node that cannot be expressed: operator, node, actual and expected values."""
-        node_name = (
-            f" {quoted(self.operation.name)}" if self.operation.name else f" → {quoted(self.operation.outputs[0])}"
-        )
-        return FormatError(f"{self.operation.operator}{node_name}: {actual}; expected {expected}")
+        node = self.operation
+        label = quoted(node.name) if node.name else f"→ {quoted(node.outputs[0])}"
+        return FormatError(f"{node.operator} {label}: {actual}; expected {expected}")
 
     def invalid(self, actual: str, expected: str) -> InvalidNodeError:
         """Return the error for a node whose inputs do not fit its operator."""

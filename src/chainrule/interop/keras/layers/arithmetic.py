@@ -66,7 +66,7 @@ def _with_constant(kind: str, call: KerasCall) -> KerasValue:
 
 
 def operation(kind: str) -> Callable[[KerasCall], KerasValue]:
-    """Return the translation of a function of two operands, one of which may be a number."""
+    """Return the translation of a function of two operands: two results, or a result and a number."""
 
     def translate(call: KerasCall) -> KerasValue:
         if len(call.operands) != 2:

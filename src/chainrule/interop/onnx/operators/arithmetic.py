@@ -79,7 +79,10 @@ def _operands(call: Call) -> tuple[Feature | None, Feature | None]:
 
 
 def _constant(call: Call, index: int) -> Array:
-    """Return a constant operand; before opset 7, `axis` is the axis of the other operand at which its shape starts."""
+    """Return a constant operand.
+
+    Before opset 7, the attribute `axis` is the axis of the other operand with which the constant's first axis is aligned.
+    """
     value, axis = call.constant(index), call.attribute("axis")
     if call.opset < 7 and axis is not None and axis.integer is not None:
         rank = len(call.feature(1 - index).shape)

@@ -93,14 +93,14 @@ class Storages:
         if f"{root}byteorder" in archive.NameToInfo and self.member("byteorder", 16) != b"little":
             raise FormatError("its numbers are big-endian; expected little-endian")
 
-    def member(self, name: str, most: int) -> bytes:
+    def member(self, name: str, max_bytes: int) -> bytes:
         """Return the bytes of a member; FormatError if it is missing, compressed, or larger than the file or `most`."""
         info = self._archive.NameToInfo.get(self._root + name)
         if info is None:
             raise FormatError(f"it has no member {quoted(name)}")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(self._size, most):
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(self._size, max_bytes):
             raise FormatError(
-                f"member {quoted(name)} has {info.file_size} bytes; expected at most {most}, not compressed"
+                f"member {quoted(name)} has {info.file_size} bytes; expected at most {max_bytes}, not compressed"
             )
         return self._archive.read(info)
 

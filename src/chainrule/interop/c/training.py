@@ -107,10 +107,10 @@ def training_program(model: Model, optimizer: Optimizer) -> Training:
 
 def _variables(model: Model) -> dict[str, str]:
     """Return the C expression of each parameter, its gradient and each running statistic."""
-    learnt = {name: f"parameters + {first}" for name, (first, _) in model.learnt.items()}
+    learned = {name: f"parameters + {first}" for name, (first, _) in model.learnt.items()}
     gradients = {gradient_name(name): f"gradients + {first}" for name, (first, _) in model.learnt.items()}
     others = {name: f"statistics + {first}" for name, (first, _) in model.layout.items() if name not in model.learnt}
-    return learnt | gradients | others
+    return learned | gradients | others
 
 
 def _update(model: Model, optimizer: Optimizer) -> CCall:

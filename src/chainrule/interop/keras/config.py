@@ -57,36 +57,36 @@ def parse_model(value: Any, version: int, path: tuple[str, ...] = ()) -> KerasMo
     if kind not in MODELS or not _is_builtin(description):
         raise FormatError(f"the model is a {quoted(kind)}; expected a Sequential or a functional model")
     config: Any = description.get("config")
-    row = as_list(config)  # as before Keras 2.2.3
-    options = expect_object(config, "config of the model") if row is None else {"layers": row}
-    listed = [expect_object(entry, "a layer") for entry in expect_list(object, options.get("layers"), "layers")]
-    layers = [_parse_layer(entry, version, path) for entry in listed]
+    layer_list = as_list(config)  # as before Keras 2.2.3
+    options = expect_object(config, "config of the model") if layer_list is None else {"layers": layer_list}
+    layer_configs = [expect_object(entry, "a layer") for entry in expect_list(object, options.get("layers"), "layers")]
+    layers = [_parse_layer(entry, version, path) for entry in layer_configs]
     if kind == "Sequential":
-        return _sequential(layers, decode(options.get("build_input_shape")) or _build_input_shape(listed), path)
+        return _sequential(layers, decode(options.get("build_input_shape")) or _build_input_shape(layer_configs), path)
     return _functional(layers, options, version)
 
 
-def _functional(listed: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
+def _functional(layer_list: list[KerasLayer], options: Mapping[str, Any], version: int) -> KerasModel:
     """Return a functional model whose calls are counted from 0.
 
     Keras 2 counts the calls of a nested model from 1; Keras 3 does so only in the list of outputs.
     """
-    layers = _by_name(listed)
+    layers = _by_name(layer_list)
 
-    def counted(reference: Reference, is_output: bool) -> Reference:
+    def count_from_zero(reference: Reference, is_output: bool) -> Reference:
         name, number, result = reference
-        within = name in layers and layers[name].model is not None
-        later = within and (version < 3 or (is_output and layers[name].kind != "Sequential"))
-        return name, number - later, result
+        is_model = name in layers and layers[name].model is not None
+        is_counted_from_one = is_model and (version < 3 or (is_output and layers[name].kind != "Sequential"))
+        return name, number - is_counted_from_one, result
 
-    for layer in listed:
+    for layer in layer_list:
         calls = tuple(
-            tuple(counted(source, False) if isinstance(source, tuple) else source for source in call)
+            tuple(count_from_zero(source, False) if isinstance(source, tuple) else source for source in call)
             for call in layer.calls
         )
         layers[layer.name] = replace(layer, calls=calls)
     inputs, outputs = (_parse_references(options.get(name)) for name in ("input_layers", "output_layers"))
-    return KerasModel(layers, inputs, tuple(counted(source, True) for source in outputs))
+    return KerasModel(layers, inputs, tuple(count_from_zero(source, True) for source in outputs))
 
 
 def as_list(value: object) -> list[Any] | None:
@@ -140,9 +140,9 @@ def _sequential(layers: list[KerasLayer], build_shape: Any, path: tuple[str, ...
     return KerasModel(_by_name(chain), (references[0],), (references[-1],))
 
 
-def _build_input_shape(listed: list[dict[str, Any]]) -> Any:
+def _build_input_shape(layer_configs: list[dict[str, Any]]) -> Any:
     """Return the shape that the first layer was built for; None if the file does not have it."""
-    return as_dict(listed[0].get("build_config")).get("input_shape") if listed else None
+    return as_dict(layer_configs[0].get("build_config")).get("input_shape") if layer_configs else None
 
 
 def _by_name(layers: list[KerasLayer]) -> dict[str, KerasLayer]:

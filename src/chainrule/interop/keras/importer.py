@@ -75,13 +75,13 @@ def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
         return network(model, ArchivedWeights(file, model), version, file.floats)
 
 
-def _member(archive: zipfile.ZipFile, path: Path, name: str, most: int | None = None) -> bytes:
+def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
     """Return the bytes of a member; FormatError if it is missing, has more than `most` bytes, or is a zip bomb."""
     info = archive.NameToInfo.get(name)
     if info is None:
         raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")
-    if most is not None and info.file_size > most:
-        raise FormatError(f"{name} has {info.file_size} bytes; expected at most {most}")
+    if max_bytes is not None and info.file_size > max_bytes:
+        raise FormatError(f"{name} has {info.file_size} bytes; expected at most {max_bytes}")
     return read_zip_member(archive, info, f"{path}: {name}")
 
 

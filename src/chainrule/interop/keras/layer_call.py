@@ -195,9 +195,9 @@ class KerasCall:
         return from_layout(node, axis_first(channels, x.rank))
 
     def vector(self, kind: str, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return the result of a layer with a weight for every entry of its input, in the same order.
+        """Return the result of a layer with a weight for every element of its input, in the same order.
 
-        The weights are in Keras' order of the entries.
+        The weights are in Keras' order of the elements.
         """
         if self.is_shared:
             x = self.in_keras_order(x)
@@ -209,7 +209,7 @@ class KerasCall:
         return x.with_node(node)
 
     def dense(self, x: KerasValue, options: Mapping[str, Any], weights: Mapping[str, Array]) -> KerasValue:
-        """Return Dense of a vector; the columns of the weights have the order of its entries."""
+        """Return Dense of a vector; the columns of the weights have the order of its elements."""
         source = (*self.layer.path, "Dense")
         return from_layout(self.assembly.apply_weighted("Dense", x.flat(), options, weights, self.stem, source), [0])
 
@@ -220,7 +220,7 @@ class KerasCall:
         return from_layout(node, range(x.rank))
 
     def in_keras_order(self, x: KerasValue) -> KerasValue:
-        """Return a value whose entries are in Keras' order."""
+        """Return a value whose elements are in Keras' order."""
         return x if x.in_order else from_layout(x.plain(), range(x.rank))
 
     @property
@@ -229,7 +229,7 @@ class KerasCall:
         return "_".join(self.layer.path)
 
     def affine(self, x: KerasValue, scale: Array, shift: Array | None = None) -> KerasValue:
-        """Return scale · x + shift; each constant is one number, or one for every entry of the last axis."""
+        """Return scale · x + shift; each constant is one number, or one for every element of the last axis."""
         for constant in (scale, shift):
             if constant is not None and constant.dtype == np.float64 and np.any(np.abs(constant) > LARGEST):
                 raise self.unsupported("a constant that overflows float32", f"at most {LARGEST:.1e}")

@@ -156,17 +156,15 @@ class ArchivedWeights(KerasWeights):
 
     def _find_groups(self, model: KerasModel, group: Any) -> None:
         """Record the group of every layer of a model that has one."""
-        folders = [
-            layers_group for folder in LAYER_GROUPS if (layers_group := self._file.group(group, folder)) is not None
-        ]
-        if not folders:
+        groups = [layers_group for name in LAYER_GROUPS if (layers_group := self._file.group(group, name)) is not None]
+        if not groups:
             return
         counts: dict[str, int] = {}
         for layer in model.layers.values():
             kind = _snake_case(layer.kind)
             number = counts.get(kind, 0)
             counts[kind] = number + 1
-            layer_group = self._file.group(folders[0], f"{kind}_{number}" if number else kind)
+            layer_group = self._file.group(groups[0], f"{kind}_{number}" if number else kind)
             if layer_group is None:
                 continue
             self._groups.setdefault(layer.path, layer_group)  # the first group of a shared layer has its weights
@@ -208,12 +206,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class KerasValue:
-    """A result in a Keras model, and the layout of the node that holds its entries.
+    """A result in a Keras model, and the layout of the node that holds its elements.
 
-    node    a node with the same entries, possibly in another order
+    node    a node with the same elements, possibly in another order
     shape   of a sample in Keras, without the batch axis
-    inner   shape of the node's entries
-    axes    permutation of the inner axes that puts the entries into Keras' row-major order
+    inner   shape of the node's elements
+    axes    permutation of the inner axes that puts the elements into Keras' row-major order
     """
 
     node: Node
@@ -227,11 +225,11 @@ class KerasValue:
         return len(self.shape)
 
     def with_node(self, node: Node) -> "KerasValue":
-        """Return the value of a node whose entries have the same order, such as an activation's."""
+        """Return the value of a node whose elements have the same order, such as an activation's."""
         return KerasValue(node, self.shape, self.inner, self.axes)
 
     def reshaped(self, shape: Shape) -> "KerasValue":
-        """Return the value in another shape with as many entries, as Keras reshapes it."""
+        """Return the value in another shape with as many elements, as Keras reshapes it."""
         return KerasValue(self.node, shape, self.inner, self.axes)
 
     def permuted(self, order: Sequence[int]) -> "KerasValue":
@@ -244,11 +242,11 @@ class KerasValue:
         """Return a node with Keras' axes in an order, permuted only if necessary."""
         value, groups = _split_axes(self)
         inner_order = [axis for k in order for axis in groups[k]]
-        moved = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
-        return reshaped(moved, tuple(self.shape[k] for k in order))
+        node = permuted(reshaped(value.node, value.inner or (1,)), inner_order) if inner_order else value.node
+        return reshaped(node, tuple(self.shape[k] for k in order))
 
     def plain(self) -> Node:
-        """Return a node with Keras' shape and order of entries."""
+        """Return a node with Keras' shape and order of elements."""
         return self.arranged(range(self.rank))
 
     def with_first(self, axis: int) -> Node:
@@ -256,19 +254,19 @@ class KerasValue:
         return self.arranged(axis_first(axis, self.rank))
 
     def flat(self) -> Node:
-        """Return a vector of the entries in the node's order."""
+        """Return a vector of the elements in the node's order."""
         return reshaped(self.node, (math.prod(self.shape),))
 
     def order(self) -> NDArray[Any]:
-        """Return the index in the node of every entry in Keras' row-major order; the caller must bound their number."""
+        """Return the node's index of every element in Keras' row-major order; the caller must bound their number."""
         count = math.prod(self.inner)
         return np.arange(count).reshape(self.inner).transpose(self.axes).reshape(count)
 
     @property
     def in_order(self) -> bool:
-        """Whether the node's entries are in Keras' row-major order."""
-        moved = [axis for axis in self.axes if self.inner[axis] > 1]
-        return moved == sorted(moved)
+        """Whether the node's elements are in Keras' row-major order."""
+        moving_axes = [axis for axis in self.axes if self.inner[axis] > 1]
+        return moving_axes == sorted(moving_axes)
 
 
 def axis_first(axis: int, rank: int) -> list[int]:
@@ -286,7 +284,7 @@ def _split_axes(value: KerasValue) -> tuple[KerasValue, list[list[int]]]:
     """Return a value and, for each of its axes in Keras, the inner axes that it consists of.
 
     Inner axes of size 1 are left out, and others are split where Keras splits them. If Keras reshapes across axes, the
-    entries are first put into Keras' order.
+    elements are first put into Keras' order.
     """
     factorization = _factors(value)
     if factorization is None:

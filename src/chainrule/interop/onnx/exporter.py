@@ -104,7 +104,7 @@ def input_units(model: Model, raw_input: bool) -> str:
 
 
 def _metadata(model: Model, raw_input: bool) -> dict[str, str]:
-    """Return facts about the model that users of the file need; entries other than strings are JSON."""
+    """Return facts about the model that users of the file need, as strings; lists and dictionaries are JSON."""
     json_values = {"classes": list(model.classes), "normalization": model.normalization.to_config()}
     texts = {"input": input_units(model, raw_input)}
     texts |= {name: json.dumps(value, ensure_ascii=False) for name, value in json_values.items()}

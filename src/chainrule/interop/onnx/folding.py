@@ -23,7 +23,7 @@ def fold(call: Call) -> tuple[Array, ...]:
     operator = call.operation.operator
     if operator not in FOLDED:
         raise call.unsupported(
-            "it reads constants alone", f"one of {', '.join(sorted(FOLDED))}, or the network's input"
+            "it reads only constants", f"an input that depends on the network's, or one of {', '.join(sorted(FOLDED))}"
         )
     try:
         with np.errstate(all="ignore"):
@@ -31,7 +31,7 @@ def fold(call: Call) -> tuple[Array, ...]:
     except FormatError:
         raise
     except (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
-        raise call.unsupported(f"constants that do not fit it ({error})", "constants that do") from None
+        raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
     results = cast("tuple[Any, ...]", result) if isinstance(result, tuple) else (result,)
     return tuple(np.asarray(value) for value in results)
 
@@ -39,7 +39,7 @@ def fold(call: Call) -> tuple[Array, ...]:
 def check_size(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
     """Return the shape of a result; FormatError for negative sizes or more than `MAX_ELEMENTS` elements."""
     if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS or len(shape) > 32:
-        raise call.unsupported(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} entries")
+        raise call.unsupported(f"a constant of shape {tuple(shape)[:8]}", f"at most {MAX_ELEMENTS:,} elements")
     return tuple(shape)
 
 

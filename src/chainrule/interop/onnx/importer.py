@@ -124,19 +124,23 @@ def checked_graph(message: ModelMessage) -> tuple[GraphMessage, int]:
 
 def input_type(value: messages.Value) -> tuple[int, tuple[int, ...], str]:
     """Return the batch size of an input (0: unspecified), the shape of a sample, and the network's dtype."""
-    kind, name = value.type.tensor, quoted(value.name)
-    if kind is None or kind.shape is None:
+    tensor_type, name = value.type.tensor, quoted(value.name)
+    if tensor_type is None or tensor_type.shape is None:
         raise FormatError(f"input {name} has no shape; expected (N, C, H, W), (N, C, W) or (N, F)")
-    sizes = kind.shape.dimensions
+    sizes = tensor_type.shape.dimensions
     unknown = [size.name or "?" for size in sizes[1:] if size.value < 1]
     if not 2 <= len(sizes) <= 4 or unknown:
         problem = f"unknown sizes ({', '.join(unknown)})" if unknown else f"{len(sizes)} axes"
         raise FormatError(
             f"input {name} has {problem}; expected (N, C, H, W), (N, C, W) or (N, F), where only N may be unknown"
         )
-    if tensors.dtype_of(kind.kind).kind != "f":
-        raise FormatError(f"input {name} has type {tensors.dtype_of(kind.kind)}; expected floats")
-    return max(sizes[0].value, 0), tuple(size.value for size in sizes[1:]), "float64" if kind.kind == 11 else "float32"
+    if tensors.dtype_of(tensor_type.kind).kind != "f":
+        raise FormatError(f"input {name} has type {tensors.dtype_of(tensor_type.kind)}; expected floats")
+    return (
+        max(sizes[0].value, 0),
+        tuple(size.value for size in sizes[1:]),
+        "float64" if tensor_type.kind == 11 else "float32",
+    )
 
 
 class GraphTranslator:
@@ -224,7 +228,7 @@ class GraphTranslator:
                 raise
             raise call.unsupported(str(error), "what a layer can express") from None
         except (ValueError, IndexError, OverflowError) as error:
-            raise call.unsupported(f"constants that do not fit it ({error})", "constants that do") from None
+            raise call.unsupported(f"invalid constants ({error})", "valid ones") from None
         return cast("tuple[Value, ...]", result) if isinstance(result, tuple) else (result,)
 
     def _fold(self, call: Call) -> Sequence[Value]:
@@ -233,7 +237,7 @@ class GraphTranslator:
         self._folded_elements += sum(result.size for result in results if result.flags.owndata)  # views need no memory
         if self._folded_elements > MAX_FOLDED_ELEMENTS:
             raise call.unsupported(
-                f"computed constants of {self._folded_elements:,} entries", f"at most {MAX_FOLDED_ELEMENTS:,}"
+                f"computed constants of {self._folded_elements:,} elements", f"at most {MAX_FOLDED_ELEMENTS:,}"
             )
         return results
 
@@ -252,14 +256,14 @@ class GraphTranslator:
             return None
         node = self._graph.nodes[readers[0]]
         others = [self._values.get(name) for name in node.inputs if name != call.outputs[0]]
-        value = others[0] if node.operator == "Add" and len(others) == 1 else None
-        if not isinstance(value, np.ndarray) or value.ndim > len(shape):
+        constant = others[0] if node.operator == "Add" and len(others) == 1 else None
+        if not isinstance(constant, np.ndarray) or constant.ndim > len(shape):
             return None
         x = next(operand for operand in call.values if isinstance(operand, Feature))
-        value = for_one_sample(value, (x.batch, *shape[1:])) if x.batched else value
-        aligned = (1,) * (len(shape) - value.ndim) + value.shape
-        if any(size not in (1, whole) for size, whole in zip(aligned, shape, strict=True)):
+        constant = for_one_sample(constant, (x.batch, *shape[1:])) if x.batched else constant
+        aligned = (1,) * (len(shape) - constant.ndim) + constant.shape
+        if any(size not in (1, full_size) for size, full_size in zip(aligned, shape, strict=True)):
             return None
         self._finished.add(readers[0])
         call.outputs[0] = node.outputs[0]
-        return value
+        return constant

@@ -186,7 +186,7 @@ class Call:
                 raise self.unsupported(f"attribute {name} is missing", "whole numbers")
             return list(default)
         if len(attribute.integers) > 64:
-            raise self.unsupported(f"attribute {name} has {len(attribute.integers)} entries", "at most 64")
+            raise self.unsupported(f"attribute {name} has {len(attribute.integers)} elements", "at most 64")
         return attribute.integers
 
     def tensor(self, name: str) -> Array | None:
@@ -274,7 +274,7 @@ class Call:
 
 
 def for_one_sample(value: Array, shape: Sequence[int]) -> Array:
-    """Return a constant with a batch axis of size 1 if its entries are equal for all samples of a shape.
+    """Return a constant with a batch axis of size 1 if its elements are equal for all samples of a shape.
 
     Any other constant is returned unchanged.
     """

@@ -136,11 +136,11 @@ def unpack_varints(content: memoryview) -> NDArray[np.int64]:
 
 def varint(value: int) -> bytes:
     """Return a signed 64-bit integer as one to ten bytes, with seven bits in each."""
-    rest, octets = value % SPAN, bytearray()
-    while rest > 127:
-        octets.append(rest & 127 | 128)
-        rest >>= 7
-    return bytes((*octets, rest))
+    remaining, octets = value % SPAN, bytearray()
+    while remaining > 127:
+        octets.append(remaining & 127 | 128)
+        remaining >>= 7
+    return bytes((*octets, remaining))
 
 
 def field_key(number: int, wire: int) -> bytes:

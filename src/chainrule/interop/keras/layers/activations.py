@@ -93,11 +93,11 @@ def activation(call: KerasCall) -> KerasValue:
 
 def relu(call: KerasCall) -> KerasValue:
     """Return ReLU, LeakyReLU for a negative_slope, or Clip for a max_value."""
-    highest: Any = call.option("max_value")
+    max_value: Any = call.option("max_value")
     slope, threshold = call.number("negative_slope", 0.0), call.number("threshold", 0.0)
     if threshold:
         raise call.unsupported(f"threshold {threshold}", "0")
-    if highest is None:
+    if max_value is None:
         return call.elementwise(call.x, "LeakyReLU", slope=slope) if slope else call.elementwise(call.x, "ReLU")
     if slope:
         leaky = call.elementwise(call.x, "LeakyReLU", slope=slope)
@@ -122,18 +122,18 @@ def softmax(call: KerasCall) -> KerasValue:
 
 
 def prelu(call: KerasCall) -> KerasValue:
-    """Return PReLU with one slope for each channel, or for each entry."""
+    """Return PReLU with one slope for each channel, or for each element."""
     x, shared = call.x, as_list(call.option("shared_axes")) or []
-    together = {call.sample_axis(axis, x.rank) for axis in shared}
-    shape = tuple(1 if axis in together else size for axis, size in enumerate(x.shape))
+    shared_axes_of_sample = {call.sample_axis(axis, x.rank) for axis in shared}
+    shape = tuple(1 if axis in shared_axes_of_sample else size for axis, size in enumerate(x.shape))
     slopes = call.weights(alpha=shape)["alpha"]
     if slopes.size == math.prod(x.shape):
         return call.vector("PReLU", x, {}, {"slope": slopes.reshape(-1)})
-    apart = [axis for axis in range(x.rank) if axis not in together]
-    own = [axis for axis in apart if shape[axis] > 1] or apart[:1]
-    if len(own) != 1:
-        raise call.unsupported(f"slopes of shape {shape} for {x.shape}", "one for each channel, or for each entry")
-    return call.weighted("PReLU", x, own[0], {}, {"slope": slopes.reshape(-1)})
+    separate_axes = [axis for axis in range(x.rank) if axis not in shared_axes_of_sample]
+    slope_axes = [axis for axis in separate_axes if shape[axis] > 1] or separate_axes[:1]
+    if len(slope_axes) != 1:
+        raise call.unsupported(f"slopes of shape {shape} for {x.shape}", "one for each channel, or for each element")
+    return call.weighted("PReLU", x, slope_axes[0], {}, {"slope": slopes.reshape(-1)})
 
 
 LAYERS: dict[str, Callable[[KerasCall], KerasValue]] = {

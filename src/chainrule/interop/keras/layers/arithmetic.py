@@ -113,7 +113,7 @@ def layer_scale(call: KerasCall) -> KerasValue:
 
 
 def _constant(call: KerasCall, name: str, default: float) -> Array:
-    """Return an option that is one number, or one for each entry of the last axis."""
+    """Return an option that is one number, or one for each element of the last axis."""
     value: Any = call.option(name, default)
     entries = [value]
     while len(entries) == 1 and (inner := as_list(entries[0])) is not None:
@@ -121,7 +121,7 @@ def _constant(call: KerasCall, name: str, default: float) -> Array:
     if not all(isinstance(entry, (int, float)) and not isinstance(entry, bool) for entry in entries):
         raise call.unsupported(f"{name} {quoted(value)}", "a number, or one for each channel")
     if len(entries) not in (1, call.x.shape[-1]):
-        raise call.unsupported(f"{len(entries)} entries of {name}", f"one, or {call.x.shape[-1]}")
+        raise call.unsupported(f"{len(entries)} elements of {name}", f"one, or {call.x.shape[-1]}")
     constant = np.array(entries, np.float64)
     return constant.reshape(()) if len(entries) == 1 else constant
 

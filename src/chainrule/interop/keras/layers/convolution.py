@@ -141,7 +141,7 @@ def transposed(axes: int) -> Callable[[KerasCall], KerasValue]:
 def _cropping(call: KerasCall, rule: str, extents: Sequence[int], stride: tuple[int, ...]) -> dict[str, Any]:
     """Return the options padding and output_padding for two axes.
 
-    An output of size H has s(H − 1) + max(extent, s) entries with "valid" and s·H with "same". With an output padding
+    An output of size H has s(H − 1) + max(extent, s) elements with "valid" and s·H with "same". With an output padding
     p, it has s(H − 1) + extent + p with "valid" and s(H − 1) + extent % 2 + p with "same".
     """
     added_axes = 2 - len(stride)

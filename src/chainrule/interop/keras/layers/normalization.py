@@ -62,8 +62,8 @@ def group_normalization(call: KerasCall) -> KerasValue:
 def layer_normalization(call: KerasCall) -> KerasValue:
     """Return LayerNorm over the last axes, which are merged into one."""
     x, axis_option = call.x, call.option("axis", -1)
-    listed = as_list(axis_option)
-    keras_axes = [axis_option] if listed is None else listed
+    axis_list = as_list(axis_option)
+    keras_axes = [axis_option] if axis_list is None else axis_list
     axes = sorted({call.sample_axis(axis, x.rank) for axis in keras_axes})
     same_sign = len({axis > 0 for axis in keras_axes}) == 1  # otherwise Keras sorts them differently
     if axes != list(range(x.rank - len(keras_axes), x.rank)) or not same_sign or call.flag("rms_scaling", False):

@@ -15,7 +15,7 @@ FORMATS = ("channels_last", "channels_first")
 
 
 def flatten(call: KerasCall) -> KerasValue:
-    """Return the entries in Keras' order: a following Dense gets permuted weights, otherwise Permute and Flatten."""
+    """Return the elements in Keras' order: a following Dense gets permuted weights, otherwise Permute and Flatten."""
     x = call.x
     first = call.choice("data_format", "channels_last", ("channels_last", "channels_first")) == "channels_first"
     if first and x.rank > 1:
@@ -24,7 +24,7 @@ def flatten(call: KerasCall) -> KerasValue:
 
 
 def reshape(call: KerasCall) -> KerasValue:
-    """Return Reshape, with a Permute if the order of entries requires it."""
+    """Return Reshape, with a Permute if the order of elements requires it."""
     x, target = call.x, call.option("target_shape")
     sizes = as_list(target) or []
     if not 1 <= len(sizes) <= 16 or not all(is_whole(size, 1) or size == -1 for size in sizes):
@@ -32,7 +32,7 @@ def reshape(call: KerasCall) -> KerasValue:
     count, known_size = math.prod(x.shape), math.prod(size for size in sizes if size != -1)
     shape = tuple(count // known_size if size == -1 else size for size in sizes)
     if math.prod(shape) != count or sizes.count(-1) > 1:
-        raise call.unsupported(f"target_shape {quoted(target)} for {x.shape}", "as many entries")
+        raise call.unsupported(f"target_shape {quoted(target)} for {x.shape}", "the same number of elements")
     return x.reshaped(shape)
 
 
@@ -48,7 +48,7 @@ def concatenate(call: KerasCall) -> KerasValue:
     """Return Concatenate."""
     axis, rank = call.axis("axis"), call.inputs[0].rank
     if any(value.rank != rank for value in call.inputs):
-        raise call.unsupported(f"inputs {[value.shape for value in call.inputs]}", "as many axes")
+        raise call.unsupported(f"inputs {[value.shape for value in call.inputs]}", "the same number of axes")
     order = axis_first(rank - 1, rank)
     node = call.assembly.apply("Concatenate", *(value.arranged(order) for value in call.inputs), axis=order.index(axis))
     return from_layout(node, order)
@@ -71,10 +71,10 @@ def resize_borders(kind: str, option: str, axes: int) -> Callable[[KerasCall], K
 
 
 def _pairs(call: KerasCall, option: str, axes: int, default: int) -> tuple[tuple[int, int], ...]:
-    """Return the numbers of entries that are added or cropped before and after each spatial axis."""
+    """Return the numbers of elements that are added or cropped before and after each spatial axis."""
     value: Any = call.option(option, default)
-    listed = as_list(value)
-    entries = [value] * axes if listed is None else listed
+    value_list = as_list(value)
+    entries = [value] * axes if value_list is None else value_list
     if axes == 1 and len(entries) == 2:
         entries = [entries]
     pairs: list[list[Any]] = [[entry, entry] if (pair := as_list(entry)) is None else pair for entry in entries]

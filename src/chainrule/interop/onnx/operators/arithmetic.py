@@ -21,8 +21,8 @@ LARGEST = float(np.finfo(np.float32).max)
 def scale_and_shift(call: Call, x: Feature, scale: Array, shift: Array | None = None) -> Feature:
     """Return scale · x + shift.
 
-    Each constant is one number, one for every channel, or one for every entry of the last axis. The shift may also have
-    one number for every value of a sample. ONNX aligns constants with the last axes.
+    Each constant is one number, one for every channel, or one for every element of the last axis. The shift may also
+    have one number for every value of a sample. ONNX aligns constants with the last axes.
     """
     axes = max(scale.ndim, 0 if shift is None else shift.ndim)
     if axes > len(x.shape) and x.batch == 1:
@@ -61,14 +61,14 @@ def _align_constant(call: Call, value: Array, x: Feature) -> Array:
         raise call.unsupported(problem, f"at most {rank} axes")
     aligned = value.reshape((1,) * (rank - value.ndim) + value.shape)
     if any(size != axis and 1 not in (size, axis) for size, axis in zip(aligned.shape, x.shape, strict=True)):
-        raise call.invalid(problem, "one that fits")
+        raise call.invalid(problem, "a constant that can be broadcast to it")
     if x.batched:
         aligned = for_one_sample(aligned, x.shape)
         if len(aligned) > 1:
-            raise call.unsupported(problem, "one that is the same for all samples")
+            raise call.unsupported(problem, "a constant that is equal for all samples")
         aligned = aligned[0]
     if any(size not in (1, axis) for size, axis in zip(aligned.shape, x.node.shape, strict=True)):
-        raise call.unsupported(problem, "one that fits")
+        raise call.unsupported(problem, "a constant that can be broadcast to it")
     return aligned
 
 
@@ -81,7 +81,7 @@ def _operands(call: Call) -> tuple[Feature | None, Feature | None]:
 def _constant(call: Call, index: int) -> Array:
     """Return a constant operand.
 
-    Before opset 7, the attribute `axis` is the axis of the other operand with which the constant's first axis is aligned.
+    Before opset 7, the attribute `axis` is the axis of the other operand where the constant's first axis is aligned.
     """
     value, axis = call.constant(index), call.attribute("axis")
     if call.opset < 7 and axis is not None and axis.integer is not None:
@@ -183,7 +183,7 @@ def _align_axes(call: Call, a: Feature, b: Feature) -> tuple[Feature, Feature]:
     if a.batched == b.batched and len(a.shape) == len(b.shape):
         return a, b
     if a.batch != 1 or b.batch != 1 or call.opset < 7:
-        raise call.unsupported(f"inputs of {a.shape} and {b.shape}", "as many axes, and the same batch axis")
+        raise call.unsupported(f"inputs of {a.shape} and {b.shape}", "the same number of axes, and the same batch axis")
     rank = max(len(a.shape), len(b.shape))
     a, b = a.with_axes(rank), b.with_axes(rank)
     return (a, b) if a.batched == b.batched else (a.as_sample(), b.as_sample())

@@ -112,18 +112,18 @@ def _transposed_padding(
     if call.attribute("output_shape"):
         output_sizes = call.integers("output_shape")[-axes:]
     elif rule in ("SAME_UPPER", "SAME_LOWER"):
-        output_sizes = [cells * step for cells, step in zip(size, stride, strict=True)]
+        output_sizes = [length * step for length, step in zip(size, stride, strict=True)]
     else:
         pads = call.integers("pads", [0] * 2 * axes)
         if len(pads) != 2 * axes or min(pads) < 0:
             raise call.unsupported(f"pads {pads}", f"{2 * axes} numbers of at least 0")
         return list(zip(pads[:axes], pads[axes:], strict=True))
     padding: list[tuple[int, int]] = []
-    for axis, (cells, k, step, d, out) in enumerate(zip(size, kernel, stride, dilation, output_sizes, strict=True)):
-        total = step * (cells - 1) + d * (k - 1) + 1 + output_padding[axis] - out
+    for axis, (length, k, step, d, out) in enumerate(zip(size, kernel, stride, dilation, output_sizes, strict=True)):
+        total = step * (length - 1) + d * (k - 1) + 1 + output_padding[axis] - out
         output_padding[axis] += max(-total, 0)
-        less, more = max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
-        padding.append((less, more) if rule == "SAME_UPPER" else (more, less))
+        smaller, larger = max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
+        padding.append((smaller, larger) if rule == "SAME_UPPER" else (larger, smaller))
     return padding
 
 
@@ -134,7 +134,9 @@ def write_conv_transpose(graph: GraphWriter, operation: Operation) -> GraphResul
     shape = result_shape(x, operation.writes[0])
     window = attributes["kernel_shape"], attributes["strides"], _padding(x, operation), attributes["dilations"]
     smallest = map(transposed_size, x.shape[1:], *window)
-    attributes["output_padding"] = [size - least for size, least in zip(shape[1:], smallest, strict=True)]
+    attributes["output_padding"] = [
+        size - smallest_size for size, smallest_size in zip(shape[1:], smallest, strict=True)
+    ]
     return graph.node("ConvTranspose", x, kernel, shape=shape, **attributes)
 
 
@@ -194,7 +196,7 @@ def read_matmul(call: Call) -> Feature:
     x, w = call.feature(), call.constant(1)
     shape = x.node.shape
     if w.ndim == 2 and w.shape[0] != shape[-1]:
-        raise call.invalid(f"inputs of {x.shape} and {w.shape}", "as many rows as columns")
+        raise call.invalid(f"inputs of {x.shape} and {w.shape}", "as many rows in B as columns in A")
     if w.ndim != 2:
         raise call.unsupported(f"inputs of {x.shape} and {w.shape}", "a matrix on the right")
     bias = call.fuse_following_add((*[1] * (len(x.shape) - 1), w.shape[1]))

@@ -15,7 +15,7 @@ from chainrule.interop.onnx.operators.shapes import slice_axis
 from chainrule.interop.onnx.operators.windows import image, restore_rank, simplify
 
 REPEATING_MODES = ("edge", "reflect", "wrap")  # of ONNX and of numpy.pad
-MAX_SLICES = 128  # entries that may be repeated along an axis, as each can become a Slice
+MAX_SLICES = 128  # repeated elements along an axis; each may become a Slice
 NEAREST_RULES = (  # coordinates and rounding; for whole factors, each of them repeats every pixel
     ("asymmetric", "floor"),
     ("half_pixel", "round_prefer_floor"),
@@ -26,7 +26,7 @@ NEAREST_RULES = (  # coordinates and rounding; for whole factors, each of them r
 
 
 def read_pad(call: Call) -> Feature:
-    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated entries."""
+    """Return Pad2D, Crop2D for negative numbers, and Concatenate of Slices for repeated elements."""
     x = call.batched_input()
     borders, mode, value = _border_sizes(call, len(x.shape)), call.text("mode", "constant"), _fill_value(call)
     if not any(map(any, borders)):
@@ -48,9 +48,9 @@ def read_pad(call: Call) -> Feature:
     y = _pad_with_zeros(call, x, borders)
     if not value:
         return y
-    kept = [size + sum(min(end, 0) for end in pair) for size, pair in zip(x.shape, borders, strict=True)]
-    added = [tuple(max(end, 0) for end in pair) for pair in borders]
-    border = np.pad(np.zeros((1, *kept[1:])), added, constant_values=value)
+    cropped_shape = [size + sum(min(amount, 0) for amount in pair) for size, pair in zip(x.shape, borders, strict=True)]
+    amounts = [tuple(max(amount, 0) for amount in pair) for pair in borders]
+    border = np.pad(np.zeros((1, *cropped_shape[1:])), amounts, constant_values=value)
     return scale_and_shift(call, y, np.array(1.0), border)
 
 
@@ -59,28 +59,32 @@ def _pad_with_zeros(call: Call, x: Feature, borders: list[Pair]) -> Feature:
     sides = ((0, 0),) * (4 - len(borders)) + tuple(borders[2:])
     y = image(call, x)
     for kind, option, sign in (("Crop2D", "cropping", -1), ("Pad2D", "padding", 1)):
-        amounts = tuple(tuple(max(sign * end, 0) for end in side) for side in sides)
+        amounts = tuple(tuple(max(sign * amount, 0) for amount in side) for side in sides)
         y = call.layer(kind, y, **{option: amounts}) if any(map(any, amounts)) else y
     return restore_rank(call, y, x)
 
 
 def _pad_with_repeats(call: Call, x: Feature, axis: int, mode: str, before: int, after: int) -> Feature:
-    """Return a value with entries of an axis, counted with the batch axis, repeated before and after it."""
+    """Return a value with elements of an axis, counted with the batch axis, repeated before and after it."""
     if (before, after) == (0, 0):
         return x
     size = x.shape[axis]
     if min(before, after) < 0 or before + after > MAX_SLICES or (mode == "reflect" and size == 1):
         raise call.unsupported(
-            f"pads {before}, {after} of an axis of {size}, mode {mode!r}", f"0 to {MAX_SLICES} entries"
+            f"pads {before}, {after} of an axis of {size}, mode {mode!r}", f"0 to {MAX_SLICES} elements"
         )
     entries: list[int] = np.asarray(np.pad(np.arange(size), (before, after), cast("Any", mode))).tolist()
-    starts = [0, *(at for at in range(1, len(entries)) if entries[at] != entries[at - 1] + 1), len(entries)]
+    starts = [
+        0,
+        *(position for position in range(1, len(entries)) if entries[position] - entries[position - 1] != 1),
+        len(entries),
+    ]
     runs = [(entries[start], entries[stop - 1] + 1) for start, stop in itertools.pairwise(starts)]
     return call.layer("Concatenate", *(slice_axis(call, x, axis, *run) for run in runs), axis=axis - 1)
 
 
 def _border_sizes(call: Call, rank: int) -> list[Pair]:
-    """Return the numbers of entries added before and after each axis; negative numbers crop."""
+    """Return the numbers of elements added before and after each axis; negative numbers crop."""
     pads = call.input_or_attribute("pads", 1, 11) or call.integers("paddings", [])
     axes = call.integer_input(3) if call.opset >= 18 and call.has_input(3) else [*range(rank)]
     if len(pads) != 2 * len(axes):
@@ -100,8 +104,8 @@ def _fill_value(call: Call) -> float:
 
 def write_pad(graph: GraphWriter, operation: Operation) -> GraphResult:
     """Return Pad, with zeros."""
-    ends = graph.integer_constant((0, *operation.attributes["before"], 0, *operation.attributes["after"]))
-    return graph.node("Pad", graph.view(operation.reads[0]), ends, shape=operation.writes[0].shape)
+    amounts = graph.integer_constant((0, *operation.attributes["before"], 0, *operation.attributes["after"]))
+    return graph.node("Pad", graph.view(operation.reads[0]), amounts, shape=operation.writes[0].shape)
 
 
 def read_resize(call: Call) -> Feature:
@@ -158,11 +162,13 @@ def write_resize(graph: GraphWriter, operation: Operation) -> GraphResult:
     x, outputs, mode = graph.view(operation.reads[0]), operation.attributes["outputs"], operation.attributes["mode"]
     if mode == "average":
         return _write_average(graph, x, outputs)
-    scales = np.array([1, 1, *(many / cells for many, cells in zip(outputs, x.shape[1:], strict=True))], np.float32)
-    rule = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    scales = np.array(
+        [1, 1, *(output_size / size for output_size, size in zip(outputs, x.shape[1:], strict=True))], np.float32
+    )
+    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
     linear = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     name, shape = graph.constant(scales, f"{graph.layer}.scales"), operation.writes[0].shape
-    return graph.node("Resize", x, "", name, shape=shape, **(rule if mode == "nearest" else linear))
+    return graph.node("Resize", x, "", name, shape=shape, **(nearest if mode == "nearest" else linear))
 
 
 def _write_average(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...]) -> GraphResult:
@@ -171,8 +177,8 @@ def _write_average(graph: GraphWriter, x: GraphResult, outputs: tuple[int, ...])
         channels, rows, columns = x.shape
         matrix = np.zeros((columns, output_size), graph.network.dtype)
         for i in range(output_size):
-            for cell, weight in resampling_weights("average", columns, output_size, i):
-                matrix[cell, i] = weight
+            for column, weight in resampling_weights("average", columns, output_size, i):
+                matrix[column, i] = weight
         name = graph.constant(matrix, f"{graph.layer}.means")
         x = graph.node("MatMul", x, name, shape=(channels, rows, output_size))
         x = graph.node("Transpose", x, shape=(channels, output_size, rows), perm=(0, 1, 3, 2))

@@ -30,7 +30,7 @@ def read_cast_like(call: Call) -> Value:
     """Return the input if its type remains a type of floats."""
     like = call.values[1] if call.has_input(1) else None
     if isinstance(like, np.ndarray) and like.dtype.kind != "f":
-        raise call.unsupported(f"a type like {like.dtype}", "one of floats")
+        raise call.unsupported(f"a type like {like.dtype}", "a type of floats")
     value = call.values[0] if call.has_input(0) else None
     return value.astype(np.float64) if isinstance(value, np.ndarray) else call.feature()
 
@@ -41,7 +41,7 @@ def reshape_with_batch(call: Call, x: Feature, shape: Sequence[int]) -> Feature:
     A batch axis of size 1 may be dropped, or become an axis of the sample.
     """
     if math.prod(shape) != math.prod(x.shape):
-        raise call.invalid(f"from {x.shape} to {tuple(shape)}", "as many entries")
+        raise call.invalid(f"from {x.shape} to {tuple(shape)}", "the same number of elements")
     if len(shape) > 1 and shape[0] == x.batch:
         return Feature(call.reshape(x, shape[1:]).node, x.batch)
     if x.batch != 1:
@@ -62,16 +62,19 @@ def read_reshape(call: Call) -> Feature:
 
 def target_shape(call: Call, shape: Sequence[int], requested: Sequence[int]) -> list[int]:
     """Return the sizes that Reshape requests: 0 keeps a size (unless allowzero), one −1 follows from the others."""
-    keeps = not call.integer("allowzero", 0)
+    zero_keeps_size = not call.integer("allowzero", 0)
     if requested.count(-1) > 1 or any(size < -1 for size in requested):
         raise call.unsupported(f"shape {list(requested)}", "sizes with at most one −1")
     sizes = [
-        shape[index] if size == 0 and keeps and index < len(shape) else size for index, size in enumerate(requested)
+        shape[index] if size == 0 and zero_keeps_size and index < len(shape) else size
+        for index, size in enumerate(requested)
     ]
     if -1 in sizes:
         others = math.prod(size for size in sizes if size != -1)
         if not others or math.prod(shape) % others:
-            raise call.invalid(f"shape {list(requested)} for {tuple(shape)}", "sizes that divide it")
+            raise call.invalid(
+                f"shape {list(requested)} for {tuple(shape)}", "sizes that divide its number of elements"
+            )
         sizes[sizes.index(-1)] = math.prod(shape) // others
     return sizes
 
@@ -142,11 +145,11 @@ def read_concat(call: Call) -> Feature:
     if len(inputs) == 1:
         return inputs[0]
     if len({len(value.shape) for value in inputs}) > 1:
-        raise call.invalid(f"inputs of {', '.join(str(value.shape) for value in inputs)}", "as many axes")
+        raise call.invalid(f"inputs of {', '.join(str(value.shape) for value in inputs)}", "the same number of axes")
     if len({value.batched for value in inputs}) > 1:
         inputs = [value.as_sample() for value in inputs]
-    placed = [call.sample_axes(value, [axis]) for value in inputs]
-    return call.layer("Concatenate", *(value for value, _ in placed), axis=placed[0][1][0])
+    sample_inputs = [call.sample_axes(value, [axis]) for value in inputs]
+    return call.layer("Concatenate", *(value for value, _ in sample_inputs), axis=sample_inputs[0][1][0])
 
 
 def write_concat(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -165,19 +168,19 @@ def read_split(call: Call) -> tuple[Value, ...]:
         length = -(-x.shape[axis] // outputs)
         sizes = [min(length, x.shape[axis] - length * index) for index in range(outputs)]
     if sum(sizes) != x.shape[axis]:
-        raise call.invalid(f"sizes {sizes} of {x.shape[axis]}", "sizes that add up to it")
+        raise call.invalid(f"sizes {sizes} of {x.shape[axis]}", "sizes with that sum")
     if min(sizes) < 1 or len(sizes) != len(call.operation.outputs):
-        raise call.unsupported(f"sizes {sizes} of {x.shape[axis]}", "one above 0 for each output")
+        raise call.unsupported(f"sizes {sizes} of {x.shape[axis]}", "a size above 0 for each output")
     ends = np.cumsum(sizes).tolist()
     return tuple(slice_axis(call, x, axis, end - size, end) for size, end in zip(sizes, ends, strict=True))
 
 
 def slice_axis(call: Call, x: Feature, axis: int, start: int, stop: int) -> Feature:
-    """Return the entries from `start` to `stop` of an axis, which is counted as in the file."""
+    """Return the elements from `start` to `stop` of an axis, which is counted as in the file."""
     if (start, stop) == (0, x.shape[axis]):
         return x
     if not 0 <= start < stop <= x.shape[axis]:
-        raise call.unsupported(f"entries {start} to {stop} of {x.shape[axis]}", "one entry or more")
+        raise call.unsupported(f"elements {start} to {stop} of {x.shape[axis]}", "one element or more")
     x, (sample_axis,) = call.sample_axes(x, [axis])
     return call.layer("Slice", x, axis=sample_axis, start=start, stop=stop)
 
@@ -190,11 +193,11 @@ def read_slice(call: Call) -> Feature:
     axes = call.input_or_attribute("axes", 3, 10) or [*range(len(starts))]
     steps = call.integer_input(4) if call.opset >= 10 and call.has_input(4) else [1] * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps):
-        raise call.unsupported(f"starts {starts}, ends {ends}, axes {axes}, steps {steps}", "as many of each")
+        raise call.unsupported(f"starts {starts}, ends {ends}, axes {axes}, steps {steps}", "lists of equal length")
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         file_axis = call.normalize_axis(axis, rank)
         if x.batched and file_axis == 0 and call.open_batch and not _is_open_ended(start, end, step, x.batch):
-            raise call.unsupported(f"entries {start} to {end} of the batch axis", "all of them")
+            raise call.unsupported(f"elements {start} to {end} of the batch axis", "all samples")
         if not step:
             raise call.invalid("a step of 0", "another number")
         entries = range(*slice(start, end, step).indices(x.shape[file_axis]))
@@ -208,9 +211,9 @@ def read_slice(call: Call) -> Feature:
     return x
 
 
-def _is_open_ended(start: int, end: int, step: int, batch: int) -> bool:
+def _is_open_ended(start: int, stop: int, step: int, batch: int) -> bool:
     """Return whether a slice takes all samples of any batch: it has no end, or ends at the batch size."""
-    return step == 1 and (start in (0, -batch) or start <= -OPEN_END) and (end == batch or end >= OPEN_END)
+    return step == 1 and (start in (0, -batch) or start <= -OPEN_END) and (stop == batch or stop >= OPEN_END)
 
 
 def write_slice(graph: GraphWriter, operation: Operation) -> GraphResult:
@@ -230,10 +233,10 @@ def read_gather(call: Call) -> Feature:
     size = x.shape[axis]
     numbers = [int(index) for index in indices.reshape(-1)[:4096]]
     if not all(-size <= number < size for number in numbers):
-        raise call.invalid(f"entries {numbers[:5]} of an axis of {size}", "entries that it has")
+        raise call.invalid(f"elements {numbers[:5]} of an axis of {size}", "existing elements")
     numbers = [number % size for number in numbers]
     if indices.ndim > 1 or not numbers or numbers != [*range(numbers[0], numbers[0] + indices.size)]:
-        raise call.unsupported(f"entries {numbers[:5]} of axis {axis}", "one index, or consecutive ones")
+        raise call.unsupported(f"elements {numbers[:5]} of axis {axis}", "one index, or consecutive ones")
     y = slice_axis(call, x, axis, numbers[0], numbers[-1] + 1)
     return y if indices.ndim else reshape_with_batch(call, y, [*y.shape[:axis], *y.shape[axis + 1 :]])
 

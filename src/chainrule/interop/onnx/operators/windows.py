@@ -42,8 +42,8 @@ def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowO
         raise call.unsupported(f"auto_pad {rule!r}", "NOTSET, VALID, SAME_UPPER or SAME_LOWER")
     rounds_up = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0
     axis_sizes = zip(size, kernel, stride, padding, dilation, strict=True)
-    exact = all((cells + sum(pad) - extent(k, d)) % step == 0 for cells, k, step, pad, d in axis_sizes)
-    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounds_up and not exact)
+    is_exact = all((length + sum(pad) - extent(k, d)) % step == 0 for length, k, step, pad, d in axis_sizes)
+    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounds_up and not is_exact)
 
 
 def _explicit_padding(call: Call, axes: int) -> tuple[Pair, ...]:
@@ -69,8 +69,8 @@ def simplify(values: Sequence[int]) -> int | tuple[int, ...]:
 
 def simplify_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
     """Return "valid" for no padding, one number for equal padding on all sides, otherwise the pairs."""
-    ends = {zeros for pair in padding for zeros in pair}
-    return tuple(padding) if len(ends) > 1 else max(ends) or "valid"
+    amounts = {amount for pair in padding for amount in pair}
+    return tuple(padding) if len(amounts) > 1 else max(amounts) or "valid"
 
 
 def image(call: Call, x: Feature) -> Feature:

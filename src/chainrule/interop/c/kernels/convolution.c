@@ -33,7 +33,7 @@ INLINE void lay_out_channel(const float *x, float *y, int height, int width, int
 /* y = x (channels, height, width) padded with zeros to (channels, rows, columns), each row split by phase as in
    lay_out_channel */
 INLINE void zero_pad(const float *x, float *y, int channels, int height, int width, int top, int left, int rows,
-                        int columns, int stride)
+                     int columns, int stride)
 {
     for (int c = 0; c < channels; c++) {
         float *channel = y + c * rows * columns;
@@ -59,8 +59,9 @@ INLINE void subsample(const float *x, float *y, int channels, int height, int wi
                 y[(c * rows + i) * columns + j] = x[(c * height + i * stride_y) * width + j * stride_x];
 }
 
-/* y[j] = x[FILTERS j] + plus[j], or max(0, that) if relu, for `count` neighbors of a row: one filter's sums, gathered
-   from sums that are interleaved by filter. plus may be 0. The last vector of 4 may overlap the one before it. */
+/* y[j] = x[FILTERS j] + plus[j]; then max(0, y) if relu   for `count` neighbors of a row
+   x: sums that are interleaved by filter, at the filter to store. plus may be null. The last vector of 4 may overlap
+   the one before it. */
 INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int count, int relu)
 {
 #if LANES > 1
@@ -87,9 +88,9 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
 }
 
 /* A tile of rows x columns positions of FILTERS filters, whose sums stay in registers:
-   y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v], or max(0, that) if relu
-   x: the padded image of zero_pad, at the first window; w: [c][u][v][o], so that a vector holds filters; plus may be 0;
-   count: filters to store, as the last block may be incomplete */
+   y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
+   x: the padded image of zero_pad, at the first window; w: [c][u][v][o], so that a vector holds filters;
+   count: filters to store, as the last block may be incomplete; plus may be null */
 INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                          const sliding *s, int rows, int columns, int count, int relu)
 {
@@ -135,7 +136,7 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
     vector sum[FILTERS];
     UNROLL
     for (int o = 0; o < FILTERS; o++)
-        sum[o] = b[o] - (vector){0};
+        sum[o] = b[o] - (vector){0}; /* b[o] in every lane; + 0 would lose the sign of -0 */
     for (int c = 0; c < s->channels; c++)
         for (int u = 0; u < s->kernel_height; u++)
             for (int v = 0; v < s->kernel_width; v++) {
@@ -157,10 +158,10 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
         }
 }
 
-/* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v], or max(0, that) if relu
+/* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
    x: the padded image of zero_pad; w: [block][c][u][v][o], `blocks` blocks of FILTERS filters; count: filters of the
    last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row if tile_rows is 0. The last
-   tile of an axis may overlap the one before it. plus may be 0 */
+   tile of an axis may overlap the one before it. plus may be null */
 INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                     const sliding *s, int blocks, int tile_rows, int tile_columns, int count, int relu)
 {
@@ -181,8 +182,8 @@ INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float 
             }
 }
 
-/* Channel c of the padded image. If `padded` is 0, x itself has the padding. Otherwise the channel (height, width) is
-   laid out in `padded`, which has space for one channel. Its zeros are written for channel 0 and kept from then on:
+/* Channel c of the padded image. If `padded` is null, x itself has the padding. Otherwise the channel (height, width)
+   is laid out in `padded`, which has space for one channel. Its zeros are written for channel 0 and kept from then on:
    call in the order of the channels. */
 INLINE const float *padded_channel(const float *x, float *padded, const sliding *s, int c, int height, int width,
                                    int top, int left)
@@ -195,9 +196,9 @@ INLINE const float *padded_channel(const float *x, float *padded, const sliding 
     return padded;
 }
 
-/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], or max(0, that) if relu
+/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
    One kernel for each channel. Tiles have tile_rows rows of a vector of up to FILTERS positions. The last tile of an
-   axis may overlap the one before it. padded, height, width, top, left: as in padded_channel; plus may be 0 */
+   axis may overlap the one before it. padded, height, width, top, left: as in padded_channel; plus may be null */
 INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, const float *b, const float *plus,
                                               float *padded, float *y, const sliding *s, int height, int width, int top,
                                               int left, int tile_rows, int relu)
@@ -214,7 +215,7 @@ INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, co
                 vector_FILTERS sum[MAX_ROWS];
                 UNROLL
                 for (int t = 0; t < tile_rows; t++)
-                    sum[t] = b[c] - (vector_FILTERS){0};
+                    sum[t] = b[c] - (vector_FILTERS){0}; /* b[c] in every lane; + 0 would lose the sign of -0 */
                 UNROLL
                 for (int e = 0; e < taps; e++) {
                     int u = e / s->kernel_width * s->dilation_y, v = column_of(s, e % s->kernel_width * s->dilation_x);
@@ -233,9 +234,9 @@ INLINE void cross_correlate_depthwise_FILTERS(const float *x, const float *w, co
     }
 }
 
-/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v], or max(0, that) if relu
+/* y[c,i,j] = b[c] + plus[c,i,j] + sum over u,v of x[c, s i + d u, s j + d v] w[c,u,v]; then max(0, y) if relu
    One kernel for each channel, one position at a time, for results too narrow for a vector of 4.
-   padded, height, width, top, left: as in padded_channel; plus may be 0 */
+   padded, height, width, top, left: as in padded_channel; plus may be null */
 INLINE void cross_correlate_depthwise(const float *x, const float *w, const float *b, const float *plus, float *padded,
                                       float *y, const sliding *s, int height, int width, int top, int left, int relu)
 {
@@ -269,7 +270,7 @@ static void valid_positions(int size, int positions, int stride, int offset, int
    target 0: y[o,i,j] += x[c,h,k] w[o,c,u,v]
    target 1: dx[c,h,k] += dy[o,i,j] w[o,c,u,v]
    target 2: dw[o,c,u,v] += dy[o,i,j] x[c,h,k]
-   where h = s i + d u - top, k = s j + d v - left lie on the image. The pointers that a target does not use are 0. */
+   where h = s i + d u - top, k = s j + d v - left lie on the image. Pointers that a target does not use are null. */
 INLINE void cross_correlate_products(const float *read_x, float *write_x, const float *read_w, float *write_w,
                                      const float *read_y, float *write_y, const sliding *s, int target)
 {
@@ -306,7 +307,7 @@ INLINE void cross_correlate_products(const float *read_x, float *write_x, const 
 }
 
 /* y[o,i,j] = b[o] + sum over c,u,v of x[c, s i + d u - top, s j + d v - left] w[o,c,u,v]   b[o,i,j] if untied
-   b may be 0 */
+   b may be null */
 static void cross_correlate(const float *x, const float *w, const float *b, float *y, const sliding *s, int untied)
 {
     int plane = s->rows * s->columns;

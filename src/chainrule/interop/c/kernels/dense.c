@@ -1,4 +1,4 @@
-/* y[o] = b[o] + sum over c of w[o,c] x[c] for up to 8 rows; each row has a vector of partial sums. b may be 0. */
+/* y[o] = b[o] + sum over c of w[o,c] x[c] for up to 8 rows; each row has a vector of partial sums. b may be null. */
 INLINE void dense_rows(const float *x, const float *w, const float *b, float *y, int inputs, int rows)
 {
     vector sum[8];
@@ -20,7 +20,7 @@ INLINE void dense_rows(const float *x, const float *w, const float *b, float *y,
     }
 }
 
-/* y[o] = b[o] + sum over c of w[o,c] x[c], in blocks of 8 rows, then 2, then 1. b may be 0. */
+/* y[o] = b[o] + sum over c of w[o,c] x[c], in blocks of 8 rows, then 2, then 1. b may be null. */
 INLINE void dense(const float *x, const float *w, const float *b, float *y, int inputs, int outputs)
 {
     int o = 0;

@@ -6,7 +6,7 @@ typedef struct {
 
 /* y[c,i,j] = max over u,v of x[c,h,k]   h = s i + u - top, k = s j + v - left; the padding is skipped
    winner[c,i,j] = h width + k, the position of the maximum: the first of equal ones, or the first NaN if there is any.
-   winner may be 0. */
+   winner may be null. */
 INLINE void max_pool(const float *x, float *y, int *winner, const pooling *s)
 {
     for (int c = 0; c < s->channels; c++)

@@ -48,9 +48,9 @@
 #define INDEPENDENT
 #endif
 
-/* vector_4, vector_8, vector_16: vectors of 4, 8 and 16 floats, but never longer than `vector`. They may be loaded from
-   and stored to any float's address. LANE(v, k): element k. RELU(v): max(0, v) of each element; NaN stays NaN.
-   ALIGNED: aligns an array to 64 bytes, the longest vector. */
+/* vector_4, vector_8, vector_16: vectors of 4, 8 and 16 floats, but never longer than `vector`. Any address of a float
+   may be loaded as a vector or stored to. LANE(v, k): element k. RELU(v): max(0, v) of each element; NaN stays NaN.
+   ALIGNED: aligns an array to 64 bytes, the size of the longest vector. */
 #if LANES == 1
 typedef float vector;
 typedef float vector_4, vector_8, vector_16;

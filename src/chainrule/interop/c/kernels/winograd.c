@@ -43,7 +43,7 @@ INLINE void winograd_input_FILTERS(const float *x, float *v, const sliding *s, i
 /* m[p][o][t] = sum over c of w[p][c][o] v[p][c][t]   for 16 filters o and 16 tiles t; the sums stay in registers */
 INLINE void winograd_products(const float *v, const float *w, float *m, int channels)
 {
-    enum { SUMS = PICK(16, 4, 4, 2, 1), VECTORS = 16 / LANES };
+    enum { SUMS = PICK(16, 4, 4, 2, 1), VECTORS = 16 / LANES }; /* SUMS: filters whose sums are in registers */
     for (int p = 0; p < 16; p++)
         for (int first = 0; first < 16; first += SUMS) {
             const float *weights = w + p * channels * 16 + first, *inputs = v + p * (channels + 1) * 16;
@@ -73,7 +73,7 @@ INLINE void winograd_products(const float *v, const float *w, float *m, int chan
 }
 
 /* Store up to 8 results of a row, those of four tiles: even[0], odd[0], even[1], odd[1], ...
-   count: elements that the row has left; plus is added if it is not 0; then max(0, y) if relu */
+   count: elements that the row has left; plus is added if it is not null; then max(0, y) if relu */
 INLINE void store_pairs(const float *even, const float *odd, const float *plus, float *y, int count, int relu)
 {
     if (count >= 8) {
@@ -95,10 +95,10 @@ INLINE void store_pairs(const float *even, const float *odd, const float *plus, 
     }
 }
 
-/* y = A' m A + b + plus, or max(0, that) if relu, for 16 tiles from `first` and `count` filters
-   Row by row, A' m is m0 + m1 + m2, m1 - m2 - m3. Results outside the image are dropped. plus may be 0. */
+/* y = A' m A + b + plus; then max(0, y) if relu   for 16 tiles from `first` and `count` filters
+   Row by row, A' m is m0 + m1 + m2, m1 - m2 - m3. Results outside the image are dropped. plus may be null. */
 INLINE void winograd_output(const float *m, const float *b, const float *plus, float *y, const sliding *s, int first,
-                             int tiles_per_row, int count, int relu)
+                            int tiles_per_row, int count, int relu)
 {
     float results[2][2][16];
     int at[4], rows[4], columns[4];
@@ -142,7 +142,7 @@ INLINE void winograd_output(const float *m, const float *b, const float *plus, f
 /* Cross-correlation with 3x3 kernels at stride 1 by Winograd's F(2x2, 3x3): the 2x2 results of a tile of 4x4 elements
    need 16 products per channel instead of 36.
    x: as in winograd_input; w: [block][p][c][o], transformed kernels in `blocks` blocks of 16 filters; count: filters
-   of the last block; work: 256 (channels + 1) + 4096 floats; tiles: of the image, a multiple of 16; plus may be 0 */
+   of the last block; work: 256 (channels + 1) + 4096 floats; tiles: of the image, a multiple of 16; plus may be null */
 static void winograd(const float *x, const float *w, const float *b, const float *plus, float *work, float *y,
                      const sliding *s, int tiles, int tiles_per_row, int blocks, int count, int relu)
 {
@@ -158,7 +158,7 @@ static void winograd(const float *x, const float *w, const float *b, const float
             int at = block * 16 * s->rows * s->columns;
             winograd_products(v, w + block * 256 * s->channels, m, s->channels);
             winograd_output(m, b + block * 16, plus ? plus + at : plus, y + at, s, t, tiles_per_row,
-                             block + 1 < blocks ? 16 : count, relu);
+                            block + 1 < blocks ? 16 : count, relu);
         }
     }
 }

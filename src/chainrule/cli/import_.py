@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     multiple=True,
     help="Name of a layer in the network, and in a file of weights; may be repeated.",
 )
-@click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and their layers.")
-@click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and their layers here.")
+@click.option("--operators", is_flag=True, help="List the ONNX operators that can be read, and what they become.")
+@click.option("--layers", is_flag=True, help="List the Keras layers that can be read, and what they become.")
 @click.option("--markdown", metavar="FILE", type=options.PATH, help="Write the list to a Markdown file.")
 def import_(
     file: Path | None,
@@ -94,7 +94,7 @@ def _list_operators(markdown: Path | None) -> None:
     from chainrule.interop.onnx.operators import described
     from chainrule.plotting.markdown import insert, table
 
-    note = f"Operators on constants and shapes that are computed when a file is read: {', '.join(sorted(FOLDED))}."
+    note = f"Operators on constants and shapes, which are computed when a file is read: {', '.join(sorted(FOLDED))}."
     text = f"{table([('operator', 'read as', 'written for'), *described()])}\n\n{textwrap.fill(note, 120)}"
     click.echo(text)
     if markdown is not None:
@@ -110,7 +110,7 @@ def _list_layers(markdown: Path | None) -> None:
     from chainrule.plotting.markdown import insert, table
 
     note = f"Activations, as layers or as options of layers: linear, {', '.join(sorted(FUNCTIONS))}."
-    text = f"{table([('layer of Keras', 'here'), *described()])}\n\n{textwrap.fill(note, 120)}"
+    text = f"{table([('Keras layer', 'chainrule layer'), *described()])}\n\n{textwrap.fill(note, 120)}"
     click.echo(text)
     if markdown is not None:
         insert(markdown, text, ("<!-- layers -->", "<!-- end of layers -->"))

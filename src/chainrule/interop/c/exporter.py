@@ -109,9 +109,9 @@ def write_c(
     if int8 is not None and train is not False:
         raise OptionError("a quantized model cannot be trained: pass int8 or train, not both")
     if train is False:
-        source_text, files_written = _inference_source(model, name, values, int8, compact)
+        source_text, summary = _inference_source(model, name, values, int8, compact)
     else:
-        source_text, files_written = _training_source(model, name, SGD() if train is True else train, values)
+        source_text, summary = _training_source(model, name, SGD() if train is True else train, values)
     contents = {
         f"{name}.c": source_text,
         f"{name}.h": template("network.h").substitute(values),
@@ -125,7 +125,7 @@ def write_c(
         _refuse_to_replace(target / file)
     for file, content in contents.items():
         files.write_atomic(target / file, content.encode())
-    return replace(files_written, folder=target, names=tuple(contents))
+    return replace(summary, folder=target, names=tuple(contents))
 
 
 def _refuse_to_replace(file: Path) -> None:

@@ -169,6 +169,6 @@ def test_own_code_is_refused_by_name() -> None:
         def backward(self, dy: Any) -> Any:
             return 2 * dy
 
-    with pytest.raises(OptionError, match="layer 'student1'.* Doubled") as refused:
+    with pytest.raises(OptionError, match=r"layer 'student1'.* Doubled") as refused:
         exported(cr.Sequential([cr.Dense(2), Doubled()], (3,), engine="numpy"))
     assert "\n" not in str(refused.value)

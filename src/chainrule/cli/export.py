@@ -93,7 +93,7 @@ def _require_new(file: Path) -> None:
 
 
 def _open(run: Path, *, precise: bool, accept_changes: bool) -> "tuple[Model, Job | None]":
-    """Return the model of a run folder or a file, on the NumPy engine because nothing is trained, and the run's job."""
+    """Return the model of a run folder or a file, on the NumPy engine, and the job of a run folder."""
     from chainrule.cli import opened
     from chainrule.runs.folder import CONFIG
     from chainrule.runs.loading import load

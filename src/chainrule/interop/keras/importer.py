@@ -76,7 +76,7 @@ def _read_archive(archive: zipfile.ZipFile, path: Path) -> Imported:
 
 
 def _member(archive: zipfile.ZipFile, path: Path, name: str, max_bytes: int | None = None) -> bytes:
-    """Return the bytes of a member; FormatError if it is missing, has more than `most` bytes, or is a zip bomb."""
+    """Return the bytes of a member; FormatError if it is missing, has more than `max_bytes`, or is a zip bomb."""
     info = archive.NameToInfo.get(name)
     if info is None:
         raise FormatError(f"it has no member {name}; expected a whole model, as written by model.save")

@@ -89,8 +89,8 @@ INLINE void store_run_FILTERS(const float *x, const float *plus, float *y, int c
 
 /* A tile of rows x columns positions of FILTERS filters, whose sums stay in registers:
    y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
-   x: the padded image of zero_pad, at the first window; w: [c][u][v][o], so that a vector holds filters;
-   count: filters to store, as the last block may be incomplete; plus may be null */
+   x: the image, after zero_pad if it needs padding or strides, at the first window; w: [c][u][v][o], so that a vector
+   holds filters; count: filters to store, as the last block may be incomplete; plus may be null */
 INLINE void cross_correlate_tile_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                          const sliding *s, int rows, int columns, int count, int relu)
 {
@@ -159,9 +159,9 @@ INLINE void cross_correlate_row_FILTERS(const float *x, const float *w, const fl
 }
 
 /* y[o,i,j] = b[o] + plus[o,i,j] + sum over c,u,v of x[c, s i + d u, s j + d v] w[o,c,u,v]; then max(0, y) if relu
-   x: the padded image of zero_pad; w: [block][c][u][v][o], `blocks` blocks of FILTERS filters; count: filters of the
-   last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row if tile_rows is 0. The last
-   tile of an axis may overlap the one before it. plus may be null */
+   x: the image, after zero_pad if it needs padding or strides; w: [block][c][u][v][o], `blocks` blocks of FILTERS
+   filters; count: filters of the last block. Tiles have tile_rows x tile_columns positions, or LANES positions of a row
+   if tile_rows is 0. The last tile of an axis may overlap the one before it. plus may be null */
 INLINE void cross_correlate_FILTERS(const float *x, const float *w, const float *b, const float *plus, float *y,
                                     const sliding *s, int blocks, int tile_rows, int tile_columns, int count, int relu)
 {

@@ -130,8 +130,8 @@ static void add_int8(const int8_t *a, const int8_t *b, int8_t *y, int count, int
     }
 }
 
-/* Copy one input of a concatenation to y as in concatenate; table[x + 128] is x on the scale of y.
-   rows, length, pitch, offset: `rows` runs of `length` elements, each to `offset` of a row of `pitch` elements of y */
+/* Copy one input of a concatenation: each of its `rows` runs of `length` elements goes to y at `offset` of a row of
+   `pitch` elements. rows: product of the sizes before the axis; table[x + 128]: x on the scale of y */
 static void concatenate_int8(const int8_t *x, const int8_t *table, int8_t *y, int rows, int length, int pitch,
                              int offset)
 {

@@ -97,7 +97,7 @@ static void gelu_dx(const float *dy, const float *x, float *dx, int count)
     }
 }
 
-/* y = x P   P: the probability that a standard normal variable is at most x */
+/* y = x P(x)   P: the cumulative distribution function of the standard normal distribution */
 static void exact_gelu(const float *x, float *y, int count)
 {
     INDEPENDENT
@@ -105,7 +105,7 @@ static void exact_gelu(const float *x, float *y, int count)
         y[e] = x[e] * normal_distribution(x[e]);
 }
 
-/* dx = dy (P + x p)   p = e^(-x^2/2)/sqrt(2 pi), the derivative of P */
+/* dx = dy (P(x) + x p(x))   p(x) = e^(-x^2/2)/sqrt(2 pi), the derivative of P */
 static void exact_gelu_dx(const float *dy, const float *x, float *dx, int count)
 {
     INDEPENDENT
@@ -182,7 +182,7 @@ static void elu(const float *x, float *y, int count, float alpha)
 {
     INDEPENDENT
     for (int e = 0; e < count; e++)
-        y[e] = x[e] > 0 ? x[e] : alpha * exponential_less_one(x[e]);
+        y[e] = x[e] > 0 ? x[e] : alpha * exponential_minus_one(x[e]);
 }
 
 /* dx = dy where x > 0, else dy alpha e^x */
@@ -193,7 +193,7 @@ static void elu_dx(const float *dy, const float *x, float *dx, int count, float 
         dx[e] = x[e] > 0 ? dy[e] : dy[e] * (alpha * exponential(x[e]));
 }
 
-/* y = log(1 + e^x) = x + log(1 + e^-x)   the second form for x > 0 */
+/* y = log(1 + e^x), computed as x + log(1 + e^-x) for x > 0, where e^x could overflow */
 static void softplus(const float *x, float *y, int count)
 {
     INDEPENDENT
@@ -209,21 +209,22 @@ static void softplus_dx(const float *dy, const float *x, float *dx, int count)
         dx[e] = dy[e] * logistic(x[e]);
 }
 
-/* y[k] = e^(x[k] - m) / sum over l of e^(x[l] - m)   m = max over l of x[l]; at every position of an image */
+/* y[k] = e^(x[k] - m) / sum over l of e^(x[l] - m)   m = max over l of x[l]
+   k, l: channels, at each position of the plane */
 static void softmax(const float *x, float *y, int channels, int plane)
 {
     for (int p = 0; p < plane; p++) {
-        float most = x[p], total = 0;
+        float maximum = x[p], total = 0;
         for (int k = 1; k < channels; k++)
-            most = x[k * plane + p] > most ? x[k * plane + p] : most;
+            maximum = x[k * plane + p] > maximum ? x[k * plane + p] : maximum;
         for (int k = 0; k < channels; k++)
-            total += y[k * plane + p] = exponential(x[k * plane + p] - most);
+            total += y[k * plane + p] = exponential(x[k * plane + p] - maximum);
         for (int k = 0; k < channels; k++)
             y[k * plane + p] /= total;
     }
 }
 
-/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l]) */
+/* dx[k] = y[k] (dy[k] - sum over l of dy[l] y[l])   k, l: channels, at each position of the plane */
 static void softmax_dx(const float *dy, const float *y, float *dx, int channels, int plane)
 {
     for (int p = 0; p < plane; p++) {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.check import derivatives, probes
-from chainrule.check.diagnoses import EXACT, mistakes_for, of_layer, of_loss
+from chainrule.check.diagnoses import EXACT, layer_truth, loss_truth, mistakes_for
 from chainrule.check.diagnoses.truth import GroundTruth, same
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.engines.protocol import Array
@@ -65,31 +65,34 @@ def inseparable(
 
 
 def _of_layer(layer: Layer, shape: tuple[int, ...], seed: int, further: int) -> Iterator[GroundTruth]:
-    generator, count = np.random.default_rng(seed), probes.samples(shape)
+    generator, count = np.random.default_rng(seed), probes.batch_size(shape)
     own = LayerSubject(layer, shape, engine="reference")
     grown = ((shape[0], *(size + int(generator.integers(4)) for size in shape[1:])) for _ in range(further))
     drawn = [(there, count + turn % 3) for turn, there in enumerate(grown)]
-    sizes = [(shape, count), (shape, count + 1), (probes.larger(shape), count + 1), *drawn]
+    sizes = [(shape, count), (shape, count + 1), (probes.larger_shape(shape), count + 1), *drawn]
     for turn, (there, samples) in enumerate(sizes):
         try:
             subject = LayerSubject(layer, there, engine="reference")
         except ShapeError:
             continue
         if subject.parameters == own.parameters:
-            values = probes.values(there, subject.parameters, samples, seed + turn)
+            values = probes.draw_values(there, subject.parameters, samples, seed + turn)
             scale = 10 ** generator.uniform(-1, 1) if turn >= len(sizes) - further else 1.0
             dy = generator.normal(size=(samples, *subject.output_shape))
-            yield of_layer(subject, {**values, "x": scale * values["x"]}, dy)
-    values = probes.values(shape, own.parameters, count, seed)
-    for x in (derivatives.tied_integers(values["x"].shape, generator), probes.far(values["x"].shape, generator)):
-        yield of_layer(own, {**values, "x": x}, generator.normal(size=(count, *own.output_shape)))
+            yield layer_truth(subject, {**values, "x": scale * values["x"]}, dy)
+    values = probes.draw_values(shape, own.parameters, count, seed)
+    for x in (
+        derivatives.tied_integers(values["x"].shape, generator),
+        probes.spread_values(values["x"].shape, generator),
+    ):
+        yield layer_truth(own, {**values, "x": x}, generator.normal(size=(count, *own.output_shape)))
 
 
 def _of_loss(name: str, seed: int, further: int) -> Iterator[GroundTruth]:
     hinge = name == MulticlassHinge.name
     subject = MulticlassHinge() if hinge else LossSubject(name, engine="reference")
     for turn in range(2 + further):
-        yield of_loss(subject, probes.predictions(name, seed + turn, hinge), np.array(1.0))
+        yield loss_truth(subject, probes.draw_predictions(name, seed + turn, hinge), np.array(1.0))
 
 
 def _first_of(results: Results, right: Sequence[Array]) -> tuple[list[Array], list[Array]]:

@@ -53,7 +53,7 @@ def test_the_probes_are_hard_to_fool() -> None:
     convolutions = [(layer, shape) for layer, shape in probes.LAYERS if isinstance(layer, cr.Conv2D)]
     assert all(shape[0] != layer.filters and shape[1] != shape[2] for layer, shape in convolutions)
     assert {layer.kernel for layer, _ in convolutions} <= {(3, 2), (2, 3)}
-    assert all(probes.samples(shape) >= 2 for _, shape in probes.LAYERS)
+    assert all(probes.batch_size(shape) >= 2 for _, shape in probes.LAYERS)
 
 
 SPOILT = {

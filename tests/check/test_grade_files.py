@@ -183,7 +183,7 @@ def test_the_columns_of_nbgrader() -> None:
     assert all(float(row[9]) == max(0.0, float(row[7]) - float(row[8])) for row in rows)
 
 
-@pytest.mark.parametrize("name", grade_files.ONE)
+@pytest.mark.parametrize("name", grade_files.SINGLE_FORMATS)
 def test_one_submission_a_file(name: str) -> None:
     with pytest.raises(OptionError, match="give --single"):
         grade_files.results(name, (ADA, BELA), SCHEME)

@@ -29,7 +29,7 @@ from chainrule.check.course_formats import (
     FunctionForm,
     class_form,
     constructor_values,
-    pairs_in,
+    find_pairs,
 )
 from chainrule.check.file_checks import CheckedFile, check_file
 from chainrule.check.host.remote import RemoteLoss
@@ -63,7 +63,7 @@ class Assignment:
 
     against: str | Layer
     shape: tuple[int, ...] | None
-    meant: LayerSubject | LossSubject
+    intended: LayerSubject | LossSubject
     parts: tuple[str, ...]
 
     @classmethod
@@ -73,21 +73,29 @@ class Assignment:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
         layer = expressions.layer(against)
-        meant = LayerSubject(layer, shape or probes.shape_for(layer), engine="numpy")
-        return cls(layer, shape, meant, ("y", *(f"d{name}" for name in meant.tests)))
+        intended = LayerSubject(layer, shape or probes.input_shape_for(layer), engine="numpy")
+        return cls(layer, shape, intended, ("y", *(f"d{name}" for name in intended.tensors)))
 
     @property
     def constructor_values(self) -> dict[str, Any]:
         """Values for the arguments of a learner's class, by their usual names."""
-        return {} if isinstance(self.meant, LossSubject) else constructor_values(self.meant.layer, self.meant.shape)
+        return (
+            {}
+            if isinstance(self.intended, LossSubject)
+            else constructor_values(self.intended.layer, self.intended.shape)
+        )
 
     @property
     def reply(self) -> int:
         """Largest number of bytes in a reply."""
-        if isinstance(self.meant, LossSubject):
+        if isinstance(self.intended, LossSubject):
             return 1 << 20
-        samples = probes.samples(self.meant.shape) + 1
-        shapes = [(samples, *self.meant.shape), (samples, *self.meant.output_shape), *self.meant.parameters.values()]
+        samples = probes.batch_size(self.intended.shape) + 1
+        shapes = [
+            (samples, *self.intended.shape),
+            (samples, *self.intended.output_shape),
+            *self.intended.parameters.values(),
+        ]
         return (1 << 20) + SPARE * COMPLEX * sum(map(math.prod, shapes))
 
     @property
@@ -102,7 +110,7 @@ class Assignment:
     @property
     def is_loss(self) -> bool:
         """Whether the task is to write a loss."""
-        return isinstance(self.meant, LossSubject)
+        return isinstance(self.intended, LossSubject)
 
 
 def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
@@ -138,14 +146,14 @@ def _random_variants(
     """
     for number in range(ROUNDS):
         drawn = seed + 1000 + number
-        if isinstance(task.meant, LossSubject):
-            loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
-            yield loss, [LossJudge(task.meant)], probes.predictions(task.meant.name, drawn)
+        if isinstance(task.intended, LossSubject):
+            loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.intended.name, task.intended)
+            yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, drawn)
         else:
-            subject = learner_subjects.matched_to(cast("Student", code), task.meant)
-            judge = LayerJudge(task.meant, subject.layouts)
+            subject = learner_subjects.match_parameters(cast("Student", code), task.intended)
+            judge = LayerJudge(task.intended, subject.layouts)
             turned = judge.rotated()
-            values = learner_subjects.values(subject, probes.samples(task.meant.shape), drawn, task.meant)
+            values = learner_subjects.draw_values(subject, probes.batch_size(task.intended.shape), drawn, task.intended)
             yield subject, [judge, turned] if turned else [judge], values
 
 
@@ -153,7 +161,7 @@ def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, toleranc
     found, right = subject.gradients(values, dy), judge.gradients(values, dy)
     return {
         f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
-        for name in subject.tests
+        for name in subject.tensors
         if name not in found or not _same(found[name], right[name], tolerances.get(f"d{name}", LEAST))
     }
 
@@ -214,7 +222,7 @@ class FileAssignment:
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
         """Return the report of a submission, and a sentence for each part that does not count whatever it says."""
         layers, functions = file.contents()
-        names = {pair.forward for pair in pairs_in(functions)[0] if pair.form in self.forms.values()}
+        names = {pair.forward for pair in find_pairs(functions)[0] if pair.form in self.forms.values()}
         names |= {name for name in layers if class_form(name) in self.forms.values()}
         report = check_file(file, "homework", seed, names=names) if names else None
         found = Report("homework", ()) if report is None else report
@@ -234,7 +242,7 @@ def _function_form(name: str) -> FunctionForm | None:
 
 
 @dataclass(frozen=True)
-class Draw:
+class StudentTask:
     """The task of a student: its input shape and the seed of its values.
 
     record  the draw in words, for the report; empty if everyone gets the same
@@ -245,7 +253,7 @@ class Draw:
     record: str = ""
 
 
-def draw(task: Assignment | FileAssignment, seed: int, name: str) -> Draw:
+def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
     """Return the task of a student; the same for equal seeds and names, whatever their case and spaces.
 
     A shape that the teacher has given stays the same; then only the values differ.
@@ -253,23 +261,23 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> Draw:
     known = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     digest = hashlib.sha256(f"{seed}\n{known}".encode(errors="backslashreplace")).digest()
     own = int.from_bytes(digest[:4], "little")
-    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.meant, LossSubject):
-        return Draw(task, own, f"{known}: seed {own}")
-    shape = next(_fitting(task.meant, np.random.default_rng(list(digest[4:]))), task.meant.shape)
-    meant = LayerSubject(task.meant.layer, shape, engine="numpy")
-    return Draw(replace(task, shape=shape, meant=meant), own, f"{known}: input {text(shape)}, seed {own}")
+    if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
+        return StudentTask(task, own, f"{known}: seed {own}")
+    shape = next(_fitting(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
+    intended = LayerSubject(task.intended.layer, shape, engine="numpy")
+    return StudentTask(replace(task, shape=shape, intended=intended), own, f"{known}: input {text(shape)}, seed {own}")
 
 
-def _fitting(meant: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
+def _fitting(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
     """Yield other input shapes that a layer accepts and that leave its parameters as they are."""
     for number in range(TRIES):
-        more = generator.integers(0, MORE, len(meant.shape))
+        more = generator.integers(0, MORE, len(intended.shape))
         if number >= TRIES // 2:
             more[0] = 0  # the layer may need its number of channels
-        shape = tuple(int(size + added) for size, added in zip(meant.shape, more, strict=True))
+        shape = tuple(int(size + added) for size, added in zip(intended.shape, more, strict=True))
         try:
-            other = LayerSubject(meant.layer, shape, engine="numpy")
+            other = LayerSubject(intended.layer, shape, engine="numpy")
         except ShapeError:
             continue
-        if other.parameters == meant.parameters:
+        if other.parameters == intended.parameters:
             yield shape

@@ -91,7 +91,7 @@ def _check(
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
-        found = LayerSubject(subject, shape or probes.shape_for(subject), engine=engine)
+        found = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
         return Report(found.name, tuple(_layer(found, seed)), (on_shape(found.shape),))
     if isinstance(against, str):
         return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
@@ -114,19 +114,19 @@ def check_everything(engine: str | None, seed: int) -> Report:
 
 
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
-    values = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed)
+    values = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed)
     probe = prepare(subject, values, seed, LayerJudge(subject))
     found = examine(probe)
     rows = with_diagnoses([found])
     if subject.plan.forward and subject.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
-    other = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed + 2)
+    other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
     return rows + extra_rows(found, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
-    probe = prepare(subject, probes.predictions(loss, seed), seed, LossJudge(subject))
+    probe = prepare(subject, probes.draw_predictions(loss, seed), seed, LossJudge(subject))
     return with_diagnoses([examine(probe)])
 
 
@@ -151,7 +151,7 @@ def _model(
     t = np.eye(classes)[generator.integers(0, classes, MODEL_SAMPLES)]
     title = name or str(getattr(network, "name", "model"))
     subject = ModelSubject(own, chosen, x, t, title)
-    if not subject.tests:
+    if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
     rows = examine(prepare(subject, subject.values, seed), limit=MODEL_LIMIT).rows
     unchecked = parameters_without_gradient(own, title, constants)

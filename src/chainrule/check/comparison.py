@@ -10,7 +10,7 @@ from math import comb
 import numpy as np
 
 from chainrule.check.derivatives import Derivative
-from chainrule.check.differences import BEND, Slope
+from chainrule.check.differences import KINK_THRESHOLD, Slope
 from chainrule.check.report import WorstEntry
 from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
@@ -41,33 +41,35 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
     """Compare a finite gradient with its derivative, entry by entry and along whole directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
-    gaps = np.abs(flat[derivative.places] - derivative.gradient)
-    on_kinks = (derivative.widths > 0) & (gaps <= (1 + BEND) * derivative.widths + derivative.bars)
-    met = int(np.sum(on_kinks & (gaps > derivative.tolerance * scale + derivative.bars)))
+    gaps = np.abs(flat[derivative.indices] - derivative.gradient)
+    on_kinks = (derivative.kink_widths > 0) & (
+        gaps <= (1 + KINK_THRESHOLD) * derivative.kink_widths + derivative.error_bounds
+    )
+    met = int(np.sum(on_kinks & (gaps > derivative.tolerance * scale + derivative.error_bounds)))
     gaps = np.where(on_kinks, 0.0, gaps) / scale
-    bars = (derivative.bars + derivative.widths) / scale
-    beyond = np.maximum(gaps - bars, 0)
-    gaps = np.where(bars > derivative.tolerance, beyond, gaps)
+    error_bounds = (derivative.error_bounds + derivative.kink_widths) / scale
+    beyond = np.maximum(gaps - error_bounds, 0)
+    gaps = np.where(error_bounds > derivative.tolerance, beyond, gaps)
     along = [_along(claimed, *one) / scale for one in derivative.directions]
     error = max([float(gaps.max(initial=0.0)), *along])
     excess = max([float(beyond.max(initial=0.0)), *along])
     if excess <= derivative.tolerance or beyond.max(initial=0.0) == 0:
         return Comparison(error, excess, None, met)
     at = int(beyond.argmax())
-    place = int(derivative.places[at])
+    place = int(derivative.indices[at])
     worst = WorstEntry(cell_index(place, claimed.shape), float(flat[place]), float(derivative.gradient[at]))
     return Comparison(error, excess, worst, met)
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
     """Return the error along a direction, divided by its length to be comparable with the error of an entry."""
-    gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.bar - (1 + BEND) * slope.width
+    gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.error_bound - (1 + KINK_THRESHOLD) * slope.kink_width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
 
 def agree(first: Derivative, second: Derivative, scale: float) -> bool:
     """Return whether two derivatives at the same entries agree within the larger of their tolerances."""
-    if not np.array_equal(first.places, second.places):
+    if not np.array_equal(first.indices, second.indices):
         return False
     gaps = np.abs(first.gradient - second.gradient) / max(scale, TINY)
     return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
@@ -116,13 +118,13 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
     told = float(np.finfo(narrow).eps) / 4 if narrow.kind == "f" and narrow.itemsize < 8 else 0.0
     least = np.inf
     for _ in range(TRIES):
-        least = min(least, _ripple(f, v, generator.normal(size=v.shape)))
+        least = min(least, _rounding_error(f, v, generator.normal(size=v.shape)))
         if least <= DOUBLE:
             return told
     return max(told, least if least < WORST else 0.0)
 
 
-def _ripple(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
+def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
     """Return the standard deviation of f's rounding from fourth differences, relative to its largest value."""
     values = [np.asarray(f(v + SPACING * step * direction)) for step in range(ORDER + 1)]
     if not all(np.isfinite(value).all() for value in values):

@@ -32,28 +32,28 @@ class OtherOptions:
     shape: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     layouts: Mapping[str, ArrayLayout] = field(default_factory=dict[str, ArrayLayout])
-    lacking: str = ""
-    undivided: bool = False
+    omitted: str = ""
+    uneven: bool = False
 
     @property
     def scale(self) -> float:
         """Factor of the inputs: small where ε is left out, so that its default shows."""
-        return SMALL_VALUES if self.lacking else 1.0
+        return SMALL_VALUES if self.omitted else 1.0
 
     @property
     def remedy(self) -> str:
         """Advice where the functions are wrong with these options."""
-        if self.lacking:
-            return f"{self.lacking} is {DEFAULTS[self.lacking]:g} where the dictionary lacks it"
-        if self.undivided:
+        if self.omitted:
+            return f"{self.omitted} is {DEFAULTS[self.omitted]:g} where the dictionary lacks it"
+        if self.uneven:
             return "no window reaches the last rows or columns, so their dx is 0; take the shape of dx from x"
         return "use the options that are passed, not constants"
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
-        if self.lacking:
-            return f"inputs {text(self.shape)} without {self.lacking}"
+        if self.omitted:
+            return f"inputs {text(self.shape)} without {self.omitted}"
         flat = dict[str, Any]()
         for name, value in self.options.items():
             flat |= cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {name: value}
@@ -62,15 +62,15 @@ class OtherOptions:
 
 
 def _conv(
-    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], undivided: bool = False
+    filters: int, kernel: tuple[int, int], stride: int, pad: int, shape: tuple[int, ...], uneven: bool = False
 ) -> OtherOptions:
     layer = cr.Conv2D(filters, kernel, stride=stride, padding=pad)
-    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, undivided=undivided)
+    return OtherOptions(layer, shape, {"conv_param": {"stride": stride, "pad": pad}}, uneven=uneven)
 
 
-def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], undivided: bool = False) -> OtherOptions:
+def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: bool = False) -> OtherOptions:
     options = {"pool_height": window[0], "pool_width": window[1], "stride": stride}
-    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, undivided=undivided)
+    return OtherOptions(cr.MaxPool2D(window, stride=stride), shape, {"pool_param": options}, uneven=uneven)
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ def _normalization(
     """
 
     def made(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
-        lacking = "" if epsilon != DEFAULTS["eps"] else "eps"
+        omitted = "" if epsilon != DEFAULTS["eps"] else "eps"
         mode, momentum = ({"mode": "train"}, {"momentum": 0.8}) if running else ({}, {})
-        held = mode if lacking else {**mode, "eps": epsilon, **momentum}
+        held = mode if omitted else {**mode, "eps": epsilon, **momentum}
         options: dict[str, Any] = {"G": groups, argument: held} if groups else {argument: held}
         weights = {name: ArrayLayout(shape=(1, shape[0], 1, 1)) for name in ("gamma", "beta") if groups}
-        return OtherOptions(layer(epsilon, groups), shape, options, weights, lacking)
+        return OtherOptions(layer(epsilon, groups), shape, options, weights, omitted)
 
     epsilons = (EPSILON, 0.1, DEFAULTS["eps"], *[EPSILON] * len(inputs))
     first, *others = (made(epsilon, *one) for epsilon, one in zip(epsilons, inputs, strict=False))
@@ -161,7 +161,7 @@ FUNCTIONS = (
             _conv(3, (1, 2), 3, 2, (2, 3, 4)),
             _conv(1, (1, 1), 4, 0, (1, 5, 9)),
             _conv(5, (4, 5), 2, 1, (4, 4, 5)),
-            _conv(2, (3, 2), 2, 0, (2, 6, 7), undivided=True),
+            _conv(2, (3, 2), 2, 0, (2, 6, 7), uneven=True),
         ),
     ),
     FunctionForm(
@@ -193,7 +193,7 @@ FUNCTIONS = (
 
 
 @dataclass(frozen=True)
-class FoundPair:
+class FunctionPair:
     """A form found in a file: the names of its functions there, of which backward may be missing; empty for a loss."""
 
     form: FunctionForm
@@ -206,22 +206,22 @@ class FoundPair:
         return " / ".join(name for name in (self.forward, self.backward) if name)
 
 
-def pairs_in(functions: Sequence[str]) -> tuple[list[FoundPair], list[str]]:
+def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
     """Return the forms found among a file's functions, and the names of usual functions that are missing."""
-    found, missing = list[FoundPair](), list[str]()
+    found, missing = list[FunctionPair](), list[str]()
     for form in FUNCTIONS:
         suffixes = [suffix for suffix in VARIANTS if f"{form.forward}{suffix}" in functions]
         for suffix in suffixes:
             forward = f"{form.forward}{suffix}"
             names = [f"{form.backward}{suffix}{other}" for other in ALTERNATIVES] if form.backward else []
             there = [name for name in names if name in functions]
-            found += [FoundPair(form, forward, name) for name in there or names[:1] or [""]]
+            found += [FunctionPair(form, forward, name) for name in there or names[:1] or [""]]
         if not suffixes:
             missing.append(form.forward)
     return found, missing if found else []
 
 
-def unknown_pairs(functions: Sequence[str], known: Sequence[FoundPair]) -> list[tuple[str, str]]:
+def unknown_pairs(functions: Sequence[str], known: Sequence[FunctionPair]) -> list[tuple[str, str]]:
     """Return the pairs of a forward and a backward function in a file that have none of these forms."""
     mine = {name for pair in known for name in (pair.forward, pair.backward)}
     pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
@@ -247,7 +247,7 @@ class ClassForm:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     shape: tuple[int, ...] = ()
     larger: tuple[int, ...] = ()
-    undivided: bool = False
+    uneven: bool = False
 
     @property
     def others(self) -> "list[ClassForm]":
@@ -265,10 +265,10 @@ class ClassForm:
                     for name, value in self.options.items()
                 },
                 shape=shapes[len(self.shape)],
-                undivided=undivided,
+                uneven=uneven,
             )
-            for values, shapes, undivided in OTHERS
-            if "stride" in self.options or not undivided
+            for values, shapes, uneven in OTHERS
+            if "stride" in self.options or not uneven
         ]
 
     @property

@@ -39,10 +39,10 @@ class Derivative:
 
     method: str
     tolerance: float
-    places: Array
+    indices: Array
     gradient: Array
-    bars: Array
-    widths: Array
+    error_bounds: Array
+    kink_widths: Array
     directions: tuple[tuple[Array, Slope], ...]
 
     @property
@@ -63,7 +63,7 @@ class Scalar:
         """Return ⟨dy, f(v)⟩."""
         return complex(np.sum(self.dy * self.f(v)))
 
-    def near(self, u: Array) -> float:
+    def central_difference(self, u: Array) -> float:
         """Return the central difference (f(h) − f(−h)) / 2h along u."""
         k = self.scale * max(self.noise, EPSILON) ** (1 / 3)
         return (self(self.v + k * u).real - self(self.v - k * u).real) / (2 * k)
@@ -140,7 +140,7 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
                 found = scalar.complex_step(u).value
         except Exception:  # a learner's code may fail in any way for values that it was not written for
             return False
-        expected = scalar.near(u)
+        expected = scalar.central_difference(u)
         if np.isfinite(found) and found != 0 and abs(found - expected) <= 1e-4 * max(abs(found), abs(expected), 1e-9):
             return True
     return False
@@ -173,18 +173,18 @@ def _derive_each(
     """Return the derivative by every entry, or by ``limit`` random ones, and along a few directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
-    places = np.sort(generator.permutation(v.size)[:limit])
-    found = [entry(basis(v.shape, place)) for place in places]
+    indices = np.sort(generator.permutation(v.size)[:limit])
+    found = [entry(basis(v.shape, place)) for place in indices]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
-    if method == CENTRAL and len(places) == v.size:
+    if method == CENTRAL and len(indices) == v.size:
         steps = []  # every entry is checked: directions add nothing
     return Derivative(
         method,
         max(SHARP[method], rounding),
-        places,
+        indices,
         np.array([slope.value for slope in found]),
-        np.array([slope.bar for slope in found]),
-        np.array([slope.width for slope in found]),
+        np.array([slope.error_bound for slope in found]),
+        np.array([slope.kink_width for slope in found]),
         tuple((u, direction(u)) for u in steps),
     )
 
@@ -240,7 +240,7 @@ def slopes_at_ties(
         moved = u != 0  # nan elsewhere says nothing of this slope
         return Slopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
-    places = generator.permutation(x.size)[:LIMIT].tolist()
-    single = [along(basis(x.shape, place), cell_index(place, x.shape)) for place in places]
+    indices = generator.permutation(x.size)[:LIMIT].tolist()
+    single = [along(basis(x.shape, place), cell_index(place, x.shape)) for place in indices]
     together = [np.ones(x.shape), *(generator.random(x.shape) for _ in range(3))]
     return [*single, *map(along, together)]

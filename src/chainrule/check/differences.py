@@ -15,7 +15,7 @@ from chainrule.engines.protocol import Array
 
 EPSILON = 2.2e-16
 ROUNDING = 4.0  # standard deviations
-BEND = 1e-3  # relative difference of the slopes before and after below which there is no kink
+KINK_THRESHOLD = 1e-3  # relative difference of the slopes before and after below which there is no kink
 SHRINK = 8.0  # ratio of successive steps
 LEVELS = 4  # smaller steps tried for outputs with a kink within the step
 SAFETY = 3.0  # factor on the difference between two steps
@@ -31,8 +31,8 @@ class Slope:
     """
 
     value: float
-    bar: float = 0.0
-    width: float = 0.0
+    error_bound: float = 0.0
+    kink_width: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class OneSidedSlopes:
     def is_smooth(self, expected: Array) -> Array:
         """Return which outputs have no kink within the step; ``expected`` is the jump due to their curvature."""
         size = np.maximum(np.abs(self.before), np.abs(self.after))
-        return self.jump <= BEND * size + 2 * self.rounding + 2 * expected
+        return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + 2 * expected
 
 
 class DirectionalDerivatives:
@@ -76,7 +76,7 @@ class DirectionalDerivatives:
     def along(self, u: Array) -> Slope:
         """Return the derivative along u."""
         near = self._sides(u, self.narrow)
-        four, bend = self._four(u)
+        four, bend = self._four_point(u)
         two, size = near.middle, np.maximum(np.abs(four), np.abs(near.middle))
         gap = np.abs(four - two)
         settled = near.is_smooth(bend * self.narrow / self.wide) & (gap <= self._agreed * size + near.rounding)
@@ -85,13 +85,13 @@ class DirectionalDerivatives:
         spread = float(np.linalg.norm((self._dy * gap)[settled]))
         if settled.all():
             return Slope(smooth, spread)
-        rest = self._closer(u, near, bend * self.narrow / self.wide, ~settled)
-        return Slope(smooth + rest.value, spread + rest.bar, rest.width)
+        rest = self._with_smaller_steps(u, near, bend * self.narrow / self.wide, ~settled)
+        return Slope(smooth + rest.value, spread + rest.error_bound, rest.kink_width)
 
-    def _closer(self, u: Array, sides: OneSidedSlopes, expected: Array, rest: Array) -> Slope:
+    def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, rest: Array) -> Slope:
         """Return the contribution of the outputs that have a kink within the wide step."""
         dy, size = self._dy, sides.middle.shape
-        value, exact, doubt, width = (np.zeros(size) for _ in range(4))
+        value, exact, doubt, kink_width = (np.zeros(size) for _ in range(4))
         step, open_ = self.narrow, rest.copy()
         for _ in range(LEVELS):
             if not open_.any():
@@ -106,9 +106,13 @@ class DirectionalDerivatives:
             doubt[calm] = np.where(plain, SAFETY * gap, 0.0)[calm]
             open_ &= ~calm
             sides, expected = finer, sides.jump / SHRINK
-        value[open_], exact[open_], width[open_] = sides.middle[open_], sides.rounding[open_], sides.jump[open_] / 2
-        bar = float(np.linalg.norm(dy * exact) + np.sum(np.abs(dy) * doubt))
-        return Slope(float(np.sum(dy * value)), bar, float(np.sum(np.abs(dy) * width)))
+        value[open_], exact[open_], kink_width[open_] = (
+            sides.middle[open_],
+            sides.rounding[open_],
+            sides.jump[open_] / 2,
+        )
+        error_bound = float(np.linalg.norm(dy * exact) + np.sum(np.abs(dy) * doubt))
+        return Slope(float(np.sum(dy * value)), error_bound, float(np.sum(np.abs(dy) * kink_width)))
 
     def _sides(self, u: Array, step: float) -> OneSidedSlopes:
         below, above = self._at(u, -step), self._at(u, step)
@@ -117,7 +121,7 @@ class DirectionalDerivatives:
             (self._at_point - below) / step, (above - self._at_point) / step, moved * self._error / step
         )
 
-    def _four(self, u: Array) -> tuple[Array, Array]:
+    def _four_point(self, u: Array) -> tuple[Array, Array]:
         """Return (−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and the change of the slope over a step h."""
         h = self.wide
         below, above = self._at(u, -h), self._at(u, h)

@@ -16,7 +16,15 @@ from chainrule.check.diagnoses.truth import same
 from chainrule.check.extra_checks import LARGE, MANY, NONLINEAR, STALE
 from chainrule.check.judges import EXACT, Case, Judge, explain
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import SHARP, Probe, function_of, gradient_row, numbers_of, output_row, row_beside
+from chainrule.check.rows import (
+    SHARP,
+    Probe,
+    comparison_row,
+    function_of,
+    gradient_row,
+    numerical_derivatives,
+    output_row,
+)
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
@@ -82,10 +90,10 @@ def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = N
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
     """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
-    grown = _kept_from_call_to_call(probe, claimed)
-    numbers = numbers_of(probe, limit)
+    grown = _varying_gradients(probe, claimed)
+    numbers = numerical_derivatives(probe, limit)
     rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
-    for tensor in probe.subject.tests:
+    for tensor in probe.subject.tensors:
         row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
         if tensor in grown:
             row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if grown[tensor] else (), notes=())
@@ -101,12 +109,14 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
     """
     if probe.judge is None:
         return Examination(probe, {})
-    output = row_beside(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
+    output = comparison_row(probe, "y", probe.output, probe.judge.output(probe.values), tolerances["y"])
     if not output.ok or not complete:
         return Examination(probe, {}, (output,))
     claimed = probe.subject.gradients(probe.values, probe.dy)
     right = probe.judge.gradients(probe.values, probe.dy)
-    rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
+    rows = [
+        comparison_row(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tensors
+    ]
     return Examination(probe, claimed, (output, *rows))
 
 
@@ -135,7 +145,7 @@ def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Di
     Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
     """
     probe = other.probe
-    one, another = (each.probe.values[probe.subject.tests[0]].shape for each in (first, other))
+    one, another = (each.probe.values[probe.subject.tensors[0]].shape for each in (first, other))
     if one[1:] != another[1:] or one == another:
         return ()
     if row.tensor != "y" and probe.judge is not None:
@@ -149,7 +159,9 @@ def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Di
 def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
     wrong = [one for one in found if any(other.tensor == row.tensor and other.is_wrong for other in one.rows)]
     cases = [case for one in wrong if (case := one.case(row.tensor))]
-    if any(_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))):
+    if any(
+        _is_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))
+    ):
         return (STALE,)
     told = explain(row.tensor, cases, row.tolerance) if cases else ()
     for case in _further_cases(row.tensor, wrong[0].probe) if len(told) > 1 else ():
@@ -162,11 +174,11 @@ def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
     """Yield cases on which mistakes that agree so far may differ: whole numbers full of ties, values far from zero."""
-    name, judge = probe.subject.tests[0], probe.judge
+    name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
         return
     shape, generator = probe.values[name].shape, np.random.default_rng(0)
-    for x in (derivatives.tied_integers(shape, generator), probes.far(shape, generator)):
+    for x in (derivatives.tied_integers(shape, generator), probes.spread_values(shape, generator)):
         values = {**probe.values, name: x}
         try:
             y = probe.subject.output(values)
@@ -178,7 +190,7 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
             yield Case(judge, values, probe.dy, y, found)
 
 
-def _stale(tensor: str, case: Case, earlier: Values) -> bool:
+def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
     """Return whether a result belongs to the values of the first call: all of them, or x alone."""
     if tensor == "y":
         return False
@@ -219,11 +231,11 @@ def _at_ties(slopes: Sequence[Slopes]) -> Diagnosis:
         return AT_TIES
     place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
     return replace(
-        AT_TIES, says=f"{AT_TIES.says}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
+        AT_TIES, message=f"{AT_TIES.message}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
     )
 
 
-def _kept_from_call_to_call(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
+def _varying_gradients(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
     """Return the tensors whose gradient is another one on further calls with the same dy, and whether it just grows."""
     if probe.subject.analytic:
         return {}

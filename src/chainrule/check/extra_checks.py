@@ -14,7 +14,7 @@ from chainrule.check.diagnoses.activations import overflow
 from chainrule.check.judges import ROUNDED
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
+from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numerical_derivatives
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
@@ -75,7 +75,7 @@ CANCELLED = 0.01  # relative to inputs far from zero: a smaller output is a sum 
 
 
 @dataclass(frozen=True)
-class KnownProbe:
+class CheckedProbe:
     """A checked probe, and the gradients that the code claimed on it.
 
     tolerances   tolerance of each tensor, y included
@@ -128,46 +128,49 @@ class KnownProbe:
         return rows
 
 
-def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
+def extra_checks(known: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
     """Return the rows of mistakes that do not show at the probe, the first of each tensor.
 
     other   another point, with tensors of the same shapes
     judged  whether the output is that of the judge's layer, whose results are then right everywhere
     """
-    looks: list[Callable[[], list[Row]]] = [
-        lambda: untouched(known, other),
-        lambda: another_forward(known, other),
-        lambda: another_instance(known, other),
-        lambda: another_backward(known),
+    checks: list[Callable[[], list[Row]]] = [
+        lambda: check_unchanged_arrays(known, other),
+        lambda: check_another_forward(known, other),
+        lambda: check_another_instance(known, other),
+        lambda: check_second_backward(known),
     ]
     if known.probe.dy.ndim:
-        looks.append(lambda: linear(known))
+        checks.append(lambda: check_linearity(known))
     if isinstance(known.subject, SubmittedLayer):
-        looks += [lambda: with_gaps(known), lambda: in_float32(known)]
+        checks += [lambda: check_strided_arrays(known), lambda: check_float32_inputs(known)]
     if "x" in known.probe.values:
-        looks += [lambda: wide(known, judged), lambda: narrow(known, judged)]
+        checks += [lambda: check_far_inputs(known, output_is_right), lambda: check_small_inputs(known, output_is_right)]
     if known.probe.judge is None:
-        looks += [lambda: batch(known, 1, ONE), lambda: batch(known, len(known.probe.values["x"]) + 1, MANY)]
-    looks.append(lambda: large(known, judged))
+        checks += [
+            lambda: check_batch_size(known, 1, ONE),
+            lambda: check_batch_size(known, len(known.probe.values["x"]) + 1, MANY),
+        ]
+    checks.append(lambda: check_large_inputs(known, output_is_right))
     found: dict[tuple[str, bool], Row] = {}
-    for look in looks:
+    for check in checks:
         try:
-            rows = look()
+            rows = check()
         except StudentError as error:  # code that raises fails the check
-            rows = [failed(known.subject.name, "another call", error)]
+            rows = [failure_row(known.subject.name, "another call", error)]
         for row in rows:
-            found.setdefault((row.tensor, look is looks[0]), row)
+            found.setdefault((row.tensor, check is checks[0]), row)
     return list(found.values())
 
 
-def failed(name: str, method: str, error: StudentError) -> Row:
+def failure_row(name: str, method: str, error: StudentError) -> Row:
     """Return the row of code that raises on valid values."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
     told = Diagnosis("fails", f"cannot be computed: {error}")
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(told,))
 
 
-def untouched(known: KnownProbe, other: Values) -> list[Row]:
+def check_unchanged_arrays(known: CheckedProbe, other: Values) -> list[Row]:
     """Check that calls leave the caller's arrays, also those of earlier calls, and the parameters unchanged."""
     subject, rows = known.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
@@ -186,7 +189,7 @@ def untouched(known: KnownProbe, other: Values) -> list[Row]:
     }
     for call, names in calls.items():
         if names:
-            tensor = "y" if call == "forward" else subject.tests[0]
+            tensor = "y" if call == "forward" else subject.tensors[0]
             told = Diagnosis(OVERWRITTEN, _overwritten(call, names))
             rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(told,)))
     return rows
@@ -209,7 +212,7 @@ def _overwritten(call: str, names: Collection[str]) -> str:
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
-def another_forward(known: KnownProbe, other: Values) -> list[Row]:
+def check_another_forward(known: CheckedProbe, other: Values) -> list[Row]:
     """Check that results belong to the last forward, after a forward of other values."""
     probe, subject = known.probe, known.subject
     subject.output(other)
@@ -221,7 +224,7 @@ def another_forward(known: KnownProbe, other: Values) -> list[Row]:
     )
 
 
-def another_instance(known: KnownProbe, other: Values) -> list[Row]:
+def check_another_instance(known: CheckedProbe, other: Values) -> list[Row]:
     """Check that a forward of another layer or loss of the same code, called in between, changes no gradient."""
     probe, subject = known.probe, known.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
@@ -237,16 +240,16 @@ def another_instance(known: KnownProbe, other: Values) -> list[Row]:
         except StudentError:  # other checks are of batch sizes
             continue
         try:
-            found = one.pulled_back(probe.values, probe.dy)
+            found = one.backward(probe.values, probe.dy)
         except StudentError as error:
-            told = replace(SHARED, says=f"{SHARED.says} ({error})")
-            return [replace(failed(subject.name, f"another {kind} in between", error), diagnoses=(told,))]
+            told = replace(SHARED, message=f"{SHARED.message} ({error})")
+            return [replace(failure_row(subject.name, f"another {kind} in between", error), diagnoses=(told,))]
         if rows := known.compare(f"another {kind} in between", found, alone, SHARED):
             return rows
     return []
 
 
-def another_backward(known: KnownProbe) -> list[Row]:
+def check_second_backward(known: CheckedProbe) -> list[Row]:
     """Check that a second backward after one forward returns the same; code that refuses it is right."""
     probe, subject = known.probe, known.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
@@ -255,13 +258,13 @@ def another_backward(known: KnownProbe) -> list[Row]:
     if subject.changed:  # which `untouched` reports
         return []
     try:
-        second = subject.pulled_back(probe.values, probe.dy)
+        second = subject.backward(probe.values, probe.dy)
     except StudentError:
         return []
     return known.compare("backward twice", second, first, CONSUMED)
 
 
-def linear(known: KnownProbe) -> list[Row]:
+def check_linearity(known: CheckedProbe) -> list[Row]:
     """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and dy nearly all 0."""
     values, dy = known.probe.values, known.probe.dy
     alone = np.zeros_like(dy)
@@ -280,7 +283,7 @@ def linear(known: KnownProbe) -> list[Row]:
     return []
 
 
-def with_gaps(known: KnownProbe) -> list[Row]:
+def check_strided_arrays(known: CheckedProbe) -> list[Row]:
     """Check the same values in arrays that are not contiguous in memory."""
     subject = known.subject
     if not isinstance(subject, SubmittedLayer):
@@ -293,7 +296,7 @@ def with_gaps(known: KnownProbe) -> list[Row]:
     return known.compare("arrays with gaps", found, {"y": known.probe.output, **known.claimed}, STRIDED)
 
 
-def in_float32(known: KnownProbe) -> list[Row]:
+def check_float32_inputs(known: CheckedProbe) -> list[Row]:
     """Compare inputs in float32 with the same values in float64; twice, in case rounding crosses a kink."""
     rows: list[Row] = []
     for factor in (1.0, 0.75):
@@ -307,52 +310,52 @@ def in_float32(known: KnownProbe) -> list[Row]:
     return rows
 
 
-def wide(known: KnownProbe, judged: bool) -> list[Row]:
+def check_far_inputs(known: CheckedProbe, output_is_right: bool) -> list[Row]:
     """Check inputs far from zero, where other branches of a function apply."""
     probe = known.probe
-    values = {**probe.values, "x": probes.far(probe.values["x"].shape, probe.generator)}
+    values = {**probe.values, "x": probes.spread_values(probe.values["x"].shape, probe.generator)}
     method = f"inputs up to ±{probes.FAR:.0f}"
-    if judged and probe.judge is not None:
+    if output_is_right and probe.judge is not None:
         return known.compare(method, known.results(values, probe.dy), known.right_results(values), FAR, x=values["x"])
-    return list(by_numbers(known, values, method, FAR))
+    return list(compare_with_derivatives(known, values, method, FAR))
 
 
-def narrow(known: KnownProbe, judged: bool) -> list[Row]:
+def check_small_inputs(known: CheckedProbe, output_is_right: bool) -> list[Row]:
     """Check inputs close to zero, where the intended layer is known."""
-    if not judged:
+    if not output_is_right:
         return []
     values = {**known.probe.values, "x": SMALL * known.probe.values["x"]}
     method = f"inputs up to ±{3 * SMALL:g}"
     return known.compare(method, known.results(values, known.probe.dy), known.right_results(values), NEAR)
 
 
-def by_numbers(known: KnownProbe, values: Values, method: str, told: Diagnosis) -> Iterator[Row]:
+def compare_with_derivatives(known: CheckedProbe, values: Values, method: str, told: Diagnosis) -> Iterator[Row]:
     """Compare the gradients at another point with numerical derivatives; yield nothing if the output is not finite."""
     y = known.subject.output(values)
     if not np.isfinite(y).all():
         return
     dy = np.resize(known.probe.dy, y.shape)
     there = replace(known.probe, values=values, dy=dy, output=y, judge=None)
-    claimed, numbers = known.subject.gradients(values, dy), numbers_of(there, ENTRIES)
-    for tensor in known.subject.tests:
+    claimed, numbers = known.subject.gradients(values, dy), numerical_derivatives(there, ENTRIES)
+    for tensor in known.subject.tensors:
         row = gradient_row(there, tensor, claimed.get(tensor), numbers)
         if row.is_wrong and tensor in known.right:
             yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (told,))
 
 
-def batch(known: KnownProbe, samples: int, told: Diagnosis) -> list[Row]:
+def check_batch_size(known: CheckedProbe, samples: int, told: Diagnosis) -> list[Row]:
     """Check another batch size, against numerical derivatives."""
     shape = (samples, *known.probe.values["x"].shape[1:])
     values, method = {**known.probe.values, "x": known.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:
-        return list(by_numbers(known, values, method, told))
+        return list(compare_with_derivatives(known, values, method, told))
     except StudentError as error:
-        return [failed(known.subject.name, method, error)]
+        return [failure_row(known.subject.name, method, error)]
 
 
-def large(known: KnownProbe, judged: bool) -> list[Row]:
+def check_large_inputs(known: CheckedProbe, output_is_right: bool) -> list[Row]:
     """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
-    probe, name = known.probe, known.subject.tests[0]
+    probe, name = known.probe, known.subject.tensors[0]
     operation = ""
     if probe.judge is not None:
         operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
@@ -365,9 +368,9 @@ def large(known: KnownProbe, judged: bool) -> list[Row]:
     try:
         found = known.results(values, probe.dy)
     except StudentError as error:
-        row = failed(known.subject.name, "large inputs", error)
-        return [replace(row, diagnoses=(replace(told, says=f"{told.says} ({error})"),))]
-    if judged and probe.judge is not None:
+        row = failure_row(known.subject.name, "large inputs", error)
+        return [replace(row, diagnoses=(replace(told, message=f"{told.message} ({error})"),))]
+    if output_is_right and probe.judge is not None:
         right = known.right_results(values)
         finite = all(np.isfinite(array).all() for array in found.values())
         rows = known.compare("large inputs", found, right, FAR if finite else told, x=values[name])

@@ -13,20 +13,27 @@ from chainrule.check import learner_subjects, probes, sources
 from chainrule.check.course_formats import (
     ARGUMENTS,
     SMALL_VALUES,
-    FoundPair,
+    FunctionPair,
     OtherOptions,
     class_form,
     constructor_values,
-    pairs_in,
+    find_pairs,
     plain_name,
     unknown_pairs,
     usual_values,
 )
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import failed
+from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.learner_checks import LearnerTask, check_layer, check_loss, check_options, check_output, unwritten
+from chainrule.check.learner_checks import (
+    LearnerTask,
+    check_layer,
+    check_loss,
+    check_options,
+    check_output,
+    unwritten_row,
+)
 from chainrule.check.mode_checks import class_rows, further_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
@@ -96,7 +103,7 @@ def check_file(
     names   of the functions and classes to be checked; empty for all
     """
     layers, functions = file.contents()
-    pairs, missing = pairs_in(functions)
+    pairs, missing = find_pairs(functions)
     if names:
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
@@ -121,9 +128,9 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
                 continue
         except GuestEnded as end:
             ended = f"{name}: {end}"
-            yield failed(name, "none", StudentError(str(end)))
+            yield failure_row(name, "none", StudentError(str(end)))
             continue
-        yield replace(failed(name, "none", StudentError(f"not reached, since {ended}")), tensor="y", checked=False)
+        yield replace(failure_row(name, "none", StudentError(f"not reached, since {ended}")), tensor="y", checked=False)
 
 
 def _several(classes: Mapping[str, tuple[str, ...]]) -> bool:
@@ -149,9 +156,9 @@ def _class_rows(
     try:
         if form is not None and isinstance(form.against, str):
             labels = _takes_labels(file.loss(name), form.against)
-            code, meant = file.loss(name, labels=labels), LossSubject(form.against)
+            code, intended = file.loss(name, labels=labels), LossSubject(form.against)
             alone = labels or _takes_largest(file.loss(name), form.against)
-            yield from check_loss(code, meant, seed, name, alone).rows
+            yield from check_loss(code, intended, seed, name, alone).rows
             return
         if form is not None and arguments and (layer := form.layer(arguments)) is not None:
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
@@ -165,8 +172,8 @@ def _class_rows(
         yield from rows
         understood = all(row.ok for row in rows)
         if task.against is not None and understood:
-            meant = LayerSubject(task.against, task.shape or (), engine="numpy")
-            yield from class_rows(name, meant, lambda modes: file.layer(name, options={**options, **modes}), seed)
+            intended = LayerSubject(task.against, task.shape or (), engine="numpy")
+            yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if not options or form is None or isinstance(task.against, BatchNorm2D) or not understood:
             return  # a batch normalization has no option but the number of its features
         for other in form.others:
@@ -174,10 +181,10 @@ def _class_rows(
                 student = file.layer(name, options=constructor_values(layer, other.shape))
                 if not form.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
                     continue
-                beside = OtherOptions(layer, other.shape, undivided=other.undivided)
+                beside = OtherOptions(layer, other.shape, uneven=other.uneven)
                 yield from check_options(student, beside, True, seed)
     except (StudentError, ShapeError) as error:
-        yield replace(failed(name, "none", StudentError(str(error))), checked=understood)
+        yield replace(failure_row(name, "none", StudentError(str(error))), checked=understood)
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
@@ -185,7 +192,7 @@ def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
     if against not in probes.DISTRIBUTIONS:
         return False
     try:
-        loss.forward(**probes.predictions(against, 0, labels=True))
+        loss.forward(**probes.draw_predictions(against, 0, labels=True))
     except StudentError as error:
         return not isinstance(error, UnwrittenError)
     return False
@@ -195,7 +202,7 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
     """Return whether a loss of classes reads the largest target alone: it then takes one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
-    given = probes.predictions(against, 0)
+    given = probes.draw_predictions(against, 0)
     largest = np.eye(given["t"].shape[1])[given["t"].argmax(axis=1)]
     try:
         one, other = (loss.forward(given["p"], t).arrays["y"] for t in (given["t"], largest))
@@ -204,10 +211,10 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
     return same(one, other, EXACT)
 
 
-def _fits(student: Student, meant: LayerSubject) -> bool:
+def _fits(student: Student, intended: LayerSubject) -> bool:
     """Return whether the parameters of an object have the shapes of a layer."""
     try:
-        learner_subjects.matched_to(copy.deepcopy(student), meant)
+        learner_subjects.match_parameters(copy.deepcopy(student), intended)
     except StudentError:
         return False
     return True
@@ -235,7 +242,7 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
     return next((usual for usual in EPSILONS if same(y, apart / np.sqrt(variance + usual), EXACT)), None)
 
 
-def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:
+def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair of functions or of a loss: forward's in the name of forward, gradients' of backward.
 
     complete  whether the file has the backward
@@ -243,28 +250,30 @@ def _pair_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) ->
     form = pair.form
     try:
         if isinstance(form.against, str):
-            meant = MulticlassHinge() if form.against == MulticlassHinge.name else LossSubject(form.against)
+            intended = MulticlassHinge() if form.against == MulticlassHinge.name else LossSubject(form.against)
             code = file.loss(pair.forward)
-            yield from check_loss(code, meant, seed, pair.forward, labels=True).rows
+            yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
             return
         for row in _function_rows(file, pair, complete, seed):
             yield replace(row, subject=pair.forward if row.tensor == "y" else pair.backward)
         if not complete:
-            yield replace(unwritten(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x")
+            yield replace(
+                unwritten_row(pair.backward, UnwrittenError(f"{pair.backward} is not in the file")), tensor="x"
+            )
     except UnwrittenError as error:
-        yield unwritten(pair.forward, error)
+        yield unwritten_row(pair.forward, error)
     except StudentError as error:
         yield from _failed_pair_rows(file, pair, error, seed)
 
 
-def _failed_pair_rows(file: CheckedFile, pair: FoundPair, error: StudentError, seed: int) -> Iterator[Row]:
+def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises or does not end: where forward alone does not, it is backward that does."""
     try:
         rows = [] if isinstance(pair.form.against, str) else list(_function_rows(file, pair, False, seed))
     except StudentError as again:
         error, rows = again, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
-    row = failed(pair.forward, "none", error)
+    row = failure_row(pair.forward, "none", error)
     yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
 
 
@@ -274,12 +283,12 @@ def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int
         for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward)
     except (StudentError, ShapeError) as error:
-        says = f"is not checked: the pair has no known form ({error})"
-        row = failed(forward, "none", StudentError(str(error)))
-        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], says=says),))
+        message = f"is not checked: the pair has no known form ({error})"
+        row = failure_row(forward, "none", StudentError(str(error)))
+        yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
-def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int) -> Iterator[Row]:
+def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair of functions; y alone where backward is missing."""
     form = pair.form
     against = None if isinstance(form.against, str) else form.against
@@ -295,8 +304,8 @@ def _function_rows(file: CheckedFile, pair: FoundPair, complete: bool, seed: int
         try:
             yield from further_rows(pair, load, complete, seed)
         except UnwrittenError as error:
-            yield replace(unwritten(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
+            yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
         except StudentError as error:
-            yield failed(pair.forward, "other modes", error)
+            yield failure_row(pair.forward, "other modes", error)
     for other in form.others if all(row.ok for row in rows) else ():
         yield from check_options(load(other.options), other, complete, seed)

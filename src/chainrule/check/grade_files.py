@@ -11,8 +11,8 @@ from chainrule.check.points import PointScheme
 from chainrule.check.submissions import student_of
 from chainrule.errors import OptionError
 
-UNTOLD = "Right, but something else in the submission is wrong or was not checked: {}"
-VARIABLES = {  # keys of classroom50's result, by the environment variable that its runner sets
+UNEARNED = "Right, but something else in the submission is wrong or was not checked: {}"
+CLASSROOM50_VARIABLES = {  # keys of classroom50's result, by the environment variable that its runner sets
     "CLASSROOM": "classroom",
     "ASSIGNMENT": "assignment",
     "SUBMISSION_TAG": "submission",
@@ -75,10 +75,10 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the content of classroom50's result.json; OptionError outside its runner, and for fractions of points."""
     if any(not isinstance(points, int) for points in scheme.points.values()):
         raise OptionError("classroom50 takes whole numbers of points only")
-    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    missing = [name for name in CLASSROOM50_VARIABLES if not os.environ.get(name)]
     if missing:
         raise OptionError(f"classroom50: its runner sets the environment variable {missing[0]}, which is not set here")
-    named: dict[str, Any] = {key: os.environ[name] for name, key in VARIABLES.items()}
+    named: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
     tests = [
         {
             "test-name": one.part,
@@ -108,7 +108,7 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
     tests: list[tuple[PartResult, float, bool, str]] = []
     for one in results:
         passed = one.ok and scores[one.part] == scheme.points[one.part]
-        told = UNTOLD.format(grade.remark) if one.ok and not passed else one.remark
+        told = UNEARNED.format(grade.remark) if one.ok and not passed else one.remark
         message = "\n\n".join(part for part in (told, one.details) if part)
         tests.append((one, scores[one.part], passed, message))
     return tests
@@ -136,19 +136,19 @@ def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     return csv_bytes([NBGRADER, *table])
 
 
-ONE: dict[str, Callable[[Grade, PointScheme], bytes]] = {
+SINGLE_FORMATS: dict[str, Callable[[Grade, PointScheme], bytes]] = {
     "gradescope": gradescope,
     "github-classroom": github_classroom,
     "classroom50": classroom50,
 }
-CLASS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"otter": otter, "nbgrader": nbgrader}
-FORMATS = (*ONE, *CLASS)
+CLASS_FORMATS: dict[str, Callable[[Sequence[Grade], PointScheme], bytes]] = {"otter": otter, "nbgrader": nbgrader}
+FORMATS = (*SINGLE_FORMATS, *CLASS_FORMATS)
 
 
 def results(name: str, rows: Sequence[Grade], scheme: PointScheme) -> bytes:
     """Return the content of a grader's file; OptionError if it can hold one submission only, and there are more."""
-    if name in CLASS:
-        return CLASS[name](rows, scheme)
+    if name in CLASS_FORMATS:
+        return CLASS_FORMATS[name](rows, scheme)
     if len(rows) != 1:
         raise OptionError(f"a file of {name} holds the result of one submission, not of {len(rows)}: give --single")
-    return ONE[name](rows[0], scheme)
+    return SINGLE_FORMATS[name](rows[0], scheme)

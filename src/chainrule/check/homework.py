@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule._io.files import csv_bytes, write_atomic
-from chainrule.check.assignments import Assignment, Draw, FileAssignment, draw, verify
+from chainrule.check.assignments import Assignment, FileAssignment, StudentTask, draw, verify
 from chainrule.check.checker import check_gradients
 from chainrule.check.host import HostedFile, Limits, Permissions, Protection, open_file, package_folders
 from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntry
@@ -33,12 +33,12 @@ COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "s
 MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
-def limited(report: Report, level: int) -> Report:
+def limit_hints(report: Report, level: int) -> Report:
     """Return a report that gives away no more than a level of hints."""
-    return replace(report, rows=tuple(_limited(row, level) for row in report.rows))
+    return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
 
 
-def _limited(row: Row, level: int) -> Row:
+def _limit_row(row: Row, level: int) -> Row:
     if level >= ALL or row.ok:
         return row
     kept = tuple(one for one in row.diagnoses if one.name in KEPT)
@@ -139,7 +139,7 @@ def grade(
     )
 
     def row(entry: Submission) -> Grade:
-        drawn = draw(task, number, student or student_of(entry.name)) if by_name else Draw(task, number)
+        drawn = draw(task, number, student or student_of(entry.name)) if by_name else StudentTask(task, number)
         return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20), hints)
 
     return map(row, found)
@@ -165,7 +165,7 @@ def write_csv(rows: Sequence[Grade], path: Path, more: Sequence[Mapping[str, flo
     write_atomic(path, csv_bytes(table))
 
 
-def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Permissions, hints: int) -> Grade:
+def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, stranger: Permissions, hints: int) -> Grade:
     """Return the row of an entry; a failure of any kind becomes its remark."""
     begin, printed, task, protected = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
@@ -183,8 +183,8 @@ def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Perm
         with open_file(
             entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
         ) as file:
-            report, wrong = _judged(file, task, drawn.seed)
-        return row(*_summary(limited(report, hints), task, wrong))
+            report, wrong = _check_submission(file, task, drawn.seed)
+        return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
     except Exception as error:  # a mistake of the grader: the other submissions are still graded
@@ -192,7 +192,7 @@ def _row(entry: Submission, drawn: Draw, seed: int, seconds: int, stranger: Perm
         return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
 
 
-def _judged(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
+def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
     """Return the report of a submission, and a sentence for each part that does not count whatever the report says."""
     if isinstance(task, FileAssignment):
         return task.report(file, seed)

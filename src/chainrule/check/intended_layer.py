@@ -24,7 +24,9 @@ from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 
 TOLERANCE = 1e-4  # of code in float32 too
-FIXED: dict[str, Layer] = {  # an activation of each name; what computes another form of it is recognised before
+LAYERS_BY_NAME: dict[
+    str, Layer
+] = {  # an activation of each name; what computes another form of it is recognised before
     "silu": cr.SiLU(),
     "swish": cr.SiLU(),
     "hardswish": cr.HardSwish(),
@@ -38,8 +40,8 @@ FIXED: dict[str, Layer] = {  # an activation of each name; what computes another
     "layernorm": cr.LayerNorm(),
     "layernormalization": cr.LayerNorm(),
 }
-MOST_WEIGHTS = 12  # of a parameter that are tried alone
-SLOPED: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
+MAX_WEIGHTS = 12  # of a parameter that are tried alone
+SLOPED_ACTIVATIONS: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
 EXACT = 1e-9
@@ -47,7 +49,7 @@ ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
 PADDINGS = ("valid", "same", "full", 1)
 
 
-def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
+def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
     """Return the layer that a class of this name should compute; None if its name and its output do not tell.
 
     Options follow from the output at −1: a slope, or the β of Swish.
@@ -59,12 +61,12 @@ def promised_layer(kind: str, subject: SubmittedLayer, values: Values) -> Layer 
         if name in ("leakyrelu", "elu"):
             at = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
             slope = float(f"{at if name == 'leakyrelu' else at / (1 - math.exp(-1)):.9g}")
-            return SLOPED[name]() if slope <= 0 else SLOPED[name](slope)
+            return SLOPED_ACTIVATIONS[name]() if slope <= 0 else SLOPED_ACTIVATIONS[name](slope)
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
     except ChainruleError:
-        return SLOPED[name]()
-    return FIXED.get(name)
+        return SLOPED_ACTIVATIONS[name]()
+    return LAYERS_BY_NAME.get(name)
 
 
 def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
@@ -75,30 +77,30 @@ def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
     return comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / at - 1) ** -x)).error <= TOLERANCE
 
 
-def broken_promise(kind: str, subject: SubmittedLayer, meant: LayerSubject | None, values: Values) -> list[Row]:
+def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
     """Return the row of y of a class that computes another layer than its name says; none where that is not certain."""
-    promised = _promised_type(kind)
+    promised = _type_by_name(kind)
     if promised is None:
         return []
-    says = ""
-    if meant is not None and _stem(type(meant.layer)) not in _stem(promised):
-        says = f"is that of {meant.name}, not what the name {kind} says"
-    elif meant is None and promised in POOLS:
-        says = _no_pool(subject, values, promised is cr.MaxPool2D)
-    elif meant is None and promised is cr.LayerNorm:
-        says = _no_layer_norm(subject, values)
-    elif meant is None and promised in WEIGHTED_SUMS:
-        says = _no_weighted_sum(subject, values)
-    row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", says),))
-    return [row] if says else []
+    message = ""
+    if intended is not None and _stem(type(intended.layer)) not in _stem(promised):
+        message = f"is that of {intended.name}, not what the name {kind} says"
+    elif intended is None and promised in POOLS:
+        message = _why_not_pooling(subject, values, promised is cr.MaxPool2D)
+    elif intended is None and promised is cr.LayerNorm:
+        message = _why_not_layer_norm(subject, values)
+    elif intended is None and promised in WEIGHTED_SUMS:
+        message = _why_not_weighted_sum(subject, values)
+    row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", message),))
+    return [row] if message else []
 
 
-def _promised_type(kind: str) -> Callable[..., Layer] | None:
+def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     """Return what makes the layer that a class of this name should compute; None for losses and unknown names."""
     form = class_form(kind)
     if form is not None:
         return None if isinstance(form.against, str) else form.against
-    layer = FIXED.get(plain_name(kind))
+    layer = LAYERS_BY_NAME.get(plain_name(kind))
     return None if layer is None else type(layer)
 
 
@@ -108,7 +110,7 @@ def _stem(kind: Callable[..., Layer]) -> str:
     return name.removesuffix("1D").removesuffix("2D")
 
 
-def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
+def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
     """Return what no pooling does: an output that is none of the inputs, or is not 1 where all inputs are."""
     if maximum:
         x = np.abs(values["x"]) + 1
@@ -120,7 +122,7 @@ def _no_pool(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
     return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
 
 
-def _no_layer_norm(subject: SubmittedLayer, values: Values) -> str:
+def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
     """Return that an output is no normalization of rows, with any small ε; "" where its parameters are not known."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
     gamma, beta = (named.get(one, named.get(other)) for one, other in (("gamma", "w"), ("beta", "b")))
@@ -132,7 +134,7 @@ def _no_layer_norm(subject: SubmittedLayer, values: Values) -> str:
     return "" if right else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
-def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
+def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     """Return what no sum of weights times inputs does; "" if nothing.
 
     Such a sum is linear in the inputs and in the weights, and one weight, alone 1, passes on one input. That holds for
@@ -148,7 +150,7 @@ def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
 
     try:
-        tried = _weights_alone(rest)
+        tried = _single_weights(rest)
         passed = np.stack([slopes(each) for each in tried])
         y, others = (output(x, {name: f(value) for name, value in rest.items()}) for f in (np.positive, np.abs))
         both = output(x, {name: value + np.abs(value) for name, value in rest.items()})
@@ -169,34 +171,34 @@ def _no_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     return "" if linear else "is no sum of weights times inputs, and a bias"
 
 
-def _weights_alone(parameters: Values) -> list[dict[str, Array]]:
+def _single_weights(parameters: Values) -> list[dict[str, Array]]:
     """Return values of the parameters where a single entry is 1 and all others are 0, for some entries of each."""
     zero = {name: np.zeros_like(value) for name, value in parameters.items()}
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
-        for at in np.random.default_rng(value.size).permutation(value.size)[:MOST_WEIGHTS]:
+        for at in np.random.default_rng(value.size).permutation(value.size)[:MAX_WEIGHTS]:
             units.append({**zero, name: (np.arange(value.size) == at).astype(value.dtype).reshape(value.shape)})
     return units
 
 
-def guess(
+def guess_layer(
     subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
 ) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
     """Return the layer whose output equals the learner's at all points, and how its parameters are arranged, or None.
 
     points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
     """
-    known = [named for values in points if (named := _named(values)) is not None]
+    known = [named for values in points if (named := _by_library_name(values)) is not None]
     if not known:
         return None
     named, outputs = known[0], [subject.output(values) for values in points]
-    for layer in _likely(named):
+    for layer in _candidates(named):
         try:
             candidate = LayerSubject(layer, subject.shape, engine="numpy")
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):
-                pairs = zip(outputs, (_ours(values, candidate, layouts) for values in known), strict=True)
+                pairs = zip(outputs, (_in_library_layout(values, candidate, layouts) for values in known), strict=True)
                 if all(_equal(output, candidate.output(values)) for output, values in pairs):
                     return candidate, layouts
         except ChainruleError:
@@ -214,16 +216,18 @@ def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[d
             yield {**known, "w": TRANSPOSED}
 
 
-def _ours(values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]) -> dict[str, Array]:
+def _in_library_layout(
+    values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]
+) -> dict[str, Array]:
     """Return a learner's values with the parameters as this library arranges them."""
-    return {**values, **{name: layouts[name].ours(values[name], candidate.parameters[name]) for name in layouts}}
+    return {**values, **{name: layouts[name].to_library(values[name], candidate.parameters[name]) for name in layouts}}
 
 
 def _equal(output: Array, y: Array) -> bool:
     return same(output, y, EXACT) or (output.dtype.itemsize == 4 and same(output, y, 1e-5))
 
 
-def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
+def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
     """Return the values by this library's parameter names; None if a name is not recognised."""
     found: dict[str, Array] = {}
     for theirs, value in values.items():
@@ -234,7 +238,7 @@ def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
     return found
 
 
-def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
+def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
         yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()

@@ -9,9 +9,9 @@ from functools import cache
 
 import numpy as np
 
-from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, of_layer, of_loss
+from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, layer_truth, loss_truth
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.parameters import SAME, ArrayLayout, to_theirs
+from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject, Values
 from chainrule.core.plan import gradient_name
@@ -71,7 +71,7 @@ class ExplainedResults:
     def account(self, tensor: str, cell: Place) -> Account | None:
         """Return the account of y, or of the gradient of a tensor, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
-        place = int(self._places(tensor)[cell])
+        place = int(self._flat_indices(tensor)[cell])
         try:
             operation, found = self.trace.explain(stored if tensor == "y" else gradient_name(stored), place)
         except KeyError:  # a layer that only renames axes
@@ -89,27 +89,27 @@ class ExplainedResults:
         stored, place = self.trace.place(factor.cell)
         for name, known in self.names.items():
             if stored in (known, gradient_name(known)):
-                (index,) = np.argwhere(self._places(name) == place)
+                (index,) = np.argwhere(self._flat_indices(name) == place)
                 title = name if stored == known else f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
         return NamedFactor("", (), factor.name, factor.value)
 
-    def _places(self, tensor: str) -> Array:
+    def _flat_indices(self, tensor: str) -> Array:
         """Return the flat index in the trace at every entry of the learner's array."""
         stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]  # y may be a reshaped view
-        return _places(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
+        return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
 
 
 @cache
-def _places(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
-    return layout.places(shape)
+def _flat_indices(layout: ArrayLayout, shape: tuple[int, ...]) -> Array:
+    return layout.flat_indices(shape)
 
 
 class Judge:
     """Source of right results: the reference loops in float64."""
 
-    def __init__(self, meant: Subject) -> None:
-        self.name, self._reference = meant.name, meant
+    def __init__(self, intended: Subject) -> None:
+        self.name, self._reference = intended.name, intended
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
@@ -123,7 +123,7 @@ class Judge:
         """Return the true quantities from which mistakes are built."""
         raise NotImplementedError
 
-    def ours(self, tensor: str, found: Array, values: Values) -> Array:
+    def to_library(self, tensor: str, found: Array, values: Values) -> Array:
         """Return y, or the gradient of a tensor, of a learner's code as an array of the ground truth."""
         return found
 
@@ -142,58 +142,61 @@ class LayerJudge(Judge):
     layouts   of the learner's x, y and parameters, where they differ from this library's
     """
 
-    def __init__(self, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
-        self.meant, self.layouts = LayerSubject(meant.layer, meant.shape, engine="reference"), dict(layouts or {})
-        super().__init__(self.meant)
+    def __init__(self, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
+        self.intended, self.layouts = (
+            LayerSubject(intended.layer, intended.shape, engine="reference"),
+            dict(layouts or {}),
+        )
+        super().__init__(self.intended)
 
     def output(self, values: Values) -> Array:
         """Return the right output."""
-        return to_theirs(self.layouts, {"y": self.meant.output(self._point(values))})["y"]
+        return arrays_to_learner(self.layouts, {"y": self.intended.output(self._point(values))})["y"]
 
     def gradients(self, values: Values, dy: Array) -> Values:
         """Return the right gradients."""
-        found = self.meant.gradients(self._point(values), self.ours("y", dy, values))
-        return to_theirs(self.layouts, found)
+        found = self.intended.gradients(self._point(values), self.to_library("y", dy, values))
+        return arrays_to_learner(self.layouts, found)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the layer's first operation."""
-        return of_layer(self.meant, self._point(values), self.ours("y", dy, values))
+        return layer_truth(self.intended, self._point(values), self.to_library("y", dy, values))
 
-    def ours(self, tensor: str, found: Array, values: Values) -> Array:
+    def to_library(self, tensor: str, found: Array, values: Values) -> Array:
         """Return y, or the gradient of a tensor, of a learner's code in this library's layout."""
         if tensor not in self.layouts:
             return found
-        sizes = {"x": self.meant.shape, "y": self.meant.output_shape}
-        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.meant.parameters[tensor]
-        return self.layouts[tensor].ours(found, batch)
+        sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
+        batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.intended.parameters[tensor]
+        return self.layouts[tensor].to_library(found, batch)
 
     def rotated(self) -> "LayerJudge | None":
         """Return the judge of the convolution for a cross-correlation, and the other way round."""
-        layer = self.meant.layer
+        layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
         turned = replace(layer, convolution=not layer.convolution)
-        return LayerJudge(LayerSubject(turned, self.meant.shape), self.layouts)
+        return LayerJudge(LayerSubject(turned, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
         """Return the explainer's account of the layer's results."""
-        trace = self.meant.trace(self._point(values), self.ours("y", dy, values))
-        return ExplainedResults(trace, self.meant.storage_names, self.layouts)
+        trace = self.intended.trace(self._point(values), self.to_library("y", dy, values))
+        return ExplainedResults(trace, self.intended.storage_names, self.layouts)
 
     def _point(self, values: Values) -> Values:
-        return {name: self.ours(name, value, values) for name, value in values.items()}
+        return {name: self.to_library(name, value, values) for name, value in values.items()}
 
 
 class LossJudge(Judge):
     """Right results of the loss that a subject should be."""
 
-    def __init__(self, meant: Subject) -> None:
-        own = isinstance(meant, MulticlassHinge)
-        super().__init__(meant if own else LossSubject(meant.name, engine="reference"))
+    def __init__(self, intended: Subject) -> None:
+        own = isinstance(intended, MulticlassHinge)
+        super().__init__(intended if own else LossSubject(intended.name, engine="reference"))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the loss."""
-        return of_loss(self._reference, values, dy)
+        return loss_truth(self._reference, values, dy)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
         """Return the explainer's account of the gradient; None for a loss that it does not know."""
@@ -216,9 +219,9 @@ class Case:
     output: Array
     found: Array
 
-    def ours(self, tensor: str, array: Array) -> Array:
+    def to_library(self, tensor: str, array: Array) -> Array:
         """Return the output or a result of the subject in the layout of the ground truth."""
-        return self.judge.ours(tensor, array, self.values)
+        return self.judge.to_library(tensor, array, self.values)
 
 
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
@@ -229,15 +232,15 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     """
     exact = tolerance if tolerance > ROUNDED else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
-    found = [case.ours(tensor, case.found) for case in cases]
+    found = [case.to_library(tensor, case.found) for case in cases]
     if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, found, CLOSEST)):
         return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
     others = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
     if others and _computed(cases, others, exact):
         return diagnose(tensor, list(zip(others, found, strict=True)), exact)
     if _all_same(tensor, truths, found, exact):
-        says = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
-        return (Diagnosis(FOREIGN, says),)
+        message = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
+        return (Diagnosis(FOREIGN, message),)
     return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
 
 
@@ -248,6 +251,6 @@ def _all_same(tensor: str, truths: Sequence[GroundTruth], found: Sequence[Array]
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether forward gave the outputs of these truths."""
-    outputs = [case.ours("y", case.output) for case in cases]
+    outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
     return len(pairs) == len(outputs) and all(same(output, y.reshape(output.shape), exact) for output, y in pairs)

@@ -10,15 +10,24 @@ import numpy as np
 from chainrule.check import learner_subjects, probes
 from chainrule.check.course_formats import OtherOptions, class_form
 from chainrule.check.examination import Examination, examine, prepare, quick_check, ties, with_diagnoses
-from chainrule.check.extra_checks import CLASSES, MANY, ONE, OTHER_VALUES, OVERWRITTEN, KnownProbe, extra_checks, failed
+from chainrule.check.extra_checks import (
+    CLASSES,
+    MANY,
+    ONE,
+    OTHER_VALUES,
+    OVERWRITTEN,
+    CheckedProbe,
+    extra_checks,
+    failure_row,
+)
 from chainrule.check.first_wrong import with_first_wrong
 from chainrule.check.host.remote import RemoteLoss
-from chainrule.check.intended_layer import broken_promise, guess, promised_layer
+from chainrule.check.intended_layer import guess_layer, layer_by_name, misnamed_rows
 from chainrule.check.judges import LayerJudge, LossJudge
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.parameters import ArrayLayout
 from chainrule.check.report import UNWRITTEN, Diagnosis, Report, Row
-from chainrule.check.rows import Probe, complete, output_row
+from chainrule.check.rows import Probe, find_unnamed_gradients, output_row
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.losses import LossFunctions
@@ -57,20 +66,20 @@ def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
     try:
         return _written(given, task, seed)
     except UnwrittenError as error:
-        row = unwritten(given.name, error)
+        row = unwritten_row(given.name, error)
         return Report(given.name, (row,) if row.tensor == "y" else (*check_output(given, task, seed), row))
     except StudentError as error:
-        row = failed(given.name, "none", error)
+        row = failure_row(given.name, "none", error)
         output = check_output(given, task, seed) if row.tensor == "x" else []
         if not output:
             raise
         return Report(given.name, (*output, row))
 
 
-def unwritten(name: str, error: UnwrittenError) -> Row:
+def unwritten_row(name: str, error: UnwrittenError) -> Row:
     """Return the row of a function that is not written yet: y for a forward, x for a backward."""
     return replace(
-        failed(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
+        failure_row(name, "none", error), checked=False, diagnoses=(Diagnosis(UNWRITTEN, f"is missing: {error}"),)
     )
 
 
@@ -89,21 +98,21 @@ def check_options(given: Student, other: OtherOptions, complete: bool, seed: int
 
     complete  whether there is a backward
     """
-    method = f"other options: {other.told}"
+    method = f"other options: {other.description}"
     try:
         probe = _probe_beside(given, other.against, other.shape, other.layouts, seed, other.scale)
     except StudentError as error:
-        return [] if other.undivided else [failed(given.name, method, error)]
-    if other.undivided and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
+        return [] if other.uneven else [failure_row(given.name, method, error)]
+    if other.uneven and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
         return []
     try:
-        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tests), OPTIONS), complete)
+        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS), complete)
         if complete and _is_tiled(other.against) and (row := ties(probe, found)):
             found = replace(found, rows=(*found.rows, row))
     except StudentError as error:
-        return [failed(given.name, method, error)]
-    diagnosis = Diagnosis("options", f"is wrong for {other.told}: {other.remedy}")
-    lost = replace(diagnosis, says=f"is wrong for {other.told}: keep axes of length 1, which squeeze removes")
+        return [failure_row(given.name, method, error)]
+    diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
+    lost = replace(diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes")
     told = {row.tensor: (lost if _lost_an_axis(probe, found, row) else diagnosis,) for row in found.rows}
     rows = [row for row in with_diagnoses([found]) if row.is_wrong]
     return [replace(row, method=method, diagnoses=row.diagnoses or told[row.tensor]) for row in rows]
@@ -136,32 +145,32 @@ def _probe_beside(
 
     scale  factor of the inputs
     """
-    meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-    subject = learner_subjects.matched_to(copy.deepcopy(given), meant, layouts)
-    values = learner_subjects.values(subject, probes.samples(meant.shape), seed, meant)
-    judge = LayerJudge(meant, subject.layouts)
+    intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
+    subject = learner_subjects.match_parameters(copy.deepcopy(given), intended, layouts)
+    values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
+    judge = LayerJudge(intended, subject.layouts)
     return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
 
 def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer."""
-    subject, meant, notes = _matched_layer(given, task, seed)
-    constants, count = task.constants, probes.samples(subject.shape)
-    first = learner_subjects.values(subject, count, seed + 2, meant)
-    unchecked = complete(subject, first, constants, meant is not None, seed)
-    values, other = (learner_subjects.values(subject, count, number, meant) for number in (seed, seed + 2))
+    subject, intended, notes = _matched_layer(given, task, seed)
+    constants, count = task.constants, probes.batch_size(subject.shape)
+    first = learner_subjects.draw_values(subject, count, seed + 2, intended)
+    unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
+    values, other = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
     notes.insert(0, on_shape(subject.shape))
-    judge = LayerJudge(meant, subject.layouts) if meant is not None else None
+    judge = LayerJudge(intended, subject.layouts) if intended is not None else None
     probe = prepare(subject, values, seed, judge)
     found = examine(probe, earlier=other)
     others, alone = _batches(subject, found, task.larger, seed)
     rows = _explained(with_diagnoses([found, *others]), found)
-    if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
+    if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
     rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
-        rows += broken_promise(given.kind, subject, meant, values)
+        rows += misnamed_rows(given.kind, subject, intended, values)
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
@@ -173,23 +182,23 @@ def _explained(rows: Sequence[Row], found: Examination) -> list[Row]:
     ]
 
 
-def check_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
+def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
     labels  whether the targets are classes, given one-hot
     """
     try:
-        return _written_loss(source, meant, seed, name, labels)
+        return _written_loss(source, intended, seed, name, labels)
     except UnwrittenError as error:
-        return Report(name or meant.name, (unwritten(name or meant.name, error),))
+        return Report(name or intended.name, (unwritten_row(name or intended.name, error),))
 
 
-def _written_loss(source: Any, meant: Subject, seed: int, name: str | None, labels: bool) -> Report:
+def _written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
     code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
-    subject = SubmittedLoss(code, code.name, meant)
-    values, other = (probes.predictions(meant.name, number, labels) for number in (seed, seed + 2))
+    subject = SubmittedLoss(code, code.name, intended)
+    values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
-    found = examine(prepare(subject, values, seed, LossJudge(meant)), earlier=other)
+    found = examine(prepare(subject, values, seed, LossJudge(intended)), earlier=other)
     rows = _explained(with_diagnoses([found]), found)
     if not any(row.is_wrong for row in rows):
         rows += _other_predictions(subject, found, labels, seed)
@@ -202,11 +211,11 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
     for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((5, 2), CLASSES), ((1, 4), ONE)):
         method = f"predictions {text(shape)}"
         try:
-            values = probes.predictions(subject.meant.name, seed + 1, labels, shape)
+            values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
             found = quick_check(prepare(subject, values, seed, first.probe.judge), tolerances)
         except StudentError as error:
-            said = replace(told, says=f"{told.says} ({error})")
-            rows.append(replace(failed(subject.name, method, error), tensor="y", diagnoses=(said,)))
+            said = replace(told, message=f"{told.message} ({error})")
+            rows.append(replace(failure_row(subject.name, method, error), tensor="y", diagnoses=(said,)))
             continue
         wrong = [row for row in found.rows if row.is_wrong and row.tensor not in {one.tensor for one in rows}]
         rows += [replace(row, method=method, diagnoses=(told,)) for row in wrong]
@@ -219,35 +228,35 @@ def _matched_layer(
     """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
     student, notes, against, shape = copy.deepcopy(given), list[str](), task.against, task.shape
     if against is not None:
-        meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-        subject = learner_subjects.matched_to(student, meant, task.layouts)
+        intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
+        subject = learner_subjects.match_parameters(student, intended, task.layouts)
     else:
         form = class_form(given.kind)
         named = form.only_layer if form else None
-        subject = _alone(student, shape, form.shape if form and named else None)
-        values = learner_subjects.values(subject, 2, seed)
-        far = {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}
-        meant = None
-        if guessed := None if named else guess(subject, [values, far]):
-            meant, layouts = guessed
-            subject = learner_subjects.matched_to(student, meant, layouts)
-            notes.append(f"forward computes {meant.name}")
-        elif (layer := named or promised_layer(given.kind, subject, values)) is not None:
-            subject, meant = _by_name(given, subject, layer, certain=named is not None)
-            notes += [f"compared with {meant.name}, by its name"] if meant else []
-    return learner_subjects.unused(given, subject), meant, notes
+        subject = _explore_layer(student, shape, form.shape if form and named else None)
+        values = learner_subjects.draw_values(subject, 2, seed)
+        far = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
+        intended = None
+        if guessed := None if named else guess_layer(subject, [values, far]):
+            intended, layouts = guessed
+            subject = learner_subjects.match_parameters(student, intended, layouts)
+            notes.append(f"forward computes {intended.name}")
+        elif (layer := named or layer_by_name(given.kind, subject, values)) is not None:
+            subject, intended = _by_name(given, subject, layer, certain=named is not None)
+            notes += [f"compared with {intended.name}, by its name"] if intended else []
+    return learner_subjects.uncalled_copy(given, subject), intended, notes
 
 
-def _alone(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
+def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
     """Return a learner's layer on inputs of a shape; by default on the usual one of its name, if it accepts that."""
     if shape is None and usual:
         try:
-            return learner_subjects.alone(copy.deepcopy(student), usual)
+            return learner_subjects.explore_layer(copy.deepcopy(student), usual)
         except UnwrittenError:
             raise
         except StudentError:
             pass
-    return learner_subjects.alone(student, shape)
+    return learner_subjects.explore_layer(student, shape)
 
 
 def _by_name(
@@ -255,8 +264,8 @@ def _by_name(
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
     """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
     try:
-        meant = LayerSubject(layer, subject.shape, engine="numpy")
-        return learner_subjects.matched_to(copy.deepcopy(given), meant), meant
+        intended = LayerSubject(layer, subject.shape, engine="numpy")
+        return learner_subjects.match_parameters(copy.deepcopy(given), intended), intended
     except (ShapeError, StudentError):
         if certain:
             raise
@@ -279,8 +288,8 @@ def extra_rows(found: Examination, other: Values) -> list[Row]:
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = _tolerances(found)
     tolerances.setdefault("y", max(tolerances.values()))
-    known = KnownProbe(found.probe, found.claimed, tolerances, frozenset(right))
-    return extra_checks(known, other, judged=found.probe.judge is not None and "y" in right)
+    known = CheckedProbe(found.probe, found.claimed, tolerances, frozenset(right))
+    return extra_checks(known, other, output_is_right=found.probe.judge is not None and "y" in right)
 
 
 def _batches(
@@ -295,9 +304,9 @@ def _batches(
     if not isinstance(judge, LayerJudge):
         return [], []
     tolerances = _tolerances(first)
-    count, larger = probes.samples(subject.shape), larger or probes.larger(subject.shape)
+    count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
     found = list[Examination]()
-    many = probes.many_samples(subject.shape, seed)
+    many = probes.large_batch_size(subject.shape, seed)
     for shape, samples, drawn, repeated in (  # seed of what is drawn; samples in all where they are repeated
         (larger, count + 1, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
@@ -306,21 +315,21 @@ def _batches(
     ):
         if shape != subject.shape and not _accepts(judge, shape):
             continue
-        if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
+        if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
-        meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
+        intended = LayerSubject(judge.intended.layer, shape, engine="numpy")
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
             there = prepare(
                 other,
-                learner_subjects.values(other, samples, drawn, meant, repeated),
+                learner_subjects.draw_values(other, samples, drawn, intended, repeated),
                 seed,
-                LayerJudge(meant, subject.layouts),
+                LayerJudge(intended, subject.layouts),
             )
             found.append(quick_check(there, tolerances))
         except StudentError as error:
             if shape == subject.shape:
-                return found, [failed(subject.name, f"batch of {repeated or samples}", error)]
+                return found, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
     one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
     single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
     return [each for each in found if len(each.probe.values["x"]) > 1], single
@@ -329,7 +338,7 @@ def _batches(
 def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
     """Return whether a layer has the same parameters on inputs of another shape."""
     try:
-        return LayerSubject(judge.meant.layer, shape, engine="numpy").parameters == judge.meant.parameters
+        return LayerSubject(judge.intended.layer, shape, engine="numpy").parameters == judge.intended.parameters
     except ShapeError:
         return False
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.parameters import SAME, ArrayLayout, between, influential, to_theirs
+from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.held_arrays import FAMILIES, arrays_named
@@ -38,13 +38,13 @@ class SubmittedLayer(Subject):
     ) -> None:
         self.layouts = dict(layouts or {})
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
-        self.tests = ("x", *names)
+        self.tensors = ("x", *names)
         self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
 
     def add(self, name: str) -> None:
         """Add another array of the learner's object to its parameters."""
         self.names[name] = name
-        self.tests = ("x", *self.names)
+        self.tensors = ("x", *self.names)
         self.student.declare(*self.names.values())
 
     def forward(self, values: Values) -> Array:
@@ -58,9 +58,9 @@ class SubmittedLayer(Subject):
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""
         self.forward(values)
-        return self.pulled_back(values, dy)
+        return self.backward(values, dy)
 
-    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+    def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims after a forward of these values."""
         before = self.changed
         dx, found = self.student.backward(dy, strict=False, strided=self.strided)
@@ -95,10 +95,10 @@ class SubmittedLoss(Subject):
     meant    the intended loss
     """
 
-    tests = ("p",)
+    tensors = ("p",)
 
-    def __init__(self, code: LossCode, name: str, meant: Subject) -> None:
-        self.name, self._code, self.meant = name, code, meant
+    def __init__(self, code: LossCode, name: str, intended: Subject) -> None:
+        self.name, self._code, self.intended = name, code, intended
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
@@ -117,11 +117,11 @@ class SubmittedLoss(Subject):
         """Return the claimed gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
-        found = self.pulled_back(values, dy)
+        found = self.backward(values, dy)
         self.changed = (*before, *self.changed)
         return found
 
-    def pulled_back(self, values: Values, dy: Array) -> dict[str, Array]:
+    def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the claimed gradient after a forward of these values, times dy."""
         result = self._code.backward(values["p"], values["t"])
         self.changed = result.changed
@@ -135,47 +135,47 @@ class SubmittedLoss(Subject):
 
     def another(self) -> "SubmittedLoss":
         """Return another loss of the same code."""
-        return SubmittedLoss(self._code.another(), self.name, self.meant)
+        return SubmittedLoss(self._code.another(), self.name, self.intended)
 
 
-def matched_to(
-    student: Student, meant: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
+def match_parameters(
+    student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
     """Return the learner's layer as a subject, its parameters paired with those of the intended layer.
 
     layouts   known layouts; those of parameters that the learner's object holds follow from their shapes
     """
-    names = _paired(student, meant)
-    if len(names) < len(meant.parameters):  # created in the first call, or not named in a usual way
-        names = _explored(student, meant)
+    names = _pair_by_name(student, intended)
+    if len(names) < len(intended.parameters):  # created in the first call, or not named in a usual way
+        names = _pair_after_call(student, intended)
     found = dict(layouts or {})
     for ours, theirs in names.items():
-        found[ours] = found.get(ours) or _layout(student, theirs, meant.parameters[ours], meant)
+        found[ours] = found.get(ours) or _layout(student, theirs, intended.parameters[ours], intended)
     student.declare(*names.values())
-    return SubmittedLayer(student, meant.shape, names, {name: one for name, one in found.items() if one != SAME})
+    return SubmittedLayer(student, intended.shape, names, {name: one for name, one in found.items() if one != SAME})
 
 
-def values(
-    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None, repeated: int = 0
+def draw_values(
+    subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, repeated: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code.
 
     repeated  so many samples in all, the drawn ones again and again
     """
     shapes = (
-        meant.parameters
-        if meant is not None
-        else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
+        intended.parameters
+        if intended is not None
+        else {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
     )
-    drawn = probes.values(subject.shape, shapes, count, seed)
+    drawn = probes.draw_values(subject.shape, shapes, count, seed)
     x = np.resize(drawn["x"], (repeated or count, *subject.shape))
-    return to_theirs(subject.layouts, {**drawn, "x": x})
+    return arrays_to_learner(subject.layouts, {**drawn, "x": x})
 
 
-def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
+def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
     """Return the learner's usual names of parameters by this library's; among several, one of the right shape."""
     names: dict[str, str] = {}
-    for ours, shape in meant.parameters.items():
+    for ours, shape in intended.parameters.items():
         forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
         known = arrays_named(ours, student.names) + arrays_named(ours, student.array_names())
         known += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
@@ -193,41 +193,41 @@ def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
     return held is not None and between(shape, held.shape) is not None
 
 
-def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
+def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
     """Pair again after a first call; parameters without a usual name are found by shape and effect on the output."""
-    x = np.random.default_rng(0).normal(size=(2, *meant.shape))
+    x = np.random.default_rng(0).normal(size=(2, *intended.shape))
     student.explore(x, strict=False)
-    names = _paired(student, meant)
-    for ours, shape in meant.parameters.items():
+    names = _pair_by_name(student, intended)
+    for ours, shape in intended.parameters.items():
         if ours not in names:
             others = [name for name in influential(student, x) if name not in names.values()]
             fitting = [name for name in others if _fits(student, name, shape)]
             if len(fitting) != 1:
-                wanted = ", ".join(meant.parameters)
+                wanted = ", ".join(intended.parameters)
                 raise StudentError(
-                    f"{student.name} has no parameter {ours}; {meant.name} has {wanted} "
+                    f"{student.name} has no parameter {ours}; {intended.name} has {wanted} "
                     f"(make {ours} an attribute, whose gradient backward leaves in d{ours}, or an argument of forward)"
                 )
             names[ours] = fitting[0]
-    return {ours: names[ours] for ours in meant.parameters}
+    return {ours: names[ours] for ours in intended.parameters}
 
 
-def _layout(student: Student, name: str, expected: tuple[int, ...], meant: LayerSubject) -> ArrayLayout:
+def _layout(student: Student, name: str, expected: tuple[int, ...], intended: LayerSubject) -> ArrayLayout:
     """Return the layout of a parameter; StudentError if its shape fits in none."""
     held = student.copy_of(name)
     found = SAME if held is None else between(expected, held.shape)
     if held is not None and found is None:
         raise StudentError(
-            f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {meant.name} on an input of "
-            f"{text(meant.shape)} expects {text(expected)}: make them the same, or give --input-shape"
+            f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {intended.name} on an input of "
+            f"{text(intended.shape)} expects {text(expected)}: make them the same, or give --input-shape"
         )
     return found or SAME
 
 
-def alone(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
+def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
     """Return the learner's layer as a subject; its parameters, and its input shape if not given, are found by trial."""
     errors: list[StudentError] = []
-    for tried in [shape] if shape is not None else _likely(student):
+    for tried in [shape] if shape is not None else _candidate_shapes(student):
         try:
             student.explore(np.random.default_rng(0).normal(size=(2, *tried)), strict=False)
         except UnwrittenError:
@@ -244,7 +244,7 @@ def alone(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
     raise ShapeError(f"{student.name} accepts none of the inputs that were tried (give --input-shape): {errors[0]}")
 
 
-def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
+def uncalled_copy(given: Student, found: SubmittedLayer) -> SubmittedLayer:
     """Return the subject around code that was never called, if its parameters exist before the first call."""
     fresh = copy.deepcopy(given)
     if not all(fresh.has(theirs) for theirs in found.names.values()):
@@ -253,7 +253,7 @@ def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
     return SubmittedLayer(fresh, found.shape, found.names, found.layouts)
 
 
-def _likely(student: Student) -> Sequence[tuple[int, ...]]:
+def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
     """Return input shapes to try, first those that fit the weights, or the scales of a normalization.
 
     Weights are taken as (filters, inputs, window), (inputs, window, filters) and (window, inputs, filters).
@@ -262,13 +262,13 @@ def _likely(student: Student) -> Sequence[tuple[int, ...]]:
         w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):
             orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
-            return [*(_with_room(channels, taps) for channels, taps in orders), *SHAPES]
+            return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
     scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
     wide = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
     return [(wide, wide + 2, wide + 1), (wide,), *SHAPES] if wide else SHAPES
 
 
-def _with_room(channels: int, window: Sequence[int]) -> tuple[int, ...]:
+def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
     """Return the shape of an input in which a window has room to move."""
     return (channels, *(taps + more for taps, more in zip(window, (5, 3), strict=False)))
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.check import comparison, learner_subjects
-from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FoundPair
+from chainrule.check.course_formats import DEFAULTS, KEEP_MORE, FunctionPair
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import LayerSubject
 from chainrule.custom.methods import EVALUATED
@@ -31,7 +31,7 @@ LEFT_ALONE = "changes the running statistics in test mode: they belong to traini
 DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
 
 
-def further_rows(found: FoundPair, load: LOAD, complete: bool, seed: int) -> list[Row]:
+def further_rows(found: FunctionPair, load: LOAD, complete: bool, seed: int) -> list[Row]:
     """Return the rows of what the functions do in other modes; nothing for functions without modes.
 
     complete  whether there is a backward
@@ -42,9 +42,9 @@ def further_rows(found: FoundPair, load: LOAD, complete: bool, seed: int) -> lis
     return checks[found.form.extra](found, load, np.random.default_rng(seed), complete)
 
 
-def _row(found: FoundPair, method: str, right: bool, name: str = "", says: str = "", tensor: str = "y") -> Row:
+def _row(found: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
     row = Row(found.forward if tensor == "y" else found.backward, tensor, method, None, TOLERANCE, right)
-    return row if right else replace(row, diagnoses=(Diagnosis(name, says),))
+    return row if right else replace(row, diagnoses=(Diagnosis(name, message),))
 
 
 def _same(found: Array | None, right: Array) -> bool:
@@ -116,9 +116,11 @@ class NormalizationPoint:
 
         stored = self.kept(trained) or (either and self.kept(trained, 1 - self.momentum))
         swapped = not (stored or either) and _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
-        says = "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+        message = (
+            "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
+        )
         if swapped:
-            says = f"exchanges momentum and 1 − momentum: {says.partition(': ')[2]}"
+            message = f"exchanges momentum and 1 − momentum: {message.partition(': ')[2]}"
         told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
         if _same(tested, self.output(mean, variance)):
             told = f"is normalized by the batch in test mode: it {told}"
@@ -127,12 +129,12 @@ class NormalizationPoint:
         if _same(tested, expected):
             told = "is wrong for a batch of one in test mode" if unchanged else LEFT_ALONE
         return [
-            row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", says),
+            row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", message),
             row("mode='test'", _same(tested, expected) and _same(alone, expected[:1]) and unchanged, "test-mode", told),
         ]
 
 
-def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Generator, _complete: bool) -> list[Row]:
+def _running_statistics(found: FunctionPair, load: LOAD, generator: np.random.Generator, _complete: bool) -> list[Row]:
     """Check the running mean and variance after a forward for training, and forward with mode="test".
 
     If they are right, ε, the momentum and the statistics are left to their defaults.
@@ -160,27 +162,27 @@ def _running_statistics(found: FoundPair, load: LOAD, generator: np.random.Gener
     if begun and all(row.ok for row in rows_of(usual, {})):
         return rows
     said = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
-    says = f"is wrong where {argument} holds the mode alone: by default {said}, and running statistics begin at 0"
-    return [*rows, _row(found, f"{argument} of the mode alone", False, "defaults", says)]
+    message = f"is wrong where {argument} holds the mode alone: by default {said}, and running statistics begin at 0"
+    return [*rows, _row(found, f"{argument} of the mode alone", False, "defaults", message)]
 
 
-def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Row]:
+def class_rows(name: str, intended: LayerSubject, load: LOAD, seed: int) -> list[Row]:
     """Return the rows of the running statistics and of the evaluation of a class that normalizes batches.
 
     A class without running statistics has no such rows; they are not checked where the way to evaluate is unknown.
     Where the momentum has no usual name, any one between 0 and 1 is right that is the same for all features.
     """
-    layer, given = meant.layer, load({})
+    layer, given = intended.layer, load({})
     names = [next((word for word in words if given.has(word)), "") for words in STATISTICS]
     momentum = next((word for word in MOMENTA if given.has(word)), "")
     held = given.copy_of(momentum) if momentum else None
     if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
     factor = np.nan if held is None else float(held)
-    point = NormalizationPoint.draw(meant.shape, layer.epsilon, factor, np.random.default_rng(seed))
+    point = NormalizationPoint.draw(intended.shape, layer.epsilon, factor, np.random.default_rng(seed))
 
     def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
-        subject = learner_subjects.matched_to(load({EVALUATED: True} if evaluated else {}), meant)
+        subject = learner_subjects.match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
         one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         own = {subject.names[ours]: value for ours, value in values.items()}
         for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
@@ -188,20 +190,22 @@ def class_rows(name: str, meant: LayerSubject, load: LOAD, seed: int) -> list[Ro
             one.put(theirs, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
         return one.forward(x), [_held(one, theirs, None).reshape(-1) for theirs in names]
 
-    def row(method: str, right: bool, mistake: str, says: str) -> Row:
+    def row(method: str, right: bool, mistake: str, message: str) -> Row:
         made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
-        return made if right else replace(made, diagnoses=(Diagnosis(mistake, says),))
+        return made if right else replace(made, diagnoses=(Diagnosis(mistake, message),))
 
     for theirs in names:
         begun = _held(given, theirs, point.mean)
         if begun.size not in (1, point.mean.size):
-            says = f"starts with {theirs} of shape {begun.shape}: expected one number for each of the {point.mean.size}"
-            return [row("running statistics", False, "running-statistics", f"{says} features")]
+            message = (
+                f"starts with {theirs} of shape {begun.shape}: expected one number for each of the {point.mean.size}"
+            )
+            return [row("running statistics", False, "running-statistics", f"{message} features")]
         if begun.any() and (theirs == names[0] or not np.all(begun == 1)) and given.copy_of(theirs) is not None:
-            says = (
+            message = (
                 f"starts with {theirs} of {begun.flat[0]:g}: a running mean starts at 0, a running variance at 0 or 1"
             )
-            return [row("running statistics", False, "running-statistics", says)]
+            return [row("running statistics", False, "running-statistics", message)]
     try:
         (_, trained), (tested, left), (alone, _) = run(False), run(True), run(True, point.x[:1])
     except StudentError as error:
@@ -218,7 +222,7 @@ def _held(student: Student, name: str, otherwise: Array | None) -> Array:
     return np.zeros(0) if found is None and otherwise is None else cast("Array", otherwise if found is None else found)
 
 
-def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, complete: bool) -> list[Row]:
+def _dropout(found: FunctionPair, load: LOAD, generator: np.random.Generator, complete: bool) -> list[Row]:
     """Check the shares and the scale of kept values, and the test mode; p may be the chance of keeping or dropping."""
     (argument, options), *_ = found.form.options.items()
     x = generator.uniform(1, 2, MANY)
@@ -228,18 +232,18 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     if rows[0].ok:
         rows = [_masked(found, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
-        says = "keeps the same values for every seed: draw the mask anew in every call"
-        rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
+        message = "keeps the same values for every seed: draw the mask anew in every call"
+        rows = [_row(found, "mask and scale", False, "dropout-mask", message)]
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
     if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
-        says = "keeps the same values in every call without a seed: draw the mask anew in every call"
-        rows = [_row(found, "mask and scale", False, "dropout-mask", says)]
+        message = "keeps the same values in every call without a seed: draw the mask anew in every call"
+        rows = [_row(found, "mask and scale", False, "dropout-mask", message)]
     testing = load({argument: {**options, "mode": "test"}})
     tested = testing.forward(x)
     scaled = any(_same(tested, factor * x) for factor in (p, 1 - p))
-    says = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
+    message = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
     rows.append(
-        _row(found, "mode='test'", _same(tested, x), "test-mode", says if scaled else "must equal x in test mode")
+        _row(found, "mode='test'", _same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
     )
     if not complete:
         return rows
@@ -251,35 +255,37 @@ def _dropout(found: FoundPair, load: LOAD, generator: np.random.Generator, compl
     if rows[-1].ok:
         masked = unseeded.forward(x) / x
         again = unseeded.backward(dy, strict=False)[0]
-        says = "has another mask than forward where no seed is given: keep the mask in the cache"
-        rows += [] if _same(again, dy * masked) else [_row(found, "no seed", False, "dropout-mask", says, "x")]
+        message = "has another mask than forward where no seed is given: keep the mask in the cache"
+        rows += [] if _same(again, dy * masked) else [_row(found, "no seed", False, "dropout-mask", message, "x")]
     testing.forward(x)
     dx = testing.backward(dy, strict=False)[0]
     return [*rows, _row(found, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 
 
-def _masked(found: FoundPair, x: Array, y: Array, p: float) -> Row:
+def _masked(found: FunctionPair, x: Array, y: Array, p: float) -> Row:
     """Return the row of y in training: every entry is 0 or x over the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
         return _row(found, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
-        says = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"
-        return _row(found, method, False, "dropout-mask", says)
+        message = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"
+        return _row(found, method, False, "dropout-mask", message)
     scale, share = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
-        says = "does not multiply all values that it keeps by the same number, 1 / probability of keeping"
-        return _row(found, method, False, "dropout-mask", says)
+        message = "does not multiply all values that it keeps by the same number, 1 / probability of keeping"
+        return _row(found, method, False, "dropout-mask", message)
 
     def near(keep: float) -> bool:
         return abs(share - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / x.size)
 
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
-        says = f"keeps {share:.0%} of the values for p = {p}: keep each with probability p (in older editions 1 − p)"
-        return _row(found, method, False, "dropout-probability", says)
+        message = f"keeps {share:.0%} of the values for p = {p}: keep each with probability p (in older editions 1 − p)"
+        return _row(found, method, False, "dropout-probability", message)
     if np.isclose(scale, 1 / keep, rtol=TOLERANCE):
         return _row(found, method, True)
-    says = f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
-    return _row(found, method, False, "dropout-not-scaled", f"{says}{keep:.1f}, so that the mean stays the same")
+    message = (
+        f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
+    )
+    return _row(found, method, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")

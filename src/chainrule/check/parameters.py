@@ -31,13 +31,13 @@ def influential(student: Student, x: Array, known: Collection[str] = ()) -> tupl
     }
     if not held:
         return ()
-    found = _moving(twin, x, held)
+    found = _find_influential(twin, x, held)
     generator = np.random.default_rng(0)
     drawn = {name: generator.normal(size=value.shape) for name, value in held.items() if value.dtype.kind == "f"}
     try:
         for name, value in drawn.items():
             twin.put(name, value)
-        found |= _moving(twin, x, drawn)
+        found |= _find_influential(twin, x, drawn)
     except StudentError:  # the code was not written for random values
         pass
     return tuple(name for name in held if name in found)
@@ -53,7 +53,7 @@ def _value(student: Student, name: str) -> Array | None:
     return value
 
 
-def _moving(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
+def _find_influential(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
     """Return the arrays whose change, one at a time, changes the output."""
     before = student.forward(x)
     found: set[str] = set()
@@ -80,8 +80,8 @@ def gradient_of(student: Student, name: str, derivative: Derivative, known: Coll
         found = student.copy_of(other)
         if other in known or other == name or own is None or found is None or found.shape != own.shape or scale == 0:
             continue
-        gaps = np.abs(found.reshape(-1)[derivative.places] - derivative.gradient)
-        if (gaps <= derivative.tolerance * scale + derivative.bars + derivative.widths).all():
+        gaps = np.abs(found.reshape(-1)[derivative.indices] - derivative.gradient)
+        if (gaps <= derivative.tolerance * scale + derivative.error_bounds + derivative.kink_widths).all():
             return other
     return None
 
@@ -97,12 +97,12 @@ class ArrayLayout:
     axes: tuple[int, ...] = ()
     shape: tuple[int, ...] = ()
 
-    def theirs(self, array: Array) -> Array:
+    def to_learner(self, array: Array) -> Array:
         """Return an array of this library as the learner's code expects it."""
         turned = array.transpose(self.axes) if self.axes else array
         return np.ascontiguousarray(turned.reshape(self.shape) if self.shape else turned)
 
-    def ours(self, array: Array, shape: tuple[int, ...]) -> Array:
+    def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
         """Return a learner's array in the shape of this library; unchanged where it has another size."""
         if array.size != np.prod(shape, dtype=int):
             return array
@@ -110,10 +110,10 @@ class ArrayLayout:
             return array.reshape(shape)
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
-    def places(self, shape: tuple[int, ...]) -> Array:
+    def flat_indices(self, shape: tuple[int, ...]) -> Array:
         """Return the flat index in this library's array at every entry of the learner's, of this library's shape."""
         flat: Array = np.arange(math.prod(shape))
-        return self.theirs(flat.reshape(shape))
+        return self.to_learner(flat.reshape(shape))
 
 
 SAME = ArrayLayout()
@@ -129,6 +129,6 @@ def between(ours: tuple[int, ...], theirs: tuple[int, ...]) -> ArrayLayout | Non
     return ArrayLayout(shape=theirs) if tuple(n for n in theirs if n > 1) == tuple(n for n in ours if n > 1) else None
 
 
-def to_theirs(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:
+def arrays_to_learner(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:
     """Return arrays by name as a learner's code expects them."""
-    return {name: layouts[name].theirs(value) if name in layouts else value for name, value in values.items()}
+    return {name: layouts[name].to_learner(value) if name in layouts else value for name, value in values.items()}

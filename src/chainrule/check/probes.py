@@ -78,12 +78,12 @@ LIMIT = 12_000  # numbers of its input at most
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 
-def shape_for(layer: Layer) -> tuple[int, ...]:
+def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if none is found."""
     if isinstance(layer, cr.Softmax):
         return (7,)  # classes, which every softmax takes
     error: ShapeError | None = None
-    for shape in _shapes(layer):
+    for shape in _candidate_shapes(layer):
         try:
             layer.output_shape(shape, layer.kind)
         except ShapeError as found:
@@ -93,7 +93,7 @@ def shape_for(layer: Layer) -> tuple[int, ...]:
     raise ShapeError(f"{layer.describe()}: found no input shape that it accepts; give --input-shape ({error})")
 
 
-def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
+def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
     filters, groups = getattr(layer, "filters", 0), getattr(layer, "groups", 1)
     channels = [groups * each for each in (3, 2, 1) if groups * each != filters] or [3]
     for size in ((7, 6), (8, 9), (12, 11), (29, 27)):
@@ -107,25 +107,25 @@ def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
     yield tuple(range(2, 2 + len(getattr(layer, "axes", ()) if isinstance(layer, cr.Permute) else ())))
 
 
-def larger(shape: tuple[int, ...]) -> tuple[int, ...]:
+def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return a larger shape with the same channels; vectors stay as they are."""
     if len(shape) == 3:
         return (shape[0], shape[1] + 1, shape[2] + 3)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
 
 
-def samples(shape: tuple[int, ...]) -> int:
+def batch_size(shape: tuple[int, ...]) -> int:
     """Return the batch size of a probe: 2 for images, 5 for other inputs."""
     return 2 if len(shape) == 3 else 5
 
 
-def many_samples(shape: tuple[int, ...], seed: int) -> int:
+def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
     """Draw the size of a larger batch, larger than a mini-batch often is unless its samples are large."""
-    most = max(samples(shape) + 1, min(MANY, LIMIT // max(1, math.prod(shape))))
+    most = max(batch_size(shape) + 1, min(MANY, LIMIT // max(1, math.prod(shape))))
     return int(np.random.default_rng([seed, most]).integers(most // 2 + 1, most, endpoint=True))
 
 
-def values(
+def draw_values(
     shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int
 ) -> dict[str, Array]:
     """Draw normal values for x (``count`` samples) and every parameter."""
@@ -134,13 +134,13 @@ def values(
     return drawn | {name: generator.normal(size=size) for name, size in parameters.items()}
 
 
-def far(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Draw values spread evenly from −15 to 15, in random order, so that even a few reach every branch."""
     spread = np.linspace(-FAR, FAR, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
-def predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
+def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
     """Draw predictions p and targets t, (N, K).
 
     p are probabilities for a loss of probabilities; t are not one-hot, and sum to 1 for a loss of distributions.

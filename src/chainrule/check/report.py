@@ -19,7 +19,7 @@ UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still e
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
 
 
-def told_apart(one: float, other: float, digits: int = 6) -> tuple[str, str]:
+def distinct_texts(one: float, other: float, digits: int = 6) -> tuple[str, str]:
     """Return two numbers as text, with as many digits as tell them apart; 17 at most.
 
     >>> told_apart(0.2, 0.2000000003)
@@ -40,7 +40,7 @@ class WorstEntry:
 
     def __str__(self) -> str:
         place = f"[{', '.join(map(str, self.index))}] " if self.index else ""
-        found, expected = told_apart(self.found, self.expected)
+        found, expected = distinct_texts(self.found, self.expected)
         return f"{place}{found}, not {expected}"
 
 
@@ -94,7 +94,7 @@ class FirstWrong:
     def lines(self, title: str) -> list[str]:
         """Return the entry and its terms, those that differ first, as lines of text of at most 80 columns."""
         head = f"the first wrong number is {title}{_cell(self.index)}: "
-        found, expected = told_apart(self.found, self.expected)
+        found, expected = distinct_texts(self.found, self.expected)
         lines = [f"{head}found {found}, expected {expected}"]
         if self.terms:
             rows = self._rows(names=True)
@@ -122,7 +122,7 @@ class FirstWrong:
             rows.append((what, f"{rest[0]:.4g}", f"{rest[1]:.4g}"))
         elif abs(rest[1]) > 1e-6 * max(abs(self.found), abs(self.expected)):
             rows.append(("other terms", "0", f"{rest[1]:.4g}"))
-        return [*rows, ("together", *told_apart(self.expected, self.found, 4))]
+        return [*rows, ("together", *distinct_texts(self.expected, self.found, 4))]
 
 
 def _cell(index: tuple[int, ...]) -> str:
@@ -146,11 +146,11 @@ class Diagnosis:
     """
 
     name: str
-    says: str
+    message: str
     page: str = ""
 
     def __str__(self) -> str:
-        return f"{self.says} ({self.page})" if self.page else self.says
+        return f"{self.message} ({self.page})" if self.page else self.message
 
 
 @dataclass(frozen=True)
@@ -291,7 +291,7 @@ class Report:
             table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(told))
         return table
 
-    def _told(self, row: Row) -> bool:
+    def _has_inline_notes(self, row: Row) -> bool:
         """Return whether the notes of a row stand in its line, as in a brief table without a diagnosis."""
         return self.brief and row.is_wrong and not row.diagnoses
 
@@ -302,7 +302,7 @@ class Report:
             before = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
                 lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
-            if self._told(row):
+            if self._has_inline_notes(row):
                 worst = f": {row.worst}" if row.worst and row.first is None else ""
                 told = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
                 lines.append(f"{before}{told}.")
@@ -312,7 +312,7 @@ class Report:
                     f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
                 )
             lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
-        noted = (row for row in self.rows if not self._told(row))
+        noted = (row for row in self.rows if not self._has_inline_notes(row))
         explained = [DY] if any(row.first is not None and row.first.terms for row in self.rows) else []
         seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes), *explained])
         lines += [f"note: {note}." for note in seen]

@@ -72,10 +72,10 @@ class NumericalDerivatives:
     least: float
 
 
-def numbers_of(probe: Probe, limit: int) -> NumericalDerivatives:
+def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
     """Return the numerical derivatives by every tensor, and the rounding error of the differentiated code."""
     values, generator = probe.values, probe.generator
-    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tests}
+    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tensors}
     ours = probe.subject.analytic
     noise = 0.0 if ours else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
     by_name = {
@@ -102,13 +102,15 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
 def output_row(probe: Probe, noise: float = 0.0) -> Row:
     """Return the row of y."""
     right = probe.output if probe.judge is None else probe.judge.output(probe.values)
-    return row_beside(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), LOOPS)
+    return comparison_row(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), LOOPS)
 
 
-def row_beside(probe: Probe, tensor: str, found: Array | None, right: Array, tolerance: float, method: str = "") -> Row:
+def comparison_row(
+    probe: Probe, tensor: str, found: Array | None, right: Array, tolerance: float, method: str = ""
+) -> Row:
     """Return the row of a result compared with the right one, by default on a later probe."""
-    row = Row(probe.subject.name, tensor, method or _elsewhere(probe), None, tolerance, False)
-    if (told := _unlike(row, found, right.shape)) or found is None:
+    row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
+    if (told := _incomparable_row(row, found, right.shape)) or found is None:
         return told or row
     result = comparison.compare_with_array(found, right)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
@@ -118,7 +120,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Nume
     """Return the row of a gradient compared with its numerical derivative."""
     derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
-    if (told := _unlike(row, claimed, value.shape)) or claimed is None:
+    if (told := _incomparable_row(row, claimed, value.shape)) or claimed is None:
         return told or row
     noise = max(numbers.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
@@ -132,21 +134,21 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Nume
     notes = [SINGLE] if noise else []
     if result.kinks:
         notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between the two is right")
-    if (open_ := int(np.sum(derivative.bars > derivative.tolerance * scale))) > 0:
+    if (open_ := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
         notes.append(f"{row.title}: {open_} entries are checked less accurately, near kinks or large values")
-    if len(derivative.places) < value.size:
+    if len(derivative.indices) < value.size:
         notes.append(
-            f"in large tensors {len(derivative.places)} entries are checked one by one, and all along random directions"
+            f"in large tensors {len(derivative.indices)} entries are checked one by one, and all along random directions"
         )
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
     if result.excess > derivative.tolerance:
         return replace(row, worst=result.worst, notes=tuple(notes))
-    if np.sum(derivative.bars + derivative.widths > KNOWN * scale) * 2 > len(derivative.places):
+    if np.sum(derivative.error_bounds + derivative.kink_widths > KNOWN * scale) * 2 > len(derivative.indices):
         return replace(row, checked=False, diagnoses=(UNTOLD,), notes=tuple(notes))
     return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
 
 
-def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None:
+def _incomparable_row(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None:
     """Return the row of a result that is missing, of another shape or not finite; None for a comparable one."""
     if found is None:
         return replace(row, notes=(f"backward gives no {row.title}",))
@@ -159,9 +161,9 @@ def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None
     return None
 
 
-def _elsewhere(probe: Probe) -> str:
+def _later_method(probe: Probe) -> str:
     """Return the method's name on a later probe, with the shape of its input."""
-    return f"{LOOPS} on {text(probe.values[probe.subject.tests[0]].shape)}"
+    return f"{LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
@@ -173,7 +175,9 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
     return 0.0 if probe.subject.analytic else comparison.noise(gradient, probe.dy, probe.generator)
 
 
-def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
+def find_unnamed_gradients(
+    subject: SubmittedLayer, values: Values, constants: Sequence[str], intended_known: bool, seed: int
+) -> list[Row]:
     """Find the gradients that have no usual name, and return a row for every parameter without a gradient.
 
     values   a point at which the learner's code is called
@@ -182,14 +186,14 @@ def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], 
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))
     for ours, theirs in subject.names.items():
-        if ours not in claimed and (gradient := _by_value(subject, ours, values, seed)) is not None:
+        if ours not in claimed and (gradient := _find_gradient(subject, ours, values, seed)) is not None:
             student.adopt(theirs, gradient)
     rows, point = list[Row](), dict(values)
     for name in influential(student, values["x"], {*subject.names.values(), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         held = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if judged else _by_value(extended, name, {**point, name: held}, seed)
+        gradient = None if intended_known else _find_gradient(extended, name, {**point, name: held}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:
@@ -216,7 +220,7 @@ def _row(subject: str, tensor: str, name: str) -> Row:
     return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
 
 
-def _by_value(subject: SubmittedLayer, ours: str, values: Values, seed: int) -> str | None:
+def _find_gradient(subject: SubmittedLayer, ours: str, values: Values, seed: int) -> str | None:
     """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
     generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
     f = partial(function_of, subject, values, ours)

@@ -39,7 +39,7 @@ def find(path: Path, name: str = "") -> tuple[Any, str]:
 def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
     """Return the object of that name in a loaded file, and its name; without a name, the only one to be checked."""
     if not name:
-        return _only(module, path)
+        return _only_subject(module, path)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
@@ -67,7 +67,9 @@ def bind(module: ModuleType, path: Path, chosen: Mapping[str, Any]) -> tuple[Any
 def contents(module: ModuleType) -> dict[str, Any]:
     """Return {"layers": arguments of the constructor by name of a class or an object, "functions": names}."""
     return {
-        "layers": {name: _constructor_arguments(module, name) for name in [*layers(module), *_halves(module)]},
+        "layers": {
+            name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
+        },
         "functions": functions(module),
     }
 
@@ -93,7 +95,7 @@ def _notebook(path: Path) -> ModuleType:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
             failed = failed or f"{cell}: {python_files.describe(error, cell)}"
-    if failed and not (layers(module) or functions(module) or _complete(module)):
+    if failed and not (layers(module) or functions(module) or _has_both_methods(module)):
         raise StudentError(failed)
     return module
 
@@ -112,7 +114,7 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
             yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
 
 
-def _complete(thing: Any) -> bool:
+def _has_both_methods(thing: Any) -> bool:
     return all(callable(getattr(thing, method, None)) for method in METHODS)
 
 
@@ -132,15 +134,15 @@ def layers(module: ModuleType) -> list[str]:
 
     A base class that leaves its methods to other classes is none of them.
     """
-    if _complete(module):
+    if _has_both_methods(module):
         return []
     bases = _bases(module)
     found: list[str] = []
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
         own = kind.__module__ == module.__name__
-        base = isinstance(value, type) and value in bases and _left_to_others(cast("type[Any]", value))
-        if not name.startswith("_") and own and _complete(value) and not base:
+        base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
+        if not name.startswith("_") and own and _has_both_methods(value) and not base:
             found.append(name)
     return found
 
@@ -151,12 +153,12 @@ def _bases(module: ModuleType) -> list[type[Any]]:
     return [base for one in classes for base in one.__mro__[1:]]
 
 
-def _left_to_others(kind: type[Any]) -> bool:
+def _is_base_class(kind: type[Any]) -> bool:
     """Return whether a class cannot be used before another has written its methods."""
     return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
 
 
-def _halves(module: ModuleType) -> list[str]:
+def _incomplete_classes(module: ModuleType) -> list[str]:
     """Return the names of classes in the file with one of the methods alone, beside whole ones; not of base classes."""
     whole, bases = layers(module), _bases(module)
     return [
@@ -167,8 +169,8 @@ def _halves(module: ModuleType) -> list[str]:
     ]
 
 
-def _only(module: ModuleType, path: Path) -> tuple[Any, str]:
-    if _complete(module):
+def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
+    if _has_both_methods(module):
         return module, path.stem
     names = layers(module)
     if len(names) == 1:

@@ -35,7 +35,7 @@ class Subject:
     """
 
     name: str
-    tests: tuple[str, ...]
+    tensors: tuple[str, ...]
     analytic = False
 
     def forward(self, values: Values) -> Array:
@@ -80,15 +80,15 @@ class PlanSubject(Subject):
         self.name, self.shape = name, shape
         self.engine = loader.find(engine)
         self.dtype = np.dtype(dtype)
-        learnt = [tensor for tensor in tensors if tensor.kind == "parameter"]
-        self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in learnt}
+        trained = [tensor for tensor in tensors if tensor.kind == "parameter"]
+        self.parameters = {tensor.name.removeprefix(prefix): tensor.shape for tensor in trained}
         ends = accumulate(map(math.prod, self.parameters.values()), initial=0)
         self._layout = dict(zip(self.parameters, pairwise(ends), strict=True))
         self._prefix = prefix
         self.plan = self._plan(Builder({tensor.name: tensor for tensor in tensors}, training=True))
         self.output_shape = self.plan.output.shape
-        self.analytic = not _opaque(self.plan)
-        self.tests = ("x", *self.parameters)
+        self.analytic = not _calls_custom_code(self.plan)
+        self.tensors = ("x", *self.parameters)
 
     @property
     def storage_names(self) -> dict[str, str]:
@@ -105,7 +105,7 @@ class PlanSubject(Subject):
         """Emit the operations for x and return their result."""
         raise NotImplementedError
 
-    def _walk(self, engine: Engine, values: Values) -> Interpreter:
+    def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
         """Return an interpreter of the plan over these values, not yet run."""
         layout = {f"{self._prefix}{name}": place for name, place in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
@@ -114,20 +114,20 @@ class PlanSubject(Subject):
 
     def forward(self, values: Values) -> Array:
         """Return the output in float64 or complex128."""
-        return self._walk(ENGINE, values).forward(values["x"])
+        return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
         """Return the output by its engine, or by the named one, in the dtype of the subject."""
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         chosen = self.engine if engine is None else loader.find(engine)
-        return self._walk(chosen, given).forward(given["x"])
+        return self._interpreter(chosen, given).forward(given["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
         """Return every array of a run forward and backward by the reference, for explanations of their entries."""
-        walk = self._walk(loader.find("reference"), values)
-        walk.forward(values["x"])
-        walk.pull_back(dy)
-        arrays = {tensor.storage: walk.read(tensor) for one in self.plan.operations for tensor in one.writes}
+        interpreter = self._interpreter(loader.find("reference"), values)
+        interpreter.forward(values["x"])
+        interpreter.pull_back(dy)
+        arrays = {tensor.storage: interpreter.read(tensor) for one in self.plan.operations for tensor in one.writes}
         given = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
         given |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
         shapes = {f"{self._prefix}{name}": shape for name, shape in self.parameters.items()}
@@ -136,11 +136,11 @@ class PlanSubject(Subject):
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients by its engine, or by the named one, in the dtype of the subject."""
         given = {name: value.astype(self.dtype) for name, value in values.items()}
-        walk = self._walk(self.engine if engine is None else loader.find(engine), given)
-        walk.forward(given["x"])
-        flat = walk.pull_back(dy.astype(self.dtype))
+        interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), given)
+        interpreter.forward(given["x"])
+        flat = interpreter.pull_back(dy.astype(self.dtype))
         own = {name: flat[slice(*place)].reshape(self.parameters[name]) for name, place in self._layout.items()}
-        return {"x": walk.read(self.plan.input.gradient()), **own}
+        return {"x": interpreter.read(self.plan.input.gradient()), **own}
 
 
 class LayerSubject(PlanSubject):
@@ -166,8 +166,8 @@ class GraphSubject(PlanSubject):
     """A network of this library without its loss, on an engine; its parameters have their full names (conv1.w)."""
 
     def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
-        self._network, learnt = network, network.learnt
-        tensors = [_tensor(name, value.shape, name in learnt) for name, value in network.weights.items()]
+        self._network, trained = network, network.learnt
+        tensors = [_tensor(name, value.shape, name in trained) for name, value in network.weights.items()]
         super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -183,7 +183,7 @@ class GraphSubject(PlanSubject):
 class LossSubject(Subject):
     """A loss: the mean over the batch, as a function of the predictions p (N, K)."""
 
-    tests = ("p",)
+    tensors = ("p",)
     analytic = True
 
     def __init__(self, loss: str, *, engine: str | None = None) -> None:
@@ -192,7 +192,7 @@ class LossSubject(Subject):
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
-        return self._mean(ENGINE, values)
+        return self._mean(EXACT_ENGINE, values)
 
     def output(self, values: Values) -> Array:
         """Return the mean loss by its engine."""
@@ -214,20 +214,20 @@ class ModelSubject(Subject):
     def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
         self.name, self._network, self._x, self._t = name, network, x, t
         self._plan = network.plan(loss)
-        self.analytic = not _opaque(self._plan)
+        self.analytic = not _calls_custom_code(self._plan)
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
-        self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
+        self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
         held = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
         trained = {name: value for name, value in held.items() if np.shares_memory(value, network.parameters)}
         self.values = {name: value.astype(np.float64) for name, value in trained.items()}
-        self.tests = tuple(self.values)
+        self.tensors = tuple(self.values)
 
     def forward(self, values: Values) -> Array:
         """Return the mean loss, a 0-dimensional array."""
         self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
-        self._walk.forward(self._x, self._t, seed=SEED, step=STEP)
-        return np.asarray(self._walk.read(self._plan.loss_tensors[1]).mean())
+        self._interpreter.forward(self._x, self._t, seed=SEED, step=STEP)
+        return np.asarray(self._interpreter.read(self._plan.loss_tensors[1]).mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients by the model's own engine, in its own dtype."""
@@ -239,11 +239,11 @@ class ModelSubject(Subject):
         return {name: value * dy for name, value in found.items()}
 
 
-def _tensor(name: str, shape: tuple[int, ...], learnt: bool) -> Tensor:
-    return Tensor(name, shape, "parameter" if learnt else "state")
+def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
+    return Tensor(name, shape, "parameter" if trained else "state")
 
 
-def _opaque(plan: Plan) -> bool:
+def _calls_custom_code(plan: Plan) -> bool:
     """Return whether a plan calls custom code, whose effect on complex numbers is unknown."""
     return any(operation.call for operation in plan.operations)
 
@@ -254,7 +254,7 @@ class MulticlassHinge(Subject):
     Its gradient for one sample is 1 at every j of a positive margin, and minus their number at k, all divided by N.
     """
 
-    tests = ("p",)
+    tensors = ("p",)
     name = "multiclass_hinge"
 
     def forward(self, values: Values) -> Array:
@@ -271,7 +271,7 @@ class MulticlassHinge(Subject):
         return np.maximum(0, p - (p * t).sum(axis=1, keepdims=True) + 1) * (1 - t)
 
 
-LINEAR = {
+LINEAR_OPERATIONS = {
     *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
     *("batch_norm", "group_norm", "dropout", "tanh", "arctan", "pad", "crop", "permute", "resample"),
     *("add", "multiply", "concatenate", "expand_positions", "expand_channels"),
@@ -299,7 +299,7 @@ def _max_pool(x: Array, **options: Any) -> tuple[Array, Array]:
     return cells.reshape(winner.shape), winner
 
 
-COMPLEX: dict[str, Callable[..., Any]] = {
+COMPLEX_OPERATIONS: dict[str, Callable[..., Any]] = {
     "sigmoid": _sigmoid,
     "relu": _relu,
     "leaky_relu": _leaky_relu,
@@ -320,10 +320,10 @@ class ExactEngine(ModuleEngine):
         numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
         dtype = np.result_type(np.float64, *numbers)
         given = tuple(None if array is None else _cast(array, dtype) for array in arrays)
-        if dtype.kind != "c" or name in LINEAR:
+        if dtype.kind != "c" or name in LINEAR_OPERATIONS:
             return super().run(name, given, attributes)
-        if name in COMPLEX:
-            results: Array | tuple[Array, ...] = COMPLEX[name](*given, **attributes)
+        if name in COMPLEX_OPERATIONS:
+            results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*given, **attributes)
             return results if isinstance(results, tuple) else (results,)
         return self._reference.run(name, given, attributes)
 
@@ -332,4 +332,4 @@ def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
     return array.astype(dtype) if array.dtype.kind in "fc" else array
 
 
-ENGINE = ExactEngine()
+EXACT_ENGINE = ExactEngine()

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.check import comparison, graph_configurations, probes
 from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
 from chainrule.check.examination import examine, prepare, with_diagnoses
-from chainrule.check.extra_checks import KnownProbe, another_forward, extra_checks
+from chainrule.check.extra_checks import CheckedProbe, check_another_forward, extra_checks
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row
@@ -72,7 +72,7 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
     values, other = (
-        probes.values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
+        probes.draw_values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
     )
     probe = replace(prepare(subject, values, configuration.number, tolerance=FAR), affine=False)
     found = examine(probe, limit=FEW)
@@ -80,11 +80,11 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
         return wrong
     loops, results = GraphSubject(network, engine="reference"), {"y": probe.output, **found.claimed}
     right = {"y": loops.output(values), **loops.gradients(values, probe.dy)}
-    known = KnownProbe(probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
-    return _beside(results, right) or another_forward(known, other)
+    known = CheckedProbe(probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
+    return _comparison_rows(results, right) or check_another_forward(known, other)
 
 
-def _beside(results: Values, right: Values) -> list[Row]:
+def _comparison_rows(results: Values, right: Values) -> list[Row]:
     """Return the rows of results of a graph that differ from the right ones.
 
     Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
@@ -106,16 +106,20 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )
-    drawn = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
+    drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
     values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
     found = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=ENTRIES)
     wrong = [row for row in with_diagnoses([found]) if not row.ok]
     if not wrong:
-        other = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1)
-        tensors = ("y", *subject.tests)
-        known = KnownProbe(found.probe, found.claimed, dict.fromkeys(tensors, max(FAR, tolerance)), frozenset(tensors))
-        wrong += extra_checks(known, other, judged=True)
+        other = probes.draw_values(
+            subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1
+        )
+        tensors = ("y", *subject.tensors)
+        known = CheckedProbe(
+            found.probe, found.claimed, dict.fromkeys(tensors, max(FAR, tolerance)), frozenset(tensors)
+        )
+        wrong += extra_checks(known, other, output_is_right=True)
     results = {"y": found.probe.output, **found.claimed}
     wrong += [
         Row(subject.name, name, f"{result.dtype}, not {subject.dtype}", None, 0.0, False)

@@ -80,7 +80,7 @@ def check(
     """
     from chainrule.check import sources
     from chainrule.check.checker import check_gradients
-    from chainrule.check.homework import ALL, limited
+    from chainrule.check.homework import ALL, limit_hints
     from chainrule.check.sources import SUFFIXES
     from chainrule.cli.output import json_out
     from chainrule.layers import expressions
@@ -89,7 +89,7 @@ def check(
     if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
         report = _report_of_file(str(subject), against, shape, seconds, seed, constants)
     else:
-        found, name = _ours(subject, engine)
+        found, name = _library_subject(subject, engine)
         report = check_gradients(
             found,
             against=against,
@@ -100,7 +100,7 @@ def check(
             name=name,
             constants=constants,
         )
-    report = limited(report, ALL if hints is None else hints)
+    report = limit_hints(report, ALL if hints is None else hints)
     if as_json:
         json_out(report.to_json())
     else:
@@ -148,7 +148,7 @@ def _echo(printed: str) -> None:
         line(each.expandtabs(), err=True)
 
 
-def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
+def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     """Return a model, a layer or a loss of this library and its name in the report; (None, None) for all of them."""
     from chainrule import zoo
     from chainrule.cli.opened import model_and_job

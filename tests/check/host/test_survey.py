@@ -80,7 +80,7 @@ def test_private_submissions_are_graded(tmp_path: Path) -> None:
 def test_the_view_hides_other_packages(tmp_path: Path) -> None:
     """Show the folders of exposed packages, and hide those in which others are installed."""
     libraries = [f"{package_folders()['numpy']}/numpy", str(tmp_path / "none")]
-    view = isolation.view_of([str(tmp_path)], libraries, "/work", "/library")
+    view = isolation.make_view([str(tmp_path)], libraries, "/work", "/library")
     assert {libraries[0], os.path.dirname(os.__file__)} <= {*view.visible}
     assert view.own == (str(tmp_path),)
     assert str(tmp_path / "none") not in view.visible

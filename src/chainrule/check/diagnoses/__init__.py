@@ -18,13 +18,13 @@ from chainrule.check.diagnoses import (
     normalization,
     pooling,
 )
-from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, of_layer, of_loss, same
+from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, same
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.training.losses import NAMES as LOSSES
 
-__all__ = ["GroundTruth", "diagnose", "mistakes_for", "of_layer", "of_loss"]
+__all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
 
 EXACT = 1e-9
 ROUNDING = 1e-15  # a closer fit cannot be told from rounding
@@ -81,8 +81,8 @@ def diagnose(
         for one in mistakes:
             told = one.diagnosis
             if told not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended):
-                says = f"{second.says}; in addition, it {told.says}"
-                found.append(Diagnosis(f"{told.name}+{second.name}", says, told.page))
+                message = f"{second.message}; in addition, it {told.message}"
+                found.append(Diagnosis(f"{told.name}+{second.name}", message, told.page))
     return tuple(found)
 
 

@@ -77,13 +77,13 @@ def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mist
     """
     page = f"docs/derivations/{family}.md#traps" if family else ""
     return tuple(
-        Mistake(tensor, Diagnosis(name, says, page), build)
-        for tensors, name, says, build in mistakes
+        Mistake(tensor, Diagnosis(name, message, page), build)
+        for tensors, name, message, build in mistakes
         for tensor in tensors.split()
     )
 
 
-def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
+def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a layer, by the reference."""
     forward = subject.plan.forward
     alone = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
@@ -103,7 +103,7 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
 
 
-def of_loss(right: Subject, values: Values, dy: Array) -> GroundTruth:
+def loss_truth(right: Subject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a loss, by the reference."""
     return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 

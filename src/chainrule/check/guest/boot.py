@@ -53,7 +53,7 @@ def main(text: str) -> None:
     isolated = False
     if packages is not None:
         _import_ahead()
-        view = isolation.view_of(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
+        view = isolation.make_view(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
         held = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
         isolated, tasks = not held.reason, 0 if held.user else tasks
         serving.send(writes, {"isolated": isolated, "reason": held.reason, "user": held.user})
@@ -63,7 +63,7 @@ def main(text: str) -> None:
     sys.path[:0] = options["path"]
     limit(options["seconds"], options["memory"], tasks)
     if packages is not None and options["fence"]:
-        fence.put_up(options["readable"], options["libraries"], options["listed"], os.getcwd())
+        fence.install(options["readable"], options["libraries"], options["listed"], os.getcwd())
     with suppress(OSError):  # the host is gone, or the learner's code has closed the pipes
         serving.serve(reads, writes)
     os._exit(0)

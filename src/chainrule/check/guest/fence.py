@@ -57,7 +57,7 @@ Resolver = Callable[[Any], str]
 Places = tuple[str, ...]
 
 
-def put_up(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
+def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
     """Refuse from now on to read any files but these, and to write outside one folder.
 
     readable  files, and folders with their whole content

@@ -53,7 +53,7 @@ class Isolation:
     user: bool
 
 
-def view_of(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
+def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
     """Return the view of a submission: its files, Python, the exposed packages, but not this library."""
     folders = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", f"{sys.base_prefix}/lib", os.path.dirname(os.__file__))
     system = [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]

@@ -43,7 +43,7 @@ class HostedFile:
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Return the layers in the file, classes with the arguments of their constructors or objects; its functions."""
-        told: Any = self._connection.ask("list", 0, self._path).get("value")
+        told: Any = self._connection.request("list", 0, self._path).get("value")
         match told:
             case {"layers": dict(), "functions": list()}:
                 layers = cast("dict[str, Any]", told["layers"])
@@ -78,7 +78,7 @@ class HostedFile:
     ) -> tuple[int, str, dict[str, Any]]:
         """Return the number and the name of a loaded object, and all that was told about it."""
         chosen = {"name": name, "backward": backward, "loss": loss, "options": _sendable(options)}
-        told: Any = self._connection.ask("load", 0, self._path, chosen).get("value")
+        told: Any = self._connection.request("load", 0, self._path, chosen).get("value")
         match told:
             case {"name": str(name), "kind": str(), "number": int(number)}:
                 return number, text_line(name, LETTERS), cast("dict[str, Any]", told)

@@ -87,7 +87,7 @@ class GuestProcess:
             self._timer = threading.Timer(self._limits.seconds, self._process.kill)
             self._timer.start()
 
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; Ended if there is none, or none in time, or an invalid one."""
         begin = time.monotonic()
         try:

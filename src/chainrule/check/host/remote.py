@@ -28,10 +28,10 @@ class Connection:
         """Queue a step, to be executed before the next request."""
         self._waiting.append(list(step))
 
-    def ask(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
+    def request(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
         """Return the reply to a step; StudentError if the learner's code raised in it."""
         steps, self._waiting = [*self._waiting, list(step)], []
-        reply = self._process.ask({"steps": steps, "wanted": wanted or [], "names": names})
+        reply = self._process.request({"steps": steps, "wanted": wanted or [], "names": names})
         if "error" in reply:
             said, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
@@ -116,7 +116,7 @@ class RemoteCode:
     def _request(self, what: str, *arguments: Any, names: bool = False) -> Any:
         """Execute a step, store the reported values of wanted names, and return the step's value."""
         names = names or self._names is not None
-        reply = self._connection.ask(what, self._number, *arguments, wanted=[*self._wanted], names=names)
+        reply = self._connection.request(what, self._number, *arguments, wanted=[*self._wanted], names=names)
         held = cast("dict[str, Any]", found) if isinstance(found := reply.get("held"), dict) else {}
         for name in self._wanted:
             self._present[name], self._values[name] = _presence(held.get(name))
@@ -133,15 +133,15 @@ class RemoteLoss:
 
     def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""
-        return _result(self._connection.ask("forward", self._number, {"p": p, "t": t}).get("value"), "y")
+        return _result(self._connection.request("forward", self._number, {"p": p, "t": t}).get("value"), "y")
 
     def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward."""
-        return _result(self._connection.ask("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
+        return _result(self._connection.request("backward", self._number, {"p": p, "t": t}).get("value"), "dp")
 
     def another(self) -> "RemoteLoss":
         """Return another loss of the same code."""
-        number = _number(self._connection.ask("another", self._number).get("value"))
+        number = _number(self._connection.request("another", self._number).get("value"))
         return RemoteLoss(self._connection, number, self.name, self.independent)
 
 

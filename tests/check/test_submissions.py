@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.check.submissions import MOST, Submission, entries, ignored_entries
+from chainrule.check.submissions import MAX_FILES, Submission, entries, ignored_entries
 
 BOTH = "class Layer:\n    def forward(self, x): ...\n    def backward(self, dy): ...\n"
 
@@ -56,7 +56,7 @@ REASONS = {
     "2 notebooks: a.ipynb, b.ipynb; leave one": {"ada/a.ipynb": "", "ada/b.ipynb": ""},
     "2 MB; at most 1 MB are read": {"ada.py": "#" * (2 << 20)},
     "layer.py: 3 MB; at most": {"ada/layer.py": "#" * (3 << 20)},
-    "more than 1,000 files": {f"ada/{n}.txt": "" for n in range(MOST + 1)},
+    "more than 1,000 files": {f"ada/{n}.txt": "" for n in range(MAX_FILES + 1)},
     "a0.txt, a1.txt, a2.txt, a3.txt, a4.txt and 3 more": {f"ada/a{n}.txt": "" for n in range(8)},
 }
 

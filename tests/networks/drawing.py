@@ -151,7 +151,7 @@ def layer_row(draw: Draw, shape: Shape) -> tuple[Node, Node]:
 
 def layer_graph(draw: Draw, shape: Shape) -> tuple[Node, Node]:
     """Draw a graph of about as many layers; return input and output."""
-    return graph_configurations.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), most=NUMBERS)
+    return graph_configurations.draw_graph(draw, shape, next_layer, steps=int(draw.integers(2, 9)), max_entries=NUMBERS)
 
 
 def next_layer(draw: Draw, given: Node) -> Layer | None:

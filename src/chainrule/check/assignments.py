@@ -22,9 +22,9 @@ import numpy as np
 
 from chainrule.check import comparison, learner_subjects, probes
 from chainrule.check.course_formats import (
-    ALTERNATIVES,
+    BACKWARD_SUFFIXES,
+    FORWARD_SUFFIXES,
     FUNCTIONS,
-    VARIANTS,
     ClassForm,
     FunctionForm,
     class_form,
@@ -45,11 +45,11 @@ from chainrule.layers import IN_A_ROW, Layer, expressions
 from chainrule.training import losses
 
 ROUNDS = 3
-COMPLEX = 16  # bytes of a complex128
-SPARE = 16  # largest reply, in multiples of the bytes of right answers: a larger one only costs time
-LEAST, MOST = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that rounding can justify
+COMPLEX_BYTES = 16  # bytes of a complex128
+REPLY_FACTOR = 16  # largest reply, in multiples of the bytes of right answers: a larger one only costs time
+MIN_TOLERANCE, MAX_TOLERANCE = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that rounding can justify
 UNKNOWN_OUTPUT = "gradients count only if the output is right, or wrong by a known mistake."
-TRIES, MORE = 40, 4  # shapes tried, and the largest number of entries that an axis is extended by
+SHAPE_TRIES, MAX_EXTENSION = 40, 4  # shapes tried, and the largest number of entries that an axis is extended by
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Assignment:
         )
 
     @property
-    def reply(self) -> int:
+    def max_reply(self) -> int:
         """Largest number of bytes in a reply."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
@@ -96,7 +96,7 @@ class Assignment:
             (samples, *self.intended.output_shape),
             *self.intended.parameters.values(),
         ]
-        return (1 << 20) + SPARE * COMPLEX * sum(map(math.prod, shapes))
+        return (1 << 20) + REPLY_FACTOR * COMPLEX_BYTES * sum(map(math.prod, shapes))
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
@@ -119,7 +119,7 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
     Gradients of a wrong forward pass count if the report explains the forward pass by a known mistake.
     """
     first = {row.title: row for row in reversed(report.rows)}  # the first row of a part has its rounding
-    tolerances = {title: min(max(LEAST, 4 * row.tolerance), MOST) for title, row in first.items()}
+    tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
     known = "y" in first and bool(first["y"].diagnoses)  # the first row of y; later ones are about other mistakes
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -127,7 +127,9 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
         for subject, judges, values in _random_variants(code, task, seed):
             y = subject.output(values)
             dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
-            right = [judge for judge in judges if _same(y, judge.output(values), tolerances.get("y", LEAST))]
+            right = [
+                judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))
+            ]
             if right[:1] != judges[:1]:
                 wrong["y"] = "y is not the right output for other values."
             if right:
@@ -162,11 +164,11 @@ def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, toleranc
     return {
         f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
         for name in subject.tensors
-        if name not in found or not _same(found[name], right[name], tolerances.get(f"d{name}", LEAST))
+        if name not in found or not _is_close(found[name], right[name], tolerances.get(f"d{name}", MIN_TOLERANCE))
     }
 
 
-def _same(found: Array, right: Array, tolerance: float) -> bool:
+def _is_close(found: Array, right: Array, tolerance: float) -> bool:
     return found.shape == right.shape and comparison.compare_with_array(found, right).error <= tolerance
 
 
@@ -179,7 +181,7 @@ class FileAssignment:
     """
 
     forms: Mapping[str, FunctionForm | ClassForm]
-    reply: int = 1 << 22
+    max_reply: int = 1 << 22
 
     @classmethod
     def of(cls, against: str) -> "FileAssignment | None":
@@ -215,8 +217,8 @@ class FileAssignment:
     def part(self, row: Row) -> str:
         """Return the part that a row of a report belongs to."""
         subject = row.subject.partition(" / ")[0]  # of a pair whose process has ended
-        plain = subject.removesuffix(ALTERNATIVES[-1])
-        named = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in VARIANTS]]
+        plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
+        named = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
         return (named or [key for key, form in self.forms.items() if form is class_form(subject)] or [""])[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
@@ -237,7 +239,7 @@ class FileAssignment:
 
 def _function_form(name: str) -> FunctionForm | None:
     """Return the form of a function by its name, forward or backward, with or without a suffix."""
-    plain = {name.removesuffix(suffix) for suffix in VARIANTS}
+    plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
     return next((form for form in FUNCTIONS if plain & {form.forward, form.backward} - {""}), None)
 
 
@@ -263,16 +265,16 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
     own = int.from_bytes(digest[:4], "little")
     if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
         return StudentTask(task, own, f"{known}: seed {own}")
-    shape = next(_fitting(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
+    shape = next(_other_shapes(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
     intended = LayerSubject(task.intended.layer, shape, engine="numpy")
     return StudentTask(replace(task, shape=shape, intended=intended), own, f"{known}: input {text(shape)}, seed {own}")
 
 
-def _fitting(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
+def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
     """Yield other input shapes that a layer accepts and that leave its parameters as they are."""
-    for number in range(TRIES):
-        more = generator.integers(0, MORE, len(intended.shape))
-        if number >= TRIES // 2:
+    for number in range(SHAPE_TRIES):
+        more = generator.integers(0, MAX_EXTENSION, len(intended.shape))
+        if number >= SHAPE_TRIES // 2:
             more[0] = 0  # the layer may need its number of channels
         shape = tuple(int(size + added) for size, added in zip(intended.shape, more, strict=True))
         try:

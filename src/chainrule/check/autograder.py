@@ -21,9 +21,9 @@ from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
 
 LIBRARY = Path(__file__).parents[2]
-LEFT_OUT = {"__pycache__", "web"}  # folders of this library that grading does not need
+EXCLUDED_FOLDERS = {"__pycache__", "web"}  # folders of this library that grading does not need
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: equal options give equal bytes
-STUDENT = (
+STUDENT_NAMES_CODE = (
     "import json, sys; "
     "print(' + '.join(sorted(user['name'] for user in json.load(open(sys.argv[1], encoding='utf-8'))['users'])))"
 )
@@ -155,7 +155,7 @@ class GradedAssignment:
     hints: int | None = None
 
     @property
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The options as words of the command line, without the folder and the points."""
         options = {
             "--against": self.against,
@@ -177,8 +177,8 @@ def autograder(kind: str, task: GradedAssignment) -> bytes:
     """
     if kind not in KINDS:
         raise OptionError(f"an autograder's file ends in {', '.join(KINDS)}; found {quoted(kind)}")
-    if not all(word.isprintable() for word in task.words):
-        raise OptionError(f"{quoted(' '.join(task.words))}: expected printable characters only")
+    if not all(word.isprintable() for word in task.arguments):
+        raise OptionError(f"{quoted(' '.join(task.arguments))}: expected printable characters only")
     return KINDS[kind](task)
 
 
@@ -186,9 +186,9 @@ def _zip(task: GradedAssignment) -> bytes:
     if task.draw_by is not None and task.seed is None:
         raise OptionError("an autograder that draws by name needs --seed, so that a second grading draws the same")
     student = ""
-    words = shlex.join(task.words)
+    words = shlex.join(task.arguments)
     if task.draw_by is not None:
-        student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT)} "$ROOT/submission_metadata.json")\n'
+        student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT_NAMES_CODE)} "$ROOT/submission_metadata.json")\n'
         words += ' --student "$STUDENT"'
     files = {
         "setup.sh": SETUP.encode(),
@@ -212,13 +212,13 @@ def _workflow(task: GradedAssignment) -> bytes:
         raise OptionError("a workflow cannot draw by name: students would read the seed in it")
     points = textwrap.indent(task.scheme.to_toml().rstrip(), " " * 10)
     text = WORKFLOW.replace("@REQUIREMENTS@", shlex.join(_published(task)))
-    return text.replace("@WORDS@", shlex.join(task.words)).replace("@POINTS@", points).encode()
+    return text.replace("@WORDS@", shlex.join(task.arguments)).replace("@POINTS@", points).encode()
 
 
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
         raise OptionError("classroom50's autograders are public: students would read the seed of a draw by name")
-    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.words}
+    values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
     text = SCRIPT
     for name, value in values.items():
         text = text.replace(name, repr(value))
@@ -232,7 +232,7 @@ def _library() -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of every file of this library that grading needs, in order."""
     for place in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
         inside = place.relative_to(LIBRARY)
-        if place.is_file() and not LEFT_OUT.intersection(inside.parts):
+        if place.is_file() and not EXCLUDED_FOLDERS.intersection(inside.parts):
             yield inside.as_posix(), place.read_bytes()
 
 

@@ -13,7 +13,7 @@ from chainrule.check import probes
 from chainrule.check.examination import examine, prepare, ties, with_diagnoses
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import TIED, LearnerTask, check_layer, check_loss, extra_rows, on_shape
+from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_layer, check_loss, extra_rows, on_shape
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
@@ -118,7 +118,7 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     probe = prepare(subject, values, seed, LayerJudge(subject))
     found = examine(probe)
     rows = with_diagnoses([found])
-    if subject.plan.forward and subject.plan.forward[0].name in TIED:
+    if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
         rows += [row for row in [ties(probe, found)] if row]
     other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
     return rows + extra_rows(found, other)

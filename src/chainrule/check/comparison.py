@@ -17,11 +17,11 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
 TINY = 1e-300
-ORDER = 4
-TRIES = 3
-SPACING = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
-DOUBLE = 1e-12  # noise above this is not the rounding of float64
-WORST = 1e-5  # noise above this is not the rounding of float32 either
+DIFFERENCE_ORDER = 4
+NOISE_DIRECTIONS = 3
+NOISE_STEP = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
+FLOAT64_NOISE = 1e-12  # noise above this is not the rounding of float64
+MAX_NOISE = 1e-5  # noise above this is not the rounding of float32 either
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
     return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
 
 
-def compare_with_array(found: Array, expected: Array, least: float = TINY) -> Comparison:
+def compare_with_array(found: Array, expected: Array, min_scale: float = TINY) -> Comparison:
     """Compare two arrays of one shape, relative to the largest expected entry, or to ``least`` if that is larger."""
-    size = max(float(np.abs(expected).max(initial=0.0)), least)
+    size = max(float(np.abs(expected).max(initial=0.0)), min_scale)
     gaps = np.abs(found - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
     error = float(gaps.max(initial=0.0))
@@ -116,20 +116,20 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
     """
     narrow = np.asarray(f(v)).dtype
     told = float(np.finfo(narrow).eps) / 4 if narrow.kind == "f" and narrow.itemsize < 8 else 0.0
-    least = np.inf
-    for _ in range(TRIES):
-        least = min(least, _rounding_error(f, v, generator.normal(size=v.shape)))
-        if least <= DOUBLE:
+    min_scale = np.inf
+    for _ in range(NOISE_DIRECTIONS):
+        min_scale = min(min_scale, _rounding_error(f, v, generator.normal(size=v.shape)))
+        if min_scale <= FLOAT64_NOISE:
             return told
-    return max(told, least if least < WORST else 0.0)
+    return max(told, min_scale if min_scale < MAX_NOISE else 0.0)
 
 
 def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
     """Return the standard deviation of f's rounding from fourth differences, relative to its largest value."""
-    values = [np.asarray(f(v + SPACING * step * direction)) for step in range(ORDER + 1)]
+    values = [np.asarray(f(v + NOISE_STEP * step * direction)) for step in range(DIFFERENCE_ORDER + 1)]
     if not all(np.isfinite(value).all() for value in values):
         return 0.0
-    signs = [(-1) ** step * comb(ORDER, step) for step in range(ORDER + 1)]
+    signs = [(-1) ** step * comb(DIFFERENCE_ORDER, step) for step in range(DIFFERENCE_ORDER + 1)]
     ripple = np.tensordot(np.array(signs, np.float64), np.stack(values), 1)
     size = max(float(np.abs(values[0]).max(initial=0.0)), 1e-300)
-    return float(np.sqrt(np.mean(np.square(ripple)) / comb(2 * ORDER, ORDER))) / size
+    return float(np.sqrt(np.mean(np.square(ripple)) / comb(2 * DIFFERENCE_ORDER, DIFFERENCE_ORDER))) / size

@@ -14,8 +14,8 @@ from chainrule.layers.activations import EXAMPLES
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")
-TRIES = 1000
-LARGE = 9  # every ninth turn has a large batch; odd, so that all engines and dtypes get one
+DRAW_TRIES = 1000
+LARGE_BATCH_PERIOD = 9  # every ninth turn has a large batch; odd, so that all engines and dtypes get one
 
 Generator = np.random.Generator
 Drawn = tuple[Layer, tuple[int, ...]]
@@ -42,20 +42,20 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     generator = np.random.default_rng([seed, number])
     kinds = list(DRAWERS)
     kind = kinds[number % len(kinds)]
-    turn = number // len(kinds)
-    engine = engines[turn % len(engines)]
-    dtype = DTYPES[turn // len(engines) % len(DTYPES)]
+    cycle = number // len(kinds)
+    engine = engines[cycle % len(engines)]
+    dtype = DTYPES[cycle // len(engines) % len(DTYPES)]
     layer, shape = _draw_layer(DRAWERS[kind], generator)
     least = 4 if kind.startswith("BatchNorm") else 1
     samples = int(generator.integers(least, least + 3))
-    if turn % LARGE == LARGE - 1:  # more samples than a kernel takes in one block
+    if cycle % LARGE_BATCH_PERIOD == LARGE_BATCH_PERIOD - 1:  # more samples than a kernel takes in one block
         samples += int(generator.integers(14, 36))
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
 def _draw_layer(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
     """Draw a layer and a shape that it accepts: incompatible options are drawn again."""
-    for _ in range(TRIES):
+    for _ in range(DRAW_TRIES):
         try:
             layer, shape = drawer(generator)
             layer.output_shape(shape, "layer")
@@ -88,10 +88,10 @@ def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
     return tuple(_integer(generator, low, high) for _ in range(axes))
 
 
-def _padding(generator: Generator, axes: int, most: int) -> Any:
+def _padding(generator: Generator, axes: int, highest: int) -> Any:
     """Draw a padding, in any notation that layers accept."""
-    pairs = tuple((_integer(generator, 0, most), _integer(generator, 0, most)) for _ in range(axes))
-    return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, most), pairs, pairs)
+    pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(axes))
+    return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
 
 
 def _convolution(generator: Generator, axes: int) -> dict[str, Any]:
@@ -138,12 +138,12 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
     return drawn
 
 
-def _ends_drawer(kind: Any, most: int) -> Callable[[Generator], Drawn]:
+def _border_drawer(kind: Any, highest: int) -> Callable[[Generator], Drawn]:
     """Return a drawer of a layer that adds or cuts off rows and columns, up to ``most`` on each side."""
 
     def drawn(generator: Generator) -> Drawn:
-        pairs = tuple((_integer(generator, 0, most), _integer(generator, 0, most)) for _ in range(2))
-        return kind(_choice(generator, _per_axis(generator, 2, 0, most), pairs, pairs)), _image_shape(generator, 2)
+        pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(2))
+        return kind(_choice(generator, _per_axis(generator, 2, 0, highest), pairs, pairs)), _image_shape(generator, 2)
 
     return drawn
 
@@ -210,8 +210,8 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
         cr.UpSample2D(_per_axis(g, 2, 1, 3), _choice(g, "nearest", "bilinear")),
         _image_shape(g, 2),
     ),
-    "Pad2D": _ends_drawer(cr.Pad2D, 3),
-    "Crop2D": _ends_drawer(cr.Crop2D, 2),
+    "Pad2D": _border_drawer(cr.Pad2D, 3),
+    "Crop2D": _border_drawer(cr.Crop2D, 2),
     "Dense": lambda g: (cr.Dense(_integer(g, 1, 7), _boolean(g)), (_integer(g, 1, 9),)),
     "BatchNorm2D": lambda g: (cr.BatchNorm2D(epsilon=_epsilon(g)), any_shape(g)),
     "BatchNorm1D": lambda g: (cr.BatchNorm1D(epsilon=_epsilon(g)), any_shape(g)),

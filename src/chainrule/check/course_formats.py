@@ -15,9 +15,9 @@ from chainrule.layers import Layer
 EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
 KEEP, KEEP_MORE = 0.3, 0.8  # not ½, so that the probabilities of keeping and of dropping differ
 DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may lack
-SMALL_VALUES = 3e-3  # of inputs whose variance is about the usual ε
-VARIANTS = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
-ALTERNATIVES = ("", "_alt")  # of the name of a backward function, besides
+SMALL_SCALE = 3e-3  # of inputs whose variance is about the usual ε
+FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
+BACKWARD_SUFFIXES = ("", "_alt")  # of the name of a backward function, besides
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class OtherOptions:
     @property
     def scale(self) -> float:
         """Factor of the inputs: small where ε is left out, so that its default shows."""
-        return SMALL_VALUES if self.omitted else 1.0
+        return SMALL_SCALE if self.omitted else 1.0
 
     @property
     def remedy(self) -> str:
@@ -122,7 +122,7 @@ def _normalization(
     running   whether it has running statistics, and so a mode and a momentum
     """
 
-    def made(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
+    def make_options(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
         omitted = "" if epsilon != DEFAULTS["eps"] else "eps"
         mode, momentum = ({"mode": "train"}, {"momentum": 0.8}) if running else ({}, {})
         held = mode if omitted else {**mode, "eps": epsilon, **momentum}
@@ -131,7 +131,7 @@ def _normalization(
         return OtherOptions(layer(epsilon, groups), shape, options, weights, omitted)
 
     epsilons = (EPSILON, 0.1, DEFAULTS["eps"], *[EPSILON] * len(inputs))
-    first, *others = (made(epsilon, *one) for epsilon, one in zip(epsilons, inputs, strict=False))
+    first, *others = (make_options(epsilon, *one) for epsilon, one in zip(epsilons, inputs, strict=False))
     extra = "running statistics" * running
     return FunctionForm(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
 
@@ -210,10 +210,10 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
     """Return the forms found among a file's functions, and the names of usual functions that are missing."""
     found, missing = list[FunctionPair](), list[str]()
     for form in FUNCTIONS:
-        suffixes = [suffix for suffix in VARIANTS if f"{form.forward}{suffix}" in functions]
+        suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{form.forward}{suffix}" in functions]
         for suffix in suffixes:
             forward = f"{form.forward}{suffix}"
-            names = [f"{form.backward}{suffix}{other}" for other in ALTERNATIVES] if form.backward else []
+            names = [f"{form.backward}{suffix}{other}" for other in BACKWARD_SUFFIXES] if form.backward else []
             there = [name for name in names if name in functions]
             found += [FunctionPair(form, forward, name) for name in there or names[:1] or [""]]
         if not suffixes:
@@ -256,7 +256,8 @@ class ClassForm:
             replace(
                 self,
                 base={
-                    name: values[name] if name in SMALL and value != 1 else value for name, value in self.base.items()
+                    name: values[name] if name in SMALL_SIZES and value != 1 else value
+                    for name, value in self.base.items()
                 },
                 options={  # a window of 2 overlaps the input where padding is at most 1
                     name: min(value, values[name])
@@ -267,18 +268,18 @@ class ClassForm:
                 shape=shapes[len(self.shape)],
                 uneven=uneven,
             )
-            for values, shapes, uneven in OTHERS
+            for values, shapes, uneven in ALTERNATIVE_OPTIONS
             if "stride" in self.options or not uneven
         ]
 
     @property
-    def only_layer(self) -> Layer | None:
+    def fixed_layer(self) -> Layer | None:
         """The layer that its name alone determines; None if the layer has options, or it is a loss."""
         return None if isinstance(self.against, str) or self.base or self.options else self.against()
 
     def resizable(self, arguments: Sequence[str]) -> bool:
         """Return whether a constructor with these arguments takes all sizes of its parameters."""
-        words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL]
+        words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL_SIZES]
         sizes += [size for size, of in (("channels", "filters"), ("inputs", "features")) if of in self.base]
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
@@ -322,34 +323,43 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "groups": ("groups", "num_groups"),
     "factor": ("upsampling_factor", "scale_factor", "factor"),
 }
-USUAL = {"inputs": 7, "features": 4, "channels": 6, "filters": 4, "kernel": 3, "stride": 2, "padding": 1, "factor": 2}
-SMALL = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
+USUAL_SIZES = {
+    "inputs": 7,
+    "features": 4,
+    "channels": 6,
+    "filters": 4,
+    "kernel": 3,
+    "stride": 2,
+    "padding": 1,
+    "factor": 2,
+}
+SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
-OTHERS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
-    (SMALL | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
-    (SMALL | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
+ALTERNATIVE_OPTIONS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
+    (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
+    (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
     (
         {"features": 1, "filters": 1, "kernel": 1, "window": 1, "stride": 4, "padding": 0},
         {1: (2,), 2: (1, 9), 3: (1, 5, 9)},
         False,
     ),
-    (SMALL | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
+    (SMALL_SIZES | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
 )
-SQUARES = (3, 7, 9), (3, 9, 13)
-SLID = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
+IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
+SLIDING_OPTIONS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
 CLASSES = (
     ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
     ClassForm(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
-              cr.Conv2D, {"filters": 4, "kernel": 3}, SLID, *SQUARES),
+              cr.Conv2D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, *IMAGE_SHAPES),
     ClassForm(("conv1d", "conv1dstride1", "convolution1d"),
-              cr.Conv1D, {"filters": 4, "kernel": 3}, SLID, (3, 9), (3, 13)),
+              cr.Conv1D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, (3, 9), (3, 13)),
     ClassForm(("maxpool2d", "maxpool", "maxpooling"),
-              cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *SQUARES),
-    ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
+              cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
+    ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
     ClassForm(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
-              cr.AveragePool2D, {"window": 3}, {"stride": 2}, *SQUARES),
-    ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *SQUARES),
-    ClassForm(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *SQUARES),
+              cr.AveragePool2D, {"window": 3}, {"stride": 2}, *IMAGE_SHAPES),
+    ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
+    ClassForm(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
     ClassForm(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
     ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
     ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
@@ -363,10 +373,10 @@ CLASSES = (
 
 def class_form(name: str) -> ClassForm | None:
     """Return the form of a class by its name; None if the name is none of the usual ones."""
-    return next((form for form in CLASSES if plain_name(name) in form.words), None)
+    return next((form for form in CLASSES if normalized_name(name) in form.words), None)
 
 
-def plain_name(name: str) -> str:
+def normalized_name(name: str) -> str:
     """Return the name of a class, or of a forward function, in lower case, without underscores and usual endings."""
     own = name.rpartition(".")[2].partition("_forward")[0]
     return own.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
@@ -378,16 +388,16 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     A pair of equal numbers is given as one number, as most classes expect.
     """
     sizes = {"inputs": shape[-1], "channels": shape[0]}
-    own = {ours: _one(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
+    own = {ours: _scalar(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
     return {name: value for ours, value in {**sizes, **own}.items() for name in ARGUMENTS[ours] if value is not None}
 
 
 def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
     """Return values of constructors' arguments with usual names, for a class of no known form."""
-    return {name: value for ours, value in USUAL.items() for name in ARGUMENTS[ours] if name in arguments}
+    return {name: value for ours, value in USUAL_SIZES.items() for name in ARGUMENTS[ours] if name in arguments}
 
 
-def _one(value: Any) -> Any:
+def _scalar(value: Any) -> Any:
     """Return the number of a pair of equal numbers; None for a padding that has a name."""
     while isinstance(value, tuple):
         parts = cast("tuple[Any, ...]", value)

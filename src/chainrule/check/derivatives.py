@@ -16,13 +16,13 @@ from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
 JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
-SHARP = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
-IMAGINARY = 1e-25
+TOLERANCES = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
+COMPLEX_STEP = 1e-25
 DIRECTIONS = 3
 LIMIT = 500  # entries of a tensor that are checked one by one
 
 Function = Callable[[Array], Array]
-STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie
+TIE_STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Scalar:
 
     def complex_step(self, u: Array) -> Slope:
         """Return Im f(v + ihu) / h, which has no cancellation."""
-        return Slope(self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale))
+        return Slope(self(self.v + 1j * COMPLEX_STEP * self.scale * u).imag / (COMPLEX_STEP * self.scale))
 
 
 def derive(
@@ -93,16 +93,16 @@ def derive(
     """
     scalar = Scalar(f, v, dy, noise)
     if affine and is_affine(f, v, generator, noise):
-        return _derive_each(JACOBIAN, scalar, generator, limit, _column(scalar), _difference(scalar))
+        return _derive_entries(JACOBIAN, scalar, generator, limit, _jacobian_column(scalar), _affine_difference(scalar))
     if analytic or takes_complex(scalar, generator):
-        return _derive_each(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
+        return _derive_entries(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
     return by_differences(scalar, generator, limit)
 
 
 def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = LIMIT) -> Derivative:
     """Return the derivative by central differences."""
     along = DirectionalDerivatives(scalar.f, scalar.v, scalar.dy, scalar.noise, scalar.scale).along
-    return _derive_each(CENTRAL, scalar, generator, limit, along, along)
+    return _derive_entries(CENTRAL, scalar, generator, limit, along, along)
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
@@ -146,23 +146,23 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     return False
 
 
-def _column(scalar: Scalar) -> Callable[[Array], Slope]:
+def _jacobian_column(scalar: Scalar) -> Callable[[Array], Slope]:
     zero = np.asarray(scalar.f(np.zeros_like(scalar.v)))
-    return lambda u: _change(scalar, np.asarray(scalar.f(u)), zero)
+    return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(u)), zero)
 
 
-def _difference(scalar: Scalar) -> Callable[[Array], Slope]:
+def _affine_difference(scalar: Scalar) -> Callable[[Array], Slope]:
     here = np.asarray(scalar.f(scalar.v))
-    return lambda u: _change(scalar, np.asarray(scalar.f(scalar.v + u)), here)
+    return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(scalar.v + u)), here)
 
 
-def _change(scalar: Scalar, there: Array, here: Array) -> Slope:
+def _weighted_difference(scalar: Scalar, there: Array, here: Array) -> Slope:
     """Return ⟨dy, there − here⟩, with a bound on the rounding errors of all entries."""
     rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(there) + np.abs(here)))
     return Slope(float(np.sum(scalar.dy * (there - here))), float(rounding))
 
 
-def _derive_each(
+def _derive_entries(
     method: str,
     scalar: Scalar,
     generator: np.random.Generator,
@@ -180,7 +180,7 @@ def _derive_each(
         steps = []  # every entry is checked: directions add nothing
     return Derivative(
         method,
-        max(SHARP[method], rounding),
+        max(TOLERANCES[method], rounding),
         indices,
         np.array([slope.value for slope in found]),
         np.array([slope.error_bound for slope in found]),
@@ -202,7 +202,7 @@ def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Arr
 
 
 @dataclass(frozen=True)
-class Slopes:
+class TieSlopes:
     """The slopes of a function on both sides of a point along a direction, and the slope that a gradient claims there.
 
     index  the entry that moves; empty where many move at once
@@ -222,7 +222,7 @@ class Slopes:
 
 def slopes_at_ties(
     f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator
-) -> list[Slopes]:
+) -> list[TieSlopes]:
     """Return the slopes along several directions, which a right dx exceeds in none.
 
     f is convex and piecewise linear (max pooling, ReLU), x holds whole numbers, dy ≥ 0. A right dx (dy to the first
@@ -235,10 +235,10 @@ def slopes_at_ties(
 
     here = total(x)
 
-    def along(u: Array, index: tuple[int, ...] = ()) -> Slopes:
-        before, after = (here - total(x - STEP * u)) / STEP, (total(x + STEP * u) - here) / STEP
+    def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
+        before, after = (here - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - here) / TIE_STEP
         moved = u != 0  # nan elsewhere says nothing of this slope
-        return Slopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
+        return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
     indices = generator.permutation(x.size)[:LIMIT].tolist()
     single = [along(basis(x.shape, place), cell_index(place, x.shape)) for place in indices]

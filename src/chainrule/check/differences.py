@@ -16,10 +16,10 @@ from chainrule.engines.protocol import Array
 EPSILON = 2.2e-16
 ROUNDING = 4.0  # standard deviations
 KINK_THRESHOLD = 1e-3  # relative difference of the slopes before and after below which there is no kink
-SHRINK = 8.0  # ratio of successive steps
-LEVELS = 4  # smaller steps tried for outputs with a kink within the step
+STEP_RATIO = 8.0  # ratio of successive steps
+MAX_SHRINKS = 4  # smaller steps tried for outputs with a kink within the step
 SAFETY = 3.0  # factor on the difference between two steps
-AGREED, AGREED_NOISY = 1e-5, 1e-3  # relative difference of the four-point and two-point formulas without a kink
+AGREEMENT, AGREEMENT_NOISY = 1e-5, 1e-3  # relative difference of the four-point and two-point formulas without a kink
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class DirectionalDerivatives:
         self._f, self._v, self._dy = f, v, dy.reshape(-1)
         eps = max(noise, EPSILON)
         self.wide, self.narrow = scale * eps**0.2, scale * eps ** (1 / 3)
-        self._agreed = AGREED if noise == 0 else AGREED_NOISY
+        self._agreed = AGREEMENT if noise == 0 else AGREEMENT_NOISY
         self._at_point = self._at(np.zeros_like(v), 0.0)
         self._error = ROUNDING * eps * max(float(np.abs(self._at_point).max(initial=0.0)), 1e-300)
 
@@ -93,10 +93,10 @@ class DirectionalDerivatives:
         dy, size = self._dy, sides.middle.shape
         value, exact, doubt, kink_width = (np.zeros(size) for _ in range(4))
         step, open_ = self.narrow, rest.copy()
-        for _ in range(LEVELS):
+        for _ in range(MAX_SHRINKS):
             if not open_.any():
                 break
-            step /= SHRINK
+            step /= STEP_RATIO
             finer = self._sides(u, step)
             calm = open_ & sides.is_smooth(expected)
             gap = np.abs(sides.middle - finer.middle)
@@ -105,7 +105,7 @@ class DirectionalDerivatives:
             exact[calm] = np.where(plain, sides.rounding, np.maximum(sides.rounding, SAFETY * gap))[calm]
             doubt[calm] = np.where(plain, SAFETY * gap, 0.0)[calm]
             open_ &= ~calm
-            sides, expected = finer, sides.jump / SHRINK
+            sides, expected = finer, sides.jump / STEP_RATIO
         value[open_], exact[open_], kink_width[open_] = (
             sides.middle[open_],
             sides.rounding[open_],

@@ -11,13 +11,13 @@ from functools import partial
 import numpy as np
 
 from chainrule.check import derivatives, probes
-from chainrule.check.derivatives import LIMIT, Slopes
+from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.extra_checks import LARGE, MANY, NONLINEAR, STALE
+from chainrule.check.extra_checks import LARGE_FACTOR, NONLINEAR, OTHER_BATCH_SIZE, STALE
 from chainrule.check.judges import EXACT, Case, Judge, explain
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import (
-    SHARP,
+    EXACT_TOLERANCE,
     Probe,
     comparison_row,
     function_of,
@@ -30,7 +30,7 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 TIES = "slopes on either side of ties"
-NEAR = 1e-4  # tolerance at ties
+TIE_TOLERANCE = 1e-4  # tolerance at ties
 ACCUMULATED = Diagnosis(
     "accumulated-over-calls",
     "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
@@ -40,7 +40,7 @@ AT_TIES = Diagnosis(
     "wrong-at-ties",
     "is wrong where inputs are equal, or exactly 0: there it may be any number between the slopes of the two sides",
 )
-KEPT = Diagnosis(
+VARYING = Diagnosis(
     "kept-from-earlier-calls",
     "is another one on every call of backward with the same dy: it depends on dy and the last forward alone",
 )
@@ -57,8 +57,8 @@ class Examination:
     probe: Probe
     claimed: Mapping[str, Array]
     rows: tuple[Row, ...] = field(default=())
-    previous: Values | None = None
-    kept: frozenset[str] = frozenset()
+    earlier_values: Values | None = None
+    varying: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
         """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
@@ -72,7 +72,9 @@ class Examination:
         return Case(probe.judge, probe.values, dy, probe.output, found) if tensor == "y" else None
 
 
-def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = SHARP) -> Probe:
+def prepare(
+    subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = EXACT_TOLERANCE
+) -> Probe:
     """Return a probe with a random upstream gradient; StudentError where the output cannot be used."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
     y, again = subject.output(values), subject.output(values)
@@ -125,10 +127,10 @@ def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
     first, *others = found
     right = {row.tensor for row in first.rows if not row.is_wrong}
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
-        (row, (KEPT,) if row.tensor in first.kept else ()) for row in first.rows
+        (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
     ]
     rows += [
-        (row, _of_batch_size(row, first, other))
+        (row, _batch_size_diagnosis(row, first, other))
         for other in others
         for row in other.rows
         if row.is_wrong and row.tensor in right
@@ -139,7 +141,7 @@ def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
     ]
 
 
-def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
+def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
     """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples.
 
     Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
@@ -149,18 +151,20 @@ def _of_batch_size(row: Row, first: Examination, other: Examination) -> tuple[Di
     if one[1:] != another[1:] or one == another:
         return ()
     if row.tensor != "y" and probe.judge is not None:
-        dy = probe.dy / LARGE
+        dy = probe.dy / LARGE_FACTOR
         found, right = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
         if same(found, right, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
-    return (MANY,)
+    return (OTHER_BATCH_SIZE,)
 
 
 def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
     wrong = [one for one in found if any(other.tensor == row.tensor and other.is_wrong for other in one.rows)]
     cases = [case for one in wrong if (case := one.case(row.tensor))]
     if any(
-        _is_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))
+        _is_stale(row.tensor, case, one.earlier_values)
+        for one in wrong
+        if one.earlier_values and (case := one.case(row.tensor))
     ):
         return (STALE,)
     told = explain(row.tensor, cases, row.tolerance) if cases else ()
@@ -217,17 +221,19 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
     function = partial(function_of, probe.subject, values, "x")
     slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)
     error = max(each.excess for each in slopes) / float(dy.max())
-    row = Row(probe.subject.name, "x", TIES, error if np.isfinite(error) else None, NEAR, error <= NEAR)
+    row = Row(
+        probe.subject.name, "x", TIES, error if np.isfinite(error) else None, TIE_TOLERANCE, error <= TIE_TOLERANCE
+    )
     if row.ok or probe.judge is None:
         return row
     case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
-    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_at_ties(slopes),))
+    return replace(row, diagnoses=explain("x", [case], 1e-9) or (_tie_diagnosis(slopes),))
 
 
-def _at_ties(slopes: Sequence[Slopes]) -> Diagnosis:
+def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
     """Return the diagnosis of a gradient outside the slopes, with the farthest entry, if single entries show it."""
     worst = max((each for each in slopes if each.index), key=lambda each: each.excess)
-    if worst.excess <= NEAR:
+    if worst.excess <= TIE_TOLERANCE:
         return AT_TIES
     place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
     return replace(

@@ -11,21 +11,21 @@ import numpy as np
 
 from chainrule.check import comparison, probes
 from chainrule.check.diagnoses.activations import overflow
-from chainrule.check.judges import ROUNDED
+from chainrule.check.judges import MAX_FLOAT64_TOLERANCE
 from chainrule.check.learner_subjects import SubmittedLayer, SubmittedLoss
 from chainrule.check.report import Diagnosis, Row
-from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numerical_derivatives
+from chainrule.check.rows import MIN_SCALE, MIN_SCALE_FLOAT32, Probe, gradient_row, numerical_derivatives
 from chainrule.check.subjects import Subject, Values
 from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
-ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
-LARGE = 1000.0
-SMALL = 1e-4
+FAR_ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
+LARGE_FACTOR = 1000.0
+SMALL_FACTOR = 1e-4
 OVERWRITTEN = "arrays-overwritten"
-NARROW = 1e-3  # tolerance with inputs in float32
-HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
+FLOAT32_TOLERANCE = 1e-3  # tolerance with inputs in float32
+HALF_PRECISION_TOLERANCE = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
 
 BATCHES = ("x", "p", "t")  # tensors whose first axis is the samples
 UNBOUNDED = (  # losses of any predictions
@@ -53,13 +53,17 @@ STRIDED = Diagnosis(
     "memory-layout",
     "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
 )
-ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size")
-MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from the shape of the input")
-CLASSES = Diagnosis(
+BATCH_OF_ONE = Diagnosis(
+    "batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size"
+)
+OTHER_BATCH_SIZE = Diagnosis(
+    "batch-size", "is right for one batch size but wrong for another: take N from the shape of the input"
+)
+NUMBER_OF_CLASSES = Diagnosis(
     "number-of-classes", "is right for one number of classes but wrong for another: take K from p.shape[1]"
 )
 OTHER_VALUES = Diagnosis("other-values", "is right for some values but wrong for others")
-SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
+FLOAT32_INPUTS = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
 NONLINEAR = Diagnosis(
     "not-linear-in-dy", "is right for one dy but wrong for its multiples or parts: a gradient is linear in dy"
 )
@@ -119,7 +123,7 @@ class CheckedProbe:
                 said = comparison.shapes_differ(row.title, found[tensor], right[tensor].shape)
                 rows.append(replace(row, notes=(said,)))
                 continue
-            floor = (FLAT if allowed < ROUNDED else FLAT_SINGLE) * largest
+            floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest
             floor = max(floor, rounded) if tensor == "y" else floor
             result = comparison.compare_with_array(found[tensor], right[tensor], floor)
             if result.error > allowed:
@@ -148,8 +152,8 @@ def extra_checks(known: CheckedProbe, other: Values, output_is_right: bool) -> l
         checks += [lambda: check_far_inputs(known, output_is_right), lambda: check_small_inputs(known, output_is_right)]
     if known.probe.judge is None:
         checks += [
-            lambda: check_batch_size(known, 1, ONE),
-            lambda: check_batch_size(known, len(known.probe.values["x"]) + 1, MANY),
+            lambda: check_batch_size(known, 1, BATCH_OF_ONE),
+            lambda: check_batch_size(known, len(known.probe.values["x"]) + 1, OTHER_BATCH_SIZE),
         ]
     checks.append(lambda: check_large_inputs(known, output_is_right))
     found: dict[tuple[str, bool], Row] = {}
@@ -190,23 +194,25 @@ def check_unchanged_arrays(known: CheckedProbe, other: Values) -> list[Row]:
     for call, names in calls.items():
         if names:
             tensor = "y" if call == "forward" else subject.tensors[0]
-            told = Diagnosis(OVERWRITTEN, _overwritten(call, names))
+            told = Diagnosis(OVERWRITTEN, _overwriting_message(call, names))
             rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(told,)))
     return rows
 
 
-def _overwritten(call: str, names: Collection[str]) -> str:
-    lent = [name for name in names if name in ("x", "dy", "y", "p", "t")]
+def _overwriting_message(call: str, names: Collection[str]) -> str:
+    caller_arrays = [name for name in names if name in ("x", "dy", "y", "p", "t")]
     earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
     options = [name.removeprefix(OPTION) for name in names if name.startswith(OPTION)]
-    own = [name for name in names if name not in lent and not name.startswith((EARLIER, OPTION))]
+    own = [name for name in names if name not in caller_arrays and not name.startswith((EARLIER, OPTION))]
     parts: list[str] = []
     if options:
         parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs it as it was")
     if earlier:
         parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
-    if lent:
-        parts.append(f"overwrites {' and '.join(lent)}: work on a copy, since the caller still needs the original")
+    if caller_arrays:
+        parts.append(
+            f"overwrites {' and '.join(caller_arrays)}: work on a copy, since the caller still needs the original"
+        )
     if own:
         parts.append(f"changes {' and '.join(own)}: leave updates to the optimizer, after backward")
     return f"comes from a {call} that {'; and '.join(parts)}"
@@ -270,8 +276,8 @@ def check_linearity(known: CheckedProbe) -> list[Row]:
     alone = np.zeros_like(dy)
     alone.flat[-1] = dy.flat[-1]
     for method, factor, parts in (
-        ("dy times 1000", LARGE, [LARGE * dy]),
-        ("dy divided by 1000", 1 / LARGE, [dy / LARGE]),
+        ("dy times 1000", LARGE_FACTOR, [LARGE_FACTOR * dy]),
+        ("dy divided by 1000", 1 / LARGE_FACTOR, [dy / LARGE_FACTOR]),
         ("dy in parts", 1.0, [alone, np.abs(dy), dy - np.abs(dy) - alone]),
     ):
         found = [known.subject.gradients(values, part) for part in parts]
@@ -304,7 +310,7 @@ def check_float32_inputs(known: CheckedProbe) -> list[Row]:
         double = {name: value.astype(np.float64) for name, value in single.items()}
         dy = known.probe.dy.astype(np.float32)
         right = known.results(double, dy.astype(np.float64))
-        rows = known.compare("inputs in float32", known.results(single, dy), right, SINGLE, NARROW)
+        rows = known.compare("inputs in float32", known.results(single, dy), right, FLOAT32_INPUTS, FLOAT32_TOLERANCE)
         if not rows:
             break
     return rows
@@ -314,7 +320,7 @@ def check_far_inputs(known: CheckedProbe, output_is_right: bool) -> list[Row]:
     """Check inputs far from zero, where other branches of a function apply."""
     probe = known.probe
     values = {**probe.values, "x": probes.spread_values(probe.values["x"].shape, probe.generator)}
-    method = f"inputs up to ±{probes.FAR:.0f}"
+    method = f"inputs up to ±{probes.FAR_LIMIT:.0f}"
     if output_is_right and probe.judge is not None:
         return known.compare(method, known.results(values, probe.dy), known.right_results(values), FAR, x=values["x"])
     return list(compare_with_derivatives(known, values, method, FAR))
@@ -324,8 +330,8 @@ def check_small_inputs(known: CheckedProbe, output_is_right: bool) -> list[Row]:
     """Check inputs close to zero, where the intended layer is known."""
     if not output_is_right:
         return []
-    values = {**known.probe.values, "x": SMALL * known.probe.values["x"]}
-    method = f"inputs up to ±{3 * SMALL:g}"
+    values = {**known.probe.values, "x": SMALL_FACTOR * known.probe.values["x"]}
+    method = f"inputs up to ±{3 * SMALL_FACTOR:g}"
     return known.compare(method, known.results(values, known.probe.dy), known.right_results(values), NEAR)
 
 
@@ -336,7 +342,7 @@ def compare_with_derivatives(known: CheckedProbe, values: Values, method: str, t
         return
     dy = np.resize(known.probe.dy, y.shape)
     there = replace(known.probe, values=values, dy=dy, output=y, judge=None)
-    claimed, numbers = known.subject.gradients(values, dy), numerical_derivatives(there, ENTRIES)
+    claimed, numbers = known.subject.gradients(values, dy), numerical_derivatives(there, FAR_ENTRIES)
     for tensor in known.subject.tensors:
         row = gradient_row(there, tensor, claimed.get(tensor), numbers)
         if row.is_wrong and tensor in known.right:
@@ -359,10 +365,10 @@ def check_large_inputs(known: CheckedProbe, output_is_right: bool) -> list[Row]:
     operation = ""
     if probe.judge is not None:
         operation = probe.judge.ground_truth(probe.values, np.zeros_like(probe.judge.output(probe.values))).operation
-    if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
+    if max(known.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):
         return []
-    signs = probe.generator.choice((-LARGE, LARGE), probe.values[name].shape)
-    signs[0] = -LARGE  # windows of negative numbers alone
+    signs = probe.generator.choice((-LARGE_FACTOR, LARGE_FACTOR), probe.values[name].shape)
+    signs[0] = -LARGE_FACTOR  # windows of negative numbers alone
     values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
     told = Diagnosis("overflow", overflow(operation))
     try:

@@ -12,13 +12,13 @@ import numpy as np
 from chainrule.check import learner_subjects, probes, sources
 from chainrule.check.course_formats import (
     ARGUMENTS,
-    SMALL_VALUES,
+    SMALL_SCALE,
     FunctionPair,
     OtherOptions,
     class_form,
     constructor_values,
     find_pairs,
-    plain_name,
+    normalized_name,
     unknown_pairs,
     usual_values,
 )
@@ -34,7 +34,7 @@ from chainrule.check.learner_checks import (
     check_output,
     unwritten_row,
 )
-from chainrule.check.mode_checks import class_rows, further_rows
+from chainrule.check.mode_checks import class_rows, mode_rows
 from chainrule.check.report import Report, Row
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.custom.losses import LossFunctions
@@ -44,7 +44,7 @@ from chainrule.layers import BatchNorm2D
 
 EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalizations use
 EXACT = 1e-10
-SLOPED = ("elu", "leakyrelu", "swish")  # classes whose slope, by the names below, is not left at 1
+SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose slope, by the names below, is not left at 1
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
@@ -108,7 +108,7 @@ def check_file(
         pairs = [pair for pair in pairs if {pair.forward, pair.backward} & {*names}]
     classes = {key: arguments for key, arguments in layers.items() if not names or key in names}
     unknown = [] if names else unknown_pairs(functions, pairs)
-    if not pairs and not unknown and not _several(classes):
+    if not pairs and not unknown and not _has_checkable_classes(classes):
         return None
     subjects = {pair.title: _pair_rows(file, pair, pair.backward in functions, seed) for pair in pairs}
     subjects |= {key: _class_rows(file, key, arguments, seed, constants) for key, arguments in classes.items()}
@@ -133,12 +133,12 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
         yield replace(failure_row(name, "none", StudentError(f"not reached, since {ended}")), tensor="y", checked=False)
 
 
-def _several(classes: Mapping[str, tuple[str, ...]]) -> bool:
+def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
     """Return whether there are several classes, or one of a known form: a loss, or a class that takes arguments."""
     forms = [(class_form(name), arguments) for name, arguments in classes.items()]
     return (
         len(forms) > 1
-        or any(taken and plain_name(name) in SLOPED for name, taken in classes.items())
+        or any(taken and normalized_name(name) in SLOPED_CLASSES for name, taken in classes.items())
         or any(form and (isinstance(form.against, str) or taken) for form, taken in forms)
     )
 
@@ -152,7 +152,7 @@ def _class_rows(
     computed right results before.
     """
     form, task, options = class_form(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
-    understood = False
+    all_right = False
     try:
         if form is not None and isinstance(form.against, str):
             labels = _takes_labels(file.loss(name), form.against)
@@ -165,16 +165,16 @@ def _class_rows(
             known = constructor_values(layer, form.shape)
             options = {name: value for name, value in known.items() if name in arguments}
         elif form is None:
-            options = {**usual_values(arguments), **(SLOPES if plain_name(name) in SLOPED else {})}
+            options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
         student = file.layer(name, options=options)
         task = _with_own_epsilon(task, student)
         rows = check_layer(student, task, seed).rows
         yield from rows
-        understood = all(row.ok for row in rows)
-        if task.against is not None and understood:
+        all_right = all(row.ok for row in rows)
+        if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or form is None or isinstance(task.against, BatchNorm2D) or not understood:
+        if not options or form is None or isinstance(task.against, BatchNorm2D) or not all_right:
             return  # a batch normalization has no option but the number of its features
         for other in form.others:
             if (layer := other.layer(arguments)) is not None:
@@ -184,7 +184,7 @@ def _class_rows(
                 beside = OtherOptions(layer, other.shape, uneven=other.uneven)
                 yield from check_options(student, beside, True, seed)
     except (StudentError, ShapeError) as error:
-        yield replace(failure_row(name, "none", StudentError(str(error))), checked=understood)
+        yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
@@ -232,7 +232,7 @@ def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
 
 def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
     """Return the usual ε with which a batch normalization, as constructed, computes its output; None if none fits."""
-    x = np.random.default_rng(0).normal(0, SMALL_VALUES, (5, *shape))
+    x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
     axes = (0, *range(2, x.ndim))
     apart, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     try:
@@ -302,7 +302,7 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
     yield from rows
     if all(row.ok for row in rows if row.tensor == "y"):
         try:
-            yield from further_rows(pair, load, complete, seed)
+            yield from mode_rows(pair, load, complete, seed)
         except UnwrittenError as error:
             yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
         except StudentError as error:

@@ -10,19 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check.judges import Account, NamedFactor, Place
+from chainrule.check.judges import Account, Index, NamedFactor
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines
 
-MOST = 48  # terms, each of which takes a call of the learner's code
+MAX_TERMS = 48  # terms, each of which takes a call of the learner's code
 WIDTH = 78
 STEP = 1e-3
-SAME = 1e-6
+FACTOR_TOLERANCE = 1e-6
 NEGLIGIBLE = 1e-9
-FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))
+FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))
 ACCUMULATED = "accumulated-over-calls"  # the diagnosis of a gradient that further calls would change
 
 
@@ -54,7 +54,7 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
         terms = tuple(_terms(row.tensor, cell, probe, account))
     except StudentError:  # the code was not written for a dy of zeros
         return replace(row, first=first)
-    return replace(row, first=replace(first, terms=terms, left_out=max(len(account.terms) - MOST, 0)))
+    return replace(row, first=replace(first, terms=terms, left_out=max(len(account.terms) - MAX_TERMS, 0)))
 
 
 def _steps(account: Account) -> tuple[str, ...]:
@@ -62,31 +62,31 @@ def _steps(account: Account) -> tuple[str, ...]:
     found = account.derivation
     if found.steps:
         return tuple(line.strip() for line in step_lines(found.steps, WIDTH) if line)
-    if found.pick and len(found.pick.candidates) <= MOST:
+    if found.pick and len(found.pick.candidates) <= MAX_TERMS:
         values = ", ".join(f"{one.value:.4g}" for one in found.pick.candidates)
         return (f"the largest of {values}",) if len(values) < WIDTH - 15 else ()
     return ()
 
 
-def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator[SumTerm]:
+def _terms(tensor: str, cell: Index, probe: Probe, account: Account) -> Iterator[SumTerm]:
     """Yield the terms of the right sum, then those that only the found one has, `MOST` in all."""
     driver = "x" if tensor == "y" else "dy"
     known = {
         name: value for name, value in probe.values.items() if tensor != "y" or name != "x"
     }  # what a factor may be
-    places = set[tuple[str, Place]]()
+    places = set[tuple[str, Index]]()
     base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if driver == "dy" else 0.0
-    for factors in account.terms[:MOST]:
+    for factors in account.terms[:MAX_TERMS]:
         entry = next((one for one in factors if one.tensor == driver), factors[0])
         others = [one for one in factors if one is not entry]
         expected = float(np.prod([one.value for one in others])) * account.scale[1]
         name = " · ".join([one.label for one in others] + [account.scale[0]] * bool(account.scale[0]))
-        places.add((entry.tensor, entry.place))
+        places.add((entry.tensor, entry.index))
         yield _term(probe, tensor, cell, entry, expected, name, known, base)
-    if driver == "dy" and probe.dy.size <= MOST:
+    if driver == "dy" and probe.dy.size <= MAX_TERMS:
         for place in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
             entry = NamedFactor("dy", tuple(map(int, place)), "dy", float(probe.dy[place]))
-            if ("dy", entry.place) not in places:
+            if ("dy", entry.index) not in places:
                 term = _term(probe, tensor, cell, entry, 0.0, "", known, base)
                 if abs(term.found) > NEGLIGIBLE:
                     yield term
@@ -95,7 +95,7 @@ def _terms(tensor: str, cell: Place, probe: Probe, account: Account) -> Iterator
 def _term(
     probe: Probe,
     tensor: str,
-    cell: Place,
+    cell: Index,
     entry: NamedFactor,
     expected: float,
     name: str,
@@ -103,39 +103,39 @@ def _term(
     base: float,
 ) -> SumTerm:
     found = _factor(probe, tensor, cell, entry, base)
-    same = abs(found - expected) <= SAME * max(abs(expected), abs(found))
+    same = abs(found - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(found))
     found_as = name if same else _name_of(found, known)
-    return SumTerm(entry.tensor, entry.place, entry.value, expected, found, name, found_as)
+    return SumTerm(entry.tensor, entry.index, entry.value, expected, found, name, found_as)
 
 
-def _gradient(probe: Probe, tensor: str, cell: Place, dy: Array) -> float:
+def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
     return float(probe.subject.gradients(probe.values, dy)[tensor][cell])
 
 
-def _factor(probe: Probe, tensor: str, cell: Place, entry: NamedFactor, base: float) -> float:
+def _factor(probe: Probe, tensor: str, cell: Index, entry: NamedFactor, base: float) -> float:
     """Return the factor of an entry in the sum that the learner's code computes.
 
     base  the gradient for a dy of zeros, which is 0 unless the upstream gradient was forgotten
     """
     if entry.tensor == "dy":
         alone = np.zeros_like(probe.dy)
-        alone[entry.place] = 1.0
+        alone[entry.index] = 1.0
         return _gradient(probe, tensor, cell, alone) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
         changed = np.array(probe.values[entry.tensor], np.float64)
-        changed[entry.place] += step
+        changed[entry.index] += step
         outputs.append(float(probe.subject.output({**probe.values, entry.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
 def _name_of(found: float, known: Mapping[str, Array]) -> str:
     """Return what a factor is, if only one entry fits: w[0,0,2,1], or that entry's opposite, double or half."""
-    for form, ratio in FORMS if abs(found) > NEGLIGIBLE else ():
+    for form, ratio in FACTOR_FORMS if abs(found) > NEGLIGIBLE else ():
         names = [
             f"{form}{name}[{','.join(str(int(each)) for each in place)}]"
             for name, array in known.items()
-            for place in np.argwhere(np.abs(ratio * array - found) <= SAME * abs(found))
+            for place in np.argwhere(np.abs(ratio * array - found) <= FACTOR_TOLERANCE * abs(found))
         ]
         if len(names) == 1:
             return names[0]

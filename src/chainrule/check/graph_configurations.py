@@ -22,8 +22,8 @@ from chainrule.layers.node import Wiring
 from chainrule.models.network import Network
 
 TRIES = 30
-STEPS = (3, 9)  # fewest and most
-MOST = 300  # entries of a result for one sample
+STEP_COUNTS = (3, 9)  # fewest and most
+MAX_ENTRIES = 300  # entries of a result for one sample
 SAMPLES = (4, 6)  # batch normalization needs several
 
 
@@ -51,8 +51,8 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
     """Draw the graph of a number."""
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
     shape = any_shape(generator)
-    steps = int(generator.integers(STEPS[0], STEPS[1] + 1))
-    found = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, most=MOST))
+    steps = int(generator.integers(STEP_COUNTS[0], STEP_COUNTS[1] + 1))
+    found = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
     samples = int(generator.integers(SAMPLES[0], SAMPLES[1] + 1))
     return GraphConfiguration(number, *found, shape, samples, engines[int(generator.integers(len(engines)))])
 
@@ -74,10 +74,12 @@ def _next_layer(generator: np.random.Generator, given: Node) -> Layer | None:
 Draw = np.random.Generator
 Shape = tuple[int, ...]
 NextLayer = Callable[[Draw, Node], Layer | None]  # draws a layer for a node's result; None if none was found
-KEPT = 0.8  # share of the loose ends that lead to the output
+KEEP_PROBABILITY = 0.8  # share of the loose ends that lead to the output
 
 
-def draw_graph(draw: Draw, shape: Shape, next_layer: NextLayer, *, steps: int, most: int) -> tuple[Input, Node]:
+def draw_graph(
+    generator: Draw, shape: Shape, next_layer: NextLayer, *, steps: int, max_entries: int
+) -> tuple[Input, Node]:
     """Return the input and the output of a random graph.
 
     next_layer  draws a layer for a node's result
@@ -89,30 +91,32 @@ def draw_graph(draw: Draw, shape: Shape, next_layer: NextLayer, *, steps: int, m
     while steps > 0 or len(nodes) == 1:
         steps -= 1
         try:
-            found = _pick(draw, MOVES)(draw, nodes, next_layer)
+            found = _pick(generator, ACTIONS)(generator, nodes, next_layer)
         except ChainruleError:
             continue
-        if found is not None and math.prod(found.shape) <= most:
+        if found is not None and math.prod(found.shape) <= max_entries:
             nodes.append(found)
     read = {id(each) for node in nodes for each in node.inputs}
-    ends = [node for node in nodes[1:-1] if id(node) not in read and draw.random() < KEPT]
-    return x, _joined(draw, [*ends, nodes[-1]])
+    ends = [node for node in nodes[1:-1] if id(node) not in read and generator.random() < KEEP_PROBABILITY]
+    return x, _join(generator, [*ends, nodes[-1]])
 
 
-def fitted(draw: Draw, layer: Layer, shape: Shape) -> Layer:
+def fitted(generator: Draw, layer: Layer, shape: Shape) -> Layer:
     """Return a layer with the options that depend on the shape of its input changed to fit it."""
     given: Any = layer
     if getattr(layer, "groups", 1) > 1 and shape[0] % given.groups:
         return replace(given, groups=1)
     if isinstance(layer, cr.Reshape):
         size = math.prod(shape)
-        return cr.Reshape(_pick(draw, [(size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)]))
+        return cr.Reshape(
+            _pick(generator, [(size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)])
+        )
     if isinstance(layer, cr.Permute):
-        return cr.Permute(tuple(int(axis) for axis in draw.permutation(len(shape))))
+        return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape))))
     if isinstance(layer, cr.Slice):
-        axis = int(draw.integers(len(shape)))
-        start = int(draw.integers(shape[axis]))
-        return cr.Slice(axis, start, int(draw.integers(start + 1, shape[axis] + 1)))
+        axis = int(generator.integers(len(shape)))
+        start = int(generator.integers(shape[axis]))
+        return cr.Slice(axis, start, int(generator.integers(start + 1, shape[axis] + 1)))
     return layer
 
 
@@ -127,31 +131,31 @@ def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
     return ", ".join(parts)
 
 
-def _pick(draw: Draw, choices: Sequence[Any]) -> Any:
-    return choices[int(draw.integers(len(choices)))]
+def _pick(generator: Draw, choices: Sequence[Any]) -> Any:
+    return choices[int(generator.integers(len(choices)))]
 
 
-def _node(draw: Draw, nodes: Sequence[Node]) -> Node:
+def _draw_node(generator: Draw, nodes: Sequence[Node]) -> Node:
     """Draw a node, the latest one more often than the others."""
-    return nodes[-1] if draw.random() < 0.4 else _pick(draw, nodes)
+    return nodes[-1] if generator.random() < 0.4 else _pick(generator, nodes)
 
 
-def _layer(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    node = _node(draw, nodes)
-    layer = next_layer(draw, node)
+def _apply_layer(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    node = _draw_node(generator, nodes)
+    layer = next_layer(generator, node)
     return None if layer is None else replace(layer)(node)  # a layer of its own: the same object would be shared
 
 
-def _again(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+def _reuse_layer(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Apply a layer with parameters again, to another result for which they have the same shapes."""
     learning = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
     if not learning:
         return None
-    first: Node = _pick(draw, learning)
+    first: Node = _pick(generator, learning)
     layer, known = first.layer or cr.Flatten(), first.inputs[0]
     fit = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, known.shape)]
     others = [node for node in fit if node is not known]
-    return layer(_pick(draw, others or fit))
+    return layer(_pick(generator, others or fit))
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
@@ -163,25 +167,25 @@ def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
     return [each.shape for each in layer.parameters(shape, "drawn")]
 
 
-def _merged(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+def _merge(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Add or multiply results of one shape, or that are repeated to it; the same result twice is among them."""
-    node, merge = _node(draw, nodes), _pick(draw, [cr.Add(), cr.Add(), cr.Multiply()])
-    return _with_others(draw, nodes, node, merge)
+    node, merge = _draw_node(generator, nodes), _pick(generator, [cr.Add(), cr.Add(), cr.Multiply()])
+    return _with_others(generator, nodes, node, merge)
 
 
-def _concatenated(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    node = _node(draw, nodes)
-    return _with_others(draw, nodes, node, cr.Concatenate(int(draw.integers(len(node.shape)))))
+def _concatenate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    node = _draw_node(generator, nodes)
+    return _with_others(generator, nodes, node, cr.Concatenate(int(generator.integers(len(node.shape)))))
 
 
-def _with_others(draw: Draw, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
+def _with_others(generator: Draw, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
     """Return a node merged with one or two others that fit."""
-    fit = [other for other in nodes if _fit(merge, node, other)]
-    given = [node, *(_pick(draw, fit) for _ in range(_pick(draw, [1, 1, 2])))]
-    return merge(*(given[place] for place in draw.permutation(len(given))))
+    fit = [other for other in nodes if _can_merge(merge, node, other)]
+    given = [node, *(_pick(generator, fit) for _ in range(_pick(generator, [1, 1, 2])))]
+    return merge(*(given[place] for place in generator.permutation(len(given))))
 
 
-def _fit(merge: Merge, *nodes: Node) -> bool:
+def _can_merge(merge: Merge, *nodes: Node) -> bool:
     try:
         merge.joint_shape([node.shape for node in nodes], "drawn")
     except ChainruleError:
@@ -189,36 +193,36 @@ def _fit(merge: Merge, *nodes: Node) -> bool:
     return True
 
 
-def _gated(draw: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+def _gate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Multiply a result by a gate, of its own or of another one: a factor for each channel, or for each position."""
-    node = _node(draw, nodes)
+    node = _draw_node(generator, nodes)
     if len(node.shape) != 3:
         return None
-    gate = _pick(draw, [cr.Sigmoid(), cr.HardSigmoid()])
-    other: Node = _pick(draw, [each for each in nodes if len(each.shape) == 3])
-    if draw.integers(2):
+    gate = _pick(generator, [cr.Sigmoid(), cr.HardSigmoid()])
+    other: Node = _pick(generator, [each for each in nodes if len(each.shape) == 3])
+    if generator.integers(2):
         mean = cr.AveragePool2D(other.shape[1:])(other)
         return cr.Multiply()(node, gate(cr.Conv2D(node.shape[0], 1)(mean)))
     other = other if other.shape[1:] == node.shape[1:] else node
     return cr.Multiply()(node, gate(cr.Conv2D(1, 3, padding="same")(other)))
 
 
-def _joined(draw: Draw, ends: Sequence[Node]) -> Node:
+def _join(generator: Draw, ends: Sequence[Node]) -> Node:
     """Return one result of several: a sum where they have one shape, otherwise vectors one after the other."""
     if len(ends) == 1:
         return ends[0]
     if len({end.shape for end in ends}) == 1:
         return cr.Add()(*ends)
-    return cr.Concatenate()(*(_vector(draw, end) for end in ends))
+    return cr.Concatenate()(*(_as_vector(generator, end) for end in ends))
 
 
-def _vector(draw: Draw, node: Node) -> Node:
+def _as_vector(generator: Draw, node: Node) -> Node:
     kinds: list[Layer] = [cr.Flatten()]
     if len(node.shape) == 2:
         kinds += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
     elif len(node.shape) == 3:
         kinds += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
-    return node if len(node.shape) == 1 else _pick(draw, kinds)(node)
+    return node if len(node.shape) == 1 else _pick(generator, kinds)(node)
 
 
-MOVES = (*[_layer] * 5, *[_merged] * 2, _again, _gated, _concatenated)
+ACTIONS = (*[_apply_layer] * 5, *[_merge] * 2, _reuse_layer, _gate, _concatenate)

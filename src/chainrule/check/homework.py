@@ -26,11 +26,16 @@ LEVELS = (
     "the terms of its sum, expected and found, and the page of the derivation",
     "the mistake, and how to correct it",
 )
-KEPT = (UNWRITTEN, "not-checked", "fails", "not-finite")  # no hints: they say that something is missing or fails
+ALWAYS_SHOWN = (
+    UNWRITTEN,
+    "not-checked",
+    "fails",
+    "not-finite",
+)  # no hints: they say that something is missing or fails
 SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
-SEEDS = 1 << 32
+SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
-MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
+IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
 def limit_hints(report: Report, level: int) -> Report:
@@ -41,7 +46,7 @@ def limit_hints(report: Report, level: int) -> Report:
 def _limit_row(row: Row, level: int) -> Row:
     if level >= ALL or row.ok:
         return row
-    kept = tuple(one for one in row.diagnoses if one.name in KEPT)
+    kept = tuple(one for one in row.diagnoses if one.name in ALWAYS_SHOWN)
     if level == VERDICTS:
         return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
     first, notes = row.first, row.notes
@@ -132,7 +137,7 @@ def grade(
     hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
     """
     task = assignment(against, None if shape is None else tuple(shape))
-    number = secrets.randbelow(SEEDS) if seed is None else seed
+    number = secrets.randbelow(SEED_COUNT) if seed is None else seed
     folders, found = (
         package_folders(packages),
         [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
@@ -179,14 +184,14 @@ def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, strange
     if entry.file is None:
         return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
-        limits = Limits(seconds, task.reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
+        limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(
             entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
         ) as file:
             report, wrong = _check_submission(file, task, drawn.seed)
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
-        return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
+        return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
     except Exception as error:  # a mistake of the grader: the other submissions are still graded
         said = one_line(f"{type(error).__name__}: {error}")
         return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)

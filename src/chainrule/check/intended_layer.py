@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.check import comparison
-from chainrule.check.course_formats import class_form, plain_name
+from chainrule.check.course_formats import class_form, normalized_name
 from chainrule.check.diagnoses.truth import same
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
@@ -54,7 +54,7 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
 
     Options follow from the output at −1: a slope, or the β of Swish.
     """
-    name = plain_name(kind)
+    name = normalized_name(kind)
     if len(values) > 1:
         return None
     try:
@@ -100,7 +100,7 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     form = class_form(kind)
     if form is not None:
         return None if isinstance(form.against, str) else form.against
-    layer = LAYERS_BY_NAME.get(plain_name(kind))
+    layer = LAYERS_BY_NAME.get(normalized_name(kind))
     return None if layer is None else type(layer)
 
 

@@ -21,10 +21,10 @@ from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
-ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in float32
+MAX_FLOAT64_TOLERANCE = 1e-6  # a row with a larger tolerance belongs to code that computes in float32
 CLOSEST = 1e-13  # of a gradient that is right, where forward differs by too little to be seen otherwise
 FOREIGN = "gradient-of-another-layer"
-Place = tuple[int, ...]
+Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class NamedFactor:
     """A factor of a term: the entry that it is (tensor and place, "" and () if it is none), its symbol, its value."""
 
     tensor: str
-    place: Place
+    index: Index
     symbol: str
     value: float
 
     @property
     def label(self) -> str:
         """The entry as text, w[0,0,2,1], or the symbol: f′(x)."""
-        return f"{self.tensor}[{','.join(map(str, self.place))}]" if self.tensor else self.symbol
+        return f"{self.tensor}[{','.join(map(str, self.index))}]" if self.tensor else self.symbol
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ExplainedResults:
     names: Mapping[str, str]
     layouts: Mapping[str, ArrayLayout]
 
-    def account(self, tensor: str, cell: Place) -> Account | None:
+    def account(self, tensor: str, cell: Index) -> Account | None:
         """Return the account of y, or of the gradient of a tensor, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
         place = int(self._flat_indices(tensor)[cell])
@@ -230,7 +230,7 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     Gradients are judged as those of the function that forward computes, which may be the layer with a rotated kernel.
     A gradient that is right for the intended layer, which forward does not compute, gets a diagnosis of its own.
     """
-    exact = tolerance if tolerance > ROUNDED else EXACT
+    exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
     found = [case.to_library(tensor, case.found) for case in cases]
     if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, found, CLOSEST)):

@@ -11,9 +11,9 @@ from chainrule.check import learner_subjects, probes
 from chainrule.check.course_formats import OtherOptions, class_form
 from chainrule.check.examination import Examination, examine, prepare, quick_check, ties, with_diagnoses
 from chainrule.check.extra_checks import (
-    CLASSES,
-    MANY,
-    ONE,
+    BATCH_OF_ONE,
+    NUMBER_OF_CLASSES,
+    OTHER_BATCH_SIZE,
     OTHER_VALUES,
     OVERWRITTEN,
     CheckedProbe,
@@ -35,9 +35,9 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 
-TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
-SECOND = 1e-9
-OPTIONS = 1e-4  # tolerance with other options, of code in float32 too
+TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
+MIN_TOLERANCE = 1e-9
+OPTIONS_TOLERANCE = 1e-4  # tolerance with other options, of code in float32 too
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
     Where backward fails, the report says whether the output is right: on a wrong one, backward is not to blame.
     """
     try:
-        return _written(given, task, seed)
+        return _check_written_layer(given, task, seed)
     except UnwrittenError as error:
         row = unwritten_row(given.name, error)
         return Report(given.name, (row,) if row.tensor == "y" else (*check_output(given, task, seed), row))
@@ -87,7 +87,7 @@ def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
     """Return the row of y alone, for a layer without a backward; no row if the intended layer is not known."""
     if task.against is None:
         return []
-    probe = _probe_beside(given, task.against, task.shape, task.layouts, seed)
+    probe = _reference_probe(given, task.against, task.shape, task.layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
@@ -100,14 +100,14 @@ def check_options(given: Student, other: OtherOptions, complete: bool, seed: int
     """
     method = f"other options: {other.description}"
     try:
-        probe = _probe_beside(given, other.against, other.shape, other.layouts, seed, other.scale)
+        probe = _reference_probe(given, other.against, other.shape, other.layouts, seed, other.scale)
     except StudentError as error:
         return [] if other.uneven else [failure_row(given.name, method, error)]
     if other.uneven and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
         return []
     try:
-        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS), complete)
-        if complete and _is_tiled(other.against) and (row := ties(probe, found)):
+        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
+        if complete and _has_touching_windows(other.against) and (row := ties(probe, found)):
             found = replace(found, rows=(*found.rows, row))
     except StudentError as error:
         return [failure_row(given.name, method, error)]
@@ -128,12 +128,12 @@ def _lost_an_axis(probe: Probe, found: Examination, row: Row) -> bool:
     return array.size == right.size and array.ndim < right.ndim
 
 
-def _is_tiled(layer: Layer) -> bool:
+def _has_touching_windows(layer: Layer) -> bool:
     """Return whether a layer takes maxima of windows that touch, which much code treats apart from others."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
-def _probe_beside(
+def _reference_probe(
     given: Student,
     against: Layer,
     shape: tuple[int, ...] | None,
@@ -152,7 +152,7 @@ def _probe_beside(
     return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
 
-def _written(given: Student, task: LearnerTask, seed: int) -> Report:
+def _check_written_layer(given: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer."""
     subject, intended, notes = _matched_layer(given, task, seed)
     constants, count = task.constants, probes.batch_size(subject.shape)
@@ -163,18 +163,18 @@ def _written(given: Student, task: LearnerTask, seed: int) -> Report:
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
     probe = prepare(subject, values, seed, judge)
     found = examine(probe, earlier=other)
-    others, alone = _batches(subject, found, task.larger, seed)
-    rows = _explained(with_diagnoses([found, *others]), found)
-    if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIED:
+    others, alone = _check_other_sizes(subject, found, task.larger, seed)
+    rows = _with_first_wrong_entry(with_diagnoses([found, *others]), found)
+    if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
         rows += [row for row in [ties(probe, found)] if row]
     rows += [] if any(row.is_wrong for row in rows) else alone
-    rows += [row for row in extra_rows(found, other) if not _has_remark(row, rows)]
+    rows += [row for row in extra_rows(found, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
         rows += misnamed_rows(given.kind, subject, intended, values)
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
-def _explained(rows: Sequence[Row], found: Examination) -> list[Row]:
+def _with_first_wrong_entry(rows: Sequence[Row], found: Examination) -> list[Row]:
     """Return rows, that of the first wrong result on the first probe with its first wrong entry."""
     wrong = [(row.tensor, row.method) for row in found.rows if row.is_wrong][:1]
     return [
@@ -188,18 +188,18 @@ def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labe
     labels  whether the targets are classes, given one-hot
     """
     try:
-        return _written_loss(source, intended, seed, name, labels)
+        return _check_written_loss(source, intended, seed, name, labels)
     except UnwrittenError as error:
         return Report(name or intended.name, (unwritten_row(name or intended.name, error),))
 
 
-def _written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
+def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool) -> Report:
     code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
     found = examine(prepare(subject, values, seed, LossJudge(intended)), earlier=other)
-    rows = _explained(with_diagnoses([found]), found)
+    rows = _with_first_wrong_entry(with_diagnoses([found]), found)
     if not any(row.is_wrong for row in rows):
         rows += _other_predictions(subject, found, labels, seed)
     return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions of shape 5×4",))
@@ -208,7 +208,13 @@ def _written_loss(source: Any, intended: Subject, seed: int, name: str | None, l
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
-    for shape, told in (((5, 4), OTHER_VALUES), ((12, 4), MANY), ((5, 11), CLASSES), ((5, 2), CLASSES), ((1, 4), ONE)):
+    for shape, told in (
+        ((5, 4), OTHER_VALUES),
+        ((12, 4), OTHER_BATCH_SIZE),
+        ((5, 11), NUMBER_OF_CLASSES),
+        ((5, 2), NUMBER_OF_CLASSES),
+        ((1, 4), BATCH_OF_ONE),
+    ):
         method = f"predictions {text(shape)}"
         try:
             values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
@@ -232,7 +238,7 @@ def _matched_layer(
         subject = learner_subjects.match_parameters(student, intended, task.layouts)
     else:
         form = class_form(given.kind)
-        named = form.only_layer if form else None
+        named = form.fixed_layer if form else None
         subject = _explore_layer(student, shape, form.shape if form and named else None)
         values = learner_subjects.draw_values(subject, 2, seed)
         far = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
@@ -242,7 +248,7 @@ def _matched_layer(
             subject = learner_subjects.match_parameters(student, intended, layouts)
             notes.append(f"forward computes {intended.name}")
         elif (layer := named or layer_by_name(given.kind, subject, values)) is not None:
-            subject, intended = _by_name(given, subject, layer, certain=named is not None)
+            subject, intended = _compare_by_name(given, subject, layer, certain=named is not None)
             notes += [f"compared with {intended.name}, by its name"] if intended else []
     return learner_subjects.uncalled_copy(given, subject), intended, notes
 
@@ -259,7 +265,7 @@ def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple
     return learner_subjects.explore_layer(student, shape)
 
 
-def _by_name(
+def _compare_by_name(
     given: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
     """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
@@ -272,14 +278,14 @@ def _by_name(
         return subject, None
 
 
-def _has_remark(row: Row, rows: Sequence[Row]) -> bool:
+def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
     """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
     return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
 
 
 def _tolerances(found: Examination) -> dict[str, float]:
     """Return the tolerance of each tensor on further probes, y included, from the code's rounding on the first."""
-    return {row.tensor: max(SECOND, 4 * row.tolerance) for row in found.rows}
+    return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in found.rows}
 
 
 def extra_rows(found: Examination, other: Values) -> list[Row]:
@@ -292,7 +298,7 @@ def extra_rows(found: Examination, other: Values) -> list[Row]:
     return extra_checks(known, other, output_is_right=found.probe.judge is not None and "y" in right)
 
 
-def _batches(
+def _check_other_sizes(
     subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
 ) -> tuple[list[Examination], list[Row]]:
     """Check other batch sizes, and another input size where the code and the layer accept it.
@@ -313,7 +319,7 @@ def _batches(
         (subject.shape, count, seed, many),
         (subject.shape, 1, seed + 1, 0),
     ):
-        if shape != subject.shape and not _accepts(judge, shape):
+        if shape != subject.shape and not _has_same_parameters(judge, shape):
             continue
         if samples == 1 and isinstance(judge.intended.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
@@ -331,11 +337,11 @@ def _batches(
             if shape == subject.shape:
                 return found, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
     one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
-    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
+    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in one]
     return [each for each in found if len(each.probe.values["x"]) > 1], single
 
 
-def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
+def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
     """Return whether a layer has the same parameters on inputs of another shape."""
     try:
         return LayerSubject(judge.intended.layer, shape, engine="numpy").parameters == judge.intended.parameters

@@ -18,20 +18,20 @@ from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D
 
 TOLERANCE = 1e-9
-LOAD = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions with other options
-STATISTICS = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
-MOMENTA = ("alpha", "momentum")  # of a class; CMU's alpha is the factor of the old statistics
-MANY = (100, 50)  # shape of the input of which values are dropped
+Load = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions with other options
+STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
+MOMENTUM_NAMES = ("alpha", "momentum")  # of a class; CMU's alpha is the factor of the old statistics
+INPUT_SHAPE = (100, 50)  # shape of the input of which values are dropped
 MASK = "must be dout times the mask and the scale of forward"
 UNKNOWN = (
     "is not checked in evaluation: let forward take eval=True or training=False, or give the class a method eval() or "
     "an attribute training"
 )
-LEFT_ALONE = "changes the running statistics in test mode: they belong to training alone"
+STATISTICS_CHANGED = "changes the running statistics in test mode: they belong to training alone"
 DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
 
 
-def further_rows(found: FunctionPair, load: LOAD, complete: bool, seed: int) -> list[Row]:
+def mode_rows(found: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
     """Return the rows of what the functions do in other modes; nothing for functions without modes.
 
     complete  whether there is a backward
@@ -86,7 +86,7 @@ class NormalizationPoint:
         found = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return found if TOLERANCE < found < 1 - TOLERANCE else np.nan
 
-    def kept(self, trained: Sequence[Array], old: float | None = None) -> bool:
+    def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
         """Return whether these are the running statistics after this batch; old is their factor, not the batch's."""
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
         changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
@@ -114,7 +114,7 @@ class NormalizationPoint:
         axes = (0, *range(2, self.x.ndim))
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
-        stored = self.kept(trained) or (either and self.kept(trained, 1 - self.momentum))
+        stored = self.is_updated_by(trained) or (either and self.is_updated_by(trained, 1 - self.momentum))
         swapped = not (stored or either) and _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
         message = (
             "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
@@ -127,14 +127,14 @@ class NormalizationPoint:
         expected = self.output(self.mean, self.variance)
         unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
         if _same(tested, expected):
-            told = "is wrong for a batch of one in test mode" if unchanged else LEFT_ALONE
+            told = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
         return [
             row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", message),
             row("mode='test'", _same(tested, expected) and _same(alone, expected[:1]) and unchanged, "test-mode", told),
         ]
 
 
-def _running_statistics(found: FunctionPair, load: LOAD, generator: np.random.Generator, _complete: bool) -> list[Row]:
+def _running_statistics(found: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
     """Check the running mean and variance after a forward for training, and forward with mode="test".
 
     If they are right, ε, the momentum and the statistics are left to their defaults.
@@ -146,7 +146,9 @@ def _running_statistics(found: FunctionPair, load: LOAD, generator: np.random.Ge
         one = load({argument: {**given, "mode": mode}})
         one.put("gamma", point.gamma)
         one.put("beta", point.beta)
-        return one.forward(x), [_held(one, f"{argument}.{name}", None) for name in ("running_mean", "running_var")]
+        return one.forward(x), [
+            _held_array(one, f"{argument}.{name}", None) for name in ("running_mean", "running_var")
+        ]
 
     def rows_of(point: NormalizationPoint, given: Mapping[str, Any]) -> list[Row]:
         full = {**given, "running_mean": point.mean, "running_var": point.variance}
@@ -158,7 +160,7 @@ def _running_statistics(found: FunctionPair, load: LOAD, generator: np.random.Ge
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
     first, nothing = run("train", {})[1], np.zeros_like(point.mean)
-    begun = any(replace(usual, mean=nothing, variance=nothing + start).kept(first) for start in (0, 1))
+    begun = any(replace(usual, mean=nothing, variance=nothing + start).is_updated_by(first) for start in (0, 1))
     if begun and all(row.ok for row in rows_of(usual, {})):
         return rows
     said = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
@@ -166,15 +168,15 @@ def _running_statistics(found: FunctionPair, load: LOAD, generator: np.random.Ge
     return [*rows, _row(found, f"{argument} of the mode alone", False, "defaults", message)]
 
 
-def class_rows(name: str, intended: LayerSubject, load: LOAD, seed: int) -> list[Row]:
+def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
     """Return the rows of the running statistics and of the evaluation of a class that normalizes batches.
 
     A class without running statistics has no such rows; they are not checked where the way to evaluate is unknown.
     Where the momentum has no usual name, any one between 0 and 1 is right that is the same for all features.
     """
     layer, given = intended.layer, load({})
-    names = [next((word for word in words if given.has(word)), "") for words in STATISTICS]
-    momentum = next((word for word in MOMENTA if given.has(word)), "")
+    names = [next((word for word in words if given.has(word)), "") for words in STATISTICS_NAMES]
+    momentum = next((word for word in MOMENTUM_NAMES if given.has(word)), "")
     held = given.copy_of(momentum) if momentum else None
     if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
@@ -186,16 +188,16 @@ def class_rows(name: str, intended: LayerSubject, load: LOAD, seed: int) -> list
         one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
         own = {subject.names[ours]: value for ours, value in values.items()}
         for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
-            held = _held(one, theirs, value)
+            held = _held_array(one, theirs, value)
             one.put(theirs, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
-        return one.forward(x), [_held(one, theirs, None).reshape(-1) for theirs in names]
+        return one.forward(x), [_held_array(one, theirs, None).reshape(-1) for theirs in names]
 
     def row(method: str, right: bool, mistake: str, message: str) -> Row:
         made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
         return made if right else replace(made, diagnoses=(Diagnosis(mistake, message),))
 
     for theirs in names:
-        begun = _held(given, theirs, point.mean)
+        begun = _held_array(given, theirs, point.mean)
         if begun.size not in (1, point.mean.size):
             message = (
                 f"starts with {theirs} of shape {begun.shape}: expected one number for each of the {point.mean.size}"
@@ -214,18 +216,18 @@ def class_rows(name: str, intended: LayerSubject, load: LOAD, seed: int) -> list
         return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
     if held is None:
         point = replace(point, momentum=point.factor(trained))
-    return point.rows(row, trained, tested, left, alone, either=momentum != MOMENTA[0])
+    return point.rows(row, trained, tested, left, alone, either=momentum != MOMENTUM_NAMES[0])
 
 
-def _held(student: Student, name: str, otherwise: Array | None) -> Array:
+def _held_array(student: Student, name: str, otherwise: Array | None) -> Array:
     found = student.copy_of(name)
     return np.zeros(0) if found is None and otherwise is None else cast("Array", otherwise if found is None else found)
 
 
-def _dropout(found: FunctionPair, load: LOAD, generator: np.random.Generator, complete: bool) -> list[Row]:
+def _dropout(found: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
     """Check the shares and the scale of kept values, and the test mode; p may be the chance of keeping or dropping."""
     (argument, options), *_ = found.form.options.items()
-    x = generator.uniform(1, 2, MANY)
+    x = generator.uniform(1, 2, INPUT_SHAPE)
     p = options["p"]
     y = load({argument: options}).forward(x)
     rows = [_masked(found, x, y, p)]

@@ -22,8 +22,8 @@ from chainrule._io.reading import read_bytes
 from chainrule.check.homework import Grade
 from chainrule.errors import FormatError, quoted, unknown_name
 
-LARGEST = 1 << 16  # bytes of the file
-MOST = 1e6  # points of a part
+MAX_BYTES = 1 << 16  # bytes of the file
+MAX_POINTS = 1e6  # points of a part
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 KEYS = ("assignment", "visibility", "points")
 
@@ -77,7 +77,7 @@ def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointS
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
     """Read the points of an assignment with these parts; FormatError for any file that is not as described above."""
-    content = read_bytes(path, LARGEST, FormatError)
+    content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         found: dict[str, Any] = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
@@ -107,8 +107,10 @@ def _points(listed: Mapping[str, Any], parts: Sequence[str], path: Path) -> dict
         if part not in listed:
             raise FormatError(f"{path}: points: {part} has no entry; write 0 if it earns nothing")
         value = listed[part]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
-            raise FormatError(f"{path}: points: {part} is {quoted(value)}; expected a number from 0 to {MOST:,.0f}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_POINTS:
+            raise FormatError(
+                f"{path}: points: {part} is {quoted(value)}; expected a number from 0 to {MAX_POINTS:,.0f}"
+            )
         points[part] = _plain(value)
     if not any(points.values()):
         raise FormatError(f"{path}: points: every part earns 0")

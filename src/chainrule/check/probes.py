@@ -72,9 +72,9 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Softmax(), (3, 4, 5)),
 )
 
-FAR = 15.0
-MANY = 96  # samples of the larger batch at most
-LIMIT = 12_000  # numbers of its input at most
+FAR_LIMIT = 15.0
+MAX_LARGE_BATCH = 96  # samples of the larger batch at most
+MAX_INPUT_NUMBERS = 12_000  # numbers of its input at most
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 
@@ -121,7 +121,7 @@ def batch_size(shape: tuple[int, ...]) -> int:
 
 def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
     """Draw the size of a larger batch, larger than a mini-batch often is unless its samples are large."""
-    most = max(batch_size(shape) + 1, min(MANY, LIMIT // max(1, math.prod(shape))))
+    most = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
     return int(np.random.default_rng([seed, most]).integers(most // 2 + 1, most, endpoint=True))
 
 
@@ -136,7 +136,7 @@ def draw_values(
 
 def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Draw values spread evenly from −15 to 15, in random order, so that even a few reach every branch."""
-    spread = np.linspace(-FAR, FAR, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR])
+    spread = np.linspace(-FAR_LIMIT, FAR_LIMIT, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR_LIMIT])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 

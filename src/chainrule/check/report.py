@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PLAIN = 160
-WIDTH = 80  # columns of the terms of a sum
-DY = "dy is the upstream gradient, the first argument of backward"
+PLAIN_WIDTH = 160
+TERMS_WIDTH = 80  # columns of the terms of a sum
+DY_NOTE = "dy is the upstream gradient, the first argument of backward"
 TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
-DIGITS = 17  # which every float64 needs at most
-SHOWN = 6  # terms of a sum that are printed
+MAX_DIGITS = 17  # which every float64 needs at most
+MAX_TERMS = 6  # terms of a sum that are printed
 UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
 
@@ -25,7 +25,7 @@ def distinct_texts(one: float, other: float, digits: int = 6) -> tuple[str, str]
     >>> told_apart(0.2, 0.2000000003)
     ('0.2', '0.2000000003')
     """
-    while f"{one:.{digits}g}" == f"{other:.{digits}g}" and one != other and digits < DIGITS:
+    while f"{one:.{digits}g}" == f"{other:.{digits}g}" and one != other and digits < MAX_DIGITS:
         digits += 1
     return f"{one:.{digits}g}", f"{other:.{digits}g}"
 
@@ -98,7 +98,7 @@ class FirstWrong:
         lines = [f"{head}found {found}, expected {expected}"]
         if self.terms:
             rows = self._rows(names=True)
-            lines += _aligned(rows if len(_aligned(rows)[0]) <= WIDTH else self._rows(names=False))
+            lines += _aligned(rows if len(_aligned(rows)[0]) <= TERMS_WIDTH else self._rows(names=False))
         elif self.steps:
             lines += ["  expected:", *(f"  {line}" for line in self.steps)]
         lines += [f"  derived in {self.page}"] if self.page else []
@@ -106,7 +106,7 @@ class FirstWrong:
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
         """Return the terms as rows of a table, those that are not shown as one row, and the two sums."""
-        shown = sorted(self.terms, key=lambda term: not term.differs)[:SHOWN]
+        shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
         others = self.left_out + len(self.terms) - len(shown)
         rest = [
             total - sum(term.value * factor for term, factor in zip(shown, factors, strict=True))
@@ -313,14 +313,14 @@ class Report:
                 )
             lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
         noted = (row for row in self.rows if not self._has_inline_notes(row))
-        explained = [DY] if any(row.first is not None and row.first.terms for row in self.rows) else []
+        explained = [DY_NOTE] if any(row.first is not None and row.first.terms for row in self.rows) else []
         seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes), *explained])
         lines += [f"note: {note}." for note in seen]
         return [escape(line) for line in ([""] if lines else []) + lines]
 
     def __str__(self) -> str:
         stream = io.StringIO()
-        self.show(Console(file=stream, width=PLAIN, color_system=None, highlight=False, force_jupyter=False))
+        self.show(Console(file=stream, width=PLAIN_WIDTH, color_system=None, highlight=False, force_jupyter=False))
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
     def _repr_html_(self) -> str:

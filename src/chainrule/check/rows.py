@@ -22,19 +22,19 @@ from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
 from chainrule.models.network import Network
 
-SINGLE = "the code computes in float32 or less: tolerances are widened to its rounding"
-LOOPS = "reference loops"
-SHARP = 1e-12
+FLOAT32_NOTE = "the code computes in float32 or less: tolerances are widened to its rounding"
+REFERENCE_LOOPS = "reference loops"
+EXACT_TOLERANCE = 1e-12
 NOT_FINITE = "not-finite"
-HALF = "half-precision"
-ROUNDED = "compute in the dtype of x"
-KNOWN = 0.1  # a derivative with a larger error bound, relative to the largest entry, proves nothing
-UNTOLD = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
-FLAT = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
-FLAT_SINGLE = 1e-2  # the same in float32
+HALF_PRECISION = "half-precision"
+DTYPE_ADVICE = "compute in the dtype of x"
+MAX_ERROR_BOUND = 0.1  # a derivative with a larger error bound, relative to the largest entry, proves nothing
+HIDDEN_BY_KINKS = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
+MIN_SCALE = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
+MIN_SCALE_FLOAT32 = 1e-2  # the same in float32
 ENTRIES = 40
-NAME = "not-checked"
-UNKNOWN = (
+NOT_CHECKED = "not-checked"
+NO_GRADIENT = (
     "is not checked: {0} changes the output, but backward neither stores nor returns a gradient recognised as its own; "
     "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
 )
@@ -55,7 +55,7 @@ class Probe:
     output: Array
     generator: np.random.Generator
     judge: Judge | None = None
-    tolerance: float = SHARP
+    tolerance: float = EXACT_TOLERANCE
     affine: bool = True
 
 
@@ -90,7 +90,7 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
         float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / one.scale
         for one in scalars.values()
     )
-    flat = FLAT if probe.tolerance <= SHARP else FLAT_SINGLE
+    flat = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, flat * usual))
 
 
@@ -102,7 +102,7 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
 def output_row(probe: Probe, noise: float = 0.0) -> Row:
     """Return the row of y."""
     right = probe.output if probe.judge is None else probe.judge.output(probe.values)
-    return comparison_row(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), LOOPS)
+    return comparison_row(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
 
 
 def comparison_row(
@@ -131,7 +131,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Nume
         plain = comparison.compare_with_derivative(claimed, second, scale)
         if plain.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
             derivative, result = second, plain  # imaginary parts were dropped somewhere
-    notes = [SINGLE] if noise else []
+    notes = [FLOAT32_NOTE] if noise else []
     if result.kinks:
         notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between the two is right")
     if (open_ := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
@@ -143,8 +143,8 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Nume
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
     if result.excess > derivative.tolerance:
         return replace(row, worst=result.worst, notes=tuple(notes))
-    if np.sum(derivative.error_bounds + derivative.kink_widths > KNOWN * scale) * 2 > len(derivative.indices):
-        return replace(row, checked=False, diagnoses=(UNTOLD,), notes=tuple(notes))
+    if np.sum(derivative.error_bounds + derivative.kink_widths > MAX_ERROR_BOUND * scale) * 2 > len(derivative.indices):
+        return replace(row, checked=False, diagnoses=(HIDDEN_BY_KINKS,), notes=tuple(notes))
     return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
 
 
@@ -155,7 +155,9 @@ def _incomparable_row(row: Row, found: Array | None, shape: tuple[int, ...]) -> 
     if found.shape != shape:
         return replace(row, notes=(comparison.shapes_differ(row.title, found, shape),))
     if found.dtype.kind == "f" and found.dtype.itemsize < 4:
-        return replace(row, diagnoses=(Diagnosis(HALF, f"is {found.dtype}, which has 3 digits: {ROUNDED}"),))
+        return replace(
+            row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {found.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
+        )
     if endless := comparison.not_finite(found):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
     return None
@@ -163,7 +165,7 @@ def _incomparable_row(row: Row, found: Array | None, shape: tuple[int, ...]) -> 
 
 def _later_method(probe: Probe) -> str:
     """Return the method's name on a later probe, with the shape of its input."""
-    return f"{LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
+    return f"{REFERENCE_LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
@@ -216,7 +218,7 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
 
 def _row(subject: str, tensor: str, name: str) -> Row:
     """Return the row of a parameter that was not checked."""
-    told = Diagnosis(NAME, UNKNOWN.format(name, name.rpartition(".")[2]))
+    told = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
     return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
 
 

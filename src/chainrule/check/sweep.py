@@ -17,16 +17,19 @@ from chainrule.check.extra_checks import CheckedProbe, check_another_forward, ex
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judges import LayerJudge
 from chainrule.check.report import Report, Row
-from chainrule.check.rows import LOOPS, SHARP
+from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.check.subjects import GraphSubject, LayerSubject, Values
 
-ENTRIES, FEW = 8, 3  # entries of a tensor that are checked one by one; of a graph few; directions cover all of them
-FAR = 1e-9  # tolerance far from zero and of graphs, in float64
-TOLERANCES = {"float64": SHARP, "float32": 5e-5}
+LAYER_ENTRIES, GRAPH_ENTRIES = (
+    8,
+    3,
+)  # entries of a tensor that are checked one by one; of a graph few; directions cover all of them
+FAR_TOLERANCE = 1e-9  # tolerance far from zero and of graphs, in float64
+TOLERANCES = {"float64": EXACT_TOLERANCE, "float32": 5e-5}
 
 
-SMALL = 1e-2  # share of the largest number of a graph, which smaller tensors are compared with
-GRAPHS = 8  # graphs after each turn of layers
+MIN_SCALE = 1e-2  # share of the largest number of a graph, which smaller tensors are compared with
+GRAPHS_PER_CYCLE = 8  # graphs after each turn of layers
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGI
 
 def is_graph(number: int) -> bool:
     """Return whether the configuration of a number is a graph: some are, after every turn of all kinds of layers."""
-    return number % (len(DRAWERS) + GRAPHS) >= len(DRAWERS)
+    return number % (len(DRAWERS) + GRAPHS_PER_CYCLE) >= len(DRAWERS)
 
 
 def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration | GraphConfiguration:
     """Draw the configuration of a number."""
-    turn, place = divmod(number, len(DRAWERS) + GRAPHS)
+    turn, place = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
     if is_graph(number):
         return graph_configurations.draw(seed, number, engines)
     return replace(draw(seed, turn * len(DRAWERS) + place, engines), number=number)
@@ -74,13 +77,13 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
     values, other = (
         probes.draw_values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
     )
-    probe = replace(prepare(subject, values, configuration.number, tolerance=FAR), affine=False)
-    found = examine(probe, limit=FEW)
+    probe = replace(prepare(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
+    found = examine(probe, limit=GRAPH_ENTRIES)
     if wrong := [row for row in found.rows if not row.ok]:
         return wrong
     loops, results = GraphSubject(network, engine="reference"), {"y": probe.output, **found.claimed}
     right = {"y": loops.output(values), **loops.gradients(values, probe.dy)}
-    known = CheckedProbe(probe, found.claimed, dict.fromkeys(results, FAR), frozenset(results))
+    known = CheckedProbe(probe, found.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results))
     return _comparison_rows(results, right) or check_another_forward(known, other)
 
 
@@ -90,14 +93,14 @@ def _comparison_rows(results: Values, right: Values) -> list[Row]:
     Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in right.values())
-    least, rows = max(SMALL * largest, comparison.TINY), list[Row]()
+    least, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()
     for name, result in results.items():
-        row = Row("graph", name, LOOPS, None, FAR, False)
+        row = Row("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
         if result.shape != right[name].shape:
             rows.append(replace(row, notes=(comparison.shapes_differ(row.title, result, right[name].shape),)))
             continue
         compared = comparison.compare_with_array(result, right[name], least)
-        rows.append(replace(row, error=compared.error, ok=compared.error <= FAR, worst=compared.worst))
+        rows.append(replace(row, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
     return [row for row in rows if not row.ok]
 
 
@@ -109,7 +112,7 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
     drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
     values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
-    found = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=ENTRIES)
+    found = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
     wrong = [row for row in with_diagnoses([found]) if not row.ok]
     if not wrong:
         other = probes.draw_values(
@@ -117,7 +120,7 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
         )
         tensors = ("y", *subject.tensors)
         known = CheckedProbe(
-            found.probe, found.claimed, dict.fromkeys(tensors, max(FAR, tolerance)), frozenset(tensors)
+            found.probe, found.claimed, dict.fromkeys(tensors, max(FAR_TOLERANCE, tolerance)), frozenset(tensors)
         )
         wrong += extra_checks(known, other, output_is_right=True)
     results = {"y": found.probe.output, **found.claimed}

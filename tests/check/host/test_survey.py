@@ -82,7 +82,7 @@ def test_the_view_hides_other_packages(tmp_path: Path) -> None:
     libraries = [f"{package_folders()['numpy']}/numpy", str(tmp_path / "none")]
     view = isolation.make_view([str(tmp_path)], libraries, "/work", "/library")
     assert {libraries[0], os.path.dirname(os.__file__)} <= {*view.visible}
-    assert view.own == (str(tmp_path),)
+    assert view.submission == (str(tmp_path),)
     assert str(tmp_path / "none") not in view.visible
     shown = tuple(f"{path}/" for path in view.visible)
     sites = [path for path in sys.path if path.endswith("-packages") and path.startswith(shown)]

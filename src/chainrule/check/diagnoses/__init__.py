@@ -68,25 +68,27 @@ def diagnose(
     """
     if not cases:
         return ()
-    tolerance = max(min([tolerance, *(_gap(truth.expected(tensor), found) / 10 for truth, found in cases)]), ROUNDING)
+    tolerance = max(
+        min([tolerance, *(_relative_error(truth.expected(tensor), found) / 10 for truth, found in cases)]), ROUNDING
+    )
     mistakes = mistakes_for(cases[0][0].operation, tensor)
-    single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
+    single = [one for one in mistakes if all(_explains(one, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(one.diagnosis for one in single)
-    if all(_fits(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
+    if all(_explains(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
         return (general.REORDERED,)
     found: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
-        mended = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
+        corrected = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
         for one in mistakes:
             told = one.diagnosis
-            if told not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended):
+            if told not in general.UNPAIRED and all(_explains(one, *case, tensor, tolerance) for case in corrected):
                 message = f"{second.message}; in addition, it {told.message}"
                 found.append(Diagnosis(f"{told.name}+{second.name}", message, told.page))
     return tuple(found)
 
 
-def _gap(right: Array, found: Array) -> float:
+def _relative_error(right: Array, found: Array) -> float:
     """Return how far a result is from the right one, relative to the larger; infinity where they cannot be compared."""
     if right.size != found.size:
         return np.inf
@@ -95,11 +97,11 @@ def _gap(right: Array, found: Array) -> float:
     return gap if np.isfinite(gap) else np.inf
 
 
-def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:
+def _explains(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:
     """Return whether a mistake gives the result found, and differs from the right one."""
     right = truth.expected(tensor)
     shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
-    forms = (shown, as_image(shown, truth.line))
+    forms = (shown, as_image(shown, truth.one_dimensional))
     return any(
         not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
         for candidate in mistake.results(truth)

@@ -10,7 +10,7 @@ FAMILY = "activations"
 MASKED = ("relu", "leaky_relu")
 
 
-def _at(t: GroundTruth, x: Array) -> Array:
+def _gradient_at(t: GroundTruth, x: Array) -> Array:
     """Return the right gradient for another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
@@ -47,7 +47,7 @@ def _one_term(t: GroundTruth) -> Candidates:
     if t.operation == "exact_gelu":
         weight = np.divide(t.y, t.x, out=np.full_like(t.x, 0.5), where=t.x != 0)
         yield t.dy * weight
-        yield _at(t, t.x) - t.dy * weight
+        yield _gradient_at(t, t.x) - t.dy * weight
 
 
 def _softmax_dx(y: Array, dy: Array) -> Array:
@@ -58,7 +58,7 @@ ELEMENTWISE = catalogue(
     FAMILY,
     ("x", "derivative-at-wrong-argument",
      "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
-     lambda t: [_at(t, t.y)] if t.operation not in ("relu", "clip") else []),
+     lambda t: [_gradient_at(t, t.y)] if t.operation not in ("relu", "clip") else []),
     ("x", "input-for-output", "uses x where the derivative is in terms of y: σ' = y (1 − y), tanh' = 1 − y²",
      _input_for_output),
     ("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation",

@@ -30,7 +30,7 @@ REORDERED = Diagnosis(
     "axes-reordered",
     "has the right numbers in another order: an axis was moved, or a reshape used in place of a transpose",
 )
-ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
+UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
 
 
 def mistakes(tensor: str) -> list[Mistake]:

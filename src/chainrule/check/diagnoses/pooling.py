@@ -39,16 +39,16 @@ def _winners(t: GroundTruth) -> Array:
     return (flat & (np.cumsum(flat, axis=2) == 1)).reshape(largest.shape)
 
 
-def _distribute(t: GroundTruth, weights: Array | float, slide: SlidingWindow, how: str = "add") -> Array:
+def _distribute(t: GroundTruth, weights: Array | float, slide: SlidingWindow, mode: str = "add") -> Array:
     """Distribute dy over the cells of every window by weights, on the padded image."""
     given = np.empty((*t.x.shape[:2], *slide.window, *t.dy.shape[2:]))
     given[...] = weights * t.dy[:, :, None, None]
-    return sliding.scatter(given, slide, how)
+    return sliding.scatter(given, slide, mode)
 
 
-def _cropped(t: GroundTruth, weights: Array | float, how: str = "add") -> Array:
+def _cropped(t: GroundTruth, weights: Array | float, mode: str = "add") -> Array:
     """Distribute dy over the cells of every window by weights, on the image without its padding."""
-    return _slide(t).crop(_distribute(t, weights, _slide(t), how))
+    return _slide(t).crop(_distribute(t, weights, _slide(t), mode))
 
 
 def _pooled(t: GroundTruth, weights: Array | float) -> Array:
@@ -89,17 +89,17 @@ def _misplaced(t: GroundTruth) -> Candidates:
 
 def _last_window(t: GroundTruth) -> Candidates:
     won, slide = _winners(t), _slide(t)
-    frame = np.zeros((*t.x.shape[:2], *slide.frame))
+    padded = np.zeros((*t.x.shape[:2], *slide.padded_size))
     for i, j in np.ndindex(slide.outputs):
         for (u, v), _ in slide.taps((1, 1)):
-            cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
+            cell = padded[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
             cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
-    yield slide.crop(frame)
-    yield _cropped(t, won, how="window")
-    yield _cropped(t, won, how="tap")
+    yield slide.crop(padded)
+    yield _cropped(t, won, mode="window")
+    yield _cropped(t, won, mode="tap")
 
 
-def _painted(t: GroundTruth) -> Candidates:
+def _spread_maxima(t: GroundTruth) -> Candidates:
     slide = _slide(t)
     if slide.stride[0] >= slide.window[0] and slide.stride[1] >= slide.window[1]:
         return
@@ -120,9 +120,9 @@ def _scattered_densely(t: GroundTruth) -> Candidates:
 
 
 def _uncropped(t: GroundTruth) -> Candidates:
-    frame = _distribute(t, _weights(t), _slide(t))
-    yield frame
-    yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
+    padded = _distribute(t, _weights(t), _slide(t))
+    yield padded
+    yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 def _divided_by_side(t: GroundTruth) -> Candidates:
@@ -155,7 +155,7 @@ MAXIMUM = catalogue(
      "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
     ("x", "compared-with-spread-maximum",
      "compares x with the maxima spread over the image, so that only one window counts for each cell: windows "
-     "overlap, so find the maximum of each window and accumulate with +=", _painted),
+     "overlap, so find the maximum of each window and accumulate with +=", _spread_maxima),
     DENSE,
     UNCROPPED,
     ("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins",
@@ -185,7 +185,7 @@ AVERAGE = catalogue(
      lambda t: [_pooled(t, 1.0)]),
     ("x", "overwritten-in-windows",
      "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
-     lambda t: (_cropped(t, _share(t), how=how) for how in ("window", "tap"))),
+     lambda t: (_cropped(t, _share(t), mode=mode) for mode in ("window", "tap"))),
     ("x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells",
      lambda t: (_cropped(t, weights) for weights in (_winners(t), _winners(t) * _share(t)))),
 )  # fmt: skip

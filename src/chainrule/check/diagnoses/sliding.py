@@ -28,7 +28,7 @@ class SlidingWindow:
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
 
     @property
-    def frame(self) -> Pair:
+    def padded_size(self) -> Pair:
         """H and W of the padded image."""
         (top, bottom), (left, right) = self.padding
         return (self.size[0] + top + bottom, self.size[1] + left + right)
@@ -40,10 +40,10 @@ class SlidingWindow:
         sizes = [output_size(*axis) for axis in axes]
         return (sizes[0], sizes[1])
 
-    def crop(self, frame: Array) -> Array:
+    def crop(self, padded: Array) -> Array:
         """Return a padded image without its padding."""
         (top, _), (left, _) = self.padding
-        return frame[:, :, top : top + self.size[0], left : left + self.size[1]]
+        return padded[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
         """Yield every tap (u, v), and the cells of the padded image that it reads over all outputs."""
@@ -63,27 +63,27 @@ def products(dy: Array, w: Array, groups: int) -> Array:
     return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 
-def scatter(given: Array, slide: SlidingWindow, how: str = "add") -> Array:
+def scatter(given: Array, slide: SlidingWindow, mode: str = "add") -> Array:
     """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
     how   "add" accumulates, as is right; "window" overwrites window by window, "tap" tap by tap, in row-major order
     """
     outputs = (given.shape[4], given.shape[5])
     room = [
-        max(frame, stride * (count - 1) + extent(window, dilation))
-        for frame, stride, count, window, dilation in zip(
-            slide.frame, slide.stride, outputs, slide.window, slide.dilation, strict=True
+        max(padded, stride * (count - 1) + extent(window, dilation))
+        for padded, stride, count, window, dilation in zip(
+            slide.padded_size, slide.stride, outputs, slide.window, slide.dilation, strict=True
         )
     ]
-    frame = np.zeros((*given.shape[:2], *room))
-    if how == "window":
+    padded = np.zeros((*given.shape[:2], *room))
+    if mode == "window":
         for i, j in np.ndindex(outputs):
             first = (slide.stride[0] * i, slide.stride[1] * j)
             for (u, v), _ in slide.taps((1, 1)):
                 cell = (first[0] + slide.dilation[0] * u, first[1] + slide.dilation[1] * v)
-                frame[:, :, cell[0], cell[1]] = given[:, :, u, v, i, j]
-        return frame
+                padded[:, :, cell[0], cell[1]] = given[:, :, u, v, i, j]
+        return padded
     for (u, v), (rows, columns) in slide.taps(outputs):
-        part = frame[:, :, rows, columns]
-        part[...] = given[:, :, u, v] if how == "tap" else part + given[:, :, u, v]
-    return frame
+        part = padded[:, :, rows, columns]
+        part[...] = given[:, :, u, v] if mode == "tap" else part + given[:, :, u, v]
+    return padded

@@ -33,7 +33,7 @@ class GroundTruth:
     gradients: Values
     attributes: Mapping[str, Any]
     compute: Callable[[Values, Array], Values]
-    line: bool = False
+    one_dimensional: bool = False
 
     @property
     def x(self) -> Array:
@@ -89,18 +89,18 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
     alone = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
     operation = forward[0].name if alone else ""
     first = forward[0].reads[0] if alone else None
-    line = first is not None and len(first.shape) == len(subject.shape) + 1
+    one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
 
     def compute(others: Values, dy: Array) -> Values:
-        given = {name: _as_line(value, line) for name, value in others.items()}
+        given = {name: _as_line(value, one_dimensional) for name, value in others.items()}
         found = subject.gradients(given, dy.reshape(len(dy), *subject.output_shape), "reference")
-        return {name: as_image(value, line) for name, value in found.items()}
+        return {name: as_image(value, one_dimensional) for name, value in found.items()}
 
-    point = {name: as_image(value, line) for name, value in values.items()}
+    point = {name: as_image(value, one_dimensional) for name, value in values.items()}
     shape = (len(dy), *(forward[0].writes[0].shape if alone else subject.output_shape))
     above, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
     attributes = dict(forward[0].attributes) if alone else {}
-    return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
+    return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, one_dimensional)
 
 
 def loss_truth(right: Subject, values: Values, dy: Array) -> GroundTruth:
@@ -108,13 +108,13 @@ def loss_truth(right: Subject, values: Values, dy: Array) -> GroundTruth:
     return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 
 
-def as_image(array: Array, line: bool) -> Array:
+def as_image(array: Array, one_dimensional: bool) -> Array:
     """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay as they are."""
-    return array[..., None, :] if line and array.ndim > 1 else array
+    return array[..., None, :] if one_dimensional and array.ndim > 1 else array
 
 
-def _as_line(array: Array, line: bool) -> Array:
-    return array[..., 0, :] if line and array.ndim > 1 else array
+def _as_line(array: Array, one_dimensional: bool) -> Array:
+    return array[..., 0, :] if one_dimensional and array.ndim > 1 else array
 
 
 def same(found: Array, candidate: Array, tolerance: float) -> bool:

@@ -24,7 +24,7 @@ REFUSED = {  # prefixes of refused events, by their description in the message
     "make links": ("os.symlink", "os.link"),
     "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
 }
-SILENT = {  # functions that raise no audit event, and the modules from which they are removed
+UNAUDITED = {  # functions that raise no audit event, and the modules from which they are removed
     "fork_exec": ("_posixsubprocess",),
     "_fork_exec": ("subprocess",),
     "pidfd_send_signal": ("signal", "_signal"),
@@ -33,28 +33,30 @@ SILENT = {  # functions that raise no audit event, and the modules from which th
     **dict.fromkeys(("mkfifo", "mknod"), ("os", "posix")),
     "create_builtin": ("_imp",),  # makes new copies of modules, with the functions that were removed
 }
-NATIVE = frozenset((  # compiled modules of the standard library that do any of this without an audit event
+UNSAFE_MODULES = frozenset((  # compiled modules of the standard library that do any of this without an audit event
     *("_interpreters", "_xxsubinterpreters", "_posixsubprocess", "_posixshmem", "_multiprocessing"),
     *("readline", "_dbm", "_gdbm", "_tkinter", "_curses", "_ctypes_test"),
 ))  # fmt: skip
-TESTS = "_test"  # beginning of the names of modules that test Python itself
-WRITES = frozenset((
+TEST_PREFIX = "_test"  # beginning of the names of modules that test Python itself
+WRITE_EVENTS = frozenset((
     *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"),
     *("os.setxattr", "os.removexattr", "os.chflags"),
 ))  # fmt: skip
-LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
+LIST_EVENTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
 DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-FILES = 100  # number of files that may be written
-SITES = ("/site-packages/", "/dist-packages/")
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+MAX_FILES = 100  # number of files that may be written
+SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
-PARTS = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # attributes of functions that must not change
+PROTECTED_ATTRIBUTES = frozenset(
+    ("__code__", "__defaults__", "__kwdefaults__")
+)  # attributes of functions that must not change
 
 Hook = Callable[[str, tuple[Any, ...]], None]
 Check = Callable[[Any], None]
 Resolver = Callable[[Any], str]
-Places = tuple[str, ...]
+Prefixes = tuple[str, ...]
 
 
 def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
@@ -66,35 +68,35 @@ def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[s
     writable  the folder in which files may be written
     """
     for name in sys.builtin_module_names:
-        if name not in NATIVE and not name.startswith(TESTS):
+        if name not in UNSAFE_MODULES and not name.startswith(TEST_PREFIX):
             with suppress(ImportError):
                 importlib.import_module(name)  # which is impossible later
-    for module, name in ((module, name) for name, modules in SILENT.items() for module in modules):
+    for module, name in ((module, name) for name, modules in UNAUDITED.items() for module in modules):
         if hasattr(sys.modules.get(module), name):
             delattr(sys.modules[module], name)
-    refuse, library = _refuser(), _places([os.path.dirname(os.__file__)])
-    resolved, installed = _resolver(refuse), _installer(library, _places(packages))
-    owned, within = _places(readable), _places([writable])
-    read = _reader(refuse, resolved, installed, owned + within)
-    look = _looker(refuse, resolved, installed, owned + within, _places(listed))
-    checks = (refuse, read, look, _loader(refuse, resolved, installed), _writer(refuse, resolved, within))
-    sys.addaudithook(_hook(*checks, kept=(*checks, resolved, installed)))
+    refuse, library = _make_refuser(), _prefixes([os.path.dirname(os.__file__)])
+    resolved, installed = _make_resolver(refuse), _make_installed(library, _prefixes(packages))
+    owned, within = _prefixes(readable), _prefixes([writable])
+    read = _make_reader(refuse, resolved, installed, owned + within)
+    look = _make_lister(refuse, resolved, installed, owned + within, _prefixes(listed))
+    checks = (refuse, read, look, _make_loader(refuse, resolved, installed), _make_writer(refuse, resolved, within))
+    sys.addaudithook(_make_hook(*checks, protected=(*checks, resolved, installed)))
 
 
-def _places(paths: Sequence[str]) -> tuple[str, ...]:
+def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
     """Return each path as given and with links resolved, ending in /, as the hook compares them."""
     both = [form(path) for path in paths for form in (os.path.abspath, os.path.realpath)]
-    return tuple(dict.fromkeys(f"{_plain(path)}/" for path in both))
+    return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in both))
 
 
-def _plain(path: str) -> str:
+def _normalized(path: str) -> str:
     return path.replace("\\", "/").lower() if WINDOWS else path
 
 
 # Each function below returns one that uses no global name and no closure (see above).
 
 
-def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, kept: tuple[Any, ...]) -> Hook:
+def _make_hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, protected: tuple[Any, ...]) -> Hook:
     """Return the hook, which protects these functions from changes; no code can get hold of the hook itself."""
     events = tuple((beginning, what) for what, beginnings in REFUSED.items() for beginning in beginnings)
 
@@ -102,9 +104,14 @@ def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, ke
         event: str,
         arguments: tuple[Any, ...],
         checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, look, load, write),
-        names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (WRITES, LISTS, PARTS, WRITING),
+        names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (
+            WRITE_EVENTS,
+            LIST_EVENTS,
+            PROTECTED_ATTRIBUTES,
+            WRITE_FLAGS,
+        ),
         events: tuple[tuple[str, str], ...] = events,
-        kept: tuple[Any, ...] = kept,
+        protected: tuple[Any, ...] = protected,
     ) -> None:
         refuse, read, look, load, write = checks
         writes, lists, parts, writing = names
@@ -127,7 +134,7 @@ def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, ke
             write(arguments[0])
             write(arguments[1])
         elif event == "object.__setattr__" or event == "object.__delattr__":
-            for function in kept:
+            for function in protected:
                 if arguments[0] is function and arguments[1] in parts:
                     refuse("change the fence")
         else:
@@ -138,11 +145,11 @@ def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, ke
     return hook
 
 
-def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
+def _make_installed(library: Prefixes, packages: Prefixes) -> Callable[[str], bool]:
     """Return a test whether a path ending in / belongs to the standard library or to a package."""
 
     def installed(
-        within: str, library: Places = library, packages: Places = packages, sites: tuple[str, str] = SITES
+        within: str, library: Prefixes = library, packages: Prefixes = packages, sites: tuple[str, str] = SITE_FOLDERS
     ) -> bool:
         standard = within.startswith(library) and sites[0] not in within and sites[1] not in within
         return standard or within.startswith(packages)
@@ -150,25 +157,25 @@ def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
     return installed
 
 
-def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places) -> Check:
+def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes) -> Check:
     """Return the check of a path that is opened for reading."""
 
     def read(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        owned: Places = owned,
+        owned: Prefixes = owned,
         devices: frozenset[str] = DEVICES,
         system: tuple[Any, ...] = (type, int, os.stat, OSError),
     ) -> None:
         refuse, resolved, installed = checks
         kind_of, whole, status, missing = system
-        place = "" if kind_of(path) is whole else resolved(path)
-        if not place or place in devices:
+        location = "" if kind_of(path) is whole else resolved(path)
+        if not location or location in devices:
             return
-        if not f"{place}/".startswith(owned) and not installed(f"{place}/"):
-            refuse(f"read {place}")
+        if not f"{location}/".startswith(owned) and not installed(f"{location}/"):
+            refuse(f"read {location}")
         try:
-            folder = status(place).st_mode & 0o170000 == 0o040000
+            folder = status(location).st_mode & 0o170000 == 0o040000
         except missing:
             return
         if folder:
@@ -177,16 +184,16 @@ def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool],
     return read
 
 
-def _looker(
-    refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places, listed: Places
+def _make_lister(
+    refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes, listed: Prefixes
 ) -> Check:
     """Return the check of a folder that is listed or entered."""
 
     def look(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        owned: Places = owned,
-        listed: Places = listed,
+        owned: Prefixes = owned,
+        listed: Prefixes = listed,
         types: tuple[type, type] = (type, int),
     ) -> None:
         refuse, resolved, installed = checks
@@ -198,53 +205,53 @@ def _looker(
     return look
 
 
-def _loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
+def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
     """Return the check of a compiled module that is loaded."""
 
     def load(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
-        names: tuple[frozenset[str], str] = (NATIVE, TESTS),
+        names: tuple[frozenset[str], str] = (UNSAFE_MODULES, TEST_PREFIX),
     ) -> None:
         refuse, resolved, installed = checks
         native, tests = names
-        place = resolved(path)
-        if not installed(f"{place}/"):
+        location = resolved(path)
+        if not installed(f"{location}/"):
             refuse("run native code")
-        name = place.rpartition("/")[2].partition(".")[0]
+        name = location.rpartition("/")[2].partition(".")[0]
         if name in native or name.startswith(tests):
             refuse(f"import {name}")
 
     return load
 
 
-def _writer(refuse: Check, resolved: Resolver, writable: Places) -> Check:
+def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check:
     """Return the check of a path that is written, created or removed."""
     written = set[str]()  # a submission that empties it only writes more files to a folder that is removed in the end
 
     def write(
         path: Any,
         checks: tuple[Check, Resolver] = (refuse, resolved),
-        writable: Places = writable,
-        limits: tuple[frozenset[str], set[str], int] = (DEVICES, written, FILES),
+        writable: Prefixes = writable,
+        limits: tuple[frozenset[str], set[str], int] = (DEVICES, written, MAX_FILES),
         system: tuple[Any, ...] = (type, int, len),
     ) -> None:
         refuse, resolved = checks
         devices, written, files = limits
         kind_of, whole, count = system
-        place = "" if kind_of(path) is whole else resolved(path)
-        if not place or place in devices:
+        location = "" if kind_of(path) is whole else resolved(path)
+        if not location or location in devices:
             return
-        if not f"{place}/".startswith(writable):
-            refuse(f"write {place}")
-        written.add(place)
+        if not f"{location}/".startswith(writable):
+            refuse(f"write {location}")
+        written.add(location)
         if count(written) > files:
             refuse(f"write more than {files} files")
 
     return write
 
 
-def _resolver(refuse: Check) -> Resolver:
+def _make_resolver(refuse: Check) -> Resolver:
     """Return a function that makes a path absolute, without . and .. (no links can be made, so names are unique)."""
 
     def resolved(
@@ -274,7 +281,7 @@ def _resolver(refuse: Check) -> Resolver:
     return resolved
 
 
-def _refuser() -> Check:
+def _make_refuser() -> Check:
     def refuse(why: str, error: type[Exception] = PermissionError) -> None:
         raise error(f"a submission is checked in isolation: it may not {why}")
 

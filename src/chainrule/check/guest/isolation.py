@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-SPACE, FILES = "64m", 1000  # of the writable folder
-SPARE_USER = 1_800_000_000  # the first of a million user numbers that nobody has
+WRITABLE_SIZE, MAX_FILES = "64m", 1000  # of the writable folder
+FIRST_SPARE_USER = 1_800_000_000  # the first of a million user numbers that nobody has
 NOBODY = 65534
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 NOT_LINUX = "namespaces exist on Linux only"
@@ -36,7 +36,7 @@ class View:
     """
 
     visible: tuple[str, ...]
-    own: tuple[str, ...]
+    submission: tuple[str, ...]
     writable: str
     hidden: tuple[str, ...] = ()
 
@@ -76,7 +76,7 @@ def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Iso
     if sys.platform != "linux":
         return Isolation(NOT_LINUX, False)
     if not namespaces:
-        return _remain(view, "they were not asked for")
+        return _isolate_without_namespaces(view, "they were not asked for")
     reports, writes = os.pipe()
     outer = os.fork()
     if outer == 0:
@@ -88,16 +88,16 @@ def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Iso
     os.close(writes)
     reason = os.read(reports, 1)
     if reason == b"\0":
-        _pass_on(reports, watch)
+        _exit_like_child(reports, watch)
     reason += os.read(reports, 1000)
     os.close(reports)
     os.waitpid(outer, 0)
-    return _remain(view, reason.decode(errors="replace") or "the process that tried has ended")
+    return _isolate_without_namespaces(view, reason.decode(errors="replace") or "the process that tried has ended")
 
 
-def _remain(view: View, reason: str) -> Isolation:
+def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
     """Do what can be done without namespaces."""
-    user = _leave_root(view)
+    user = _drop_root(view)
     with suppress(OSError):
         control(NO_NEW_PRIVILEGES, 1)
     return Isolation(reason, user)
@@ -112,34 +112,34 @@ def _enter_namespaces(view: View, writes: int) -> bool:
         spaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
         unshare(spaces | (NEW_USER if user else 0))
         if user:
-            _map(user, group)
-        _wait_for(os.fork(), None)
+            _map_user(user, group)
+        _wait_and_exit(os.fork(), None)
         control(DEATH_SIGNAL, signal.SIGKILL)
-        _mount(view, user if own is None else own, copied=own is not None)
+        _mount_view(view, user if own is None else own, copied=own is not None)
         if own is None:
             drop_capabilities()
         control(NO_NEW_PRIVILEGES, 1)
-        _wait_for(os.fork(), writes)
+        _wait_and_exit(os.fork(), writes)
         if own is not None:
-            _become(own)
+            _switch_user(own)
         return own is not None
     except BaseException as error:
         os.write(writes, (f"{error.strerror}" if isinstance(error, OSError) else repr(error)).encode()[:900])
         os._exit(1)
 
 
-def _map(user: int, group: int) -> None:
+def _map_user(user: int, group: int) -> None:
     """Keep the numbers of user and group in the new user namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as stream:
             stream.write(text)
 
 
-def _wait_for(child: int, writes: int | None) -> None:
+def _wait_and_exit(child: int, writes: int | None) -> None:
     """Wait for a child, in its parent, reaping all others; report how it ended, and exit. Return in the child."""
     if child == 0:
         return
-    _release_streams(() if writes is None else (writes,))
+    _close_other_files(() if writes is None else (writes,))
     while True:
         ended, status = os.wait()
         if ended == child:
@@ -149,7 +149,7 @@ def _wait_for(child: int, writes: int | None) -> None:
             os._exit(0)
 
 
-def _release_streams(kept: Sequence[int]) -> None:
+def _close_other_files(kept: Sequence[int]) -> None:
     """Close all files but these, so that only the submission holds the pipes of the host."""
     last = -1
     for number in (*sorted(kept), 1024):
@@ -157,9 +157,9 @@ def _release_streams(kept: Sequence[int]) -> None:
         last = number
 
 
-def _pass_on(reports: int, watch: Callable[[], None]) -> None:
+def _exit_like_child(reports: int, watch: Callable[[], None]) -> None:
     """End as the isolated process ends."""
-    _release_streams((reports,))
+    _close_other_files((reports,))
     threading.Thread(target=watch, daemon=True).start()
     found = os.read(reports, 4)
     status = struct.unpack("<i", found)[0] if len(found) == 4 else signal.SIGKILL
@@ -171,22 +171,22 @@ def _pass_on(reports: int, watch: Callable[[], None]) -> None:
     os._exit(os.WEXITSTATUS(status))
 
 
-def _mount(view: View, owner: int, copied: bool) -> None:
+def _mount_view(view: View, owner: int, copied: bool) -> None:
     """Replace the file system by the view."""
     root = view.writable
     mount("", "/", "", RECURSIVE | PRIVATE)
-    mount("tmpfs", root, "tmpfs", NO_SUID | NO_DEV, f"size={SPACE},mode=755")
+    mount("tmpfs", root, "tmpfs", NO_SUID | NO_DEV, f"size={WRITABLE_SIZE},mode=755")
     for path in view.visible:
-        _show(path, root)
-    for path in view.own:
-        (_copy if copied else _show)(path, root)
+        _bind_into(path, root)
+    for path in view.submission:
+        (_copy if copied else _bind_into)(path, root)
     for path in view.hidden:
         _hide(path, view.visible, root)
     for path in DEVICES:
-        _make(path, root)
+        _make_mount_point(path, root)
         mount(path, root + path, "", BIND)
     os.makedirs(root + root)
-    options = f"size={SPACE},nr_inodes={FILES},mode=700,uid={owner}"
+    options = f"size={WRITABLE_SIZE},nr_inodes={MAX_FILES},mode=700,uid={owner}"
     mount("tmpfs", root + root, "tmpfs", NO_SUID | NO_DEV | NO_EXEC, options)
     pivot(root)
     flags = REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEV
@@ -194,10 +194,10 @@ def _mount(view: View, owner: int, copied: bool) -> None:
     os.chdir(root)
 
 
-def _show(path: str, root: str) -> None:
+def _bind_into(path: str, root: str) -> None:
     """Show a path in the new root, unless a folder that is shown already holds it."""
     if not os.path.exists(root + path) or not os.path.samefile(path, root + path):
-        _make(path, root)
+        _make_mount_point(path, root)
         bind(path, root + path)
 
 
@@ -227,11 +227,11 @@ def _hide(path: str, visible: Sequence[str], root: str) -> None:
     mount("tmpfs", root + path, "tmpfs", NO_SUID | NO_DEV, "size=1m,mode=755")
     for other in visible:
         if other.startswith(f"{path}/"):
-            _show(other, root)
+            _bind_into(other, root)
     mount("", root + path, "", REMOUNT | READ_ONLY | NO_SUID | NO_DEV)
 
 
-def _make(path: str, root: str) -> None:
+def _make_mount_point(path: str, root: str) -> None:
     """Make an empty file or folder where a path will be shown."""
     if os.path.isdir(path):
         os.makedirs(root + path, exist_ok=True)
@@ -242,10 +242,10 @@ def _make(path: str, root: str) -> None:
 
 def _spare_user() -> int:
     """Return the number of a user that nobody has."""
-    return SPARE_USER + os.getpid() % 1_000_000
+    return FIRST_SPARE_USER + os.getpid() % 1_000_000
 
 
-def _become(user: int) -> None:
+def _switch_user(user: int) -> None:
     """Give up the rights of root for those of a user; of nobody where that user cannot exist."""
     os.setgroups([])
     try:
@@ -264,7 +264,7 @@ def _is_readable(path: str) -> bool:
     return all(os.access(one, os.R_OK) for one in inside)
 
 
-def _leave_root(view: View) -> bool:
+def _drop_root(view: View) -> bool:
     """Return whether this process could give up the rights of root and still reads what it needs."""
     if os.getuid() != 0:
         return False
@@ -272,8 +272,8 @@ def _leave_root(view: View) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            _become(user)
-            os._exit(0 if all(map(_is_readable, (*view.visible, *view.own))) else 1)
+            _switch_user(user)
+            os._exit(0 if all(map(_is_readable, (*view.visible, *view.submission))) else 1)
         except BaseException:
             os._exit(1)
     if os.waitpid(child, 0)[1] != 0:
@@ -282,7 +282,7 @@ def _leave_root(view: View) -> bool:
         with suppress(OSError):
             os.chown(view.writable, number, number)
             break
-    _become(user)
+    _switch_user(user)
     return True
 
 

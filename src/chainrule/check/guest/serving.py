@@ -30,10 +30,10 @@ from chainrule.check.guest.frames import FrameError, decode, encode
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
-LETTERS = 1000  # longest error message
+MAX_MESSAGE = 1000  # longest error message
 
 
-class _Codes(list[Any]):
+class _LoadedCodes(list[Any]):
     """The codes that have been loaded, by number, and the files that they come from, each run once."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class _Codes(list[Any]):
 
 def serve(reads: int, writes: int) -> None:
     """Answer until the host closes its end."""
-    codes = _Codes()
+    codes = _LoadedCodes()
     warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # complex steps are the checker's, not the learner's
     while head := _read(reads, 8):
         _write(writes, _answer(codes, decode(_read(reads, struct.unpack("<Q", head)[0]))))
@@ -76,7 +76,7 @@ def _read(reads: int, count: int) -> bytes:
     return bytes(parts)
 
 
-def _answer(codes: _Codes, request: dict[str, Any]) -> bytes:
+def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
     """Execute the steps in order up to the first that fails, and return the reply as a frame."""
     taken = 0
     try:
@@ -92,10 +92,10 @@ def _answer(codes: _Codes, request: dict[str, Any]) -> bytes:
         return encode({"error": f"returned {error}", "step": taken})
     except BaseException as error:  # a learner's code may raise anything
         said = str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        return encode({"error": said[:LETTERS], "step": taken, "unwritten": isinstance(error, UnwrittenError)})
+        return encode({"error": said[:MAX_MESSAGE], "step": taken, "unwritten": isinstance(error, UnwrittenError)})
 
 
-def _step(codes: _Codes, what: str, which: int, *arguments: Any) -> Any:
+def _step(codes: _LoadedCodes, what: str, which: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
     match what:
         case "list":
@@ -115,7 +115,7 @@ def _step(codes: _Codes, what: str, which: int, *arguments: Any) -> Any:
             return None
 
 
-def _load(codes: _Codes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
+def _load(codes: _LoadedCodes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
     """Load the selected object of a file as the next code, and describe it."""
     module = codes.module(path)
     code, name = sources.bind(module, Path(path), {**chosen, "options": _plain(chosen["options"])})

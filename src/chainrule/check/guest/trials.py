@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-PLACES: dict[str, Any] = globals().get("PLACES", {})
+TARGETS: dict[str, Any] = globals().get("PLACES", {})
 MEGABYTE = 1 << 20
 
 
 def read_neighbour() -> bool:
     """Read another submission."""
-    return bool(open(PLACES["neighbour"]).read())
+    return bool(open(TARGETS["neighbour"]).read())
 
 
 def read_library() -> bool:
     """Read this library, which holds right answers."""
-    return bool(open(PLACES["library"]).read())
+    return bool(open(TARGETS["library"]).read())
 
 
 def read_system() -> bool:
@@ -37,30 +37,30 @@ def read_system() -> bool:
 
 def write_outside() -> bool:
     """Write to the folder of the class."""
-    os.close(os.open(PLACES["written"], os.O_CREAT | os.O_WRONLY))
+    os.close(os.open(TARGETS["written"], os.O_CREAT | os.O_WRONLY))
     return True
 
 
 def see_processes() -> bool:
     """See the process of the grader."""
-    return os.path.exists(f"/proc/{PLACES['grader']}")
+    return os.path.exists(f"/proc/{TARGETS['grader']}")
 
 
 def signal_grader() -> bool:
     """Reach the process of the grader with a signal."""
-    os.kill(PLACES["grader"], 0)
+    os.kill(TARGETS["grader"], 0)
     return True
 
 
 def read_memory() -> bool:
     """Open the memory of the grader."""
-    os.close(os.open(f"/proc/{PLACES['grader']}/mem", os.O_RDONLY))
+    os.close(os.open(f"/proc/{TARGETS['grader']}/mem", os.O_RDONLY))
     return True
 
 
 def use_network() -> bool:
     """Connect to a server on this machine."""
-    socket.create_connection(("127.0.0.1", PLACES["port"]), 2).close()
+    socket.create_connection(("127.0.0.1", TARGETS["port"]), 2).close()
     return True
 
 

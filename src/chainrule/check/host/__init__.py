@@ -22,10 +22,10 @@ from chainrule.errors import OptionError, StudentError, one_line
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "open_file", "package_folders"]
 
-KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
-SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
+SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NUMPY = ("numpy",)
-LETTERS = 80  # longest name
+MAX_NAME = 80  # longest name
 
 
 class HostedFile:
@@ -47,7 +47,7 @@ class HostedFile:
         match told:
             case {"layers": dict(), "functions": list()}:
                 layers = cast("dict[str, Any]", told["layers"])
-                known = {text_line(name, LETTERS): _names(arguments) for name, arguments in layers.items()}
+                known = {text_line(name, MAX_NAME): _names(arguments) for name, arguments in layers.items()}
                 return known, _names(told["functions"])
             case _:
                 raise GuestEnded(NO_ANSWER)
@@ -61,7 +61,7 @@ class HostedFile:
         number, name, told = self._load(name, backward, False, options or {})
         arguments = told.get("arguments")
         taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
-        kind = text_line(told.get("kind"), LETTERS)
+        kind = text_line(told.get("kind"), MAX_NAME)
         return Student.around(RemoteCode(self._connection, number, kind, taken, _independent(told)), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
@@ -81,7 +81,7 @@ class HostedFile:
         told: Any = self._connection.request("load", 0, self._path, chosen).get("value")
         match told:
             case {"name": str(name), "kind": str(), "number": int(number)}:
-                return number, text_line(name, LETTERS), cast("dict[str, Any]", told)
+                return number, text_line(name, MAX_NAME), cast("dict[str, Any]", told)
             case _:
                 raise GuestEnded(NO_ANSWER)
 
@@ -92,7 +92,7 @@ def _independent(told: Mapping[str, Any]) -> bool:
 
 def _names(told: Any) -> tuple[str, ...]:
     names = cast("list[Any]", told) if isinstance(told, list) else []
-    return tuple(text_line(name, LETTERS) for name in names if isinstance(name, str))
+    return tuple(text_line(name, MAX_NAME) for name in names if isinstance(name, str))
 
 
 def _sendable(value: Any) -> Any:
@@ -188,12 +188,12 @@ def _start(
 ) -> GuestProcess:
     options: dict[str, Any] = {"path": [str(path.resolve().parent)], "packages": None}
     if stranger is None:
-        process = GuestProcess({**options, "seconds": None, "memory": None}, limits, Path(), os.environ, alone=False)
+        process = GuestProcess({**options, "seconds": None, "memory": None}, limits, Path(), os.environ, isolated=False)
     else:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True))
         home = os.path.realpath(work)
-        env = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
-        env |= {"HOME": home, "TMPDIR": home, "TEMP": home, "TMP": home, **SINGLE}
+        env = {key: os.environ[key] for key in PASSED_VARIABLES if key in os.environ}
+        env |= {"HOME": home, "TMPDIR": home, "TEMP": home, "TMP": home, **SINGLE_THREADED}
         libraries = [str(Path(folder, part)) for key, folder in stranger.packages.items() for part in _parts(key)]
         options |= {
             "packages": dict(stranger.packages),
@@ -205,7 +205,7 @@ def _start(
             "fence": stranger.fence,
             "namespaces": stranger.namespaces,
         }
-        process = GuestProcess(options, limits, Path(home), env, alone=True)
+        process = GuestProcess(options, limits, Path(home), env, isolated=True)
     if printed is not None:
         stack.callback(lambda: printed(process.output.text))
     stack.callback(process.close)

@@ -17,13 +17,19 @@ from typing import IO, Any, cast
 
 from chainrule.check.guest.frames import LARGEST, FrameError, decode, encode
 
-ALONE = ("-I", "-S", "-B", "-X", "utf8")  # no environment variables, only exposed packages, no bytecode written
-OWN = ("-P", "-B")
+ISOLATED_FLAGS = (
+    "-I",
+    "-S",
+    "-B",
+    "-X",
+    "utf8",
+)  # no environment variables, only exposed packages, no bytecode written
+TRUSTED_FLAGS = ("-P", "-B")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 WINDOWS = os.name == "nt"
 NO_ANSWER = "its process sent an invalid reply"
 GRACE = 1.0  # seconds until a process that has closed its pipes is killed
-BYTES, LINES = 4000, 40  # kept at most
+MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # kept at most
 
 
 class GuestEnded(BaseException):
@@ -40,7 +46,7 @@ class Limits:
     """
 
     seconds: int
-    reply: int = LARGEST
+    max_reply: int = LARGEST
     parts: int = 1
 
 
@@ -55,9 +61,14 @@ class GuestProcess:
     """
 
     def __init__(
-        self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, alone: bool
+        self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, isolated: bool
     ) -> None:
-        command = [sys.executable, *(ALONE if alone else OWN), str(BOOT), json.dumps(dict(options))]
+        command = [
+            sys.executable,
+            *(ISOLATED_FLAGS if isolated else TRUSTED_FLAGS),
+            str(BOOT),
+            json.dumps(dict(options)),
+        ]
         self._limits = limits
         self._process = subprocess.Popen(
             command,
@@ -106,7 +117,7 @@ class GuestProcess:
             (length,) = struct.unpack("<Q", self._read(8, begin))
             if length > LARGEST:
                 raise FrameError(f"more than {LARGEST >> 20} MB")
-            if length > self._limits.reply:
+            if length > self._limits.max_reply:
                 raise GuestEnded(f"returned {length / 1e6:,.0f} MB, far more than a right answer")
             reply: Any = decode(self._read(length, begin))
         except FrameError as error:
@@ -133,7 +144,7 @@ class GuestProcess:
             except BlockingIOError:
                 self._wait(self._requests, select.POLLOUT, begin)
             except OSError:
-                raise self._over() from None
+                raise self._end_reason() from None
 
     def _read(self, count: int, begin: float) -> bytearray:
         """Return ``count`` bytes; memory grows only with the bytes received."""
@@ -147,7 +158,7 @@ class GuestProcess:
             except OSError:
                 part = b""
             if not part:
-                raise self._over()
+                raise self._end_reason()
             found += part
         return found
 
@@ -157,21 +168,21 @@ class GuestProcess:
         poll = select.poll()
         poll.register(stream, event)
         if left <= 0 or not poll.poll(left * 1000):
-            raise GuestEnded(self._late())
+            raise GuestEnded(self._timeout_message())
 
-    def _over(self) -> GuestEnded:
+    def _end_reason(self) -> GuestEnded:
         """Return the reason why the process no longer answers."""
         try:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
             return GuestEnded("closed the pipes through which it is checked")
         if code == -getattr(signal, "SIGXCPU", 0) or (self._timer is not None and not self._timer.is_alive()):
-            return GuestEnded(self._late())
+            return GuestEnded(self._timeout_message())
         if code < 0:
             return GuestEnded(f"crashed: {signal.Signals(-code).name}")
         return GuestEnded(f"ended by itself with exit code {code}, before it could be checked")
 
-    def _late(self) -> str:
+    def _timeout_message(self) -> str:
         return f"stopped after {self._limits.seconds} s: does it ever end?"
 
     def _kill(self) -> None:
@@ -196,10 +207,10 @@ class Output:
         """The beginning of the output, and a line that counts the rest."""
         whole = bytes(self._kept).decode("utf-8", "replace")
         lines = whole.splitlines()
-        shown = "\n".join(lines[:LINES])
-        if self._bytes <= len(self._kept) and len(lines) <= LINES:
+        shown = "\n".join(lines[:MAX_OUTPUT_LINES])
+        if self._bytes <= len(self._kept) and len(lines) <= MAX_OUTPUT_LINES:
             return shown
-        left = self._lines - min(len(lines), LINES)
+        left = self._lines - min(len(lines), MAX_OUTPUT_LINES)
         return f"{shown}\n… {left:,} more lines" if left > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
 
     def close(self) -> None:
@@ -210,6 +221,6 @@ class Output:
 
     def _drain(self) -> None:
         while chunk := os.read(self._stream.fileno(), 1 << 16):
-            self._kept += chunk[: max(BYTES - len(self._kept), 0)]
+            self._kept += chunk[: max(MAX_OUTPUT_BYTES - len(self._kept), 0)]
             self._bytes += len(chunk)
             self._lines += chunk.count(b"\n")

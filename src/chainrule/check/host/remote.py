@@ -14,7 +14,7 @@ from chainrule.custom.calls import Array
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
-LETTERS = 500  # longest message of a learner's code
+MAX_MESSAGE = 500  # longest message of a learner's code
 
 
 class Connection:
@@ -184,6 +184,6 @@ def _texts(told: Any) -> tuple[str, ...]:
     return tuple(text_line(item, 200) for item in items if isinstance(item, str))
 
 
-def text_line(text: Any, letters: int = LETTERS) -> str:
+def text_line(text: Any, letters: int = MAX_MESSAGE) -> str:
     """Return a learner's text as one printable line; an empty string for anything else."""
     return one_line(" ".join(text.split()), letters) if isinstance(text, str) else ""

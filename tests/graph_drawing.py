@@ -33,5 +33,5 @@ def draw_graph(draw: np.random.Generator, **options: Any) -> cr.Graph:
 def _smooth(draw: np.random.Generator, node: Node) -> Layer | None:
     """Draw a layer without kinks, so that differences of the loss are exact."""
     known = (*ANY, *OF_IMAGES * 2) if len(node.shape) == 3 else ANY
-    layer = graph_configurations.fitted(draw, known[draw.integers(len(known))], node.shape)
+    layer = graph_configurations.fit_options(draw, known[draw.integers(len(known))], node.shape)
     return layer if len(node.shape) != 2 or not isinstance(layer, cr.BatchNorm2D) else cr.BatchNorm1D()

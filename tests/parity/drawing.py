@@ -268,7 +268,7 @@ def _next_layer(draw: Draw, given: Node) -> Layer | None:
     """Draw a layer that accepts a node's result, and that PyTorch accepts: no normalization of a single value."""
     for _ in range(20):
         try:
-            layer = graph_configurations.fitted(draw, fitting(draw, one(draw, *DRAWN))[0], given.shape)
+            layer = graph_configurations.fit_options(draw, fitting(draw, one(draw, *DRAWN))[0], given.shape)
             layer.output_shape(given.shape, "drawn")
         except ChainruleError:
             continue

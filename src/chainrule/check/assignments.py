@@ -120,21 +120,23 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
     """
     first = {row.title: row for row in reversed(report.rows)}  # the first row of a part has its rounding
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
-    known = "y" in first and bool(first["y"].diagnoses)  # the first row of y; later ones are about other mistakes
+    output_is_explained = "y" in first and bool(
+        first["y"].diagnoses
+    )  # the first row of y; later ones are about other mistakes
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for subject, judges, values in _random_variants(code, task, seed):
             y = subject.output(values)
             dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
-            right = [
+            matching = [
                 judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))
             ]
-            if right[:1] != judges[:1]:
+            if matching[:1] != judges[:1]:
                 wrong["y"] = "y is not the right output for other values."
-            if right:
-                wrong |= _compare(subject, right[0], values, dy, tolerances)
-            elif not known:
+            if matching:
+                wrong |= _compare(subject, matching[0], values, dy, tolerances)
+            elif not output_is_explained:
                 wrong |= {part: UNKNOWN_OUTPUT for part in task.parts if part != "y"}
     return wrong
 
@@ -147,29 +149,32 @@ def _random_variants(
     The first judge is that of the intended layer, the second that of the layer with its kernel rotated.
     """
     for number in range(ROUNDS):
-        drawn = seed + 1000 + number
+        variant_seed = seed + 1000 + number
         if isinstance(task.intended, LossSubject):
             loss = learner_subjects.SubmittedLoss(cast("RemoteLoss", code), task.intended.name, task.intended)
-            yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, drawn)
+            yield loss, [LossJudge(task.intended)], probes.draw_predictions(task.intended.name, variant_seed)
         else:
             subject = learner_subjects.match_parameters(cast("Student", code), task.intended)
             judge = LayerJudge(task.intended, subject.layouts)
-            turned = judge.rotated()
-            values = learner_subjects.draw_values(subject, probes.batch_size(task.intended.shape), drawn, task.intended)
-            yield subject, [judge, turned] if turned else [judge], values
+            rotated = judge.rotated()
+            values = learner_subjects.draw_values(
+                subject, probes.batch_size(task.intended.shape), variant_seed, task.intended
+            )
+            yield subject, [judge, rotated] if rotated else [judge], values
 
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
-    found, right = subject.gradients(values, dy), judge.gradients(values, dy)
+    claimed, expected = subject.gradients(values, dy), judge.gradients(values, dy)
     return {
         f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
         for name in subject.tensors
-        if name not in found or not _is_close(found[name], right[name], tolerances.get(f"d{name}", MIN_TOLERANCE))
+        if name not in claimed
+        or not _is_close(claimed[name], expected[name], tolerances.get(f"d{name}", MIN_TOLERANCE))
     }
 
 
-def _is_close(found: Array, right: Array, tolerance: float) -> bool:
-    return found.shape == right.shape and comparison.compare_with_array(found, right).error <= tolerance
+def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
+    return result.shape == expected.shape and comparison.compare_with_array(result, expected).error <= tolerance
 
 
 @dataclass(frozen=True)
@@ -193,10 +198,10 @@ class FileAssignment:
             return None
         forms = dict[str, FunctionForm | ClassForm]()
         for name in map(str.strip, against.split(",")):
-            found = _function_form(name) or class_form(name)
-            if found is None:
+            form = _function_form(name) or class_form(name)
+            if form is None:
                 return None
-            forms[found.forward if isinstance(found, FunctionForm) else name] = found
+            forms[form.forward if isinstance(form, FunctionForm) else name] = form
         return cls(forms)
 
     @property
@@ -218,8 +223,8 @@ class FileAssignment:
         """Return the part that a row of a report belongs to."""
         subject = row.subject.partition(" / ")[0]  # of a pair whose process has ended
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
-        named = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
-        return (named or [key for key, form in self.forms.items() if form is class_form(subject)] or [""])[0]
+        matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
+        return (matches or [key for key, form in self.forms.items() if form is class_form(subject)] or [""])[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
         """Return the report of a submission, and a sentence for each part that does not count whatever it says."""
@@ -227,14 +232,14 @@ class FileAssignment:
         names = {pair.forward for pair in find_pairs(functions)[0] if pair.form in self.forms.values()}
         names |= {name for name in layers if class_form(name) in self.forms.values()}
         report = check_file(file, "homework", seed, names=names) if names else None
-        found = Report("homework", ()) if report is None else report
-        there = {self.part(row) for row in found.rows}
-        wrong = {name: f"{name} is not in the file, or was not reached." for name in self.parts if name not in there}
+        homework_report = Report("homework", ()) if report is None else report
+        present = {self.part(row) for row in homework_report.rows}
+        wrong = {name: f"{name} is not in the file, or was not reached." for name in self.parts if name not in present}
         for form in self.forms.values():
-            outputs = [row for row in found.rows if self.part(row) == getattr(form, "forward", None)]
+            outputs = [row for row in homework_report.rows if self.part(row) == getattr(form, "forward", None)]
             if isinstance(form, FunctionForm) and outputs and outputs[0].is_wrong and not outputs[0].diagnoses:
                 wrong[form.backward] = UNKNOWN_OUTPUT
-        return found, wrong
+        return homework_report, wrong
 
 
 def _function_form(name: str) -> FunctionForm | None:
@@ -260,23 +265,27 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
 
     A shape that the teacher has given stays the same; then only the values differ.
     """
-    known = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    digest = hashlib.sha256(f"{seed}\n{known}".encode(errors="backslashreplace")).digest()
-    own = int.from_bytes(digest[:4], "little")
+    normalized_name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    digest = hashlib.sha256(f"{seed}\n{normalized_name}".encode(errors="backslashreplace")).digest()
+    student_seed = int.from_bytes(digest[:4], "little")
     if isinstance(task, FileAssignment) or task.shape is not None or isinstance(task.intended, LossSubject):
-        return StudentTask(task, own, f"{known}: seed {own}")
+        return StudentTask(task, student_seed, f"{normalized_name}: seed {student_seed}")
     shape = next(_other_shapes(task.intended, np.random.default_rng(list(digest[4:]))), task.intended.shape)
     intended = LayerSubject(task.intended.layer, shape, engine="numpy")
-    return StudentTask(replace(task, shape=shape, intended=intended), own, f"{known}: input {text(shape)}, seed {own}")
+    return StudentTask(
+        replace(task, shape=shape, intended=intended),
+        student_seed,
+        f"{normalized_name}: input {text(shape)}, seed {student_seed}",
+    )
 
 
 def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
     """Yield other input shapes that a layer accepts and that leave its parameters as they are."""
     for number in range(SHAPE_TRIES):
-        more = generator.integers(0, MAX_EXTENSION, len(intended.shape))
+        extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
         if number >= SHAPE_TRIES // 2:
-            more[0] = 0  # the layer may need its number of channels
-        shape = tuple(int(size + added) for size, added in zip(intended.shape, more, strict=True))
+            extension[0] = 0  # the layer may need its number of channels
+        shape = tuple(int(size + extra) for size, extra in zip(intended.shape, extension, strict=True))
         try:
             other = LayerSubject(intended.layer, shape, engine="numpy")
         except ShapeError:

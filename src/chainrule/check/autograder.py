@@ -230,16 +230,16 @@ KINDS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _
 
 def _library() -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of every file of this library that grading needs, in order."""
-    for place in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
-        inside = place.relative_to(LIBRARY)
-        if place.is_file() and not EXCLUDED_FOLDERS.intersection(inside.parts):
-            yield inside.as_posix(), place.read_bytes()
+    for path in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
+        relative = path.relative_to(LIBRARY)
+        if path.is_file() and not EXCLUDED_FOLDERS.intersection(relative.parts):
+            yield relative.as_posix(), path.read_bytes()
 
 
 def _requirements(task: GradedAssignment) -> list[str]:
     """Return the requirements of this library and of the packages that submissions may import."""
-    needed = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
-    return sorted({*needed, *_distributions(task)})
+    requirements = [line for line in metadata.requires("chainrule") or [] if "extra ==" not in line]
+    return sorted({*requirements, *_distributions(task)})
 
 
 def _published(task: GradedAssignment) -> list[str]:

@@ -91,14 +91,14 @@ def _check(
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
-        found = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
-        return Report(found.name, tuple(_layer(found, seed)), (on_shape(found.shape),))
+        layer_subject = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
+        return Report(layer_subject.name, tuple(_layer(layer_subject, seed)), (on_shape(layer_subject.shape),))
     if isinstance(against, str):
         return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
     if isinstance(subject, ModuleType) and against is None and shape is None:
-        found = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
-        if found is not None:
-            return found
+        layer_subject = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
+        if layer_subject is not None:
+            return layer_subject
     student = subject if isinstance(subject, Student) else Student(subject, name)
     return check_layer(student, LearnerTask(against, shape, constants=tuple(constants)), seed)
 
@@ -116,12 +116,12 @@ def check_everything(engine: str | None, seed: int) -> Report:
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     values = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed)
     probe = prepare(subject, values, seed, LayerJudge(subject))
-    found = examine(probe)
-    rows = with_diagnoses([found])
+    examination = examine(probe)
+    rows = with_diagnoses([examination])
     if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
-        rows += [row for row in [ties(probe, found)] if row]
+        rows += [row for row in [ties(probe, examination)] if row]
     other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
-    return rows + extra_rows(found, other)
+    return rows + extra_rows(examination, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
@@ -133,7 +133,7 @@ def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
 def _model(
     network: Network, loss: str | None, engine: str | None, seed: int, name: str | None, constants: Sequence[str]
 ) -> Report:
-    own = Network(
+    copied = Network(
         [copy.deepcopy(layer) for layer in network.layers],
         network.input_shape,
         wiring=network.wiring,
@@ -143,20 +143,20 @@ def _model(
         threads=network.threads,
         precise=network.precise,
     )
-    own.set_weights(network.weights)
-    chosen = losses.find(loss or _usual_loss(network))
+    copied.set_weights(network.weights)
+    loss_name = losses.find(loss or _usual_loss(network))
     generator = np.random.default_rng([seed, zlib.crc32(b"model")])
-    x = generator.normal(size=(MODEL_SAMPLES, *own.input_shape))
-    classes = own.output_shape[-1]
+    x = generator.normal(size=(MODEL_SAMPLES, *copied.input_shape))
+    classes = copied.output_shape[-1]
     t = np.eye(classes)[generator.integers(0, classes, MODEL_SAMPLES)]
     title = name or str(getattr(network, "name", "model"))
-    subject = ModelSubject(own, chosen, x, t, title)
+    subject = ModelSubject(copied, loss_name, x, t, title)
     if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
     rows = examine(prepare(subject, subject.values, seed), limit=MODEL_LIMIT).rows
-    unchecked = parameters_without_gradient(own, title, constants)
+    unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
-        title, (*rows, *unchecked), (f"{title} with {chosen}, {MODEL_SAMPLES} samples, engine {own.engine.name}",)
+        title, (*rows, *unchecked), (f"{title} with {loss_name}, {MODEL_SAMPLES} samples, engine {copied.engine.name}",)
     )
 
 

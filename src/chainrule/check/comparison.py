@@ -45,20 +45,20 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
     on_kinks = (derivative.kink_widths > 0) & (
         gaps <= (1 + KINK_THRESHOLD) * derivative.kink_widths + derivative.error_bounds
     )
-    met = int(np.sum(on_kinks & (gaps > derivative.tolerance * scale + derivative.error_bounds)))
+    kinks = int(np.sum(on_kinks & (gaps > derivative.tolerance * scale + derivative.error_bounds)))
     gaps = np.where(on_kinks, 0.0, gaps) / scale
     error_bounds = (derivative.error_bounds + derivative.kink_widths) / scale
     beyond = np.maximum(gaps - error_bounds, 0)
     gaps = np.where(error_bounds > derivative.tolerance, beyond, gaps)
-    along = [_along(claimed, *one) / scale for one in derivative.directions]
+    along = [_along(claimed, *direction) / scale for direction in derivative.directions]
     error = max([float(gaps.max(initial=0.0)), *along])
     excess = max([float(beyond.max(initial=0.0)), *along])
     if excess <= derivative.tolerance or beyond.max(initial=0.0) == 0:
-        return Comparison(error, excess, None, met)
-    at = int(beyond.argmax())
-    place = int(derivative.indices[at])
-    worst = WorstEntry(cell_index(place, claimed.shape), float(flat[place]), float(derivative.gradient[at]))
-    return Comparison(error, excess, worst, met)
+        return Comparison(error, excess, None, kinks)
+    worst_entry = int(beyond.argmax())
+    index = int(derivative.indices[worst_entry])
+    worst = WorstEntry(cell_index(index, claimed.shape), float(flat[index]), float(derivative.gradient[worst_entry]))
+    return Comparison(error, excess, worst, kinks)
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
@@ -75,33 +75,33 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
     return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
 
 
-def compare_with_array(found: Array, expected: Array, min_scale: float = TINY) -> Comparison:
+def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) -> Comparison:
     """Compare two arrays of one shape, relative to the largest expected entry, or to ``least`` if that is larger."""
     size = max(float(np.abs(expected).max(initial=0.0)), min_scale)
-    gaps = np.abs(found - expected) / size
+    gaps = np.abs(result - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
     error = float(gaps.max(initial=0.0))
     if error == 0:
         return Comparison(0.0, 0.0)
-    place = int(gaps.argmax())
-    values = [float(array.reshape(-1)[place]) for array in (found, expected)]
-    return Comparison(error, error, WorstEntry(cell_index(place, gaps.shape), *values))
+    index = int(gaps.argmax())
+    values = [float(array.reshape(-1)[index]) for array in (result, expected)]
+    return Comparison(error, error, WorstEntry(cell_index(index, gaps.shape), *values))
 
 
-def not_finite(found: Array) -> str | None:
+def not_finite(array: Array) -> str | None:
     """Describe the entries of an array that are infinite or NaN; None where all are finite."""
-    wrong = ~np.isfinite(found)
+    wrong = ~np.isfinite(array)
     if not wrong.any():
         return None
-    place = int(wrong.reshape(-1).argmax())
-    at = ", ".join(map(str, cell_index(place, found.shape)))
-    share = "all of its entries are" if wrong.all() else f"{int(wrong.sum())} of {found.size} entries are"
-    return f"is not finite: {share} inf or nan, the first at [{at}]"
+    index = int(wrong.reshape(-1).argmax())
+    position = ", ".join(map(str, cell_index(index, array.shape)))
+    count = "all of its entries are" if wrong.all() else f"{int(wrong.sum())} of {array.size} entries are"
+    return f"is not finite: {count} inf or nan, the first at [{position}]"
 
 
-def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:
+def shapes_differ(title: str, result: Array, expected: tuple[int, ...]) -> str:
     """Return the sentence about a result of the wrong shape."""
-    return f"{title} has the shape {_shape(found.shape)}, not {_shape(expected)}"
+    return f"{title} has the shape {_shape(result.shape)}, not {_shape(expected)}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -114,14 +114,14 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
     Fourth differences of a smooth function over steps of 1e-6 vanish but for rounding. Steps that cross a kink give
     larger ones, so the smallest of a few directions counts. A result in a narrow dtype has at least its rounding.
     """
-    narrow = np.asarray(f(v)).dtype
-    told = float(np.finfo(narrow).eps) / 4 if narrow.kind == "f" and narrow.itemsize < 8 else 0.0
+    dtype = np.asarray(f(v)).dtype
+    dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0
     min_scale = np.inf
     for _ in range(NOISE_DIRECTIONS):
         min_scale = min(min_scale, _rounding_error(f, v, generator.normal(size=v.shape)))
         if min_scale <= FLOAT64_NOISE:
-            return told
-    return max(told, min_scale if min_scale < MAX_NOISE else 0.0)
+            return dtype_noise
+    return max(dtype_noise, min_scale if min_scale < MAX_NOISE else 0.0)
 
 
 def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:

@@ -125,13 +125,15 @@ def _normalization(
     def make_options(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
         omitted = "" if epsilon != DEFAULTS["eps"] else "eps"
         mode, momentum = ({"mode": "train"}, {"momentum": 0.8}) if running else ({}, {})
-        held = mode if omitted else {**mode, "eps": epsilon, **momentum}
-        options: dict[str, Any] = {"G": groups, argument: held} if groups else {argument: held}
+        values = mode if omitted else {**mode, "eps": epsilon, **momentum}
+        options: dict[str, Any] = {"G": groups, argument: values} if groups else {argument: values}
         weights = {name: ArrayLayout(shape=(1, shape[0], 1, 1)) for name in ("gamma", "beta") if groups}
         return OtherOptions(layer(epsilon, groups), shape, options, weights, omitted)
 
     epsilons = (EPSILON, 0.1, DEFAULTS["eps"], *[EPSILON] * len(inputs))
-    first, *others = (make_options(epsilon, *one) for epsilon, one in zip(epsilons, inputs, strict=False))
+    first, *others = (
+        make_options(epsilon, *shape_and_groups) for epsilon, shape_and_groups in zip(epsilons, inputs, strict=False)
+    )
     extra = "running statistics" * running
     return FunctionForm(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
 
@@ -208,24 +210,24 @@ class FunctionPair:
 
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
     """Return the forms found among a file's functions, and the names of usual functions that are missing."""
-    found, missing = list[FunctionPair](), list[str]()
+    pairs, missing = list[FunctionPair](), list[str]()
     for form in FUNCTIONS:
         suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{form.forward}{suffix}" in functions]
         for suffix in suffixes:
             forward = f"{form.forward}{suffix}"
             names = [f"{form.backward}{suffix}{other}" for other in BACKWARD_SUFFIXES] if form.backward else []
-            there = [name for name in names if name in functions]
-            found += [FunctionPair(form, forward, name) for name in there or names[:1] or [""]]
+            present = [name for name in names if name in functions]
+            pairs += [FunctionPair(form, forward, name) for name in present or names[:1] or [""]]
         if not suffixes:
             missing.append(form.forward)
-    return found, missing if found else []
+    return pairs, missing if pairs else []
 
 
-def unknown_pairs(functions: Sequence[str], known: Sequence[FunctionPair]) -> list[tuple[str, str]]:
+def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) -> list[tuple[str, str]]:
     """Return the pairs of a forward and a backward function in a file that have none of these forms."""
-    mine = {name for pair in known for name in (pair.forward, pair.backward)}
+    used = {name for pair in recognized for name in (pair.forward, pair.backward)}
     pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
-    return [pair for pair in pairs if pair[1] in functions and not mine & {*pair}]
+    return [pair for pair in pairs if pair[1] in functions and not used & {*pair}]
 
 
 @dataclass(frozen=True)
@@ -288,8 +290,8 @@ class ClassForm:
         if isinstance(self.against, str):
             return None
         words = {word.lower() for word in arguments}
-        taken = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
-        return self.against(**self.base, **taken)
+        accepted = {name: value for name, value in self.options.items() if words & {*ARGUMENTS[name]}}
+        return self.against(**self.base, **accepted)
 
 
 # our name of an option, or a size of the input → usual names of a constructor's argument
@@ -378,8 +380,8 @@ def class_form(name: str) -> ClassForm | None:
 
 def normalized_name(name: str) -> str:
     """Return the name of a class, or of a forward function, in lower case, without underscores and usual endings."""
-    own = name.rpartition(".")[2].partition("_forward")[0]
-    return own.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
+    base = name.rpartition(".")[2].partition("_forward")[0]
+    return base.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -388,13 +390,22 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     A pair of equal numbers is given as one number, as most classes expect.
     """
     sizes = {"inputs": shape[-1], "channels": shape[0]}
-    own = {ours: _scalar(getattr(layer, ours)) for ours in ARGUMENTS if ours not in sizes and hasattr(layer, ours)}
-    return {name: value for ours, value in {**sizes, **own}.items() for name in ARGUMENTS[ours] if value is not None}
+    attributes = {
+        option: _scalar(getattr(layer, option))
+        for option in ARGUMENTS
+        if option not in sizes and hasattr(layer, option)
+    }
+    return {
+        name: value
+        for option, value in {**sizes, **attributes}.items()
+        for name in ARGUMENTS[option]
+        if value is not None
+    }
 
 
 def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
     """Return values of constructors' arguments with usual names, for a class of no known form."""
-    return {name: value for ours, value in USUAL_SIZES.items() for name in ARGUMENTS[ours] if name in arguments}
+    return {name: value for option, value in USUAL_SIZES.items() for name in ARGUMENTS[option] if name in arguments}
 
 
 def _scalar(value: Any) -> Any:

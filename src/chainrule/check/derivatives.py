@@ -137,11 +137,11 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                found = scalar.complex_step(u).value
+                slope = scalar.complex_step(u).value
         except Exception:  # a learner's code may fail in any way for values that it was not written for
             return False
         expected = scalar.central_difference(u)
-        if np.isfinite(found) and found != 0 and abs(found - expected) <= 1e-4 * max(abs(found), abs(expected), 1e-9):
+        if np.isfinite(slope) and slope != 0 and abs(slope - expected) <= 1e-4 * max(abs(slope), abs(expected), 1e-9):
             return True
     return False
 
@@ -156,10 +156,10 @@ def _affine_difference(scalar: Scalar) -> Callable[[Array], Slope]:
     return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(scalar.v + u)), here)
 
 
-def _weighted_difference(scalar: Scalar, there: Array, here: Array) -> Slope:
+def _weighted_difference(scalar: Scalar, end: Array, start: Array) -> Slope:
     """Return ⟨dy, there − here⟩, with a bound on the rounding errors of all entries."""
-    rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(there) + np.abs(here)))
-    return Slope(float(np.sum(scalar.dy * (there - here))), float(rounding))
+    rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(end) + np.abs(start)))
+    return Slope(float(np.sum(scalar.dy * (end - start))), float(rounding))
 
 
 def _derive_entries(
@@ -174,7 +174,7 @@ def _derive_entries(
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
-    found = [entry(basis(v.shape, place)) for place in indices]
+    slopes = [entry(basis(v.shape, index)) for index in indices]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
     if method == CENTRAL and len(indices) == v.size:
         steps = []  # every entry is checked: directions add nothing
@@ -182,17 +182,17 @@ def _derive_entries(
         method,
         max(TOLERANCES[method], rounding),
         indices,
-        np.array([slope.value for slope in found]),
-        np.array([slope.error_bound for slope in found]),
-        np.array([slope.kink_width for slope in found]),
+        np.array([slope.value for slope in slopes]),
+        np.array([slope.error_bound for slope in slopes]),
+        np.array([slope.kink_width for slope in slopes]),
         tuple((u, direction(u)) for u in steps),
     )
 
 
-def basis(shape: tuple[int, ...], place: int) -> Array:
+def basis(shape: tuple[int, ...], index: int) -> Array:
     """Return the basis vector that is 1 at a flat index and 0 elsewhere."""
     u = np.zeros(shape)
-    u.reshape(-1)[place] = 1
+    u.reshape(-1)[index] = 1
     return u
 
 
@@ -233,14 +233,14 @@ def slopes_at_ties(
     def total(v: Array) -> float:
         return float(np.sum(dy * f(v)))
 
-    here = total(x)
+    base = total(x)
 
     def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
-        before, after = (here - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - here) / TIE_STEP
+        before, after = (base - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - base) / TIE_STEP
         moved = u != 0  # nan elsewhere says nothing of this slope
         return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
     indices = generator.permutation(x.size)[:LIMIT].tolist()
-    single = [along(basis(x.shape, place), cell_index(place, x.shape)) for place in indices]
+    single = [along(basis(x.shape, flat_index), cell_index(flat_index, x.shape)) for flat_index in indices]
     together = [np.ones(x.shape), *(generator.random(x.shape) for _ in range(3))]
     return [*single, *map(along, together)]

@@ -75,43 +75,43 @@ class DirectionalDerivatives:
 
     def along(self, u: Array) -> Slope:
         """Return the derivative along u."""
-        near = self._sides(u, self.narrow)
-        four, bend = self._four_point(u)
-        two, size = near.middle, np.maximum(np.abs(four), np.abs(near.middle))
-        gap = np.abs(four - two)
-        settled = near.is_smooth(bend * self.narrow / self.wide) & (gap <= self._agreed * size + near.rounding)
+        sides = self._sides(u, self.narrow)
+        four_point, curvature = self._four_point(u)
+        two_point, size = sides.middle, np.maximum(np.abs(four_point), np.abs(sides.middle))
+        gap = np.abs(four_point - two_point)
+        settled = sides.is_smooth(curvature * self.narrow / self.wide) & (gap <= self._agreed * size + sides.rounding)
         # NaN is never settled: outputs that are not finite at a wide step get smaller ones
-        smooth = float(np.sum((self._dy * four)[settled]))
+        smooth = float(np.sum((self._dy * four_point)[settled]))
         spread = float(np.linalg.norm((self._dy * gap)[settled]))
         if settled.all():
             return Slope(smooth, spread)
-        rest = self._with_smaller_steps(u, near, bend * self.narrow / self.wide, ~settled)
-        return Slope(smooth + rest.value, spread + rest.error_bound, rest.kink_width)
+        remaining = self._with_smaller_steps(u, sides, curvature * self.narrow / self.wide, ~settled)
+        return Slope(smooth + remaining.value, spread + remaining.error_bound, remaining.kink_width)
 
-    def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, rest: Array) -> Slope:
+    def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, selected: Array) -> Slope:
         """Return the contribution of the outputs that have a kink within the wide step."""
         dy, size = self._dy, sides.middle.shape
-        value, exact, doubt, kink_width = (np.zeros(size) for _ in range(4))
-        step, open_ = self.narrow, rest.copy()
+        value, rounding, disagreement, kink_width = (np.zeros(size) for _ in range(4))
+        step, unresolved = self.narrow, selected.copy()
         for _ in range(MAX_SHRINKS):
-            if not open_.any():
+            if not unresolved.any():
                 break
             step /= STEP_RATIO
             finer = self._sides(u, step)
-            calm = open_ & sides.is_smooth(expected)
+            smooth = unresolved & sides.is_smooth(expected)
             gap = np.abs(sides.middle - finer.middle)
-            plain = gap > sides.rounding + finer.rounding
-            value[calm] = sides.middle[calm]
-            exact[calm] = np.where(plain, sides.rounding, np.maximum(sides.rounding, SAFETY * gap))[calm]
-            doubt[calm] = np.where(plain, SAFETY * gap, 0.0)[calm]
-            open_ &= ~calm
+            differ = gap > sides.rounding + finer.rounding
+            value[smooth] = sides.middle[smooth]
+            rounding[smooth] = np.where(differ, sides.rounding, np.maximum(sides.rounding, SAFETY * gap))[smooth]
+            disagreement[smooth] = np.where(differ, SAFETY * gap, 0.0)[smooth]
+            unresolved &= ~smooth
             sides, expected = finer, sides.jump / STEP_RATIO
-        value[open_], exact[open_], kink_width[open_] = (
-            sides.middle[open_],
-            sides.rounding[open_],
-            sides.jump[open_] / 2,
+        value[unresolved], rounding[unresolved], kink_width[unresolved] = (
+            sides.middle[unresolved],
+            sides.rounding[unresolved],
+            sides.jump[unresolved] / 2,
         )
-        error_bound = float(np.linalg.norm(dy * exact) + np.sum(np.abs(dy) * doubt))
+        error_bound = float(np.linalg.norm(dy * rounding) + np.sum(np.abs(dy) * disagreement))
         return Slope(float(np.sum(dy * value)), error_bound, float(np.sum(np.abs(dy) * kink_width)))
 
     def _sides(self, u: Array, step: float) -> OneSidedSlopes:

@@ -62,14 +62,14 @@ class Examination:
 
     def case(self, tensor: str) -> Case | None:
         """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
-        found, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
-        if probe.judge is None or found is None:
+        result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
+        if probe.judge is None or result is None:
             return None
-        right = probe.judge.output(probe.values)
-        if right.size == probe.dy.size:
-            return Case(probe.judge, probe.values, probe.dy, probe.output, found)
-        dy = np.zeros_like(right)  # which no output depends on
-        return Case(probe.judge, probe.values, dy, probe.output, found) if tensor == "y" else None
+        expected = probe.judge.output(probe.values)
+        if expected.size == probe.dy.size:
+            return Case(probe.judge, probe.values, probe.dy, probe.output, result)
+        dy = np.zeros_like(expected)  # which no output depends on
+        return Case(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
 
 
 def prepare(
@@ -77,10 +77,10 @@ def prepare(
 ) -> Probe:
     """Return a probe with a random upstream gradient; StudentError where the output cannot be used."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
-    y, again = subject.output(values), subject.output(values)
+    y, repeated = subject.output(values), subject.output(values)
     if not np.isfinite(y).all():
         raise StudentError(f"{subject.name}: forward returns values that are not finite for a normal input")
-    if y.shape != again.shape or not np.allclose(y, again, rtol=1e-6, atol=1e-9):
+    if y.shape != repeated.shape or not np.allclose(y, repeated, rtol=1e-6, atol=1e-9):
         raise StudentError(
             f"{subject.name}: forward returns different values on a second call with the same input and options; "
             "if one of them is a seed, every call must use it"
@@ -92,15 +92,15 @@ def prepare(
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
     """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
-    grown = _varying_gradients(probe, claimed)
-    numbers = numerical_derivatives(probe, limit)
-    rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
+    varying = _varying_gradients(probe, claimed)
+    numerical = numerical_derivatives(probe, limit)
+    rows = [output_row(probe, numerical.noise)] if probe.judge is not None else []
     for tensor in probe.subject.tensors:
-        row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
-        if tensor in grown:
-            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if grown[tensor] else (), notes=())
+        row = gradient_row(probe, tensor, claimed.get(tensor), numerical)
+        if tensor in varying:
+            row = replace(row, ok=False, diagnoses=(ACCUMULATED,) if varying[tensor] else (), notes=())
         rows.append(row)
-    return Examination(probe, claimed, tuple(rows), earlier, frozenset(grown))
+    return Examination(probe, claimed, tuple(rows), earlier, frozenset(varying))
 
 
 def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
@@ -115,16 +115,17 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
     if not output.ok or not complete:
         return Examination(probe, {}, (output,))
     claimed = probe.subject.gradients(probe.values, probe.dy)
-    right = probe.judge.gradients(probe.values, probe.dy)
+    expected = probe.judge.gradients(probe.values, probe.dy)
     rows = [
-        comparison_row(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tensors
+        comparison_row(probe, name, claimed.get(name), expected[name], tolerances[name])
+        for name in probe.subject.tensors
     ]
     return Examination(probe, claimed, (output, *rows))
 
 
-def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
+def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
     """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
-    first, *others = found
+    first, *others = examinations
     right = {row.tensor for row in first.rows if not row.is_wrong}
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
         (row, (VARYING,) if row.tensor in first.varying else ()) for row in first.rows
@@ -136,8 +137,8 @@ def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
         if row.is_wrong and row.tensor in right
     ]
     return [
-        replace(row, diagnoses=_diagnoses(row, found) or otherwise) if row.is_wrong and not row.diagnoses else row
-        for row, otherwise in rows
+        replace(row, diagnoses=_diagnoses(row, examinations) or fallback) if row.is_wrong and not row.diagnoses else row
+        for row, fallback in rows
     ]
 
 
@@ -147,33 +148,39 @@ def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> t
     Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
     """
     probe = other.probe
-    one, another = (each.probe.values[probe.subject.tensors[0]].shape for each in (first, other))
-    if one[1:] != another[1:] or one == another:
+    first_shape, other_shape = (
+        examination.probe.values[probe.subject.tensors[0]].shape for examination in (first, other)
+    )
+    if first_shape[1:] != other_shape[1:] or first_shape == other_shape:
         return ()
     if row.tensor != "y" and probe.judge is not None:
         dy = probe.dy / LARGE_FACTOR
-        found, right = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
-        if same(found, right, max(row.tolerance, EXACT)):
+        result, expected = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
+        if same(result, expected, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
     return (OTHER_BATCH_SIZE,)
 
 
-def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
-    wrong = [one for one in found if any(other.tensor == row.tensor and other.is_wrong for other in one.rows)]
-    cases = [case for one in wrong if (case := one.case(row.tensor))]
+def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:
+    wrong = [
+        examination
+        for examination in examinations
+        if any(other.tensor == row.tensor and other.is_wrong for other in examination.rows)
+    ]
+    cases = [case for examination in wrong if (case := examination.case(row.tensor))]
     if any(
-        _is_stale(row.tensor, case, one.earlier_values)
-        for one in wrong
-        if one.earlier_values and (case := one.case(row.tensor))
+        _is_stale(row.tensor, case, examination.earlier_values)
+        for examination in wrong
+        if examination.earlier_values and (case := examination.case(row.tensor))
     ):
         return (STALE,)
-    told = explain(row.tensor, cases, row.tolerance) if cases else ()
-    for case in _further_cases(row.tensor, wrong[0].probe) if len(told) > 1 else ():
-        told = explain(row.tensor, [*cases, case], row.tolerance) or told
+    diagnoses = explain(row.tensor, cases, row.tolerance) if cases else ()
+    for case in _further_cases(row.tensor, wrong[0].probe) if len(diagnoses) > 1 else ():
+        diagnoses = explain(row.tensor, [*cases, case], row.tolerance) or diagnoses
         cases = [*cases, case]
-        if len(told) == 1:
+        if len(diagnoses) == 1:
             break
-    return told
+    return diagnoses
 
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
@@ -186,12 +193,12 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
         values = {**probe.values, name: x}
         try:
             y = probe.subject.output(values)
-            found = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
+            result = y if tensor == "y" else probe.subject.gradients(values, probe.dy)[tensor]
         except (StudentError, KeyError):
             continue
-        right = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
-        if y.shape == probe.dy.shape and not same(found, right, EXACT):
-            yield Case(judge, values, probe.dy, y, found)
+        expected = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
+        if y.shape == probe.dy.shape and not same(result, expected, EXACT):
+            yield Case(judge, values, probe.dy, y, result)
 
 
 def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
@@ -200,10 +207,10 @@ def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
         return False
     name = next(iter(case.values))
     judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
-    right = judge.gradients(case.values, case.dy)
+    expected = judge.gradients(case.values, case.dy)
     others = [judge.gradients(point, case.dy) for point in points]
     return any(
-        same(case.found, gradients[tensor], EXACT) and not same(right[tensor], gradients[tensor], EXACT)
+        same(case.result, gradients[tensor], EXACT) and not same(expected[tensor], gradients[tensor], EXACT)
         for gradients in others
     )
 
@@ -220,7 +227,7 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
         return None
     function = partial(function_of, probe.subject, values, "x")
     slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)
-    error = max(each.excess for each in slopes) / float(dy.max())
+    error = max(slope.excess for slope in slopes) / float(dy.max())
     row = Row(
         probe.subject.name, "x", TIES, error if np.isfinite(error) else None, TIE_TOLERANCE, error <= TIE_TOLERANCE
     )
@@ -232,12 +239,12 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
 
 def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
     """Return the diagnosis of a gradient outside the slopes, with the farthest entry, if single entries show it."""
-    worst = max((each for each in slopes if each.index), key=lambda each: each.excess)
+    worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
     if worst.excess <= TIE_TOLERANCE:
         return AT_TIES
-    place, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
+    index, claimed = ", ".join(map(str, worst.index)), f"{worst.claimed:.6g}"
     return replace(
-        AT_TIES, message=f"{AT_TIES.message}; [{place}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
+        AT_TIES, message=f"{AT_TIES.message}; [{index}] is {claimed}, not from {worst.before:.6g} to {worst.after:.6g}"
     )
 
 
@@ -246,10 +253,10 @@ def _varying_gradients(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, 
     if probe.subject.analytic:
         return {}
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
-    found = dict[str, bool]()
+    is_growing = dict[str, bool]()
     for name, first in claimed.items():
         shapes = {first.shape, second[name].shape, third[name].shape}
         if len(shapes) > 1 or np.allclose(first, second[name], rtol=1e-4, atol=1e-12, equal_nan=True):
             continue
-        found[name] = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
-    return found
+        is_growing[name] = np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
+    return is_growing

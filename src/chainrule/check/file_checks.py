@@ -76,8 +76,8 @@ class LocalFile:
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Return the layers in the module, with the arguments of their constructors, and its functions."""
-        found = sources.contents(self._module)
-        return {name: tuple(arguments) for name, arguments in found["layers"].items()}, tuple(found["functions"])
+        names = sources.contents(self._module)
+        return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
     def begin_part(self) -> None:
         """Do nothing: code in this process has no limit."""
@@ -91,8 +91,8 @@ class LocalFile:
         return self._bind(name, "", True, {"labels": True} if labels else {})
 
     def _bind(self, name: str, backward: str, loss: bool, options: Mapping[str, Any]) -> Any:
-        chosen = {"name": name, "backward": backward, "loss": loss, "options": options}
-        return sources.bind(self._module, Path(self._module.__name__), chosen)[0]
+        selection = {"name": name, "backward": backward, "loss": loss, "options": options}
+        return sources.bind(self._module, Path(self._module.__name__), selection)[0]
 
 
 def check_file(
@@ -138,8 +138,8 @@ def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
     forms = [(class_form(name), arguments) for name, arguments in classes.items()]
     return (
         len(forms) > 1
-        or any(taken and normalized_name(name) in SLOPED_CLASSES for name, taken in classes.items())
-        or any(form and (isinstance(form.against, str) or taken) for form, taken in forms)
+        or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
+        or any(form and (isinstance(form.against, str) or parameters) for form, parameters in forms)
     )
 
 
@@ -157,13 +157,13 @@ def _class_rows(
         if form is not None and isinstance(form.against, str):
             labels = _takes_labels(file.loss(name), form.against)
             code, intended = file.loss(name, labels=labels), LossSubject(form.against)
-            alone = labels or _takes_largest(file.loss(name), form.against)
-            yield from check_loss(code, intended, seed, name, alone).rows
+            one_hot = labels or _takes_largest(file.loss(name), form.against)
+            yield from check_loss(code, intended, seed, name, one_hot).rows
             return
         if form is not None and arguments and (layer := form.layer(arguments)) is not None:
             task = replace(task, against=layer, shape=form.shape, larger=form.larger)
-            known = constructor_values(layer, form.shape)
-            options = {name: value for name, value in known.items() if name in arguments}
+            values = constructor_values(layer, form.shape)
+            options = {name: value for name, value in values.items() if name in arguments}
         elif form is None:
             options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
         student = file.layer(name, options=options)
@@ -181,8 +181,8 @@ def _class_rows(
                 student = file.layer(name, options=constructor_values(layer, other.shape))
                 if not form.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
                     continue
-                beside = OtherOptions(layer, other.shape, uneven=other.uneven)
-                yield from check_options(student, beside, True, seed)
+                other_options = OtherOptions(layer, other.shape, uneven=other.uneven)
+                yield from check_options(student, other_options, True, seed)
     except (StudentError, ShapeError) as error:
         yield replace(failure_row(name, "none", StudentError(str(error))), checked=all_right)
 
@@ -202,13 +202,13 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
     """Return whether a loss of classes reads the largest target alone: it then takes one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
-    given = probes.draw_predictions(against, 0)
-    largest = np.eye(given["t"].shape[1])[given["t"].argmax(axis=1)]
+    values = probes.draw_predictions(against, 0)
+    largest = np.eye(values["t"].shape[1])[values["t"].argmax(axis=1)]
     try:
-        one, other = (loss.forward(given["p"], t).arrays["y"] for t in (given["t"], largest))
+        soft_loss, one_hot_loss = (loss.forward(values["p"], t).arrays["y"] for t in (values["t"], largest))
     except StudentError:
         return False
-    return same(one, other, EXACT)
+    return same(soft_loss, one_hot_loss, EXACT)
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:
@@ -222,11 +222,11 @@ def _fits(student: Student, intended: LayerSubject) -> bool:
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
     """Return the task with the ε that a learner's object holds under its usual name."""
-    held = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
-    own = next((float(value) for value in held if value is not None and value.ndim == 0 and value > 0), None)
+    values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
+    stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
     if not isinstance(task.against, BatchNorm2D):
         return task
-    epsilon = own or _epsilon_of(student, task.shape or ())
+    epsilon = stored or _epsilon_of(student, task.shape or ())
     return task if epsilon is None else replace(task, against=replace(task.against, epsilon=epsilon))
 
 
@@ -234,12 +234,12 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
     """Return the usual ε with which a batch normalization, as constructed, computes its output; None if none fits."""
     x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
     axes = (0, *range(2, x.ndim))
-    apart, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
     try:
         y = copy.deepcopy(student).forward(x)
     except StudentError:
         return None
-    return next((usual for usual in EPSILONS if same(y, apart / np.sqrt(variance + usual), EXACT)), None)
+    return next((candidate for candidate in EPSILONS if same(y, centered / np.sqrt(variance + candidate), EXACT)), None)
 
 
 def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
@@ -270,8 +270,8 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
     """Yield the rows of a pair that raises or does not end: where forward alone does not, it is backward that does."""
     try:
         rows = [] if isinstance(pair.form.against, str) else list(_function_rows(file, pair, False, seed))
-    except StudentError as again:
-        error, rows = again, list[Row]()
+    except StudentError as forward_error:
+        error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
     row = failure_row(pair.forward, "none", error)
     yield replace(row, subject=pair.backward, tensor="x") if rows or row.tensor == "x" else row
@@ -297,8 +297,8 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=pair.backward if complete else pair.forward, options=options)
 
-    given = load(form.options)
-    rows = check_layer(given, task, seed).rows if complete else check_output(given, task, seed)
+    student = load(form.options)
+    rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
     yield from rows
     if all(row.ok for row in rows if row.tensor == "y"):
         try:

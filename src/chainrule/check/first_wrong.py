@@ -28,27 +28,27 @@ ACCUMULATED = "accumulated-over-calls"  # the diagnosis of a gradient that furth
 
 def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
     """Return the row of a wrong result with its first wrong entry; unchanged where none can be named."""
-    found = probe.output if row.tensor == "y" else claimed.get(row.tensor)
-    if probe.judge is None or found is None or not found.ndim:
+    result = probe.output if row.tensor == "y" else claimed.get(row.tensor)
+    if probe.judge is None or result is None or not result.ndim:
         return row
-    right = probe.judge.output(probe.values)
+    expected = probe.judge.output(probe.values)
     if row.tensor != "y":
-        if right.size != probe.dy.size:
+        if expected.size != probe.dy.size:
             return row
-        right = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
-    if found.shape != right.shape or not np.isfinite(found).all():
+        expected = probe.judge.gradients(probe.values, probe.dy)[row.tensor]
+    if result.shape != expected.shape or not np.isfinite(result).all():
         return row
-    wrong = np.abs(found - right) > max(row.tolerance, 1e-9) * float(np.abs(right).max(initial=0.0))
+    wrong = np.abs(result - expected) > max(row.tolerance, 1e-9) * float(np.abs(expected).max(initial=0.0))
     if not wrong.any():
         return row
-    cell = tuple(int(each) for each in np.argwhere(wrong)[0])
-    first = FirstWrong(cell, float(found[cell]), float(right[cell]))
+    cell = tuple(int(index) for index in np.argwhere(wrong)[0])
+    first = FirstWrong(cell, float(result[cell]), float(expected[cell]))
     results = probe.judge.explained(probe.values, probe.dy)
     account = results and results.account(row.tensor, cell)
     if account is None:
         return replace(row, first=first)
     first = replace(first, page=account.page, steps=_steps(account))
-    if any(one.name == ACCUMULATED for one in row.diagnoses) or not account.terms:
+    if any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses) or not account.terms:
         return replace(row, first=first)
     try:
         terms = tuple(_terms(row.tensor, cell, probe, account))
@@ -59,11 +59,11 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
 
 def _steps(account: Account) -> tuple[str, ...]:
     """Return the lines of a calculation, or the cells of a window of max pooling."""
-    found = account.derivation
-    if found.steps:
-        return tuple(line.strip() for line in step_lines(found.steps, WIDTH) if line)
-    if found.pick and len(found.pick.candidates) <= MAX_TERMS:
-        values = ", ".join(f"{one.value:.4g}" for one in found.pick.candidates)
+    derivation = account.derivation
+    if derivation.steps:
+        return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
+    if derivation.pick and len(derivation.pick.candidates) <= MAX_TERMS:
+        values = ", ".join(f"{candidate.value:.4g}" for candidate in derivation.pick.candidates)
         return (f"the largest of {values}",) if len(values) < WIDTH - 15 else ()
     return ()
 
@@ -71,23 +71,23 @@ def _steps(account: Account) -> tuple[str, ...]:
 def _terms(tensor: str, cell: Index, probe: Probe, account: Account) -> Iterator[SumTerm]:
     """Yield the terms of the right sum, then those that only the found one has, `MOST` in all."""
     driver = "x" if tensor == "y" else "dy"
-    known = {
+    arrays = {
         name: value for name, value in probe.values.items() if tensor != "y" or name != "x"
     }  # what a factor may be
-    places = set[tuple[str, Index]]()
+    seen = set[tuple[str, Index]]()
     base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if driver == "dy" else 0.0
     for factors in account.terms[:MAX_TERMS]:
-        entry = next((one for one in factors if one.tensor == driver), factors[0])
-        others = [one for one in factors if one is not entry]
-        expected = float(np.prod([one.value for one in others])) * account.scale[1]
-        name = " · ".join([one.label for one in others] + [account.scale[0]] * bool(account.scale[0]))
-        places.add((entry.tensor, entry.index))
-        yield _term(probe, tensor, cell, entry, expected, name, known, base)
+        entry = next((factor for factor in factors if factor.tensor == driver), factors[0])
+        others = [factor for factor in factors if factor is not entry]
+        expected = float(np.prod([factor.value for factor in others])) * account.scale[1]
+        name = " · ".join([factor.label for factor in others] + [account.scale[0]] * bool(account.scale[0]))
+        seen.add((entry.tensor, entry.index))
+        yield _term(probe, tensor, cell, entry, expected, name, arrays, base)
     if driver == "dy" and probe.dy.size <= MAX_TERMS:
-        for place in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
-            entry = NamedFactor("dy", tuple(map(int, place)), "dy", float(probe.dy[place]))
-            if ("dy", entry.index) not in places:
-                term = _term(probe, tensor, cell, entry, 0.0, "", known, base)
+        for index in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
+            entry = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
+            if ("dy", entry.index) not in seen:
+                term = _term(probe, tensor, cell, entry, 0.0, "", arrays, base)
                 if abs(term.found) > NEGLIGIBLE:
                     yield term
 
@@ -99,13 +99,13 @@ def _term(
     entry: NamedFactor,
     expected: float,
     name: str,
-    known: Mapping[str, Array],
+    arrays: Mapping[str, Array],
     base: float,
 ) -> SumTerm:
-    found = _factor(probe, tensor, cell, entry, base)
-    same = abs(found - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(found))
-    found_as = name if same else _name_of(found, known)
-    return SumTerm(entry.tensor, entry.index, entry.value, expected, found, name, found_as)
+    factor = _factor(probe, tensor, cell, entry, base)
+    same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
+    found_as = name if same else _name_of(factor, arrays)
+    return SumTerm(entry.tensor, entry.index, entry.value, expected, factor, name, found_as)
 
 
 def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
@@ -118,9 +118,9 @@ def _factor(probe: Probe, tensor: str, cell: Index, entry: NamedFactor, base: fl
     base  the gradient for a dy of zeros, which is 0 unless the upstream gradient was forgotten
     """
     if entry.tensor == "dy":
-        alone = np.zeros_like(probe.dy)
-        alone[entry.index] = 1.0
-        return _gradient(probe, tensor, cell, alone) - base
+        unit = np.zeros_like(probe.dy)
+        unit[entry.index] = 1.0
+        return _gradient(probe, tensor, cell, unit) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
         changed = np.array(probe.values[entry.tensor], np.float64)
@@ -129,13 +129,13 @@ def _factor(probe: Probe, tensor: str, cell: Index, entry: NamedFactor, base: fl
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 
-def _name_of(found: float, known: Mapping[str, Array]) -> str:
+def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
     """Return what a factor is, if only one entry fits: w[0,0,2,1], or that entry's opposite, double or half."""
-    for form, ratio in FACTOR_FORMS if abs(found) > NEGLIGIBLE else ():
+    for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
         names = [
-            f"{form}{name}[{','.join(str(int(each)) for each in place)}]"
-            for name, array in known.items()
-            for place in np.argwhere(np.abs(ratio * array - found) <= FACTOR_TOLERANCE * abs(found))
+            f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"
+            for name, array in arrays.items()
+            for index in np.argwhere(np.abs(ratio * array - factor) <= FACTOR_TOLERANCE * abs(factor))
         ]
         if len(names) == 1:
             return names[0]

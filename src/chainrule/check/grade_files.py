@@ -30,15 +30,15 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the content of Gradescope's results.json."""
     tests = [
         {
-            "name": one.part,
+            "name": part_result.part,
             "score": score,
-            "max_score": scheme.points[one.part],
+            "max_score": scheme.points[part_result.part],
             "status": "passed" if passed else "failed",
             "output": message,
             "output_format": "text",
             "visibility": scheme.visibility,
         }
-        for one, score, passed, message in _tests(grade, scheme)
+        for part_result, score, passed, message in _tests(grade, scheme)
     ]
     content = {
         "score": scheme.score(grade),
@@ -57,7 +57,7 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the result of one runner of GitHub Classroom's autograding, before it is encoded in base64."""
     tests = [
         {
-            "name": one.part,
+            "name": part_result.part,
             "status": "pass" if passed else "fail",
             "score": score,
             "message": message or None,
@@ -65,9 +65,15 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
             "filename": "",
             "line_no": 0,
         }
-        for one, score, passed, message in _tests(grade, scheme)
+        for part_result, score, passed, message in _tests(grade, scheme)
     ]
-    status = "error" if not grade.judged else "pass" if all(one["status"] == "pass" for one in tests) else "fail"
+    status = (
+        "error"
+        if not grade.judged
+        else "pass"
+        if all(part_result["status"] == "pass" for part_result in tests)
+        else "fail"
+    )
     return json_bytes({"version": 1, "status": status, "max_score": scheme.total, "tests": tests})
 
 
@@ -78,21 +84,21 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
     missing = [name for name in CLASSROOM50_VARIABLES if not os.environ.get(name)]
     if missing:
         raise OptionError(f"classroom50: its runner sets the environment variable {missing[0]}, which is not set here")
-    named: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
+    variables: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
     tests = [
         {
-            "test-name": one.part,
+            "test-name": part_result.part,
             "passed": passed,
             "score": score,
-            "max-score": scheme.points[one.part],
+            "max-score": scheme.points[part_result.part],
             "message": message,
         }
-        for one, score, passed, message in _tests(grade, scheme)
+        for part_result, score, passed, message in _tests(grade, scheme)
     ]
     content = {
         "schema": "classroom50/result/v1",
-        **named,
-        "review": os.environ.get("REVIEW_URL") or named["commit"],
+        **variables,
+        "review": os.environ.get("REVIEW_URL") or variables["commit"],
         "datetime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "score": scheme.score(grade),
         "max-score": scheme.total,
@@ -106,11 +112,11 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
     scores = scheme.scores(grade)
     results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
     tests: list[tuple[PartResult, float, bool, str]] = []
-    for one in results:
-        passed = one.ok and scores[one.part] == scheme.points[one.part]
-        told = UNEARNED.format(grade.remark) if one.ok and not passed else one.remark
-        message = "\n\n".join(part for part in (told, one.details) if part)
-        tests.append((one, scores[one.part], passed, message))
+    for part_result in results:
+        passed = part_result.ok and scores[part_result.part] == scheme.points[part_result.part]
+        remark = UNEARNED.format(grade.remark) if part_result.ok and not passed else part_result.remark
+        message = "\n\n".join(part for part in (remark, part_result.details) if part)
+        tests.append((part_result, scores[part_result.part], passed, message))
     return tests
 
 

@@ -52,19 +52,19 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
     shape = any_shape(generator)
     steps = int(generator.integers(STEP_COUNTS[0], STEP_COUNTS[1] + 1))
-    found = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
+    graph = node.trace(*draw_graph(generator, shape, _next_layer, steps=steps, max_entries=MAX_ENTRIES))
     samples = int(generator.integers(SAMPLES[0], SAMPLES[1] + 1))
-    return GraphConfiguration(number, *found, shape, samples, engines[int(generator.integers(len(engines)))])
+    return GraphConfiguration(number, *graph, shape, samples, engines[int(generator.integers(len(engines)))])
 
 
-def _next_layer(generator: np.random.Generator, given: Node) -> Layer | None:
+def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | None:
     """Draw a layer of any kind that accepts a node's result; None if none is found."""
     kinds = list(DRAWERS.values())
     for _ in range(TRIES):
         try:
             drawn, _ = kinds[int(generator.integers(len(kinds)))](generator)
-            layer = fitted(generator, drawn, given.shape)
-            layer.output_shape(given.shape, "layer")
+            layer = fit_options(generator, drawn, input_node.shape)
+            layer.output_shape(input_node.shape, "layer")
         except ChainruleError:
             continue
         return layer
@@ -91,21 +91,21 @@ def draw_graph(
     while steps > 0 or len(nodes) == 1:
         steps -= 1
         try:
-            found = _pick(generator, ACTIONS)(generator, nodes, next_layer)
+            result = _pick(generator, ACTIONS)(generator, nodes, next_layer)
         except ChainruleError:
             continue
-        if found is not None and math.prod(found.shape) <= max_entries:
-            nodes.append(found)
-    read = {id(each) for node in nodes for each in node.inputs}
+        if result is not None and math.prod(result.shape) <= max_entries:
+            nodes.append(result)
+    read = {id(read_node) for node in nodes for read_node in node.inputs}
     ends = [node for node in nodes[1:-1] if id(node) not in read and generator.random() < KEEP_PROBABILITY]
     return x, _join(generator, [*ends, nodes[-1]])
 
 
-def fitted(generator: Draw, layer: Layer, shape: Shape) -> Layer:
+def fit_options(generator: Draw, layer: Layer, shape: Shape) -> Layer:
     """Return a layer with the options that depend on the shape of its input changed to fit it."""
-    given: Any = layer
-    if getattr(layer, "groups", 1) > 1 and shape[0] % given.groups:
-        return replace(given, groups=1)
+    grouped: Any = layer
+    if getattr(layer, "groups", 1) > 1 and shape[0] % grouped.groups:
+        return replace(grouped, groups=1)
     if isinstance(layer, cr.Reshape):
         size = math.prod(shape)
         return cr.Reshape(
@@ -127,7 +127,7 @@ def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
     for number, (name, layer) in enumerate(zip(wiring.names, layers, strict=True)):
         owner = wiring.owners[number]
         shown = layer.describe() if owner == number else wiring.names[owner]
-        parts.append(f"{name} = {shown}({', '.join(names[each] for each in wiring.inputs[number])})")
+        parts.append(f"{name} = {shown}({', '.join(names[index] for index in wiring.inputs[number])})")
     return ", ".join(parts)
 
 
@@ -152,10 +152,10 @@ def _reuse_layer(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) 
     if not learning:
         return None
     first: Node = _pick(generator, learning)
-    layer, known = first.layer or cr.Flatten(), first.inputs[0]
-    fit = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, known.shape)]
-    others = [node for node in fit if node is not known]
-    return layer(_pick(generator, others or fit))
+    layer, first_input = first.layer or cr.Flatten(), first.inputs[0]
+    fitting = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, first_input.shape)]
+    others = [node for node in fitting if node is not first_input]
+    return layer(_pick(generator, others or fitting))
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
@@ -164,7 +164,7 @@ def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
         layer.output_shape(shape, "drawn")
     except ChainruleError:
         return []
-    return [each.shape for each in layer.parameters(shape, "drawn")]
+    return [parameter.shape for parameter in layer.parameters(shape, "drawn")]
 
 
 def _merge(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
@@ -180,9 +180,9 @@ def _concatenate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) 
 
 def _with_others(generator: Draw, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
     """Return a node merged with one or two others that fit."""
-    fit = [other for other in nodes if _can_merge(merge, node, other)]
-    given = [node, *(_pick(generator, fit) for _ in range(_pick(generator, [1, 1, 2])))]
-    return merge(*(given[place] for place in generator.permutation(len(given))))
+    fitting = [other for other in nodes if _can_merge(merge, node, other)]
+    inputs = [node, *(_pick(generator, fitting) for _ in range(_pick(generator, [1, 1, 2])))]
+    return merge(*(inputs[index] for index in generator.permutation(len(inputs))))
 
 
 def _can_merge(merge: Merge, *nodes: Node) -> bool:
@@ -199,7 +199,7 @@ def _gate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node
     if len(node.shape) != 3:
         return None
     gate = _pick(generator, [cr.Sigmoid(), cr.HardSigmoid()])
-    other: Node = _pick(generator, [each for each in nodes if len(each.shape) == 3])
+    other: Node = _pick(generator, [candidate for candidate in nodes if len(candidate.shape) == 3])
     if generator.integers(2):
         mean = cr.AveragePool2D(other.shape[1:])(other)
         return cr.Multiply()(node, gate(cr.Conv2D(node.shape[0], 1)(mean)))

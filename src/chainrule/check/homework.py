@@ -46,14 +46,14 @@ def limit_hints(report: Report, level: int) -> Report:
 def _limit_row(row: Row, level: int) -> Row:
     if level >= ALL or row.ok:
         return row
-    kept = tuple(one for one in row.diagnoses if one.name in ALWAYS_SHOWN)
+    kept = tuple(diagnosis for diagnosis in row.diagnoses if diagnosis.name in ALWAYS_SHOWN)
     if level == VERDICTS:
         return replace(row, error=None, diagnoses=kept, notes=(), worst=None, first=None)
     first, notes = row.first, row.notes
     if first is not None and level < TERMS:
         first = FirstWrong(first.index, first.found, first.expected)
     elif level >= TERMS and (first is None or not first.page):
-        pages = dict.fromkeys(one.page for one in row.diagnoses if one.page)
+        pages = dict.fromkeys(diagnosis.page for diagnosis in row.diagnoses if diagnosis.page)
         notes = (*notes, *(f"{row.title} is derived in {page}" for page in pages))
     return replace(row, diagnoses=kept, first=first, notes=notes)
 
@@ -137,48 +137,50 @@ def grade(
     hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
     """
     task = assignment(against, None if shape is None else tuple(shape))
-    number = secrets.randbelow(SEED_COUNT) if seed is None else seed
-    folders, found = (
+    grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
+    folders, submissions = (
         package_folders(packages),
         [single_entry(folder, task.definitions)] if single else entries(folder, task.definitions),
     )
 
     def row(entry: Submission) -> Grade:
-        drawn = draw(task, number, student or student_of(entry.name)) if by_name else StudentTask(task, number)
-        return _row(entry, drawn, number, seconds, Permissions(entry.readable, folders, memory << 20), hints)
+        drawn = (
+            draw(task, grading_seed, student or student_of(entry.name)) if by_name else StudentTask(task, grading_seed)
+        )
+        return _row(entry, drawn, grading_seed, seconds, Permissions(entry.readable, folders, memory << 20), hints)
 
-    return map(row, found)
+    return map(row, submissions)
 
 
 def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | FileAssignment:
     """Return the task of a layer's expression, a loss's name, or names of functions and classes of known forms."""
-    found = FileAssignment.of(against)
-    if found is not None and shape is not None:
+    file_assignment = FileAssignment.of(against)
+    if file_assignment is not None and shape is not None:
         raise OptionError("the input shape is for one layer: the forms of functions and classes have their own")
-    return found or Assignment.of(against, shape)
+    return file_assignment or Assignment.of(against, shape)
 
 
-def write_csv(rows: Sequence[Grade], path: Path, more: Sequence[Mapping[str, float]] = ()) -> None:
+def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:
     """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula.
 
     more  further columns of every row by name, such as its points; none by default
     """
-    further: Sequence[Mapping[str, float]] = more or [{} for _ in rows]
-    table: list[list[Any]] = [[*COLUMNS, *(further[0] if rows else ())]]
-    for row, each in zip(rows, further, strict=True):
-        table.append([*(getattr(row, name) for name in COLUMNS), *each.values()])
+    columns_by_row: Sequence[Mapping[str, float]] = extra_columns or [{} for _ in rows]
+    table: list[list[Any]] = [[*COLUMNS, *(columns_by_row[0] if rows else ())]]
+    for row, columns in zip(rows, columns_by_row, strict=True):
+        table.append([*(getattr(row, name) for name in COLUMNS), *columns.values()])
     write_atomic(path, csv_bytes(table))
 
 
-def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, stranger: Permissions, hints: int) -> Grade:
+def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int) -> Grade:
     """Return the row of an entry; a failure of any kind becomes its remark."""
-    begin, printed, task, protected = time.monotonic(), list[str](), drawn.task, list[Protection]()
+    begin, printed, task, protections = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
     def row(
         passed: int, diagnosis: str, remark: str, results: tuple[PartResult, ...] = (), judged: bool = True
     ) -> Grade:
         took, text = round(time.monotonic() - begin, 2), "".join(printed)
-        count, record, reason = len(task.parts), drawn.record, "".join(one.reason for one in protected)
+        count, record, reason = len(task.parts), drawn.record, "".join(protection.reason for protection in protections)
         return Grade(entry.name, passed, count, diagnosis, remark, took, text, judged, seed, results, record, reason)
 
     if entry.file is None:
@@ -186,15 +188,15 @@ def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, strange
     try:
         limits = Limits(seconds, task.max_reply, len(task.parts) if isinstance(task, FileAssignment) else 1)
         with open_file(
-            entry.file, limits, stranger=stranger, printed=printed.append, protected=protected.append
+            entry.file, limits, permissions=permissions, on_output=printed.append, on_protection=protections.append
         ) as file:
             report, wrong = _check_submission(file, task, drawn.seed)
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
     except Exception as error:  # a mistake of the grader: the other submissions are still graded
-        said = one_line(f"{type(error).__name__}: {error}")
-        return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
+        message = one_line(f"{type(error).__name__}: {error}")
+        return row(0, "", f"could not be judged, by a mistake of the grader: {message}", judged=False)
 
 
 def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
@@ -214,19 +216,19 @@ def _summary(
     unverified  sentences about parts that do not count, whatever the report says
     """
     rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
-    results = tuple(_part_result(part, found, unverified.get(part)) for part, found in rows.items())
+    results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())
     others = [row for row in report.rows if task.part(row) not in rows and not row.ok]
-    told = [*(one.remark for one in results if not one.ok), *(_sentence(row) for row in others)]
-    names = [f"{one.part}: {one.diagnosis}" for one in results if not one.ok]
+    sentences = [*(result.remark for result in results if not result.ok), *(_sentence(row) for row in others)]
+    names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
     right = len(rows) - max(len(names), bool(others))  # no full marks where something was not checked
-    return right, "; ".join(names), " ".join(dict.fromkeys(told)), results
+    return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
 
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
     """Return the verdict on a part: right if it has rows, all of them are right, and the comparison confirms it."""
     wrong = next((row for row in rows if row.ok is not True), None)
     if wrong is not None:
-        names = ", ".join(one.name for one in wrong.diagnoses) or "wrong"
+        names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"
         details = "" if wrong.first is None else "\n".join(wrong.first.lines(wrong.title))
         return PartResult(part, False, names, _sentence(wrong), details)
     if unverified is not None or not rows:

@@ -59,8 +59,8 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
         return None
     try:
         if name in ("leakyrelu", "elu"):
-            at = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
-            slope = float(f"{at if name == 'leakyrelu' else at / (1 - math.exp(-1)):.9g}")
+            negative_output = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
+            slope = float(f"{negative_output if name == 'leakyrelu' else negative_output / (1 - math.exp(-1)):.9g}")
             return SLOPED_ACTIVATIONS[name]() if slope <= 0 else SLOPED_ACTIVATIONS[name](slope)
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
@@ -71,25 +71,28 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
 
 def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
     """Return whether an output is x · sigmoid(β x) for the β that follows from the output at −1."""
-    at = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
-    if not 0 < at < 1:
+    negative_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
+    if not 0 < negative_output < 1:
         return False
-    return comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / at - 1) ** -x)).error <= TOLERANCE
+    return (
+        comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / negative_output - 1) ** -x)).error
+        <= TOLERANCE
+    )
 
 
 def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
     """Return the row of y of a class that computes another layer than its name says; none where that is not certain."""
-    promised = _type_by_name(kind)
-    if promised is None:
+    expected_type = _type_by_name(kind)
+    if expected_type is None:
         return []
     message = ""
-    if intended is not None and _stem(type(intended.layer)) not in _stem(promised):
+    if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
         message = f"is that of {intended.name}, not what the name {kind} says"
-    elif intended is None and promised in POOLS:
-        message = _why_not_pooling(subject, values, promised is cr.MaxPool2D)
-    elif intended is None and promised is cr.LayerNorm:
+    elif intended is None and expected_type in POOLS:
+        message = _why_not_pooling(subject, values, expected_type is cr.MaxPool2D)
+    elif intended is None and expected_type is cr.LayerNorm:
         message = _why_not_layer_norm(subject, values)
-    elif intended is None and promised in WEIGHTED_SUMS:
+    elif intended is None and expected_type in WEIGHTED_SUMS:
         message = _why_not_weighted_sum(subject, values)
     row = Row(subject.name, "y", "its name", None, 0.0, False, diagnoses=(Diagnosis("misnamed", message),))
     return [row] if message else []
@@ -118,20 +121,20 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
         return "" if gaps.max(initial=0.0) <= TOLERANCE else "is none of the inputs: a maximum is one of them"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
-    one = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
-    return "" if one <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
+    error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
+    return "" if error <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
 
 
 def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
     """Return that an output is no normalization of rows, with any small ε; "" where its parameters are not known."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
-    gamma, beta = (named.get(one, named.get(other)) for one, other in (("gamma", "w"), ("beta", "b")))
+    gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
         return ""
-    y, apart = subject.output(values), x - x.mean(axis=1, keepdims=True)
-    rows = (apart / np.sqrt(x.var(axis=1, keepdims=True) + small) for small in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
-    right = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
-    return "" if right else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
+    y, centered = subject.output(values), x - x.mean(axis=1, keepdims=True)
+    rows = (centered / np.sqrt(x.var(axis=1, keepdims=True) + epsilon) for epsilon in (1e-2, 1e-3, 1e-4, 1e-5, 0.0))
+    matches = any(comparison.compare_with_array(y, gamma * row + beta).error <= TOLERANCE for row in rows)
+    return "" if matches else "is not γ (x − μ) / √(σ² + ε) + β with the mean μ and the variance σ² of each row"
 
 
 def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
@@ -150,8 +153,8 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return output(units, parameters) - output(np.zeros_like(units), parameters)
 
     try:
-        tried = _single_weights(rest)
-        passed = np.stack([slopes(each) for each in tried])
+        single_weights = _single_weights(rest)
+        passed = np.stack([slopes(weights) for weights in single_weights])
         y, others = (output(x, {name: f(value) for name, value in rest.items()}) for f in (np.positive, np.abs))
         both = output(x, {name: value + np.abs(value) for name, value in rest.items()})
         all_slopes = slopes(rest)
@@ -162,9 +165,9 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         return "does not pass on an input as it is where one weight is 1 and all others are 0"
     if passed.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
         return "adds inputs where one weight is 1 and all others are 0: each weight belongs to one input of a sum"
-    unread = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
-    if len(unread) and any(x.shape[1] in value.shape for value in rest.values()):
-        return f"does not depend on x[:, {unread[0]}], for which it has weights"
+    unused = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
+    if len(unused) and any(x.shape[1] in value.shape for value in rest.values()):
+        return f"does not depend on x[:, {unused[0]}], for which it has weights"
     linear = all(
         comparison.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both))
     )
@@ -176,8 +179,8 @@ def _single_weights(parameters: Values) -> list[dict[str, Array]]:
     zero = {name: np.zeros_like(value) for name, value in parameters.items()}
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
-        for at in np.random.default_rng(value.size).permutation(value.size)[:MAX_WEIGHTS]:
-            units.append({**zero, name: (np.arange(value.size) == at).astype(value.dtype).reshape(value.shape)})
+        for index in np.random.default_rng(value.size).permutation(value.size)[:MAX_WEIGHTS]:
+            units.append({**zero, name: (np.arange(value.size) == index).astype(value.dtype).reshape(value.shape)})
     return units
 
 
@@ -188,17 +191,19 @@ def guess_layer(
 
     points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
     """
-    known = [named for values in points if (named := _by_library_name(values)) is not None]
-    if not known:
+    named_points = [named for values in points if (named := _by_library_name(values)) is not None]
+    if not named_points:
         return None
-    named, outputs = known[0], [subject.output(values) for values in points]
+    named, outputs = named_points[0], [subject.output(values) for values in points]
     for layer in _candidates(named):
         try:
             candidate = LayerSubject(layer, subject.shape, engine="numpy")
             if set(candidate.parameters) != set(named) - {"x"}:
                 continue
             for layouts in _layouts(candidate, named):
-                pairs = zip(outputs, (_in_library_layout(values, candidate, layouts) for values in known), strict=True)
+                pairs = zip(
+                    outputs, (_in_library_layout(values, candidate, layouts) for values in named_points), strict=True
+                )
                 if all(_equal(output, candidate.output(values)) for output, values in pairs):
                     return candidate, layouts
         except ChainruleError:
@@ -208,12 +213,12 @@ def guess_layer(
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
     """Yield how a learner's parameters may be arranged; square weights may also be transposed."""
-    found = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
-    known = {name: layout for name, layout in found.items() if layout is not None}
-    if len(known) == len(found):
-        yield known
-        if known.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
-            yield {**known, "w": TRANSPOSED}
+    layouts = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
+    usable = {name: layout for name, layout in layouts.items() if layout is not None}
+    if len(usable) == len(layouts):
+        yield usable
+        if usable.get("w") == SAME and values["w"].shape == values["w"].shape[::-1]:
+            yield {**usable, "w": TRANSPOSED}
 
 
 def _in_library_layout(
@@ -229,13 +234,13 @@ def _equal(output: Array, y: Array) -> bool:
 
 def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
     """Return the values by this library's parameter names; None if a name is not recognised."""
-    found: dict[str, Array] = {}
-    for theirs, value in values.items():
-        ours = theirs if theirs == "x" else family(theirs)
-        if ours is None or ours in found:
+    named: dict[str, Array] = {}
+    for learner_name, value in values.items():
+        name = learner_name if learner_name == "x" else family(learner_name)
+        if name is None or name in named:
             return None
-        found[ours] = value
-    return found
+        named[name] = value
+    return named
 
 
 def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
@@ -273,5 +278,5 @@ def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:
     bias = "untied" if b is not None and b.ndim > 1 else b is not None
     kind = cr.Conv2D if w.ndim == 4 else cr.Conv1D
     kernel = w.shape[2:] if w.ndim == 4 else w.shape[2]
-    for stride, padding, dilation, turned in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
-        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=turned)
+    for stride, padding, dilation, convolution in product((1, 2, 3), PADDINGS, (1, 2), (False, True)):
+        yield kind(len(w), kernel, stride, padding, dilation, bias=bias, convolution=convolution)

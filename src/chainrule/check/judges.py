@@ -71,14 +71,14 @@ class ExplainedResults:
     def account(self, tensor: str, cell: Index) -> Account | None:
         """Return the account of y, or of the gradient of a tensor, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
-        place = int(self._flat_indices(tensor)[cell])
+        flat_index = int(self._flat_indices(tensor)[cell])
         try:
-            operation, found = self.trace.explain(stored if tensor == "y" else gradient_name(stored), place)
+            operation, derivation = self.trace.explain(stored if tensor == "y" else gradient_name(stored), flat_index)
         except KeyError:  # a layer that only renames axes
             return None
-        scale = (found.scale.symbols, found.scale.value) if found.scale else ("", 1.0)
-        terms = tuple(self._term(term) for term in found.terms if not any(factor.why for factor in term.factors))
-        return Account(derivation_link(operation), terms, scale, found)
+        scale = (derivation.scale.symbols, derivation.scale.value) if derivation.scale else ("", 1.0)
+        terms = tuple(self._term(term) for term in derivation.terms if not any(factor.why for factor in term.factors))
+        return Account(derivation_link(operation), terms, scale, derivation)
 
     def _term(self, term: Term) -> tuple[NamedFactor, ...]:
         return tuple(self._factor(factor) for factor in term.factors)
@@ -86,11 +86,11 @@ class ExplainedResults:
     def _factor(self, factor: Factor) -> NamedFactor:
         if factor.cell is None:
             return NamedFactor("", (), factor.name, factor.value)
-        stored, place = self.trace.place(factor.cell)
-        for name, known in self.names.items():
-            if stored in (known, gradient_name(known)):
-                (index,) = np.argwhere(self._flat_indices(name) == place)
-                title = name if stored == known else f"d{name}"
+        stored, flat_index = self.trace.place(factor.cell)
+        for name, storage_name in self.names.items():
+            if stored in (storage_name, gradient_name(storage_name)):
+                (index,) = np.argwhere(self._flat_indices(name) == flat_index)
+                title = name if stored == storage_name else f"d{name}"
                 return NamedFactor(title, tuple(map(int, index)), title, factor.value)
         return NamedFactor("", (), factor.name, factor.value)
 
@@ -123,9 +123,9 @@ class Judge:
         """Return the true quantities from which mistakes are built."""
         raise NotImplementedError
 
-    def to_library(self, tensor: str, found: Array, values: Values) -> Array:
+    def to_library(self, tensor: str, array: Array, values: Values) -> Array:
         """Return y, or the gradient of a tensor, of a learner's code as an array of the ground truth."""
-        return found
+        return array
 
     def rotated(self) -> "Judge | None":
         """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
@@ -155,28 +155,28 @@ class LayerJudge(Judge):
 
     def gradients(self, values: Values, dy: Array) -> Values:
         """Return the right gradients."""
-        found = self.intended.gradients(self._point(values), self.to_library("y", dy, values))
-        return arrays_to_learner(self.layouts, found)
+        gradients = self.intended.gradients(self._point(values), self.to_library("y", dy, values))
+        return arrays_to_learner(self.layouts, gradients)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the layer's first operation."""
         return layer_truth(self.intended, self._point(values), self.to_library("y", dy, values))
 
-    def to_library(self, tensor: str, found: Array, values: Values) -> Array:
+    def to_library(self, tensor: str, array: Array, values: Values) -> Array:
         """Return y, or the gradient of a tensor, of a learner's code in this library's layout."""
         if tensor not in self.layouts:
-            return found
+            return array
         sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
         batch = (len(values["x"]), *sizes[tensor]) if tensor in sizes else self.intended.parameters[tensor]
-        return self.layouts[tensor].to_library(found, batch)
+        return self.layouts[tensor].to_library(array, batch)
 
     def rotated(self) -> "LayerJudge | None":
         """Return the judge of the convolution for a cross-correlation, and the other way round."""
         layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
-        turned = replace(layer, convolution=not layer.convolution)
-        return LayerJudge(LayerSubject(turned, self.intended.shape), self.layouts)
+        rotated_layer = replace(layer, convolution=not layer.convolution)
+        return LayerJudge(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
         """Return the explainer's account of the layer's results."""
@@ -191,8 +191,8 @@ class LossJudge(Judge):
     """Right results of the loss that a subject should be."""
 
     def __init__(self, intended: Subject) -> None:
-        own = isinstance(intended, MulticlassHinge)
-        super().__init__(intended if own else LossSubject(intended.name, engine="reference"))
+        is_hinge = isinstance(intended, MulticlassHinge)
+        super().__init__(intended if is_hinge else LossSubject(intended.name, engine="reference"))
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the loss."""
@@ -217,7 +217,7 @@ class Case:
     values: Values
     dy: Array
     output: Array
-    found: Array
+    result: Array
 
     def to_library(self, tensor: str, array: Array) -> Array:
         """Return the output or a result of the subject in the layout of the ground truth."""
@@ -232,21 +232,21 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     """
     exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
-    found = [case.to_library(tensor, case.found) for case in cases]
-    if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, found, CLOSEST)):
-        return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
+    results = [case.to_library(tensor, case.result) for case in cases]
+    if tensor == "y" or (_computed(cases, truths, exact) and not _all_same(tensor, truths, results, CLOSEST)):
+        return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
     others = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
     if others and _computed(cases, others, exact):
-        return diagnose(tensor, list(zip(others, found, strict=True)), exact)
-    if _all_same(tensor, truths, found, exact):
+        return diagnose(tensor, list(zip(others, results, strict=True)), exact)
+    if _all_same(tensor, truths, results, exact):
         message = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
         return (Diagnosis(FOREIGN, message),)
-    return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
+    return diagnose(tensor, list(zip(truths, results, strict=True)), exact)
 
 
-def _all_same(tensor: str, truths: Sequence[GroundTruth], found: Sequence[Array], tolerance: float) -> bool:
+def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
     """Return whether these results are those of the intended layer."""
-    return all(same(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, found, strict=True))
+    return all(same(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True))
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:

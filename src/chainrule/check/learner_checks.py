@@ -58,22 +58,22 @@ class LearnerTask:
     constants: tuple[str, ...] = ()
 
 
-def check_layer(given: Student, task: LearnerTask, seed: int) -> Report:
+def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer; a function that is not written yet has a row that says so.
 
     Where backward fails, the report says whether the output is right: on a wrong one, backward is not to blame.
     """
     try:
-        return _check_written_layer(given, task, seed)
+        return _check_written_layer(student, task, seed)
     except UnwrittenError as error:
-        row = unwritten_row(given.name, error)
-        return Report(given.name, (row,) if row.tensor == "y" else (*check_output(given, task, seed), row))
+        row = unwritten_row(student.name, error)
+        return Report(student.name, (row,) if row.tensor == "y" else (*check_output(student, task, seed), row))
     except StudentError as error:
-        row = failure_row(given.name, "none", error)
-        output = check_output(given, task, seed) if row.tensor == "x" else []
+        row = failure_row(student.name, "none", error)
+        output = check_output(student, task, seed) if row.tensor == "x" else []
         if not output:
             raise
-        return Report(given.name, (*output, row))
+        return Report(student.name, (*output, row))
 
 
 def unwritten_row(name: str, error: UnwrittenError) -> Row:
@@ -83,15 +83,15 @@ def unwritten_row(name: str, error: UnwrittenError) -> Row:
     )
 
 
-def check_output(given: Student, task: LearnerTask, seed: int) -> list[Row]:
+def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
     """Return the row of y alone, for a layer without a backward; no row if the intended layer is not known."""
     if task.against is None:
         return []
-    probe = _reference_probe(given, task.against, task.shape, task.layouts, seed)
+    probe = _reference_probe(student, task.against, task.shape, task.layouts, seed)
     return with_diagnoses([Examination(probe, {}, (output_row(probe),))])
 
 
-def check_options(given: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
+def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a learner's layer with other options than those it was checked with.
 
     Where the stride does not divide the input, a forward may refuse it, or round the size of its output up.
@@ -100,32 +100,36 @@ def check_options(given: Student, other: OtherOptions, complete: bool, seed: int
     """
     method = f"other options: {other.description}"
     try:
-        probe = _reference_probe(given, other.against, other.shape, other.layouts, seed, other.scale)
+        probe = _reference_probe(student, other.against, other.shape, other.layouts, seed, other.scale)
     except StudentError as error:
-        return [] if other.uneven else [failure_row(given.name, method, error)]
+        return [] if other.uneven else [failure_row(student.name, method, error)]
     if other.uneven and probe.judge is not None and probe.output.shape != probe.judge.output(probe.values).shape:
         return []
     try:
-        found = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        if complete and _has_touching_windows(other.against) and (row := ties(probe, found)):
-            found = replace(found, rows=(*found.rows, row))
+        examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
+        if complete and _has_touching_windows(other.against) and (row := ties(probe, examination)):
+            examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
-        return [failure_row(given.name, method, error)]
+        return [failure_row(student.name, method, error)]
     diagnosis = Diagnosis("options", f"is wrong for {other.description}: {other.remedy}")
-    lost = replace(diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes")
-    told = {row.tensor: (lost if _lost_an_axis(probe, found, row) else diagnosis,) for row in found.rows}
-    rows = [row for row in with_diagnoses([found]) if row.is_wrong]
-    return [replace(row, method=method, diagnoses=row.diagnoses or told[row.tensor]) for row in rows]
+    squeezed = replace(
+        diagnosis, message=f"is wrong for {other.description}: keep axes of length 1, which squeeze removes"
+    )
+    diagnoses = {
+        row.tensor: (squeezed if _lost_an_axis(probe, examination, row) else diagnosis,) for row in examination.rows
+    }
+    rows = [row for row in with_diagnoses([examination]) if row.is_wrong]
+    return [replace(row, method=method, diagnoses=row.diagnoses or diagnoses[row.tensor]) for row in rows]
 
 
-def _lost_an_axis(probe: Probe, found: Examination, row: Row) -> bool:
+def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
     """Return whether a result has all its entries, in fewer axes than it should have."""
-    array = probe.output if row.tensor == "y" else found.claimed.get(row.tensor)
+    array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
     judge = probe.judge
     if array is None or judge is None:
         return False
-    right = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
-    return array.size == right.size and array.ndim < right.ndim
+    expected = judge.output(probe.values) if row.tensor == "y" else judge.gradients(probe.values, probe.dy)[row.tensor]
+    return array.size == expected.size and array.ndim < expected.ndim
 
 
 def _has_touching_windows(layer: Layer) -> bool:
@@ -134,7 +138,7 @@ def _has_touching_windows(layer: Layer) -> bool:
 
 
 def _reference_probe(
-    given: Student,
+    student: Student,
     against: Layer,
     shape: tuple[int, ...] | None,
     layouts: Mapping[str, ArrayLayout],
@@ -146,15 +150,15 @@ def _reference_probe(
     scale  factor of the inputs
     """
     intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
-    subject = learner_subjects.match_parameters(copy.deepcopy(given), intended, layouts)
+    subject = learner_subjects.match_parameters(copy.deepcopy(student), intended, layouts)
     values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
     judge = LayerJudge(intended, subject.layouts)
     return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
 
-def _check_written_layer(given: Student, task: LearnerTask, seed: int) -> Report:
+def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
     """Return the report of a learner's layer."""
-    subject, intended, notes = _matched_layer(given, task, seed)
+    subject, intended, notes = _matched_layer(student, task, seed)
     constants, count = task.constants, probes.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
@@ -162,23 +166,24 @@ def _check_written_layer(given: Student, task: LearnerTask, seed: int) -> Report
     notes.insert(0, on_shape(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
     probe = prepare(subject, values, seed, judge)
-    found = examine(probe, earlier=other)
-    others, alone = _check_other_sizes(subject, found, task.larger, seed)
-    rows = _with_first_wrong_entry(with_diagnoses([found, *others]), found)
+    examination = examine(probe, earlier=other)
+    others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
+    rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
-        rows += [row for row in [ties(probe, found)] if row]
-    rows += [] if any(row.is_wrong for row in rows) else alone
-    rows += [row for row in extra_rows(found, other) if not _is_reported(row, rows)]
+        rows += [row for row in [ties(probe, examination)] if row]
+    rows += [] if any(row.is_wrong for row in rows) else batch_of_one
+    rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
-        rows += misnamed_rows(given.kind, subject, intended, values)
-    return Report(given.name, (*rows, *unchecked), tuple(notes))
+        rows += misnamed_rows(student.kind, subject, intended, values)
+    return Report(student.name, (*rows, *unchecked), tuple(notes))
 
 
-def _with_first_wrong_entry(rows: Sequence[Row], found: Examination) -> list[Row]:
+def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
     """Return rows, that of the first wrong result on the first probe with its first wrong entry."""
-    wrong = [(row.tensor, row.method) for row in found.rows if row.is_wrong][:1]
+    wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
     return [
-        with_first_wrong(row, found.probe, found.claimed) if (row.tensor, row.method) in wrong else row for row in rows
+        with_first_wrong(row, examination.probe, examination.claimed) if (row.tensor, row.method) in wrong else row
+        for row in rows
     ]
 
 
@@ -198,17 +203,17 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
-    found = examine(prepare(subject, values, seed, LossJudge(intended)), earlier=other)
-    rows = _with_first_wrong_entry(with_diagnoses([found]), found)
+    examination = examine(prepare(subject, values, seed, LossJudge(intended)), earlier=other)
+    rows = _with_first_wrong_entry(with_diagnoses([examination]), examination)
     if not any(row.is_wrong for row in rows):
-        rows += _other_predictions(subject, found, labels, seed)
-    return Report(subject.name, (*rows, *extra_rows(found, other)), ("on predictions of shape 5×4",))
+        rows += _other_predictions(subject, examination, labels, seed)
+    return Report(subject.name, (*rows, *extra_rows(examination, other)), ("on predictions of shape 5×4",))
 
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
     """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
-    for shape, told in (
+    for shape, diagnosis in (
         ((5, 4), OTHER_VALUES),
         ((12, 4), OTHER_BATCH_SIZE),
         ((5, 11), NUMBER_OF_CLASSES),
@@ -218,39 +223,41 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
         method = f"predictions {text(shape)}"
         try:
             values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
-            found = quick_check(prepare(subject, values, seed, first.probe.judge), tolerances)
+            examination = quick_check(prepare(subject, values, seed, first.probe.judge), tolerances)
         except StudentError as error:
-            said = replace(told, message=f"{told.message} ({error})")
-            rows.append(replace(failure_row(subject.name, method, error), tensor="y", diagnoses=(said,)))
+            detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
+            rows.append(replace(failure_row(subject.name, method, error), tensor="y", diagnoses=(detailed,)))
             continue
-        wrong = [row for row in found.rows if row.is_wrong and row.tensor not in {one.tensor for one in rows}]
-        rows += [replace(row, method=method, diagnoses=(told,)) for row in wrong]
+        wrong = [
+            row for row in examination.rows if row.is_wrong and row.tensor not in {reported.tensor for reported in rows}
+        ]
+        rows += [replace(row, method=method, diagnoses=(diagnosis,)) for row in wrong]
     return rows
 
 
 def _matched_layer(
-    given: Student, task: LearnerTask, seed: int
+    original: Student, task: LearnerTask, seed: int
 ) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
     """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
-    student, notes, against, shape = copy.deepcopy(given), list[str](), task.against, task.shape
+    student, notes, against, shape = copy.deepcopy(original), list[str](), task.against, task.shape
     if against is not None:
         intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
         subject = learner_subjects.match_parameters(student, intended, task.layouts)
     else:
-        form = class_form(given.kind)
+        form = class_form(original.kind)
         named = form.fixed_layer if form else None
         subject = _explore_layer(student, shape, form.shape if form and named else None)
         values = learner_subjects.draw_values(subject, 2, seed)
-        far = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
+        spread = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
         intended = None
-        if guessed := None if named else guess_layer(subject, [values, far]):
+        if guessed := None if named else guess_layer(subject, [values, spread]):
             intended, layouts = guessed
             subject = learner_subjects.match_parameters(student, intended, layouts)
             notes.append(f"forward computes {intended.name}")
-        elif (layer := named or layer_by_name(given.kind, subject, values)) is not None:
-            subject, intended = _compare_by_name(given, subject, layer, certain=named is not None)
+        elif (layer := named or layer_by_name(original.kind, subject, values)) is not None:
+            subject, intended = _compare_by_name(original, subject, layer, certain=named is not None)
             notes += [f"compared with {intended.name}, by its name"] if intended else []
-    return learner_subjects.uncalled_copy(given, subject), intended, notes
+    return learner_subjects.uncalled_copy(original, subject), intended, notes
 
 
 def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
@@ -266,12 +273,12 @@ def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple
 
 
 def _compare_by_name(
-    given: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
+    student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
     """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
     try:
         intended = LayerSubject(layer, subject.shape, engine="numpy")
-        return learner_subjects.match_parameters(copy.deepcopy(given), intended), intended
+        return learner_subjects.match_parameters(copy.deepcopy(student), intended), intended
     except (ShapeError, StudentError):
         if certain:
             raise
@@ -280,22 +287,22 @@ def _compare_by_name(
 
 def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
     """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
-    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
+    return row.diagnoses[0].name != OVERWRITTEN and any(other.tensor == row.tensor and other.is_wrong for other in rows)
 
 
-def _tolerances(found: Examination) -> dict[str, float]:
+def _tolerances(examination: Examination) -> dict[str, float]:
     """Return the tolerance of each tensor on further probes, y included, from the code's rounding on the first."""
-    return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in found.rows}
+    return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 
-def extra_rows(found: Examination, other: Values) -> list[Row]:
+def extra_rows(examination: Examination, other: Values) -> list[Row]:
     """Return the rows of mistakes that do not show at the probe."""
-    rows = {row.tensor: row for row in found.rows}
+    rows = {row.tensor: row for row in examination.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
-    tolerances = _tolerances(found)
+    tolerances = _tolerances(examination)
     tolerances.setdefault("y", max(tolerances.values()))
-    known = CheckedProbe(found.probe, found.claimed, tolerances, frozenset(right))
-    return extra_checks(known, other, output_is_right=found.probe.judge is not None and "y" in right)
+    checked = CheckedProbe(examination.probe, examination.claimed, tolerances, frozenset(right))
+    return extra_checks(checked, other, output_is_right=examination.probe.judge is not None and "y" in right)
 
 
 def _check_other_sizes(
@@ -311,12 +318,12 @@ def _check_other_sizes(
         return [], []
     tolerances = _tolerances(first)
     count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
-    found = list[Examination]()
-    many = probes.large_batch_size(subject.shape, seed)
-    for shape, samples, drawn, repeated in (  # seed of what is drawn; samples in all where they are repeated
+    examinations = list[Examination]()
+    large_batch = probes.large_batch_size(subject.shape, seed)
+    for shape, samples, values_seed, repeated in (  # seed of what is drawn; samples in all where they are repeated
         (larger, count + 1, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
-        (subject.shape, count, seed, many),
+        (subject.shape, count, seed, large_batch),
         (subject.shape, 1, seed + 1, 0),
     ):
         if shape != subject.shape and not _has_same_parameters(judge, shape):
@@ -326,19 +333,21 @@ def _check_other_sizes(
         intended = LayerSubject(judge.intended.layer, shape, engine="numpy")
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
-            there = prepare(
+            probe = prepare(
                 other,
-                learner_subjects.draw_values(other, samples, drawn, intended, repeated),
+                learner_subjects.draw_values(other, samples, values_seed, intended, repeated),
                 seed,
                 LayerJudge(intended, subject.layouts),
             )
-            found.append(quick_check(there, tolerances))
+            examinations.append(quick_check(probe, tolerances))
         except StudentError as error:
             if shape == subject.shape:
-                return found, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
-    one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
-    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in one]
-    return [each for each in found if len(each.probe.values["x"]) > 1], single
+                return examinations, [failure_row(subject.name, f"batch of {repeated or samples}", error)]
+    wrong = (
+        [row for row in examinations[-1].rows if row.is_wrong] if len(examinations[-1].probe.values["x"]) == 1 else []
+    )
+    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (BATCH_OF_ONE,)) for row in wrong]
+    return [examination for examination in examinations if len(examination.probe.values["x"]) > 1], single
 
 
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:

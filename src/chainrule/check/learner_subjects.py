@@ -49,8 +49,8 @@ class SubmittedLayer(Subject):
 
     def forward(self, values: Values) -> Array:
         """Return the output of the learner's forward for these values."""
-        for ours, theirs in self.names.items():
-            self.student.set(theirs, values[ours])
+        for name, learner_name in self.names.items():
+            self.student.set(learner_name, values[name])
         y = self.student.forward(values["x"], strided=self.strided)
         self.changed = self._changed(values)
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
@@ -63,10 +63,10 @@ class SubmittedLayer(Subject):
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the gradients that the learner's backward claims after a forward of these values."""
         before = self.changed
-        dx, found = self.student.backward(dy, strict=False, strided=self.strided)
+        dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
         ours = {theirs: name for name, theirs in self.names.items()}
-        named = {"x": dx, **{ours[name]: gradient for name, gradient in found.items() if name in ours}}
+        named = {"x": dx, **{ours[name]: gradient for name, gradient in gradients.items() if name in ours}}
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
 
     @property
@@ -83,9 +83,11 @@ class SubmittedLayer(Subject):
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call has overwritten."""
-        held = ((ours, self.student.copy_of(theirs)) for ours, theirs in self.names.items())
-        own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
-        return tuple(dict.fromkeys([*self.student.changed, *own]))
+        current = ((name, self.student.copy_of(learner_name)) for name, learner_name in self.names.items())
+        parameters = [
+            name for name, value in current if value is None or not np.array_equal(value, values[name], equal_nan=True)
+        ]
+        return tuple(dict.fromkeys([*self.student.changed, *parameters]))
 
 
 class SubmittedLoss(Subject):
@@ -117,9 +119,9 @@ class SubmittedLoss(Subject):
         """Return the claimed gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
-        found = self.backward(values, dy)
+        gradients = self.backward(values, dy)
         self.changed = (*before, *self.changed)
-        return found
+        return gradients
 
     def backward(self, values: Values, dy: Array) -> dict[str, Array]:
         """Return the claimed gradient after a forward of these values, times dy."""
@@ -148,15 +150,19 @@ def match_parameters(
     names = _pair_by_name(student, intended)
     if len(names) < len(intended.parameters):  # created in the first call, or not named in a usual way
         names = _pair_after_call(student, intended)
-    found = dict(layouts or {})
-    for ours, theirs in names.items():
-        found[ours] = found.get(ours) or _layout(student, theirs, intended.parameters[ours], intended)
+    known_layouts = dict(layouts or {})
+    for parameter, learner_name in names.items():
+        known_layouts[parameter] = known_layouts.get(parameter) or _layout(
+            student, learner_name, intended.parameters[parameter], intended
+        )
     student.declare(*names.values())
-    return SubmittedLayer(student, intended.shape, names, {name: one for name, one in found.items() if one != SAME})
+    return SubmittedLayer(
+        student, intended.shape, names, {name: layout for name, layout in known_layouts.items() if layout != SAME}
+    )
 
 
 def draw_values(
-    subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, repeated: int = 0
+    subject: SubmittedLayer, count: int, seed: int, intended: LayerSubject | None = None, total: int = 0
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code.
 
@@ -168,29 +174,31 @@ def draw_values(
         else {name: subject.student.parameters[name].shape for name in subject.tensors[1:]}
     )
     drawn = probes.draw_values(subject.shape, shapes, count, seed)
-    x = np.resize(drawn["x"], (repeated or count, *subject.shape))
+    x = np.resize(drawn["x"], (total or count, *subject.shape))
     return arrays_to_learner(subject.layouts, {**drawn, "x": x})
 
 
 def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
     """Return the learner's usual names of parameters by this library's; among several, one of the right shape."""
     names: dict[str, str] = {}
-    for ours, shape in intended.parameters.items():
-        forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
-        known = arrays_named(ours, student.names) + arrays_named(ours, student.array_names())
-        known += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
-        if ours == "gamma" and not known:
-            known = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
-        free = [name for name in dict.fromkeys(known) if name not in names.values()]
+    for parameter, shape in intended.parameters.items():
+        forms = [
+            form for word in FAMILIES.get(parameter, (parameter,)) for form in (word, word.upper(), word.capitalize())
+        ]
+        candidates = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
+        candidates += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
+        if parameter == "gamma" and not candidates:
+            candidates = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
+        free = [name for name in dict.fromkeys(candidates) if name not in names.values()]
         fitting = [name for name in free if _fits(student, name, shape)]
         if free:
-            names[ours] = (fitting or free)[0]
+            names[parameter] = (fitting or free)[0]
     return names
 
 
 def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
-    held = student.copy_of(name)
-    return held is not None and between(shape, held.shape) is not None
+    array = student.copy_of(name)
+    return array is not None and between(shape, array.shape) is not None
 
 
 def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
@@ -198,44 +206,44 @@ def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]
     x = np.random.default_rng(0).normal(size=(2, *intended.shape))
     student.explore(x, strict=False)
     names = _pair_by_name(student, intended)
-    for ours, shape in intended.parameters.items():
-        if ours not in names:
+    for parameter, shape in intended.parameters.items():
+        if parameter not in names:
             others = [name for name in influential(student, x) if name not in names.values()]
             fitting = [name for name in others if _fits(student, name, shape)]
             if len(fitting) != 1:
-                wanted = ", ".join(intended.parameters)
+                parameters = ", ".join(intended.parameters)
                 raise StudentError(
-                    f"{student.name} has no parameter {ours}; {intended.name} has {wanted} "
-                    f"(make {ours} an attribute, whose gradient backward leaves in d{ours}, or an argument of forward)"
+                    f"{student.name} has no parameter {parameter}; {intended.name} has {parameters} "
+                    f"(make {parameter} an attribute, whose gradient backward leaves in d{parameter}, or an argument of forward)"
                 )
-            names[ours] = fitting[0]
-    return {ours: names[ours] for ours in intended.parameters}
+            names[parameter] = fitting[0]
+    return {parameter: names[parameter] for parameter in intended.parameters}
 
 
 def _layout(student: Student, name: str, expected: tuple[int, ...], intended: LayerSubject) -> ArrayLayout:
     """Return the layout of a parameter; StudentError if its shape fits in none."""
-    held = student.copy_of(name)
-    found = SAME if held is None else between(expected, held.shape)
-    if held is not None and found is None:
+    array = student.copy_of(name)
+    layout = SAME if array is None else between(expected, array.shape)
+    if array is not None and layout is None:
         raise StudentError(
-            f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {intended.name} on an input of "
+            f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
             f"{text(intended.shape)} expects {text(expected)}: make them the same, or give --input-shape"
         )
-    return found or SAME
+    return layout or SAME
 
 
 def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
     """Return the learner's layer as a subject; its parameters, and its input shape if not given, are found by trial."""
     errors: list[StudentError] = []
-    for tried in [shape] if shape is not None else _candidate_shapes(student):
+    for candidate in [shape] if shape is not None else _candidate_shapes(student):
         try:
-            student.explore(np.random.default_rng(0).normal(size=(2, *tried)), strict=False)
+            student.explore(np.random.default_rng(0).normal(size=(2, *candidate)), strict=False)
         except UnwrittenError:
             raise
         except StudentError as error:
             errors.append(error)
             continue
-        return SubmittedLayer(student, tried, {name: name for name in student.names})
+        return SubmittedLayer(student, candidate, {name: name for name in student.names})
     if shape is not None or len(errors) == 1:
         raise errors[0]
     if "missing 1 required positional argument" in str(errors[0]):
@@ -244,13 +252,13 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
     raise ShapeError(f"{student.name} accepts none of the inputs that were tried (give --input-shape): {errors[0]}")
 
 
-def uncalled_copy(given: Student, found: SubmittedLayer) -> SubmittedLayer:
+def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
     """Return the subject around code that was never called, if its parameters exist before the first call."""
-    fresh = copy.deepcopy(given)
-    if not all(fresh.has(theirs) for theirs in found.names.values()):
-        return found
-    fresh.declare(*found.names.values())
-    return SubmittedLayer(fresh, found.shape, found.names, found.layouts)
+    fresh = copy.deepcopy(original)
+    if not all(fresh.has(name) for name in subject.names.values()):
+        return subject
+    fresh.declare(*subject.names.values())
+    return SubmittedLayer(fresh, subject.shape, subject.names, subject.layouts)
 
 
 def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
@@ -264,13 +272,13 @@ def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
             orders = ((w.shape[1], w.shape[2:]), (w.shape[0], w.shape[1:-1]), (w.shape[-2], w.shape[:-2]))
             return [*(_shape_around(channels, taps) for channels, taps in orders), *SHAPES]
     scales = (student.copy_of(name) for name in arrays_named("gamma", student.array_names()))
-    wide = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
-    return [(wide, wide + 2, wide + 1), (wide,), *SHAPES] if wide else SHAPES
+    scale_size = next((len(scale) for scale in scales if scale is not None and scale.ndim == 1), 0)
+    return [(scale_size, scale_size + 2, scale_size + 1), (scale_size,), *SHAPES] if scale_size else SHAPES
 
 
 def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
     """Return the shape of an input in which a window has room to move."""
-    return (channels, *(taps + more for taps, more in zip(window, (5, 3), strict=False)))
+    return (channels, *(taps + margin for taps, margin in zip(window, (5, 3), strict=False)))
 
 
 def _real(array: Array, what: str) -> Array:

@@ -31,26 +31,26 @@ STATISTICS_CHANGED = "changes the running statistics in test mode: they belong t
 DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
 
 
-def mode_rows(found: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
+def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
     """Return the rows of what the functions do in other modes; nothing for functions without modes.
 
     complete  whether there is a backward
     """
     checks = {"running statistics": _running_statistics, "dropout": _dropout}
-    if not found.form.extra:
+    if not pair.form.extra:
         return []
-    return checks[found.form.extra](found, load, np.random.default_rng(seed), complete)
+    return checks[pair.form.extra](pair, load, np.random.default_rng(seed), complete)
 
 
-def _row(found: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
-    row = Row(found.forward if tensor == "y" else found.backward, tensor, method, None, TOLERANCE, right)
+def _row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
+    row = Row(pair.forward if tensor == "y" else pair.backward, tensor, method, None, TOLERANCE, right)
     return row if right else replace(row, diagnoses=(Diagnosis(name, message),))
 
 
-def _same(found: Array | None, right: Array) -> bool:
-    if found is None or found.shape != right.shape:
+def _same(result: Array | None, expected: Array) -> bool:
+    if result is None or result.shape != expected.shape:
         return False
-    return comparison.compare_with_array(found, right).error <= TOLERANCE
+    return comparison.compare_with_array(result, expected).error <= TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -76,29 +76,29 @@ class NormalizationPoint:
 
     def output(self, mean: Array, variance: Array) -> Array:
         """Return the output for these statistics."""
-        wide = (slice(None), *(None for _ in self.x.shape[2:]))
-        normal = (self.x - mean[wide]) / np.sqrt(variance[wide] + self.epsilon)
-        return self.gamma[wide] * normal + self.beta[wide]
+        channels = (slice(None), *(None for _ in self.x.shape[2:]))
+        normal = (self.x - mean[channels]) / np.sqrt(variance[channels] + self.epsilon)
+        return self.gamma[channels] * normal + self.beta[channels]
 
     def factor(self, trained: Sequence[Array]) -> float:
         """Return the factor of the old mean that gives the mean after this batch; NaN if it is not between 0 and 1."""
         mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
-        found = float(np.median((trained[0] - mean) / (self.mean - mean)))
-        return found if TOLERANCE < found < 1 - TOLERANCE else np.nan
+        factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
+        return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 
     def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
         """Return whether these are the running statistics after this batch; old is their factor, not the batch's."""
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
         changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
         mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
-        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + one) for one in changes)
+        return _same(trained[0], mean) and any(_same(trained[1], factor * self.variance + change) for change in changes)
 
     def rows(
         self,
         row: Callable[..., Row],
         trained: Sequence[Array],
         tested: Array,
-        left: Sequence[Array],
+        unchanged_statistics: Sequence[Array],
         alone: Array,
         either: bool = False,
     ) -> list[Row]:
@@ -121,51 +121,66 @@ class NormalizationPoint:
         )
         if swapped:
             message = f"exchanges momentum and 1 − momentum: {message.partition(': ')[2]}"
-        told = "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
+        test_message = (
+            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
+        )
         if _same(tested, self.output(mean, variance)):
-            told = f"is normalized by the batch in test mode: it {told}"
+            test_message = f"is normalized by the batch in test mode: it {test_message}"
         expected = self.output(self.mean, self.variance)
-        unchanged = _same(left[0], self.mean) and _same(left[1], self.variance)
+        unchanged = _same(unchanged_statistics[0], self.mean) and _same(unchanged_statistics[1], self.variance)
         if _same(tested, expected):
-            told = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
+            test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
         return [
             row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", message),
-            row("mode='test'", _same(tested, expected) and _same(alone, expected[:1]) and unchanged, "test-mode", told),
+            row(
+                "mode='test'",
+                _same(tested, expected) and _same(alone, expected[:1]) and unchanged,
+                "test-mode",
+                test_message,
+            ),
         ]
 
 
-def _running_statistics(found: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
+def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
     """Check the running mean and variance after a forward for training, and forward with mode="test".
 
     If they are right, ε, the momentum and the statistics are left to their defaults.
     """
-    (argument, options), *_ = found.form.options.items()
-    point = NormalizationPoint.draw(found.form.shape, options["eps"], options["momentum"], generator)
+    (argument, options), *_ = pair.form.options.items()
+    point = NormalizationPoint.draw(pair.form.shape, options["eps"], options["momentum"], generator)
 
-    def run(mode: str, given: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
-        one = load({argument: {**given, "mode": mode}})
-        one.put("gamma", point.gamma)
-        one.put("beta", point.beta)
-        return one.forward(x), [
-            _held_array(one, f"{argument}.{name}", None) for name in ("running_mean", "running_var")
+    def run(mode: str, arguments: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
+        student = load({argument: {**arguments, "mode": mode}})
+        student.put("gamma", point.gamma)
+        student.put("beta", point.beta)
+        return student.forward(x), [
+            _held_array(student, f"{argument}.{name}", None) for name in ("running_mean", "running_var")
         ]
 
-    def rows_of(point: NormalizationPoint, given: Mapping[str, Any]) -> list[Row]:
-        full = {**given, "running_mean": point.mean, "running_var": point.variance}
-        (_, trained), (tested, left), (alone, _) = run("train", full), run("test", full), run("test", full, point.x[:1])
-        return point.rows(partial(_row, found), trained, tested, left, alone)
+    def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
+        full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
+        (_, trained), (tested, statistics_after), (alone, _) = (
+            run("train", full),
+            run("test", full),
+            run("test", full, point.x[:1]),
+        )
+        return point.rows(partial(_row, pair), trained, tested, statistics_after, alone)
 
     rows = rows_of(point, options)
     if not all(row.ok for row in rows):
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
     first, nothing = run("train", {})[1], np.zeros_like(point.mean)
-    begun = any(replace(usual, mean=nothing, variance=nothing + start).is_updated_by(first) for start in (0, 1))
-    if begun and all(row.ok for row in rows_of(usual, {})):
+    initial_is_right = any(
+        replace(usual, mean=nothing, variance=nothing + start).is_updated_by(first) for start in (0, 1)
+    )
+    if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
-    said = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
-    message = f"is wrong where {argument} holds the mode alone: by default {said}, and running statistics begin at 0"
-    return [*rows, _row(found, f"{argument} of the mode alone", False, "defaults", message)]
+    defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
+    message = (
+        f"is wrong where {argument} holds the mode alone: by default {defaults}, and running statistics begin at 0"
+    )
+    return [*rows, _row(pair, f"{argument} of the mode alone", False, "defaults", message)]
 
 
 def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
@@ -174,10 +189,10 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
     A class without running statistics has no such rows; they are not checked where the way to evaluate is unknown.
     Where the momentum has no usual name, any one between 0 and 1 is right that is the same for all features.
     """
-    layer, given = intended.layer, load({})
-    names = [next((word for word in words if given.has(word)), "") for words in STATISTICS_NAMES]
-    momentum = next((word for word in MOMENTUM_NAMES if given.has(word)), "")
-    held = given.copy_of(momentum) if momentum else None
+    layer, student = intended.layer, load({})
+    names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
+    momentum = next((word for word in MOMENTUM_NAMES if student.has(word)), "")
+    held = student.copy_of(momentum) if momentum else None
     if not all(names) or (held is not None and held.ndim) or not isinstance(layer, BatchNorm2D):
         return []
     factor = np.nan if held is None else float(held)
@@ -185,67 +200,67 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
 
     def run(evaluated: bool, x: Array = point.x) -> tuple[Array, list[Array]]:
         subject = learner_subjects.match_parameters(load({EVALUATED: True} if evaluated else {}), intended)
-        one, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
-        own = {subject.names[ours]: value for ours, value in values.items()}
-        for theirs, value in {**own, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
-            held = _held_array(one, theirs, value)
-            one.put(theirs, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
-        return one.forward(x), [_held_array(one, theirs, None).reshape(-1) for theirs in names]
+        copied, values = subject.student, {"gamma": point.gamma, "beta": point.beta}
+        parameters = {subject.names[parameter]: value for parameter, value in values.items()}
+        for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
+            held = _held_array(copied, name, value)
+            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
+        return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
     def row(method: str, right: bool, mistake: str, message: str) -> Row:
-        made = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
-        return made if right else replace(made, diagnoses=(Diagnosis(mistake, message),))
+        result = Row(name, "y", method.replace("mode='test'", "eval=True"), None, TOLERANCE, right)
+        return result if right else replace(result, diagnoses=(Diagnosis(mistake, message),))
 
-    for theirs in names:
-        begun = _held_array(given, theirs, point.mean)
-        if begun.size not in (1, point.mean.size):
-            message = (
-                f"starts with {theirs} of shape {begun.shape}: expected one number for each of the {point.mean.size}"
-            )
+    for learner_name in names:
+        initial = _held_array(student, learner_name, point.mean)
+        if initial.size not in (1, point.mean.size):
+            message = f"starts with {learner_name} of shape {initial.shape}: expected one number for each of the {point.mean.size}"
             return [row("running statistics", False, "running-statistics", f"{message} features")]
-        if begun.any() and (theirs == names[0] or not np.all(begun == 1)) and given.copy_of(theirs) is not None:
-            message = (
-                f"starts with {theirs} of {begun.flat[0]:g}: a running mean starts at 0, a running variance at 0 or 1"
-            )
+        if (
+            initial.any()
+            and (learner_name == names[0] or not np.all(initial == 1))
+            and student.copy_of(learner_name) is not None
+        ):
+            message = f"starts with {learner_name} of {initial.flat[0]:g}: a running mean starts at 0, a running variance at 0 or 1"
             return [row("running statistics", False, "running-statistics", message)]
     try:
-        (_, trained), (tested, left), (alone, _) = run(False), run(True), run(True, point.x[:1])
+        (_, trained), (tested, statistics_after), (alone, _) = run(False), run(True), run(True, point.x[:1])
     except StudentError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
     if held is None:
         point = replace(point, momentum=point.factor(trained))
-    return point.rows(row, trained, tested, left, alone, either=momentum != MOMENTUM_NAMES[0])
+    return point.rows(row, trained, tested, statistics_after, alone, either=momentum != MOMENTUM_NAMES[0])
 
 
-def _held_array(student: Student, name: str, otherwise: Array | None) -> Array:
-    found = student.copy_of(name)
-    return np.zeros(0) if found is None and otherwise is None else cast("Array", otherwise if found is None else found)
+def _held_array(student: Student, name: str, default: Array | None) -> Array:
+    array = student.copy_of(name)
+    return np.zeros(0) if array is None and default is None else cast("Array", default if array is None else array)
 
 
-def _dropout(found: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
+def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
     """Check the shares and the scale of kept values, and the test mode; p may be the chance of keeping or dropping."""
-    (argument, options), *_ = found.form.options.items()
+    (argument, options), *_ = pair.form.options.items()
     x = generator.uniform(1, 2, INPUT_SHAPE)
     p = options["p"]
     y = load({argument: options}).forward(x)
-    rows = [_masked(found, x, y, p)]
+    rows = [_masked(pair, x, y, p)]
     if rows[0].ok:
-        rows = [_masked(found, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
+        rows = [_masked(pair, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
         message = "keeps the same values for every seed: draw the mask anew in every call"
-        rows = [_row(found, "mask and scale", False, "dropout-mask", message)]
+        rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
     if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
         message = "keeps the same values in every call without a seed: draw the mask anew in every call"
-        rows = [_row(found, "mask and scale", False, "dropout-mask", message)]
+        rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
     testing = load({argument: {**options, "mode": "test"}})
     tested = testing.forward(x)
     scaled = any(_same(tested, factor * x) for factor in (p, 1 - p))
     message = "is scaled in test mode: inverted dropout divides in training, and test mode returns x"
     rows.append(
-        _row(found, "mode='test'", _same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
+        _row(pair, "mode='test'", _same(tested, x), "test-mode", message if scaled else "must equal x in test mode")
     )
     if not complete:
         return rows
@@ -253,41 +268,41 @@ def _dropout(found: FunctionPair, load: Load, generator: np.random.Generator, co
     training = load({argument: options})
     masked = training.forward(x) / x
     kept = training.backward(dy, strict=False)[0]
-    rows.append(_row(found, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
+    rows.append(_row(pair, "mask and scale", _same(kept, dy * masked), "dropout-mask", MASK, "x"))
     if rows[-1].ok:
         masked = unseeded.forward(x) / x
-        again = unseeded.backward(dy, strict=False)[0]
+        repeated_dx = unseeded.backward(dy, strict=False)[0]
         message = "has another mask than forward where no seed is given: keep the mask in the cache"
-        rows += [] if _same(again, dy * masked) else [_row(found, "no seed", False, "dropout-mask", message, "x")]
+        rows += [] if _same(repeated_dx, dy * masked) else [_row(pair, "no seed", False, "dropout-mask", message, "x")]
     testing.forward(x)
     dx = testing.backward(dy, strict=False)[0]
-    return [*rows, _row(found, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
+    return [*rows, _row(pair, "mode='test'", _same(dx, dy), "test-mode", "must equal dout in test mode", "x")]
 
 
-def _masked(found: FunctionPair, x: Array, y: Array, p: float) -> Row:
+def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
     """Return the row of y in training: every entry is 0 or x over the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
-        return _row(found, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
+        return _row(pair, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         message = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"
-        return _row(found, method, False, "dropout-mask", message)
-    scale, share = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
+        return _row(pair, method, False, "dropout-mask", message)
+    scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
         message = "does not multiply all values that it keeps by the same number, 1 / probability of keeping"
-        return _row(found, method, False, "dropout-mask", message)
+        return _row(pair, method, False, "dropout-mask", message)
 
     def near(keep: float) -> bool:
-        return abs(share - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / x.size)
+        return abs(kept_fraction - keep) < DEVIATIONS * np.sqrt(p * (1 - p) / x.size)
 
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
-        message = f"keeps {share:.0%} of the values for p = {p}: keep each with probability p (in older editions 1 − p)"
-        return _row(found, method, False, "dropout-probability", message)
+        message = f"keeps {kept_fraction:.0%} of the values for p = {p}: keep each with probability p (in older editions 1 − p)"
+        return _row(pair, method, False, "dropout-probability", message)
     if np.isclose(scale, 1 / keep, rtol=TOLERANCE):
-        return _row(found, method, True)
+        return _row(pair, method, True)
     message = (
         f"keeps {keep:.0%} of the values and multiplies them by {scale:.4g}: divide by the probability of keeping, "
     )
-    return _row(found, method, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")
+    return _row(pair, method, False, "dropout-not-scaled", f"{message}{keep:.1f}, so that the mean stays the same")

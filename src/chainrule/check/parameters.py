@@ -18,7 +18,7 @@ from chainrule.errors import StudentError
 WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is a parameter, not an option
 
 
-def influential(student: Student, x: Array, known: Collection[str] = ()) -> tuple[str, ...]:
+def influential(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
     """Return the arrays of a learner's layer that affect its output for x, except those in ``known``.
 
     An array that forward itself assigns (a kept input, a buffer) has no effect. Scalars count as options, such as a
@@ -27,20 +27,20 @@ def influential(student: Student, x: Array, known: Collection[str] = ()) -> tupl
     """
     twin = copy.deepcopy(student)
     held = {
-        name: value for name in twin.array_names() if name not in known and (value := _value(twin, name)) is not None
+        name: value for name in twin.array_names() if name not in excluded and (value := _value(twin, name)) is not None
     }
     if not held:
         return ()
-    found = _find_influential(twin, x, held)
+    names = _find_influential(twin, x, held)
     generator = np.random.default_rng(0)
     drawn = {name: generator.normal(size=value.shape) for name, value in held.items() if value.dtype.kind == "f"}
     try:
         for name, value in drawn.items():
             twin.put(name, value)
-        found |= _find_influential(twin, x, drawn)
+        names |= _find_influential(twin, x, drawn)
     except StudentError:  # the code was not written for random values
         pass
-    return tuple(name for name in held if name in found)
+    return tuple(name for name in held if name in names)
 
 
 def _value(student: Student, name: str) -> Array | None:
@@ -56,7 +56,7 @@ def _value(student: Student, name: str) -> Array | None:
 def _find_influential(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
     """Return the arrays whose change, one at a time, changes the output."""
     before = student.forward(x)
-    found: set[str] = set()
+    influential_names: set[str] = set()
     for name, value in held.items():
         try:
             student.put(name, 1.1 * value + 0.1)
@@ -65,22 +65,29 @@ def _find_influential(student: Student, x: Array, held: dict[str, Array]) -> set
         except StudentError:
             moved = value.dtype.kind == "f"  # whole numbers that must be whole are sizes or indices
         if moved:
-            found.add(name)
+            influential_names.add(name)
         student.put(name, value)
-    return found
+    return influential_names
 
 
-def gradient_of(student: Student, name: str, derivative: Derivative, known: Collection[str]) -> str | None:
+def gradient_of(student: Student, name: str, derivative: Derivative, excluded: Collection[str]) -> str | None:
     """Return the name of the array that equals a parameter's derivative after backward; None if there is none.
 
     A derivative of zero identifies nothing, since every array of zeros equals it.
     """
-    own, scale = student.copy_of(name), derivative.size
+    parameter, scale = student.copy_of(name), derivative.size
     for other in student.array_names():
-        found = student.copy_of(other)
-        if other in known or other == name or own is None or found is None or found.shape != own.shape or scale == 0:
+        candidate = student.copy_of(other)
+        if (
+            other in excluded
+            or other == name
+            or parameter is None
+            or candidate is None
+            or candidate.shape != parameter.shape
+            or scale == 0
+        ):
             continue
-        gaps = np.abs(found.reshape(-1)[derivative.indices] - derivative.gradient)
+        gaps = np.abs(candidate.reshape(-1)[derivative.indices] - derivative.gradient)
         if (gaps <= derivative.tolerance * scale + derivative.error_bounds + derivative.kink_widths).all():
             return other
     return None
@@ -99,8 +106,8 @@ class ArrayLayout:
 
     def to_learner(self, array: Array) -> Array:
         """Return an array of this library as the learner's code expects it."""
-        turned = array.transpose(self.axes) if self.axes else array
-        return np.ascontiguousarray(turned.reshape(self.shape) if self.shape else turned)
+        transposed = array.transpose(self.axes) if self.axes else array
+        return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
 
     def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
         """Return a learner's array in the shape of this library; unchanged where it has another size."""
@@ -120,13 +127,17 @@ SAME = ArrayLayout()
 TRANSPOSED = ArrayLayout((1, 0))
 
 
-def between(ours: tuple[int, ...], theirs: tuple[int, ...]) -> ArrayLayout | None:
+def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
     """Return the layout of a parameter in a learner's shape; None if it is neither transposed nor has axes of 1."""
-    if ours == theirs:
+    if shape == learner_shape:
         return SAME
-    if len(ours) == 2 and theirs == ours[::-1]:
+    if len(shape) == 2 and learner_shape == shape[::-1]:
         return TRANSPOSED
-    return ArrayLayout(shape=theirs) if tuple(n for n in theirs if n > 1) == tuple(n for n in ours if n > 1) else None
+    return (
+        ArrayLayout(shape=learner_shape)
+        if tuple(n for n in learner_shape if n > 1) == tuple(n for n in shape if n > 1)
+        else None
+    )
 
 
 def arrays_to_learner(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:

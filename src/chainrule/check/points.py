@@ -52,7 +52,7 @@ class PointScheme:
         A submission in which something beside the parts is wrong or unchecked never earns full marks: if every part is
         right, the cheapest part that has points earns none.
         """
-        right = {one.part for one in grade.results if one.ok} if grade.judged else set[str]()
+        right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}
         if grade.passed < len(right):
             earned[min((part for part in right if earned[part]), key=lambda part: earned[part])] = 0
@@ -79,17 +79,17 @@ def read(path: Path, parts: Sequence[str]) -> PointScheme:
     """Read the points of an assignment with these parts; FormatError for any file that is not as described above."""
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
-        found: dict[str, Any] = tomllib.loads(content.decode())
+        content_table: dict[str, Any] = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not TOML: {error}") from None
-    for key in found:
+    for key in content_table:
         if key not in KEYS:
             raise FormatError(f"{path}: {unknown_name('entry', key, KEYS)}")
-    listed = found.get("points")
+    listed = content_table.get("points")
     if not isinstance(listed, dict):
         raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
     points = _points(cast("dict[str, Any]", listed), parts, path)
-    title, visibility = found.get("assignment", path.stem), found.get("visibility", VISIBILITIES[0])
+    title, visibility = content_table.get("assignment", path.stem), content_table.get("visibility", VISIBILITIES[0])
     if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
         raise FormatError(f"{path}: assignment is {quoted(title)}; expected up to 100 printable characters")
     if visibility not in VISIBILITIES:

@@ -86,8 +86,8 @@ def input_shape_for(layer: Layer) -> tuple[int, ...]:
     for shape in _candidate_shapes(layer):
         try:
             layer.output_shape(shape, layer.kind)
-        except ShapeError as found:
-            error = error or found
+        except ShapeError as shape_error:
+            error = error or shape_error
             continue
         return shape
     raise ShapeError(f"{layer.describe()}: found no input shape that it accepts; give --input-shape ({error})")
@@ -95,13 +95,13 @@ def input_shape_for(layer: Layer) -> tuple[int, ...]:
 
 def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
     filters, groups = getattr(layer, "filters", 0), getattr(layer, "groups", 1)
-    channels = [groups * each for each in (3, 2, 1) if groups * each != filters] or [3]
+    channels = [groups * factor for factor in (3, 2, 1) if groups * factor != filters] or [3]
     for size in ((7, 6), (8, 9), (12, 11), (29, 27)):
-        for many in channels:
-            yield (many, *size)
+        for count in channels:
+            yield (count, *size)
     for width in (9, 20, 41):
-        for many in channels:
-            yield (many, width)
+        for count in channels:
+            yield (count, width)
     yield (7,)
     yield (math.prod(getattr(layer, "shape", ())),)
     yield tuple(range(2, 2 + len(getattr(layer, "axes", ()) if isinstance(layer, cr.Permute) else ())))

@@ -19,15 +19,15 @@ UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still e
 RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
 
 
-def distinct_texts(one: float, other: float, digits: int = 6) -> tuple[str, str]:
+def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, str]:
     """Return two numbers as text, with as many digits as tell them apart; 17 at most.
 
     >>> told_apart(0.2, 0.2000000003)
     ('0.2', '0.2000000003')
     """
-    while f"{one:.{digits}g}" == f"{other:.{digits}g}" and one != other and digits < MAX_DIGITS:
+    while f"{first:.{digits}g}" == f"{second:.{digits}g}" and first != second and digits < MAX_DIGITS:
         digits += 1
-    return f"{one:.{digits}g}", f"{other:.{digits}g}"
+    return f"{first:.{digits}g}", f"{second:.{digits}g}"
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class WorstEntry:
     expected: float
 
     def __str__(self) -> str:
-        place = f"[{', '.join(map(str, self.index))}] " if self.index else ""
+        position = f"[{', '.join(map(str, self.index))}] " if self.index else ""
         found, expected = distinct_texts(self.found, self.expected)
-        return f"{place}{found}, not {expected}"
+        return f"{position}{found}, not {expected}"
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ class Row:
     @property
     def title(self) -> str:
         """Name of the checked result: dx for the gradient of x, y for the output."""
-        layer, _, own = self.tensor.rpartition(".")
-        own = own if own == "y" else f"d{own}"
-        return f"{layer}.{own}" if layer else own
+        layer, _, name = self.tensor.rpartition(".")
+        name = name if name == "y" else f"d{name}"
+        return f"{layer}.{name}" if layer else name
 
     @property
     def is_wrong(self) -> bool:
@@ -196,7 +196,7 @@ class Row:
         """The verdict in words: right, WRONG, not written (yet) or not checked."""
         if self.ok or self.checked:
             return "right" if self.ok else "WRONG"
-        return "not written" if any(one.name == UNWRITTEN for one in self.diagnoses) else "not checked"
+        return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values; ``diagnosis`` holds the short names, or None."""
@@ -209,7 +209,7 @@ class Row:
             "tolerance": self.tolerance,
             "ok": self.ok,
             "verdict": self.verdict,
-            "diagnosis": ", ".join(one.name for one in self.diagnoses) or None,
+            "diagnosis": ", ".join(diagnosis.name for diagnosis in self.diagnoses) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
             "first": None if self.first is None else asdict(self.first),
             "worst": None if worst is None else [list(worst.index), worst.found, worst.expected],
@@ -250,8 +250,8 @@ class Report:
         """Return the report as plain values."""
         rows = [row.to_json() for row in self.rows]
         unchecked = [row.title for row in self.rows if not row.checked]
-        found = {"subject": self.subject, "ok": self.ok, "exit_code": self.exit_code, "not_checked": unchecked}
-        return {**found, "rows": rows, "notes": list(self.notes)}
+        summary = {"subject": self.subject, "ok": self.ok, "exit_code": self.exit_code, "not_checked": unchecked}
+        return {**summary, "rows": rows, "notes": list(self.notes)}
 
     def show(self, console: Console) -> None:
         """Print the table, and below it the diagnoses and notes."""
@@ -286,9 +286,9 @@ class Report:
             worst = next((row for row in rows if row.is_wrong), next((row for row in rows if not row.ok), rows[0]))
             cells = {row.title: row.title if row.ok else f"{row.title} {row.verdict}" for row in reversed(rows)}
             cells |= {row.title: f"{row.title} {row.verdict}" for row in reversed(rows) if not row.ok}
-            told = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
+            tensors = ", ".join(cells[title] for title in dict.fromkeys(row.title for row in rows))
             style = "red" if worst.is_wrong else "green" if worst.ok else "yellow"
-            table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(told))
+            table.add_row(escape(name), f"[{style}]{worst.verdict}[/{style}]", escape(tensors))
         return table
 
     def _has_inline_notes(self, row: Row) -> bool:
@@ -304,14 +304,17 @@ class Report:
                 lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
             if self._has_inline_notes(row):
                 worst = f": {row.worst}" if row.worst and row.first is None else ""
-                told = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
-                lines.append(f"{before}{told}.")
+                sentence = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
+                lines.append(f"{before}{sentence}.")
                 continue
             if len(row.diagnoses) > 1:
                 lines.append(
                     f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
                 )
-            lines += [f"{before}{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
+            lines += [
+                f"{before}{'or: ' if number else ''}{row.title} {diagnosis}."
+                for number, diagnosis in enumerate(row.diagnoses)
+            ]
         noted = (row for row in self.rows if not self._has_inline_notes(row))
         explained = [DY_NOTE] if any(row.first is not None and row.first.terms for row in self.rows) else []
         seen = dict.fromkeys([*self.notes, *(note for row in noted for note in row.notes), *explained])

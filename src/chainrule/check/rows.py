@@ -76,19 +76,19 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
     """Return the numerical derivatives by every tensor, and the rounding error of the differentiated code."""
     values, generator = probe.values, probe.generator
     functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tensors}
-    ours = probe.subject.analytic
-    noise = 0.0 if ours else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
+    analytic = probe.subject.analytic
+    noise = 0.0 if analytic else max(comparison.noise(f, values[name], generator) for name, f in functions.items())
     by_name = {
         name: derivatives.derive(
-            f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=ours, affine=probe.affine
+            f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=analytic, affine=probe.affine
         )
         for name, f in functions.items()
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
-    largest = max(one.size for one in by_name.values())
+    largest = max(item.size for item in by_name.values())
     usual = max(
-        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / one.scale
-        for one in scalars.values()
+        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / item.scale
+        for item in scalars.values()
     )
     flat = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, flat * usual))
@@ -101,41 +101,41 @@ def function_of(subject: Subject, values: Values, name: str, value: Array) -> Ar
 
 def output_row(probe: Probe, noise: float = 0.0) -> Row:
     """Return the row of y."""
-    right = probe.output if probe.judge is None else probe.judge.output(probe.values)
-    return comparison_row(probe, "y", probe.output, right, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
+    expected = probe.output if probe.judge is None else probe.judge.output(probe.values)
+    return comparison_row(probe, "y", probe.output, expected, max(probe.tolerance, 200 * noise), REFERENCE_LOOPS)
 
 
 def comparison_row(
-    probe: Probe, tensor: str, found: Array | None, right: Array, tolerance: float, method: str = ""
+    probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
 ) -> Row:
     """Return the row of a result compared with the right one, by default on a later probe."""
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
-    if (told := _incomparable_row(row, found, right.shape)) or found is None:
-        return told or row
-    result = comparison.compare_with_array(found, right)
+    if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
+        return incomparable or row
+    result = comparison.compare_with_array(array, expected)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
 
-def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: NumericalDerivatives) -> Row:
+def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: NumericalDerivatives) -> Row:
     """Return the row of a gradient compared with its numerical derivative."""
-    derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
+    derivative, scalar, value = numerical.derivatives[tensor], numerical.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
-    if (told := _incomparable_row(row, claimed, value.shape)) or claimed is None:
-        return told or row
-    noise = max(numbers.noise, _backward_noise(probe, tensor))
+    if (incomparable := _incomparable_row(row, claimed, value.shape)) or claimed is None:
+        return incomparable or row
+    noise = max(numerical.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
-    scale = max(derivative.size, numbers.least)
+    scale = max(derivative.size, numerical.least)
     result = comparison.compare_with_derivative(claimed, derivative, scale)
     if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
         second = derivatives.by_differences(scalar, probe.generator)
-        plain = comparison.compare_with_derivative(claimed, second, scale)
-        if plain.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
-            derivative, result = second, plain  # imaginary parts were dropped somewhere
+        second_result = comparison.compare_with_derivative(claimed, second, scale)
+        if second_result.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
+            derivative, result = second, second_result  # imaginary parts were dropped somewhere
     notes = [FLOAT32_NOTE] if noise else []
     if result.kinks:
         notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between the two is right")
-    if (open_ := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
-        notes.append(f"{row.title}: {open_} entries are checked less accurately, near kinks or large values")
+    if (imprecise := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
+        notes.append(f"{row.title}: {imprecise} entries are checked less accurately, near kinks or large values")
     if len(derivative.indices) < value.size:
         notes.append(
             f"in large tensors {len(derivative.indices)} entries are checked one by one, and all along random directions"
@@ -148,17 +148,17 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Nume
     return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
 
 
-def _incomparable_row(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None:
+def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
     """Return the row of a result that is missing, of another shape or not finite; None for a comparable one."""
-    if found is None:
+    if result is None:
         return replace(row, notes=(f"backward gives no {row.title}",))
-    if found.shape != shape:
-        return replace(row, notes=(comparison.shapes_differ(row.title, found, shape),))
-    if found.dtype.kind == "f" and found.dtype.itemsize < 4:
+    if result.shape != shape:
+        return replace(row, notes=(comparison.shapes_differ(row.title, result, shape),))
+    if result.dtype.kind == "f" and result.dtype.itemsize < 4:
         return replace(
-            row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {found.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
+            row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
         )
-    if endless := comparison.not_finite(found):
+    if endless := comparison.not_finite(result):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
     return None
 
@@ -187,19 +187,19 @@ def find_unnamed_gradients(
     """
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))
-    for ours, theirs in subject.names.items():
-        if ours not in claimed and (gradient := _find_gradient(subject, ours, values, seed)) is not None:
-            student.adopt(theirs, gradient)
+    for parameter, learner_name in subject.names.items():
+        if parameter not in claimed and (gradient := _find_gradient(subject, parameter, values, seed)) is not None:
+            student.adopt(learner_name, gradient)
     rows, point = list[Row](), dict(values)
     for name in influential(student, values["x"], {*subject.names.values(), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
-        held = np.asarray(student.copy_of(name), np.float64)
-        gradient = None if intended_known else _find_gradient(extended, name, {**point, name: held}, seed)
+        array = np.asarray(student.copy_of(name), np.float64)
+        gradient = None if intended_known else _find_gradient(extended, name, {**point, name: array}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
         else:
-            point[name] = held
+            point[name] = array
             subject.add(name)
             student.adopt(name, gradient)
     return rows
@@ -208,29 +208,29 @@ def find_unnamed_gradients(
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
     """Return a row for every parameter of a network's custom layers that has no known gradient."""
     rows: list[Row] = []
-    for place, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
+    for layer_name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
             names = influential(layer.student, x, {*layer.student.names, *constants})
-            rows += [_row(title, f"{place}.{name}", name) for name in names]
+            rows += [_row(title, f"{layer_name}.{name}", name) for name in names]
     return rows
 
 
 def _row(subject: str, tensor: str, name: str) -> Row:
     """Return the row of a parameter that was not checked."""
-    told = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
-    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
+    diagnosis = Diagnosis(NOT_CHECKED, NO_GRADIENT.format(name, name.rpartition(".")[2]))
+    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(diagnosis,), checked=False)
 
 
-def _find_gradient(subject: SubmittedLayer, ours: str, values: Values, seed: int) -> str | None:
+def _find_gradient(subject: SubmittedLayer, parameter: str, values: Values, seed: int) -> str | None:
     """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
     generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
-    f = partial(function_of, subject, values, ours)
-    noise = comparison.noise(f, values[ours], generator)
-    derivative = derivatives.derive(f, values[ours], dy, generator, noise=noise, limit=ENTRIES)
+    f = partial(function_of, subject, values, parameter)
+    noise = comparison.noise(f, values[parameter], generator)
+    derivative = derivatives.derive(f, values[parameter], dy, generator, noise=noise, limit=ENTRIES)
     subject.gradients(values, dy)
-    theirs = subject.names[ours]
-    return gradient_of(subject.student, theirs, derivative, set(subject.names.values()))
+    learner_name = subject.names[parameter]
+    return gradient_of(subject.student, learner_name, derivative, set(subject.names.values()))
 
 
 def _upstream(subject: SubmittedLayer, values: Values, seed: int) -> Array:

@@ -25,9 +25,9 @@ SUFFIXES = (".py", ".ipynb")
 def split(text: str) -> tuple[Path, str]:
     """Split "FILE.py:NAME" into file and name; the name is empty if missing."""
     for suffix in SUFFIXES:
-        place, found, name = text.partition(f"{suffix}:")
-        if found:
-            return Path(place + suffix), name
+        stem, separator, name = text.partition(f"{suffix}:")
+        if separator:
+            return Path(stem + suffix), name
     return Path(text), ""
 
 
@@ -40,28 +40,28 @@ def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
     """Return the object of that name in a loaded file, and its name; without a name, the only one to be checked."""
     if not name:
         return _only_subject(module, path)
-    found: Any = module
+    subject: Any = module
     for part in name.split("."):
-        if not hasattr(found, part):
-            known = ", ".join(layers(module)) or "nothing with forward and backward"
-            raise StudentError(f"{path.name} has no {name}; it has: {known}")
-        found = getattr(found, part)
-    return found, name
+        if not hasattr(subject, part):
+            available = ", ".join(layers(module)) or "nothing with forward and backward"
+            raise StudentError(f"{path.name} has no {name}; it has: {available}")
+        subject = getattr(subject, part)
+    return subject, name
 
 
-def bind(module: ModuleType, path: Path, chosen: Mapping[str, Any]) -> tuple[Any, str]:
+def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the code of a selection in a loaded file, behind its interface, and its name.
 
     chosen  {"name": of an object, "backward": name of the second function of a pair or "", "loss": whether it is a
             loss, "options": values of arguments by name; of a loss, "labels" if its targets are classes}
     """
-    source, name = pick(module, path, chosen["name"])
-    if chosen["loss"]:
-        return LossFunctions(source, name, "labels" in chosen["options"]), name
-    if chosen["backward"]:
-        source = (source, pick(module, path, chosen["backward"])[0])
+    source, name = pick(module, path, selection["name"])
+    if selection["loss"]:
+        return LossFunctions(source, name, "labels" in selection["options"]), name
+    if selection["backward"]:
+        source = (source, pick(module, path, selection["backward"])[0])
     kind = Functions if isinstance(source, ModuleType | tuple) else Methods
-    return kind(source, name, chosen["options"]), name
+    return kind(source, name, selection["options"]), name
 
 
 def contents(module: ModuleType) -> dict[str, Any]:
@@ -88,15 +88,15 @@ def _notebook(path: Path) -> ModuleType:
     """
     module = ModuleType(f"learner_{path.stem}")
     module.__file__, sys.modules[module.__name__] = str(path), module
-    failed = ""
+    first_error = ""
     for number, source in _cells(path):
         cell = Path(f"cell {number} of {path.name}")
         try:
             exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
         except (Exception, SystemExit) as error:
-            failed = failed or f"{cell}: {python_files.describe(error, cell)}"
-    if failed and not (layers(module) or functions(module) or _has_both_methods(module)):
-        raise StudentError(failed)
+            first_error = first_error or f"{cell}: {python_files.describe(error, cell)}"
+    if first_error and not (layers(module) or functions(module) or _has_both_methods(module)):
+        raise StudentError(first_error)
     return module
 
 
@@ -125,8 +125,8 @@ def functions(module: ModuleType) -> list[str]:
 
 def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
     """Return the names of the arguments of a class; none for an object."""
-    found = getattr(module, name)
-    return [*inspect.signature(found).parameters] if isinstance(found, type) else []
+    subject = getattr(module, name)
+    return [*inspect.signature(subject).parameters] if isinstance(subject, type) else []
 
 
 def layers(module: ModuleType) -> list[str]:
@@ -137,20 +137,20 @@ def layers(module: ModuleType) -> list[str]:
     if _has_both_methods(module):
         return []
     bases = _bases(module)
-    found: list[str] = []
+    names: list[str] = []
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
-        own = kind.__module__ == module.__name__
+        is_local = kind.__module__ == module.__name__
         base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        if not name.startswith("_") and own and _has_both_methods(value) and not base:
-            found.append(name)
-    return found
+        if not name.startswith("_") and is_local and _has_both_methods(value) and not base:
+            names.append(name)
+    return names
 
 
 def _bases(module: ModuleType) -> list[type[Any]]:
     """Return the classes from which classes of a module inherit."""
     classes = [value for value in vars(module).values() if isinstance(value, type)]
-    return [base for one in classes for base in one.__mro__[1:]]
+    return [base for class_ in classes for base in class_.__mro__[1:]]
 
 
 def _is_base_class(kind: type[Any]) -> bool:

@@ -93,8 +93,8 @@ class PlanSubject(Subject):
     @property
     def storage_names(self) -> dict[str, str]:
         """The names in a trace of x, y and the parameters."""
-        own = {name: f"{self._prefix}{name}" for name in self.parameters}
-        return {"x": self.plan.input.storage, "y": self.plan.output.storage, **own}
+        parameters = {name: f"{self._prefix}{name}" for name in self.parameters}
+        return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
         """Return the plan for training, with the gradient of its input."""
@@ -107,7 +107,7 @@ class PlanSubject(Subject):
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
         """Return an interpreter of the plan over these values, not yet run."""
-        layout = {f"{self._prefix}{name}": place for name, place in self._layout.items()}
+        layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
         return Interpreter(engine, self.plan, layout, buffers)
@@ -118,29 +118,35 @@ class PlanSubject(Subject):
 
     def output(self, values: Values, engine: str | None = None) -> Array:
         """Return the output by its engine, or by the named one, in the dtype of the subject."""
-        given = {name: value.astype(self.dtype) for name, value in values.items()}
-        chosen = self.engine if engine is None else loader.find(engine)
-        return self._interpreter(chosen, given).forward(given["x"])
+        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
+        selected = self.engine if engine is None else loader.find(engine)
+        return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
         """Return every array of a run forward and backward by the reference, for explanations of their entries."""
         interpreter = self._interpreter(loader.find("reference"), values)
         interpreter.forward(values["x"])
         interpreter.pull_back(dy)
-        arrays = {tensor.storage: interpreter.read(tensor) for one in self.plan.operations for tensor in one.writes}
-        given = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
-        given |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
+        arrays = {
+            tensor.storage: interpreter.read(tensor)
+            for operation in self.plan.operations
+            for tensor in operation.writes
+        }
+        inputs = {self.plan.input.storage: values["x"], self.plan.output.gradient().storage: dy}
+        inputs |= {f"{self._prefix}{name}": values[name] for name in self.parameters}
         shapes = {f"{self._prefix}{name}": shape for name, shape in self.parameters.items()}
-        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **given})
+        return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
         """Return the gradients by its engine, or by the named one, in the dtype of the subject."""
-        given = {name: value.astype(self.dtype) for name, value in values.items()}
-        interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), given)
-        interpreter.forward(given["x"])
+        inputs = {name: value.astype(self.dtype) for name, value in values.items()}
+        interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
+        interpreter.forward(inputs["x"])
         flat = interpreter.pull_back(dy.astype(self.dtype))
-        own = {name: flat[slice(*place)].reshape(self.parameters[name]) for name, place in self._layout.items()}
-        return {"x": interpreter.read(self.plan.input.gradient()), **own}
+        gradients = {
+            name: flat[slice(*offsets)].reshape(self.parameters[name]) for name, offsets in self._layout.items()
+        }
+        return {"x": interpreter.read(self.plan.input.gradient()), **gradients}
 
 
 class LayerSubject(PlanSubject):
@@ -152,10 +158,13 @@ class LayerSubject(PlanSubject):
     def __init__(
         self, layer: Layer, shape: tuple[int, ...], *, engine: str | None = None, dtype: str = "float64"
     ) -> None:
-        self.layer, own = layer, f"{layer.kind}1"
-        layer.output_shape(shape, own)
-        tensors = [_tensor(f"{own}.{one.name}", one.shape, one.trained) for one in layer.parameters(shape, own)]
-        super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{own}.")
+        self.layer, layer_name = layer, f"{layer.kind}1"
+        layer.output_shape(shape, layer_name)
+        tensors = [
+            _tensor(f"{layer_name}.{parameter.name}", parameter.shape, parameter.trained)
+            for parameter in layer.parameters(shape, layer_name)
+        ]
+        super().__init__(layer.describe(), shape, tensors, engine=engine, dtype=dtype, prefix=f"{layer_name}.")
 
     def _emit(self, builder: Builder, x: Tensor) -> Tensor:
         builder.begin(self._prefix[:-1])
@@ -176,7 +185,7 @@ class GraphSubject(PlanSubject):
             network.layers, network.names, network.wiring.inputs, network.wiring.owners, strict=True
         ):
             builder.begin(name, network.names[owner])
-            results.append(layer.joint_emit(builder, [results[each] for each in inputs]))
+            results.append(layer.joint_emit(builder, [results[index] for index in inputs]))
         return results[-1]
 
 
@@ -204,8 +213,8 @@ class LossSubject(Subject):
         return {"p": dp * dy}
 
     def _mean(self, engine: Engine, values: Values) -> Array:
-        (each,) = engine.run(self.name, (values["p"], values["t"]), {})
-        return np.asarray(each.mean())
+        (sample_losses,) = engine.run(self.name, (values["p"], values["t"]), {})
+        return np.asarray(sample_losses.mean())
 
 
 class ModelSubject(Subject):
@@ -218,8 +227,8 @@ class ModelSubject(Subject):
         self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
         self._interpreter = Interpreter(EXACT_ENGINE, self._plan, network.layout, self._exact)
         self._compiled = network.compile(self._plan)
-        held = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
-        trained = {name: value for name, value in held.items() if np.shares_memory(value, network.parameters)}
+        arrays = {name: network.weights[name] for name, (first, last) in network.layout.items() if last > first}
+        trained = {name: value for name, value in arrays.items() if np.shares_memory(value, network.parameters)}
         self.values = {name: value.astype(np.float64) for name, value in trained.items()}
         self.tensors = tuple(self.values)
 
@@ -235,8 +244,10 @@ class ModelSubject(Subject):
         dtype = self._network.dtype
         flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
         layout = self._network.layout
-        found = {name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values}
-        return {name: value * dy for name, value in found.items()}
+        gradients = {
+            name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values
+        }
+        return {name: value * dy for name, value in gradients.items()}
 
 
 def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
@@ -319,13 +330,13 @@ class ExactEngine(ModuleEngine):
         """Call the operation, with all arrays converted to their widest type, float64 at least."""
         numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
         dtype = np.result_type(np.float64, *numbers)
-        given = tuple(None if array is None else _cast(array, dtype) for array in arrays)
+        inputs = tuple(None if array is None else _cast(array, dtype) for array in arrays)
         if dtype.kind != "c" or name in LINEAR_OPERATIONS:
-            return super().run(name, given, attributes)
+            return super().run(name, inputs, attributes)
         if name in COMPLEX_OPERATIONS:
-            results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*given, **attributes)
+            results: Array | tuple[Array, ...] = COMPLEX_OPERATIONS[name](*inputs, **attributes)
             return results if isinstance(results, tuple) else (results,)
-        return self._reference.run(name, given, attributes)
+        return self._reference.run(name, inputs, attributes)
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:

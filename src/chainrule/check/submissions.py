@@ -101,28 +101,28 @@ def _entry(path: Path, shared: tuple[Path, ...], definitions: Definitions) -> Su
 
 def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Definitions) -> Submission:
     """Return the entry of a folder: its only candidate, below folders that hold nothing but a folder."""
-    inside = path
+    folder = path
     for _ in range(MAX_NESTING):
-        contents = [one for one in sorted(inside.iterdir()) if not _is_ignored(one)]
+        contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
         if len(contents) != 1 or contents[0].is_symlink() or not contents[0].is_dir():
             break
-        inside = contents[0]
+        folder = contents[0]
     link = _first_link(path)
     if link is not None:
         return Submission(name, reason=link)
-    contents = [one for one in sorted(inside.iterdir()) if not _is_ignored(one)]
-    code = [one for one in contents if one.suffix.lower() == CODE]
-    notebooks = [one for one in contents if one.suffix.lower() == NOTEBOOK]
-    chosen = code or notebooks
+    contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
+    code = [entry for entry in contents if entry.suffix.lower() == CODE]
+    notebooks = [entry for entry in contents if entry.suffix.lower() == NOTEBOOK]
+    candidates = code or notebooks
     if len(code) > 1:
-        chosen = [one for one in code if not _unusable_reason(one) and _defines(one, definitions)]
-    if len(chosen) != 1:
-        return Submission(name, reason=_ambiguous(contents, code, notebooks, len(chosen)))
-    reason = _unusable_reason(chosen[0])
-    file = printable(str(chosen[0].relative_to(path.parent)))
+        candidates = [entry for entry in code if not _unusable_reason(entry) and _defines(entry, definitions)]
+    if len(candidates) != 1:
+        return Submission(name, reason=_ambiguous(contents, code, notebooks, len(candidates)))
+    reason = _unusable_reason(candidates[0])
+    file = printable(str(candidates[0].relative_to(path.parent)))
     if reason:
         return Submission(name, reason=f"{file}: {reason}")
-    return Submission(file, chosen[0], (inside, *shared))
+    return Submission(file, candidates[0], (folder, *shared))
 
 
 def _ambiguous(contents: list[Path], code: list[Path], notebooks: list[Path], fitting: int) -> str:

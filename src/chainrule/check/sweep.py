@@ -56,10 +56,10 @@ def is_graph(number: int) -> bool:
 
 def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration | GraphConfiguration:
     """Draw the configuration of a number."""
-    turn, place = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
+    cycle, kind = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
     if is_graph(number):
         return graph_configurations.draw(seed, number, engines)
-    return replace(draw(seed, turn * len(DRAWERS) + place, engines), number=number)
+    return replace(draw(seed, cycle * len(DRAWERS) + kind, engines), number=number)
 
 
 def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> Failure | None:
@@ -75,31 +75,32 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
     values, other = (
-        probes.draw_values(subject.shape, subject.parameters, configuration.samples, each) for each in (seed, seed + 1)
+        probes.draw_values(subject.shape, subject.parameters, configuration.samples, values_seed)
+        for values_seed in (seed, seed + 1)
     )
     probe = replace(prepare(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
-    found = examine(probe, limit=GRAPH_ENTRIES)
-    if wrong := [row for row in found.rows if not row.ok]:
+    examination = examine(probe, limit=GRAPH_ENTRIES)
+    if wrong := [row for row in examination.rows if not row.ok]:
         return wrong
-    loops, results = GraphSubject(network, engine="reference"), {"y": probe.output, **found.claimed}
-    right = {"y": loops.output(values), **loops.gradients(values, probe.dy)}
-    known = CheckedProbe(probe, found.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results))
-    return _comparison_rows(results, right) or check_another_forward(known, other)
+    reference, results = GraphSubject(network, engine="reference"), {"y": probe.output, **examination.claimed}
+    expected = {"y": reference.output(values), **reference.gradients(values, probe.dy)}
+    checked = CheckedProbe(probe, examination.claimed, dict.fromkeys(results, FAR_TOLERANCE), frozenset(results))
+    return _comparison_rows(results, expected) or check_another_forward(checked, other)
 
 
-def _comparison_rows(results: Values, right: Values) -> list[Row]:
+def _comparison_rows(results: Values, expected: Values) -> list[Row]:
     """Return the rows of results of a graph that differ from the right ones.
 
     Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
     """
-    largest = max(float(np.abs(array).max(initial=0.0)) for array in right.values())
-    least, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
+    min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()
     for name, result in results.items():
         row = Row("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
-        if result.shape != right[name].shape:
-            rows.append(replace(row, notes=(comparison.shapes_differ(row.title, result, right[name].shape),)))
+        if result.shape != expected[name].shape:
+            rows.append(replace(row, notes=(comparison.shapes_differ(row.title, result, expected[name].shape),)))
             continue
-        compared = comparison.compare_with_array(result, right[name], least)
+        compared = comparison.compare_with_array(result, expected[name], min_scale)
         rows.append(replace(row, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
     return [row for row in rows if not row.ok]
 
@@ -112,18 +113,21 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
     drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
     values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
-    found = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
-    wrong = [row for row in with_diagnoses([found]) if not row.ok]
+    examination = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
+    wrong = [row for row in with_diagnoses([examination]) if not row.ok]
     if not wrong:
         other = probes.draw_values(
             subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1
         )
         tensors = ("y", *subject.tensors)
-        known = CheckedProbe(
-            found.probe, found.claimed, dict.fromkeys(tensors, max(FAR_TOLERANCE, tolerance)), frozenset(tensors)
+        checked = CheckedProbe(
+            examination.probe,
+            examination.claimed,
+            dict.fromkeys(tensors, max(FAR_TOLERANCE, tolerance)),
+            frozenset(tensors),
         )
-        wrong += extra_checks(known, other, output_is_right=True)
-    results = {"y": found.probe.output, **found.claimed}
+        wrong += extra_checks(checked, other, output_is_right=True)
+    results = {"y": examination.probe.output, **examination.claimed}
     wrong += [
         Row(subject.name, name, f"{result.dtype}, not {subject.dtype}", None, 0.0, False)
         for name, result in results.items()

@@ -89,9 +89,9 @@ def check(
     if sources.split(subject or "")[0].suffix.lower() in SUFFIXES:
         report = _report_of_file(str(subject), against, shape, seconds, seed, constants)
     else:
-        found, name = _library_subject(subject, engine)
+        library_subject, name = _library_subject(subject, engine)
         report = check_gradients(
-            found,
+            library_subject,
             against=against,
             input_shape=shape,
             loss=loss,
@@ -125,7 +125,7 @@ def _report_of_file(
     from chainrule.check.host import Limits, open_file
 
     path, name = sources.split(text)
-    with open_file(path, Limits(seconds), printed=_echo) as file:
+    with open_file(path, Limits(seconds), on_output=_echo) as file:
         report = (
             check_file(file, path.name, seed, constants, [name] * bool(name))
             if against is None and shape is None
@@ -135,17 +135,22 @@ def _report_of_file(
             return report
         task = None if against is None else Assignment.of(against, shape)
         options = task.constructor_values if task else {}
-        found = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
+        learner_subject = file.subject(loss=bool(task and task.is_loss), options=options, name=name)
         return check_gradients(
-            found, against=against, input_shape=shape, seed=seed, name=found.name, constants=constants
+            learner_subject,
+            against=against,
+            input_shape=shape,
+            seed=seed,
+            name=learner_subject.name,
+            constants=constants,
         )
 
 
 def _echo(printed: str) -> None:
     from chainrule.cli.output import line
 
-    for each in printed.splitlines():
-        line(each.expandtabs(), err=True)
+    for output_line in printed.splitlines():
+        line(output_line.expandtabs(), err=True)
 
 
 def _library_subject(text: str | None, engine: str | None) -> tuple[Any, str | None]:

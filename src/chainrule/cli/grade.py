@@ -102,7 +102,7 @@ output_options = options.combine(
 @click.option("--student", metavar="NAME", help="Name of the student of a single submission, for --draw-by.")
 @assignment_options
 @output_options
-def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **given: Any) -> None:
+def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **arguments: Any) -> None:
     """Check every submission in FOLDER and diagnose its mistakes.
 
     A submission is a Python file, a notebook, or a folder with one of these; every other entry gets a row with the
@@ -119,40 +119,40 @@ def grade(folder: Path | None, single: bool, student: str | None, protection: bo
     if protection:
         click.echo(_protection())
         return
-    if given["against"] is None:
+    if arguments["against"] is None:
         raise click.UsageError("Missing option '--against'.")
-    if folder is None and not given["autograders"]:
+    if folder is None and not arguments["autograders"]:
         raise click.UsageError("Missing argument 'FOLDER'.")
-    for path in (given["table"], *(path for _, path in given["written"]), *given["autograders"]):
+    for path in (arguments["table"], *(path for _, path in arguments["written"]), *arguments["autograders"]):
         run_paths.require_writable(path)
-    task = _assignment(given)
-    _write_autograders(task, given["autograders"])
+    task = _assignment(arguments)
+    _write_autograders(task, arguments["autograders"])
     if folder is None:
         return
-    rows, ignored = _graded(folder, task, single, student, given["quiet"])
+    rows, ignored = _graded(folder, task, single, student, arguments["quiet"])
     if reasons := sorted({row.unisolated for row in rows if row.unisolated}):
         click.echo(UNISOLATED.format("; ".join(reasons)), err=True)
-    _write(rows, task, given)
-    if given["as_json"]:
-        json_out([{**asdict(row), "ok": row.ok, **_points(row, task, given)} for row in rows])
+    _write(rows, task, arguments)
+    if arguments["as_json"]:
+        json_out([{**asdict(row), "ok": row.ok, **_points(row, task, arguments)} for row in rows])
     else:
-        click.echo(_text(rows, ignored, task.scheme if given["points"] else None))
+        click.echo(_text(rows, ignored, task.scheme if arguments["points"] else None))
     if not all(row.judged for row in rows):
         raise SystemExit(UNJUDGED)
 
 
-def _assignment(given: dict[str, Any]) -> "GradedAssignment":
+def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
     """Return the assignment that the options describe."""
     from chainrule.check import points
     from chainrule.check.autograder import GradedAssignment
     from chainrule.check.homework import assignment
     from chainrule.layers import expressions
 
-    shape = given["input_shape"]
-    parts = assignment(given["against"], None if shape is None else expressions.shape(shape)).parts
-    scheme = points.one_point_each(parts) if given["points"] is None else points.read(given["points"], parts)
+    shape = arguments["input_shape"]
+    parts = assignment(arguments["against"], None if shape is None else expressions.shape(shape)).parts
+    scheme = points.one_point_each(parts) if arguments["points"] is None else points.read(arguments["points"], parts)
     names = ("against", "input_shape", "seconds", "memory", "packages", "seed", "draw_by", "hints")
-    return GradedAssignment(scheme=scheme, **{name: given[name] for name in names})
+    return GradedAssignment(scheme=scheme, **{name: arguments[name] for name in names})
 
 
 def _graded(
@@ -164,7 +164,7 @@ def _graded(
     from chainrule.layers import expressions
 
     rows, count = list["Grade"](), 1 if single else len(submissions.entries(folder))
-    found = homework.grade(
+    grades = homework.grade(
         folder,
         task.against,
         shape=None if task.input_shape is None else expressions.shape(task.input_shape),
@@ -177,27 +177,27 @@ def _graded(
         student=student,
         hints=ALL if task.hints is None else task.hints,
     )
-    for row in found:
+    for row in grades:
         rows.append(row)
         if not quiet:
             click.echo(f"{len(rows)}/{count} {printable(row.submission)}", err=True)
     return rows, [] if single else submissions.ignored_entries(folder)
 
 
-def _points(row: "Grade", task: "GradedAssignment", given: dict[str, Any]) -> dict[str, float]:
+def _points(row: "Grade", task: "GradedAssignment", arguments: dict[str, Any]) -> dict[str, float]:
     """Return the points of a submission and the maximum, by the names of their columns; nothing without a scheme."""
-    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if given["points"] else {}
+    return {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
 
 
-def _write(rows: "list[Grade]", task: "GradedAssignment", given: dict[str, Any]) -> None:
+def _write(rows: "list[Grade]", task: "GradedAssignment", arguments: dict[str, Any]) -> None:
     """Write the table and the files that graders read."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
     from chainrule.check.grade_files import results
 
-    if given["table"] is not None:
-        homework.write_csv(rows, given["table"], [_points(row, task, given) for row in rows])
-    for name, path in given["written"]:
+    if arguments["table"] is not None:
+        homework.write_csv(rows, arguments["table"], [_points(row, task, arguments) for row in rows])
+    for name, path in arguments["written"]:
         write_atomic(path, results(name, rows, task.scheme))
 
 
@@ -238,14 +238,14 @@ def _protection() -> str:
     from chainrule.check.host.survey import survey
     from chainrule.cli.output import table
 
-    found = survey()
+    survey_result = survey()
     words = {True: "stopped", False: "-"}
-    rows = [[name, words[found.kernel[name]], words[stopped]] for name, stopped in found.fence.items()]
-    held = found.protection
-    namespaces = "yes" if held.isolated else f"no ({held.reason})"
+    rows = [[name, words[survey_result.kernel[name]], words[stopped]] for name, stopped in survey_result.fence.items()]
+    protection = survey_result.protection
+    namespaces = "yes" if protection.isolated else f"no ({protection.reason})"
     lines = [
         table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
         f"\nnamespaces of their own: {namespaces}",
-        f"a user who owns nothing, where the grader is root: {'yes' if held.user else 'no'}",
+        f"a user who owns nothing, where the grader is root: {'yes' if protection.user else 'no'}",
     ]
     return "\n".join(lines)

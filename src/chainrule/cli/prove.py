@@ -40,10 +40,10 @@ def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as
     from chainrule.cli.output import json_out
     from chainrule.engines import loader
 
-    chosen = ENGINES if engine is None else (loader.find(engine).name,)
+    engines = ENGINES if engine is None else (loader.find(engine).name,)
     failures: list[Failure] = []
     numbers = range(first, first + count)
-    results = sweep(numbers, seed, chosen)
+    results = sweep(numbers, seed, engines)
     with click.progressbar(results, length=count, label="proving", file=sys.stderr, hidden=quiet) as shown:
         failures += [failure for failure in shown if failure is not None]
     if as_json:
@@ -71,7 +71,7 @@ def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | No
         return f"{counted}: all right (seed {seed})"
     parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]
     for failure in failures[:SHOWN]:
-        chosen = f" --engine {engine}" if engine else ""
-        again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{chosen}"
+        engine_option = f" --engine {engine}" if engine else ""
+        again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{engine_option}"
         parts += ["", str(failure), f"again: {again}"]
     return "\n".join(parts)

@@ -53,8 +53,8 @@ CATALOGUES: dict[str, tuple[Mistake, ...]] = {
 
 def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
     """Return the mistakes possible for a tensor of an operation: those of the operation, then the general ones."""
-    own = [one for one in CATALOGUES.get(operation, ()) if one.tensor == tensor]
-    return [*own, *general.mistakes(tensor)]
+    specific = [mistake for mistake in CATALOGUES.get(operation, ()) if mistake.tensor == tensor]
+    return [*specific, *general.mistakes(tensor)]
 
 
 def diagnose(
@@ -72,37 +72,39 @@ def diagnose(
         min([tolerance, *(_relative_error(truth.expected(tensor), found) / 10 for truth, found in cases)]), ROUNDING
     )
     mistakes = mistakes_for(cases[0][0].operation, tensor)
-    single = [one for one in mistakes if all(_explains(one, *case, tensor, tolerance) for case in cases)]
+    single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, tolerance) for case in cases)]
     if single:
-        return tuple(one.diagnosis for one in single)
+        return tuple(mistake.diagnosis for mistake in single)
     if all(_explains(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
         return (general.REORDERED,)
     found: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
         corrected = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
-        for one in mistakes:
-            told = one.diagnosis
-            if told not in general.UNPAIRED and all(_explains(one, *case, tensor, tolerance) for case in corrected):
-                message = f"{second.message}; in addition, it {told.message}"
-                found.append(Diagnosis(f"{told.name}+{second.name}", message, told.page))
+        for mistake in mistakes:
+            diagnosis = mistake.diagnosis
+            if diagnosis not in general.UNPAIRED and all(
+                _explains(mistake, *case, tensor, tolerance) for case in corrected
+            ):
+                message = f"{second.message}; in addition, it {diagnosis.message}"
+                found.append(Diagnosis(f"{diagnosis.name}+{second.name}", message, diagnosis.page))
     return tuple(found)
 
 
-def _relative_error(right: Array, found: Array) -> float:
+def _relative_error(expected: Array, result: Array) -> float:
     """Return how far a result is from the right one, relative to the larger; infinity where they cannot be compared."""
-    if right.size != found.size:
+    if expected.size != result.size:
         return np.inf
-    size = max(float(np.abs(right).max(initial=0.0)), float(np.abs(found).max(initial=0.0)), TINY)
-    gap = float(np.abs(right.reshape(-1) - found.reshape(-1)).max(initial=0.0)) / size
+    size = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(result).max(initial=0.0)), TINY)
+    gap = float(np.abs(expected.reshape(-1) - result.reshape(-1)).max(initial=0.0)) / size
     return gap if np.isfinite(gap) else np.inf
 
 
-def _explains(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:
+def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
     """Return whether a mistake gives the result found, and differs from the right one."""
-    right = truth.expected(tensor)
-    shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
-    forms = (shown, as_image(shown, truth.one_dimensional))
+    expected = truth.expected(tensor)
+    reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
+    forms = (reshaped, as_image(reshaped, truth.one_dimensional))
     return any(
-        not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
+        not same(expected, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
         for candidate in mistake.results(truth)
     )

@@ -104,9 +104,9 @@ SOFTMAX = catalogue(
 )  # fmt: skip
 
 
-def _channel_sums(each: Array) -> Array:
+def _channel_sums(values: Array) -> Array:
     """Return the sum over samples and positions."""
-    return each.sum(axis=(0, *range(2, each.ndim)))
+    return values.sum(axis=(0, *range(2, values.ndim)))
 
 
 PRELU = catalogue(

@@ -137,10 +137,10 @@ def _same_size(t: GroundTruth) -> Candidates:
 def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     """Yield a result that is too small: as it is, and placed in the corner and in the middle of zeros of ``shape``."""
     yield inner
-    room = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
-    if min(room) < 0:
+    margins = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
+    if min(margins) < 0:
         return
-    for first in ((0, 0), tuple(cells // 2 for cells in room)):
+    for first in ((0, 0), tuple(cells // 2 for cells in margins)):
         out = np.zeros(shape)
         out[:, :, first[0] : first[0] + inner.shape[2], first[1] : first[1] + inner.shape[3]] = inner
         yield out
@@ -164,9 +164,9 @@ def _reshaped_channels(t: GroundTruth) -> Candidates:
 def _single_filters(t: GroundTruth) -> Iterator[Array]:
     """Yield the kernel with all filters but one of each group (the last, the first) set to zero."""
     w, groups = sliding_kernel(t), t.attributes["groups"]
-    for place in (-1, 0):
+    for index in (-1, 0):
         kept = np.zeros_like(w).reshape(groups, -1, *w.shape[1:])
-        kept[:, place] = w.reshape(kept.shape)[:, place]
+        kept[:, index] = w.reshape(kept.shape)[:, index]
         yield kept.reshape(w.shape)
 
 
@@ -232,9 +232,9 @@ def _padded_at_end(t: GroundTruth) -> Array:
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
     """Yield dy with all positions but the last, or the first, set to zero, of all samples or the last."""
     for n in (slice(None), slice(-1, None)):
-        for place in (-1, 0):
+        for index in (-1, 0):
             dy = np.zeros_like(t.dy)
-            dy[n, :, place, place] = t.dy[n, :, place, place]
+            dy[n, :, index, index] = t.dy[n, :, index, index]
             yield dy
 
 

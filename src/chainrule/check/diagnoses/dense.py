@@ -35,10 +35,10 @@ def _each_position(t: GroundTruth) -> Candidates:
     if _tied(t):
         yield t.dy.sum(axis=0)
         yield t.dy
-        for place in (0, -1):
-            at = (..., *(place for _ in _positions(t)))
-            yield t.dy[at].sum(axis=0)
-            yield t.dy[-1][at]
+        for index in (0, -1):
+            position = (..., *(index for _ in _positions(t)))
+            yield t.dy[position].sum(axis=0)
+            yield t.dy[-1][position]
         for axis in _positions(t):
             yield t.dy.sum(axis=(0, axis))
 

@@ -37,7 +37,7 @@ def mistakes(tensor: str) -> list[Mistake]:
     """Return the general mistakes in the gradient of a tensor; for y, only a wrong sign."""
     if tensor == "y":
         return [Mistake(tensor, SIGN, lambda t: [-t.y])]
-    found = [
+    common = [
         Mistake(tensor, SIGN, lambda t: [-t.expected(tensor)]),
         Mistake(tensor, BATCH, lambda t: [t.expected(tensor) / len(t.x)]),
         Mistake(tensor, DOUBLED, lambda t: [2 * t.expected(tensor)]),
@@ -46,9 +46,9 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
     if tensor in ("x", "p"):
-        return [*found, Mistake(tensor, LEFT_OUT, partial(_single, tensor))]
-    found.append(Mistake(tensor, EXCHANGED, partial(_others, tensor)))
-    return found if tensor == "b" else [*found, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
+        return [*common, Mistake(tensor, LEFT_OUT, partial(_single, tensor))]
+    common.append(Mistake(tensor, EXCHANGED, partial(_others, tensor)))
+    return common if tensor == "b" else [*common, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
 
 
 def reordered(tensor: str) -> Mistake:
@@ -58,10 +58,10 @@ def reordered(tensor: str) -> Mistake:
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the right result with its axes in every other order, in the shape that this gives and in its own."""
-    right = t.expected(tensor)
-    for axes in permutations(range(right.ndim)):
-        yield right.transpose(axes)
-        yield right.transpose(axes).reshape(right.shape)
+    expected = t.expected(tensor)
+    for axes in permutations(range(expected.ndim)):
+        yield expected.transpose(axes)
+        yield expected.transpose(axes).reshape(expected.shape)
 
 
 def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
@@ -71,9 +71,9 @@ def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
 
 def _single(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient with all samples but the first, or but the last, set to zero."""
-    right = t.expected(tensor)
-    for kept in (0, len(right) - 1):
-        yield right * (np.arange(len(right)) == kept).reshape(-1, *(1 for _ in right.shape[1:]))
+    expected = t.expected(tensor)
+    for kept in (0, len(expected) - 1):
+        yield expected * (np.arange(len(expected)) == kept).reshape(-1, *(1 for _ in expected.shape[1:]))
 
 
 def _others(tensor: str, t: GroundTruth) -> Candidates:
@@ -87,8 +87,8 @@ def _samples(tensor: str, t: GroundTruth) -> Candidates:
     """Yield gradients of single samples: all of them stacked, also without axes of length 1, the last, the first."""
     if t.operation == "batch_norm":
         return
-    each = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
-    yield np.stack(each)
-    yield np.stack([one.squeeze() for one in each])
-    yield each[-1]
-    yield each[0]
+    gradients = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
+    yield np.stack(gradients)
+    yield np.stack([gradient.squeeze() for gradient in gradients])
+    yield gradients[-1]
+    yield gradients[0]

@@ -17,8 +17,8 @@ ENDS = "exchanges the two ends of an axis: the first number is for its beginning
 def _exchanged(move: Callable[..., Array], array: Array, t: GroundTruth) -> Candidates:
     """Yield an array moved with the ends of some axes exchanged."""
     pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
-    for each in product(*({pair, pair[::-1]} for pair in pairs)):
-        before, after = zip(*each, strict=True)
+    for ends in product(*({pair, pair[::-1]} for pair in pairs)):
+        before, after = zip(*ends, strict=True)
         yield move(array, before=before, after=after)
 
 
@@ -51,14 +51,14 @@ def _mode(t: GroundTruth) -> str:
 
 def _matrices(t: GroundTruth) -> list[Array]:
     """Return the weights of the cells of each output, (H', H) and (W', W)."""
-    found: list[Array] = []
+    matrices: list[Array] = []
     for outputs, size in zip(t.dy.shape[2:], t.x.shape[2:], strict=True):
         matrix = np.zeros((outputs, size))
         for i in range(outputs):
             for h, weight in resampling_weights(_mode(t), size, outputs, i):
                 matrix[i, h] = weight
-        found.append(matrix)
-    return found
+        matrices.append(matrix)
+    return matrices
 
 
 def _pulled_back(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
@@ -78,8 +78,8 @@ def _aligned(t: GroundTruth) -> Candidates:
 
 def _aligned_weights(size: int, outputs: int) -> Array:
     """Return the weights (outputs, size) of linear interpolation from the first cell to the last."""
-    places = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
-    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(size)))
+    positions = np.arange(outputs) * (size - 1) / max(outputs - 1, 1)
+    return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(size)))
 
 
 RESAMPLE = catalogue(

@@ -62,7 +62,7 @@ LOSSES = catalogue(
      _of_one_class),
     ("p y", "class-division-doubled",
      "has an extra factor 1/K: add up over the classes of a sample, and take the mean over the samples only",
-     lambda t: [each / t.x.shape[1] for each in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
+     lambda t: [result / t.x.shape[1] for result in (t.y, t.gradients["p"]) if t.operation in ADDED_UP]),
     ("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs",
      lambda t: [t.gradients["p"] * count for count in (t.x.shape[1], t.x.size)] if t.operation in AVERAGED else []),
     ("p", "slope-unbounded",

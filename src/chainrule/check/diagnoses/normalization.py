@@ -75,7 +75,7 @@ BATCH_NORM = catalogue(
     ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
      lambda t: [(t.dy * other).sum(axis=_axes(t)) for other in (t.x, t.y)]),
     ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every one of them",
-     lambda t: [each.sum(axis=0) for each in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),
+     lambda t: [summand.sum(axis=0) for summand in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),
 )  # fmt: skip
 
 
@@ -92,13 +92,13 @@ def _cells(t: GroundTruth) -> int:
 
 def _spread(t: GroundTruth, values: Array) -> Array:
     """Return the γ or β of every entry, to broadcast over rows."""
-    each = np.repeat(values, _cells(t))
-    return each if t.attributes["shared"] else each.reshape(t.attributes["groups"], -1)
+    repeated = np.repeat(values, _cells(t))
+    return repeated if t.attributes["shared"] else repeated.reshape(t.attributes["groups"], -1)
 
 
-def _summed(t: GroundTruth, each: Array) -> Array:
+def _summed(t: GroundTruth, values: Array) -> Array:
     """Return the sum over everything that a γ is used for."""
-    return each.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
+    return values.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
 
 
 def _normalized(t: GroundTruth, axes: tuple[int, ...] = (2,), epsilon: float | None = None) -> tuple[Array, Array]:

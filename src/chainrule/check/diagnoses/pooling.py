@@ -41,9 +41,9 @@ def _winners(t: GroundTruth) -> Array:
 
 def _distribute(t: GroundTruth, weights: Array | float, slide: SlidingWindow, mode: str = "add") -> Array:
     """Distribute dy over the cells of every window by weights, on the padded image."""
-    given = np.empty((*t.x.shape[:2], *slide.window, *t.dy.shape[2:]))
-    given[...] = weights * t.dy[:, :, None, None]
-    return sliding.scatter(given, slide, mode)
+    gradients = np.empty((*t.x.shape[:2], *slide.window, *t.dy.shape[2:]))
+    gradients[...] = weights * t.dy[:, :, None, None]
+    return sliding.scatter(gradients, slide, mode)
 
 
 def _cropped(t: GroundTruth, weights: Array | float, mode: str = "add") -> Array:

@@ -63,27 +63,27 @@ def products(dy: Array, w: Array, groups: int) -> Array:
     return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 
-def scatter(given: Array, slide: SlidingWindow, mode: str = "add") -> Array:
+def scatter(gradients: Array, slide: SlidingWindow, mode: str = "add") -> Array:
     """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
     how   "add" accumulates, as is right; "window" overwrites window by window, "tap" tap by tap, in row-major order
     """
-    outputs = (given.shape[4], given.shape[5])
-    room = [
+    outputs = (gradients.shape[4], gradients.shape[5])
+    sizes = [
         max(padded, stride * (count - 1) + extent(window, dilation))
         for padded, stride, count, window, dilation in zip(
             slide.padded_size, slide.stride, outputs, slide.window, slide.dilation, strict=True
         )
     ]
-    padded = np.zeros((*given.shape[:2], *room))
+    padded = np.zeros((*gradients.shape[:2], *sizes))
     if mode == "window":
         for i, j in np.ndindex(outputs):
             first = (slide.stride[0] * i, slide.stride[1] * j)
             for (u, v), _ in slide.taps((1, 1)):
                 cell = (first[0] + slide.dilation[0] * u, first[1] + slide.dilation[1] * v)
-                padded[:, :, cell[0], cell[1]] = given[:, :, u, v, i, j]
+                padded[:, :, cell[0], cell[1]] = gradients[:, :, u, v, i, j]
         return padded
     for (u, v), (rows, columns) in slide.taps(outputs):
         part = padded[:, :, rows, columns]
-        part[...] = given[:, :, u, v] if mode == "tap" else part + given[:, :, u, v]
+        part[...] = gradients[:, :, u, v] if mode == "tap" else part + gradients[:, :, u, v]
     return padded

@@ -86,26 +86,28 @@ def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mist
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a layer, by the reference."""
     forward = subject.plan.forward
-    alone = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
-    operation = forward[0].name if alone else ""
-    first = forward[0].reads[0] if alone else None
+    unpadded = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
+    operation = forward[0].name if unpadded else ""
+    first = forward[0].reads[0] if unpadded else None
     one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
 
     def compute(others: Values, dy: Array) -> Values:
-        given = {name: _as_line(value, one_dimensional) for name, value in others.items()}
-        found = subject.gradients(given, dy.reshape(len(dy), *subject.output_shape), "reference")
-        return {name: as_image(value, one_dimensional) for name, value in found.items()}
+        inputs = {name: _as_line(value, one_dimensional) for name, value in others.items()}
+        gradients = subject.gradients(inputs, dy.reshape(len(dy), *subject.output_shape), "reference")
+        return {name: as_image(value, one_dimensional) for name, value in gradients.items()}
 
     point = {name: as_image(value, one_dimensional) for name, value in values.items()}
-    shape = (len(dy), *(forward[0].writes[0].shape if alone else subject.output_shape))
-    above, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
-    attributes = dict(forward[0].attributes) if alone else {}
-    return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, one_dimensional)
+    shape = (len(dy), *(forward[0].writes[0].shape if unpadded else subject.output_shape))
+    upstream, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
+    attributes = dict(forward[0].attributes) if unpadded else {}
+    return GroundTruth(operation, point, y, upstream, compute(point, upstream), attributes, compute, one_dimensional)
 
 
-def loss_truth(right: Subject, values: Values, dy: Array) -> GroundTruth:
+def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a loss, by the reference."""
-    return GroundTruth(right.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
+    return GroundTruth(
+        intended.name, values, intended.forward(values), dy, intended.gradients(values, dy), {}, intended.gradients
+    )
 
 
 def as_image(array: Array, one_dimensional: bool) -> Array:
@@ -117,9 +119,9 @@ def _as_line(array: Array, one_dimensional: bool) -> Array:
     return array[..., 0, :] if one_dimensional and array.ndim > 1 else array
 
 
-def same(found: Array, candidate: Array, tolerance: float) -> bool:
+def same(result: Array, candidate: Array, tolerance: float) -> bool:
     """Return whether two finite arrays have the same shape and equal entries up to a relative tolerance."""
-    if found.shape != candidate.shape or not (np.isfinite(found).all() and np.isfinite(candidate).all()):
+    if result.shape != candidate.shape or not (np.isfinite(result).all() and np.isfinite(candidate).all()):
         return False
-    size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(found).max(initial=0.0)))
-    return bool(np.abs(found - candidate).max(initial=0.0) <= tolerance * size)
+    size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(result).max(initial=0.0)))
+    return bool(np.abs(result - candidate).max(initial=0.0) <= tolerance * size)

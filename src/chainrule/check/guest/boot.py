@@ -43,7 +43,7 @@ def main(text: str) -> None:
     """Serve one submission, then exit at once, without waiting for threads that still run."""
     options: dict[str, Any] = json.loads(text)
     host, tasks = os.getppid(), _tasks()
-    reads, writes = _take_pipes()
+    requests, replies = _take_pipes()
     packages = options["packages"]
     if packages is not None:
         sys.meta_path.append(Packages(packages))
@@ -54,9 +54,9 @@ def main(text: str) -> None:
     if packages is not None:
         _import_ahead()
         view = isolation.make_view(options["readable"], options["libraries"], os.getcwd(), str(LIBRARY))
-        held = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
-        isolated, tasks = not held.reason, 0 if held.user else tasks
-        serving.send(writes, {"isolated": isolated, "reason": held.reason, "user": held.user})
+        isolation_result = isolation.enter(view, lambda: _end_with_host(host), namespaces=options["namespaces"])
+        isolated, tasks = not isolation_result.reason, 0 if isolation_result.user else tasks
+        serving.send(replies, {"isolated": isolated, "reason": isolation_result.reason, "user": isolation_result.user})
     if not isolated:  # otherwise the kernel ends it with its ancestor
         threading.Thread(target=_end_with_host, args=(host,), daemon=True).start()
     _remove_empty_packages()
@@ -65,7 +65,7 @@ def main(text: str) -> None:
     if packages is not None and options["fence"]:
         fence.install(options["readable"], options["libraries"], options["listed"], os.getcwd())
     with suppress(OSError):  # the host is gone, or the learner's code has closed the pipes
-        serving.serve(reads, writes)
+        serving.serve(requests, replies)
     os._exit(0)
 
 
@@ -91,14 +91,14 @@ def _remove_empty_packages() -> None:
 
 def _take_pipes() -> tuple[int, int]:
     """Return the pipes of the host, and redirect standard input to nothing and standard output to stderr."""
-    reads, writes = os.dup(0), os.dup(1)
+    requests, replies = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     for stream in (sys.stdout, sys.stderr):
         cast("Any", stream).reconfigure(line_buffering=True, errors="replace")
-    return reads, writes
+    return requests, replies
 
 
 def _import_ahead() -> None:
@@ -126,23 +126,23 @@ def limit(seconds: int | None, memory: int | None, tasks: int) -> None:
     if memory is not None:
         limits |= {resource.RLIMIT_AS: memory, resource.RLIMIT_FSIZE: FILE_SIZE}
         limits |= {resource.RLIMIT_NPROC: tasks + PROCESSES}
-    for what, most in limits.items():
+    for resource_id, maximum in limits.items():
         with suppress(ValueError, OSError):
-            hard = resource.getrlimit(what)[1]
-            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(what, (most, most))
+            hard = resource.getrlimit(resource_id)[1]
+            maximum = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
+            resource.setrlimit(resource_id, (maximum, maximum))
 
 
 def _tasks() -> int:
     """Count the processes and threads of this user in /proc; without /proc, return a large number."""
     if not hasattr(os, "getuid"):
         return 0
-    count, me = 0, os.getuid()
+    count, user = 0, os.getuid()
     try:
-        for place in os.scandir("/proc"):
+        for entry in os.scandir("/proc"):
             with suppress(OSError):
-                if place.name.isdecimal() and place.stat().st_uid == me:
-                    count += len(os.listdir(f"/proc/{place.name}/task"))
+                if entry.name.isdecimal() and entry.stat().st_uid == user:
+                    count += len(os.listdir(f"/proc/{entry.name}/task"))
     except OSError:
         return 4096
     return count

@@ -58,7 +58,10 @@ def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, 
     folders = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", f"{sys.base_prefix}/lib", os.path.dirname(os.__file__))
     system = [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
     sites = [
-        place for one in system for depth in ("", "*/") for place in glob.glob(f"{glob.escape(one)}/{depth}*-packages")
+        site
+        for system_folder in system
+        for depth in ("", "*/")
+        for site in glob.glob(f"{glob.escape(system_folder)}/{depth}*-packages")
     ]
     shown = [path for path in libraries if os.path.exists(path)]
     both = dict.fromkeys(form for path in shown for form in (path, os.path.realpath(path)))
@@ -77,21 +80,21 @@ def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Iso
         return Isolation(NOT_LINUX, False)
     if not namespaces:
         return _isolate_without_namespaces(view, "they were not asked for")
-    reports, writes = os.pipe()
-    outer = os.fork()
-    if outer == 0:
+    reports, report_pipe = os.pipe()
+    child = os.fork()
+    if child == 0:
         os.close(reports)
-        user = _enter_namespaces(view, writes)
-        os.write(writes, b"\0")
-        os.close(writes)
+        user = _enter_namespaces(view, report_pipe)
+        os.write(report_pipe, b"\0")
+        os.close(report_pipe)
         return Isolation("", user)
-    os.close(writes)
+    os.close(report_pipe)
     reason = os.read(reports, 1)
     if reason == b"\0":
         _exit_like_child(reports, watch)
     reason += os.read(reports, 1000)
     os.close(reports)
-    os.waitpid(outer, 0)
+    os.waitpid(child, 0)
     return _isolate_without_namespaces(view, reason.decode(errors="replace") or "the process that tried has ended")
 
 
@@ -103,28 +106,28 @@ def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
     return Isolation(reason, user)
 
 
-def _enter_namespaces(view: View, writes: int) -> bool:
+def _enter_namespaces(view: View, report_pipe: int) -> bool:
     """Return in a grandchild that is isolated, whether as a user of its own; exit with a report if that fails."""
     try:
         control(DEATH_SIGNAL, signal.SIGKILL)
         user, group = os.getuid(), os.getgid()
-        own = _spare_user() if user == 0 else None
+        spare_user = _spare_user() if user == 0 else None
         spaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
         unshare(spaces | (NEW_USER if user else 0))
         if user:
             _map_user(user, group)
         _wait_and_exit(os.fork(), None)
         control(DEATH_SIGNAL, signal.SIGKILL)
-        _mount_view(view, user if own is None else own, copied=own is not None)
-        if own is None:
+        _mount_view(view, user if spare_user is None else spare_user, copied=spare_user is not None)
+        if spare_user is None:
             drop_capabilities()
         control(NO_NEW_PRIVILEGES, 1)
-        _wait_and_exit(os.fork(), writes)
-        if own is not None:
-            _switch_user(own)
-        return own is not None
+        _wait_and_exit(os.fork(), report_pipe)
+        if spare_user is not None:
+            _switch_user(spare_user)
+        return spare_user is not None
     except BaseException as error:
-        os.write(writes, (f"{error.strerror}" if isinstance(error, OSError) else repr(error)).encode()[:900])
+        os.write(report_pipe, (f"{error.strerror}" if isinstance(error, OSError) else repr(error)).encode()[:900])
         os._exit(1)
 
 
@@ -135,17 +138,17 @@ def _map_user(user: int, group: int) -> None:
             stream.write(text)
 
 
-def _wait_and_exit(child: int, writes: int | None) -> None:
+def _wait_and_exit(child: int, report_pipe: int | None) -> None:
     """Wait for a child, in its parent, reaping all others; report how it ended, and exit. Return in the child."""
     if child == 0:
         return
-    _close_other_files(() if writes is None else (writes,))
+    _close_other_files(() if report_pipe is None else (report_pipe,))
     while True:
         ended, status = os.wait()
         if ended == child:
-            if writes is not None:
+            if report_pipe is not None:
                 with suppress(OSError):
-                    os.write(writes, struct.pack("<i", status))
+                    os.write(report_pipe, struct.pack("<i", status))
             os._exit(0)
 
 
@@ -161,8 +164,8 @@ def _exit_like_child(reports: int, watch: Callable[[], None]) -> None:
     """End as the isolated process ends."""
     _close_other_files((reports,))
     threading.Thread(target=watch, daemon=True).start()
-    found = os.read(reports, 4)
-    status = struct.unpack("<i", found)[0] if len(found) == 4 else signal.SIGKILL
+    packed_status = os.read(reports, 4)
+    status = struct.unpack("<i", packed_status)[0] if len(packed_status) == 4 else signal.SIGKILL
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number != signal.SIGKILL:
@@ -212,10 +215,10 @@ def _copy(path: str, root: str) -> None:
             shutil.copytree(path, root + path, symlinks=True, dirs_exist_ok=True)
         else:
             shutil.copyfile(path, root + path)
-    for place, _, files in os.walk(root + path):
-        os.chmod(place, 0o755)
+    for folder, _, files in os.walk(root + path):
+        os.chmod(folder, 0o755)
         for name in files:
-            os.chmod(os.path.join(place, name), 0o644)
+            os.chmod(os.path.join(folder, name), 0o644)
     if os.path.isfile(path):
         os.chmod(root + path, 0o644)
 
@@ -261,7 +264,7 @@ def _is_readable(path: str) -> bool:
     if not os.path.isdir(path):
         return os.access(path, os.R_OK)
     inside = [entry.path for entry in os.scandir(path)] if os.access(path, os.R_OK | os.X_OK) else [path]
-    return all(os.access(one, os.R_OK) for one in inside)
+    return all(os.access(file, os.R_OK) for file in inside)
 
 
 def _drop_root(view: View) -> bool:
@@ -332,7 +335,7 @@ def pivot(root: str) -> None:
 
 def control(operation: int, value: int) -> None:
     """Call prctl."""
-    _call("prctl", ctypes.c_int(operation), *(ctypes.c_ulong(one) for one in (value, 0, 0, 0)))
+    _call("prctl", ctypes.c_int(operation), *(ctypes.c_ulong(argument) for argument in (value, 0, 0, 0)))
 
 
 def drop_capabilities() -> None:

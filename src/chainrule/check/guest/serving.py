@@ -47,29 +47,29 @@ class _LoadedCodes(list[Any]):
         return self._modules[path]
 
 
-def serve(reads: int, writes: int) -> None:
+def serve(requests: int, replies: int) -> None:
     """Answer until the host closes its end."""
     codes = _LoadedCodes()
     warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # complex steps are the checker's, not the learner's
-    while head := _read(reads, 8):
-        _write(writes, _answer(codes, decode(_read(reads, struct.unpack("<Q", head)[0]))))
+    while head := _read(requests, 8):
+        _write(replies, _answer(codes, decode(_read(requests, struct.unpack("<Q", head)[0]))))
 
 
-def send(writes: int, value: Any) -> None:
+def send(replies: int, value: Any) -> None:
     """Send a value that the host has not asked for: the protection that holds, before any code is loaded."""
-    _write(writes, encode(value))
+    _write(replies, encode(value))
 
 
-def _write(writes: int, frame: bytes) -> None:
+def _write(pipe: int, frame: bytes) -> None:
     while frame:
-        frame = frame[os.write(writes, frame) :]
+        frame = frame[os.write(pipe, frame) :]
 
 
-def _read(reads: int, count: int) -> bytes:
+def _read(pipe: int, count: int) -> bytes:
     """Return ``count`` bytes; an empty string if the host has closed its end."""
     parts = bytearray()
     while len(parts) < count:
-        part = os.read(reads, min(count - len(parts), 1 << 20))
+        part = os.read(pipe, min(count - len(parts), 1 << 20))
         if not part:
             return b""
         parts += part
@@ -78,55 +78,59 @@ def _read(reads: int, count: int) -> bytes:
 
 def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
     """Execute the steps in order up to the first that fails, and return the reply as a frame."""
-    taken = 0
+    completed = 0
     try:
         value: Any = None
         for step in request["steps"]:
             value = _step(codes, *step)
-            taken += 1
+            completed += 1
         code: Any = codes[request["steps"][-1][1]] if request["wanted"] or request["names"] else None
-        held = {name: [code.has(name), code.get(name)] for name in request["wanted"]}
+        values = {name: [code.has(name), code.get(name)] for name in request["wanted"]}
         names = list(code.names()) if request["names"] else []
-        return encode({"value": value, "held": held, "names": names})
+        return encode({"value": value, "held": values, "names": names})
     except FrameError as error:
-        return encode({"error": f"returned {error}", "step": taken})
+        return encode({"error": f"returned {error}", "step": completed})
     except BaseException as error:  # a learner's code may raise anything
-        said = str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        return encode({"error": said[:MAX_MESSAGE], "step": taken, "unwritten": isinstance(error, UnwrittenError)})
+        message = (
+            str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+        )
+        return encode(
+            {"error": message[:MAX_MESSAGE], "step": completed, "unwritten": isinstance(error, UnwrittenError)}
+        )
 
 
-def _step(codes: _LoadedCodes, what: str, which: int, *arguments: Any) -> Any:
+def _step(codes: _LoadedCodes, action: str, number: int, *arguments: Any) -> Any:
     """Execute one step and return its value."""
-    match what:
+    match action:
         case "list":
             module = codes.module(*arguments)
             return sources.contents(module)
         case "load":
             return _load(codes, *arguments)
         case "copy" | "another":
-            codes.append(getattr(codes[which], what)())
+            codes.append(getattr(codes[number], action)())
             return len(codes) - 1
         case "set":
-            return codes[which].set(*arguments)
+            return codes[number].set(*arguments)
         case "forward" | "backward":
-            result: CallResult = getattr(codes[which], what)(**arguments[0])
+            result: CallResult = getattr(codes[number], action)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
         case _:
             return None
 
 
-def _load(codes: _LoadedCodes, path: str, chosen: dict[str, Any]) -> dict[str, Any]:
+def _load(codes: _LoadedCodes, path: str, selection: dict[str, Any]) -> dict[str, Any]:
     """Load the selected object of a file as the next code, and describe it."""
     module = codes.module(path)
-    code, name = sources.bind(module, Path(path), {**chosen, "options": _plain(chosen["options"])})
+    code, name = sources.bind(module, Path(path), {**selection, "options": _plain(selection["options"])})
     codes.append(code)
-    told = {"name": name, "kind": name} if chosen["loss"] else {"name": name, "kind": code.kind}
-    told |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
-    return {**told, "number": len(codes) - 1}
+    description = {"name": name, "kind": name} if selection["loss"] else {"name": name, "kind": code.kind}
+    description |= {"arguments": getattr(code, "arguments", None), "independent": code.independent}
+    return {**description, "number": len(codes) - 1}
 
 
 def _plain(value: Any) -> Any:
     """Return options with numbers of Python in place of arrays without axes, which carried them."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in cast("dict[str, Any]", value).items()}
+        return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
     return cast("Any", value).item() if isinstance(value, np.ndarray) and value.ndim == 0 else cast("Any", value)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-TARGETS: dict[str, Any] = globals().get("PLACES", {})
+TARGETS: dict[str, Any] = globals().get("TARGETS", {})
 MEGABYTE = 1 << 20
 
 
@@ -98,33 +98,33 @@ def take_memory() -> bool:
 def start_threads() -> bool:
     """Start 400 threads."""
     threading.stack_size(64 << 10)
-    over, started = threading.Event(), list[threading.Thread]()
+    finished, started = threading.Event(), list[threading.Thread]()
     try:
         for _ in range(400):
-            one = threading.Thread(target=over.wait, daemon=True)
-            one.start()
-            started.append(one)
+            thread = threading.Thread(target=finished.wait, daemon=True)
+            thread.start()
+            started.append(thread)
         return True
     finally:
-        over.set()
-        for one in started:
-            one.join()
+        finished.set()
+        for thread in started:
+            thread.join()
         threading.stack_size(0)
 
 
 def leave_process() -> bool:
     """Leave a process behind that has a session of its own."""
-    reads, writes = os.pipe()
+    read_end, write_end = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         child = os.fork()
     if child == 0:
         os.setsid()
-        os.write(writes, b"!")
+        os.write(write_end, b"!")
         os.closerange(0, 256)
         time.sleep(60)
         os._exit(0)
-    return os.read(reads, 1) == b"!"
+    return os.read(read_end, 1) == b"!"
 
 
 ATTEMPTS = (

@@ -148,10 +148,10 @@ class GuestProcess:
 
     def _read(self, count: int, begin: float) -> bytearray:
         """Return ``count`` bytes; memory grows only with the bytes received."""
-        found = bytearray()
-        while len(found) < count:
+        received = bytearray()
+        while len(received) < count:
             try:
-                part = os.read(self._replies.fileno(), min(count - len(found), 1 << 20))
+                part = os.read(self._replies.fileno(), min(count - len(received), 1 << 20))
             except BlockingIOError:
                 self._wait(self._replies, select.POLLIN, begin)
                 continue
@@ -159,15 +159,15 @@ class GuestProcess:
                 part = b""
             if not part:
                 raise self._end_reason()
-            found += part
-        return found
+            received += part
+        return received
 
     def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
         """Wait until a pipe is ready; Ended if the time is up."""
-        left = self._limits.seconds - self._spent - (time.monotonic() - begin)
+        remaining = self._limits.seconds - self._spent - (time.monotonic() - begin)
         poll = select.poll()
         poll.register(stream, event)
-        if left <= 0 or not poll.poll(left * 1000):
+        if remaining <= 0 or not poll.poll(remaining * 1000):
             raise GuestEnded(self._timeout_message())
 
     def _end_reason(self) -> GuestEnded:
@@ -210,8 +210,8 @@ class Output:
         shown = "\n".join(lines[:MAX_OUTPUT_LINES])
         if self._bytes <= len(self._kept) and len(lines) <= MAX_OUTPUT_LINES:
             return shown
-        left = self._lines - min(len(lines), MAX_OUTPUT_LINES)
-        return f"{shown}\n… {left:,} more lines" if left > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
+        omitted = self._lines - min(len(lines), MAX_OUTPUT_LINES)
+        return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
 
     def close(self) -> None:
         """Close the pipe, after a second at most: a process that left the group may keep the other end open."""

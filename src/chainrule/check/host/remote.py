@@ -33,10 +33,10 @@ class Connection:
         steps, self._waiting = [*self._waiting, list(step)], []
         reply = self._process.request({"steps": steps, "wanted": wanted or [], "names": names})
         if "error" in reply:
-            said, failed = text_line(reply["error"]), reply.get("step")
+            message, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
-                said = f"{steps[failed][2]} cannot be set: {said}"
-            raise UnwrittenError(said) if reply.get("unwritten") is True else StudentError(said)
+                message = f"{steps[failed][2]} cannot be set: {message}"
+            raise UnwrittenError(message) if reply.get("unwritten") is True else StudentError(message)
         return reply
 
 
@@ -108,18 +108,18 @@ class RemoteCode:
         number = _number(self._request(how))
         return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent)
 
-    def _fetch(self, name: str, known: dict[str, Any]) -> None:
+    def _fetch(self, name: str, cache: dict[str, Any]) -> None:
         self._wanted[name] = None
-        if name not in known:
+        if name not in cache:
             self._request("look")
 
-    def _request(self, what: str, *arguments: Any, names: bool = False) -> Any:
+    def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
         """Execute a step, store the reported values of wanted names, and return the step's value."""
         names = names or self._names is not None
-        reply = self._connection.request(what, self._number, *arguments, wanted=[*self._wanted], names=names)
-        held = cast("dict[str, Any]", found) if isinstance(found := reply.get("held"), dict) else {}
+        reply = self._connection.request(action, self._number, *arguments, wanted=[*self._wanted], names=names)
+        values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}
         for name in self._wanted:
-            self._present[name], self._values[name] = _presence(held.get(name))
+            self._present[name], self._values[name] = _presence(values.get(name))
         if names:
             self._names = _texts(reply.get("names"))
         return reply.get("value")
@@ -145,33 +145,35 @@ class RemoteLoss:
         return RemoteLoss(self._connection, number, self.name, self.independent)
 
 
-def _number(told: Any) -> int:
+def _number(value: Any) -> int:
     """Return the number of a new code."""
-    if not isinstance(told, int):
+    if not isinstance(value, int):
         raise GuestEnded(NO_ANSWER)
-    return told
+    return value
 
 
-def _presence(told: Any) -> tuple[bool, Array | None]:
+def _presence(pair: Any) -> tuple[bool, Array | None]:
     """Return whether a name exists, and its array."""
-    match told:
-        case [bool(there), np.ndarray() | None as value]:
-            return there, cast("Array | None", value)
+    match pair:
+        case [bool(exists), np.ndarray() | None as value]:
+            return exists, cast("Array | None", value)
         case _:
             raise GuestEnded(NO_ANSWER)
 
 
-def _result(told: Any, needed: str) -> CallResult:
+def _result(result: Any, required: str) -> CallResult:
     """Return the result of a call; it must have one array, and all of its arrays must be real or complex."""
-    arrays = cast("dict[str, Any]", told).get("arrays") if isinstance(told, dict) else None
-    found = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
-    if needed not in found or not all(_is_numbers(one) for one in found.values()):
+    arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
+    arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
+    if required not in arrays_by_name or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
-    if found[needed].size == 0:
-        if needed == "y":
+    if arrays_by_name[required].size == 0:
+        if required == "y":
             raise StudentError("forward returned y without entries")
-        raise StudentError(f"backward returned {needed} without entries: a slice such as [p:-p] is empty where p is 0")
-    return CallResult(found, _texts(cast("dict[str, Any]", told).get("changed")))
+        raise StudentError(
+            f"backward returned {required} without entries: a slice such as [p:-p] is empty where p is 0"
+        )
+    return CallResult(arrays_by_name, _texts(cast("dict[str, Any]", result).get("changed")))
 
 
 def _is_numbers(value: Any) -> bool:
@@ -179,8 +181,8 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, np.ndarray) and cast("Array", value).dtype.kind in "fc"
 
 
-def _texts(told: Any) -> tuple[str, ...]:
-    items = cast("list[Any]", told) if isinstance(told, list) else []
+def _texts(value: Any) -> tuple[str, ...]:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
     return tuple(text_line(item, 200) for item in items if isinstance(item, str))
 
 

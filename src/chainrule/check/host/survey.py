@@ -51,34 +51,36 @@ def _stopped(fence: bool, namespaces: bool) -> tuple[dict[str, bool], Protection
         folder = Path(os.path.realpath(name))
         folder.chmod(0o755)
         (folder / "neighbour.py").write_text("a neighbour's work")
-        places = {
+        targets = {
             "neighbour": str(folder / "neighbour.py"),
             "written": str(folder / "written"),
             "library": str(LIBRARY),
             "grader": os.getpid(),
             "port": server.getsockname()[1],
         }
-        own = folder / "own.py"
-        own.write_text(f"PLACES = {places!r}\n{Path(trials.__file__).read_text(encoding='utf-8')}", encoding="utf-8")
-        allowed = Permissions((own,), package_folders(), MEMORY, fence, namespaces)
-        told = list[Protection]()
-        with open_file(own, Limits(SECONDS), stranger=allowed, protected=told.append) as file:
+        submission = folder / "own.py"
+        submission.write_text(
+            f"TARGETS = {targets!r}\n{Path(trials.__file__).read_text(encoding='utf-8')}", encoding="utf-8"
+        )
+        permissions = Permissions((submission,), package_folders(), MEMORY, fence, namespaces)
+        protections = list[Protection]()
+        with open_file(submission, Limits(SECONDS), permissions=permissions, on_protection=protections.append) as file:
             through = file.layer("Trial").forward(np.ones((1, 1)))
-        passed = [bool(one) for one in through]
+        passed = [bool(succeeded) for succeeded in through]
         passed = [
-            one and (attempt.__name__ != LEAVING or _is_left(str(own)))
-            for one, attempt in zip(passed, trials.ATTEMPTS, strict=True)
+            succeeded and (attempt.__name__ != LEAVING or _is_left(str(submission)))
+            for succeeded, attempt in zip(passed, trials.ATTEMPTS, strict=True)
         ]
-    return dict(zip(NAMES, [not one for one in passed], strict=True)), told[0]
+    return dict(zip(NAMES, [not succeeded for succeeded in passed], strict=True)), protections[0]
 
 
 def _is_left(path: str) -> bool:
     """Return whether a process that was given a path is still alive, and kill it."""
-    found = not Path("/proc").is_dir()
+    alive = not Path("/proc").is_dir()
     time.sleep(0.2)
-    for place in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if path.encode() in (place / "cmdline").read_bytes():
-                found = True
-                os.kill(int(place.name), signal.SIGKILL)
-    return found
+            if path.encode() in (process / "cmdline").read_bytes():
+                alive = True
+                os.kill(int(process.name), signal.SIGKILL)
+    return alive

@@ -1,12 +1,12 @@
-"""Homework tasks, and the comparison of a submission with the right answers, on values that it cannot predict.
+"""Homework assignments, and the comparison of a submission with the reference on values that it cannot predict.
 
-An `Assignment` is one layer or loss. A `FileAssignment` is a file of several functions and classes, in the forms in
-which courses set them; each is a part. The values, and the shapes of a layer, may be drawn from a student's name, so
-that answers cannot be passed on. Shapes are varied only where right code must accept it: the shapes of the parameters,
-which a submission may fix in its constructor, stay the same.
+An `Assignment` is one layer or loss. A `FileAssignment` is a file of functions and classes in the formats that courses
+use; each function or class is a part. The values and the input shape of a layer may be drawn from the student's name,
+so that answers cannot be shared. Parameter shapes never vary, because a constructor may fix them.
 
-The report of a check compares gradients with the submission's own forward pass. That gives the best explanations, but
-a submission could adapt its forward pass to wrong gradients. So a part counts only if it also equals the reference.
+The report of a check compares gradients with the submission's own forward pass, which gives the best explanations.
+A submission could exploit this by adapting its forward pass to wrong gradients. Therefore a part counts only if it
+also equals the reference.
 """
 
 import hashlib
@@ -44,21 +44,24 @@ from chainrule.errors import ShapeError
 from chainrule.layers import IN_A_ROW, Layer, expressions
 from chainrule.training import losses
 
-ROUNDS = 3
-COMPLEX_BYTES = 16  # bytes of a complex128
-REPLY_FACTOR = 16  # largest reply, in multiples of the bytes of right answers: a larger one only costs time
-MIN_TOLERANCE, MAX_TOLERANCE = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that rounding can justify
-UNKNOWN_OUTPUT = "gradients count only if the output is right, or wrong by a known mistake."
-SHAPE_TRIES, MAX_EXTENSION = 40, 4  # shapes tried, and the largest number of entries that an axis is extended by
+ROUNDS = 3  # comparisons with the reference, each on new values
+COMPLEX_BYTES = 16  # size of a complex128
+REPLY_FACTOR = 16  # largest reply relative to the right answers in complex128; a larger one only costs time
+MIN_TOLERANCE = 1e-9  # for code in float64
+MAX_TOLERANCE = 1e-3  # the largest that rounding errors can justify
+UNKNOWN_OUTPUT = "gradients count only if the output is right, or if its mistake is a known one."
+SHAPE_TRIES = 40  # random input shapes tried for a student
+MAX_EXTENSION = 4  # an axis grows by fewer elements than this
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A homework task: the layer or loss to be written.
+    """A layer or a loss to implement.
 
-    shape  shape of one input; None if it was not given
-    meant  the layer or loss, with right results
-    parts  names of the output and the gradients: y, dx, dw, db
+    against   the layer, or the name of the loss
+    shape     shape of one input; None if the teacher did not specify it
+    intended  the layer or loss, for right results
+    parts     names of the output and the gradients: y, dx, dw, db
     """
 
     against: str | Layer
@@ -68,7 +71,7 @@ class Assignment:
 
     @classmethod
     def of(cls, against: str, shape: tuple[int, ...] | None) -> "Assignment":
-        """Return the task of a layer's expression or a loss's name; OptionError or ShapeError if it is neither."""
+        """Return the assignment for a layer expression or a loss name; OptionError or ShapeError if it is neither."""
         if against.replace("-", "_") in losses.NAMES:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
@@ -78,7 +81,7 @@ class Assignment:
 
     @property
     def constructor_values(self) -> dict[str, Any]:
-        """Values for the arguments of a learner's class, by their usual names."""
+        """Values for the constructor arguments of a learner's class, by their usual names."""
         return (
             {}
             if isinstance(self.intended, LossSubject)
@@ -87,7 +90,7 @@ class Assignment:
 
     @property
     def max_reply(self) -> int:
-        """Largest number of bytes in a reply."""
+        """Size of the largest accepted reply, in bytes."""
         if isinstance(self.intended, LossSubject):
             return 1 << 20
         samples = probes.batch_size(self.intended.shape) + 1
@@ -100,7 +103,7 @@ class Assignment:
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """Patterns of the definitions in the text of a submission."""
+        """Patterns that a submission's text must contain: the definitions of forward and backward."""
         return DEFINITIONS
 
     def part(self, row: Row) -> str:
@@ -109,20 +112,18 @@ class Assignment:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the task is to write a loss."""
+        """Whether the assignment is a loss."""
         return isinstance(self.intended, LossSubject)
 
 
 def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
-    """Return a sentence for each part that does not count although the report may call it right.
+    """Return the parts that do not count, with a sentence for each, whatever the report says about them.
 
-    Gradients of a wrong forward pass count if the report explains the forward pass by a known mistake.
+    The gradients of a wrong forward pass count only if the report names its mistake.
     """
-    first = {row.title: row for row in reversed(report.rows)}  # the first row of a part has its rounding
+    first = {row.title: row for row in reversed(report.rows)}  # its tolerance reflects the rounding errors of the part
     tolerances = {title: min(max(MIN_TOLERANCE, 4 * row.tolerance), MAX_TOLERANCE) for title, row in first.items()}
-    output_is_explained = "y" in first and bool(
-        first["y"].diagnoses
-    )  # the first row of y; later ones are about other mistakes
+    output_is_explained = "y" in first and bool(first["y"].diagnoses)  # later rows of y are about other mistakes
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -133,7 +134,7 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
                 judge for judge in judges if _is_close(y, judge.output(values), tolerances.get("y", MIN_TOLERANCE))
             ]
             if matching[:1] != judges[:1]:
-                wrong["y"] = "y is not the right output for other values."
+                wrong["y"] = "y is wrong for other values."
             if matching:
                 wrong |= _compare(subject, matching[0], values, dy, tolerances)
             elif not output_is_explained:
@@ -144,9 +145,9 @@ def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: i
 def _random_variants(
     code: Student | RemoteLoss, task: Assignment, seed: int
 ) -> Iterator[tuple[Subject, list[Judge], Values]]:
-    """Yield the code, its judges and new values in the shapes of the check.
+    """Yield the submission, its judges and new random values, `ROUNDS` times.
 
-    The first judge is that of the intended layer, the second that of the layer with its kernel rotated.
+    The first judge belongs to the intended layer. The second, if any, belongs to the layer with a rotated kernel.
     """
     for number in range(ROUNDS):
         variant_seed = seed + 1000 + number
@@ -165,12 +166,12 @@ def _random_variants(
 
 def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
     claimed, expected = subject.gradients(values, dy), judge.gradients(values, dy)
-    return {
-        f"d{name}": f"d{name} is not the right gradient for other values, although it agrees with forward."
-        for name in subject.tensors
-        if name not in claimed
-        or not _is_close(claimed[name], expected[name], tolerances.get(f"d{name}", MIN_TOLERANCE))
-    }
+    wrong: dict[str, str] = {}
+    for name in subject.tensors:
+        tolerance = tolerances.get(f"d{name}", MIN_TOLERANCE)
+        if name not in claimed or not _is_close(claimed[name], expected[name], tolerance):
+            wrong[f"d{name}"] = f"d{name} is wrong for other values, although it agrees with forward."
+    return wrong
 
 
 def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
@@ -179,10 +180,10 @@ def _is_close(result: Array, expected: Array, tolerance: float) -> bool:
 
 @dataclass(frozen=True)
 class FileAssignment:
-    """A homework task: functions and classes of known forms.
+    """Functions and classes to implement, in known formats.
 
-    forms  by name: that of the forward function or of the loss without suffix, or of the class
-    reply  largest number of bytes in a reply: forms have small inputs
+    forms      formats by the name of the forward function or loss (without suffix), or of the class
+    max_reply  size of the largest accepted reply, in bytes; all formats have small inputs
     """
 
     forms: Mapping[str, FunctionForm | ClassForm]
@@ -190,9 +191,9 @@ class FileAssignment:
 
     @classmethod
     def of(cls, against: str) -> "FileAssignment | None":
-        """Return the task of names such as "conv_forward, svm_loss, Linear"; None if one of them is no form.
+        """Return the assignment for names such as "conv_forward, svm_loss, Linear"; None if a name has no known format.
 
-        A single name that is a layer or a loss of this library means that one.
+        A single name of a layer or a loss of this library is an `Assignment` instead, so None is returned for it.
         """
         if against in IN_A_ROW or against.replace("-", "_") in losses.NAMES:
             return None
@@ -206,7 +207,7 @@ class FileAssignment:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the parts: of both functions of a pair, of a loss, or of a class."""
+        """Names of the parts: both functions of a pair, a loss, or a class."""
         return tuple(
             name
             for key, form in self.forms.items()
@@ -216,18 +217,18 @@ class FileAssignment:
 
     @property
     def definitions(self) -> tuple[re.Pattern[str], ...]:
-        """Pattern of the definition of one of the parts, in the text of a submission."""
+        """Pattern that a submission's text must contain: the definition of one of the parts."""
         return (re.compile(rf"^(?:def|class)[ \t]+(?:{'|'.join(map(re.escape, self.parts))})", re.M),)
 
     def part(self, row: Row) -> str:
-        """Return the part that a row of a report belongs to."""
-        subject = row.subject.partition(" / ")[0]  # of a pair whose process has ended
+        """Return the part that a row of a report belongs to; "" if none."""
+        subject = row.subject.partition(" / ")[0]  # after the process has ended, a pair has one row for both functions
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
         return (matches or [key for key, form in self.forms.items() if form is class_form(subject)] or [""])[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
-        """Return the report of a submission, and a sentence for each part that does not count whatever it says."""
+        """Return the report of a submission, and a sentence for each part that does not count."""
         layers, functions = file.contents()
         names = {pair.forward for pair in find_pairs(functions)[0] if pair.form in self.forms.values()}
         names |= {name for name in layers if class_form(name) in self.forms.values()}
@@ -243,16 +244,16 @@ class FileAssignment:
 
 
 def _function_form(name: str) -> FunctionForm | None:
-    """Return the form of a function by its name, forward or backward, with or without a suffix."""
+    """Return the format of a forward or backward function, whose name may have a suffix; None if unknown."""
     plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
     return next((form for form in FUNCTIONS if plain & {form.forward, form.backward} - {""}), None)
 
 
 @dataclass(frozen=True)
 class StudentTask:
-    """The task of a student: its input shape and the seed of its values.
+    """The assignment of one student: its input shape and the seed of its values.
 
-    record  the draw in words, for the report; empty if everyone gets the same
+    record  description of the draw for the report; empty if all students get the same values
     """
 
     task: Assignment | FileAssignment
@@ -261,9 +262,9 @@ class StudentTask:
 
 
 def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask:
-    """Return the task of a student; the same for equal seeds and names, whatever their case and spaces.
+    """Return the assignment of a student. Equal seeds and names give equal results; case and spacing are ignored.
 
-    A shape that the teacher has given stays the same; then only the values differ.
+    The values always depend on the name. The input shape does too, unless the teacher specified it.
     """
     normalized_name = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     digest = hashlib.sha256(f"{seed}\n{normalized_name}".encode(errors="backslashreplace")).digest()
@@ -280,11 +281,11 @@ def draw(task: Assignment | FileAssignment, seed: int, name: str) -> StudentTask
 
 
 def _other_shapes(intended: LayerSubject, generator: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield other input shapes that a layer accepts and that leave its parameters as they are."""
+    """Yield random larger input shapes that a layer accepts without changing its parameter shapes."""
     for number in range(SHAPE_TRIES):
         extension = generator.integers(0, MAX_EXTENSION, len(intended.shape))
         if number >= SHAPE_TRIES // 2:
-            extension[0] = 0  # the layer may need its number of channels
+            extension[0] = 0  # the layer may require this number of channels
         shape = tuple(int(size + extra) for size, extra in zip(intended.shape, extension, strict=True))
         try:
             other = LayerSubject(intended.layer, shape, engine="numpy")

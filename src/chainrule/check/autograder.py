@@ -1,10 +1,10 @@
 """Autograders ready to upload: a zip for Gradescope, a workflow for GitHub Classroom, a script for classroom50.
 
-Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications": setup.sh and run_autograder in
-         the root of the zip, the folders source, submission and results of /autograder; and "Submission Metadata"
-         GitHub Classroom: github.com/classroom-resources/autograding-grading-reporter, README.md: the names of the
-         workflow and of its only job, and the variable that hands a runner's result to the reporter
-         classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md: Contract
+Sources  Gradescope: gradescope-autograders.readthedocs.io, "Autograder Specifications" (setup.sh and run_autograder in
+         the root of the zip; the folders source, submission and results of /autograder) and "Submission Metadata"
+         GitHub Classroom: github.com/classroom-resources/autograding-grading-reporter, README.md (the names of the
+         workflow and of its only job; the variable that passes a runner's result to the reporter)
+         classroom50: github.com/foundation50/classroom50, wiki/Advanced-Autograding.md, "Contract"
 """
 
 import io
@@ -21,8 +21,8 @@ from chainrule.errors import OptionError, quoted
 from chainrule.version import __version__
 
 LIBRARY = Path(__file__).parents[2]
-EXCLUDED_FOLDERS = {"__pycache__", "web"}  # folders of this library that grading does not need
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold: equal options give equal bytes
+EXCLUDED_FOLDERS = {"__pycache__", "web"}  # parts of this library that grading does not need
+EPOCH = (1980, 1, 1, 0, 0, 0)  # time of all files, so that equal options give equal bytes; the earliest a zip allows
 STUDENT_NAMES_CODE = (
     "import json, sys; "
     "print(' + '.join(sorted(user['name'] for user in json.load(open(sys.argv[1], encoding='utf-8'))['users'])))"
@@ -135,13 +135,13 @@ sys.exit(0 if done.returncode == 3 else done.returncode)
 
 @dataclass(frozen=True)
 class GradedAssignment:
-    """Options of a grading that an autograder repeats for every submission.
+    """Grading options that an autograder applies to every submission.
 
-    against      the layer to be written, as an expression, or the name of a loss
+    against      the layer to implement as an expression, the name of a loss, or names of functions and classes
     input_shape  shape of one input as text, such as "3,7,6"; None to choose one
     seed         seed of the random values; None for a new one each time
-    hints        how much the results give away, 0 to 3; None for the default
-    draw_by      "name" to draw values and shapes from the student's name; None for the same for everyone
+    hints        how much the results reveal, 0 to 3; None for the default
+    draw_by      "name" to draw values and shapes from the student's name; None for the same values for everyone
     """
 
     against: str
@@ -156,7 +156,7 @@ class GradedAssignment:
 
     @property
     def arguments(self) -> list[str]:
-        """The options as words of the command line, without the folder and the points."""
+        """The command-line arguments for these options, without the folder and the points."""
         options = {
             "--against": self.against,
             "--input-shape": self.input_shape,
@@ -171,12 +171,12 @@ class GradedAssignment:
 
 
 def autograder(kind: str, task: GradedAssignment) -> bytes:
-    """Return the content of an autograder file by its ending; equal options give equal bytes.
+    """Return the content of an autograder file. Equal options give equal bytes.
 
-    kind  ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
+    kind  file suffix: ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
     """
     if kind not in KINDS:
-        raise OptionError(f"an autograder's file ends in {', '.join(KINDS)}; found {quoted(kind)}")
+        raise OptionError(f"autograder suffix {quoted(kind)}: expected {', '.join(KINDS)}")
     if not all(word.isprintable() for word in task.arguments):
         raise OptionError(f"{quoted(' '.join(task.arguments))}: expected printable characters only")
     return KINDS[kind](task)
@@ -184,7 +184,7 @@ def autograder(kind: str, task: GradedAssignment) -> bytes:
 
 def _zip(task: GradedAssignment) -> bytes:
     if task.draw_by is not None and task.seed is None:
-        raise OptionError("an autograder that draws by name needs --seed, so that a second grading draws the same")
+        raise OptionError("--draw-by name needs --seed in an autograder: a second grading must draw the same values")
     student = ""
     words = shlex.join(task.arguments)
     if task.draw_by is not None:
@@ -198,10 +198,10 @@ def _zip(task: GradedAssignment) -> bytes:
         **{f"library/chainrule/{name}": content for name, content in _library()},
     }
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # stored: what is packed differs between zlibs
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:  # compressed bytes differ between zlib versions
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, EPOCH)
-            entry.create_system = 3  # of Unix, whose permissions follow
+            entry.create_system = 3  # Unix: external_attr holds its file permissions
             entry.external_attr = (0o100755 if name in ("setup.sh", "run_autograder") else 0o100644) << 16
             archive.writestr(entry, content)
     return stream.getvalue()
@@ -209,7 +209,7 @@ def _zip(task: GradedAssignment) -> bytes:
 
 def _workflow(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
-        raise OptionError("a workflow cannot draw by name: students would read the seed in it")
+        raise OptionError("a workflow does not support --draw-by name: students could read the seed in it")
     points = textwrap.indent(task.scheme.to_toml().rstrip(), " " * 10)
     text = WORKFLOW.replace("@REQUIREMENTS@", shlex.join(_published(task)))
     return text.replace("@WORDS@", shlex.join(task.arguments)).replace("@POINTS@", points).encode()
@@ -217,7 +217,7 @@ def _workflow(task: GradedAssignment) -> bytes:
 
 def _script(task: GradedAssignment) -> bytes:
     if task.draw_by is not None:
-        raise OptionError("classroom50's autograders are public: students would read the seed of a draw by name")
+        raise OptionError("classroom50 does not support --draw-by name: its autograders are public, with the seed")
     values = {"@POINTS@": task.scheme.to_toml(), "@REQUIREMENTS@": _published(task), "@WORDS@": task.arguments}
     text = SCRIPT
     for name, value in values.items():
@@ -229,7 +229,7 @@ KINDS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _
 
 
 def _library() -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the content of every file of this library that grading needs, in order."""
+    """Yield the path and the content of every file of this library that grading needs, in alphabetical order."""
     for path in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
         relative = path.relative_to(LIBRARY)
         if path.is_file() and not EXCLUDED_FOLDERS.intersection(relative.parts):
@@ -247,9 +247,7 @@ def _published(task: GradedAssignment) -> list[str]:
 
 
 def _distributions(task: GradedAssignment) -> list[str]:
-    """Return the distributions, in their installed versions, of the packages that submissions may import."""
-    by_package = dict(
-        metadata.packages_distributions() if task.packages else {}
-    )  # reads the files of every distribution
+    """Return the pinned distributions of the packages that submissions may import, in their installed versions."""
+    by_package = dict(metadata.packages_distributions() if task.packages else {})  # slow: reads every distribution
     names = sorted({name for package in task.packages for name in by_package.get(package, [package])})
     return [f"{name}=={metadata.version(name)}" for name in names]

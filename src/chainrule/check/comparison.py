@@ -1,6 +1,6 @@
-"""Comparison of a claimed gradient with the derivative: the relative error, and the entry where it is largest.
+"""Comparison of gradients with derivatives and of results with expected arrays: relative errors and the worst element.
 
-The rounding error of a function (float64 throughout, or float32 somewhere inside) is measured by `noise`.
+`noise` estimates the rounding error of a function: float64 throughout, or float32 somewhere inside.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,22 @@ from chainrule.core.shapes import text
 from chainrule.engines.protocol import Array
 from chainrule.explain.cells import cell_index
 
-TINY = 1e-300
-DIFFERENCE_ORDER = 4
-NOISE_DIRECTIONS = 3
+TINY = 1e-300  # avoids divisions by zero
+DIFFERENCE_ORDER = 4  # of the finite differences that estimate noise
+NOISE_DIRECTIONS = 3  # tried; the smallest estimate counts
 NOISE_STEP = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
-FLOAT64_NOISE = 1e-12  # noise above this is not the rounding of float64
-MAX_NOISE = 1e-5  # noise above this is not the rounding of float32 either
+FLOAT64_NOISE = 1e-12  # larger noise is not the rounding of float64
+MAX_NOISE = 1e-5  # larger noise is not the rounding of float32 either
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Largest error relative to ``scale``, the entry with it, and the number of entries on a kink.
+    """Result of a comparison. All errors are relative to a scale that the caller chooses.
 
-    excess   the error beyond the error bound of the derivative: only this can prove a gradient wrong
+    error    largest error
+    excess   largest error beyond the error bound of the derivative; only this proves a gradient wrong
+    worst    the element with the largest error
+    kinks    number of elements on a kink
     """
 
     error: float
@@ -38,7 +41,7 @@ class Comparison:
 
 
 def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
-    """Compare a finite gradient with its derivative, entry by entry and along whole directions."""
+    """Compare a finite gradient with its derivative, element by element and along random directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
     gaps = np.abs(flat[derivative.indices] - derivative.gradient)
@@ -62,13 +65,13 @@ def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
-    """Return the error along a direction, divided by its length to be comparable with the error of an entry."""
+    """Return the error along a direction per unit length, which is comparable with the error of an element."""
     gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.error_bound - (1 + KINK_THRESHOLD) * slope.kink_width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
 
 def agree(first: Derivative, second: Derivative, scale: float) -> bool:
-    """Return whether two derivatives at the same entries agree within the larger of their tolerances."""
+    """Return whether two derivatives at the same elements agree within the larger of their tolerances."""
     if not np.array_equal(first.indices, second.indices):
         return False
     gaps = np.abs(first.gradient - second.gradient) / max(scale, TINY)
@@ -76,7 +79,7 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
 
 
 def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) -> Comparison:
-    """Compare two arrays of one shape, relative to the largest expected entry, or to ``least`` if that is larger."""
+    """Compare two arrays of one shape, relative to the largest expected element, or to ``min_scale`` if larger."""
     size = max(float(np.abs(expected).max(initial=0.0)), min_scale)
     gaps = np.abs(result - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
@@ -89,18 +92,18 @@ def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) 
 
 
 def not_finite(array: Array) -> str | None:
-    """Describe the entries of an array that are infinite or NaN; None where all are finite."""
+    """Describe the infinite and NaN elements of an array; None if all are finite."""
     wrong = ~np.isfinite(array)
     if not wrong.any():
         return None
     index = int(wrong.reshape(-1).argmax())
     position = ", ".join(map(str, cell_index(index, array.shape)))
-    count = "all of its entries are" if wrong.all() else f"{int(wrong.sum())} of {array.size} entries are"
+    count = "all elements are" if wrong.all() else f"{int(wrong.sum())} of {array.size} elements are"
     return f"is not finite: {count} inf or nan, the first at [{position}]"
 
 
 def shapes_differ(title: str, result: Array, expected: tuple[int, ...]) -> str:
-    """Return the sentence about a result of the wrong shape."""
+    """Return the message about a result of the wrong shape."""
     return f"{title} has the shape {_shape(result.shape)}, not {_shape(expected)}"
 
 
@@ -111,8 +114,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator) -> float:
     """Return the relative rounding error of f near v, from fourth differences along a few directions.
 
-    Fourth differences of a smooth function over steps of 1e-6 vanish but for rounding. Steps that cross a kink give
-    larger ones, so the smallest of a few directions counts. A result in a narrow dtype has at least its rounding.
+    Fourth differences of a smooth function over steps of 1e-6 consist of rounding errors only. Steps across a kink give
+    larger ones, so the smallest of a few directions counts. A narrow result dtype adds its own rounding error.
     """
     dtype = np.asarray(f(v)).dtype
     dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0
@@ -125,7 +128,7 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
 
 
 def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
-    """Return the standard deviation of f's rounding from fourth differences, relative to its largest value."""
+    """Return the standard deviation of f's rounding error from fourth differences, relative to its largest value."""
     values = [np.asarray(f(v + NOISE_STEP * step * direction)) for step in range(DIFFERENCE_ORDER + 1)]
     if not all(np.isfinite(value).all() for value in values):
         return 0.0

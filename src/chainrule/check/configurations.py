@@ -1,4 +1,4 @@
-"""Random layers with random options on random shapes, each a pure function of (seed, number)."""
+"""Random layers with random options on random input shapes. Each is a pure function of (seed, number)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from chainrule.layers.activations import EXAMPLES
 
 ENGINES = ("numpy", "compiled")
 DTYPES = ("float64", "float32")
-DRAW_TRIES = 1000
-LARGE_BATCH_PERIOD = 9  # every ninth turn has a large batch; odd, so that all engines and dtypes get one
+DRAW_TRIES = 1000  # attempts to draw a layer and a shape that fit
+LARGE_BATCH_PERIOD = 9  # every ninth cycle has large batches; odd, so that every engine and dtype gets them
 
 Generator = np.random.Generator
 Drawn = tuple[Layer, tuple[int, ...]]
@@ -38,7 +38,7 @@ class Configuration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration:
-    """Draw the configuration of a number. Kinds of layers, engines and dtypes take turns."""
+    """Draw the configuration with this number. Layer types, engines and dtypes alternate."""
     generator = np.random.default_rng([seed, number])
     kinds = list(DRAWERS)
     kind = kinds[number % len(kinds)]
@@ -48,13 +48,13 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     layer, shape = _draw_layer(DRAWERS[kind], generator)
     least = 4 if kind.startswith("BatchNorm") else 1
     samples = int(generator.integers(least, least + 3))
-    if cycle % LARGE_BATCH_PERIOD == LARGE_BATCH_PERIOD - 1:  # more samples than a kernel takes in one block
+    if cycle % LARGE_BATCH_PERIOD == LARGE_BATCH_PERIOD - 1:  # more samples than one block of a kernel
         samples += int(generator.integers(14, 36))
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
 def _draw_layer(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
-    """Draw a layer and a shape that it accepts: incompatible options are drawn again."""
+    """Draw a layer and an input shape that it accepts; incompatible draws are repeated."""
     for _ in range(DRAW_TRIES):
         try:
             layer, shape = drawer(generator)
@@ -62,7 +62,7 @@ def _draw_layer(drawer: Callable[[Generator], Drawn], generator: Generator) -> D
         except ChainruleError:
             continue
         return layer, shape
-    raise AssertionError(f"{drawer} draws nothing that fits")
+    raise AssertionError(f"{drawer} drew no compatible layer and shape")
 
 
 def _choice(generator: Generator, *choices: Any) -> Any:
@@ -82,14 +82,14 @@ def _integer(generator: Generator, low: int, high: int) -> int:
 
 
 def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
-    """Draw a number, or one for each axis."""
+    """Draw a number for all axes, or one per axis."""
     if axes == 1 or generator.random() < 0.3:
         return _integer(generator, low, high)
     return tuple(_integer(generator, low, high) for _ in range(axes))
 
 
 def _padding(generator: Generator, axes: int, highest: int) -> Any:
-    """Draw a padding, in any notation that layers accept."""
+    """Draw a padding in any notation that layers accept."""
     pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(axes))
     return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, highest), pairs, pairs)
 
@@ -139,7 +139,7 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
 
 
 def _border_drawer(kind: Any, highest: int) -> Callable[[Generator], Drawn]:
-    """Return a drawer of a layer that adds or cuts off rows and columns, up to ``most`` on each side."""
+    """Return a drawer of layers that add or remove up to ``highest`` rows and columns on each side."""
 
     def drawn(generator: Generator) -> Drawn:
         pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(2))
@@ -175,7 +175,7 @@ def _permute(generator: Generator) -> Drawn:
 
 
 def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape with at least four values on the last axis: with two, x̂ is ±1 and dx is rounding error."""
+    """Return a shape with at least four values on the last axis. With two, x̂ is ±1 and dx is pure rounding error."""
     return (*shape[:-1], _integer(generator, 4, 9))
 
 

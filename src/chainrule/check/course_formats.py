@@ -1,6 +1,6 @@
-"""The forms in which courses set homework, as a table: pairs of functions, and classes with arguments.
+"""The formats in which courses set homework, as tables: pairs of functions, and classes with constructor arguments.
 
-A row names the functions or classes, the layer or loss that they compute, and the values of their options.
+Each format has the names of the functions or classes, the layer or loss that they compute, and values of their options.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,20 +12,20 @@ from chainrule.check.parameters import TRANSPOSED, ArrayLayout
 from chainrule.core.shapes import text
 from chainrule.layers import Layer
 
-EPSILON = 1e-3  # larger than the usual default, so that an option that is ignored shows
-KEEP, KEEP_MORE = 0.3, 0.8  # not ½, so that the probabilities of keeping and of dropping differ
-DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may lack
-SMALL_SCALE = 3e-3  # of inputs whose variance is about the usual ε
-FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # of the name of a forward function
-BACKWARD_SUFFIXES = ("", "_alt")  # of the name of a backward function, besides
+EPSILON = 1e-3  # larger than the usual default, so that ignoring the option shows
+KEEP, KEEP_MORE = 0.3, 0.8  # dropout probabilities; not ½, so that keeping and dropping differ
+DEFAULTS = {"eps": 1e-5, "momentum": 0.9}  # of options that a dictionary may omit
+SMALL_SCALE = 3e-3  # standard deviation of inputs whose variance is about the usual ε
+FORWARD_SUFFIXES = ("", "_naive", "_im2col", "_strides", "_fast")  # variants of a pair of functions
+BACKWARD_SUFFIXES = ("", "_alt")  # added to the name of a backward function after the suffix of the pair
 
 
 @dataclass(frozen=True)
 class OtherOptions:
-    """Other values of options, the layer that they make, and the shape of one input.
+    """Another set of options, the layer that they describe, and the shape of one input.
 
-    lacking    name of an option that is left out, so that its default applies
-    undivided  whether the stride leaves some rows or columns of the input to no window
+    omitted  name of an option that is left out, so that its default applies
+    uneven   whether the last rows or columns of the input belong to no window
     """
 
     against: Layer
@@ -37,21 +37,21 @@ class OtherOptions:
 
     @property
     def scale(self) -> float:
-        """Factor of the inputs: small where ε is left out, so that its default shows."""
+        """Factor of the inputs: small if ε is omitted, so that its default matters."""
         return SMALL_SCALE if self.omitted else 1.0
 
     @property
     def remedy(self) -> str:
-        """Advice where the functions are wrong with these options."""
+        """Advice for functions that are wrong with these options."""
         if self.omitted:
-            return f"{self.omitted} is {DEFAULTS[self.omitted]:g} where the dictionary lacks it"
+            return f"{self.omitted} is {DEFAULTS[self.omitted]:g} if the dictionary does not contain it"
         if self.uneven:
-            return "no window reaches the last rows or columns, so their dx is 0; take the shape of dx from x"
-        return "use the options that are passed, not constants"
+            return "no window covers the last rows or columns, so their dx is 0; take the shape of dx from x"
+        return "use the options that are passed instead of constants"
 
     @property
     def description(self) -> str:
-        """The shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
+        """The input shape and the options as text: inputs 3×4×5 with stride=1, pad=2."""
         if self.omitted:
             return f"inputs {text(self.shape)} without {self.omitted}"
         flat = dict[str, Any]()
@@ -75,15 +75,15 @@ def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: 
 
 @dataclass(frozen=True)
 class FunctionForm:
-    """A pair of functions, forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …), or a loss.
+    """Format of a loss, or of a pair: forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …).
 
-    name           what the names of both begin with; a loss is one function of that name, (x, y) → (loss, dx)
-    against        the layer, or the name of the loss; None where only the code itself can be differentiated
+    name           common beginning of both names; a loss is one function of this name, (x, y) → (loss, dx)
+    against        the layer, or the name of the loss; None if there is no reference
     shape, larger  two shapes of one input, in this library's layout; the strides divide both
-    options        values of arguments of forward
-    layouts        of x, y and the parameters where they differ from this library's
-    extra          name of further checks, in `mode_checks`
-    others         other options, of which each function must make the same use
+    options        values of the arguments of forward
+    layouts        layouts of x, y and the parameters that differ from this library's
+    extra          name of further checks in `mode_checks`
+    others         other options with which the functions must be right too
     """
 
     name: str
@@ -113,13 +113,12 @@ def _normalization(
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
 ) -> FunctionForm:
-    """Return the form of a normalization: with ε, with a larger ε, and with its default, which is left out.
+    """Return the format of a normalization: with ε, with a larger ε, and with the default ε, which is omitted.
 
-    layer     makes the layer from ε and the number of groups
-    argument  name of the dictionary with ε
-    inputs    for each ε the shape of one input, and the number of groups; 0 where there are none; after three, ε is
-              the first
-    running   whether it has running statistics, and so a mode and a momentum
+    layer     returns the layer for ε and the number of groups
+    argument  name of the dictionary that contains ε
+    inputs    shape of one input and number of groups (0 for none) for each ε; after three, the first ε is used
+    running   whether it has running statistics, hence a mode and a momentum
     """
 
     def make_options(epsilon: float, shape: tuple[int, ...], groups: int) -> OtherOptions:
@@ -196,7 +195,11 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class FunctionPair:
-    """A form found in a file: the names of its functions there, of which backward may be missing; empty for a loss."""
+    """A pair of functions of a known format in a file.
+
+    forward   name of the forward function, or of a loss
+    backward  name of the backward function, which the file may not contain; empty for a loss
+    """
 
     form: FunctionForm
     forward: str
@@ -209,7 +212,7 @@ class FunctionPair:
 
 
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
-    """Return the forms found among a file's functions, and the names of usual functions that are missing."""
+    """Return the pairs of known formats among a file's functions, and the names of known functions that are missing."""
     pairs, missing = list[FunctionPair](), list[str]()
     for form in FUNCTIONS:
         suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{form.forward}{suffix}" in functions]
@@ -224,7 +227,7 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
 
 
 def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) -> list[tuple[str, str]]:
-    """Return the pairs of a forward and a backward function in a file that have none of these forms."""
+    """Return the pairs of a forward and a backward function in a file that have no known format."""
     used = {name for pair in recognized for name in (pair.forward, pair.backward)}
     pairs = [(name, name.replace("_forward", "_backward", 1)) for name in functions if "_forward" in name]
     return [pair for pair in pairs if pair[1] in functions and not used & {*pair}]
@@ -232,15 +235,15 @@ def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) 
 
 @dataclass(frozen=True)
 class ClassForm:
-    """A class that a course calls by one of these words.
+    """Format of a class.
 
-    words    its usual names in lower case, without underscores
-    against  what it computes: a loss by name, or the kind of a layer
+    words    its usual names, in lower case and without underscores
+    against  what it computes: the name of a loss, or the class of a layer
     base     options of the layer that always apply
     options  options of the layer that apply if the constructor has an argument for them
     shape    shape of one input, which the strides divide
-    larger   another
-    undivided  whether the stride leaves some rows or columns to no window
+    larger   another one
+    uneven   whether the stride leaves out the last rows or columns
     """
 
     words: tuple[str, ...]
@@ -253,7 +256,7 @@ class ClassForm:
 
     @property
     def others(self) -> "list[ClassForm]":
-        """The same class with other values of its arguments; the last stride, if there is one, does not divide."""
+        """The same class with other values of its arguments. The last stride does not divide the input."""
         return [
             replace(
                 self,
@@ -261,7 +264,7 @@ class ClassForm:
                     name: values[name] if name in SMALL_SIZES and value != 1 else value
                     for name, value in self.base.items()
                 },
-                options={  # a window of 2 overlaps the input where padding is at most 1
+                options={  # with padding of at most 1, every window of 2 overlaps the input
                     name: min(value, values[name])
                     if name == "padding" and "window" in self.base
                     else values.get(name, value)
@@ -276,17 +279,17 @@ class ClassForm:
 
     @property
     def fixed_layer(self) -> Layer | None:
-        """The layer that its name alone determines; None if the layer has options, or it is a loss."""
+        """The layer, if the name alone determines it; None for a layer with options and for a loss."""
         return None if isinstance(self.against, str) or self.base or self.options else self.against()
 
     def resizable(self, arguments: Sequence[str]) -> bool:
-        """Return whether a constructor with these arguments takes all sizes of its parameters."""
+        """Return whether a constructor with these arguments can create parameters of any size."""
         words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL_SIZES]
         sizes += [size for size, of in (("channels", "filters"), ("inputs", "features")) if of in self.base]
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
-        """Return the layer of a class whose constructor takes these arguments; None for a loss."""
+        """Return the layer of a class whose constructor has these arguments; None for a loss."""
         if isinstance(self.against, str):
             return None
         words = {word.lower() for word in arguments}
@@ -294,7 +297,7 @@ class ClassForm:
         return self.against(**self.base, **accepted)
 
 
-# our name of an option, or a size of the input → usual names of a constructor's argument
+# this library's name of an option or an input size → usual names of the constructor argument
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "inputs": (
         *("in_features", "input_size", "input_dim", "in_dim", "n_in", "num_inputs", "fan_in", "inputs", "in_size"),
@@ -337,7 +340,7 @@ USUAL_SIZES = {
 }
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
-ALTERNATIVE_OPTIONS = (  # values of our options, the shapes of one input by its number of axes, whether a stride does not divide
+ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, whether the stride is uneven
     (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
     (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
     (
@@ -374,20 +377,20 @@ CLASSES = (
 
 
 def class_form(name: str) -> ClassForm | None:
-    """Return the form of a class by its name; None if the name is none of the usual ones."""
+    """Return the format of a class by its name; None if the name is not a usual one."""
     return next((form for form in CLASSES if normalized_name(name) in form.words), None)
 
 
 def normalized_name(name: str) -> str:
-    """Return the name of a class, or of a forward function, in lower case, without underscores and usual endings."""
+    """Return the name of a class or a forward function in lower case, without underscores and usual endings."""
     base = name.rpartition(".")[2].partition("_forward")[0]
     return base.replace("_", "").lower().removesuffix("layer").removesuffix("naive")
 
 
 def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return values of constructors' arguments by their usual names, for a class that should compute a layer.
+    """Return the constructor arguments by their usual names for a class that should compute a layer.
 
-    A pair of equal numbers is given as one number, as most classes expect.
+    A pair of equal numbers becomes one number, as most classes expect.
     """
     sizes = {"inputs": shape[-1], "channels": shape[0]}
     attributes = {
@@ -404,12 +407,12 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def usual_values(arguments: Sequence[str]) -> dict[str, Any]:
-    """Return values of constructors' arguments with usual names, for a class of no known form."""
+    """Return values for constructor arguments with usual names, for a class of unknown format."""
     return {name: value for option, value in USUAL_SIZES.items() for name in ARGUMENTS[option] if name in arguments}
 
 
 def _scalar(value: Any) -> Any:
-    """Return the number of a pair of equal numbers; None for a padding that has a name."""
+    """Return the number in a tuple of equal numbers; None for a named padding."""
     while isinstance(value, tuple):
         parts = cast("tuple[Any, ...]", value)
         if len({*map(str, parts)}) != 1:

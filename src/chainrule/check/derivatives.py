@@ -1,7 +1,7 @@
 """Numerical derivatives, by the most accurate method that a function allows.
 
-exact Jacobian       affine functions: the columns of the matrix, from basis vectors; and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
-complex step         smooth functions of complex arguments: Im f(v + ih)/h, exact to rounding
+exact Jacobian       affine functions: columns of the matrix from basis vectors, and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
+complex step         smooth functions of complex arguments: Im f(v + ih)/h, exact up to rounding
 central differences  all others; `differences` explains the treatment of kinks
 """
 
@@ -17,24 +17,24 @@ from chainrule.explain.cells import cell_index
 
 JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
 TOLERANCES = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
-COMPLEX_STEP = 1e-25
-DIRECTIONS = 3
-LIMIT = 500  # entries of a tensor that are checked one by one
+COMPLEX_STEP = 1e-25  # relative to the scale of the argument; there is no cancellation, so it may be tiny
+DIRECTIONS = 3  # random directions checked in addition to single elements
+LIMIT = 500  # elements of a tensor that are checked individually
 
 Function = Callable[[Array], Array]
-TIE_STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie
+TIE_STEP = 0.25  # less than half the distance between integers, so that a step creates no new tie
 
 
 @dataclass(frozen=True)
 class Derivative:
-    """Derivative of ⟨dy, f⟩ by some entries of the tensor, and along whole directions.
+    """Derivative of ⟨dy, f⟩ with respect to some elements of a tensor, and along random directions.
 
-    places      flat indices of the entries: all of them, or a random choice in a large tensor
-    gradient    derivative by each of these entries
-    bars        error bounds: rounding, and the disagreement between steps
-    widths      half the range of right values: on a kink, any slope between the one-sided ones is right
-    directions  (u, derivative along u): each depends on every entry
-    tolerance   tolerance of an error, relative to the largest entry of the gradient
+    indices       flat indices of the elements: all of them, or a random choice in a large tensor
+    gradient      derivative with respect to each of these elements
+    error_bounds  rounding error and disagreement between steps, per element
+    kink_widths   half the range of valid values, per element: on a kink, any slope between the one-sided ones is valid
+    directions    (u, derivative along u); each depends on every element
+    tolerance     tolerance of errors, relative to the largest element of the gradient
     """
 
     method: str
@@ -47,13 +47,13 @@ class Derivative:
 
     @property
     def size(self) -> float:
-        """Size of the gradient: its largest known entry, or derivative along a unit direction."""
+        """Largest absolute value of the derivative, over elements and unit directions."""
         lengths = [abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions]
         return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
 
 class Scalar:
-    """The function ⟨dy, f(v)⟩ of v, with its directional derivatives."""
+    """The scalar function v ↦ ⟨dy, f(v)⟩, with directional derivatives."""
 
     def __init__(self, f: Function, v: Array, dy: Array, noise: float) -> None:
         self.f, self.v, self.dy, self.noise = f, v, dy, noise
@@ -87,9 +87,9 @@ def derive(
     """Return the derivative of ⟨dy, f⟩ at v, by the most accurate method that f allows.
 
     noise     relative rounding error of f; see `comparison.noise`
-    limit     number of entries that are checked one by one
-    analytic  whether f is known to be computed correctly for complex arguments
-    affine    whether f may be affine where it seems to be: False where random arguments may miss kinks
+    limit     number of elements that are checked individually
+    analytic  whether f is known to compute correctly for complex arguments
+    affine    False if f may have kinks that random arguments miss, although it seems affine
     """
     scalar = Scalar(f, v, dy, noise)
     if affine and is_affine(f, v, generator, noise):
@@ -106,10 +106,10 @@ def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = 
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
-    """Return whether f(a + b) − f(a) − f(b) + f(0) and f(a) + f(−a) − 2 f(0) vanish for random a, b of several sizes.
+    """Return whether f is affine, judged at random points of several sizes.
 
-    The first detects curvature. The second detects a kink at 0, which the first misses if all arguments lie on one
-    side of it.
+    f(a + b) − f(a) − f(b) + f(0) = 0 detects curvature. f(a) + f(−a) − 2 f(0) = 0 detects a kink at 0, which the first
+    condition misses if all arguments lie on one side of it.
     """
     try:
         zero = np.asarray(f(np.zeros_like(v)))
@@ -121,7 +121,7 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
             rest = max(float(np.abs(part).max(initial=0.0)) for part in rests)
             if not rest <= max(1e-12, 100 * noise) * largest:
                 return False
-    except Exception:  # values that a learner's code was not written for, such as the logarithm of a negative number
+    except Exception:  # a learner's code may not support these values, such as the logarithm of a negative number
         return False
     return True
 
@@ -129,8 +129,8 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
 def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     """Return whether a complex step along a random direction agrees with a central difference.
 
-    A second direction is tried in case the first crosses a kink. A slope of exactly zero proves nothing: dropped
-    imaginary parts give it too.
+    A second direction is tried in case the first crosses a kink. A slope of exactly zero proves nothing, because code
+    that drops imaginary parts also returns it.
     """
     for _ in range(2):
         u = generator.normal(size=scalar.v.shape)
@@ -138,7 +138,7 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
                 slope = scalar.complex_step(u).value
-        except Exception:  # a learner's code may fail in any way for values that it was not written for
+        except Exception:  # a learner's code may fail in any way for complex values
             return False
         expected = scalar.central_difference(u)
         if np.isfinite(slope) and slope != 0 and abs(slope - expected) <= 1e-4 * max(abs(slope), abs(expected), 1e-9):
@@ -157,7 +157,7 @@ def _affine_difference(scalar: Scalar) -> Callable[[Array], Slope]:
 
 
 def _weighted_difference(scalar: Scalar, end: Array, start: Array) -> Slope:
-    """Return ⟨dy, there − here⟩, with a bound on the rounding errors of all entries."""
+    """Return ⟨dy, end − start⟩, with a bound on the rounding errors of all elements."""
     rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(end) + np.abs(start)))
     return Slope(float(np.sum(scalar.dy * (end - start))), float(rounding))
 
@@ -170,14 +170,14 @@ def _derive_entries(
     entry: Callable[[Array], Slope],
     direction: Callable[[Array], Slope],
 ) -> Derivative:
-    """Return the derivative by every entry, or by ``limit`` random ones, and along a few directions."""
+    """Return the derivative with respect to every element, or ``limit`` random ones, and along random directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
     slopes = [entry(basis(v.shape, index)) for index in indices]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
     if method == CENTRAL and len(indices) == v.size:
-        steps = []  # every entry is checked: directions add nothing
+        steps = []  # every element is checked: directions add nothing
     return Derivative(
         method,
         max(TOLERANCES[method], rounding),
@@ -197,15 +197,15 @@ def basis(shape: tuple[int, ...], index: int) -> Array:
 
 
 def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Draw whole numbers from −1 to 1, which give many ties, and zeros for ReLU."""
+    """Draw integers from −1 to 1, which contain many ties, and zeros for ReLU."""
     return generator.integers(-1, 2, shape).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class TieSlopes:
-    """The slopes of a function on both sides of a point along a direction, and the slope that a gradient claims there.
+    """One-sided slopes of a function at a point along a direction, and the slope that a gradient claims.
 
-    index  the entry that moves; empty where many move at once
+    index  the element that moves; empty if several move
     """
 
     before: float
@@ -215,7 +215,7 @@ class TieSlopes:
 
     @property
     def excess(self) -> float:
-        """How far the claimed slope is outside the two; infinite if it is no number."""
+        """How far the claimed slope lies outside the interval of the two; infinite if it is NaN."""
         beyond = max(self.before - self.claimed, self.claimed - self.after, 0.0)
         return float("inf") if np.isnan(self.claimed) else beyond
 
@@ -223,11 +223,11 @@ class TieSlopes:
 def slopes_at_ties(
     f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator
 ) -> list[TieSlopes]:
-    """Return the slopes along several directions, which a right dx exceeds in none.
+    """Return one-sided slopes along several directions. A right dx lies within all of them.
 
-    f is convex and piecewise linear (max pooling, ReLU), x holds whole numbers, dy ≥ 0. A right dx (dy to the first
-    winner, to the last, or shared; any factor from 0 to 1 for ReLU at 0) then lies between the two slopes along every
-    direction: those of single entries, and those that move many entries at once.
+    f is convex and piecewise linear (max pooling, ReLU), x holds integers, dy ≥ 0. A right dx (dy to the first winner,
+    to the last, or shared; any factor from 0 to 1 for ReLU at 0) lies between the two slopes along every direction: of
+    single elements, and of many elements at once.
     """
 
     def total(v: Array) -> float:
@@ -237,7 +237,7 @@ def slopes_at_ties(
 
     def along(u: Array, index: tuple[int, ...] = ()) -> TieSlopes:
         before, after = (base - total(x - TIE_STEP * u)) / TIE_STEP, (total(x + TIE_STEP * u) - base) / TIE_STEP
-        moved = u != 0  # nan elsewhere says nothing of this slope
+        moved = u != 0  # a NaN elsewhere does not affect this slope
         return TieSlopes(before, after, float(np.sum(dx[moved] * u[moved])), index)
 
     indices = generator.permutation(x.size)[:LIMIT].tolist()

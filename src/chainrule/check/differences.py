@@ -1,9 +1,9 @@
-"""Central differences that detect kinks: each output has a step of its own, small enough to cross none.
+"""Central differences that detect kinks. Each output gets a step that is small enough to cross none.
 
-A kink (ReLU at 0, a change of the winner in max pooling) within a step spoils that step alone. Along a direction, most
-outputs have no kink within the step; for them the four-point formula is exact. For the others the step shrinks until
-the slopes before and after the point agree as they do for a smooth function. An output whose slopes never agree lies
-on the kink, where any slope between the two is right.
+A kink (ReLU at 0, a new winner in max pooling) within a step spoils that step for one output only. Most outputs have no
+kink within the step; for them the four-point formula is accurate. For the others the step shrinks until the slopes
+before and after the point agree as they do for a smooth function. An output whose slopes never agree lies on the kink,
+where any slope between the two is valid.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,21 @@ import numpy as np
 
 from chainrule.engines.protocol import Array
 
-EPSILON = 2.2e-16
-ROUNDING = 4.0  # standard deviations
-KINK_THRESHOLD = 1e-3  # relative difference of the slopes before and after below which there is no kink
+EPSILON = 2.2e-16  # rounding unit of float64
+ROUNDING = 4.0  # bound on rounding errors, in standard deviations
+KINK_THRESHOLD = 1e-3  # a larger relative difference of the one-sided slopes indicates a kink
 STEP_RATIO = 8.0  # ratio of successive steps
 MAX_SHRINKS = 4  # smaller steps tried for outputs with a kink within the step
 SAFETY = 3.0  # factor on the difference between two steps
-AGREEMENT, AGREEMENT_NOISY = 1e-5, 1e-3  # relative difference of the four-point and two-point formulas without a kink
+AGREEMENT, AGREEMENT_NOISY = 1e-5, 1e-3  # largest relative difference of the two formulas without a kink; for noisy f
 
 
 @dataclass(frozen=True)
 class Slope:
     """A derivative along a direction.
 
-    bar    error bound: rounding, and the disagreement between steps
-    width  half the range of right values, where the point lies on a kink
+    error_bound  rounding error, and disagreement between steps
+    kink_width   half the range of valid values if the point lies on a kink
     """
 
     value: float
@@ -54,7 +54,10 @@ class OneSidedSlopes:
         return np.abs(self.after - self.before)
 
     def is_smooth(self, expected: Array) -> Array:
-        """Return which outputs have no kink within the step; ``expected`` is the jump due to their curvature."""
+        """Return which outputs have no kink within the step.
+
+        expected  the jump that their curvature explains
+        """
         size = np.maximum(np.abs(self.before), np.abs(self.after))
         return self.jump <= KINK_THRESHOLD * size + 2 * self.rounding + 2 * expected
 
@@ -62,7 +65,7 @@ class OneSidedSlopes:
 class DirectionalDerivatives:
     """Directional derivatives of ⟨dy, f⟩ at v.
 
-    wide, narrow  steps of the four-point and the two-point formula, chosen for the noise
+    wide, narrow  steps of the four-point and the two-point formula; optimal for the noise of f
     """
 
     def __init__(self, f: Callable[[Array], Array], v: Array, dy: Array, noise: float, scale: float) -> None:
@@ -80,7 +83,7 @@ class DirectionalDerivatives:
         two_point, size = sides.middle, np.maximum(np.abs(four_point), np.abs(sides.middle))
         gap = np.abs(four_point - two_point)
         settled = sides.is_smooth(curvature * self.narrow / self.wide) & (gap <= self._agreed * size + sides.rounding)
-        # NaN is never settled: outputs that are not finite at a wide step get smaller ones
+        # outputs that are not finite at a wide step are not settled, since comparisons with NaN are False
         smooth = float(np.sum((self._dy * four_point)[settled]))
         spread = float(np.linalg.norm((self._dy * gap)[settled]))
         if settled.all():
@@ -89,7 +92,7 @@ class DirectionalDerivatives:
         return Slope(smooth + remaining.value, spread + remaining.error_bound, remaining.kink_width)
 
     def _with_smaller_steps(self, u: Array, sides: OneSidedSlopes, expected: Array, selected: Array) -> Slope:
-        """Return the contribution of the outputs that have a kink within the wide step."""
+        """Return the contribution of the selected outputs, which have a kink within the step, by smaller steps."""
         dy, size = self._dy, sides.middle.shape
         value, rounding, disagreement, kink_width = (np.zeros(size) for _ in range(4))
         step, unresolved = self.narrow, selected.copy()
@@ -129,5 +132,5 @@ class DirectionalDerivatives:
         return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._at_point + below) / h
 
     def _at(self, u: Array, step: float) -> Array:
-        """Return every output after a step along u, as real float64, flattened."""
+        """Return every output after a step along u: real, float64, flattened."""
         return np.real(np.asarray(self._f(self._v + step * u))).astype(np.float64).reshape(-1)

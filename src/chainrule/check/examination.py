@@ -1,6 +1,7 @@
-"""The check of one subject: its output where the right one is known, and the gradient of every tensor.
+"""The check of one subject on one probe: its output if the expected one is known, and the gradient of every tensor.
 
-Gradients are compared with derivatives of the subject's own forward pass, the forward pass with the intended layer.
+Gradients are compared with derivatives of the subject's own forward pass. The forward pass is compared with the
+intended layer.
 """
 
 import zlib
@@ -30,28 +31,28 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
 TIES = "slopes on either side of ties"
-TIE_TOLERANCE = 1e-4  # tolerance at ties
+TIE_TOLERANCE = 1e-4  # relative to the largest element of dy
 ACCUMULATED = Diagnosis(
     "accumulated-over-calls",
-    "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
+    "accumulates over calls of backward: assign it, or reset it to zero at the start of each call",
 )
 
 AT_TIES = Diagnosis(
     "wrong-at-ties",
-    "is wrong where inputs are equal, or exactly 0: there it may be any number between the slopes of the two sides",
+    "is wrong where inputs are equal or exactly 0: it must lie between the slopes of the two sides there",
 )
 VARYING = Diagnosis(
     "kept-from-earlier-calls",
-    "is another one on every call of backward with the same dy: it depends on dy and the last forward alone",
+    "changes from call to call of backward with the same dy: it may depend only on dy and the last forward",
 )
 
 
 @dataclass(frozen=True)
 class Examination:
-    """A probe, the gradients that the subject claimed on it, and the rows, without diagnoses yet.
+    """A probe, the gradients that the subject claims on it, and the rows, which have no diagnoses yet.
 
-    previous  the values of the very first call, if there was one before the probe
-    kept      tensors whose gradient is another one on every call
+    earlier_values  values of a first call, before the probe; None if there was none
+    varying         tensors whose gradient changes from call to call
     """
 
     probe: Probe
@@ -61,36 +62,36 @@ class Examination:
     varying: frozenset[str] = frozenset()
 
     def case(self, tensor: str) -> Case | None:
-        """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
+        """Return the case of a tensor for a diagnosis; None if the result is missing or the expected one is unknown."""
         result, probe = self.probe.output if tensor == "y" else self.claimed.get(tensor), self.probe
         if probe.judge is None or result is None:
             return None
         expected = probe.judge.output(probe.values)
         if expected.size == probe.dy.size:
             return Case(probe.judge, probe.values, probe.dy, probe.output, result)
-        dy = np.zeros_like(expected)  # which no output depends on
+        dy = np.zeros_like(expected)  # any value: the output does not depend on it
         return Case(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
 
 
 def prepare(
     subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = EXACT_TOLERANCE
 ) -> Probe:
-    """Return a probe with a random upstream gradient; StudentError where the output cannot be used."""
+    """Return a probe with a random upstream gradient; StudentError if the output is unusable."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
     y, repeated = subject.output(values), subject.output(values)
     if not np.isfinite(y).all():
-        raise StudentError(f"{subject.name}: forward returns values that are not finite for a normal input")
+        raise StudentError(f"{subject.name}: forward returns infinite or NaN values for an ordinary input")
     if y.shape != repeated.shape or not np.allclose(y, repeated, rtol=1e-6, atol=1e-9):
         raise StudentError(
-            f"{subject.name}: forward returns different values on a second call with the same input and options; "
-            "if one of them is a seed, every call must use it"
+            f"{subject.name}: a second call of forward with the same input and options returns different values; "
+            "if there is a seed, use it in every call"
         )
     dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
 
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
-    """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
+    """Check a subject on a probe: y first if the expected output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
     varying = _varying_gradients(probe, claimed)
     numerical = numerical_derivatives(probe, limit)
@@ -104,10 +105,10 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
 
 
 def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = True) -> Examination:
-    """Compare a second probe with the reference alone; gradients are left out where the output is wrong.
+    """Compare a later probe with the reference only; gradients are skipped if the output is wrong.
 
-    tolerances   by tensor, y included, as the first probe found them from the code's rounding
-    complete     whether there is a backward
+    tolerances  by tensor, including y, from the rounding errors on the first probe
+    complete    whether there is a backward
     """
     if probe.judge is None:
         return Examination(probe, {})
@@ -124,7 +125,7 @@ def quick_check(probe: Probe, tolerances: Mapping[str, float], complete: bool = 
 
 
 def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
-    """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
+    """Return the rows of the first probe, and the wrong rows of later probes for tensors that it found right."""
     first, *others = examinations
     right = {row.tensor for row in first.rows if not row.is_wrong}
     rows: list[tuple[Row, tuple[Diagnosis, ...]]] = [
@@ -143,9 +144,9 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
 
 
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
-    """Return the diagnosis of a mistake on another probe that differs in nothing but the number of samples.
+    """Return the diagnosis of a mistake on a probe that differs from the first only in the number of samples.
 
-    Where the gradient is right for a small dy, the sum over more samples went beyond a bound.
+    If the gradient is right for a small dy, code clips the larger sum over more samples.
     """
     probe = other.probe
     first_shape, other_shape = (
@@ -184,7 +185,7 @@ def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis
 
 
 def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
-    """Yield cases on which mistakes that agree so far may differ: whole numbers full of ties, values far from zero."""
+    """Yield cases that may separate mistakes with equal results so far: integers full of ties, values far from zero."""
     name, judge = probe.subject.tensors[0], probe.judge
     if name != "x" or judge is None:
         return
@@ -202,7 +203,7 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
 
 
 def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
-    """Return whether a result belongs to the values of the first call: all of them, or x alone."""
+    """Return whether a result belongs to the values of the first call: all of them, or x only."""
     if tensor == "y":
         return False
     name = next(iter(case.values))
@@ -216,7 +217,7 @@ def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
 
 
 def ties(probe: Probe, examined: Examination) -> Row | None:
-    """Check dx of max pooling or ReLU on whole numbers, which are full of ties and zeros.
+    """Check dx of max pooling or ReLU on integers, which are full of ties and zeros.
 
     Returns the row of x; None if another row is wrong or dx has the wrong shape.
     """
@@ -238,7 +239,7 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
 
 
 def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
-    """Return the diagnosis of a gradient outside the slopes, with the farthest entry, if single entries show it."""
+    """Return the diagnosis of a gradient outside the slopes, with the worst element if single elements show it."""
     worst = max((slope for slope in slopes if slope.index), key=lambda slope: slope.excess)
     if worst.excess <= TIE_TOLERANCE:
         return AT_TIES
@@ -249,7 +250,7 @@ def _tie_diagnosis(slopes: Sequence[TieSlopes]) -> Diagnosis:
 
 
 def _varying_gradients(probe: Probe, claimed: Mapping[str, Array]) -> dict[str, bool]:
-    """Return the tensors whose gradient is another one on further calls with the same dy, and whether it just grows."""
+    """Return the tensors whose gradient changes on further calls with the same dy, and whether it grows steadily."""
     if probe.subject.analytic:
         return {}
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))

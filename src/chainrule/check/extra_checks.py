@@ -1,7 +1,7 @@
-"""Further checks of a learner's code: repeated calls, other batch sizes, memory layouts, and inputs far from zero.
+"""Further checks of a learner's code: repeated calls, batch sizes, memory layouts, dtypes, and inputs far from zero.
 
 Each check compares with results known to be right: those at the probe, those of the intended layer, or numerical
-derivatives at another point. It returns rows only where something is wrong.
+derivatives at another point. It returns rows only if something is wrong.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,15 +20,15 @@ from chainrule.custom.calls import EARLIER, OPTION
 from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 
-FAR_ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
-LARGE_FACTOR = 1000.0
-SMALL_FACTOR = 1e-4
+FAR_ENTRIES = 60  # elements of a tensor that are checked individually far from zero
+LARGE_FACTOR = 1000.0  # scale of large inputs, and of large dy
+SMALL_FACTOR = 1e-4  # scale of inputs close to zero
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance with inputs in float32
-HALF_PRECISION_TOLERANCE = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
+HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates 16-bit numbers, whose maximum is 65504
 
-BATCHES = ("x", "p", "t")  # tensors whose first axis is the samples
-UNBOUNDED = (  # losses of any predictions
+BATCHES = ("x", "p", "t")  # tensors with a batch axis
+UNBOUNDED = (  # losses that accept any real predictions
     *("half_squared_error", "mean_squared_error", "mean_absolute_error", "huber"),
     *("softmax_cross_entropy", "multiclass_hinge"),
 )
@@ -39,15 +39,15 @@ STALE = Diagnosis(
 )
 SHARED = Diagnosis(
     "shared-between-layers",
-    "uses what another layer or loss of the same code has stored: keep it in the cache or in attributes of the object "
-    "(self.…), not in global variables or in attributes of the class or the function",
+    "uses values that another object of the same code stored: store them in the cache or in attributes of the object "
+    "(self.…), not in global variables or in attributes of the class or function",
 )
 CONSUMED = Diagnosis(
     "kept-values-overwritten",
-    "is wrong in a second backward after the same forward: backward overwrites what forward kept; copy it first",
+    "is wrong in a second backward after the same forward: backward overwrites values that forward stored; copy them",
 )
 STATE = Diagnosis(
-    "state-between-calls", "depends on earlier calls: forward must not keep state that changes its later results"
+    "state-between-calls", "depends on earlier calls: forward must not store anything that changes its later results"
 )
 STRIDED = Diagnosis(
     "memory-layout",
@@ -69,21 +69,21 @@ NONLINEAR = Diagnosis(
 )
 FAR = Diagnosis(
     "wrong-far-from-zero",
-    "is right near 0 but wrong for larger inputs: look for a bound that is missing, such as the 6 of ReLU6, or that "
-    "should not be there, and for the value that a maximum starts from",
+    "is right near 0 but wrong for larger inputs: look for a missing or superfluous bound, such as the 6 of ReLU6, "
+    "and for the initial value of a maximum",
 )
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
 
 
-CANCELLED = 0.01  # relative to inputs far from zero: a smaller output is a sum that nearly cancels
+CANCELLED = 0.01  # relative to the largest input; a smaller output is a sum that nearly cancels
 
 
 @dataclass(frozen=True)
 class CheckedProbe:
-    """A checked probe, and the gradients that the code claimed on it.
+    """A probe that was checked, and the gradients that the code claims on it.
 
-    tolerances   tolerance of each tensor, y included
-    right        tensors that are right at the probe: the others are reported already
+    tolerances   tolerance of each tensor, including y
+    right        tensors that are right at the probe; the others have been reported
     """
 
     probe: Probe
@@ -97,13 +97,13 @@ class CheckedProbe:
         return self.probe.subject
 
     def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
-        """Return y and the gradients that the code computes for these values, in whatever shapes it returns them."""
+        """Return y and the gradients that the code computes for these values, in the shapes that it returns."""
         y = self.subject.output(values)
         dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
         return {"y": y, **self.subject.gradients(values, dy)}
 
     def right_results(self, values: Values) -> dict[str, Array]:
-        """Return y and the gradients of the intended layer; nothing if it is unknown."""
+        """Return y and the gradients of the intended layer; empty if it is unknown."""
         judge = self.probe.judge
         return {} if judge is None else {"y": judge.output(values), **judge.gradients(values, self.probe.dy)}
 
@@ -116,9 +116,9 @@ class CheckedProbe:
         tolerance: float = 0.0,
         x: Array | None = None,
     ) -> list[Row]:
-        """Return a row for each result that differs from the right one by more than the larger tolerance.
+        """Return a row for each result whose error exceeds its tolerance, or ``tolerance`` if that is larger.
 
-        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly cancelling sum
+        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly canceling sum
         """
         rounding_scale = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
         rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
@@ -139,10 +139,10 @@ class CheckedProbe:
 
 
 def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) -> list[Row]:
-    """Return the rows of mistakes that do not show at the probe, the first of each tensor.
+    """Return the rows of mistakes that the probe does not reveal, the first of each tensor.
 
-    other   another point, with tensors of the same shapes
-    judged  whether the output is that of the judge's layer, whose results are then right everywhere
+    other            another point, with tensors of the same shapes
+    output_is_right  whether the output equals the judge's, so that the judge's results are right for other values too
     """
     checks: list[Callable[[], list[Row]]] = [
         lambda: check_unchanged_arrays(checked, other),
@@ -177,14 +177,14 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
 
 
 def failure_row(name: str, method: str, error: StudentError) -> Row:
-    """Return the row of code that raises on valid values."""
+    """Return the row of code that raises an error on valid values."""
     tensor = "x" if "backward" in str(error).partition(":")[0] else "y"
     diagnosis = Diagnosis("fails", f"cannot be computed: {error}")
     return Row(name, tensor, method, None, 0.0, False, diagnoses=(diagnosis,))
 
 
 def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
-    """Check that calls leave the caller's arrays, also those of earlier calls, and the parameters unchanged."""
+    """Check that calls do not change the caller's arrays, arrays of earlier calls, options or parameters."""
     subject, rows = checked.subject, list[Row]()
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
@@ -209,13 +209,18 @@ def check_unchanged_arrays(checked: CheckedProbe, other: Values) -> list[Row]:
 
 
 def _overwriting_message(call: str, names: Collection[str]) -> str:
+    """Return the message about overwritten arrays.
+
+    call    "forward" or "backward"
+    names   arrays that the call has overwritten
+    """
     caller_arrays = [name for name in names if name in ("x", "dy", "y", "p", "t")]
     earlier = [name.removeprefix(EARLIER) for name in names if name.startswith(EARLIER)]
     options = [name.removeprefix(OPTION) for name in names if name.startswith(OPTION)]
     parameters = [name for name in names if name not in caller_arrays and not name.startswith((EARLIER, OPTION))]
     parts: list[str] = []
     if options:
-        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs it as it was")
+        parts.append(f"changes or removes {' and '.join(options)}: the caller's next call needs the original")
     if earlier:
         parts.append(f"overwrites the {' and '.join(earlier)} of an earlier call: return a new array in every call")
     if caller_arrays:
@@ -240,7 +245,7 @@ def check_another_forward(checked: CheckedProbe, other: Values) -> list[Row]:
 
 
 def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
-    """Check that a forward of another layer or loss of the same code, called in between, changes no gradient."""
+    """Check that a forward of another object of the same code, between forward and backward, changes no gradient."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss) or not subject.independent:
         return []
@@ -252,7 +257,7 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
         instance.output(probe.values)
         try:
             another.output(between)
-        except StudentError:  # other checks are of batch sizes
+        except StudentError:  # batch sizes have their own check
             continue
         try:
             gradients = instance.backward(probe.values, probe.dy)
@@ -265,12 +270,12 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
 
 
 def check_second_backward(checked: CheckedProbe) -> list[Row]:
-    """Check that a second backward after one forward returns the same; code that refuses it is right."""
+    """Check that a second backward after one forward returns the same gradients; refusing it is right too."""
     probe, subject = checked.probe, checked.subject
     if not isinstance(subject, SubmittedLayer | SubmittedLoss):
         return []
     first = subject.gradients(probe.values, probe.dy)
-    if subject.changed:  # which `untouched` reports
+    if subject.changed:  # reported by check_unchanged_arrays
         return []
     try:
         second = subject.backward(probe.values, probe.dy)
@@ -280,7 +285,7 @@ def check_second_backward(checked: CheckedProbe) -> list[Row]:
 
 
 def check_linearity(checked: CheckedProbe) -> list[Row]:
-    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and dy nearly all 0."""
+    """Check that gradients are linear in dy: for larger and smaller dy, positive dy, and a single nonzero element."""
     values, dy = checked.probe.values, checked.probe.dy
     single = np.zeros_like(dy)
     single.flat[-1] = dy.flat[-1]
@@ -315,7 +320,7 @@ def check_strided_arrays(checked: CheckedProbe) -> list[Row]:
 
 
 def check_float32_inputs(checked: CheckedProbe) -> list[Row]:
-    """Compare inputs in float32 with the same values in float64; twice, in case rounding crosses a kink."""
+    """Compare inputs in float32 with the same values in float64. A second try avoids a kink that rounding crosses."""
     rows: list[Row] = []
     for factor in (1.0, 0.75):
         single = {name: (factor * value).astype(np.float32) for name, value in checked.probe.values.items()}
@@ -343,7 +348,7 @@ def check_far_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
 
 
 def check_small_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs close to zero, where the intended layer is known."""
+    """Check inputs close to zero if the intended layer is known."""
     if not output_is_right:
         return []
     values = {**checked.probe.values, "x": SMALL_FACTOR * checked.probe.values["x"]}
@@ -366,7 +371,7 @@ def compare_with_derivatives(checked: CheckedProbe, values: Values, method: str,
 
 
 def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) -> list[Row]:
-    """Check another batch size, against numerical derivatives."""
+    """Check another batch size by numerical derivatives."""
     shape = (samples, *checked.probe.values["x"].shape[1:])
     values, method = {**checked.probe.values, "x": checked.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:
@@ -376,7 +381,7 @@ def check_batch_size(checked: CheckedProbe, samples: int, diagnosis: Diagnosis) 
 
 
 def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row]:
-    """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
+    """Check inputs around ±1,000, where eˣ overflows. Without a reference, the output only must not be NaN."""
     probe, name = checked.probe, checked.subject.tensors[0]
     operation = ""
     if probe.judge is not None:
@@ -384,7 +389,7 @@ def check_large_inputs(checked: CheckedProbe, output_is_right: bool) -> list[Row
     if max(checked.tolerances.values()) > HALF_PRECISION_TOLERANCE or (name == "p" and operation not in UNBOUNDED):
         return []
     signs = probe.generator.choice((-LARGE_FACTOR, LARGE_FACTOR), probe.values[name].shape)
-    signs[0] = -LARGE_FACTOR  # windows of negative numbers alone
+    signs[0] = -LARGE_FACTOR  # windows that contain negative numbers only
     values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
     diagnosis = Diagnosis("overflow", overflow(operation))
     try:

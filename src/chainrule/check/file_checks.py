@@ -1,4 +1,4 @@
-"""The check of a whole file: every pair of functions of a known form, and every layer and loss, each on its own."""
+"""The check of a whole file: every pair of functions of a known format, and every layer and loss, separately."""
 
 import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -42,9 +42,19 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
-EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # that batch normalizations use
-EXACT = 1e-10
-SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # classes whose slope, by the names below, is not left at 1
+EPSILONS = (
+    1e-5,
+    1e-3,
+    1e-4,
+    1e-6,
+    1e-7,
+    1e-8,
+    1e-9,
+    1e-10,
+    1e-12,
+)  # usual values of batch normalization, tried in order
+EXACT = 1e-10  # relative tolerance
+SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # their constructors get one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)
 
 
@@ -52,15 +62,15 @@ class CheckedFile(Protocol):
     """A learner's file, in this process (`LocalFile`) or in another (`host.HostedFile`)."""
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the layers in the file, with the arguments of their constructors, and its functions."""
+        """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
         ...
 
     def begin_part(self) -> None:
-        """Begin with another function or class, whose code has time of its own."""
+        """Start another function or class, which has its own time limit."""
         ...
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions."""
+        """Return a layer, or a pair of functions, with values for some arguments."""
         ...
 
     def loss(self, name: str, *, labels: bool = False) -> RemoteLoss | LossFunctions:
@@ -75,15 +85,15 @@ class LocalFile:
         self._module = module
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the layers in the module, with the arguments of their constructors, and its functions."""
+        """Return the constructor arguments of the layers in the module by name, and the names of its functions."""
         names = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
     def begin_part(self) -> None:
-        """Do nothing: code in this process has no limit."""
+        """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Return a layer, or a pair of functions, with values of some arguments."""
+        """Return a layer, or a pair of functions, with values for some arguments."""
         return Student.around(self._bind(name, backward, False, options or {}), name)
 
     def loss(self, name: str, *, labels: bool = False) -> LossFunctions:
@@ -98,9 +108,9 @@ class LocalFile:
 def check_file(
     file: CheckedFile, title: str, seed: int, constants: Sequence[str] = (), names: Collection[str] = ()
 ) -> Report | None:
-    """Return the report of all functions and classes of a file; None for a single one that has no known form.
+    """Return the report of the functions and classes in a file; None for a single one of unknown format.
 
-    names   of the functions and classes to be checked; empty for all
+    names   names of the functions and classes to check; empty for all
     """
     layers, functions = file.contents()
     pairs, missing = find_pairs(functions)
@@ -118,7 +128,10 @@ def check_file(
 
 
 def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[Row]:
-    """Yield the rows of all subjects; after the process of the file has ended, one of each that was not reached."""
+    """Yield the rows of all subjects.
+
+    After the file's process has ended, each remaining subject gets a row "not checked".
+    """
     ended = ""
     for name, rows in subjects.items():
         try:
@@ -130,11 +143,11 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
             ended = f"{name}: {end}"
             yield failure_row(name, "none", StudentError(str(end)))
             continue
-        yield replace(failure_row(name, "none", StudentError(f"not reached, since {ended}")), tensor="y", checked=False)
+        yield replace(failure_row(name, "none", StudentError(f"not reached: {ended}")), tensor="y", checked=False)
 
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
-    """Return whether there are several classes, or one of a known form: a loss, or a class that takes arguments."""
+    """Return whether there are several classes, or one of a known format: a loss, or a class that takes arguments."""
     forms = [(class_form(name), arguments) for name, arguments in classes.items()]
     return (
         len(forms) > 1
@@ -148,8 +161,8 @@ def _class_rows(
 ) -> Iterator[Row]:
     """Yield the rows of a class or an object.
 
-    A class that fails is not checked, since it may take other inputs than its name says; it is wrong where it has
-    computed right results before.
+    A class that fails counts as not checked, because it may expect other inputs than its name suggests. It counts as
+    wrong if it returned right results before.
     """
     form, task, options = class_form(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
     all_right = False
@@ -175,7 +188,7 @@ def _class_rows(
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
         if not options or form is None or isinstance(task.against, BatchNorm2D) or not all_right:
-            return  # a batch normalization has no option but the number of its features
+            return  # the only option of a batch normalization is its number of features
         for other in form.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
@@ -188,7 +201,7 @@ def _class_rows(
 
 
 def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a loss of classes fails on one-hot targets: it then takes labels."""
+    """Return whether a loss of classes takes labels: it fails on one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
     try:
@@ -199,7 +212,7 @@ def _takes_labels(loss: RemoteLoss | LossFunctions, against: str) -> bool:
 
 
 def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
-    """Return whether a loss of classes reads the largest target alone: it then takes one-hot targets."""
+    """Return whether a loss of classes uses only the largest target of each sample: it then takes one-hot targets."""
     if against not in probes.DISTRIBUTIONS:
         return False
     values = probes.draw_predictions(against, 0)
@@ -212,7 +225,7 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:
-    """Return whether the parameters of an object have the shapes of a layer."""
+    """Return whether the parameters of an object have the shapes of a layer's parameters."""
     try:
         learner_subjects.match_parameters(copy.deepcopy(student), intended)
     except StudentError:
@@ -221,7 +234,7 @@ def _fits(student: Student, intended: LayerSubject) -> bool:
 
 
 def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
-    """Return the task with the ε that a learner's object holds under its usual name."""
+    """Return the task with the ε that a learner's batch normalization stores, or that its output reveals."""
     values = (student.copy_of(name) for name in ARGUMENTS["epsilon"] if student.has(name))
     stored = next((float(value) for value in values if value is not None and value.ndim == 0 and value > 0), None)
     if not isinstance(task.against, BatchNorm2D):
@@ -231,7 +244,7 @@ def _with_own_epsilon(task: LearnerTask, student: Student) -> LearnerTask:
 
 
 def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
-    """Return the usual ε with which a batch normalization, as constructed, computes its output; None if none fits."""
+    """Return the usual ε that reproduces the output of a newly constructed batch normalization; None if none does."""
     x = np.random.default_rng(0).normal(0, SMALL_SCALE, (5, *shape))
     axes = (0, *range(2, x.ndim))
     centered, variance = x - x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
@@ -243,9 +256,9 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
 
 
 def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions or of a loss: forward's in the name of forward, gradients' of backward.
+    """Yield the rows of a loss or of a pair of functions.
 
-    complete  whether the file has the backward
+    The row of y has the name of forward as its subject, the rows of gradients that of backward.
     """
     form = pair.form
     try:
@@ -267,7 +280,7 @@ def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int)
 
 
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair that raises or does not end: where forward alone does not, it is backward that does."""
+    """Yield the rows of a pair that raises or times out. Backward is to blame if forward alone succeeds."""
     try:
         rows = [] if isinstance(pair.form.against, str) else list(_function_rows(file, pair, False, seed))
     except StudentError as forward_error:
@@ -278,7 +291,7 @@ def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError
 
 
 def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of no known form: those of its gradients if x is all that it takes, else unchecked."""
+    """Yield the rows of a pair of unknown format: its gradients if x is its only argument, else "not checked"."""
     try:
         for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward)
@@ -289,7 +302,7 @@ def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int
 
 
 def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
-    """Yield the rows of a pair of functions; y alone where backward is missing."""
+    """Yield the rows of a pair of functions; only y if backward is missing."""
     form = pair.form
     against = None if isinstance(form.against, str) else form.against
     task = LearnerTask(against, form.shape, form.larger, form.layouts)

@@ -1,8 +1,8 @@
-"""The first wrong entry of a result, and the terms of its sum: as they should be, and as they were found.
+"""The first wrong element of a result, and the expected and actual terms of its sum.
 
-The explainer knows the terms of the right sum. Those of the found one follow from the learner's code: a gradient is
-linear in dy, so the factor of an entry of dy is the gradient for a dy that is 1 there and 0 elsewhere, less that for
-zeros; the factor of an entry of x in an output is how much the output changes with it.
+The explainer provides the expected terms. The actual ones are measured: a gradient is linear in dy, so the factor of an
+element of dy is the gradient for a dy that is 1 there and 0 elsewhere, minus the gradient for zeros. The factor of an
+element of x in an output is the change of the output per change of the element.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,17 +17,17 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.explain.text import step_lines
 
-MAX_TERMS = 48  # terms, each of which takes a call of the learner's code
-WIDTH = 78
-STEP = 1e-3
-FACTOR_TOLERANCE = 1e-6
-NEGLIGIBLE = 1e-9
-FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))
-ACCUMULATED = "accumulated-over-calls"  # the diagnosis of a gradient that further calls would change
+MAX_TERMS = 48  # each term takes a call of the learner's code
+WIDTH = 78  # columns of the lines of a calculation
+STEP = 1e-3  # of the central differences of an output
+FACTOR_TOLERANCE = 1e-6  # relative difference of equal factors
+NEGLIGIBLE = 1e-9  # smaller factors count as 0
+FACTOR_FORMS = (("", 1.0), ("−", -1.0), ("2 ", 2.0), ("½ ", 0.5))  # prefix of the name, and ratio
+ACCUMULATED = "accumulated-over-calls"  # with this diagnosis, further calls would change the gradient
 
 
 def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Row:
-    """Return the row of a wrong result with its first wrong entry; unchanged where none can be named."""
+    """Return a wrong row with its first wrong element; unchanged if that cannot be determined."""
     result = probe.output if row.tensor == "y" else claimed.get(row.tensor)
     if probe.judge is None or result is None or not result.ndim:
         return row
@@ -52,13 +52,13 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
         return replace(row, first=first)
     try:
         terms = tuple(_terms(row.tensor, cell, probe, account))
-    except StudentError:  # the code was not written for a dy of zeros
+    except StudentError:  # the code does not support a dy of zeros
         return replace(row, first=first)
     return replace(row, first=replace(first, terms=terms, left_out=max(len(account.terms) - MAX_TERMS, 0)))
 
 
 def _steps(account: Account) -> tuple[str, ...]:
-    """Return the lines of a calculation, or the cells of a window of max pooling."""
+    """Return the lines of a calculation, or the candidates of a max pooling window."""
     derivation = account.derivation
     if derivation.steps:
         return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
@@ -69,7 +69,7 @@ def _steps(account: Account) -> tuple[str, ...]:
 
 
 def _terms(tensor: str, cell: Index, probe: Probe, account: Account) -> Iterator[SumTerm]:
-    """Yield the terms of the right sum, then those that only the found one has, `MOST` in all."""
+    """Yield the terms of the expected sum, then those that only the actual sum has, at most `MAX_TERMS` of each."""
     driver = "x" if tensor == "y" else "dy"
     arrays = {
         name: value for name, value in probe.values.items() if tensor != "y" or name != "x"
@@ -113,9 +113,9 @@ def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
 
 
 def _factor(probe: Probe, tensor: str, cell: Index, entry: NamedFactor, base: float) -> float:
-    """Return the factor of an entry in the sum that the learner's code computes.
+    """Return the factor of an element in the sum that the learner's code computes.
 
-    base  the gradient for a dy of zeros, which is 0 unless the upstream gradient was forgotten
+    base  the gradient for a dy of zeros; nonzero only if the code ignores the upstream gradient
     """
     if entry.tensor == "dy":
         unit = np.zeros_like(probe.dy)
@@ -130,7 +130,7 @@ def _factor(probe: Probe, tensor: str, cell: Index, entry: NamedFactor, base: fl
 
 
 def _name_of(factor: float, arrays: Mapping[str, Array]) -> str:
-    """Return what a factor is, if only one entry fits: w[0,0,2,1], or that entry's opposite, double or half."""
+    """Return the name of a factor if exactly one element equals it: w[0,0,2,1], or its negative, double or half."""
     for form, ratio in FACTOR_FORMS if abs(factor) > NEGLIGIBLE else ():
         names = [
             f"{form}{name}[{','.join(str(int(axis_index)) for axis_index in index)}]"

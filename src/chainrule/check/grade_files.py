@@ -1,4 +1,4 @@
-"""Files of results as graders read them: Gradescope, GitHub Classroom, classroom50, Otter-Grader, nbgrader."""
+"""Result files of graders: Gradescope, GitHub Classroom, classroom50, Otter-Grader, nbgrader."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from chainrule.check.points import PointScheme
 from chainrule.check.submissions import student_of
 from chainrule.errors import OptionError
 
-UNEARNED = "Right, but something else in the submission is wrong or was not checked: {}"
-CLASSROOM50_VARIABLES = {  # keys of classroom50's result, by the environment variable that its runner sets
+UNEARNED = "Right, but earns no points: something else in the submission is wrong or was not checked: {}"
+CLASSROOM50_VARIABLES = {  # keys of classroom50's result by the environment variables that its runner sets
     "CLASSROOM": "classroom",
     "ASSIGNMENT": "assignment",
     "SUBMISSION_TAG": "submission",
@@ -54,7 +54,7 @@ def gradescope(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the result of one runner of GitHub Classroom's autograding, before it is encoded in base64."""
+    """Return the result of one runner of GitHub Classroom's autograding, before base64 encoding."""
     tests = [
         {
             "name": part_result.part,
@@ -78,12 +78,12 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
-    """Return the content of classroom50's result.json; OptionError outside its runner, and for fractions of points."""
+    """Return the content of classroom50's result.json; OptionError outside its runner, and for fractional points."""
     if any(not isinstance(points, int) for points in scheme.points.values()):
         raise OptionError("classroom50 takes whole numbers of points only")
     missing = [name for name in CLASSROOM50_VARIABLES if not os.environ.get(name)]
     if missing:
-        raise OptionError(f"classroom50: its runner sets the environment variable {missing[0]}, which is not set here")
+        raise OptionError(f"classroom50: environment variable {missing[0]} is not set; its runner sets it")
     variables: dict[str, Any] = {key: os.environ[name] for name, key in CLASSROOM50_VARIABLES.items()}
     tests = [
         {
@@ -108,7 +108,7 @@ def classroom50(grade: Grade, scheme: PointScheme) -> bytes:
 
 
 def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, bool, str]]:
-    """Return the verdict on each part, its points, whether it earns all of them, and a message."""
+    """Return for each part its verdict, its points, whether it earns all of them, and a message."""
     scores = scheme.scores(grade)
     results = grade.results or tuple(PartResult(part, False, "", grade.remark) for part in scheme.points)
     tests: list[tuple[PartResult, float, bool, str]] = []
@@ -121,7 +121,7 @@ def _tests(grade: Grade, scheme: PointScheme) -> list[tuple[PartResult, float, b
 
 
 def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of the final_grades.csv that `otter grade` writes."""
+    """Return the content of a final_grades.csv as `otter grade` writes it."""
     parts = sorted(scheme.points)
     head = ["file", *parts, "total_points_earned", "percent_correct", "grading_status"]
     table: list[list[object]] = [[POINTS_POSSIBLE, *(scheme.points[part] for part in parts), scheme.total, 1, "--"]]
@@ -134,7 +134,7 @@ def otter(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
 
 
 def nbgrader(rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of the grades.csv that `nbgrader export` writes; dates and names of students are empty."""
+    """Return the content of a grades.csv as `nbgrader export` writes it; dates and names of students are empty."""
     table: list[list[object]] = []
     for row in rows:
         score = scheme.score(row)
@@ -152,9 +152,9 @@ FORMATS = (*SINGLE_FORMATS, *CLASS_FORMATS)
 
 
 def results(name: str, rows: Sequence[Grade], scheme: PointScheme) -> bytes:
-    """Return the content of a grader's file; OptionError if it can hold one submission only, and there are more."""
+    """Return the content of a grader's file; OptionError for several submissions if the format holds only one."""
     if name in CLASS_FORMATS:
         return CLASS_FORMATS[name](rows, scheme)
     if len(rows) != 1:
-        raise OptionError(f"a file of {name} holds the result of one submission, not of {len(rows)}: give --single")
+        raise OptionError(f"{name} files hold one submission; found {len(rows)}: use --single for one submission")
     return SINGLE_FORMATS[name](rows[0], scheme)

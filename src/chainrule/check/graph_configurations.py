@@ -1,9 +1,9 @@
-"""Random graphs of random layers on random shapes, each a pure function of (seed, number).
+"""Random graphs of random layers on random input shapes. Each is a pure function of (seed, number).
 
-They have branches, sums, gates, concatenations, and layers that are applied again.
+The graphs have branches, sums, gates, concatenations, and layers that are applied several times.
 
-They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and normalizations in a row
-multiply rounding errors, so that only single layers have a tolerance.
+They compute in float64. In float32 a sum of branches can fall on the other side of a kink, and consecutive
+normalizations multiply rounding errors, so no tolerance would hold for all graphs.
 """
 
 import math
@@ -21,10 +21,10 @@ from chainrule.layers import Input, Layer, Merge, Node, node
 from chainrule.layers.node import Wiring
 from chainrule.models.network import Network
 
-TRIES = 30
-STEP_COUNTS = (3, 9)  # fewest and most
-MAX_ENTRIES = 300  # entries of a result for one sample
-SAMPLES = (4, 6)  # batch normalization needs several
+TRIES = 30  # attempts to draw a layer that fits
+STEP_COUNTS = (3, 9)  # smallest and largest number of steps that build a graph
+MAX_ENTRIES = 300  # elements of a result for one sample
+SAMPLES = (4, 6)  # smallest and largest batch size; batch normalization needs several samples
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class GraphConfiguration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphConfiguration:
-    """Draw the graph of a number."""
+    """Draw the graph with this number."""
     generator = np.random.default_rng([seed, number, len(DRAWERS)])
     shape = any_shape(generator)
     steps = int(generator.integers(STEP_COUNTS[0], STEP_COUNTS[1] + 1))
@@ -58,7 +58,7 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
 
 
 def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | None:
-    """Draw a layer of any kind that accepts a node's result; None if none is found."""
+    """Draw a layer of any type that accepts a node's result; None if `TRIES` attempts fail."""
     kinds = list(DRAWERS.values())
     for _ in range(TRIES):
         try:
@@ -71,20 +71,20 @@ def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | Non
     return None
 
 
-Draw = np.random.Generator
+Generator = np.random.Generator
 Shape = tuple[int, ...]
-NextLayer = Callable[[Draw, Node], Layer | None]  # draws a layer for a node's result; None if none was found
-KEEP_PROBABILITY = 0.8  # share of the loose ends that lead to the output
+NextLayer = Callable[[Generator, Node], Layer | None]  # draws a layer for a node's result
+KEEP_PROBABILITY = 0.8  # probability that an unused result is connected to the output
 
 
 def draw_graph(
-    generator: Draw, shape: Shape, next_layer: NextLayer, *, steps: int, max_entries: int
+    generator: Generator, shape: Shape, next_layer: NextLayer, *, steps: int, max_entries: int
 ) -> tuple[Input, Node]:
     """Return the input and the output of a random graph.
 
-    next_layer  draws a layer for a node's result
-    steps       number of layers, sums, gates and concatenations that are tried
-    most        largest number of entries of a result for one sample
+    next_layer   draws a layer for a node's result; None if it finds none
+    steps        number of layers, sums, gates and concatenations that are tried
+    max_entries  largest number of elements of a result for one sample
     """
     x = Input(shape)
     nodes: list[Node] = [x]
@@ -101,8 +101,8 @@ def draw_graph(
     return x, _join(generator, [*ends, nodes[-1]])
 
 
-def fit_options(generator: Draw, layer: Layer, shape: Shape) -> Layer:
-    """Return a layer with the options that depend on the shape of its input changed to fit it."""
+def fit_options(generator: Generator, layer: Layer, shape: Shape) -> Layer:
+    """Return a layer with its shape-dependent options changed to fit an input shape."""
     grouped: Any = layer
     if getattr(layer, "groups", 1) > 1 and shape[0] % grouped.groups:
         return replace(grouped, groups=1)
@@ -121,7 +121,7 @@ def fit_options(generator: Draw, layer: Layer, shape: Shape) -> Layer:
 
 
 def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
-    """Return the layers with what they read: "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
+    """Return the layers with their inputs as text: "conv1 = Conv2D(3, 3)(x), add1 = Add()(conv1, x)"."""
     names = ("x", *wiring.names)
     parts: list[str] = []
     for number, (name, layer) in enumerate(zip(wiring.names, layers, strict=True)):
@@ -131,23 +131,23 @@ def describe(layers: Sequence[Layer], wiring: Wiring) -> str:
     return ", ".join(parts)
 
 
-def _pick(generator: Draw, choices: Sequence[Any]) -> Any:
+def _pick(generator: Generator, choices: Sequence[Any]) -> Any:
     return choices[int(generator.integers(len(choices)))]
 
 
-def _draw_node(generator: Draw, nodes: Sequence[Node]) -> Node:
-    """Draw a node, the latest one more often than the others."""
+def _draw_node(generator: Generator, nodes: Sequence[Node]) -> Node:
+    """Draw a node; the latest is more likely than the others."""
     return nodes[-1] if generator.random() < 0.4 else _pick(generator, nodes)
 
 
-def _apply_layer(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     node = _draw_node(generator, nodes)
     layer = next_layer(generator, node)
-    return None if layer is None else replace(layer)(node)  # a layer of its own: the same object would be shared
+    return None if layer is None else replace(layer)(node)  # a copy, since one object would share its parameters
 
 
-def _reuse_layer(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Apply a layer with parameters again, to another result for which they have the same shapes."""
+def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Apply a layer with parameters a second time, to a result for which the parameters have the same shapes."""
     learning = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
     if not learning:
         return None
@@ -159,7 +159,7 @@ def _reuse_layer(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) 
 
 
 def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
-    """Return the shapes of a layer's parameters for an input; none for one that it does not accept."""
+    """Return the shapes of a layer's parameters for an input; empty for an input that it does not accept."""
     try:
         layer.output_shape(shape, "drawn")
     except ChainruleError:
@@ -167,19 +167,19 @@ def _parameters(layer: Layer, shape: Shape) -> list[Shape]:
     return [parameter.shape for parameter in layer.parameters(shape, "drawn")]
 
 
-def _merge(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Add or multiply results of one shape, or that are repeated to it; the same result twice is among them."""
+def _merge(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Add or multiply results of compatible shapes, possibly the same result twice."""
     node, merge = _draw_node(generator, nodes), _pick(generator, [cr.Add(), cr.Add(), cr.Multiply()])
     return _with_others(generator, nodes, node, merge)
 
 
-def _concatenate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+def _concatenate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     node = _draw_node(generator, nodes)
     return _with_others(generator, nodes, node, cr.Concatenate(int(generator.integers(len(node.shape)))))
 
 
-def _with_others(generator: Draw, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
-    """Return a node merged with one or two others that fit."""
+def _with_others(generator: Generator, nodes: Sequence[Node], node: Node, merge: Merge) -> Node:
+    """Return a node merged with one or two compatible ones."""
     fitting = [other for other in nodes if _can_merge(merge, node, other)]
     inputs = [node, *(_pick(generator, fitting) for _ in range(_pick(generator, [1, 1, 2])))]
     return merge(*(inputs[index] for index in generator.permutation(len(inputs))))
@@ -193,8 +193,8 @@ def _can_merge(merge: Merge, *nodes: Node) -> bool:
     return True
 
 
-def _gate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Multiply a result by a gate, of its own or of another one: a factor for each channel, or for each position."""
+def _gate(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
+    """Multiply a result by a gate computed from itself or another: a factor for each channel, or for each position."""
     node = _draw_node(generator, nodes)
     if len(node.shape) != 3:
         return None
@@ -207,8 +207,8 @@ def _gate(generator: Draw, nodes: Sequence[Node], next_layer: NextLayer) -> Node
     return cr.Multiply()(node, gate(cr.Conv2D(1, 3, padding="same")(other)))
 
 
-def _join(generator: Draw, ends: Sequence[Node]) -> Node:
-    """Return one result of several: a sum where they have one shape, otherwise vectors one after the other."""
+def _join(generator: Generator, ends: Sequence[Node]) -> Node:
+    """Return one result from several: their sum if the shapes are equal, otherwise concatenated vectors."""
     if len(ends) == 1:
         return ends[0]
     if len({end.shape for end in ends}) == 1:
@@ -216,7 +216,7 @@ def _join(generator: Draw, ends: Sequence[Node]) -> Node:
     return cr.Concatenate()(*(_as_vector(generator, end) for end in ends))
 
 
-def _as_vector(generator: Draw, node: Node) -> Node:
+def _as_vector(generator: Generator, node: Node) -> Node:
     kinds: list[Layer] = [cr.Flatten()]
     if len(node.shape) == 2:
         kinds += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]

@@ -1,7 +1,7 @@
-"""Grading of a folder of submissions: each runs in its own process, is judged in this one, and becomes a row.
+"""Grading of a folder of submissions: each runs in its own process, is checked in this one, and becomes a row.
 
-The process of a submission returns only arrays and plain values (`host`). SECURITY.md says what this protects from.
-A level of hints limits how much a report gives away: from verdicts alone to the mistake and its correction.
+The process of a submission returns only arrays and plain values (`host`). SECURITY.md states what this protects from.
+The level of hints limits how much a report reveals, from verdicts only to the mistake and its correction.
 """
 
 import secrets
@@ -21,8 +21,8 @@ from chainrule.errors import ChainruleError, OptionError, one_line
 
 VERDICTS, NUMBERS, TERMS, ALL = range(4)
 LEVELS = (
-    "verdicts alone",
-    "the first wrong number of each result, and its cell",
+    "verdicts only",
+    "the first wrong number of each result, and its index",
     "the terms of its sum, expected and found, and the page of the derivation",
     "the mistake, and how to correct it",
 )
@@ -32,14 +32,14 @@ ALWAYS_SHOWN = (
     "fails",
     "not-finite",
 )  # no hints: they say that something is missing or fails
-SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
+SECONDS, MEMORY = 30, 2048  # default limits of a submission: seconds, and memory in MB
 SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")
 IMPORT_HINT = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
 def limit_hints(report: Report, level: int) -> Report:
-    """Return a report that gives away no more than a level of hints."""
+    """Return a report that reveals no more than a level of hints."""
     return replace(report, rows=tuple(_limit_row(row, level) for row in report.rows))
 
 
@@ -60,7 +60,7 @@ def _limit_row(row: Row, level: int) -> Row:
 
 @dataclass(frozen=True)
 class PartResult:
-    """Verdict on one part of a submission: the output or a gradient.
+    """Verdict on one part of a submission: the output, a gradient, a function or a class.
 
     diagnosis   short names of the mistakes; empty if the part is right
     remark      the same in sentences
@@ -76,18 +76,18 @@ class PartResult:
 
 @dataclass(frozen=True)
 class Grade:
-    """The row of a submission.
+    """Result of grading a submission.
 
-    passed, parts   number of right parts (the output and the gradients), and number of all parts
+    passed, parts   number of right parts, and number of all parts
     diagnosis       short names of the mistakes by part: "dx: kernel-not-rotated"
     remark          the same in sentences, or the reason why the submission could not be used
     seconds         time taken
     output          beginning of what the submission printed
-    judged          False if there was nothing to judge, or the grader itself failed
-    seed            seed of the values that the submission was given
-    results         verdicts by part; empty if nothing was judged
-    draw            input shape and seed that were drawn from the student's name; empty if everyone is given the same
-    unisolated      why the kernel did not isolate it; empty if it did, or nothing ran
+    judged          False if there was nothing to grade, or the grader itself failed
+    seed            seed of the values used
+    results         verdicts by part; empty if nothing was graded
+    draw            input shape and seed drawn from the student's name; empty if all students get the same
+    unisolated      why the kernel did not isolate it; empty if it did, or if nothing ran
     """
 
     submission: str
@@ -123,18 +123,18 @@ def grade(
     student: str | None = None,
     hints: int = ALL,
 ) -> Iterator[Grade]:
-    """Yield the row of every entry of a folder, one after the other, in the order of `submissions.entries`.
+    """Yield the grade of every entry of a folder, in the order of `submissions.entries`.
 
-    against   the layer to be written, as an expression, the name of a loss, or names of functions and classes
-    shape     shape of one input, without the batch axis; chosen when not given
-    seed      seed of the values that submissions are given; random when not given, so that they are unpredictable
-    seconds   limit on the time that a submission takes over its answers, or over each of several functions and classes
-    memory    limit on its memory, in MB
-    packages  packages that submissions may import besides NumPy and the standard library
+    against   the layer to implement, as an expression, the name of a loss, or names of functions and classes
+    shape     shape of one input, without the batch axis; chosen if None
+    seed      seed of the values; if None, a random one, so that submissions cannot predict the values
+    seconds   time limit of a submission's code, or of each function and class if there are several
+    memory    memory limit in MB
+    packages  packages that submissions may import in addition to NumPy and the standard library
     single    whether the folder, or a file, is one submission
-    by_name   whether values and input shapes are drawn from the name of each student (`assignments.draw`)
+    by_name   whether values and input shapes are drawn from each student's name (`assignments.draw`)
     student   name of the student of a single submission; by default that of its file or folder
-    hints     how much the rows give away, from 0 (verdicts alone) to 3 (the mistakes)
+    hints     how much the grades reveal, from 0 (verdicts) to 3 (the mistakes)
     """
     task = assignment(against, None if shape is None else tuple(shape))
     grading_seed = secrets.randbelow(SEED_COUNT) if seed is None else seed
@@ -153,17 +153,17 @@ def grade(
 
 
 def assignment(against: str, shape: tuple[int, ...] | None) -> Assignment | FileAssignment:
-    """Return the task of a layer's expression, a loss's name, or names of functions and classes of known forms."""
+    """Return the assignment for a layer expression, a loss name, or names of functions and classes of known formats."""
     file_assignment = FileAssignment.of(against)
     if file_assignment is not None and shape is not None:
-        raise OptionError("the input shape is for one layer: the forms of functions and classes have their own")
+        raise OptionError("the input shape applies to a single layer: functions and classes have fixed input shapes")
     return file_assignment or Assignment.of(against, shape)
 
 
 def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping[str, float]] = ()) -> None:
-    """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula.
+    """Write the grades as CSV for a spreadsheet. No cell can be interpreted as a formula.
 
-    more  further columns of every row by name, such as its points; none by default
+    extra_columns  further columns of every row by name, such as its points; none by default
     """
     columns_by_row: Sequence[Mapping[str, float]] = extra_columns or [{} for _ in rows]
     table: list[list[Any]] = [[*COLUMNS, *(columns_by_row[0] if rows else ())]]
@@ -173,7 +173,7 @@ def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping
 
 
 def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int) -> Grade:
-    """Return the row of an entry; a failure of any kind becomes its remark."""
+    """Return the grade of an entry; a failure of any kind becomes its remark."""
     begin, printed, task, protections = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
     def row(
@@ -194,7 +194,7 @@ def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, permiss
         return row(*_summary(limit_hints(report, hints), task, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
-    except Exception as error:  # a mistake of the grader: the other submissions are still graded
+    except Exception as error:  # a bug in the grader must not stop the grading of other submissions
         message = one_line(f"{type(error).__name__}: {error}")
         return row(0, "", f"could not be judged, by a mistake of the grader: {message}", judged=False)
 
@@ -211,7 +211,7 @@ def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed:
 def _summary(
     report: Report, task: Assignment | FileAssignment, unverified: Mapping[str, str]
 ) -> tuple[int, str, str, tuple[PartResult, ...]]:
-    """Return the number of right parts, the mistakes by name and in sentences, and the verdicts by part.
+    """Return the number of right parts, the mistakes by name, the same in sentences, and the verdicts by part.
 
     unverified  sentences about parts that do not count, whatever the report says
     """
@@ -220,12 +220,12 @@ def _summary(
     others = [row for row in report.rows if task.part(row) not in rows and not row.ok]
     sentences = [*(result.remark for result in results if not result.ok), *(_sentence(row) for row in others)]
     names = [f"{result.part}: {result.diagnosis}" for result in results if not result.ok]
-    right = len(rows) - max(len(names), bool(others))  # no full marks where something was not checked
+    right = len(rows) - max(len(names), bool(others))  # no full marks if something else is wrong or was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(sentences)), results
 
 
 def _part_result(part: str, rows: Sequence[Row], unverified: str | None) -> PartResult:
-    """Return the verdict on a part: right if it has rows, all of them are right, and the comparison confirms it."""
+    """Return the verdict on a part: right if it has rows, all of them are right, and the verification confirms it."""
     wrong = next((row for row in rows if row.ok is not True), None)
     if wrong is not None:
         names = ", ".join(diagnosis.name for diagnosis in wrong.diagnoses) or "wrong"

@@ -1,6 +1,6 @@
-"""The layer that a learner's code is meant to be: the one that its class is named after, or the one with its output.
+"""The layer that a learner's code is intended to be: named by its class, or guessed from its output.
 
-A class that is called GELU computes that activation, whatever its arguments.
+A class called GELU, for example, must compute that activation, whatever its arguments.
 """
 
 import math
@@ -23,7 +23,7 @@ from chainrule.errors import ChainruleError, StudentError
 from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 
-TOLERANCE = 1e-4  # of code in float32 too
+TOLERANCE = 1e-4  # relative; wide enough for code in float32
 LAYERS_BY_NAME: dict[
     str, Layer
 ] = {  # an activation of each name; what computes another form of it is recognised before
@@ -40,7 +40,7 @@ LAYERS_BY_NAME: dict[
     "layernorm": cr.LayerNorm(),
     "layernormalization": cr.LayerNorm(),
 }
-MAX_WEIGHTS = 12  # of a parameter that are tried alone
+MAX_WEIGHTS = 12  # elements of a parameter that are set to 1 separately
 SLOPED_ACTIVATIONS: dict[str, Callable[..., Layer]] = {"leakyrelu": cr.LeakyReLU, "elu": cr.ELU}
 POOLS = (cr.MaxPool2D, cr.AveragePool2D)
 WEIGHTED_SUMS = (cr.Dense, cr.Conv1D, cr.Conv2D)
@@ -50,7 +50,7 @@ PADDINGS = ("valid", "same", "full", 1)
 
 
 def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer | None:
-    """Return the layer that a class of this name should compute; None if its name and its output do not tell.
+    """Return the layer that a class with this name should compute; None if name and output do not determine it.
 
     Options follow from the output at −1: a slope, or the β of Swish.
     """
@@ -70,7 +70,7 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
 
 
 def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
-    """Return whether an output is x · sigmoid(β x) for the β that follows from the output at −1."""
+    """Return whether the output is x · sigmoid(β x) for the β that follows from the output at −1."""
     negative_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
     if not 0 < negative_output < 1:
         return False
@@ -81,13 +81,13 @@ def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
 
 
 def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | None, values: Values) -> list[Row]:
-    """Return the row of y of a class that computes another layer than its name says; none where that is not certain."""
+    """Return the row of y of a class that computes another layer than its name says; empty if that is not certain."""
     expected_type = _type_by_name(kind)
     if expected_type is None:
         return []
     message = ""
     if intended is not None and _stem(type(intended.layer)) not in _stem(expected_type):
-        message = f"is that of {intended.name}, not what the name {kind} says"
+        message = f"is the output of {intended.name}, but the name of the class is {kind}"
     elif intended is None and expected_type in POOLS:
         message = _why_not_pooling(subject, values, expected_type is cr.MaxPool2D)
     elif intended is None and expected_type is cr.LayerNorm:
@@ -99,7 +99,7 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
 
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
-    """Return what makes the layer that a class of this name should compute; None for losses and unknown names."""
+    """Return the class of the layer that a class with this name should compute; None for losses and unknown names."""
     form = class_form(kind)
     if form is not None:
         return None if isinstance(form.against, str) else form.against
@@ -108,25 +108,28 @@ def _type_by_name(kind: str) -> Callable[..., Layer] | None:
 
 
 def _stem(kind: Callable[..., Layer]) -> str:
-    """Return the name of a layer without the number of axes, and without what tells two forms of it apart."""
+    """Return the name of a layer without the number of axes and without variants such as Global and Exact."""
     name = getattr(kind, "__name__", "").removeprefix("Global").removeprefix("Exact")
     return name.removesuffix("1D").removesuffix("2D")
 
 
 def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> str:
-    """Return what no pooling does: an output that is none of the inputs, or is not 1 where all inputs are."""
+    """Return why an output is not that of pooling; "" if it may be.
+
+    A maximum is one of the inputs. The mean of inputs that are all 1 is 1.
+    """
     if maximum:
         x = np.abs(values["x"]) + 1
-        allowed = np.append(x.reshape(-1), 0.0)  # 0 where padding is all that a window sees
+        allowed = np.append(x.reshape(-1), 0.0)  # 0 if a window contains only padding
         gaps = np.abs(subject.output({**values, "x": x}).reshape(-1, 1) - allowed).min(axis=1)
-        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is none of the inputs: a maximum is one of them"
+        return "" if gaps.max(initial=0.0) <= TOLERANCE else "is not one of the inputs, as a maximum must be"
     y = subject.output({**values, "x": np.ones_like(values["x"])})
     error = comparison.compare_with_array(np.array([y.max(initial=0.0)]), np.ones(1)).error
-    return "" if error <= TOLERANCE else "is not 1 where all inputs are 1: a mean of equal numbers is that number"
+    return "" if error <= TOLERANCE else "is not 1 if all inputs are 1: the mean of equal numbers is that number"
 
 
 def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return that an output is no normalization of rows, with any small ε; "" where its parameters are not known."""
+    """Return why an output is not a layer normalization with any small ε; "" if it is, or the parameters are unknown."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
     gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
@@ -138,10 +141,10 @@ def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
 
 
 def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
-    """Return what no sum of weights times inputs does; "" if nothing.
+    """Return why an output is not a sum of weights times inputs; "" if it may be.
 
-    Such a sum is linear in the inputs and in the weights, and one weight, alone 1, passes on one input. That holds for
-    weights in any order and for any padding: a mirrored cell is a copy of one input.
+    Such a sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, it returns one input.
+    This holds for weights in any order and for any padding: a mirrored pixel is a copy of one input.
     """
     x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
@@ -160,22 +163,22 @@ def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
         all_slopes = slopes(rest)
         expected = output(np.zeros_like(x), rest) + x.reshape(len(x), -1) @ all_slopes
     except StudentError:
-        return ""  # of code that takes only some sizes of a batch
+        return ""  # the code does not support this batch size
     if np.minimum(np.abs(passed), np.abs(passed - 1)).max(initial=0.0) > TOLERANCE:
-        return "does not pass on an input as it is where one weight is 1 and all others are 0"
+        return "does not equal an input if one weight is 1 and all other weights are 0"
     if passed.sum(axis=1).max(initial=0.0) > 1 + TOLERANCE:
-        return "adds inputs where one weight is 1 and all others are 0: each weight belongs to one input of a sum"
+        return "adds several inputs if one weight is 1 and all others are 0: each weight multiplies one input of a sum"
     unused = np.flatnonzero(np.abs(all_slopes).reshape(*x.shape[1:2], -1).max(axis=1) <= TOLERANCE)
     if len(unused) and any(x.shape[1] in value.shape for value in rest.values()):
-        return f"does not depend on x[:, {unused[0]}], for which it has weights"
+        return f"does not depend on x[:, {unused[0]}], although there are weights for it"
     linear = all(
         comparison.compare_with_array(*pair).error <= TOLERANCE for pair in ((y, expected), (y + others, both))
     )
-    return "" if linear else "is no sum of weights times inputs, and a bias"
+    return "" if linear else "is not a sum of weights times inputs plus a bias"
 
 
 def _single_weights(parameters: Values) -> list[dict[str, Array]]:
-    """Return values of the parameters where a single entry is 1 and all others are 0, for some entries of each."""
+    """Return parameters in which a single element is 1 and all others are 0, for some elements of each parameter."""
     zero = {name: np.zeros_like(value) for name, value in parameters.items()}
     units = list[dict[str, Array]]()
     for name, value in parameters.items():
@@ -187,9 +190,9 @@ def _single_weights(parameters: Values) -> list[dict[str, Array]]:
 def guess_layer(
     subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
 ) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
-    """Return the layer whose output equals the learner's at all points, and how its parameters are arranged, or None.
+    """Return the layer whose output equals the learner's at all points, and the layouts of its parameters; None if none.
 
-    points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
+    points   values of one shape, near zero and farther out, to distinguish ReLU6 from ReLU, for example
     """
     named_points = [named for values in points if (named := _by_library_name(values)) is not None]
     if not named_points:
@@ -212,7 +215,7 @@ def guess_layer(
 
 
 def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[dict[str, ArrayLayout]]:
-    """Yield how a learner's parameters may be arranged; square weights may also be transposed."""
+    """Yield possible layouts of a learner's parameters; square weights may also be transposed."""
     layouts = {name: between(shape, values[name].shape) for name, shape in candidate.parameters.items()}
     usable = {name: layout for name, layout in layouts.items() if layout is not None}
     if len(usable) == len(layouts):
@@ -224,7 +227,7 @@ def _layouts(candidate: LayerSubject, values: Mapping[str, Array]) -> Iterator[d
 def _in_library_layout(
     values: Mapping[str, Array], candidate: LayerSubject, layouts: Mapping[str, ArrayLayout]
 ) -> dict[str, Array]:
-    """Return a learner's values with the parameters as this library arranges them."""
+    """Return a learner's values with the parameters in this library's layout."""
     return {**values, **{name: layouts[name].to_library(values[name], candidate.parameters[name]) for name in layouts}}
 
 
@@ -233,7 +236,7 @@ def _equal(output: Array, y: Array) -> bool:
 
 
 def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:
-    """Return the values by this library's parameter names; None if a name is not recognised."""
+    """Return the values by this library's parameter names; None if a name is not recognized."""
     named: dict[str, Array] = {}
     for learner_name, value in values.items():
         name = learner_name if learner_name == "x" else family(learner_name)

@@ -1,6 +1,6 @@
 """The intended layer or loss of a subject: its right results, and the mistake that explains a wrong one.
 
-A judge also returns the explainer's account of a right result, in the names and indices of a learner's arrays.
+A judge also explains how a right result is computed, with the names and indices of the learner's arrays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.trace import PlanTrace
 from chainrule.layers import Conv1D, Conv2D
 
-MAX_FLOAT64_TOLERANCE = 1e-6  # a row with a larger tolerance belongs to code that computes in float32
-CLOSEST = 1e-13  # of a gradient that is right, where forward differs by too little to be seen otherwise
+MAX_FLOAT64_TOLERANCE = 1e-6  # a larger tolerance indicates code that computes in float32
+CLOSEST = 1e-13  # tolerance for a right gradient of a layer that forward computes almost, but not exactly
 FOREIGN = "gradient-of-another-layer"
 Index = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class NamedFactor:
-    """A factor of a term: the entry that it is (tensor and place, "" and () if it is none), its symbol, its value."""
+    """A factor of a term: its tensor and index ("" and () if it is not an element of a tensor), its symbol and its value."""
 
     tensor: str
     index: Index
@@ -38,16 +38,16 @@ class NamedFactor:
 
     @property
     def label(self) -> str:
-        """The entry as text, w[0,0,2,1], or the symbol: f′(x)."""
+        """The element as text, w[0,0,2,1], or the symbol, such as f′(x)."""
         return f"{self.tensor}[{','.join(map(str, self.index))}]" if self.tensor else self.symbol
 
 
 @dataclass(frozen=True)
 class Account:
-    """How one entry of a right result is computed: the terms of its sum, or steps of a calculation.
+    """How one element of a right result is computed: the terms of its sum, or the steps of a calculation.
 
     page     section of the documentation that derives it
-    scale    factor of the whole sum, with its symbols
+    scale    factor of the whole sum: its symbols and its value
     """
 
     page: str
@@ -58,10 +58,10 @@ class Account:
 
 @dataclass(frozen=True)
 class ExplainedResults:
-    """The right results of a layer or a loss on given values, every entry explained.
+    """The right results of a layer or a loss for given values, with an explanation of every element.
 
-    names     name in the trace of x, y (p, t) and the parameters
-    layouts   of these in the learner's code, where they differ from this library's
+    names     names in the trace of x, y (p, t) and the parameters
+    layouts   learner's layouts of these tensors that differ from this library's
     """
 
     trace: PlanTrace
@@ -69,7 +69,7 @@ class ExplainedResults:
     layouts: Mapping[str, ArrayLayout]
 
     def account(self, tensor: str, cell: Index) -> Account | None:
-        """Return the account of y, or of the gradient of a tensor, at the learner's index; None if there is none."""
+        """Return the account of an element of y or of a gradient, at the learner's index; None if there is none."""
         stored = self.names.get(tensor, "")
         flat_index = int(self._flat_indices(tensor)[cell])
         try:
@@ -95,7 +95,7 @@ class ExplainedResults:
         return NamedFactor("", (), factor.name, factor.value)
 
     def _flat_indices(self, tensor: str) -> Array:
-        """Return the flat index in the trace at every entry of the learner's array."""
+        """Return the flat index in the trace for every element of the learner's array."""
         stored = gradient_name(self.names["y"]) if tensor == "y" else self.names[tensor]  # y may be a reshaped view
         return _flat_indices(self.layouts.get(tensor, SAME), self.trace.catalogue.full_shape(stored))
 
@@ -120,11 +120,11 @@ class Judge:
         return self._reference.gradients(values, dy)
 
     def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
-        """Return the true quantities from which mistakes are built."""
+        """Return the true quantities from which the results of mistakes are computed."""
         raise NotImplementedError
 
     def to_library(self, tensor: str, array: Array, values: Values) -> Array:
-        """Return y, or the gradient of a tensor, of a learner's code as an array of the ground truth."""
+        """Return a learner's y, or gradient with respect to a tensor, in the layout of the ground truth."""
         return array
 
     def rotated(self) -> "Judge | None":
@@ -132,14 +132,14 @@ class Judge:
         return None
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
-        """Return the explainer's account of the right results; None where it has none."""
+        """Return the right results with their explanations; None if there are none."""
         return None
 
 
 class LayerJudge(Judge):
-    """Right results of the layer that a subject should be.
+    """Right results of the layer that a subject should compute.
 
-    layouts   of the learner's x, y and parameters, where they differ from this library's
+    layouts   learner's layouts of x, y and the parameters that differ from this library's
     """
 
     def __init__(self, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None) -> None:
@@ -163,7 +163,7 @@ class LayerJudge(Judge):
         return layer_truth(self.intended, self._point(values), self.to_library("y", dy, values))
 
     def to_library(self, tensor: str, array: Array, values: Values) -> Array:
-        """Return y, or the gradient of a tensor, of a learner's code in this library's layout."""
+        """Return a learner's y, or gradient with respect to a tensor, in this library's layout."""
         if tensor not in self.layouts:
             return array
         sizes = {"x": self.intended.shape, "y": self.intended.output_shape}
@@ -171,7 +171,7 @@ class LayerJudge(Judge):
         return self.layouts[tensor].to_library(array, batch)
 
     def rotated(self) -> "LayerJudge | None":
-        """Return the judge of the convolution for a cross-correlation, and the other way round."""
+        """Return the judge of the true convolution for a cross-correlation, and vice versa."""
         layer = self.intended.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
@@ -179,7 +179,7 @@ class LayerJudge(Judge):
         return LayerJudge(LayerSubject(rotated_layer, self.intended.shape), self.layouts)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults:
-        """Return the explainer's account of the layer's results."""
+        """Return the right results of the layer with their explanations."""
         trace = self.intended.trace(self._point(values), self.to_library("y", dy, values))
         return ExplainedResults(trace, self.intended.storage_names, self.layouts)
 
@@ -188,7 +188,7 @@ class LayerJudge(Judge):
 
 
 class LossJudge(Judge):
-    """Right results of the loss that a subject should be."""
+    """Right results of the loss that a subject should compute."""
 
     def __init__(self, intended: Subject) -> None:
         is_hinge = isinstance(intended, MulticlassHinge)
@@ -199,7 +199,7 @@ class LossJudge(Judge):
         return loss_truth(self._reference, values, dy)
 
     def explained(self, values: Values, dy: Array) -> ExplainedResults | None:
-        """Return the explainer's account of the gradient; None for a loss that it does not know."""
+        """Return the right gradient with its explanations; None for a loss that the explainer does not support."""
         if isinstance(self._reference, MulticlassHinge):
             return None
         dp = self.gradients(values, dy)["p"]
@@ -208,7 +208,7 @@ class LossJudge(Judge):
 
 @dataclass(frozen=True)
 class Case:
-    """A result found on one probe, and the judge of it.
+    """A result of a subject on one probe, and its judge.
 
     output   the output of the subject's own forward on the probe
     """
@@ -227,8 +227,8 @@ class Case:
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain a tensor on all of these probes.
 
-    Gradients are judged as those of the function that forward computes, which may be the layer with a rotated kernel.
-    A gradient that is right for the intended layer, which forward does not compute, gets a diagnosis of its own.
+    Gradients are compared with those of the function that forward computes, which may be the layer with a rotated kernel.
+    A gradient that is right for the intended layer, although forward computes another one, gets a separate diagnosis.
     """
     exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
@@ -245,12 +245,12 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
 
 
 def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
-    """Return whether these results are those of the intended layer."""
+    """Return whether all results equal those of the intended layer."""
     return all(same(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True))
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
-    """Return whether forward gave the outputs of these truths."""
+    """Return whether forward computes the outputs of these truths."""
     outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
     return len(pairs) == len(outputs) and all(same(output, y.reshape(output.shape), exact) for output, y in pairs)

@@ -1,7 +1,7 @@
 """Diagnosis of wrong results as classic mistakes.
 
-Every mistake is a small function that computes its result from the true quantities. It is the diagnosis if that result
-equals the one found on every probe on which the latter is wrong.
+Each mistake has a small function that computes its result from the true quantities. A mistake is the diagnosis if it
+reproduces the wrong result on every probe.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from chainrule.training.losses import NAMES as LOSSES
 
 __all__ = ["GroundTruth", "diagnose", "layer_truth", "loss_truth", "mistakes_for"]
 
-EXACT = 1e-9
-ROUNDING = 1e-15  # a closer fit cannot be told from rounding
-TINY = 1e-300
+EXACT = 1e-9  # relative tolerance of results in float64
+ROUNDING = 1e-15  # smallest relative tolerance
+TINY = 1e-300  # avoids a division by zero
 
 CATALOGUES: dict[str, tuple[Mistake, ...]] = {
     "cross_correlate": (*convolution.OUTPUTS, *convolution.INPUTS, *convolution.KERNELS, *dense.BIAS),
@@ -52,7 +52,7 @@ CATALOGUES: dict[str, tuple[Mistake, ...]] = {
 
 
 def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
-    """Return the mistakes possible for a tensor of an operation: those of the operation, then the general ones."""
+    """Return the mistakes possible for a tensor of an operation: specific ones, then general ones."""
     specific = [mistake for mistake in CATALOGUES.get(operation, ()) if mistake.tensor == tensor]
     return [*specific, *general.mistakes(tensor)]
 
@@ -60,24 +60,24 @@ def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
 def diagnose(
     tensor: str, cases: Sequence[tuple[GroundTruth, Array]], tolerance: float = EXACT
 ) -> tuple[Diagnosis, ...]:
-    """Return the mistakes that explain the results on all of these probes; if there is none, other axes, then pairs.
+    """Return the mistakes that explain the results on all probes.
 
-    A mistake explains a result only if it comes ten times closer to it than the right answer does.
+    If no single mistake does, reordered axes are tried, then pairs of mistakes. A mistake explains a result only if it
+    is at least ten times closer to it than the right answer is.
 
-    cases   (truth, result found) of each probe with a wrong result
+    cases   (truth, result) for each probe with a wrong result
     """
     if not cases:
         return ()
-    tolerance = max(
-        min([tolerance, *(_relative_error(truth.expected(tensor), found) / 10 for truth, found in cases)]), ROUNDING
-    )
+    errors = [_relative_error(truth.expected(tensor), result) for truth, result in cases]
+    tolerance = max(min([tolerance, *(error / 10 for error in errors)]), ROUNDING)
     mistakes = mistakes_for(cases[0][0].operation, tensor)
     single = [mistake for mistake in mistakes if all(_explains(mistake, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(mistake.diagnosis for mistake in single)
     if all(_explains(general.reordered(tensor), *case, tensor, tolerance) for case in cases):
         return (general.REORDERED,)
-    found: list[Diagnosis] = []
+    combined: list[Diagnosis] = []
     for second in (general.SIGN, general.BATCH):
         corrected = [(truth, -array if second is general.SIGN else array * len(truth.x)) for truth, array in cases]
         for mistake in mistakes:
@@ -86,12 +86,12 @@ def diagnose(
                 _explains(mistake, *case, tensor, tolerance) for case in corrected
             ):
                 message = f"{second.message}; in addition, it {diagnosis.message}"
-                found.append(Diagnosis(f"{diagnosis.name}+{second.name}", message, diagnosis.page))
-    return tuple(found)
+                combined.append(Diagnosis(f"{diagnosis.name}+{second.name}", message, diagnosis.page))
+    return tuple(combined)
 
 
 def _relative_error(expected: Array, result: Array) -> float:
-    """Return how far a result is from the right one, relative to the larger; infinity where they cannot be compared."""
+    """Return the largest difference relative to the larger array; infinity if the sizes differ."""
     if expected.size != result.size:
         return np.inf
     size = max(float(np.abs(expected).max(initial=0.0)), float(np.abs(result).max(initial=0.0)), TINY)
@@ -100,7 +100,7 @@ def _relative_error(expected: Array, result: Array) -> float:
 
 
 def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, tolerance: float) -> bool:
-    """Return whether a mistake gives the result found, and differs from the right one."""
+    """Return whether a mistake reproduces a result, and differs from the right one."""
     expected = truth.expected(tensor)
     reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
     forms = (reshaped, as_image(reshaped, truth.one_dimensional))

@@ -1,4 +1,4 @@
-"""Classic mistakes in activations, parametric ReLU included, and remedies for those that overflow."""
+"""Classic mistakes in activations, including parametric ReLU, and advice against overflow."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ MASKED = ("relu", "leaky_relu")
 
 
 def _gradient_at(t: GroundTruth, x: Array) -> Array:
-    """Return the right gradient for another input."""
+    """Return the right gradient formula evaluated at another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
 
 def _slope(t: GroundTruth) -> float:
-    """Return the slope where x is below 0."""
+    """Return the slope for x < 0."""
     return t.attributes.get("slope", 0.0)
 
 
@@ -70,13 +70,13 @@ ELEMENTWISE = catalogue(
      lambda t: [np.where(t.x > 0, _slope(t) * t.dy, t.dy)] if t.operation in MASKED else []),
     ("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy",
      lambda t: [np.where(t.x > 0, t.dy, 0.0)] if t.operation == "leaky_relu" else []),
-    ("x", "slope-wrong", "has another slope than the output where x is below 0: there it must be slope · dy",
+    ("x", "slope-wrong", "has a different slope than the output where x is below 0: there it must be slope · dy",
      lambda t: [np.where(t.x > 0, t.dy, slope * t.dy) for slope in _other_slopes(t)]),
-    ("x", "slope-without-dy", "is the slope alone where x is below 0: multiply it by dy",
+    ("x", "slope-without-dy", "equals the slope where x is below 0: multiply the slope by dy",
      lambda t: [np.where(t.x > 0, t.dy, _slope(t))] if t.operation == "leaky_relu" else []),
     ("x", "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high",
      lambda t: [np.where(inside, t.dy, 0.0) for inside in _within_one_bound(t)]),
-    ("x", "product-rule-term-missing", "has one term of the product rule: x·g(x) has the derivative g(x) + x·g'(x)",
+    ("x", "product-rule-term-missing", "lacks a term of the product rule: the derivative of x·g(x) is g(x) + x·g'(x)",
      _one_term),
     ("x", "constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α",
      lambda t: [np.where(t.x > 0, t.dy, t.dy * t.y)] if t.operation == "elu" else []),
@@ -135,6 +135,6 @@ REMEDIES = {
 
 
 def overflow(operation: str) -> str:
-    """Return the advice about large inputs for the intended operation; "" if it is unknown."""
+    """Return the message about overflow at large inputs, with advice for an operation ("" if it is unknown)."""
     remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
     return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

@@ -1,4 +1,4 @@
-"""Classic mistakes in a convolutional layer: its output, its two gradients, and those of a transposed convolution."""
+"""Classic mistakes in convolutional layers: the output, the two gradients, and those of a transposed convolution."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ def is_convolution(t: GroundTruth) -> bool:
 
 
 def sliding_kernel(t: GroundTruth) -> Array:
-    """Return the kernel in the orientation in which it is slid: rotated for a true convolution."""
+    """Return the kernel in the orientation in which it slides: rotated for a true convolution."""
     return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
 
 
@@ -38,14 +38,14 @@ def is_dilated(t: GroundTruth) -> bool:
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:
-    """Yield the kernel with rows and columns swapped, in its own shape."""
+    """Yield the kernel with rows and columns swapped, in its original shape."""
     C_out, C, KH, KW = w.shape
     yield w.swapaxes(2, 3).reshape(w.shape)
     yield np.ascontiguousarray(w).reshape(C_out, C, KW, KH).swapaxes(2, 3)
 
 
 def _output_with(t: GroundTruth, **changes: Any) -> Array:
-    """Return the output for another geometry; an untied bias, which does not fit it, is left out."""
+    """Return the output for other options. An untied bias is left out, since its shape would not fit."""
     b = t.values.get("b")
     return cross_correlate(t.x, t.values["w"], None if b is None or b.ndim > 1 else b, **{**t.attributes, **changes})
 
@@ -91,7 +91,7 @@ OUTPUTS = catalogue(
     ("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads",
      _one_channel),
     ("y", "samples-added-up",
-     "adds up the samples of the batch: each has an output of its own, so sum over c, u and v only",
+     "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
      lambda t: [_output_with(t, stride=(1, 1))] if window_of(t).stride != (1, 1) else []),
@@ -106,13 +106,13 @@ OUTPUTS = catalogue(
 
 
 def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
-    """Return dx for a kernel in the orientation in which it is slid (the right one if not given) and other options."""
+    """Return dx for another kernel, in the orientation in which it slides, or for other options."""
     options: dict[str, Any] = {**t.attributes, "size": t.x.shape[2:], "flip": False, **changes}
     return cross_correlate_dx(t.dy, sliding_kernel(t) if w is None else w, **options)
 
 
 def _padded_dx(t: GroundTruth, **changes: Any) -> Array:
-    """Return dx on the padded image."""
+    """Return dx for the padded image."""
     return _dx(t, size=window_of(t).padded_size, padding=((0, 0), (0, 0)), **changes)
 
 
@@ -135,7 +135,7 @@ def _same_size(t: GroundTruth) -> Candidates:
 
 
 def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """Yield a result that is too small: as it is, and placed in the corner and in the middle of zeros of ``shape``."""
+    """Yield a result that is too small: unchanged, and placed in the corner and in the middle of zeros."""
     yield inner
     margins = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
     if min(margins) < 0:
@@ -162,7 +162,7 @@ def _reshaped_channels(t: GroundTruth) -> Candidates:
 
 
 def _single_filters(t: GroundTruth) -> Iterator[Array]:
-    """Yield the kernel with all filters but one of each group (the last, the first) set to zero."""
+    """Yield the kernel with all filters set to zero except the last, or the first, of each group."""
     w, groups = sliding_kernel(t), t.attributes["groups"]
     for index in (-1, 0):
         kept = np.zeros_like(w).reshape(groups, -1, *w.shape[1:])
@@ -230,7 +230,7 @@ def _padded_at_end(t: GroundTruth) -> Array:
 
 
 def _at_one_position(t: GroundTruth) -> Iterator[Array]:
-    """Yield dy with all positions but the last, or the first, set to zero, of all samples or the last."""
+    """Yield dy with only the last, or the first, position nonzero; for all samples, and for the last sample."""
     for n in (slice(None), slice(-1, None)):
         for index in (-1, 0):
             dy = np.zeros_like(t.dy)
@@ -239,7 +239,7 @@ def _at_one_position(t: GroundTruth) -> Iterator[Array]:
 
 
 def exchanged_channels(t: GroundTruth) -> list[Array]:
-    """Return dw with filters and channels swapped, in the shape that this gives and in its own."""
+    """Return dw with filters and channels swapped, in the resulting shape and in its original shape."""
     other = t.gradients["w"].transpose(1, 0, 2, 3)
     return [other, other.reshape(t.gradients["w"].shape)]
 

@@ -1,4 +1,4 @@
-"""Classic mistakes in a dense layer, and in the bias of dense and convolutional layers."""
+"""Classic mistakes in dense layers, and in the bias of dense and convolutional layers."""
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 
@@ -58,12 +58,12 @@ def _over_positions(t: GroundTruth) -> Candidates:
 BIAS = catalogue(
     "bias",
     ("b", "bias-not-summed-over-positions",
-     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them",
+     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all positions",
      _each_position),
     ("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum",
      lambda t: [t.dy.mean(axis=_positions(t)).sum(axis=0), t.dy.mean(axis=(0, *_positions(t)))] if _tied(t) else []),
     ("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n",
      _each_sample),
-    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one entry for each of them",
+    ("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one element per position",
      _over_positions),
 )  # fmt: skip

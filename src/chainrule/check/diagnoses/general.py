@@ -1,4 +1,4 @@
-"""Classic mistakes that occur in any layer."""
+"""Classic mistakes that can occur in any layer."""
 
 from functools import partial
 from itertools import permutations
@@ -22,15 +22,15 @@ UPSTREAM = Diagnosis(
 UNSUMMED = Diagnosis(
     "batch-not-summed", "is not summed over the batch: every sample uses the same parameters, so sum over n"
 )
-LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all others: go through the whole batch")
+LEFT_OUT = Diagnosis("samples-left-out", "is right for one sample and 0 for all others: process the whole batch")
 EXCHANGED = Diagnosis(
-    "gradients-exchanged", "is the gradient of another tensor: exchange the two, where they are returned or stored"
+    "gradients-exchanged", "is the gradient of another tensor: swap the two where they are returned or stored"
 )
 REORDERED = Diagnosis(
     "axes-reordered",
-    "has the right numbers in another order: an axis was moved, or a reshape used in place of a transpose",
+    "has the right numbers in the wrong order: an axis was moved, or a reshape was used instead of a transpose",
 )
-UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
+UNPAIRED = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never combined with another mistake
 
 
 def mistakes(tensor: str) -> list[Mistake]:
@@ -52,12 +52,12 @@ def mistakes(tensor: str) -> list[Mistake]:
 
 
 def reordered(tensor: str) -> Mistake:
-    """Return the mistake of other axes, which is looked for where no other fits: many of those reorder axes too."""
+    """Return the mistake of reordered axes. It is tried last, because many other mistakes reorder axes too."""
     return Mistake(tensor, REORDERED, partial(_permuted, tensor))
 
 
 def _permuted(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the right result with its axes in every other order, in the shape that this gives and in its own."""
+    """Yield the right result with its axes in every order, in the resulting shape and in its original shape."""
     expected = t.expected(tensor)
     for axes in permutations(range(expected.ndim)):
         yield expected.transpose(axes)
@@ -70,7 +70,7 @@ def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _single(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield the gradient with all samples but the first, or but the last, set to zero."""
+    """Yield the gradient with all samples set to zero except the first, or the last."""
     expected = t.expected(tensor)
     for kept in (0, len(expected) - 1):
         yield expected * (np.arange(len(expected)) == kept).reshape(-1, *(1 for _ in expected.shape[1:]))
@@ -84,7 +84,7 @@ def _others(tensor: str, t: GroundTruth) -> Candidates:
 
 
 def _samples(tensor: str, t: GroundTruth) -> Candidates:
-    """Yield gradients of single samples: all of them stacked, also without axes of length 1, the last, the first."""
+    """Yield gradients of single samples: stacked, stacked without axes of length 1, the last, the first."""
     if t.operation == "batch_norm":
         return
     gradients = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]

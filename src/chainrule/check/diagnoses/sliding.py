@@ -1,4 +1,4 @@
-"""Sliding windows whose stride, padding, dilation and accumulation can each be chosen, rightly or wrongly."""
+"""Sliding windows with selectable stride, padding, dilation and accumulation, right or wrong."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class SlidingWindow:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "SlidingWindow":
-        """Return the geometry given by the attributes of an operation."""
+        """Return the geometry from the attributes of an operation."""
         stride = attributes.get("stride") or (1, 1)
         padding = attributes.get("padding", ((0, 0), (0, 0)))
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
@@ -46,7 +46,7 @@ class SlidingWindow:
         return padded[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
-        """Yield every tap (u, v), and the cells of the padded image that it reads over all outputs."""
+        """Yield every offset (u, v) in the window, and the slices of the padded image that it reads."""
         for u in range(self.window[0]):
             for v in range(self.window[1]):
                 yield (u, v), (self._overlap(0, u, outputs), self._overlap(1, v, outputs))
@@ -57,7 +57,7 @@ class SlidingWindow:
 
 
 def products(dy: Array, w: Array, groups: int) -> Array:
-    """P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v]: the gradient from every window to every cell under it."""
+    """Return P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v], the gradients from every window to every cell under it."""
     N, _, rows, columns = dy.shape
     upper, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
     return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
@@ -66,7 +66,7 @@ def products(dy: Array, w: Array, groups: int) -> Array:
 def scatter(gradients: Array, slide: SlidingWindow, mode: str = "add") -> Array:
     """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
-    how   "add" accumulates, as is right; "window" overwrites window by window, "tap" tap by tap, in row-major order
+    mode   "add" accumulates, as is right; "window" and "tap" overwrite in row-major order of windows or of offsets
     """
     outputs = (gradients.shape[4], gradients.shape[5])
     sizes = [

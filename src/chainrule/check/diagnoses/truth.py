@@ -1,4 +1,4 @@
-"""The true quantities of one operation on one probe, from which classic mistakes are built."""
+"""The true quantities of one operation on one probe, from which the results of classic mistakes are computed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from chainrule.engines.protocol import Array
 class GroundTruth:
     """True quantities of one operation on one probe, in the symbols of reference/.
 
-    operation   name of the layer's first forward operation, or of the loss; "" for a layer that only reshapes or that
-                begins with padding
-    values      x (p and t of a loss) and the parameters
-    y, dy       the output and the upstream gradient
-    gradients   the right gradients, by tensor
-    attributes  attributes of the operation
-    compute     returns the right gradients for other values and another dy
-    line        whether the layer is one-dimensional; its arrays then have an added vertical axis
+    operation        name of the layer's first forward operation, or of the loss; "" for a layer that only reshapes or
+                     that begins with padding
+    values           x (p and t of a loss) and the parameters
+    y, dy            the output and the upstream gradient
+    gradients        the right gradients, by tensor
+    attributes       attributes of the operation
+    compute          returns the right gradients for other values and another dy
+    one_dimensional  whether the layer is one-dimensional; its arrays then have an additional vertical axis
     """
 
     operation: str
@@ -41,7 +41,7 @@ class GroundTruth:
         return next(iter(self.values.values()))
 
     def expected(self, tensor: str) -> Array:
-        """Return the right result for a tensor: y, or the gradient of the tensor."""
+        """Return the right result for a tensor: y, or the gradient with respect to the tensor."""
         return self.y if tensor == "y" else self.gradients[tensor]
 
 
@@ -51,7 +51,7 @@ Build: TypeAlias = Callable[[GroundTruth], Candidates]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake: the tensor that it affects, its diagnosis, and its results.
+    """A classic mistake: the affected tensor, the diagnosis, and its results.
 
     build   returns the result of every variant of the mistake
     """
@@ -61,19 +61,19 @@ class Mistake:
     build: Build
 
     def results(self, truth: GroundTruth) -> list[Array]:
-        """Return the result of every variant; none if the mistake is impossible with these sizes."""
+        """Return the result of every variant; none if the mistake is impossible for these shapes."""
         try:
             with np.errstate(all="ignore"):
                 return list(self.build(truth))
-        except (ValueError, LookupError, ZeroDivisionError):  # or with the operation that another size takes
+        except (ValueError, LookupError, ZeroDivisionError):  # the shapes, or the operation, do not allow it
             return []
 
 
 def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mistake, ...]:
-    """Return the mistakes of a family of operations; without a family, no page derives them.
+    """Return the mistakes of a family of operations.
 
-    mistakes   of each: its tensors (names separated by spaces), its name, what a learner is told after "dx ", and the
-               function that builds its results
+    family     page of the derivations; "" if there is none
+    mistakes   (tensors separated by spaces, name, message as a predicate after "dx ", function computing the results)
     """
     page = f"docs/derivations/{family}.md#traps" if family else ""
     return tuple(
@@ -84,9 +84,9 @@ def catalogue(family: str, *mistakes: tuple[str, str, str, Build]) -> tuple[Mist
 
 
 def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
-    """Return the truth about a layer, by the reference."""
+    """Return the true quantities of a layer, computed by the reference."""
     forward = subject.plan.forward
-    unpadded = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
+    unpadded = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)
     operation = forward[0].name if unpadded else ""
     first = forward[0].reads[0] if unpadded else None
     one_dimensional = first is not None and len(first.shape) == len(subject.shape) + 1
@@ -104,14 +104,14 @@ def layer_truth(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth
 
 
 def loss_truth(intended: Subject, values: Values, dy: Array) -> GroundTruth:
-    """Return the truth about a loss, by the reference."""
+    """Return the true quantities of a loss, computed by the reference."""
     return GroundTruth(
         intended.name, values, intended.forward(values), dy, intended.gradients(values, dy), {}, intended.gradients
     )
 
 
 def as_image(array: Array, one_dimensional: bool) -> Array:
-    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay as they are."""
+    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay unchanged."""
     return array[..., None, :] if one_dimensional and array.ndim > 1 else array
 
 
@@ -120,7 +120,7 @@ def _as_line(array: Array, one_dimensional: bool) -> Array:
 
 
 def same(result: Array, candidate: Array, tolerance: float) -> bool:
-    """Return whether two finite arrays have the same shape and equal entries up to a relative tolerance."""
+    """Return whether two finite arrays have the same shape and equal elements up to a relative tolerance."""
     if result.shape != candidate.shape or not (np.isfinite(result).all() and np.isfinite(candidate).all()):
         return False
     size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(result).max(initial=0.0)))

@@ -1,9 +1,9 @@
-"""The fence: refuses a submission's access to foreign files, to processes, the network and foreign memory.
+"""The fence: an audit hook that denies a submission access to other files, processes, the network and foreign memory.
 
-It is an audit hook (PEP 578), which cannot be removed again. A submission can get hold of the hook's functions, through
-the traceback of a refusal or a signal that interrupts one, so nothing in them may be writable. They use no global name
-and no closure: whatever they need is a default of their arguments, in a tuple, and the fence refuses to change their
-code or defaults. It is not a sandbox: native code, and memory written through a forged address, bypass it
+An audit hook (PEP 578) cannot be removed. But a submission can obtain the hook's functions from the traceback of a
+refusal, or from a signal that interrupts one, so nothing in them may be writable. They use no global name and no
+closure: all they need is in tuples that are defaults of their arguments, and the fence refuses changes to their code
+and defaults. The fence is not a sandbox: native code, and memory writes through a forged address, bypass it
 (SECURITY.md).
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-REFUSED = {  # prefixes of refused events, by their description in the message
+REFUSED = {  # prefixes of refused events, by their description in error messages
     "start processes": ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.startfile", "subprocess."),
     "open terminals": ("pty.",),
     "use the network": ("socket.", "urllib.", "ftplib.", "http.", "smtplib.", "poplib.", "imaplib.", "webbrowser."),
@@ -24,20 +24,20 @@ REFUSED = {  # prefixes of refused events, by their description in the message
     "make links": ("os.symlink", "os.link"),
     "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
 }
-UNAUDITED = {  # functions that raise no audit event, and the modules from which they are removed
+UNAUDITED = {  # functions that raise no audit event, and the modules that lose them
     "fork_exec": ("_posixsubprocess",),
     "_fork_exec": ("subprocess",),
     "pidfd_send_signal": ("signal", "_signal"),
     **dict.fromkeys(("pidfd_open", "setpriority", "sched_setaffinity", "chroot", "unshare", "setns"), ("os", "posix")),
     **dict.fromkeys(("sched_setscheduler", "sched_setparam", "setsid", "setpgid", "setpgrp"), ("os", "posix")),
     **dict.fromkeys(("mkfifo", "mknod"), ("os", "posix")),
-    "create_builtin": ("_imp",),  # makes new copies of modules, with the functions that were removed
+    "create_builtin": ("_imp",),  # creates new copies of modules, with the removed functions
 }
-UNSAFE_MODULES = frozenset((  # compiled modules of the standard library that do any of this without an audit event
+UNSAFE_MODULES = frozenset((  # compiled standard modules that do any of the refused things without an audit event
     *("_interpreters", "_xxsubinterpreters", "_posixsubprocess", "_posixshmem", "_multiprocessing"),
     *("readline", "_dbm", "_gdbm", "_tkinter", "_curses", "_ctypes_test"),
 ))  # fmt: skip
-TEST_PREFIX = "_test"  # beginning of the names of modules that test Python itself
+TEST_PREFIX = "_test"  # of modules that test Python itself
 WRITE_EVENTS = frozenset((
     *("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"),
     *("os.setxattr", "os.removexattr", "os.chflags"),
@@ -45,7 +45,7 @@ WRITE_EVENTS = frozenset((
 LIST_EVENTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
 DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-MAX_FILES = 100  # number of files that may be written
+MAX_FILES = 100  # number of files that a submission may write
 SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
@@ -60,17 +60,17 @@ Prefixes = tuple[str, ...]
 
 
 def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
-    """Refuse from now on to read any files but these, and to write outside one folder.
+    """Install the fence: from now on, only these files can be read, and only one folder can be written to.
 
     readable  files, and folders with their whole content
-    packages  the same, from which compiled modules may be imported too, as from the standard library
-    listed    folders whose entries may be listed
+    packages  like readable, but compiled modules may also be imported from them
+    listed    folders that may be listed
     writable  the folder in which files may be written
     """
     for name in sys.builtin_module_names:
         if name not in UNSAFE_MODULES and not name.startswith(TEST_PREFIX):
             with suppress(ImportError):
-                importlib.import_module(name)  # which is impossible later
+                importlib.import_module(name)  # the fence refuses it later
     for module, name in ((module, name) for name, modules in UNAUDITED.items() for module in modules):
         if hasattr(sys.modules.get(module), name):
             delattr(sys.modules[module], name)
@@ -84,7 +84,7 @@ def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[s
 
 
 def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return each path as given and with links resolved, ending in /, as the hook compares them."""
+    """Return each path, unchanged and with links resolved, with a final slash, as the hook compares them."""
     both = [form(path) for path in paths for form in (os.path.abspath, os.path.realpath)]
     return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in both))
 
@@ -93,11 +93,11 @@ def _normalized(path: str) -> str:
     return path.replace("\\", "/").lower() if WINDOWS else path
 
 
-# Each function below returns one that uses no global name and no closure (see above).
+# Each function below returns a function without global names and closures; the module docstring explains why.
 
 
 def _make_hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, protected: tuple[Any, ...]) -> Hook:
-    """Return the hook, which protects these functions from changes; no code can get hold of the hook itself."""
+    """Return the hook. It also protects the other functions from changes; no code can obtain the hook itself."""
     events = tuple((beginning, what) for what, beginnings in REFUSED.items() for beginning in beginnings)
 
     def hook(
@@ -146,7 +146,7 @@ def _make_hook(refuse: Check, read: Check, look: Check, load: Check, write: Chec
 
 
 def _make_installed(library: Prefixes, packages: Prefixes) -> Callable[[str], bool]:
-    """Return a test whether a path ending in / belongs to the standard library or to a package."""
+    """Return a predicate: whether a path with a final slash belongs to the standard library or to a package."""
 
     def installed(
         within: str, library: Prefixes = library, packages: Prefixes = packages, sites: tuple[str, str] = SITE_FOLDERS
@@ -227,7 +227,7 @@ def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], b
 
 def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check:
     """Return the check of a path that is written, created or removed."""
-    written = set[str]()  # a submission that empties it only writes more files to a folder that is removed in the end
+    written = set[str]()  # emptying it only allows more files in a folder that is removed at the end
 
     def write(
         path: Any,
@@ -252,7 +252,7 @@ def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check
 
 
 def _make_resolver(refuse: Check) -> Resolver:
-    """Return a function that makes a path absolute, without . and .. (no links can be made, so names are unique)."""
+    """Return a function that makes a path absolute, without . and .. (no links can be created, so names are unique)."""
 
     def resolved(
         path: Any,
@@ -264,7 +264,7 @@ def _make_resolver(refuse: Check) -> Resolver:
         kind_of, text, raw = types
         if kind_of(path) is raw:
             path = path.decode("utf-8", "surrogateescape")
-        if kind_of(path) is not text:  # Python has converted every path to text, except for custom subclasses
+        if kind_of(path) is not text:  # Python converts every path to text, except custom subclasses
             refuse("open a path of a custom type")
         absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
         whole = path if absolute else f"{folder_now()}/{path}"
@@ -283,6 +283,6 @@ def _make_resolver(refuse: Check) -> Resolver:
 
 def _make_refuser() -> Check:
     def refuse(why: str, error: type[Exception] = PermissionError) -> None:
-        raise error(f"a submission is checked in isolation: it may not {why}")
+        raise error(f"submissions run in isolation: this one may not {why}")
 
     return refuse

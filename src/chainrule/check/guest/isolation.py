@@ -1,9 +1,9 @@
-"""Isolation of a submission's process by the kernel, on Linux, with or without the rights of root.
+"""Isolation of a submission's process by the kernel, on Linux, with or without root privileges.
 
-In new namespaces the process sees a file system that holds the standard library, the exposed packages and its own
-files, all read-only, and one small folder in memory to write to; no other process, no network, and no shared memory.
-It runs without capabilities, and as a user who owns nothing where the grader is root. Where namespaces cannot be had,
-it says why, and only that user, if any, remains.
+In new namespaces the process sees a file system with the standard library, the exposed packages and its own files, all
+read-only, and a small writable folder in memory. It sees no other process, no network and no shared memory. It runs
+without capabilities; if the grader is root, it also runs as a user who owns nothing. If namespaces are unavailable, the
+reason is reported, and only the change of user applies.
 """
 
 import ctypes
@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-WRITABLE_SIZE, MAX_FILES = "64m", 1000  # of the writable folder
-FIRST_SPARE_USER = 1_800_000_000  # the first of a million user numbers that nobody has
+WRITABLE_SIZE, MAX_FILES = "64m", 1000  # limits of the writable folder
+FIRST_SPARE_USER = 1_800_000_000  # the first of a million unassigned user ids
 NOBODY = 65534
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 NOT_LINUX = "namespaces exist on Linux only"
@@ -27,12 +27,12 @@ NOT_LINUX = "namespaces exist on Linux only"
 
 @dataclass(frozen=True)
 class View:
-    """What a submission sees of the file system.
+    """The file system that a submission sees.
 
-    visible   files, and folders with their whole content
-    own       the same, of the submission itself: copied for a user who may not read the originals
-    writable  the working folder
-    hidden    folders that are hidden even if they lie in a visible one
+    visible     files, and folders with their whole content
+    submission  the submission's own files and folders; copied if its user may not read the originals
+    writable    the working folder
+    hidden      folders that are hidden even inside a visible one
     """
 
     visible: tuple[str, ...]
@@ -43,9 +43,9 @@ class View:
 
 @dataclass(frozen=True)
 class Isolation:
-    """The measures that hold.
+    """The active protections.
 
-    reason  why namespaces could not be had; empty if the process is in them
+    reason  why namespaces are unavailable; empty if the process runs in them
     user    whether it runs as a user who owns nothing
     """
 
@@ -54,7 +54,7 @@ class Isolation:
 
 
 def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, library: str) -> View:
-    """Return the view of a submission: its files, Python, the exposed packages, but not this library."""
+    """Return the view of a submission: its files, Python and the exposed packages, but not this library."""
     folders = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", f"{sys.base_prefix}/lib", os.path.dirname(os.__file__))
     system = [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
     sites = [
@@ -71,15 +71,15 @@ def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, 
 def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Isolation:
     """Isolate this process as far as the kernel permits.
 
-    In namespaces the isolated process is a child, which returns; its ancestors pass on how it ends.
+    With namespaces, the function returns in an isolated grandchild; the ancestors exit in the same way as the grandchild.
 
-    watch       called in the ancestor that stays in the outer namespaces, as a thread: ends it with the host
-    namespaces  False to do without them
+    watch       called in a thread of the ancestor outside the namespaces; must end that process with the host
+    namespaces  whether to use namespaces
     """
     if sys.platform != "linux":
         return Isolation(NOT_LINUX, False)
     if not namespaces:
-        return _isolate_without_namespaces(view, "they were not asked for")
+        return _isolate_without_namespaces(view, "they were not requested")
     reports, report_pipe = os.pipe()
     child = os.fork()
     if child == 0:
@@ -95,11 +95,13 @@ def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Iso
     reason += os.read(reports, 1000)
     os.close(reports)
     os.waitpid(child, 0)
-    return _isolate_without_namespaces(view, reason.decode(errors="replace") or "the process that tried has ended")
+    return _isolate_without_namespaces(
+        view, reason.decode(errors="replace") or "the isolated process ended unexpectedly"
+    )
 
 
 def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
-    """Do what can be done without namespaces."""
+    """Apply the protections that need no namespaces."""
     user = _drop_root(view)
     with suppress(OSError):
         control(NO_NEW_PRIVILEGES, 1)
@@ -107,7 +109,7 @@ def _isolate_without_namespaces(view: View, reason: str) -> Isolation:
 
 
 def _enter_namespaces(view: View, report_pipe: int) -> bool:
-    """Return in a grandchild that is isolated, whether as a user of its own; exit with a report if that fails."""
+    """Return in an isolated grandchild whether it runs as another user; on failure, report the reason and exit."""
     try:
         control(DEATH_SIGNAL, signal.SIGKILL)
         user, group = os.getuid(), os.getgid()
@@ -132,14 +134,14 @@ def _enter_namespaces(view: View, report_pipe: int) -> bool:
 
 
 def _map_user(user: int, group: int) -> None:
-    """Keep the numbers of user and group in the new user namespace."""
+    """Keep the ids of user and group in the new user namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as stream:
             stream.write(text)
 
 
 def _wait_and_exit(child: int, report_pipe: int | None) -> None:
-    """Wait for a child, in its parent, reaping all others; report how it ended, and exit. Return in the child."""
+    """In the parent, wait for a child, reap all others, report how it ended, and exit. In the child, return."""
     if child == 0:
         return
     _close_other_files(() if report_pipe is None else (report_pipe,))
@@ -153,7 +155,7 @@ def _wait_and_exit(child: int, report_pipe: int | None) -> None:
 
 
 def _close_other_files(kept: Sequence[int]) -> None:
-    """Close all files but these, so that only the submission holds the pipes of the host."""
+    """Close all files except these, so that only the submission holds the pipes of the host."""
     last = -1
     for number in (*sorted(kept), 1024):
         os.closerange(last + 1, number)
@@ -161,7 +163,7 @@ def _close_other_files(kept: Sequence[int]) -> None:
 
 
 def _exit_like_child(reports: int, watch: Callable[[], None]) -> None:
-    """End as the isolated process ends."""
+    """Exit in the same way as the isolated process."""
     _close_other_files((reports,))
     threading.Thread(target=watch, daemon=True).start()
     packed_status = os.read(reports, 4)
@@ -198,16 +200,16 @@ def _mount_view(view: View, owner: int, copied: bool) -> None:
 
 
 def _bind_into(path: str, root: str) -> None:
-    """Show a path in the new root, unless a folder that is shown already holds it."""
+    """Show a path in the new root, unless a visible folder already contains it."""
     if not os.path.exists(root + path) or not os.path.samefile(path, root + path):
         _make_mount_point(path, root)
         bind(path, root + path)
 
 
 def _copy(path: str, root: str) -> None:
-    """Copy a file, or a folder with its content, to the same path in the new root, for all to read.
+    """Copy a file, or a folder with its content, to the same path in the new root, readable by all users.
 
-    A pipe, or more than there is space for, is missing there: no submission can prevent its isolation.
+    Pipes, and files that exceed the space, are skipped, so that a submission cannot prevent its isolation.
     """
     os.makedirs(os.path.dirname(root + path), exist_ok=True)
     with suppress(OSError):
@@ -224,7 +226,7 @@ def _copy(path: str, root: str) -> None:
 
 
 def _hide(path: str, visible: Sequence[str], root: str) -> None:
-    """Hide a folder of the new root, except for what is to be visible in it."""
+    """Hide a folder of the new root, except for visible paths inside it."""
     if not os.path.isdir(root + path):
         return
     mount("tmpfs", root + path, "tmpfs", NO_SUID | NO_DEV, "size=1m,mode=755")
@@ -235,7 +237,7 @@ def _hide(path: str, visible: Sequence[str], root: str) -> None:
 
 
 def _make_mount_point(path: str, root: str) -> None:
-    """Make an empty file or folder where a path will be shown."""
+    """Create an empty file or folder in the new root on which a path will be mounted."""
     if os.path.isdir(path):
         os.makedirs(root + path, exist_ok=True)
         return
@@ -244,17 +246,17 @@ def _make_mount_point(path: str, root: str) -> None:
 
 
 def _spare_user() -> int:
-    """Return the number of a user that nobody has."""
+    """Return an unassigned user id."""
     return FIRST_SPARE_USER + os.getpid() % 1_000_000
 
 
 def _switch_user(user: int) -> None:
-    """Give up the rights of root for those of a user; of nobody where that user cannot exist."""
+    """Switch from root to a user; to nobody if the user id cannot be used."""
     os.setgroups([])
     try:
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
-    except OSError:  # a container that maps few users
+    except OSError:  # a container may map only a few user ids
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
 
@@ -268,7 +270,7 @@ def _is_readable(path: str) -> bool:
 
 
 def _drop_root(view: View) -> bool:
-    """Return whether this process could give up the rights of root and still reads what it needs."""
+    """Switch from root to another user if it can read everything that it needs; return whether that succeeded."""
     if os.getuid() != 0:
         return False
     user = _spare_user()
@@ -299,7 +301,7 @@ CAPABILITY_VERSION = 0x20080522
 
 
 def _call(name: str, *arguments: object) -> None:
-    """Call a function of the C library that returns 0 on success."""
+    """Call a function of the C library that returns 0 on success; OSError otherwise."""
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, name)(*arguments):
         number = ctypes.get_errno()
@@ -307,7 +309,7 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def unshare(spaces: int) -> None:
-    """Enter new namespaces; new processes enter the new process namespace, not the caller."""
+    """Enter new namespaces. Only new child processes enter the new process namespace."""
     _call("unshare", ctypes.c_int(spaces))
 
 
@@ -318,7 +320,7 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
 
 
 def bind(source: str, target: str) -> None:
-    """Show a file or folder at another path too, read-only; keep the flags that an unprivileged mount must keep."""
+    """Mount a file or folder at another path, read-only, with the flags that an unprivileged mount must keep."""
     mount(source, target, "", BIND | RECURSIVE)
     kept = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # and access times
     relative = 1 << 21 if os.statvfs(target).f_flag & 0x1000 else 0
@@ -326,7 +328,7 @@ def bind(source: str, target: str) -> None:
 
 
 def pivot(root: str) -> None:
-    """Make a mount the root of the file system, and drop the old root."""
+    """Make a mount the root of the file system, and detach the old root."""
     os.chdir(root)
     _call("pivot_root", b".", b".")
     _call("umount2", b".", ctypes.c_int(DETACH))
@@ -339,7 +341,7 @@ def control(operation: int, value: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up all capabilities, for this process and all that it starts."""
+    """Drop all capabilities, for this process and all that it starts."""
     for capability in range(CAPABILITIES):
         try:
             control(DROP_BOUND, capability)

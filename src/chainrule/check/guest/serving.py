@@ -1,19 +1,19 @@
 """The server in the process of a submission: calls its code on request and returns the resulting arrays.
 
-A request is {"steps": […], "wanted": names, "names": whether to list all}, each step a list: its kind, the number of
-the code, and arguments. The reply is {"value": the value of the last step, "held": [whether it exists, its array] for
-each wanted name, "names": all names that the code holds}; or {"error": a line, "step": the failed step,
-"unwritten": whether the code is still empty}. A selection is {"name": …, "backward": a second function or "", "loss":
-whether it is a loss, "options": values of arguments by name}. The steps:
+A request is {"steps": list of steps, "wanted": names of arrays to return, "names": whether to list all names}. Each
+step is a list: its action, the number of the code, and arguments. The reply is {"value": value of the last step,
+"held": [whether it exists, its array] for each wanted name, "names": all names that the code holds}, or {"error": a
+line, "step": index of the failed step, "unwritten": whether the code is still empty}. A selection is {"name": …,
+"backward": name of a second function or "", "loss": whether it is a loss, "options": arguments by name}. The actions:
 
-list      path                            → the layers in a file, with the arguments of their classes, and its functions
-load      path, a selection               → the number that it gets, its name, kind and arguments
-set       name, array                     → None
-forward   its arguments by name           → arrays by name, and which arguments were overwritten
-backward  the same                        → the same
-copy                                      → the number of a deep copy
-another                                   → the number of another object of the same class
-look                                      → None: only to get the wanted names
+list      path                   → the layers in a file with their constructor arguments, and its functions
+load      path, a selection      → its number, name, kind and arguments
+set       name, array            → None
+forward   its arguments by name  → arrays by name, and the names of overwritten arguments
+backward  its arguments by name  → the same
+copy                             → the number of a deep copy
+another                          → the number of another object of the same class
+look                             → None; for requests that only return wanted names
 """
 
 import os
@@ -30,11 +30,11 @@ from chainrule.check.guest.frames import FrameError, decode, encode
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError
 
-MAX_MESSAGE = 1000  # longest error message
+MAX_MESSAGE = 1000  # characters of an error message
 
 
 class _LoadedCodes(list[Any]):
-    """The codes that have been loaded, by number, and the files that they come from, each run once."""
+    """The loaded codes by number, and their files, each of which runs once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,15 +48,15 @@ class _LoadedCodes(list[Any]):
 
 
 def serve(requests: int, replies: int) -> None:
-    """Answer until the host closes its end."""
+    """Answer requests until the host closes its end."""
     codes = _LoadedCodes()
-    warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # complex steps are the checker's, not the learner's
+    warnings.simplefilter("ignore", np.exceptions.ComplexWarning)  # caused by complex steps of the checker
     while head := _read(requests, 8):
         _write(replies, _answer(codes, decode(_read(requests, struct.unpack("<Q", head)[0]))))
 
 
 def send(replies: int, value: Any) -> None:
-    """Send a value that the host has not asked for: the protection that holds, before any code is loaded."""
+    """Send a value without a request: the active protection, before any code is loaded."""
     _write(replies, encode(value))
 
 
@@ -77,7 +77,7 @@ def _read(pipe: int, count: int) -> bytes:
 
 
 def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
-    """Execute the steps in order up to the first that fails, and return the reply as a frame."""
+    """Execute the steps until one fails, and return the reply as a frame."""
     completed = 0
     try:
         value: Any = None
@@ -120,7 +120,7 @@ def _step(codes: _LoadedCodes, action: str, number: int, *arguments: Any) -> Any
 
 
 def _load(codes: _LoadedCodes, path: str, selection: dict[str, Any]) -> dict[str, Any]:
-    """Load the selected object of a file as the next code, and describe it."""
+    """Load the selected object of a file as the next code, and return its description."""
     module = codes.module(path)
     code, name = sources.bind(module, Path(path), {**selection, "options": _plain(selection["options"])})
     codes.append(code)
@@ -130,7 +130,7 @@ def _load(codes: _LoadedCodes, path: str, selection: dict[str, Any]) -> dict[str
 
 
 def _plain(value: Any) -> Any:
-    """Return options with numbers of Python in place of arrays without axes, which carried them."""
+    """Return options with Python numbers instead of the zero-dimensional arrays that transport them."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in cast("dict[str, Any]", value).items()}
     return cast("Any", value).item() if isinstance(value, np.ndarray) and value.ndim == 0 else cast("Any", value)

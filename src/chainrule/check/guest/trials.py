@@ -1,7 +1,7 @@
-"""Attempts at harm, run in the place of a submission to find out which of them this machine stops.
+"""Attempts at harm, run as a submission to find out which of them this machine stops.
 
-`host/survey.py` puts PLACES in front of this text. Each attempt is a function that returns whether it got through, and
-may fail with any exception.
+`host/survey.py` puts an assignment of TARGETS in front of this text. Each attempt is a function that returns whether it
+succeeded; it may raise any exception.
 """
 
 import ctypes
@@ -113,7 +113,7 @@ def start_threads() -> bool:
 
 
 def leave_process() -> bool:
-    """Leave a process behind that has a session of its own."""
+    """Leave a process behind in its own session."""
     read_end, write_end = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -134,7 +134,7 @@ ATTEMPTS = (
 
 
 def succeeds(attempt: Callable[[], bool]) -> bool:
-    """Return whether an attempt got through."""
+    """Return whether an attempt succeeds."""
     try:
         return bool(attempt())
     except BaseException as error:
@@ -143,12 +143,12 @@ def succeeds(attempt: Callable[[], bool]) -> bool:
 
 
 class Trial:
-    """The form in which a submission is asked: forward returns 1 for each attempt that got through."""
+    """The attempts as a layer: forward returns 1 for each attempt that succeeds."""
 
     def forward(self, x: Any) -> Any:
-        """Make all attempts."""
+        """Run all attempts."""
         return np.array([float(succeeds(attempt)) for attempt in ATTEMPTS]) + 0 * x[:1, :1].sum()
 
     def backward(self, dy: Any) -> Any:
-        """Return nothing of use."""
+        """Return dy; only forward matters."""
         return dy

@@ -1,7 +1,7 @@
-"""A learner's file, run in a process of its own and judged in this one.
+"""Host of a learner's file, which runs in its own process and is checked in this one.
 
-Only arrays and plain values are exchanged (`guest.frames`). The process has neither the layer that it is compared with
-nor any right answer; whatever it does, it can only answer, time out, or exit.
+Only arrays and plain values are exchanged (`guest.frames`). The process contains neither the reference layer nor any
+right answer. Whatever it does, it can only reply, time out, or exit.
 """
 
 import importlib.util
@@ -22,27 +22,27 @@ from chainrule.errors import OptionError, StudentError, one_line
 
 __all__ = ["HostedFile", "Limits", "Permissions", "Protection", "open_file", "package_folders"]
 
-PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
+PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables passed to untrusted submissions
 SINGLE_THREADED = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NUMPY = ("numpy",)
-MAX_NAME = 80  # longest name
+MAX_NAME = 80  # characters of a name
 
 
 class HostedFile:
-    """A learner's file in a process of its own.
+    """A learner's file in its own process.
 
-    Errors of the process are `GuestEnded`, which is no `Exception`; `open_file` turns it into a StudentError.
+    Failures of the process raise `GuestEnded`, which is not an `Exception`; `open_file` turns it into a StudentError.
     """
 
     def __init__(self, process: GuestProcess, path: Path) -> None:
         self._process, self._connection, self._path = process, Connection(process), str(path.resolve())
 
     def begin_part(self) -> None:
-        """Count the time of the file's code from now on."""
+        """Restart the time limit of the file's code."""
         self._process.begin_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-        """Return the layers in the file, classes with the arguments of their constructors or objects; its functions."""
+        """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
         contents: Any = self._connection.request("list", 0, self._path).get("value")
         match contents:
             case {"layers": dict(), "functions": list()}:
@@ -53,10 +53,10 @@ class HostedFile:
                 raise GuestEnded(NO_ANSWER)
 
     def layer(self, name: str = "", *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
-        """Load a layer or a pair of functions by name; the only layer in the file without one.
+        """Load a layer or a pair of functions by name; without a name, the only layer in the file.
 
         backward  name of the second function of a pair
-        options   values of arguments: of the first function, or of a class
+        options   argument values, of the first function or of a class
         """
         number, name, description = self._load(name, backward, False, options or {})
         arguments = description.get("arguments")
@@ -65,18 +65,18 @@ class HostedFile:
         return Student.around(RemoteCode(self._connection, number, kind, names, _independent(description)), name)
 
     def loss(self, name: str = "", *, labels: bool = False) -> RemoteLoss:
-        """Load a loss by name, of targets or of labels; the only object in the file without a name."""
+        """Load a loss of targets or of labels by name; without a name, the only object in the file."""
         number, name, description = self._load(name, "", True, {"labels": True} if labels else {})
         return RemoteLoss(self._connection, number, name, _independent(description))
 
     def subject(self, *, loss: bool, options: Mapping[str, Any], name: str = "") -> Student | RemoteLoss:
-        """Load a loss, or a layer with values of its constructor's arguments."""
+        """Load a loss, or a layer with values of its constructor arguments."""
         return self.loss(name) if loss else self.layer(name, options=options)
 
     def _load(
         self, name: str, backward: str, loss: bool, options: Mapping[str, Any]
     ) -> tuple[int, str, dict[str, Any]]:
-        """Return the number and the name of a loaded object, and all that was told about it."""
+        """Return the number, the name and the description of a loaded object."""
         selection = {"name": name, "backward": backward, "loss": loss, "options": _sendable(options)}
         description: Any = self._connection.request("load", 0, self._path, selection).get("value")
         match description:
@@ -96,7 +96,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _sendable(value: Any) -> Any:
-    """Return options with arrays in place of floats, which frames do not carry."""
+    """Return options with arrays instead of floats, which frames do not support."""
     if isinstance(value, Mapping):
         return {key: _sendable(item) for key, item in cast("Mapping[str, Any]", value).items()}
     return np.array(value) if isinstance(value, float) else value
@@ -104,9 +104,9 @@ def _sendable(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Protection:
-    """The protection by the kernel that holds for a submission.
+    """The protection by the kernel that is active for a submission.
 
-    isolated  whether it has a file system, processes and a network of its own
+    isolated  whether it has its own file system, processes and network
     reason    why not; empty if it has
     user      whether it runs as a user who owns nothing, because the grader is root
     """
@@ -121,9 +121,9 @@ class Permissions:
     """The permissions of an untrusted submission: its own files, NumPy, and little else.
 
     readable  files, and folders with their whole content
-    packages  folders of the packages that can be imported besides the standard library, by name
+    packages  folders of the packages that it may import in addition to the standard library, by name
     memory    limit in bytes
-    fence, namespaces   whether these protections are put up; only a survey leaves one out
+    fence, namespaces   whether to enable these protections; only the survey disables one
     """
 
     readable: tuple[Path, ...]
@@ -134,7 +134,7 @@ class Permissions:
 
 
 def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
-    """Return the folders of packages by name; OptionError for one that is not installed, or is chainrule itself."""
+    """Return the folders of packages by name; OptionError for chainrule and for packages that are not installed."""
     folders: dict[str, str] = {}
     for name in dict.fromkeys([*NUMPY, *names]):
         spec = importlib.util.find_spec(name) if name.isidentifier() else None
@@ -156,10 +156,10 @@ def open_file(
 ) -> Generator[HostedFile]:
     """Yield a learner's file; StudentError if the file or its process fails.
 
-    limits     limits of its process
-    stranger   permissions; None if the file is the user's own, which sees all that the user's Python sees
-    printed    called at the end with the beginning of what the code has printed
-    protected  called with the protection of a stranger's process, before it loads any code
+    limits         limits of its process
+    permissions    None if the file is trusted: its process then has the user's permissions and packages
+    on_output      called at the end with the beginning of what the code printed
+    on_protection  called with the active protection of an untrusted process, before it loads any code
     """
     _refuse_unreadable(path)
     with ExitStack() as stack:

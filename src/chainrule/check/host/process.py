@@ -1,4 +1,4 @@
-"""The process of a submission, seen from its host: started with limits, asked, and killed with all its children."""
+"""The process of a submission as its host controls it: started with limits, sent requests, killed with all its children."""
 
 import json
 import os
@@ -28,21 +28,21 @@ TRUSTED_FLAGS = ("-P", "-B")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 WINDOWS = os.name == "nt"
 NO_ANSWER = "its process sent an invalid reply"
-GRACE = 1.0  # seconds until a process that has closed its pipes is killed
-MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # kept at most
+GRACE = 1.0  # seconds to wait for the exit code of a process that has closed its pipes
+MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of a process
 
 
 class GuestEnded(BaseException):
-    """The end of a submission's process, with the reason; not an Exception, so that no handler of others catches it."""
+    """The end of a submission's process, with the reason. It is not an Exception, so that no other handler catches it."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """The limits of a process.
 
-    seconds  time for all replies together, transport included; for those about one part where there are several
-    reply    largest reply, in bytes
-    parts    largest number of parts
+    seconds    time for all replies together, transport included; per part if there are several
+    max_reply  size of the largest accepted reply, in bytes
+    parts      maximum number of parts
     """
 
     seconds: int
@@ -53,11 +53,11 @@ class Limits:
 class GuestProcess:
     """A process that answers requests.
 
-    options  options of `guest/boot.py`
-    limits   limits on its replies
-    folder   working directory
-    env      environment variables
-    alone    whether to isolate it from this Python's environment
+    options   options of `guest/boot.py`
+    limits    limits on its replies
+    folder    working directory
+    env       environment variables
+    isolated  whether to isolate it from this Python's environment
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class GuestProcess:
         self.begin_part()
 
     def begin_part(self) -> None:
-        """Count the time from now on, for another part."""
+        """Restart the time limit for another part."""
         self._spent = 0.0
-        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes cannot be waited for with a timeout
+        if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts there
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = threading.Timer(self._limits.seconds, self._process.kill)
             self._timer.start()
 
     def request(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a request; Ended if there is none, or none in time, or an invalid one."""
+        """Return the reply to a request; GuestEnded if it is missing, late or invalid."""
         begin = time.monotonic()
         try:
             self._write(encode(dict(request)), begin)
@@ -108,11 +108,11 @@ class GuestProcess:
             self._spent += time.monotonic() - begin
 
     def greeting(self) -> dict[str, Any]:
-        """Return what the process of a stranger says before it loads any code: the protection that holds."""
+        """Return the first message of an untrusted process, sent before it loads any code: the active protection."""
         return self._receive(time.monotonic())
 
     def _receive(self, begin: float) -> dict[str, Any]:
-        """Return the next value that the process sends; GuestEnded if there is none, or an invalid one."""
+        """Return the next value that the process sends; GuestEnded if it is missing, late or invalid."""
         try:
             (length,) = struct.unpack("<Q", self._read(8, begin))
             if length > LARGEST:
@@ -163,7 +163,7 @@ class GuestProcess:
         return received
 
     def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
-        """Wait until a pipe is ready; Ended if the time is up."""
+        """Wait until a pipe is ready; GuestEnded if the time is up."""
         remaining = self._limits.seconds - self._spent - (time.monotonic() - begin)
         poll = select.poll()
         poll.register(stream, event)
@@ -171,19 +171,19 @@ class GuestProcess:
             raise GuestEnded(self._timeout_message())
 
     def _end_reason(self) -> GuestEnded:
-        """Return the reason why the process no longer answers."""
+        """Return the reason why the process no longer replies."""
         try:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            return GuestEnded("closed the pipes through which it is checked")
+            return GuestEnded("closed the pipes to the checker")
         if code == -getattr(signal, "SIGXCPU", 0) or (self._timer is not None and not self._timer.is_alive()):
             return GuestEnded(self._timeout_message())
         if code < 0:
             return GuestEnded(f"crashed: {signal.Signals(-code).name}")
-        return GuestEnded(f"ended by itself with exit code {code}, before it could be checked")
+        return GuestEnded(f"exited with code {code} before it could be checked")
 
     def _timeout_message(self) -> str:
-        return f"stopped after {self._limits.seconds} s: does it ever end?"
+        return f"stopped after {self._limits.seconds} s: is there an endless loop?"
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -195,7 +195,7 @@ class GuestProcess:
 
 
 class Output:
-    """Reader of a pipe that drains it, so that the writer never blocks, and keeps the beginning."""
+    """Reader that drains a pipe, so that the writer never blocks, and keeps the beginning."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept, self._bytes, self._lines = stream, bytearray(), 0, 0
@@ -204,7 +204,7 @@ class Output:
 
     @property
     def text(self) -> str:
-        """The beginning of the output, and a line that counts the rest."""
+        """The beginning of the output, and a line with the amount of the rest."""
         whole = bytes(self._kept).decode("utf-8", "replace")
         lines = whole.splitlines()
         shown = "\n".join(lines[:MAX_OUTPUT_LINES])
@@ -214,7 +214,7 @@ class Output:
         return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
 
     def close(self) -> None:
-        """Close the pipe, after a second at most: a process that left the group may keep the other end open."""
+        """Close the pipe. Wait at most a second, because a process outside the group may keep the other end open."""
         self._thread.join(1)
         if not self._thread.is_alive():
             self._stream.close()

@@ -1,7 +1,7 @@
-"""A learner's code in another process, behind the interface of code in this one (`chainrule.custom.interface`).
+"""A learner's code in another process, with the interface of code in this one (`chainrule.custom.interface`).
 
-A call is one round trip: pending assignments are sent with it, and the reply carries the current values of all names
-read so far, because they will be read again.
+A call is one round trip. Pending assignments are sent with it, and the reply contains the current values of all names
+that have been read so far, because they will be read again.
 """
 
 import copy
@@ -14,22 +14,22 @@ from chainrule.custom.calls import Array
 from chainrule.custom.interface import CallResult
 from chainrule.errors import StudentError, UnwrittenError, one_line
 
-MAX_MESSAGE = 500  # longest message of a learner's code
+MAX_MESSAGE = 500  # characters of a message from a learner's code
 
 
 class Connection:
-    """The connection to a submission's process, with the steps to be sent with the next request."""
+    """The connection to a submission's process, with steps that wait for the next request."""
 
     def __init__(self, process: GuestProcess) -> None:
         self._process = process
         self._waiting: list[list[Any]] = []
 
     def queue(self, *step: Any) -> None:
-        """Queue a step, to be executed before the next request."""
+        """Queue a step, which is executed before the next request."""
         self._waiting.append(list(step))
 
     def request(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
-        """Return the reply to a step; StudentError if the learner's code raised in it."""
+        """Return the reply to a step; StudentError if the learner's code raises."""
         steps, self._waiting = [*self._waiting, list(step)], []
         reply = self._process.request({"steps": steps, "wanted": wanted or [], "names": names})
         if "error" in reply:
@@ -44,7 +44,7 @@ class RemoteCode:
     """A learner's layer in another process.
 
     number     number of the code in that process
-    arguments  names of the parameters of plain functions; None for an object
+    arguments  argument names of plain functions; None for an object
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class RemoteCode:
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
         self._wanted: dict[str, None] = {}  # names read so far, in order
-        self._present: dict[str, bool] = {}  # whether a name exists: an assignment neither creates nor removes one
+        self._present: dict[str, bool] = {}  # whether a name exists; assignments neither create nor remove names
         self._values: dict[str, Array | None] = {}
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the arrays and numbers that it holds."""
+        """Return the names of the arrays and numbers that the code holds."""
         if self._names is None:
             self._request("look", names=True)
         return self._names or ()
@@ -74,13 +74,13 @@ class RemoteCode:
         return self._present[name]
 
     def get(self, name: str) -> Array | None:
-        """Return a copy of the array under a name; None if there is none."""
+        """Return a copy of the array with this name; None if there is none."""
         self._fetch(name, self._values)
         value = self._values[name]
         return None if value is None else value.copy()
 
     def set(self, name: str, value: Array) -> None:
-        """Replace the value under a name; sent with the next request."""
+        """Replace the value with this name; sent with the next request."""
         self._connection.queue("set", self._number, name, np.asarray(value))
         self._values.clear()
 
@@ -114,7 +114,7 @@ class RemoteCode:
             self._request("look")
 
     def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
-        """Execute a step, store the reported values of wanted names, and return the step's value."""
+        """Execute a step, store the values of the names read so far, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.request(action, self._number, *arguments, wanted=[*self._wanted], names=names)
         values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}
@@ -146,7 +146,7 @@ class RemoteLoss:
 
 
 def _number(value: Any) -> int:
-    """Return the number of a new code."""
+    """Return the number of a newly loaded code."""
     if not isinstance(value, int):
         raise GuestEnded(NO_ANSWER)
     return value
@@ -162,17 +162,15 @@ def _presence(pair: Any) -> tuple[bool, Array | None]:
 
 
 def _result(result: Any, required: str) -> CallResult:
-    """Return the result of a call; it must have one array, and all of its arrays must be real or complex."""
+    """Return the result of a call. It must contain the required array; all of its arrays must be real or complex."""
     arrays = cast("dict[str, Any]", result).get("arrays") if isinstance(result, dict) else None
     arrays_by_name = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
     if required not in arrays_by_name or not all(_is_numbers(array) for array in arrays_by_name.values()):
         raise GuestEnded(NO_ANSWER)
     if arrays_by_name[required].size == 0:
         if required == "y":
-            raise StudentError("forward returned y without entries")
-        raise StudentError(
-            f"backward returned {required} without entries: a slice such as [p:-p] is empty where p is 0"
-        )
+            raise StudentError("forward returned an empty array y")
+        raise StudentError(f"backward returned an empty array {required}: a slice such as [p:-p] is empty if p is 0")
     return CallResult(arrays_by_name, _texts(cast("dict[str, Any]", result).get("changed")))
 
 
@@ -187,5 +185,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def text_line(text: Any, letters: int = MAX_MESSAGE) -> str:
-    """Return a learner's text as one printable line; an empty string for anything else."""
+    """Return a learner's text as one printable line; an empty string for any other value."""
     return one_line(" ".join(text.split()), letters) if isinstance(text, str) else ""

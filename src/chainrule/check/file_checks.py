@@ -42,17 +42,7 @@ from chainrule.custom.student import Student
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D
 
-EPSILONS = (
-    1e-5,
-    1e-3,
-    1e-4,
-    1e-6,
-    1e-7,
-    1e-8,
-    1e-9,
-    1e-10,
-    1e-12,
-)  # usual values of batch normalization, tried in order
+EPSILONS = (1e-5, 1e-3, 1e-4, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)  # usual values of batch normalization
 EXACT = 1e-10  # relative tolerance
 SLOPED_CLASSES = ("elu", "leakyrelu", "swish")  # their constructors get one of the following arguments
 SLOPES = dict.fromkeys(("alpha", "beta", "slope", "negative_slope"), 0.3)

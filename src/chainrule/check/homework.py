@@ -26,12 +26,7 @@ LEVELS = (
     "the terms of its sum, expected and found, and the page of the derivation",
     "the mistake, and how to correct it",
 )
-ALWAYS_SHOWN = (
-    UNWRITTEN,
-    "not-checked",
-    "fails",
-    "not-finite",
-)  # no hints: they say that something is missing or fails
+ALWAYS_SHOWN = (UNWRITTEN, "not-checked", "fails", "not-finite")  # diagnoses that are not hints
 SECONDS, MEMORY = 30, 2048  # default limits of a submission: seconds, and memory in MB
 SEED_COUNT = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed", "draw", "unisolated")

@@ -129,7 +129,7 @@ def _why_not_pooling(subject: SubmittedLayer, values: Values, maximum: bool) -> 
 
 
 def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
-    """Return why an output is not a layer normalization with any small ε; "" if it is, or the parameters are unknown."""
+    """Return why an output is not a layer normalization with a small ε; "" if it is, or parameters are unknown."""
     x, named = values["x"], {family(name): value for name, value in values.items() if name != "x"}
     gamma, beta = (named.get(first, named.get(second)) for first, second in (("gamma", "w"), ("beta", "b")))
     if x.ndim != 2 or len(values) != 3 or gamma is None or beta is None:
@@ -143,8 +143,8 @@ def _why_not_layer_norm(subject: SubmittedLayer, values: Values) -> str:
 def _why_not_weighted_sum(subject: SubmittedLayer, values: Values) -> str:
     """Return why an output is not a sum of weights times inputs; "" if it may be.
 
-    Such a sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, it returns one input.
-    This holds for weights in any order and for any padding: a mirrored pixel is a copy of one input.
+    Such a sum is linear in the inputs and in the weights. If one weight is 1 and all others are 0, it returns one
+    input. This holds for weights in any order and for any padding: a mirrored pixel is a copy of one input.
     """
     x, rest = values["x"], {name: value for name, value in values.items() if name != "x"}
     units = np.eye(x[0].size).reshape(-1, *x.shape[1:])
@@ -190,7 +190,7 @@ def _single_weights(parameters: Values) -> list[dict[str, Array]]:
 def guess_layer(
     subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]
 ) -> tuple[LayerSubject, Mapping[str, ArrayLayout]] | None:
-    """Return the layer whose output equals the learner's at all points, and the layouts of its parameters; None if none.
+    """Return the layer whose output equals the learner's at all points, and the layouts of its parameters, or None.
 
     points   values of one shape, near zero and farther out, to distinguish ReLU6 from ReLU, for example
     """

@@ -29,7 +29,7 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True)
 class NamedFactor:
-    """A factor of a term: its tensor and index ("" and () if it is not an element of a tensor), its symbol and its value."""
+    """A factor of a term: its tensor and index ("" and () if it is no element of a tensor), its symbol and value."""
 
     tensor: str
     index: Index
@@ -227,8 +227,9 @@ class Case:
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain a tensor on all of these probes.
 
-    Gradients are compared with those of the function that forward computes, which may be the layer with a rotated kernel.
-    A gradient that is right for the intended layer, although forward computes another one, gets a separate diagnosis.
+    Gradients are compared with those of the function that forward computes, which may be the layer with a rotated
+    kernel. A gradient that is right for the intended layer, although forward computes another one, gets a separate
+    diagnosis.
     """
     exact = tolerance if tolerance > MAX_FLOAT64_TOLERANCE else EXACT
     truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]

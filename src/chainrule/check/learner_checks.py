@@ -1,4 +1,4 @@
-"""The check of a learner's layer or loss: its own probes, other batch sizes and inputs, and a layer that is guessed."""
+"""The check of a learner's layer or loss, on several probes, batch sizes and inputs."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -36,8 +36,8 @@ from chainrule.errors import ShapeError, StudentError, UnwrittenError
 from chainrule.layers import BatchNorm2D, Layer, MaxPool2D
 
 TIE_OPERATIONS = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
-MIN_TOLERANCE = 1e-9
-OPTIONS_TOLERANCE = 1e-4  # tolerance with other options, of code in float32 too
+MIN_TOLERANCE = 1e-9  # on further probes
+OPTIONS_TOLERANCE = 1e-4  # with other options; wide enough for code in float32
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class LearnerTask:
     """What a learner's layer should compute, as far as it is known.
 
     against    the layer; None to guess it from the output
-    shape      of one input; None to choose it
+    shape      shape of one input; None to choose it
     larger     another shape of one input; empty to choose it
-    layouts    of x, y and the parameters where they differ from this library's
+    layouts    learner's layouts of x, y and the parameters that differ from this library's
     constants  names of arrays that are not parameters
     """
 
@@ -59,9 +59,9 @@ class LearnerTask:
 
 
 def check_layer(student: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer; a function that is not written yet has a row that says so.
+    """Return the report of a learner's layer. A function that is not written yet has a row that says so.
 
-    Where backward fails, the report says whether the output is right: on a wrong one, backward is not to blame.
+    If backward fails, the report still contains the row of y: if the output is wrong, backward may be right.
     """
     try:
         return _check_written_layer(student, task, seed)
@@ -84,7 +84,7 @@ def unwritten_row(name: str, error: UnwrittenError) -> Row:
 
 
 def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
-    """Return the row of y alone, for a layer without a backward; no row if the intended layer is not known."""
+    """Return the row of y for a layer without a backward; empty if the intended layer is unknown."""
     if task.against is None:
         return []
     probe = _reference_probe(student, task.against, task.shape, task.layouts, seed)
@@ -92,9 +92,9 @@ def check_output(student: Student, task: LearnerTask, seed: int) -> list[Row]:
 
 
 def check_options(student: Student, other: OtherOptions, complete: bool, seed: int) -> list[Row]:
-    """Return the rows that are wrong of a learner's layer with other options than those it was checked with.
+    """Return the wrong rows of a learner's layer with other options than before.
 
-    Where the stride does not divide the input, a forward may refuse it, or round the size of its output up.
+    If the stride does not divide the input, forward may refuse it, or round the output size up.
 
     complete  whether there is a backward
     """
@@ -123,7 +123,7 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
 
 
 def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
-    """Return whether a result has all its entries, in fewer axes than it should have."""
+    """Return whether a result has the right number of elements but too few axes."""
     array = probe.output if row.tensor == "y" else examination.claimed.get(row.tensor)
     judge = probe.judge
     if array is None or judge is None:
@@ -133,7 +133,7 @@ def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
 
 
 def _has_touching_windows(layer: Layer) -> bool:
-    """Return whether a layer takes maxima of windows that touch, which much code treats apart from others."""
+    """Return whether a layer takes maxima of touching windows, for which much code has a separate branch."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
@@ -145,7 +145,7 @@ def _reference_probe(
     seed: int,
     scale: float = 1.0,
 ) -> Probe:
-    """Return a probe of a copy of a learner's layer, beside the intended one.
+    """Return a probe of a copy of a learner's layer, with the judge of the intended layer.
 
     scale  factor of the inputs
     """
@@ -157,7 +157,7 @@ def _reference_probe(
 
 
 def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
-    """Return the report of a learner's layer."""
+    """Return the report of a learner's layer whose functions are written."""
     subject, intended, notes = _matched_layer(student, task, seed)
     constants, count = task.constants, probes.batch_size(subject.shape)
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
@@ -179,7 +179,7 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
 
 
 def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> list[Row]:
-    """Return rows, that of the first wrong result on the first probe with its first wrong entry."""
+    """Return the rows; the first wrong one on the first probe gets its first wrong element."""
     wrong = [(row.tensor, row.method) for row in examination.rows if row.is_wrong][:1]
     return [
         with_first_wrong(row, examination.probe, examination.claimed) if (row.tensor, row.method) in wrong else row
@@ -190,7 +190,7 @@ def _with_first_wrong_entry(rows: Sequence[Row], examination: Examination) -> li
 def check_loss(source: Any, intended: Subject, seed: int, name: str | None, labels: bool = False) -> Report:
     """Return the report of a learner's loss.
 
-    labels  whether the targets are classes, given one-hot
+    labels  whether the targets are one-hot
     """
     try:
         return _check_written_loss(source, intended, seed, name, labels)
@@ -211,7 +211,7 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
 
 
 def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool, seed: int) -> list[Row]:
-    """Return the rows that are wrong of a loss of other batch sizes and numbers of classes."""
+    """Return the wrong rows of a loss for other batch sizes and numbers of classes."""
     rows, tolerances = list[Row](), _tolerances(first)
     for shape, diagnosis in (
         ((5, 4), OTHER_VALUES),
@@ -238,7 +238,10 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
 def _matched_layer(
     original: Student, task: LearnerTask, seed: int
 ) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
-    """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
+    """Return a learner's layer with its parameters, the intended layer, and notes.
+
+    The intended layer is specified or guessed; None if it is unknown.
+    """
     student, notes, against, shape = copy.deepcopy(original), list[str](), task.against, task.shape
     if against is not None:
         intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
@@ -261,7 +264,7 @@ def _matched_layer(
 
 
 def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return a learner's layer on inputs of a shape; by default on the usual one of its name, if it accepts that."""
+    """Return a learner's layer on inputs of a shape; by default on the usual one for its name, if it accepts that."""
     if shape is None and usual:
         try:
             return learner_subjects.explore_layer(copy.deepcopy(student), usual)
@@ -275,7 +278,10 @@ def _explore_layer(student: Student, shape: tuple[int, ...] | None, usual: tuple
 def _compare_by_name(
     student: Student, subject: SubmittedLayer, layer: Layer, *, certain: bool
 ) -> tuple[SubmittedLayer, LayerSubject | None]:
-    """Return a learner's layer with the parameters of the layer that its name promises; as it is if it has others."""
+    """Return a learner's layer with the parameters of the layer that its name indicates.
+
+    certain  whether a mismatch of the parameters is an error; otherwise the layer is returned without a reference
+    """
     try:
         intended = LayerSubject(layer, subject.shape, engine="numpy")
         return learner_subjects.match_parameters(copy.deepcopy(student), intended), intended
@@ -291,12 +297,12 @@ def _is_reported(row: Row, rows: Sequence[Row]) -> bool:
 
 
 def _tolerances(examination: Examination) -> dict[str, float]:
-    """Return the tolerance of each tensor on further probes, y included, from the code's rounding on the first."""
+    """Return the tolerance of each tensor on further probes, including y, from the rounding errors on the first."""
     return {row.tensor: max(MIN_TOLERANCE, 4 * row.tolerance) for row in examination.rows}
 
 
 def extra_rows(examination: Examination, other: Values) -> list[Row]:
-    """Return the rows of mistakes that do not show at the probe."""
+    """Return the rows of mistakes that the probe does not reveal."""
     rows = {row.tensor: row for row in examination.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = _tolerances(examination)
@@ -308,10 +314,10 @@ def extra_rows(examination: Examination, other: Values) -> list[Row]:
 def _check_other_sizes(
     subject: SubmittedLayer, first: Examination, larger: tuple[int, ...], seed: int
 ) -> tuple[list[Examination], list[Row]]:
-    """Check other batch sizes, and another input size where the code and the layer accept it.
+    """Check other batch sizes, and another input size if the code and the layer accept it.
 
-    Returns what was found on these probes, and the rows that are wrong for a batch of one alone. The latter get no
-    diagnosis of a classic mistake, since many mistakes give the same result on one sample.
+    Returns the examinations, and the rows that are wrong only for a batch of one. The latter get no diagnosis of a
+    classic mistake, because many mistakes give the same result for one sample.
     """
     judge = first.probe.judge
     if not isinstance(judge, LayerJudge):
@@ -351,7 +357,7 @@ def _check_other_sizes(
 
 
 def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
-    """Return whether a layer has the same parameters on inputs of another shape."""
+    """Return whether a layer has the same parameter shapes for inputs of another shape."""
     try:
         return LayerSubject(judge.intended.layer, shape, engine="numpy").parameters == judge.intended.parameters
     except ShapeError:

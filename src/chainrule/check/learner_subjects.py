@@ -1,4 +1,4 @@
-"""A learner's layer or loss as a subject; a layer's parameters are found and set to random values."""
+"""A learner's layer or loss as a subject. The parameters of a layer are identified and set to random values."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from chainrule.custom.student import Student
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError, StudentError, UnwrittenError
 
-NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
-SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given
+NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4  # relative size of imaginary parts that count as rounding; in float32
+SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried by default
 
 
 class SubmittedLayer(Subject):
-    """A learner's layer on inputs of a shape; its tensors have the names used in this library.
+    """A learner's layer on inputs of a shape; its tensors have this library's names.
 
     names     this library's name of a parameter → the learner's
-    layouts   of x, y and the parameters where they are not this library's; values are always in the learner's layout
+    layouts   layouts of x, y and the parameters that differ from this library's; values have the learner's layout
     """
 
-    strided = False  # whether the code is given arrays that are not contiguous in memory
+    strided = False  # whether the code receives arrays that are not contiguous in memory
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class SubmittedLayer(Subject):
         self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
 
     def add(self, name: str) -> None:
-        """Add another array of the learner's object to its parameters."""
+        """Add another array of the learner's object as a parameter."""
         self.names[name] = name
         self.tensors = ("x", *self.names)
         self.student.declare(*self.names.values())
@@ -56,7 +56,7 @@ class SubmittedLayer(Subject):
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""
+        """Return the gradients that the learner's backward claims, in any shape; missing ones are left out."""
         self.forward(values)
         return self.backward(values, dy)
 
@@ -71,11 +71,11 @@ class SubmittedLayer(Subject):
 
     @property
     def independent(self) -> bool:
-        """Whether another layer of the same code shares nothing with it."""
+        """Whether another object of the same code shares nothing with this one."""
         return self.student.independent
 
     def another(self) -> "SubmittedLayer":
-        """Return another layer of the same code: one newly constructed if that has all parameters, else a copy."""
+        """Return another layer of the same code: newly constructed if that has all parameters, otherwise a copy."""
         fresh = self.student.another()
         complete = all(fresh.has(name) for name in self.names.values())
         student = fresh if complete else copy.deepcopy(self.student)
@@ -93,8 +93,8 @@ class SubmittedLayer(Subject):
 class SubmittedLoss(Subject):
     """A learner's loss of predictions p (N, K) and targets t (N, K).
 
-    code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
-    meant    the intended loss
+    code      its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
+    intended  the intended loss
     """
 
     tensors = ("p",)
@@ -104,7 +104,7 @@ class SubmittedLoss(Subject):
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
-        """Return the mean loss; StudentError if the code returns another number of losses than 1 or one per sample."""
+        """Return the mean loss; StudentError unless the code returns 1 loss or one per sample."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
         losses, samples = result.arrays["y"], len(values["p"])
@@ -132,7 +132,7 @@ class SubmittedLoss(Subject):
 
     @property
     def independent(self) -> bool:
-        """Whether another loss of the same code shares nothing with it."""
+        """Whether another loss of the same code shares nothing with this one."""
         return self._code.independent
 
     def another(self) -> "SubmittedLoss":
@@ -143,9 +143,9 @@ class SubmittedLoss(Subject):
 def match_parameters(
     student: Student, intended: LayerSubject, layouts: Mapping[str, ArrayLayout] | None = None
 ) -> SubmittedLayer:
-    """Return the learner's layer as a subject, its parameters paired with those of the intended layer.
+    """Return the learner's layer as a subject, its parameters matched with those of the intended layer.
 
-    layouts   known layouts; those of parameters that the learner's object holds follow from their shapes
+    layouts   known layouts; those of other parameters follow from the shapes in the learner's object
     """
     names = _pair_by_name(student, intended)
     if len(names) < len(intended.parameters):  # created in the first call, or not named in a usual way
@@ -166,7 +166,7 @@ def draw_values(
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for ``count`` samples and all parameters, in the layouts of the learner's code.
 
-    repeated  so many samples in all, the drawn ones again and again
+    total  number of samples if larger than ``count``; the drawn samples are repeated
     """
     shapes = (
         intended.parameters
@@ -179,7 +179,10 @@ def draw_values(
 
 
 def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Return the learner's usual names of parameters by this library's; among several, one of the right shape."""
+    """Return the learner's names of parameters by this library's, if they are usual names.
+
+    Among several candidates, one of the right shape is chosen.
+    """
     names: dict[str, str] = {}
     for parameter, shape in intended.parameters.items():
         forms = [
@@ -202,7 +205,10 @@ def _fits(student: Student, name: str, shape: tuple[int, ...]) -> bool:
 
 
 def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]:
-    """Pair again after a first call; parameters without a usual name are found by shape and effect on the output."""
+    """Return the learner's names of parameters after a first call, which may create them.
+
+    Parameters without a usual name are identified by their shape and their effect on the output.
+    """
     x = np.random.default_rng(0).normal(size=(2, *intended.shape))
     student.explore(x, strict=False)
     names = _pair_by_name(student, intended)
@@ -214,26 +220,30 @@ def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]
                 parameters = ", ".join(intended.parameters)
                 raise StudentError(
                     f"{student.name} has no parameter {parameter}; {intended.name} has {parameters} "
-                    f"(make {parameter} an attribute, whose gradient backward leaves in d{parameter}, or an argument of forward)"
+                    f"(make {parameter} an attribute and store its gradient in d{parameter}, or make it an argument "
+                    "of forward)"
                 )
             names[parameter] = fitting[0]
     return {parameter: names[parameter] for parameter in intended.parameters}
 
 
 def _layout(student: Student, name: str, expected: tuple[int, ...], intended: LayerSubject) -> ArrayLayout:
-    """Return the layout of a parameter; StudentError if its shape fits in none."""
+    """Return the layout of a parameter; StudentError if no layout has its shape."""
     array = student.copy_of(name)
     layout = SAME if array is None else between(expected, array.shape)
     if array is not None and layout is None:
         raise StudentError(
             f"{student.name}: {name} has the shape {text(array.shape) or '()'}; {intended.name} on an input of "
-            f"{text(intended.shape)} expects {text(expected)}: make them the same, or give --input-shape"
+            f"{text(intended.shape)} expects {text(expected)}: change the shape, or pass --input-shape"
         )
     return layout or SAME
 
 
 def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
-    """Return the learner's layer as a subject; its parameters, and its input shape if not given, are found by trial."""
+    """Return the learner's layer as a subject without a reference.
+
+    Its parameters, and its input shape if ``shape`` is None, are found by trial.
+    """
     errors: list[StudentError] = []
     for candidate in [shape] if shape is not None else _candidate_shapes(student):
         try:
@@ -247,13 +257,13 @@ def explore_layer(student: Student, shape: tuple[int, ...] | None) -> SubmittedL
     if shape is not None or len(errors) == 1:
         raise errors[0]
     if "missing 1 required positional argument" in str(errors[0]):
-        advice = "a layer's forward takes x alone; a loss's, p and t: check it with --against half_squared_error, say"
+        advice = "forward of a layer takes x only; check a loss, which takes p and t, with --against LOSS"
         raise StudentError(f"{errors[0]}; {advice}")
-    raise ShapeError(f"{student.name} accepts none of the inputs that were tried (give --input-shape): {errors[0]}")
+    raise ShapeError(f"{student.name} accepts none of the usual input shapes; pass --input-shape: {errors[0]}")
 
 
 def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
-    """Return the subject around code that was never called, if its parameters exist before the first call."""
+    """Return the subject with code that has never been called, if its parameters exist before the first call."""
     fresh = copy.deepcopy(original)
     if not all(fresh.has(name) for name in subject.names.values()):
         return subject
@@ -262,9 +272,9 @@ def uncalled_copy(original: Student, subject: SubmittedLayer) -> SubmittedLayer:
 
 
 def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
-    """Return input shapes to try, first those that fit the weights, or the scales of a normalization.
+    """Return input shapes to try; first those that fit the weights, or the scales of a normalization.
 
-    Weights are taken as (filters, inputs, window), (inputs, window, filters) and (window, inputs, filters).
+    Weights may be (filters, inputs, window), (inputs, window, filters) or (window, inputs, filters).
     """
     for name in arrays_named("w", student.array_names()):
         w = student.copy_of(name)
@@ -277,7 +287,7 @@ def _candidate_shapes(student: Student) -> Sequence[tuple[int, ...]]:
 
 
 def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input in which a window has room to move."""
+    """Return the shape of an input that is somewhat larger than a window."""
     return (channels, *(taps + margin for taps, margin in zip(window, (5, 3), strict=False)))
 
 

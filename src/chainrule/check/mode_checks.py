@@ -1,4 +1,4 @@
-"""Checks of modes: running statistics and the test mode of batch normalization, dropout's mask."""
+"""Checks of training and test modes: running statistics of batch normalization, and the mask of dropout."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,22 +17,22 @@ from chainrule.engines.protocol import Array
 from chainrule.errors import StudentError
 from chainrule.layers import BatchNorm2D
 
-TOLERANCE = 1e-9
-Load = Callable[[Mapping[str, Any]], Student]  # loads the pair of functions with other options
+TOLERANCE = 1e-9  # relative
+Load = Callable[[Mapping[str, Any]], Student]  # loads the code with other options
 STATISTICS_NAMES = (("running_M", "running_mean", "moving_mean"), ("running_V", "running_var", "moving_var"))
-MOMENTUM_NAMES = ("alpha", "momentum")  # of a class; CMU's alpha is the factor of the old statistics
-INPUT_SHAPE = (100, 50)  # shape of the input of which values are dropped
+MOMENTUM_NAMES = ("alpha", "momentum")  # attributes of a class; alpha is always the factor of the old statistics
+INPUT_SHAPE = (100, 50)  # of dropout
 MASK = "must be dout times the mask and the scale of forward"
 UNKNOWN = (
-    "is not checked in evaluation: let forward take eval=True or training=False, or give the class a method eval() or "
-    "an attribute training"
+    "is not checked in evaluation: add an argument eval or training to forward, or a method eval() or an attribute "
+    "training to the class"
 )
-STATISTICS_CHANGED = "changes the running statistics in test mode: they belong to training alone"
-DEVIATIONS = 6  # standard deviations by which a share of kept values may differ from its probability
+STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
+DEVIATIONS = 6  # standard deviations by which the fraction of kept values may differ from its probability
 
 
 def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
-    """Return the rows of what the functions do in other modes; nothing for functions without modes.
+    """Return the rows about other modes of a pair of functions; empty for functions without modes.
 
     complete  whether there is a backward
     """
@@ -55,7 +55,7 @@ def _same(result: Array | None, expected: Array) -> bool:
 
 @dataclass(frozen=True)
 class NormalizationPoint:
-    """A batch x, and what a batch normalization holds: γ, β, ε, running statistics, and how fast they change."""
+    """A batch x, and the state of a batch normalization: γ, β, ε, running statistics and momentum."""
 
     x: Array
     gamma: Array
@@ -81,13 +81,16 @@ class NormalizationPoint:
         return self.gamma[channels] * normal + self.beta[channels]
 
     def factor(self, trained: Sequence[Array]) -> float:
-        """Return the factor of the old mean that gives the mean after this batch; NaN if it is not between 0 and 1."""
+        """Return the momentum that explains the running mean after this batch; NaN if it is not between 0 and 1."""
         mean = self.x.mean(axis=(0, *range(2, self.x.ndim)))
         factor = float(np.median((trained[0] - mean) / (self.mean - mean)))
         return factor if TOLERANCE < factor < 1 - TOLERANCE else np.nan
 
     def is_updated_by(self, trained: Sequence[Array], old: float | None = None) -> bool:
-        """Return whether these are the running statistics after this batch; old is their factor, not the batch's."""
+        """Return whether these are the running statistics after this batch.
+
+        old  factor of the old statistics; by default the momentum
+        """
         axes, factor = (0, *range(2, self.x.ndim)), self.momentum if old is None else old
         changes = [(1 - factor) * self.x.var(axis=axes, ddof=ddof) for ddof in (0, 1)]
         mean = factor * self.mean + (1 - factor) * self.x.mean(axis=axes)
@@ -104,25 +107,23 @@ class NormalizationPoint:
     ) -> list[Row]:
         """Return the rows of the running statistics and of the test mode.
 
-        row      makes a row from its method, whether it is right, and the name and the sentence of the mistake
-        trained  running statistics after a forward for training
-        tested   output in test mode
-        left     running statistics after that
-        alone    output in test mode for the first sample alone
-        either   whether the factor of the old statistics may also be 1 − momentum
+        row                   returns a row for a method, whether it is right, and the name and message of the mistake
+        trained               running statistics after a forward in training mode
+        tested                output in test mode
+        unchanged_statistics  running statistics after the test mode
+        alone                 output in test mode for the first sample only
+        either                whether the factor of the old statistics may also be 1 − momentum
         """
         axes = (0, *range(2, self.x.ndim))
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
         stored = self.is_updated_by(trained) or (either and self.is_updated_by(trained, 1 - self.momentum))
         swapped = not (stored or either) and _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
-        message = (
-            "leaves wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
-        )
+        message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         if swapped:
-            message = f"exchanges momentum and 1 − momentum: {message.partition(': ')[2]}"
+            message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
         test_message = (
-            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, whatever else is in the batch"
+            "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
         )
         if _same(tested, self.output(mean, variance)):
             test_message = f"is normalized by the batch in test mode: it {test_message}"
@@ -142,9 +143,9 @@ class NormalizationPoint:
 
 
 def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Generator, _complete: bool) -> list[Row]:
-    """Check the running mean and variance after a forward for training, and forward with mode="test".
+    """Check the running mean and variance after a forward in training mode, and forward with mode="test".
 
-    If they are right, ε, the momentum and the statistics are left to their defaults.
+    If they are right, the default ε, momentum and initial statistics are checked too.
     """
     (argument, options), *_ = pair.form.options.items()
     point = NormalizationPoint.draw(pair.form.shape, options["eps"], options["momentum"], generator)
@@ -177,17 +178,15 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
-    message = (
-        f"is wrong where {argument} holds the mode alone: by default {defaults}, and running statistics begin at 0"
-    )
+    message = f"is wrong if {argument} contains only the mode: by default {defaults}, and running statistics start at 0"
     return [*rows, _row(pair, f"{argument} of the mode alone", False, "defaults", message)]
 
 
 def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list[Row]:
     """Return the rows of the running statistics and of the evaluation of a class that normalizes batches.
 
-    A class without running statistics has no such rows; they are not checked where the way to evaluate is unknown.
-    Where the momentum has no usual name, any one between 0 and 1 is right that is the same for all features.
+    A class without running statistics has no such rows. If the way to evaluate is unknown, they are not checked. If the
+    momentum has no usual name, any value between 0 and 1 is right.
     """
     layer, student = intended.layer, load({})
     names = [next((word for word in words if student.has(word)), "") for words in STATISTICS_NAMES]
@@ -204,7 +203,7 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
         parameters = {subject.names[parameter]: value for parameter, value in values.items()}
         for name, value in {**parameters, **dict(zip(names, (point.mean, point.variance), strict=True))}.items():
             held = _held_array(copied, name, value)
-            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # 1: a 0 that becomes an array
+            copied.put(name, value if held.size == 1 else value.reshape(held.shape))  # a single 0 may become an array
         return copied.forward(x), [_held_array(copied, name, None).reshape(-1) for name in names]
 
     def row(method: str, right: bool, mistake: str, message: str) -> Row:
@@ -214,14 +213,16 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
     for learner_name in names:
         initial = _held_array(student, learner_name, point.mean)
         if initial.size not in (1, point.mean.size):
-            message = f"starts with {learner_name} of shape {initial.shape}: expected one number for each of the {point.mean.size}"
-            return [row("running statistics", False, "running-statistics", f"{message} features")]
+            message = (
+                f"starts with {learner_name} of shape {initial.shape}: expected {point.mean.size}, one per feature"
+            )
+            return [row("running statistics", False, "running-statistics", message)]
         if (
             initial.any()
             and (learner_name == names[0] or not np.all(initial == 1))
             and student.copy_of(learner_name) is not None
         ):
-            message = f"starts with {learner_name} of {initial.flat[0]:g}: a running mean starts at 0, a running variance at 0 or 1"
+            message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
             return [row("running statistics", False, "running-statistics", message)]
     try:
         (_, trained), (tested, statistics_after), (alone, _) = run(False), run(True), run(True, point.x[:1])
@@ -240,7 +241,10 @@ def _held_array(student: Student, name: str, default: Array | None) -> Array:
 
 
 def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, complete: bool) -> list[Row]:
-    """Check the shares and the scale of kept values, and the test mode; p may be the chance of keeping or dropping."""
+    """Check the fraction and the scale of kept values, and the test mode.
+
+    p may be the probability of keeping or of dropping a value.
+    """
     (argument, options), *_ = pair.form.options.items()
     x = generator.uniform(1, 2, INPUT_SHAPE)
     p = options["p"]
@@ -249,11 +253,11 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     if rows[0].ok:
         rows = [_masked(pair, x, load({argument: {**options, "p": KEEP_MORE}}).forward(x), KEEP_MORE)]
     if rows[0].ok and _same(y, load({argument: {**options, "seed": options["seed"] + 1}}).forward(x)):
-        message = "keeps the same values for every seed: draw the mask anew in every call"
+        message = "keeps the same values for every seed: draw a new mask in every call"
         rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
     unseeded = load({argument: {name: value for name, value in options.items() if name != "seed"}})
     if rows[0].ok and _same(unseeded.forward(x), unseeded.forward(x)):
-        message = "keeps the same values in every call without a seed: draw the mask anew in every call"
+        message = "keeps the same values in every call without a seed: draw a new mask in every call"
         rows = [_row(pair, "mask and scale", False, "dropout-mask", message)]
     testing = load({argument: {**options, "mode": "test"}})
     tested = testing.forward(x)
@@ -272,7 +276,7 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
     if rows[-1].ok:
         masked = unseeded.forward(x) / x
         repeated_dx = unseeded.backward(dy, strict=False)[0]
-        message = "has another mask than forward where no seed is given: keep the mask in the cache"
+        message = "uses another mask than forward if there is no seed: store the mask in the cache"
         rows += [] if _same(repeated_dx, dy * masked) else [_row(pair, "no seed", False, "dropout-mask", message, "x")]
     testing.forward(x)
     dx = testing.backward(dy, strict=False)[0]
@@ -280,17 +284,17 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
 
 
 def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
-    """Return the row of y in training: every entry is 0 or x over the probability of keeping it."""
+    """Return the row of y in training mode: every element is 0, or x divided by the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
         return _row(pair, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
-        message = "drops the same values in every sample, or whole samples: draw the mask in the shape of x"
+        message = "drops the same values in every sample, or whole samples: draw a mask with the shape of x"
         return _row(pair, method, False, "dropout-mask", message)
     scale, kept_fraction = float(np.median(ratio[kept])) if kept.any() else 0.0, float(kept.mean())
     if not np.allclose(ratio[kept], scale, rtol=TOLERANCE):
-        message = "does not multiply all values that it keeps by the same number, 1 / probability of keeping"
+        message = "does not multiply all kept values by the same number: multiply by 1 / probability of keeping"
         return _row(pair, method, False, "dropout-mask", message)
 
     def near(keep: float) -> bool:
@@ -298,7 +302,9 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
 
     keep = next((keep for keep in (p, 1 - p) if near(keep)), None)
     if keep is None:
-        message = f"keeps {kept_fraction:.0%} of the values for p = {p}: keep each with probability p (in older editions 1 − p)"
+        message = (
+            f"keeps {kept_fraction:.0%} of the values: keep each with probability p = {p} (1 − p in older editions)"
+        )
         return _row(pair, method, False, "dropout-probability", message)
     if np.isclose(scale, 1 / keep, rtol=TOLERANCE):
         return _row(pair, method, True)

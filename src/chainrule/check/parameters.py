@@ -1,6 +1,6 @@
-"""Parameters of a learner's object, detected by their effect and not by their names, and how arrays are arranged.
+"""Parameters of a learner's object, detected by their effect on the output, and layouts of arrays.
 
-An arrangement may differ from this library's: transposed weights, biases as columns.
+A learner's layout may differ from this library's: transposed weights, biases as columns.
 """
 
 import copy
@@ -19,11 +19,11 @@ WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is 
 
 
 def influential(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the arrays of a learner's layer that affect its output for x, except those in ``known``.
+    """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
-    An array that forward itself assigns (a kept input, a buffer) has no effect. Scalars count as options, such as a
-    slope, unless they are named like weights. Arrays are perturbed from their own values and from random ones, since
-    a kernel has no effect while the next one is zero.
+    Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars count as options, such as a slope,
+    unless they have the name of a weight. Arrays are perturbed from their own values and from random ones, because a
+    kernel has no effect while the next one is zero.
     """
     twin = copy.deepcopy(student)
     held = {
@@ -38,13 +38,13 @@ def influential(student: Student, x: Array, excluded: Collection[str] = ()) -> t
         for name, value in drawn.items():
             twin.put(name, value)
         names |= _find_influential(twin, x, drawn)
-    except StudentError:  # the code was not written for random values
+    except StudentError:  # the code does not support random values
         pass
     return tuple(name for name in held if name in names)
 
 
 def _value(student: Student, name: str) -> Array | None:
-    """Return the array of that name if it may be a parameter, else None."""
+    """Return the array with this name if it may be a parameter, else None."""
     value = student.copy_of(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
@@ -63,7 +63,7 @@ def _find_influential(student: Student, x: Array, held: dict[str, Array]) -> set
             after = student.forward(x)
             moved = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
         except StudentError:
-            moved = value.dtype.kind == "f"  # whole numbers that must be whole are sizes or indices
+            moved = value.dtype.kind == "f"  # integers that must stay integers are sizes or indices
         if moved:
             influential_names.add(name)
         student.put(name, value)
@@ -73,7 +73,7 @@ def _find_influential(student: Student, x: Array, held: dict[str, Array]) -> set
 def gradient_of(student: Student, name: str, derivative: Derivative, excluded: Collection[str]) -> str | None:
     """Return the name of the array that equals a parameter's derivative after backward; None if there is none.
 
-    A derivative of zero identifies nothing, since every array of zeros equals it.
+    A derivative of zero identifies nothing, because every array of zeros equals it.
     """
     parameter, scale = student.copy_of(name), derivative.size
     for other in student.array_names():
@@ -95,7 +95,7 @@ def gradient_of(student: Student, name: str, derivative: Derivative, excluded: C
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """Arrangement of an array in a learner's code: the axes in another order, then another shape.
+    """Layout of an array in a learner's code: axes in another order, then another shape.
 
     axes   this library's axes in the learner's order; empty for the same order
     shape  the learner's shape, with −1 for the batch; empty for the shape that follows from the axes
@@ -105,12 +105,12 @@ class ArrayLayout:
     shape: tuple[int, ...] = ()
 
     def to_learner(self, array: Array) -> Array:
-        """Return an array of this library as the learner's code expects it."""
+        """Return an array of this library in the learner's layout."""
         transposed = array.transpose(self.axes) if self.axes else array
         return np.ascontiguousarray(transposed.reshape(self.shape) if self.shape else transposed)
 
     def to_library(self, array: Array, shape: tuple[int, ...]) -> Array:
-        """Return a learner's array in the shape of this library; unchanged where it has another size."""
+        """Return a learner's array in this library's layout; unchanged if the size differs."""
         if array.size != np.prod(shape, dtype=int):
             return array
         if not self.axes:
@@ -118,7 +118,7 @@ class ArrayLayout:
         return array.reshape([shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
 
     def flat_indices(self, shape: tuple[int, ...]) -> Array:
-        """Return the flat index in this library's array at every entry of the learner's, of this library's shape."""
+        """Return the flat index in this library's array, of this shape, for every element of the learner's array."""
         flat: Array = np.arange(math.prod(shape))
         return self.to_learner(flat.reshape(shape))
 
@@ -128,7 +128,7 @@ TRANSPOSED = ArrayLayout((1, 0))
 
 
 def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayout | None:
-    """Return the layout of a parameter in a learner's shape; None if it is neither transposed nor has axes of 1."""
+    """Return the layout that turns one shape into another, by transposition or by axes of length 1, or None."""
     if shape == learner_shape:
         return SAME
     if len(shape) == 2 and learner_shape == shape[::-1]:
@@ -141,5 +141,5 @@ def between(shape: tuple[int, ...], learner_shape: tuple[int, ...]) -> ArrayLayo
 
 
 def arrays_to_learner(layouts: Mapping[str, ArrayLayout], values: Mapping[str, Array]) -> dict[str, Array]:
-    """Return arrays by name as a learner's code expects them."""
+    """Return arrays by name in the learner's layouts."""
     return {name: layouts[name].to_learner(value) if name in layouts else value for name, value in values.items()}

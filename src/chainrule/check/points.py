@@ -22,8 +22,8 @@ from chainrule._io.reading import read_bytes
 from chainrule.check.homework import Grade
 from chainrule.errors import FormatError, quoted, unknown_name
 
-MAX_BYTES = 1 << 16  # bytes of the file
-MAX_POINTS = 1e6  # points of a part
+MAX_BYTES = 1 << 16  # of the file
+MAX_POINTS = 1e6  # of a part
 VISIBILITIES = ("visible", "after_due_date", "after_published", "hidden")
 KEYS = ("assignment", "visibility", "points")
 
@@ -34,7 +34,7 @@ class PointScheme:
 
     points      points by part, in the order of the parts; at least one is positive
     assignment  title of the assignment
-    visibility  when students see the result of a part, in the words of Gradescope
+    visibility  when students see the result of a part, in Gradescope's terms
     """
 
     points: Mapping[str, float]
@@ -47,10 +47,10 @@ class PointScheme:
         return _plain(math.fsum(self.points.values()))
 
     def scores(self, grade: Grade) -> dict[str, float]:
-        """Return the points that a submission earns by part.
+        """Return the points that a submission earns, by part.
 
-        A submission in which something beside the parts is wrong or unchecked never earns full marks: if every part is
-        right, the cheapest part that has points earns none.
+        A submission in which anything else is wrong or unchecked never earns full marks: if every part is right, the
+        cheapest part with points earns none.
         """
         right = {result.part for result in grade.results if result.ok} if grade.judged else set[str]()
         earned = {part: points if part in right else 0 for part, points in self.points.items()}
@@ -59,7 +59,7 @@ class PointScheme:
         return earned
 
     def score(self, grade: Grade) -> float:
-        """Return the points that a submission earns in all."""
+        """Return the total points that a submission earns."""
         return _plain(math.fsum(self.scores(grade).values()))
 
     def to_toml(self) -> str:
@@ -76,7 +76,7 @@ def one_point_each(parts: Sequence[str], assignment: str = "homework") -> PointS
 
 
 def read(path: Path, parts: Sequence[str]) -> PointScheme:
-    """Read the points of an assignment with these parts; FormatError for any file that is not as described above."""
+    """Read the points of an assignment with these parts; FormatError for any other content than described above."""
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
         content_table: dict[str, Any] = tomllib.loads(content.decode())

@@ -1,7 +1,7 @@
 """Shapes and values at which layers are checked, chosen so that mistakes show.
 
-Several samples, different numbers of rows and columns, of channels and filters, and random values in every parameter,
-biases included.
+There are several samples, different numbers of rows and columns, and of channels and filters. All parameters are
+random, including biases.
 """
 
 import math
@@ -72,16 +72,16 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Softmax(), (3, 4, 5)),
 )
 
-FAR_LIMIT = 15.0
-MAX_LARGE_BATCH = 96  # samples of the larger batch at most
-MAX_INPUT_NUMBERS = 12_000  # numbers of its input at most
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
+FAR_LIMIT = 15.0  # largest absolute value of inputs far from zero
+MAX_LARGE_BATCH = 96  # samples of the larger batch
+MAX_INPUT_NUMBERS = 12_000  # elements of its input
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # losses whose targets sum to 1
 
 
 def input_shape_for(layer: Layer) -> tuple[int, ...]:
     """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if none is found."""
     if isinstance(layer, cr.Softmax):
-        return (7,)  # classes, which every softmax takes
+        return (7,)  # classes
     error: ShapeError | None = None
     for shape in _candidate_shapes(layer):
         try:
@@ -90,7 +90,7 @@ def input_shape_for(layer: Layer) -> tuple[int, ...]:
             error = error or shape_error
             continue
         return shape
-    raise ShapeError(f"{layer.describe()}: found no input shape that it accepts; give --input-shape ({error})")
+    raise ShapeError(f"{layer.describe()}: accepts none of the usual input shapes; pass --input-shape ({error})")
 
 
 def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
@@ -108,7 +108,7 @@ def _candidate_shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
 
 
 def larger_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a larger shape with the same channels; vectors stay as they are."""
+    """Return a larger shape with the same channels; vectors stay unchanged."""
     if len(shape) == 3:
         return (shape[0], shape[1] + 1, shape[2] + 3)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
@@ -120,7 +120,7 @@ def batch_size(shape: tuple[int, ...]) -> int:
 
 
 def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
-    """Draw the size of a larger batch, larger than a mini-batch often is unless its samples are large."""
+    """Draw the size of a batch that is larger than usual mini-batches, unless its samples are large."""
     most = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
     return int(np.random.default_rng([seed, most]).integers(most // 2 + 1, most, endpoint=True))
 
@@ -143,9 +143,9 @@ def spread_values(shape: tuple[int, ...], generator: np.random.Generator) -> Arr
 def draw_predictions(loss: str, seed: int, labels: bool = False, shape: tuple[int, int] = (5, 4)) -> dict[str, Array]:
     """Draw predictions p and targets t, (N, K).
 
-    p are probabilities for a loss of probabilities; t are not one-hot, and sum to 1 for a loss of distributions.
+    p are probabilities for losses of probabilities. t are not one-hot; they sum to 1 for losses of distributions.
 
-    labels  whether t is one-hot, of every class if there are samples enough
+    labels  whether t is one-hot; it then contains every class if there are enough samples
     """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=shape), generator.random(shape) + 0.1

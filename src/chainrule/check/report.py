@@ -9,20 +9,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 160  # columns of a report as plain text
 TERMS_WIDTH = 80  # columns of the terms of a sum
 DY_NOTE = "dy is the upstream gradient, the first argument of backward"
 TITLES = ("subject", "tensor", "method", "error", "verdict", "worst entry")
-MAX_DIGITS = 17  # which every float64 needs at most
+MAX_DIGITS = 17  # enough to distinguish any two float64 numbers
 MAX_TERMS = 6  # terms of a sum that are printed
-UNWRITTEN = "not-written"  # name of the diagnosis of a function that is still empty
-RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
+UNWRITTEN = "not-written"  # name of the diagnosis for a function that is still empty
+RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is for unusable input
 
 
 def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, str]:
-    """Return two numbers as text, with as many digits as tell them apart; 17 at most.
+    """Return two numbers as text, with enough digits to distinguish them; at most 17.
 
-    >>> told_apart(0.2, 0.2000000003)
+    >>> distinct_texts(0.2, 0.2000000003)
     ('0.2', '0.2000000003')
     """
     while f"{first:.{digits}g}" == f"{second:.{digits}g}" and first != second and digits < MAX_DIGITS:
@@ -32,7 +32,7 @@ def distinct_texts(first: float, second: float, digits: int = 6) -> tuple[str, s
 
 @dataclass(frozen=True)
 class WorstEntry:
-    """Entry with the largest error: its index, the value found and the value expected."""
+    """The element with the largest error: its index, its value and the expected value."""
 
     index: tuple[int, ...]
     found: float
@@ -46,11 +46,11 @@ class WorstEntry:
 
 @dataclass(frozen=True)
 class SumTerm:
-    """A term of a sum: an entry of dy (of x, for an output), and what it is multiplied by, expected and found.
+    """A term of a sum: an element of dy (of x, for an output), and its expected and actual factor.
 
-    tensor, index         the entry, and its value
-    expected, found       factors; 0 where the term is missing
-    expected_as, found_as  what the factors are: w[0,0,2,1], f′(x); empty if that is not known
+    tensor, index, value   the element
+    expected, found        the factors; 0 if the term is missing
+    expected_as, found_as  names of the factors, such as w[0,0,2,1] or f′(x); empty if unknown
     """
 
     tensor: str
@@ -67,7 +67,7 @@ class SumTerm:
         return abs(self.expected - self.found) > 1e-5 * max(abs(self.expected), abs(self.found), 1e-3)
 
     def cells(self, names: bool) -> tuple[str, str, str]:
-        """Return the entry and the two factors, with or without their names."""
+        """Return the table cells of the element and the two factors, with or without the names of the factors."""
         factors = ((self.expected, self.expected_as), (self.found, self.found_as))
         texts = [f"· {factor:.4g} {name}".rstrip() if names else f"· {factor:.4g}" for factor, name in factors]
         texts = ["0" if abs(factor) < 1e-12 else text for (factor, _), text in zip(factors, texts, strict=True)]
@@ -76,11 +76,12 @@ class SumTerm:
 
 @dataclass(frozen=True)
 class FirstWrong:
-    """First wrong entry of a result in row-major order, and how it should be computed.
+    """First wrong element of a result in row-major order, and how it should be computed.
 
-    terms   of the sum, of those that were compared; the others are `left_out`, which may be more than the right sum has
-    steps   lines of the calculation, where it is not a sum
-    page    section of the documentation that derives it
+    terms     terms of the sum that were compared
+    left_out  number of further terms of the expected sum
+    steps     lines of the calculation if it is not a sum
+    page      section of the documentation that derives it
     """
 
     index: tuple[int, ...]
@@ -92,7 +93,7 @@ class FirstWrong:
     page: str = ""
 
     def lines(self, title: str) -> list[str]:
-        """Return the entry and its terms, those that differ first, as lines of text of at most 80 columns."""
+        """Return the element and its terms, differing ones first, as lines of text of at most 80 columns."""
         head = f"the first wrong number is {title}{_cell(self.index)}: "
         found, expected = distinct_texts(self.found, self.expected)
         lines = [f"{head}found {found}, expected {expected}"]
@@ -105,7 +106,7 @@ class FirstWrong:
         return [line.rstrip() for line in lines]
 
     def _rows(self, names: bool) -> list[tuple[str, str, str]]:
-        """Return the terms as rows of a table, those that are not shown as one row, and the two sums."""
+        """Return table rows for the terms, for the sum of the terms that are not shown, and for the two totals."""
         shown = sorted(self.terms, key=lambda term: not term.differs)[:MAX_TERMS]
         others = self.left_out + len(self.terms) - len(shown)
         rest = [
@@ -130,7 +131,7 @@ def _cell(index: tuple[int, ...]) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return rows in columns, indented; all lines have the same length but for trailing spaces."""
+    """Return rows as indented columns; all lines have the same length, including trailing spaces."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [f"  {line}" for line in lines]
@@ -138,11 +139,11 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A classic mistake that gives exactly the wrong result found.
+    """A classic mistake that reproduces a wrong result exactly.
 
-    name   short, stable identifier
-    says   the mistake and its correction, as the predicate of a sentence about the tensor
-    page   page of the derivation; empty if there is none
+    name     short, stable identifier
+    message  the mistake and its correction, as the predicate of a sentence about the tensor
+    page     page of the derivation; empty if there is none
     """
 
     name: str
@@ -157,14 +158,14 @@ class Diagnosis:
 class Row:
     """Result of the check of one tensor of one subject.
 
-    tensor     y for the output, else the tensor whose gradient was checked
+    tensor     y for the output, otherwise the tensor whose gradient was checked
     method     source of the expected values
-    error      largest error, relative to the largest expected entry; None if nothing could be compared
+    error      largest error relative to the largest expected element; None if nothing could be compared
     tolerance  largest error that passes
-    diagnoses  mistakes that explain the result exactly; several if they agree on every probe
+    diagnoses  mistakes that reproduce the result; several if they agree on every probe
     notes      limits of the check, such as kinks and rounding
-    first      first wrong entry of a gradient, with the terms of its sum
-    checked    False if the tensor was not checked, or no verdict was possible: then it is neither ok nor wrong
+    first      first wrong element, with the terms of its sum
+    checked    False if the tensor was not checked, or no verdict was possible; it is then neither ok nor wrong
     """
 
     subject: str
@@ -193,13 +194,13 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: right, WRONG, not written (yet) or not checked."""
+        """The verdict in words: right, WRONG, not written or not checked."""
         if self.ok or self.checked:
             return "right" if self.ok else "WRONG"
         return "not written" if any(diagnosis.name == UNWRITTEN for diagnosis in self.diagnoses) else "not checked"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the row as plain values; ``diagnosis`` holds the short names, or None."""
+        """Return the row as plain values; ``diagnosis`` contains the short names, or None."""
         worst = self.worst
         return {
             "subject": self.subject,
@@ -219,9 +220,9 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` gives a table; it is true if everything is right and was checked.
+    """All rows of a check. `str` returns a table; the report is true if everything was checked and is right.
 
-    brief   whether the table has one line for each subject, as for a file of many functions
+    brief   whether the table has one line per subject, as for a file of many functions
     """
 
     subject: str
@@ -254,13 +255,13 @@ class Report:
         return {**summary, "rows": rows, "notes": list(self.notes)}
 
     def show(self, console: Console) -> None:
-        """Print the table, and below it the diagnoses and notes."""
+        """Print the table, followed by the diagnoses and notes."""
         console.print(self._table())
         for line in self._lines():
             console.print(line)
 
     def _table(self) -> Table:
-        """Return the table; it names subjects if there are several, and worst entries if something is wrong."""
+        """Return the table, with a column of subjects if there are several and of worst entries if a row is wrong."""
         if self.brief:
             return self._brief_table()
         shown = {
@@ -277,7 +278,7 @@ class Report:
         return table
 
     def _brief_table(self) -> Table:
-        """Return a table with the verdict on each subject and its tensors, the first wrong one with its worst entry."""
+        """Return a table with one line per subject: its verdict, and its tensors."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("function or class", "verdict", "tensors"):
             table.add_column(title, overflow="fold")
@@ -292,7 +293,7 @@ class Report:
         return table
 
     def _has_inline_notes(self, row: Row) -> bool:
-        """Return whether the notes of a row stand in its line, as in a brief table without a diagnosis."""
+        """Return whether the notes of a row are part of its line, as in a brief table without a diagnosis."""
         return self.brief and row.is_wrong and not row.diagnoses
 
     def _lines(self) -> list[str]:

@@ -1,6 +1,6 @@
-"""Rows of a report: an output compared with the right one, a gradient compared with its derivative.
+"""Rows of a report: an output compared with the expected one, or a gradient compared with its derivative.
 
-Parameters of a learner's layer that cannot be checked have a row too, so that the layer does not count as right.
+Parameters of a learner's layer that cannot be checked also have a row, so that the layer does not count as right.
 """
 
 import copy
@@ -22,20 +22,20 @@ from chainrule.engines.protocol import Array
 from chainrule.layers import CustomLayer
 from chainrule.models.network import Network
 
-FLOAT32_NOTE = "the code computes in float32 or less: tolerances are widened to its rounding"
+FLOAT32_NOTE = "the code computes in float32 or lower precision: tolerances are adapted to its rounding errors"
 REFERENCE_LOOPS = "reference loops"
-EXACT_TOLERANCE = 1e-12
+EXACT_TOLERANCE = 1e-12  # of outputs in float64
 NOT_FINITE = "not-finite"
 HALF_PRECISION = "half-precision"
 DTYPE_ADVICE = "compute in the dtype of x"
-MAX_ERROR_BOUND = 0.1  # a derivative with a larger error bound, relative to the largest entry, proves nothing
-HIDDEN_BY_KINKS = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
-MIN_SCALE = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
+MAX_ERROR_BOUND = 0.1  # relative to the largest element; a derivative with a larger error bound proves nothing
+HIDDEN_BY_KINKS = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most elements")
+MIN_SCALE = 1e-4  # of errors, relative to dy·y/x: if f is flat, rounding errors exceed the gradient
 MIN_SCALE_FLOAT32 = 1e-2  # the same in float32
-ENTRIES = 40
+ENTRIES = 40  # elements compared to identify a gradient by its value
 NOT_CHECKED = "not-checked"
 NO_GRADIENT = (
-    "is not checked: {0} changes the output, but backward neither stores nor returns a gradient recognised as its own; "
+    "is not checked: {0} changes the output, but no gradient of it was recognized; "
     "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
 )
 
@@ -45,8 +45,8 @@ class Probe:
     """A point and an upstream gradient at which one subject is checked.
 
     judge      source of right results; None if they are unknown
-    tolerance  tolerance of the output, larger for a subject that is known not to compute in float64
-    affine     False for a subject that may seem affine and have kinks, as a graph that is constant nearly everywhere
+    tolerance  tolerance of the output; larger for a subject that does not compute in float64
+    affine     False for a subject that may have kinks although it seems affine, such as a mostly constant graph
     """
 
     subject: Subject
@@ -63,7 +63,8 @@ class Probe:
 class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
-    least   lower bound of the scale of relative errors: a vanishing gradient still has rounding errors
+    noise   relative rounding error of the differentiated code
+    least   minimum scale of relative errors, since a vanishing gradient still has rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
@@ -73,7 +74,10 @@ class NumericalDerivatives:
 
 
 def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
-    """Return the numerical derivatives by every tensor, and the rounding error of the differentiated code."""
+    """Return the numerical derivatives with respect to every tensor.
+
+    limit   number of elements per tensor that are checked individually
+    """
     values, generator = probe.values, probe.generator
     functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tensors}
     analytic = probe.subject.analytic
@@ -85,10 +89,10 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
         for name, f in functions.items()
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
-    largest = max(item.size for item in by_name.values())
+    largest = max(derivative.size for derivative in by_name.values())
     usual = max(
-        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / item.scale
-        for item in scalars.values()
+        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / scalar.scale
+        for scalar in scalars.values()
     )
     flat = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
     return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, flat * usual))
@@ -108,7 +112,7 @@ def output_row(probe: Probe, noise: float = 0.0) -> Row:
 def comparison_row(
     probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
 ) -> Row:
-    """Return the row of a result compared with the right one, by default on a later probe."""
+    """Return the row of a result compared with the expected one, by default with the method's name on a later probe."""
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
         return incomparable or row
@@ -130,15 +134,16 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
         second = derivatives.by_differences(scalar, probe.generator)
         second_result = comparison.compare_with_derivative(claimed, second, scale)
         if second_result.excess <= second.tolerance and not comparison.agree(derivative, second, scale):
-            derivative, result = second, second_result  # imaginary parts were dropped somewhere
+            derivative, result = second, second_result  # the code drops imaginary parts
     notes = [FLOAT32_NOTE] if noise else []
     if result.kinks:
-        notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between the two is right")
+        notes.append(f"{row.title}: {result.kinks} elements lie on a kink; any slope between the two sides is right")
     if (imprecise := int(np.sum(derivative.error_bounds > derivative.tolerance * scale))) > 0:
-        notes.append(f"{row.title}: {imprecise} entries are checked less accurately, near kinks or large values")
+        notes.append(f"{row.title}: {imprecise} elements are checked less accurately, near kinks or large values")
     if len(derivative.indices) < value.size:
         notes.append(
-            f"in large tensors {len(derivative.indices)} entries are checked one by one, and all along random directions"
+            f"in large tensors {len(derivative.indices)} elements are checked individually, "
+            "and all of them along random directions"
         )
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
     if result.excess > derivative.tolerance:
@@ -149,9 +154,9 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
 
 
 def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) -> Row | None:
-    """Return the row of a result that is missing, of another shape or not finite; None for a comparable one."""
+    """Return the row of a result that is missing, has another shape or is not finite; None for a comparable one."""
     if result is None:
-        return replace(row, notes=(f"backward gives no {row.title}",))
+        return replace(row, notes=(f"backward returns no {row.title}",))
     if result.shape != shape:
         return replace(row, notes=(comparison.shapes_differ(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
@@ -164,12 +169,12 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
 
 
 def _later_method(probe: Probe) -> str:
-    """Return the method's name on a later probe, with the shape of its input."""
+    """Return the name of the method on a later probe, with its input shape."""
     return f"{REFERENCE_LOOPS} on {text(probe.values[probe.subject.tensors[0]].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
-    """Return the rounding error of a gradient: it is linear in dy, so its fourth differences are rounding alone."""
+    """Return the rounding error of a gradient, from its fourth differences in dy, in which it is linear."""
 
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]
@@ -180,10 +185,10 @@ def _backward_noise(probe: Probe, tensor: str) -> float:
 def find_unnamed_gradients(
     subject: SubmittedLayer, values: Values, constants: Sequence[str], intended_known: bool, seed: int
 ) -> list[Row]:
-    """Find the gradients that have no usual name, and return a row for every parameter without a gradient.
+    """Identify the gradients that have no usual name, and return a row for every parameter without a gradient.
 
-    values   a point at which the learner's code is called
-    judged   whether the intended layer is known, so that the subject already has all of its parameters
+    values          a point at which the learner's code is called
+    intended_known  whether the intended layer is known, so that the subject already has all of its parameters
     """
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))

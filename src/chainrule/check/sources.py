@@ -1,6 +1,6 @@
-"""A learner's file, loaded, and the object in it to be checked.
+"""Load a learner's file and select the object to check.
 
-A notebook (.ipynb) is run cell by cell and treated as a module of the names that its code cells define.
+A notebook (.ipynb) is run cell by cell and treated as a module with the names that its code cells define.
 """
 
 import inspect
@@ -32,12 +32,12 @@ def split(text: str) -> tuple[Path, str]:
 
 
 def find(path: Path, name: str = "") -> tuple[Any, str]:
-    """Return the object of that name in a file, and its name; without a name, the only object that can be checked."""
+    """Return an object of a file and its name; without a name, the only object that can be checked."""
     return pick(load(path), path, name)
 
 
 def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
-    """Return the object of that name in a loaded file, and its name; without a name, the only one to be checked."""
+    """Return an object of a loaded file and its name; without a name, the only object that can be checked."""
     if not name:
         return _only_subject(module, path)
     subject: Any = module
@@ -50,10 +50,10 @@ def pick(module: ModuleType, path: Path, name: str = "") -> tuple[Any, str]:
 
 
 def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the code of a selection in a loaded file, behind its interface, and its name.
+    """Return the selected code of a loaded file, behind its interface, and its name.
 
-    chosen  {"name": of an object, "backward": name of the second function of a pair or "", "loss": whether it is a
-            loss, "options": values of arguments by name; of a loss, "labels" if its targets are classes}
+    selection  {"name": name of an object, "backward": name of the second function of a pair or "", "loss": whether it
+               is a loss, "options": arguments by name; for a loss, "labels" if its targets are classes}
     """
     source, name = pick(module, path, selection["name"])
     if selection["loss"]:
@@ -65,7 +65,7 @@ def bind(module: ModuleType, path: Path, selection: Mapping[str, Any]) -> tuple[
 
 
 def contents(module: ModuleType) -> dict[str, Any]:
-    """Return {"layers": arguments of the constructor by name of a class or an object, "functions": names}."""
+    """Return {"layers": constructor arguments by name of a class or an object, "functions": names}."""
     return {
         "layers": {
             name: _constructor_arguments(module, name) for name in [*layers(module), *_incomplete_classes(module)]
@@ -84,7 +84,7 @@ def load(path: Path) -> ModuleType:
 def _notebook(path: Path) -> ModuleType:
     """Run the cells of a notebook and return their names as a module.
 
-    A cell that fails is skipped, as long as the module has something to check in the end.
+    A cell that fails is skipped if the module contains something to check in the end.
     """
     module = ModuleType(f"learner_{path.stem}")
     module.__file__, sys.modules[module.__name__] = str(path), module
@@ -101,7 +101,7 @@ def _notebook(path: Path) -> ModuleType:
 
 
 def _cells(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the code cells with their numbers; IPython's own lines (%…, !…, ?…) become comments."""
+    """Yield the code cells with their numbers; lines for IPython (%…, !…, ?…) become comments."""
     try:
         notebook: Any = json.loads(path.read_text(encoding="utf-8"))
         cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
@@ -119,20 +119,20 @@ def _has_both_methods(thing: Any) -> bool:
 
 
 def functions(module: ModuleType) -> list[str]:
-    """Return the names of the functions defined in the file, also of those that it imports from its own folder."""
+    """Return the names of the functions in the file, including those that it imports from its own folder."""
     return [name for name, value in vars(module).items() if isinstance(value, FunctionType) and name[:1] != "_"]
 
 
 def _constructor_arguments(module: ModuleType, name: str) -> list[str]:
-    """Return the names of the arguments of a class; none for an object."""
+    """Return the names of the constructor arguments of a class; empty for an object."""
     subject = getattr(module, name)
     return [*inspect.signature(subject).parameters] if isinstance(subject, type) else []
 
 
 def layers(module: ModuleType) -> list[str]:
-    """Return the names of classes and objects in the file with both methods; none if the file has both itself.
+    """Return the names of classes and objects in the file with both methods; empty if the module itself has both.
 
-    A base class that leaves its methods to other classes is none of them.
+    Base classes that leave their methods to subclasses are not included.
     """
     if _has_both_methods(module):
         return []
@@ -148,18 +148,18 @@ def layers(module: ModuleType) -> list[str]:
 
 
 def _bases(module: ModuleType) -> list[type[Any]]:
-    """Return the classes from which classes of a module inherit."""
+    """Return the base classes of the classes in a module."""
     classes = [value for value in vars(module).values() if isinstance(value, type)]
     return [base for class_ in classes for base in class_.__mro__[1:]]
 
 
 def _is_base_class(kind: type[Any]) -> bool:
-    """Return whether a class cannot be used before another has written its methods."""
+    """Return whether the methods of a class are abstract or unwritten."""
     return inspect.isabstract(kind) or any(is_unwritten(getattr(kind, method, None)) for method in METHODS)
 
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
-    """Return the names of classes in the file with one of the methods alone, beside whole ones; not of base classes."""
+    """Return the names of incomplete classes in files that also have complete ones; base classes are excluded."""
     whole, bases = layers(module), _bases(module)
     return [
         name
@@ -176,7 +176,7 @@ def _only_subject(module: ModuleType, path: Path) -> tuple[Any, str]:
     if len(names) == 1:
         return getattr(module, names[0]), names[0]
     if not names:
-        raise StudentError(f"{path.name}: nothing in it has forward and backward")
+        raise StudentError(f"{path.name}: no class, object or pair of functions with forward and backward")
     raise StudentError(
-        f"{path.name} has several layers; name one: {', '.join(f'{path.name}:{name}' for name in names)}"
+        f"{path.name} has several layers; select one: {', '.join(f'{path.name}:{name}' for name in names)}"
     )

@@ -1,7 +1,7 @@
-"""Subjects of a check behind one interface: a function of named tensors, and the gradients that it claims.
+"""Subjects of a check: functions of named tensors, with the gradients that they claim.
 
-A subject has the exact function to differentiate (in float64, and complex128 where possible), and the results of its
-own code: the output and the gradients.
+A subject has an exact function to differentiate (in float64, and complex128 if possible), and the results of its own
+code: the output and the gradients.
 """
 
 import math
@@ -23,14 +23,14 @@ from chainrule.models.network import Network
 from chainrule.training import losses
 
 Values = Mapping[str, Array]
-SEED, STEP = 9, 4  # of dropout masks
+SEED, STEP = 9, 4  # seed and step of dropout masks; any constants
 
 
 class Subject:
-    """A function of named tensors with its claimed gradients.
+    """A function of named tensors, with its claimed gradients.
 
     name      for the heading
-    tests     names of the tensors whose gradients are checked, the input first
+    tensors   names of the tensors whose gradients are checked, the input first
     analytic  whether the function is known to compute in float64 and correctly for complex arguments
     """
 
@@ -39,15 +39,15 @@ class Subject:
     analytic = False
 
     def forward(self, values: Values) -> Array:
-        """Return the function to differentiate, at other values."""
+        """Return the value of the function to differentiate."""
         raise NotImplementedError
 
     def output(self, values: Values) -> Array:
-        """Return the output of its own code."""
+        """Return the output of the subject's own code."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the claimed gradients of ⟨dy, forward(values)⟩, in whatever shape; missing ones are left out."""
+        """Return the claimed gradients of ⟨dy, forward(values)⟩, in any shape; missing ones are left out."""
         raise NotImplementedError
 
 
@@ -64,7 +64,7 @@ class PlanSubject(Subject):
 
     shape       of one input, without the batch axis
     parameters  shapes of the parameters, by their names without the prefix
-    prefix      what full names begin with where all tensors belong to one layer: "conv1."
+    prefix      common beginning of full names if all tensors belong to one layer: "conv1."
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class PlanSubject(Subject):
 
     @property
     def storage_names(self) -> dict[str, str]:
-        """The names in a trace of x, y and the parameters."""
+        """The names of x, y and the parameters in a trace."""
         parameters = {name: f"{self._prefix}{name}" for name in self.parameters}
         return {"x": self.plan.input.storage, "y": self.plan.output.storage, **parameters}
 
     def _plan(self, builder: Builder) -> Plan:
-        """Return the plan for training, with the gradient of its input."""
+        """Return the training plan, with the gradient with respect to its input."""
         x = Tensor("x", self.shape, "input")
         return builder.plan(x, self._emit(builder, x), (x.gradient(),))
 
@@ -106,7 +106,7 @@ class PlanSubject(Subject):
         raise NotImplementedError
 
     def _interpreter(self, engine: Engine, values: Values) -> Interpreter:
-        """Return an interpreter of the plan over these values, not yet run."""
+        """Return an interpreter of the plan for these values, not yet run."""
         layout = {f"{self._prefix}{name}": offsets for name, offsets in self._layout.items()}
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
         buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
@@ -117,13 +117,13 @@ class PlanSubject(Subject):
         return self._interpreter(EXACT_ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
-        """Return the output by its engine, or by the named one, in the dtype of the subject."""
+        """Return the output in the dtype of the subject, computed by its engine or by the named one."""
         inputs = {name: value.astype(self.dtype) for name, value in values.items()}
         selected = self.engine if engine is None else loader.find(engine)
         return self._interpreter(selected, inputs).forward(inputs["x"])
 
     def trace(self, values: Values, dy: Array) -> PlanTrace:
-        """Return every array of a run forward and backward by the reference, for explanations of their entries."""
+        """Return every array of a forward and backward run by the reference, for explanations of their elements."""
         interpreter = self._interpreter(loader.find("reference"), values)
         interpreter.forward(values["x"])
         interpreter.pull_back(dy)
@@ -138,7 +138,7 @@ class PlanSubject(Subject):
         return PlanTrace.of_layer(self.plan, shapes, {**arrays, **inputs})
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
-        """Return the gradients by its engine, or by the named one, in the dtype of the subject."""
+        """Return the gradients in the dtype of the subject, computed by its engine or by the named one."""
         inputs = {name: value.astype(self.dtype) for name, value in values.items()}
         interpreter = self._interpreter(self.engine if engine is None else loader.find(engine), inputs)
         interpreter.forward(inputs["x"])
@@ -204,7 +204,7 @@ class LossSubject(Subject):
         return self._mean(EXACT_ENGINE, values)
 
     def output(self, values: Values) -> Array:
-        """Return the mean loss by its engine."""
+        """Return the mean loss, computed by its engine."""
         return self._mean(self.engine, values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
@@ -239,7 +239,7 @@ class ModelSubject(Subject):
         return np.asarray(self._interpreter.read(self._plan.loss_tensors[1]).mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """Return the gradients by the model's own engine, in its own dtype."""
+        """Return the gradients computed by the model's own engine, in its own dtype."""
         self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
         dtype = self._network.dtype
         flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
@@ -255,14 +255,14 @@ def _tensor(name: str, shape: tuple[int, ...], trained: bool) -> Tensor:
 
 
 def _calls_custom_code(plan: Plan) -> bool:
-    """Return whether a plan calls custom code, whose effect on complex numbers is unknown."""
+    """Return whether a plan calls custom code, whose behavior for complex numbers is unknown."""
     return any(operation.call for operation in plan.operations)
 
 
 class MulticlassHinge(Subject):
     """The mean over the batch of Σ_{j≠k} max(0, p_j − p_k + 1), where k is the sample's class.
 
-    Its gradient for one sample is 1 at every j of a positive margin, and minus their number at k, all divided by N.
+    The gradient for one sample is 1 at every j with a positive margin, and minus their number at k, all divided by N.
     """
 
     tensors = ("p",)
@@ -290,7 +290,7 @@ LINEAR_OPERATIONS = {
 
 
 def _sigmoid(x: Array) -> Array:
-    """Compute the sigmoid in the form that does not overflow, chosen by the real part."""
+    """Return the sigmoid, in the form that does not overflow for the sign of the real part."""
     e = np.exp(np.where(np.real(x) > 0, -x, x))
     return np.where(np.real(x) > 0, 1 / (1 + e), e / (1 + e))
 
@@ -327,7 +327,7 @@ class ExactEngine(ModuleEngine):
         self._reference = loader.find("reference")
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Call the operation, with all arrays converted to their widest type, float64 at least."""
+        """Run the operation with all arrays converted to their widest type, at least float64."""
         numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
         dtype = np.result_type(np.float64, *numbers)
         inputs = tuple(None if array is None else _cast(array, dtype) for array in arrays)

@@ -1,8 +1,8 @@
-"""The entries of a homework folder: for each the file to grade, or the reason why there is none.
+"""The entries of a homework folder: the file to grade in each, or the reason why there is none.
 
-A submission is a Python file, a notebook, or a folder with one of these. In a folder with several Python files, the
-one that defines both forward and backward is graded. Links are not followed and archives not opened. Names that begin
-with _ or . are not submissions; submissions may import them (`_given.py`).
+A submission is a Python file, a notebook, or a folder with one of these. In a folder with several Python files, the one
+that defines both forward and backward is graded. Links are not followed and archives not opened. Names that begin with
+_ or . are not submissions, but submissions may import them (`_given.py`).
 """
 
 import os
@@ -16,8 +16,8 @@ from chainrule.errors import DataError, printable
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CODE, NOTEBOOK = ".py", ".ipynb"
-MAX_SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file, at most
-MAX_NESTING = 3  # levels of folders that hold nothing but a folder
+MAX_SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file
+MAX_NESTING = 3  # levels of folders that contain only another folder
 MAX_FILES = 1000  # files and folders in a submission
 MAX_LISTED = 5  # names listed in a sentence
 Definitions = Sequence[re.Pattern[str]]
@@ -30,9 +30,9 @@ DEFINITIONS = tuple(
 class Submission:
     """An entry of the folder.
 
-    name      for display: characters that cannot be printed are escaped with backslashes
+    name      for display: unprintable characters are escaped with backslashes
     file      the file to grade; None if there is none
-    readable  the paths that the submission may read: the file, or the folder that was handed in
+    readable  the paths that the submission may read: the file, or the submitted folder
     reason    why nothing is graded; empty if something is
     """
 
@@ -43,9 +43,9 @@ class Submission:
 
 
 def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submission]:
-    """Return all entries of a folder, in the order of their names; DataError when there are none.
+    """Return all entries of a folder, sorted by name; DataError if there are none.
 
-    wanted   what the text of the file to grade contains, where there are several Python files: every one of these
+    definitions   patterns that the file to grade must contain if there are several Python files
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
@@ -57,7 +57,7 @@ def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submis
 
 
 def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submission:
-    """Return the only entry of a grading: a file, or a folder that one student has handed in; DataError for neither."""
+    """Return the entry of a single submission, which is a file or a folder; DataError for any other path."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     path = path.resolve()
@@ -65,19 +65,19 @@ def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submissi
 
 
 def ignored_entries(folder: Path) -> list[str]:
-    """Return the names in a folder that begin with _ or . and so are not submissions."""
+    """Return the names in a folder that begin with _ or ., which are not submissions."""
     return sorted(printable(path.name) for path in folder.iterdir() if _is_ignored(path))
 
 
 def student_of(submission: str) -> str:
-    """Return the name of the student: that of the handed-in folder, or that of the file without its ending."""
+    """Return the name of the student: that of the submitted folder, or that of the file without its suffix."""
     parts = PurePath(submission).parts
     name = PurePath(parts[0] if parts else submission)
     return name.stem if len(parts) == 1 and name.suffix.lower() in (CODE, NOTEBOOK) else name.name
 
 
 def _shared(folder: Path) -> tuple[Path, ...]:
-    """Return what submissions may import besides their own files."""
+    """Return what submissions may import in addition to their own files."""
     return tuple(path for path in folder.iterdir() if path.name.startswith("_") and _holds_no_links(path))
 
 
@@ -100,7 +100,7 @@ def _entry(path: Path, shared: tuple[Path, ...], definitions: Definitions) -> Su
 
 
 def _folder(path: Path, name: str, shared: tuple[Path, ...], definitions: Definitions) -> Submission:
-    """Return the entry of a folder: its only candidate, below folders that hold nothing but a folder."""
+    """Return the entry of a folder: its only candidate, below folders that contain only another folder."""
     folder = path
     for _ in range(MAX_NESTING):
         contents = [entry for entry in sorted(folder.iterdir()) if not _is_ignored(entry)]
@@ -129,8 +129,8 @@ def _ambiguous(contents: list[Path], code: list[Path], notebooks: list[Path], fi
     if not contents:
         return "an empty folder"
     if code:
-        which = "more than one of which defines" if fitting else "none of which defines"
-        return f"{len(code)} Python files, {which} what was to be written: {_list_names(code)}"
+        which = "several define" if fitting else "none defines"
+        return f"{len(code)} Python files, {which} what is to be graded: {_list_names(code)}"
     if notebooks:
         return f"{len(notebooks)} notebooks: {_list_names(notebooks)}; leave one"
     return f"no Python file and no notebook, but {_list_names(contents)}"
@@ -146,7 +146,7 @@ def _holds_no_links(path: Path) -> bool:
 
 
 def _first_link(folder: Path) -> str | None:
-    """Return why a folder is refused: a link anywhere in it, or too many files; None if it is accepted."""
+    """Return why a folder is refused: it contains a link or too many files; None if it is accepted."""
     count = 0
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -159,14 +159,14 @@ def _first_link(folder: Path) -> str | None:
 
 
 def _unusable_reason(path: Path) -> str:
-    """Return why a file cannot be graded, judging by its name, type and size; an empty string if it can."""
+    """Return why a file cannot be graded, from its name, type and size; an empty string if it can."""
     status, suffix = path.lstat(), path.suffix.lower()
     if not path.name.isascii() and "\ufffd" in os.fsencode(path).decode("utf-8", "replace"):
-        return "a name that is no text: rename it"
+        return "its name is not valid text: rename it"
     if stat.S_ISLNK(status.st_mode):
         return "a link, and links are not followed"
     if suffix in ARCHIVES:
-        return "an archive, which is not opened: unpack it into a folder of its own"
+        return "an archive; archives are not opened: unpack it into a folder"
     if suffix not in MAX_SIZES:
         return "neither a Python file (.py) nor a notebook (.ipynb)"
     if not stat.S_ISREG(status.st_mode):

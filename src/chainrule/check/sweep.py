@@ -1,8 +1,8 @@
 """Sweeps over random configurations of layers and of graphs.
 
-The output is compared with the reference and every gradient with numerical derivatives; then both with the reference
-after another call and, for single layers, far from zero and at ±1,000. Operations run one by one, so that no
-configuration needs compiling.
+The output is compared with the reference and every gradient with numerical derivatives. Then both are compared with the
+reference after another call and, for single layers, far from zero and at ±1,000. Operations run one by one, so that no
+configuration needs to be compiled.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,16 +20,11 @@ from chainrule.check.report import Report, Row
 from chainrule.check.rows import EXACT_TOLERANCE, REFERENCE_LOOPS
 from chainrule.check.subjects import GraphSubject, LayerSubject, Values
 
-LAYER_ENTRIES, GRAPH_ENTRIES = (
-    8,
-    3,
-)  # entries of a tensor that are checked one by one; of a graph few; directions cover all of them
+LAYER_ENTRIES, GRAPH_ENTRIES = 8, 3  # elements per tensor checked individually; random directions cover the others
 FAR_TOLERANCE = 1e-9  # tolerance far from zero and of graphs, in float64
 TOLERANCES = {"float64": EXACT_TOLERANCE, "float32": 5e-5}
-
-
-MIN_SCALE = 1e-2  # share of the largest number of a graph, which smaller tensors are compared with
-GRAPHS_PER_CYCLE = 8  # graphs after each turn of layers
+MIN_SCALE = 1e-2  # of errors of a graph, relative to its largest number
+GRAPHS_PER_CYCLE = 8  # graphs after each cycle of layers
 
 
 @dataclass(frozen=True)
@@ -50,12 +45,12 @@ def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGI
 
 
 def is_graph(number: int) -> bool:
-    """Return whether the configuration of a number is a graph: some are, after every turn of all kinds of layers."""
+    """Return whether the configuration with this number is a graph; each cycle ends with `GRAPHS_PER_CYCLE` graphs."""
     return number % (len(DRAWERS) + GRAPHS_PER_CYCLE) >= len(DRAWERS)
 
 
 def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration | GraphConfiguration:
-    """Draw the configuration of a number."""
+    """Draw the configuration with this number."""
     cycle, kind = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
     if is_graph(number):
         return graph_configurations.draw(seed, number, engines)
@@ -71,7 +66,7 @@ def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> 
 
 
 def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[Row]:
-    """Return the wrong rows of a graph: beside numerical derivatives, beside the reference, after another call."""
+    """Return the wrong rows of a graph: against numerical derivatives, against the reference, after another call."""
     network = configuration.network()
     subject = GraphSubject(network, engine=configuration.engine)
     values, other = (
@@ -89,9 +84,9 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
 
 
 def _comparison_rows(results: Values, expected: Values) -> list[Row]:
-    """Return the rows of results of a graph that differ from the right ones.
+    """Return the rows of a graph's results that differ from the right ones.
 
-    Where a normalization follows, gradients vanish but for rounding errors; hence errors relative to the largest.
+    Errors are relative to the largest gradient, because gradients before a normalization are pure rounding errors.
     """
     largest = max(float(np.abs(array).max(initial=0.0)) for array in expected.values())
     min_scale, rows = max(MIN_SCALE * largest, comparison.TINY), list[Row]()

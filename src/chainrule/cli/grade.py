@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 UNJUDGED = 3  # exit code
 UNISOLATED = (
-    "chainrule: WARNING: submissions were not isolated by the kernel ({}). Only grade code here that you would run; "
-    "`chainrule grade --protection` shows what it could have done, SECURITY.md where to grade instead."
+    "chainrule: WARNING: submissions were not isolated by the kernel ({}). Grade only code that you would run. "
+    "`chainrule grade --protection` shows what submissions could do; SECURITY.md describes safer machines."
 )
 FORMATS = ("gradescope", "github-classroom", "classroom50", "otter", "nbgrader")
 
@@ -26,8 +26,8 @@ assignment_options = options.combine(
     click.option(
         "--against",
         metavar="LAYER",
-        help='The layer that was to be written, such as "Conv2D(4, (3, 2))", the name of a loss, or names of functions '
-        'and classes in the forms of courses, such as "conv_forward, svm_loss, Linear".',
+        help='The layer to implement, such as "Conv2D(4, (3, 2))", the name of a loss, or names of functions and '
+        'classes in the formats of courses, such as "conv_forward, svm_loss, Linear".',
     ),
     input_shape,
     click.option(
@@ -53,7 +53,7 @@ assignment_options = options.combine(
         "packages",
         multiple=True,
         metavar="NAME",
-        help="A package that submissions may import besides NumPy and the standard library; may be repeated.",
+        help="A package that submissions may import in addition to NumPy and the standard library; may be repeated.",
     ),
     click.option(
         "--seed",
@@ -64,7 +64,7 @@ assignment_options = options.combine(
     click.option(
         "--draw-by",
         type=click.Choice(["name"]),
-        help="Draw the values, and the input shape unless it is given, from the seed and the name of each student.",
+        help="Draw the values, and the input shape by default, from the seed and the name of each student.",
     ),
     hints,
 )
@@ -97,7 +97,7 @@ output_options = options.combine(
 @click.option(
     "--protection",
     is_flag=True,
-    help="Try out what this machine stops submissions from doing, and print a table, instead of grading.",
+    help="Instead of grading, test what this machine prevents submissions from doing, and print a table.",
 )
 @click.option("--student", metavar="NAME", help="Name of the student of a single submission, for --draw-by.")
 @assignment_options
@@ -105,13 +105,13 @@ output_options = options.combine(
 def grade(folder: Path | None, single: bool, student: str | None, protection: bool, **arguments: Any) -> None:
     """Check every submission in FOLDER and diagnose its mistakes.
 
-    A submission is a Python file, a notebook, or a folder with one of these; every other entry gets a row with the
+    A submission is a Python file, a notebook, or a folder with one of these. Every other entry gets a row with the
     reason why it was not judged. Names that begin with _ or . are ignored.
 
     Each submission runs in a separate process, which can use NumPy, the standard library and its own files. It returns
     arrays, which are judged outside that process. SECURITY.md describes what this protects against, and what not.
 
-    Exits with 0 when every entry was judged, right or wrong, and with 3 when an entry could not be judged.
+    Exits with 0 if every entry was judged, right or wrong, and with 3 if an entry could not be judged.
     """
     from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
@@ -158,7 +158,7 @@ def _assignment(arguments: dict[str, Any]) -> "GradedAssignment":
 def _graded(
     folder: Path, task: "GradedAssignment", single: bool, student: str | None, quiet: bool
 ) -> "tuple[list[Grade], list[str]]":
-    """Return the rows of all submissions, and the names in the folder that are none."""
+    """Return the grades of all submissions, and the names in the folder that are not submissions."""
     from chainrule.check import homework, submissions
     from chainrule.check.homework import ALL
     from chainrule.layers import expressions
@@ -185,12 +185,12 @@ def _graded(
 
 
 def _points(row: "Grade", task: "GradedAssignment", arguments: dict[str, Any]) -> dict[str, float]:
-    """Return the points of a submission and the maximum, by the names of their columns; nothing without a scheme."""
+    """Return the points of a submission and the maximum, by column name; empty without a scheme."""
     return {"points": task.scheme.score(row), "max_points": task.scheme.total} if arguments["points"] else {}
 
 
 def _write(rows: "list[Grade]", task: "GradedAssignment", arguments: dict[str, Any]) -> None:
-    """Write the table and the files that graders read."""
+    """Write the table and the result files of graders."""
     from chainrule._io.files import write_atomic
     from chainrule.check import homework
     from chainrule.check.grade_files import results
@@ -210,7 +210,7 @@ def _write_autograders(task: "GradedAssignment", paths: tuple[Path, ...]) -> Non
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | None") -> str:
-    """Return a line for each submission, with its points if there is a scheme, followed by the remark on it, if any."""
+    """Return a line for each submission, with its points if there is a scheme, followed by its remark, if any."""
     import textwrap
 
     from chainrule.cli.output import WIDTH, table
@@ -229,12 +229,12 @@ def _text(rows: "list[Grade]", left_out: "list[str]", scheme: "PointScheme | Non
                 text = printable(remark)
                 parts.append(textwrap.fill(text, WIDTH, initial_indent="    ", subsequent_indent="    "))
     if left_out:
-        parts.append(f"\nno submissions, by their names: {printable(', '.join(left_out))}")
+        parts.append(f"\nignored because of their names: {printable(', '.join(left_out))}")
     return "\n".join([*parts, f"\nseed {rows[0].seed}"])
 
 
 def _protection() -> str:
-    """Return a table of what submissions try, and whether this machine stops it."""
+    """Return a table of the attempts of submissions at harm, and whether this machine stops them."""
     from chainrule.check.host.survey import survey
     from chainrule.cli.output import table
 
@@ -245,7 +245,7 @@ def _protection() -> str:
     namespaces = "yes" if protection.isolated else f"no ({protection.reason})"
     lines = [
         table([["a submission tries to", "any code (kernel)", "Python code (fence)"], *rows]),
-        f"\nnamespaces of their own: {namespaces}",
-        f"a user who owns nothing, where the grader is root: {'yes' if protection.user else 'no'}",
+        f"\nsubmissions run in their own namespaces: {namespaces}",
+        f"submissions run as another user because the grader is root: {'yes' if protection.user else 'no'}",
     ]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from chainrule.cli import options
 if TYPE_CHECKING:
     from chainrule.check.sweep import Failure
 
-SHOWN = 5  # failures that are printed in full
+MAX_SHOWN = 5  # failures that are printed
 
 
 @click.command(short_help="Test thousands of random layers and graphs: outputs and gradients.")
@@ -31,9 +31,9 @@ SHOWN = 5  # failures that are printed in full
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
     """Test random layers with random options on random shapes, and random graphs of them.
 
-    Graphs have branches, sums, gates, concatenations and layers that are applied again. Outputs are compared with the
-    reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and --count 1
-    repeat it alone. Exits with 1 when something is wrong.
+    Graphs have branches, sums, gates, concatenations and layers that are applied several times. Outputs are compared
+    with the reference, and gradients are checked numerically. Every layer and graph has a number; --seed, --first and
+    --count 1 repeat a single one. Exits with 1 if something is wrong.
     """
     from chainrule.check.configurations import ENGINES
     from chainrule.check.sweep import is_graph, sweep
@@ -70,7 +70,7 @@ def _text(failures: "list[Failure]", numbers: range, seed: int, engine: str | No
     if not failures:
         return f"{counted}: all right (seed {seed})"
     parts = [f"{counted}: {len(failures):,} are wrong (seed {seed})"]
-    for failure in failures[:SHOWN]:
+    for failure in failures[:MAX_SHOWN]:
         engine_option = f" --engine {engine}" if engine else ""
         again = f"chainrule prove --seed {seed} --first {failure.configuration.number} --count 1{engine_option}"
         parts += ["", str(failure), f"again: {again}"]

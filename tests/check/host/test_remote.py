@@ -54,9 +54,9 @@ def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def hosted(file: Path, name: str = "", loss: bool = False, stranger: Permissions | None = None):
+def hosted(file: Path, name: str = "", loss: bool = False, permissions: Permissions | None = None):
     """Open an object of a file in another process."""
-    with open_file(file, LIMITS, permissions=stranger) as opened:
+    with open_file(file, LIMITS, permissions=permissions) as opened:
         yield opened.subject(loss=loss, options={}, name=name)
 
 

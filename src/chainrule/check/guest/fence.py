@@ -49,9 +49,7 @@ MAX_FILES = 100  # number of files that a submission may write
 SITE_FOLDERS = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
-PROTECTED_ATTRIBUTES = frozenset(
-    ("__code__", "__defaults__", "__kwdefaults__")
-)  # attributes of functions that must not change
+PROTECTED_ATTRIBUTES = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # of the fence's functions
 
 Hook = Callable[[str, tuple[Any, ...]], None]
 Check = Callable[[Any], None]

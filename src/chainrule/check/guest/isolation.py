@@ -71,7 +71,7 @@ def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, 
 def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Isolation:
     """Isolate this process as far as the kernel permits.
 
-    With namespaces, the function returns in an isolated grandchild; the ancestors exit in the same way as the grandchild.
+    With namespaces, the function returns in an isolated grandchild; the ancestors exit in the same way as that one.
 
     watch       called in a thread of the ancestor outside the namespaces; must end that process with the host
     namespaces  whether to use namespaces

@@ -1,4 +1,4 @@
-"""The process of a submission as its host controls it: started with limits, sent requests, killed with all its children."""
+"""The process of a submission as its host controls it: started with limits, sent requests, killed with its children."""
 
 import json
 import os
@@ -17,13 +17,7 @@ from typing import IO, Any, cast
 
 from chainrule.check.guest.frames import LARGEST, FrameError, decode, encode
 
-ISOLATED_FLAGS = (
-    "-I",
-    "-S",
-    "-B",
-    "-X",
-    "utf8",
-)  # no environment variables, only exposed packages, no bytecode written
+ISOLATED_FLAGS = ("-I", "-S", "-B", "-X", "utf8")  # no environment variables, no site packages, no bytecode files
 TRUSTED_FLAGS = ("-P", "-B")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 WINDOWS = os.name == "nt"
@@ -33,7 +27,7 @@ MAX_OUTPUT_BYTES, MAX_OUTPUT_LINES = 4000, 40  # limits on the stored output of 
 
 
 class GuestEnded(BaseException):
-    """The end of a submission's process, with the reason. It is not an Exception, so that no other handler catches it."""
+    """The end of a submission's process, with the reason. Not an Exception, so that no other handler catches it."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def test_a_mistake_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(homework, "check_gradients", check)
     rows = list(homework.grade(tmp_path, "ReLU()"))
     assert [(row.passed, row.judged) for row in rows] == [(2, True), (0, False), (2, True)]
-    assert rows[1].remark == "could not be judged, by a mistake of the grader: TypeError: =cmd()\\x1b[2J"
+    assert rows[1].remark.endswith("TypeError: =cmd()\\x1b[2J")
 
 
 @pytest.mark.parametrize(

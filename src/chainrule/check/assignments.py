@@ -25,9 +25,9 @@ from chainrule.check.course_formats import (
     BACKWARD_SUFFIXES,
     FORWARD_SUFFIXES,
     FUNCTIONS,
-    ClassForm,
-    FunctionForm,
-    class_form,
+    ClassFormat,
+    FunctionFormat,
+    class_format,
     constructor_values,
     find_pairs,
 )
@@ -186,7 +186,7 @@ class FileAssignment:
     max_reply  size of the largest accepted reply, in bytes; all formats have small inputs
     """
 
-    forms: Mapping[str, FunctionForm | ClassForm]
+    formats: Mapping[str, FunctionFormat | ClassFormat]
     max_reply: int = 1 << 22
 
     @classmethod
@@ -197,21 +197,23 @@ class FileAssignment:
         """
         if against in IN_A_ROW or against.replace("-", "_") in losses.NAMES:
             return None
-        forms = dict[str, FunctionForm | ClassForm]()
+        formats = dict[str, FunctionFormat | ClassFormat]()
         for name in map(str.strip, against.split(",")):
-            form = _function_form(name) or class_form(name)
-            if form is None:
+            course_format = _function_format(name) or class_format(name)
+            if course_format is None:
                 return None
-            forms[form.forward if isinstance(form, FunctionForm) else name] = form
-        return cls(forms)
+            formats[course_format.forward if isinstance(course_format, FunctionFormat) else name] = course_format
+        return cls(formats)
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the parts: both functions of a pair, a loss, or a class."""
         return tuple(
             name
-            for key, form in self.forms.items()
-            for name in ((form.forward, form.backward) if isinstance(form, FunctionForm) else (key,))
+            for key, course_format in self.formats.items()
+            for name in (
+                (course_format.forward, course_format.backward) if isinstance(course_format, FunctionFormat) else (key,)
+            )
             if name
         )
 
@@ -225,28 +227,44 @@ class FileAssignment:
         subject = row.subject.partition(" / ")[0]  # after the process has ended, a pair has one row for both functions
         plain = subject.removesuffix(BACKWARD_SUFFIXES[-1])
         matches = [name for name in self.parts if plain in [f"{name}{suffix}" for suffix in FORWARD_SUFFIXES]]
-        return (matches or [key for key, form in self.forms.items() if form is class_form(subject)] or [""])[0]
+        return (
+            matches
+            or [key for key, course_format in self.formats.items() if course_format is class_format(subject)]
+            or [""]
+        )[0]
 
     def report(self, file: CheckedFile, seed: int) -> tuple[Report, dict[str, str]]:
         """Return the report of a submission, and a sentence for each part that does not count."""
         layers, functions = file.contents()
-        names = {pair.forward for pair in find_pairs(functions)[0] if pair.form in self.forms.values()}
-        names |= {name for name in layers if class_form(name) in self.forms.values()}
+        names = {pair.forward for pair in find_pairs(functions)[0] if pair.format in self.formats.values()}
+        names |= {name for name in layers if class_format(name) in self.formats.values()}
         report = check_file(file, "homework", seed, names=names) if names else None
         homework_report = Report("homework", ()) if report is None else report
         present = {self.part(row) for row in homework_report.rows}
         wrong = {name: f"{name} is not in the file, or was not reached." for name in self.parts if name not in present}
-        for form in self.forms.values():
-            outputs = [row for row in homework_report.rows if self.part(row) == getattr(form, "forward", None)]
-            if isinstance(form, FunctionForm) and outputs and outputs[0].is_wrong and not outputs[0].diagnoses:
-                wrong[form.backward] = UNKNOWN_OUTPUT
+        for course_format in self.formats.values():
+            outputs = [row for row in homework_report.rows if self.part(row) == getattr(course_format, "forward", None)]
+            if (
+                isinstance(course_format, FunctionFormat)
+                and outputs
+                and outputs[0].is_wrong
+                and not outputs[0].diagnoses
+            ):
+                wrong[course_format.backward] = UNKNOWN_OUTPUT
         return homework_report, wrong
 
 
-def _function_form(name: str) -> FunctionForm | None:
+def _function_format(name: str) -> FunctionFormat | None:
     """Return the format of a forward or backward function, whose name may have a suffix; None if unknown."""
     plain = {name.removesuffix(suffix) for suffix in FORWARD_SUFFIXES}
-    return next((form for form in FUNCTIONS if plain & {form.forward, form.backward} - {""}), None)
+    return next(
+        (
+            course_format
+            for course_format in FUNCTIONS
+            if plain & {course_format.forward, course_format.backward} - {""}
+        ),
+        None,
+    )
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ cd "$ROOT"
 
 WORKFLOW = """\
 # Grades a student's repository for GitHub Classroom. Students who can change this file can change their grade: protect
-# .github in the settings of the organisation, or grade again with your own copy.
+# .github in the settings of the organization, or grade again with your own copy.
 name: Autograding Tests
 on: [push, workflow_dispatch]
 permissions:
@@ -186,13 +186,13 @@ def _zip(task: GradedAssignment) -> bytes:
     if task.draw_by is not None and task.seed is None:
         raise OptionError("--draw-by name needs --seed in an autograder: a second grading must draw the same values")
     student = ""
-    words = shlex.join(task.arguments)
+    arguments = shlex.join(task.arguments)
     if task.draw_by is not None:
         student = f'STUDENT=$("$PYTHON" -c {shlex.quote(STUDENT_NAMES_CODE)} "$ROOT/submission_metadata.json")\n'
-        words += ' --student "$STUDENT"'
+        arguments += ' --student "$STUDENT"'
     files = {
         "setup.sh": SETUP.encode(),
-        "run_autograder": RUN.replace("@STUDENT@", student).replace("@WORDS@", words).encode(),
+        "run_autograder": RUN.replace("@STUDENT@", student).replace("@WORDS@", arguments).encode(),
         "points.toml": task.scheme.to_toml().encode(),
         "requirements.txt": "".join(f"{line}\n" for line in _requirements(task)).encode(),
         **{f"library/chainrule/{name}": content for name, content in _library()},
@@ -230,7 +230,7 @@ KINDS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _
 
 def _library() -> Iterator[tuple[str, bytes]]:
     """Yield the path and the content of every file of this library that grading needs, in alphabetical order."""
-    for path in sorted(LIBRARY.rglob("*"), key=lambda place: place.relative_to(LIBRARY).as_posix()):
+    for path in sorted(LIBRARY.rglob("*"), key=lambda path: path.relative_to(LIBRARY).as_posix()):
         relative = path.relative_to(LIBRARY)
         if path.is_file() and not EXCLUDED_FOLDERS.intersection(relative.parts):
             yield relative.as_posix(), path.read_bytes()

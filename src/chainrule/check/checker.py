@@ -91,14 +91,14 @@ def _check(
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
-        layer_subject = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
-        return Report(layer_subject.name, tuple(_layer(layer_subject, seed)), (on_shape(layer_subject.shape),))
+        layer = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
+        return Report(layer.name, tuple(_layer(layer, seed)), (on_shape(layer.shape),))
     if isinstance(against, str):
         return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
     if isinstance(subject, ModuleType) and against is None and shape is None:
-        layer_subject = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
-        if layer_subject is not None:
-            return layer_subject
+        report = check_file(LocalFile(subject), name or subject.__name__, seed, constants)
+        if report is not None:
+            return report
     student = subject if isinstance(subject, Student) else Student(subject, name)
     return check_layer(student, LearnerTask(against, shape, constants=tuple(constants)), seed)
 

@@ -119,12 +119,12 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
     """
     dtype = np.asarray(f(v)).dtype
     dtype_noise = float(np.finfo(dtype).eps) / 4 if dtype.kind == "f" and dtype.itemsize < 8 else 0.0
-    min_scale = np.inf
+    smallest = np.inf
     for _ in range(NOISE_DIRECTIONS):
-        min_scale = min(min_scale, _rounding_error(f, v, generator.normal(size=v.shape)))
-        if min_scale <= FLOAT64_NOISE:
+        smallest = min(smallest, _rounding_error(f, v, generator.normal(size=v.shape)))
+        if smallest <= FLOAT64_NOISE:
             return dtype_noise
-    return max(dtype_noise, min_scale if min_scale < MAX_NOISE else 0.0)
+    return max(dtype_noise, smallest if smallest < MAX_NOISE else 0.0)
 
 
 def _rounding_error(f: Callable[[Array], Array], v: Array, direction: Array) -> float:

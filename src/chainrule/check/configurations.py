@@ -18,7 +18,7 @@ DRAW_TRIES = 1000  # attempts to draw a layer and a shape that fit
 LARGE_BATCH_PERIOD = 9  # every ninth cycle has large batches; odd, so that every engine and dtype gets them
 
 Generator = np.random.Generator
-Drawn = tuple[Layer, tuple[int, ...]]
+LayerAndShape = tuple[Layer, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     engine = engines[cycle % len(engines)]
     dtype = DTYPES[cycle // len(engines) % len(DTYPES)]
     layer, shape = _draw_layer(DRAWERS[kind], generator)
-    least = 4 if kind.startswith("BatchNorm") else 1
-    samples = int(generator.integers(least, least + 3))
+    min_samples = 4 if kind.startswith("BatchNorm") else 1
+    samples = int(generator.integers(min_samples, min_samples + 3))
     if cycle % LARGE_BATCH_PERIOD == LARGE_BATCH_PERIOD - 1:  # more samples than one block of a kernel
         samples += int(generator.integers(14, 36))
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
-def _draw_layer(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
+def _draw_layer(drawer: Callable[[Generator], LayerAndShape], generator: Generator) -> LayerAndShape:
     """Draw a layer and an input shape that it accepts; incompatible draws are repeated."""
     for _ in range(DRAW_TRIES):
         try:
@@ -111,44 +111,44 @@ def _image_shape(generator: Generator, axes: int, groups: int = 1) -> tuple[int,
     return (groups * _integer(generator, 1, 3), *(_integer(generator, 1, 8) for _ in range(axes)))
 
 
-def _convolution_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
-    def drawn(generator: Generator) -> Drawn:
+def _convolution_drawer(kind: Any, axes: int) -> Callable[[Generator], LayerAndShape]:
+    def draw_layer(generator: Generator) -> LayerAndShape:
         options = _convolution(generator, axes)
         layer = kind(**options, convolution=_boolean(generator))
         return layer, _image_shape(generator, axes, options["groups"])
 
-    return drawn
+    return draw_layer
 
 
-def _draw_transposed(generator: Generator) -> Drawn:
+def _draw_transposed(generator: Generator) -> LayerAndShape:
     options = _convolution(generator, 2)
     layer = cr.ConvTranspose2D(**options, output_padding=_per_axis(generator, 2, 0, 2))
     groups = options["groups"]
     return layer, (groups * _integer(generator, 1, 3), _integer(generator, 1, 5), _integer(generator, 1, 5))
 
 
-def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
-    def drawn(generator: Generator) -> Drawn:
+def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], LayerAndShape]:
+    def draw_layer(generator: Generator) -> LayerAndShape:
         window = _per_axis(generator, axes, 1, 4)
         stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
         options = {"count_padding": _boolean(generator)} if "Average" in kind.__name__ else {}
         options["ceil_mode"] = _boolean(generator)
         return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
 
-    return drawn
+    return draw_layer
 
 
-def _border_drawer(kind: Any, highest: int) -> Callable[[Generator], Drawn]:
+def _border_drawer(kind: Any, highest: int) -> Callable[[Generator], LayerAndShape]:
     """Return a drawer of layers that add or remove up to ``highest`` rows and columns on each side."""
 
-    def drawn(generator: Generator) -> Drawn:
+    def draw_layer(generator: Generator) -> LayerAndShape:
         pairs = tuple((_integer(generator, 0, highest), _integer(generator, 0, highest)) for _ in range(2))
         return kind(_choice(generator, _per_axis(generator, 2, 0, highest), pairs, pairs)), _image_shape(generator, 2)
 
-    return drawn
+    return draw_layer
 
 
-def _slice(generator: Generator) -> Drawn:
+def _slice(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
     axis = _integer(generator, 0, len(shape) - 1)
     start = _integer(generator, 0, shape[axis] - 1)
@@ -160,16 +160,16 @@ def any_shape(generator: Generator) -> tuple[int, ...]:
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
-def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], Drawn]:
+def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], LayerAndShape]:
     return lambda generator: (_choice(generator, *layers), any_shape(generator))
 
 
-def _reshape(generator: Generator) -> Drawn:
+def _reshape(generator: Generator) -> LayerAndShape:
     a, b, c = (_integer(generator, 1, 4) for _ in range(3))
     return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
 
 
-def _permute(generator: Generator) -> Drawn:
+def _permute(generator: Generator) -> LayerAndShape:
     shape = any_shape(generator)
     return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
 
@@ -179,19 +179,19 @@ def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:-1], _integer(generator, 4, 9))
 
 
-def _group_norm(generator: Generator) -> Drawn:
+def _group_norm(generator: Generator) -> LayerAndShape:
     groups = _integer(generator, 1, 3)
     epsilon, (channels, *size) = _epsilon(generator), _long_rows(generator, any_shape(generator))
     return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
 
 
-def _response_norm(generator: Generator) -> Drawn:
+def _response_norm(generator: Generator) -> LayerAndShape:
     options = {"alpha": _choice(generator, 1e-4, 0.1, 1.0), "beta": _choice(generator, 0.75, 0.5, 1.5)}
     layer = cr.LocalResponseNorm(_choice(generator, 1, 3, 5), **options, k=_choice(generator, 1.0, 2.0))
     return layer, (_integer(generator, 1, 7), *_image_shape(generator, _choice(generator, 0, 1)))
 
 
-DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
+DRAWERS: dict[str, Callable[[Generator], LayerAndShape]] = {
     "Conv2D": _convolution_drawer(cr.Conv2D, 2),
     "Conv1D": _convolution_drawer(cr.Conv1D, 1),
     "ConvTranspose2D": _draw_transposed,

@@ -74,7 +74,7 @@ def _pool(window: tuple[int, int], stride: int, shape: tuple[int, ...], uneven: 
 
 
 @dataclass(frozen=True)
-class FunctionForm:
+class FunctionFormat:
     """Format of a loss, or of a pair: forward(x, …, options) → (out, cache) and backward(dout, cache) → (dx, …).
 
     name           common beginning of both names; a loss is one function of this name, (x, y) → (loss, dx)
@@ -112,7 +112,7 @@ def _normalization(
     argument: str,
     inputs: Sequence[tuple[tuple[int, ...], int]],
     running: bool = False,
-) -> FunctionForm:
+) -> FunctionFormat:
     """Return the format of a normalization: with ε, with a larger ε, and with the default ε, which is omitted.
 
     layer     returns the layer for ε and the number of groups
@@ -134,25 +134,25 @@ def _normalization(
         make_options(epsilon, *shape_and_groups) for epsilon, shape_and_groups in zip(epsilons, inputs, strict=False)
     )
     extra = "running statistics" * running
-    return FunctionForm(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
+    return FunctionFormat(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
 
 
-def _batch_norm(name: str, *shapes: tuple[int, ...]) -> FunctionForm:
+def _batch_norm(name: str, *shapes: tuple[int, ...]) -> FunctionFormat:
     return _normalization(
         name, lambda e, _: cr.BatchNorm2D(epsilon=e), "bn_param", [(shape, 0) for shape in shapes], running=True
     )
 
 
 FUNCTIONS = (
-    FunctionForm(
+    FunctionFormat(
         "affine",
         cr.Dense(4),
         (12,),
         layouts={"x": ArrayLayout(shape=(-1, 2, 3, 2)), "w": TRANSPOSED},
         others=tuple(OtherOptions(cr.Dense(outputs), (15,), layouts={"w": TRANSPOSED}) for outputs in (11, 1)),
     ),
-    FunctionForm("relu", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
-    FunctionForm(
+    FunctionFormat("relu", cr.ReLU(), (3, 4, 5), others=(OtherOptions(cr.ReLU(), (2, 3, 4)),)),
+    FunctionFormat(
         "conv",
         cr.Conv2D(4, (3, 2), stride=2, padding=1),
         *((3, 7, 6), (3, 9, 10)),
@@ -165,7 +165,7 @@ FUNCTIONS = (
             _conv(2, (3, 2), 2, 0, (2, 6, 7), uneven=True),
         ),
     ),
-    FunctionForm(
+    FunctionFormat(
         "max_pool",
         cr.MaxPool2D((3, 2), stride=2),
         *((3, 7, 6), (3, 9, 10)),
@@ -185,11 +185,11 @@ FUNCTIONS = (
         lambda e, groups: cr.GroupNorm(groups, e),
         *("gn_param", [((6, 3, 4), 2), ((9, 2, 3), 3), ((4, 2, 3), 2), ((3, 2, 4), 1), ((3, 2, 4), 3)]),
     ),
-    FunctionForm(
+    FunctionFormat(
         "dropout", None, (6, 5), options={"dropout_param": {"mode": "train", "p": KEEP, "seed": 7}}, extra="dropout"
     ),
-    FunctionForm("softmax_loss", "softmax_cross_entropy"),
-    FunctionForm("svm_loss", "multiclass_hinge"),
+    FunctionFormat("softmax_loss", "softmax_cross_entropy"),
+    FunctionFormat("svm_loss", "multiclass_hinge"),
 )
 
 
@@ -201,7 +201,7 @@ class FunctionPair:
     backward  name of the backward function, which the file may not contain; empty for a loss
     """
 
-    form: FunctionForm
+    format: FunctionFormat
     forward: str
     backward: str
 
@@ -214,15 +214,19 @@ class FunctionPair:
 def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]:
     """Return the pairs of known formats among a file's functions, and the names of known functions that are missing."""
     pairs, missing = list[FunctionPair](), list[str]()
-    for form in FUNCTIONS:
-        suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{form.forward}{suffix}" in functions]
+    for course_format in FUNCTIONS:
+        suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{course_format.forward}{suffix}" in functions]
         for suffix in suffixes:
-            forward = f"{form.forward}{suffix}"
-            names = [f"{form.backward}{suffix}{other}" for other in BACKWARD_SUFFIXES] if form.backward else []
+            forward = f"{course_format.forward}{suffix}"
+            names = (
+                [f"{course_format.backward}{suffix}{other}" for other in BACKWARD_SUFFIXES]
+                if course_format.backward
+                else []
+            )
             present = [name for name in names if name in functions]
-            pairs += [FunctionPair(form, forward, name) for name in present or names[:1] or [""]]
+            pairs += [FunctionPair(course_format, forward, name) for name in present or names[:1] or [""]]
         if not suffixes:
-            missing.append(form.forward)
+            missing.append(course_format.forward)
     return pairs, missing if pairs else []
 
 
@@ -234,7 +238,7 @@ def unknown_pairs(functions: Sequence[str], recognized: Sequence[FunctionPair]) 
 
 
 @dataclass(frozen=True)
-class ClassForm:
+class ClassFormat:
     """Format of a class.
 
     words    its usual names, in lower case and without underscores
@@ -242,7 +246,7 @@ class ClassForm:
     base     options of the layer that always apply
     options  options of the layer that apply if the constructor has an argument for them
     shape    shape of one input, which the strides divide
-    larger   another one
+    larger   a larger shape of one input
     uneven   whether the stride leaves out the last rows or columns
     """
 
@@ -255,7 +259,7 @@ class ClassForm:
     uneven: bool = False
 
     @property
-    def others(self) -> "list[ClassForm]":
+    def others(self) -> "list[ClassFormat]":
         """The same class with other values of its arguments. The last stride does not divide the input."""
         return [
             replace(
@@ -285,7 +289,7 @@ class ClassForm:
     def resizable(self, arguments: Sequence[str]) -> bool:
         """Return whether a constructor with these arguments can create parameters of any size."""
         words, sizes = {word.lower() for word in arguments}, [name for name in self.base if name in SMALL_SIZES]
-        sizes += [size for size, of in (("channels", "filters"), ("inputs", "features")) if of in self.base]
+        sizes += [size for size, option in (("channels", "filters"), ("inputs", "features")) if option in self.base]
         return all(words & {*ARGUMENTS[size]} for size in sizes)
 
     def layer(self, arguments: Sequence[str]) -> Layer | None:
@@ -353,32 +357,32 @@ ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by numb
 IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
 SLIDING_OPTIONS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 1}
 CLASSES = (
-    ClassForm(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
-    ClassForm(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
+    ClassFormat(("linear", "dense", "fullyconnected", "fc", "affine"), cr.Dense, {"features": 4}, {}, (7,)),
+    ClassFormat(("conv2d", "conv2dstride1", "conv", "convolution", "convolution2d"),
               cr.Conv2D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, *IMAGE_SHAPES),
-    ClassForm(("conv1d", "conv1dstride1", "convolution1d"),
+    ClassFormat(("conv1d", "conv1dstride1", "convolution1d"),
               cr.Conv1D, {"filters": 4, "kernel": 3}, SLIDING_OPTIONS, (3, 9), (3, 13)),
-    ClassForm(("maxpool2d", "maxpool", "maxpooling"),
+    ClassFormat(("maxpool2d", "maxpool", "maxpooling"),
               cr.MaxPool2D, {"window": 3}, {"stride": 2, "padding": 1}, *IMAGE_SHAPES),
-    ClassForm(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
-    ClassForm(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
+    ClassFormat(("maxpool2dstride1",), cr.MaxPool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
+    ClassFormat(("meanpool2d", "meanpool", "avgpool2d", "avgpool", "averagepool2d"),
               cr.AveragePool2D, {"window": 3}, {"stride": 2}, *IMAGE_SHAPES),
-    ClassForm(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
-    ClassForm(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
-    ClassForm(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
-    ClassForm(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
-    ClassForm(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
-    *(ClassForm((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
-    ClassForm(("flatten",), cr.Flatten, shape=(3, 4, 5)),
-    ClassForm(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
-    ClassForm(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss", "softmaxwithloss"),
+    ClassFormat(("meanpool2dstride1",), cr.AveragePool2D, {"window": 3, "stride": 1}, {}, *IMAGE_SHAPES),
+    ClassFormat(("downsample2d",), cr.AveragePool2D, {"window": 1}, {"stride": 2}, *IMAGE_SHAPES),
+    ClassFormat(("downsample1d",), cr.AveragePool1D, {"window": 1}, {"stride": 2}, (3, 9), (3, 13)),
+    ClassFormat(("batchnorm", "batchnorm1d"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (6,)),
+    ClassFormat(("batchnorm2d", "spatialbatchnorm"), cr.BatchNorm2D, {}, {"epsilon": EPSILON}, (3, 4, 5)),
+    *(ClassFormat((kind.__name__.lower(),), kind, shape=(6,)) for kind in (cr.ReLU, cr.Sigmoid, cr.Tanh, cr.Softmax)),
+    ClassFormat(("flatten",), cr.Flatten, shape=(3, 4, 5)),
+    ClassFormat(("mse", "mseloss", "meansquarederror"), "mean_squared_error"),
+    ClassFormat(("crossentropyloss", "softmaxcrossentropy", "softmaxcrossentropyloss", "softmaxwithloss"),
               "softmax_cross_entropy"),
 )  # fmt: skip
 
 
-def class_form(name: str) -> ClassForm | None:
+def class_format(name: str) -> ClassFormat | None:
     """Return the format of a class by its name; None if the name is not a usual one."""
-    return next((form for form in CLASSES if normalized_name(name) in form.words), None)
+    return next((course_format for course_format in CLASSES if normalized_name(name) in course_format.words), None)
 
 
 def normalized_name(name: str) -> str:

@@ -116,10 +116,10 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
         for size in (1.0, 30.0, 1e-3):
             a, b = (size * (start + generator.normal(size=v.shape)) for start in (v, 0.0))
             both, first, second, opposite = (np.asarray(f(u)) for u in (a + b, a, b, -a))
-            rests = (both - first - second + zero, first + opposite - 2 * zero)
+            residuals = (both - first - second + zero, first + opposite - 2 * zero)
             largest = max(float(np.abs(part).max(initial=0.0)) for part in (both, first, second, opposite, zero))
-            rest = max(float(np.abs(part).max(initial=0.0)) for part in rests)
-            if not rest <= max(1e-12, 100 * noise) * largest:
+            residual = max(float(np.abs(part).max(initial=0.0)) for part in residuals)
+            if not residual <= max(1e-12, 100 * noise) * largest:
                 return False
     except Exception:  # a learner's code may not support these values, such as the logarithm of a negative number
         return False
@@ -152,8 +152,8 @@ def _jacobian_column(scalar: Scalar) -> Callable[[Array], Slope]:
 
 
 def _affine_difference(scalar: Scalar) -> Callable[[Array], Slope]:
-    here = np.asarray(scalar.f(scalar.v))
-    return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(scalar.v + u)), here)
+    value = np.asarray(scalar.f(scalar.v))
+    return lambda u: _weighted_difference(scalar, np.asarray(scalar.f(scalar.v + u)), value)
 
 
 def _weighted_difference(scalar: Scalar, end: Array, start: Array) -> Slope:
@@ -167,14 +167,14 @@ def _derive_entries(
     scalar: Scalar,
     generator: np.random.Generator,
     limit: int,
-    entry: Callable[[Array], Slope],
-    direction: Callable[[Array], Slope],
+    derive_element: Callable[[Array], Slope],
+    derive_direction: Callable[[Array], Slope],
 ) -> Derivative:
     """Return the derivative with respect to every element, or ``limit`` random ones, and along random directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     indices = np.sort(generator.permutation(v.size)[:limit])
-    slopes = [entry(basis(v.shape, index)) for index in indices]
+    slopes = [derive_element(basis(v.shape, index)) for index in indices]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
     if method == CENTRAL and len(indices) == v.size:
         steps = []  # every element is checked: directions add nothing
@@ -185,7 +185,7 @@ def _derive_entries(
         np.array([slope.value for slope in slopes]),
         np.array([slope.error_bound for slope in slopes]),
         np.array([slope.kink_width for slope in slopes]),
-        tuple((u, direction(u)) for u in steps),
+        tuple((u, derive_direction(u)) for u in steps),
     )
 
 

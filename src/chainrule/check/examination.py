@@ -146,7 +146,7 @@ def with_diagnoses(examinations: Sequence[Examination]) -> list[Row]:
 def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> tuple[Diagnosis, ...]:
     """Return the diagnosis of a mistake on a probe that differs from the first only in the number of samples.
 
-    If the gradient is right for a small dy, code clips the larger sum over more samples.
+    If the gradient is right for a small dy, the code clips the larger sum over more samples.
     """
     probe = other.probe
     first_shape, other_shape = (
@@ -216,7 +216,7 @@ def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
     )
 
 
-def ties(probe: Probe, examined: Examination) -> Row | None:
+def ties(probe: Probe, examination: Examination) -> Row | None:
     """Check dx of max pooling or ReLU on integers, which are full of ties and zeros.
 
     Returns the row of x; None if another row is wrong or dx has the wrong shape.
@@ -224,7 +224,7 @@ def ties(probe: Probe, examined: Examination) -> Row | None:
     x = derivatives.tied_integers(probe.values["x"].shape, probe.generator)
     values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
     dx = probe.subject.gradients(values, dy)["x"]
-    if dx.shape != x.shape or not all(row.ok for row in examined.rows):
+    if dx.shape != x.shape or not all(row.ok for row in examination.rows):
         return None
     function = partial(function_of, probe.subject, values, "x")
     slopes = derivatives.slopes_at_ties(function, x, dy, dx, probe.generator)

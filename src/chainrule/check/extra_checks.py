@@ -253,10 +253,10 @@ def check_another_instance(checked: CheckedProbe, other: Values) -> list[Row]:
     instance, another = subject.another(), subject.another()
     expected = instance.gradients(probe.values, probe.dy)
     smaller = {name: value[:-1] if name in BATCHES else value for name, value in other.items()}
-    for between in (other, smaller):
+    for values in (other, smaller):
         instance.output(probe.values)
         try:
-            another.output(between)
+            another.output(values)
         except StudentError:  # batch sizes have their own check
             continue
         try:

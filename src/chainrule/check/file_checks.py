@@ -15,7 +15,7 @@ from chainrule.check.course_formats import (
     SMALL_SCALE,
     FunctionPair,
     OtherOptions,
-    class_form,
+    class_format,
     constructor_values,
     find_pairs,
     normalized_name,
@@ -138,11 +138,14 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
 
 def _has_checkable_classes(classes: Mapping[str, tuple[str, ...]]) -> bool:
     """Return whether there are several classes, or one of a known format: a loss, or a class that takes arguments."""
-    forms = [(class_form(name), arguments) for name, arguments in classes.items()]
+    formats = [(class_format(name), arguments) for name, arguments in classes.items()]
     return (
-        len(forms) > 1
+        len(formats) > 1
         or any(parameters and normalized_name(name) in SLOPED_CLASSES for name, parameters in classes.items())
-        or any(form and (isinstance(form.against, str) or parameters) for form, parameters in forms)
+        or any(
+            course_format and (isinstance(course_format.against, str) or parameters)
+            for course_format, parameters in formats
+        )
     )
 
 
@@ -154,20 +157,20 @@ def _class_rows(
     A class that fails counts as not checked, because it may expect other inputs than its name suggests. It counts as
     wrong if it returned right results before.
     """
-    form, task, options = class_form(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
+    course_format, task, options = class_format(name), LearnerTask(constants=tuple(constants)), dict[str, Any]()
     all_right = False
     try:
-        if form is not None and isinstance(form.against, str):
-            labels = _takes_labels(file.loss(name), form.against)
-            code, intended = file.loss(name, labels=labels), LossSubject(form.against)
-            one_hot = labels or _takes_largest(file.loss(name), form.against)
+        if course_format is not None and isinstance(course_format.against, str):
+            labels = _takes_labels(file.loss(name), course_format.against)
+            code, intended = file.loss(name, labels=labels), LossSubject(course_format.against)
+            one_hot = labels or _takes_largest(file.loss(name), course_format.against)
             yield from check_loss(code, intended, seed, name, one_hot).rows
             return
-        if form is not None and arguments and (layer := form.layer(arguments)) is not None:
-            task = replace(task, against=layer, shape=form.shape, larger=form.larger)
-            values = constructor_values(layer, form.shape)
+        if course_format is not None and arguments and (layer := course_format.layer(arguments)) is not None:
+            task = replace(task, against=layer, shape=course_format.shape, larger=course_format.larger)
+            values = constructor_values(layer, course_format.shape)
             options = {name: value for name, value in values.items() if name in arguments}
-        elif form is None:
+        elif course_format is None:
             options = {**usual_values(arguments), **(SLOPES if normalized_name(name) in SLOPED_CLASSES else {})}
         student = file.layer(name, options=options)
         task = _with_own_epsilon(task, student)
@@ -177,12 +180,12 @@ def _class_rows(
         if task.against is not None and all_right:
             intended = LayerSubject(task.against, task.shape or (), engine="numpy")
             yield from class_rows(name, intended, lambda modes: file.layer(name, options={**options, **modes}), seed)
-        if not options or form is None or isinstance(task.against, BatchNorm2D) or not all_right:
+        if not options or course_format is None or isinstance(task.against, BatchNorm2D) or not all_right:
             return  # the only option of a batch normalization is its number of features
-        for other in form.others:
+        for other in course_format.others:
             if (layer := other.layer(arguments)) is not None:
                 student = file.layer(name, options=constructor_values(layer, other.shape))
-                if not form.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
+                if not course_format.resizable(arguments) and not _fits(student, LayerSubject(layer, other.shape)):
                     continue
                 other_options = OtherOptions(layer, other.shape, uneven=other.uneven)
                 yield from check_options(student, other_options, True, seed)
@@ -250,10 +253,14 @@ def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int)
 
     The row of y has the name of forward as its subject, the rows of gradients that of backward.
     """
-    form = pair.form
+    course_format = pair.format
     try:
-        if isinstance(form.against, str):
-            intended = MulticlassHinge() if form.against == MulticlassHinge.name else LossSubject(form.against)
+        if isinstance(course_format.against, str):
+            intended = (
+                MulticlassHinge()
+                if course_format.against == MulticlassHinge.name
+                else LossSubject(course_format.against)
+            )
             code = file.loss(pair.forward)
             yield from check_loss(code, intended, seed, pair.forward, labels=True).rows
             return
@@ -272,7 +279,7 @@ def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int)
 def _failed_pair_rows(file: CheckedFile, pair: FunctionPair, error: StudentError, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair that raises or times out. Backward is to blame if forward alone succeeds."""
     try:
-        rows = [] if isinstance(pair.form.against, str) else list(_function_rows(file, pair, False, seed))
+        rows = [] if isinstance(pair.format.against, str) else list(_function_rows(file, pair, False, seed))
     except StudentError as forward_error:
         error, rows = forward_error, list[Row]()
     yield from (replace(row, subject=pair.forward) for row in rows)
@@ -286,21 +293,21 @@ def _unknown_pair_rows(file: CheckedFile, forward: str, backward: str, seed: int
         for row in check_layer(file.layer(forward, backward=backward), LearnerTask(), seed).rows:
             yield replace(row, subject=forward if row.tensor == "y" else backward)
     except (StudentError, ShapeError) as error:
-        message = f"is not checked: the pair has no known form ({error})"
+        message = f"is not checked: the pair has no known format ({error})"
         row = failure_row(forward, "none", StudentError(str(error)))
         yield replace(row, tensor="y", checked=False, diagnoses=(replace(row.diagnoses[0], message=message),))
 
 
 def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:
     """Yield the rows of a pair of functions; only y if backward is missing."""
-    form = pair.form
-    against = None if isinstance(form.against, str) else form.against
-    task = LearnerTask(against, form.shape, form.larger, form.layouts)
+    course_format = pair.format
+    against = None if isinstance(course_format.against, str) else course_format.against
+    task = LearnerTask(against, course_format.shape, course_format.larger, course_format.layouts)
 
     def load(options: Mapping[str, Any]) -> Student:
         return file.layer(pair.forward, backward=pair.backward if complete else pair.forward, options=options)
 
-    student = load(form.options)
+    student = load(course_format.options)
     rows = check_layer(student, task, seed).rows if complete else check_output(student, task, seed)
     yield from rows
     if all(row.ok for row in rows if row.tensor == "y"):
@@ -310,5 +317,5 @@ def _function_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: 
             yield replace(unwritten_row(pair.forward, UnwrittenError(f"{error}, in test mode")), method="mode='test'")
         except StudentError as error:
             yield failure_row(pair.forward, "other modes", error)
-    for other in form.others if all(row.ok for row in rows) else ():
+    for other in course_format.others if all(row.ok for row in rows) else ():
         yield from check_options(load(other.options), other, complete, seed)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from chainrule.check.judges import Account, Index, NamedFactor
+from chainrule.check.judges import Explanation, Index, NamedFactor
 from chainrule.check.report import FirstWrong, Row, SumTerm
 from chainrule.check.rows import Probe
 from chainrule.engines.protocol import Array
@@ -44,22 +44,22 @@ def with_first_wrong(row: Row, probe: Probe, claimed: Mapping[str, Array]) -> Ro
     cell = tuple(int(index) for index in np.argwhere(wrong)[0])
     first = FirstWrong(cell, float(result[cell]), float(expected[cell]))
     results = probe.judge.explained(probe.values, probe.dy)
-    account = results and results.account(row.tensor, cell)
-    if account is None:
+    explanation = results and results.explanation(row.tensor, cell)
+    if explanation is None:
         return replace(row, first=first)
-    first = replace(first, page=account.page, steps=_steps(account))
-    if any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses) or not account.terms:
+    first = replace(first, page=explanation.page, steps=_steps(explanation))
+    if any(diagnosis.name == ACCUMULATED for diagnosis in row.diagnoses) or not explanation.terms:
         return replace(row, first=first)
     try:
-        terms = tuple(_terms(row.tensor, cell, probe, account))
+        terms = tuple(_terms(row.tensor, cell, probe, explanation))
     except StudentError:  # the code does not support a dy of zeros
         return replace(row, first=first)
-    return replace(row, first=replace(first, terms=terms, left_out=max(len(account.terms) - MAX_TERMS, 0)))
+    return replace(row, first=replace(first, terms=terms, left_out=max(len(explanation.terms) - MAX_TERMS, 0)))
 
 
-def _steps(account: Account) -> tuple[str, ...]:
+def _steps(explanation: Explanation) -> tuple[str, ...]:
     """Return the lines of a calculation, or the candidates of a max pooling window."""
-    derivation = account.derivation
+    derivation = explanation.derivation
     if derivation.steps:
         return tuple(line.strip() for line in step_lines(derivation.steps, WIDTH) if line)
     if derivation.pick and len(derivation.pick.candidates) <= MAX_TERMS:
@@ -68,26 +68,24 @@ def _steps(account: Account) -> tuple[str, ...]:
     return ()
 
 
-def _terms(tensor: str, cell: Index, probe: Probe, account: Account) -> Iterator[SumTerm]:
+def _terms(tensor: str, cell: Index, probe: Probe, explanation: Explanation) -> Iterator[SumTerm]:
     """Yield the terms of the expected sum, then those that only the actual sum has, at most `MAX_TERMS` of each."""
-    driver = "x" if tensor == "y" else "dy"
-    arrays = {
-        name: value for name, value in probe.values.items() if tensor != "y" or name != "x"
-    }  # what a factor may be
+    source = "x" if tensor == "y" else "dy"
+    arrays = {name: value for name, value in probe.values.items() if tensor != "y" or name != "x"}
     seen = set[tuple[str, Index]]()
-    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if driver == "dy" else 0.0
-    for factors in account.terms[:MAX_TERMS]:
-        entry = next((factor for factor in factors if factor.tensor == driver), factors[0])
-        others = [factor for factor in factors if factor is not entry]
-        expected = float(np.prod([factor.value for factor in others])) * account.scale[1]
-        name = " · ".join([factor.label for factor in others] + [account.scale[0]] * bool(account.scale[0]))
-        seen.add((entry.tensor, entry.index))
-        yield _term(probe, tensor, cell, entry, expected, name, arrays, base)
-    if driver == "dy" and probe.dy.size <= MAX_TERMS:
+    base = _gradient(probe, tensor, cell, np.zeros_like(probe.dy)) if source == "dy" else 0.0
+    for factors in explanation.terms[:MAX_TERMS]:
+        element = next((factor for factor in factors if factor.tensor == source), factors[0])
+        others = [factor for factor in factors if factor is not element]
+        expected = float(np.prod([factor.value for factor in others])) * explanation.scale[1]
+        name = " · ".join([factor.label for factor in others] + [explanation.scale[0]] * bool(explanation.scale[0]))
+        seen.add((element.tensor, element.index))
+        yield _term(probe, tensor, cell, element, expected, name, arrays, base)
+    if source == "dy" and probe.dy.size <= MAX_TERMS:
         for index in map(tuple, np.argwhere(np.ones(probe.dy.shape))):
-            entry = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
-            if ("dy", entry.index) not in seen:
-                term = _term(probe, tensor, cell, entry, 0.0, "", arrays, base)
+            element = NamedFactor("dy", tuple(map(int, index)), "dy", float(probe.dy[index]))
+            if ("dy", element.index) not in seen:
+                term = _term(probe, tensor, cell, element, 0.0, "", arrays, base)
                 if abs(term.found) > NEGLIGIBLE:
                     yield term
 
@@ -96,36 +94,36 @@ def _term(
     probe: Probe,
     tensor: str,
     cell: Index,
-    entry: NamedFactor,
+    element: NamedFactor,
     expected: float,
     name: str,
     arrays: Mapping[str, Array],
     base: float,
 ) -> SumTerm:
-    factor = _factor(probe, tensor, cell, entry, base)
+    factor = _factor(probe, tensor, cell, element, base)
     same = abs(factor - expected) <= FACTOR_TOLERANCE * max(abs(expected), abs(factor))
     found_as = name if same else _name_of(factor, arrays)
-    return SumTerm(entry.tensor, entry.index, entry.value, expected, factor, name, found_as)
+    return SumTerm(element.tensor, element.index, element.value, expected, factor, name, found_as)
 
 
 def _gradient(probe: Probe, tensor: str, cell: Index, dy: Array) -> float:
     return float(probe.subject.gradients(probe.values, dy)[tensor][cell])
 
 
-def _factor(probe: Probe, tensor: str, cell: Index, entry: NamedFactor, base: float) -> float:
+def _factor(probe: Probe, tensor: str, cell: Index, element: NamedFactor, base: float) -> float:
     """Return the factor of an element in the sum that the learner's code computes.
 
     base  the gradient for a dy of zeros; nonzero only if the code ignores the upstream gradient
     """
-    if entry.tensor == "dy":
+    if element.tensor == "dy":
         unit = np.zeros_like(probe.dy)
-        unit[entry.index] = 1.0
+        unit[element.index] = 1.0
         return _gradient(probe, tensor, cell, unit) - base
     outputs: list[float] = []
     for step in (STEP, -STEP):
-        changed = np.array(probe.values[entry.tensor], np.float64)
-        changed[entry.index] += step
-        outputs.append(float(probe.subject.output({**probe.values, entry.tensor: changed})[cell]))
+        changed = np.array(probe.values[element.tensor], np.float64)
+        changed[element.index] += step
+        outputs.append(float(probe.subject.output({**probe.values, element.tensor: changed})[cell]))
     return (outputs[0] - outputs[1]) / (2 * STEP)
 
 

@@ -57,7 +57,7 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
     """Return the result of one runner of GitHub Classroom's autograding, before base64 encoding."""
     tests = [
         {
-            "name": part_result.part,
+            "name": test.part,
             "status": "pass" if passed else "fail",
             "score": score,
             "message": message or None,
@@ -65,15 +65,9 @@ def github_classroom(grade: Grade, scheme: PointScheme) -> bytes:
             "filename": "",
             "line_no": 0,
         }
-        for part_result, score, passed, message in _tests(grade, scheme)
+        for test, score, passed, message in _tests(grade, scheme)
     ]
-    status = (
-        "error"
-        if not grade.judged
-        else "pass"
-        if all(part_result["status"] == "pass" for part_result in tests)
-        else "fail"
-    )
+    status = "error" if not grade.judged else "pass" if all(test["status"] == "pass" for test in tests) else "fail"
     return json_bytes({"version": 1, "status": status, "max_score": scheme.total, "tests": tests})
 
 

@@ -59,10 +59,10 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> GraphCon
 
 def _next_layer(generator: np.random.Generator, input_node: Node) -> Layer | None:
     """Draw a layer of any type that accepts a node's result; None if `TRIES` attempts fail."""
-    kinds = list(DRAWERS.values())
+    drawers = list(DRAWERS.values())
     for _ in range(TRIES):
         try:
-            drawn, _ = kinds[int(generator.integers(len(kinds)))](generator)
+            drawn, _ = drawers[int(generator.integers(len(drawers)))](generator)
             layer = fit_options(generator, drawn, input_node.shape)
             layer.output_shape(input_node.shape, "layer")
         except ChainruleError:
@@ -148,10 +148,10 @@ def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
     """Apply a layer with parameters a second time, to a result for which the parameters have the same shapes."""
-    learning = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
-    if not learning:
+    parametric = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
+    if not parametric:
         return None
-    first: Node = _pick(generator, learning)
+    first: Node = _pick(generator, parametric)
     layer, first_input = first.layer or cr.Flatten(), first.inputs[0]
     fitting = [node for node in nodes if _parameters(layer, node.shape) == _parameters(layer, first_input.shape)]
     others = [node for node in fitting if node is not first_input]
@@ -217,12 +217,12 @@ def _join(generator: Generator, ends: Sequence[Node]) -> Node:
 
 
 def _as_vector(generator: Generator, node: Node) -> Node:
-    kinds: list[Layer] = [cr.Flatten()]
+    reductions: list[Layer] = [cr.Flatten()]
     if len(node.shape) == 2:
-        kinds += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
+        reductions += [cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D()]
     elif len(node.shape) == 3:
-        kinds += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
-    return node if len(node.shape) == 1 else _pick(generator, kinds)(node)
+        reductions += [cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D()]
+    return node if len(node.shape) == 1 else _pick(generator, reductions)(node)
 
 
 ACTIONS = (*[_apply_layer] * 5, *[_merge] * 2, _reuse_layer, _gate, _concatenate)

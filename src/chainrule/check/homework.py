@@ -19,7 +19,7 @@ from chainrule.check.report import UNWRITTEN, FirstWrong, Report, Row, WorstEntr
 from chainrule.check.submissions import Submission, entries, single_entry, student_of
 from chainrule.errors import ChainruleError, OptionError, one_line
 
-VERDICTS, NUMBERS, TERMS, ALL = range(4)
+VERDICTS, NUMBERS, TERMS, ALL = range(4)  # levels of hints
 LEVELS = (
     "verdicts only",
     "the first wrong number of each result, and its index",
@@ -191,7 +191,7 @@ def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, permiss
         return row(0, "", str(error) + IMPORT_HINT * ("No module named" in str(error)))
     except Exception as error:  # a bug in the grader must not stop the grading of other submissions
         message = one_line(f"{type(error).__name__}: {error}")
-        return row(0, "", f"could not be judged, by a mistake of the grader: {message}", judged=False)
+        return row(0, "", f"could not be judged because of an error in the grader: {message}", judged=False)
 
 
 def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.check import comparison
-from chainrule.check.course_formats import class_form, normalized_name
+from chainrule.check.course_formats import class_format, normalized_name
 from chainrule.check.diagnoses.truth import same
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
@@ -24,9 +24,7 @@ from chainrule.layers import Layer
 from chainrule.layers.activations import EXAMPLES
 
 TOLERANCE = 1e-4  # relative; wide enough for code in float32
-LAYERS_BY_NAME: dict[
-    str, Layer
-] = {  # an activation of each name; what computes another form of it is recognised before
+LAYERS_BY_NAME: dict[str, Layer] = {  # used if the output does not identify a variant
     "silu": cr.SiLU(),
     "swish": cr.SiLU(),
     "hardswish": cr.HardSwish(),
@@ -59,8 +57,8 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
         return None
     try:
         if name in ("leakyrelu", "elu"):
-            negative_output = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
-            slope = float(f"{negative_output if name == 'leakyrelu' else negative_output / (1 - math.exp(-1)):.9g}")
+            negated_output = -float(subject.output({"x": np.full_like(values["x"], -1.0)}).flat[0])
+            slope = float(f"{negated_output if name == 'leakyrelu' else negated_output / (1 - math.exp(-1)):.9g}")
             return SLOPED_ACTIVATIONS[name]() if slope <= 0 else SLOPED_ACTIVATIONS[name](slope)
         if name == "swish" and _is_swish(subject, values["x"]):
             return None
@@ -71,11 +69,11 @@ def layer_by_name(kind: str, subject: SubmittedLayer, values: Values) -> Layer |
 
 def _is_swish(subject: SubmittedLayer, x: Array) -> bool:
     """Return whether the output is x · sigmoid(β x) for the β that follows from the output at −1."""
-    negative_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
-    if not 0 < negative_output < 1:
+    negated_output = -float(subject.output({"x": np.full_like(x, -1.0)}).flat[0])
+    if not 0 < negated_output < 1:
         return False
     return (
-        comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / negative_output - 1) ** -x)).error
+        comparison.compare_with_array(subject.output({"x": x}), x / (1 + (1 / negated_output - 1) ** -x)).error
         <= TOLERANCE
     )
 
@@ -100,9 +98,9 @@ def misnamed_rows(kind: str, subject: SubmittedLayer, intended: LayerSubject | N
 
 def _type_by_name(kind: str) -> Callable[..., Layer] | None:
     """Return the class of the layer that a class with this name should compute; None for losses and unknown names."""
-    form = class_form(kind)
-    if form is not None:
-        return None if isinstance(form.against, str) else form.against
+    course_format = class_format(kind)
+    if course_format is not None:
+        return None if isinstance(course_format.against, str) else course_format.against
     layer = LAYERS_BY_NAME.get(normalized_name(kind))
     return None if layer is None else type(layer)
 
@@ -260,14 +258,14 @@ def _candidates(values: Mapping[str, Array]) -> Iterator[Layer]:
         if values["x"].ndim == 2:
             yield cr.Softmax()
         else:
-            yield from _pools()
+            yield from _pooling_layers()
     elif w.ndim == 2:
         yield from (cr.Dense(units, bias=b is not None) for units in dict.fromkeys(w.shape))
     elif w.ndim in (3, 4):
         yield from _convolutions(w, b)
 
 
-def _pools() -> Iterator[Layer]:
+def _pooling_layers() -> Iterator[Layer]:
     for window in ((2, 2), (3, 3), (2, 3), (3, 2)):
         for stride, padding in product((None, 1, 2), (0, 1)):
             yield cr.MaxPool2D(window, stride, padding)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import learner_subjects, probes
-from chainrule.check.course_formats import OtherOptions, class_form
+from chainrule.check.course_formats import OtherOptions, class_format
 from chainrule.check.examination import Examination, examine, prepare, quick_check, ties, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
@@ -247,9 +247,9 @@ def _matched_layer(
         intended = LayerSubject(against, shape or probes.input_shape_for(against), engine="numpy")
         subject = learner_subjects.match_parameters(student, intended, task.layouts)
     else:
-        form = class_form(original.kind)
-        named = form.fixed_layer if form else None
-        subject = _explore_layer(student, shape, form.shape if form and named else None)
+        course_format = class_format(original.kind)
+        named = course_format.fixed_layer if course_format else None
+        subject = _explore_layer(student, shape, course_format.shape if course_format and named else None)
         values = learner_subjects.draw_values(subject, 2, seed)
         spread = {**values, "x": probes.spread_values(values["x"].shape, np.random.default_rng(seed))}
         intended = None
@@ -326,7 +326,7 @@ def _check_other_sizes(
     count, larger = probes.batch_size(subject.shape), larger or probes.larger_shape(subject.shape)
     examinations = list[Examination]()
     large_batch = probes.large_batch_size(subject.shape, seed)
-    for shape, samples, values_seed, repeated in (  # seed of what is drawn; samples in all where they are repeated
+    for shape, samples, values_seed, repeated in (  # repeated: batch size if the samples are repeated
         (larger, count + 1, seed + 1, 0),
         (subject.shape, count, seed + 1, 0),
         (subject.shape, count, seed, large_batch),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential
+from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner, between, influential_arrays
 from chainrule.check.subjects import LayerSubject, Subject, Values
 from chainrule.core.shapes import text
 from chainrule.custom.held_arrays import FAMILIES, arrays_named
@@ -65,8 +65,11 @@ class SubmittedLayer(Subject):
         before = self.changed
         dx, gradients = self.student.backward(dy, strict=False, strided=self.strided)
         self.changed = tuple(name for name in self._changed(values) if name not in before)
-        ours = {theirs: name for name, theirs in self.names.items()}
-        named = {"x": dx, **{ours[name]: gradient for name, gradient in gradients.items() if name in ours}}
+        library_names = {learner_name: name for name, learner_name in self.names.items()}
+        named = {
+            "x": dx,
+            **{library_names[name]: gradient for name, gradient in gradients.items() if name in library_names},
+        }
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
 
     @property
@@ -128,7 +131,7 @@ class SubmittedLoss(Subject):
         result = self._code.backward(values["p"], values["t"])
         self.changed = result.changed
         gradient = result.arrays["dp"]
-        return {"p": (dy * gradient).astype(gradient.dtype)}  # whose rounding is that of the code
+        return {"p": (dy * gradient).astype(gradient.dtype)}  # the dtype indicates the rounding error
 
     @property
     def independent(self) -> bool:
@@ -148,7 +151,7 @@ def match_parameters(
     layouts   known layouts; those of other parameters follow from the shapes in the learner's object
     """
     names = _pair_by_name(student, intended)
-    if len(names) < len(intended.parameters):  # created in the first call, or not named in a usual way
+    if len(names) < len(intended.parameters):  # some are created by the first call, or have unusual names
         names = _pair_after_call(student, intended)
     known_layouts = dict(layouts or {})
     for parameter, learner_name in names.items():
@@ -185,11 +188,15 @@ def _pair_by_name(student: Student, intended: LayerSubject) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for parameter, shape in intended.parameters.items():
-        forms = [
-            form for word in FAMILIES.get(parameter, (parameter,)) for form in (word, word.upper(), word.capitalize())
+        spellings = [
+            spelling
+            for word in FAMILIES.get(parameter, (parameter,))
+            for spelling in (word, word.upper(), word.capitalize())
         ]
         candidates = arrays_named(parameter, student.names) + arrays_named(parameter, student.array_names())
-        candidates += [form for form in forms if student.has(form)]  # scalars too, such as the k of a kernel's size
+        candidates += [
+            spelling for spelling in spellings if student.has(spelling)
+        ]  # scalars too, such as the k of a kernel's size
         if parameter == "gamma" and not candidates:
             candidates = arrays_named("w", student.array_names())  # as PyTorch calls the scale of a normalization
         free = [name for name in dict.fromkeys(candidates) if name not in names.values()]
@@ -214,7 +221,7 @@ def _pair_after_call(student: Student, intended: LayerSubject) -> dict[str, str]
     names = _pair_by_name(student, intended)
     for parameter, shape in intended.parameters.items():
         if parameter not in names:
-            others = [name for name in influential(student, x) if name not in names.values()]
+            others = [name for name in influential_arrays(student, x) if name not in names.values()]
             fitting = [name for name in others if _fits(student, name, shape)]
             if len(fitting) != 1:
                 parameters = ", ".join(intended.parameters)
@@ -291,11 +298,11 @@ def _shape_around(channels: int, window: Sequence[int]) -> tuple[int, ...]:
     return (channels, *(taps + margin for taps, margin in zip(window, (5, 3), strict=False)))
 
 
-def _real(array: Array, what: str) -> Array:
+def _real(array: Array, source: str) -> Array:
     """Return the real part of an array that is real up to rounding; StudentError for any other complex array."""
     if not np.iscomplexobj(array):
         return array
     negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE
     if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
-        raise StudentError(f"{what} returns complex numbers for real inputs")
+        raise StudentError(f"{source} returns complex numbers for real inputs")
     return np.real(array)

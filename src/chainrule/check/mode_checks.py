@@ -37,9 +37,9 @@ def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list
     complete  whether there is a backward
     """
     checks = {"running statistics": _running_statistics, "dropout": _dropout}
-    if not pair.form.extra:
+    if not pair.format.extra:
         return []
-    return checks[pair.form.extra](pair, load, np.random.default_rng(seed), complete)
+    return checks[pair.format.extra](pair, load, np.random.default_rng(seed), complete)
 
 
 def _row(pair: FunctionPair, method: str, right: bool, name: str = "", message: str = "", tensor: str = "y") -> Row:
@@ -76,9 +76,9 @@ class NormalizationPoint:
 
     def output(self, mean: Array, variance: Array) -> Array:
         """Return the output for these statistics."""
-        channels = (slice(None), *(None for _ in self.x.shape[2:]))
-        normal = (self.x - mean[channels]) / np.sqrt(variance[channels] + self.epsilon)
-        return self.gamma[channels] * normal + self.beta[channels]
+        broadcast = (slice(None), *(None for _ in self.x.shape[2:]))
+        normal = (self.x - mean[broadcast]) / np.sqrt(variance[broadcast] + self.epsilon)
+        return self.gamma[broadcast] * normal + self.beta[broadcast]
 
     def factor(self, trained: Sequence[Array]) -> float:
         """Return the momentum that explains the running mean after this batch; NaN if it is not between 0 and 1."""
@@ -100,42 +100,44 @@ class NormalizationPoint:
         self,
         row: Callable[..., Row],
         trained: Sequence[Array],
-        tested: Array,
-        unchanged_statistics: Sequence[Array],
-        alone: Array,
-        either: bool = False,
+        test_output: Array,
+        statistics_after: Sequence[Array],
+        single_output: Array,
+        either_factor: bool = False,
     ) -> list[Row]:
         """Return the rows of the running statistics and of the test mode.
 
-        row                   returns a row for a method, whether it is right, and the name and message of the mistake
-        trained               running statistics after a forward in training mode
-        tested                output in test mode
-        unchanged_statistics  running statistics after the test mode
-        alone                 output in test mode for the first sample only
-        either                whether the factor of the old statistics may also be 1 − momentum
+        row               returns a row for a method, whether it is right, and the name and message of the mistake
+        trained           running statistics after a forward in training mode
+        test_output       output in test mode
+        statistics_after  running statistics after the test mode
+        single_output     output in test mode for the first sample only
+        either_factor     whether the factor of the old statistics may also be 1 − momentum
         """
         axes = (0, *range(2, self.x.ndim))
         mean, variance = self.x.mean(axis=axes), self.x.var(axis=axes)
 
-        stored = self.is_updated_by(trained) or (either and self.is_updated_by(trained, 1 - self.momentum))
-        swapped = not (stored or either) and _same(trained[0], (1 - self.momentum) * self.mean + self.momentum * mean)
+        stored = self.is_updated_by(trained) or (either_factor and self.is_updated_by(trained, 1 - self.momentum))
+        swapped = not (stored or either_factor) and _same(
+            trained[0], (1 - self.momentum) * self.mean + self.momentum * mean
+        )
         message = "has wrong running statistics: running = momentum · running + (1 − momentum) · statistic of the batch"
         if swapped:
             message = f"swaps momentum and 1 − momentum: {message.partition(': ')[2]}"
         test_message = (
             "must be γ (x − running_mean) / √(running_var + ε) + β in test mode, independent of the other samples"
         )
-        if _same(tested, self.output(mean, variance)):
+        if _same(test_output, self.output(mean, variance)):
             test_message = f"is normalized by the batch in test mode: it {test_message}"
         expected = self.output(self.mean, self.variance)
-        unchanged = _same(unchanged_statistics[0], self.mean) and _same(unchanged_statistics[1], self.variance)
-        if _same(tested, expected):
+        unchanged = _same(statistics_after[0], self.mean) and _same(statistics_after[1], self.variance)
+        if _same(test_output, expected):
             test_message = "is wrong for a batch of one in test mode" if unchanged else STATISTICS_CHANGED
         return [
             row("running statistics", stored, "momentum-exchanged" if swapped else "running-statistics", message),
             row(
                 "mode='test'",
-                _same(tested, expected) and _same(alone, expected[:1]) and unchanged,
+                _same(test_output, expected) and _same(single_output, expected[:1]) and unchanged,
                 "test-mode",
                 test_message,
             ),
@@ -147,8 +149,8 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
 
     If they are right, the default ε, momentum and initial statistics are checked too.
     """
-    (argument, options), *_ = pair.form.options.items()
-    point = NormalizationPoint.draw(pair.form.shape, options["eps"], options["momentum"], generator)
+    (argument, options), *_ = pair.format.options.items()
+    point = NormalizationPoint.draw(pair.format.shape, options["eps"], options["momentum"], generator)
 
     def run(mode: str, arguments: Mapping[str, Any], x: Array = point.x) -> tuple[Array, list[Array]]:
         student = load({argument: {**arguments, "mode": mode}})
@@ -160,21 +162,19 @@ def _running_statistics(pair: FunctionPair, load: Load, generator: np.random.Gen
 
     def rows_of(point: NormalizationPoint, arguments: Mapping[str, Any]) -> list[Row]:
         full = {**arguments, "running_mean": point.mean, "running_var": point.variance}
-        (_, trained), (tested, statistics_after), (alone, _) = (
+        (_, trained), (test_output, statistics_after), (single_output, _) = (
             run("train", full),
             run("test", full),
             run("test", full, point.x[:1]),
         )
-        return point.rows(partial(_row, pair), trained, tested, statistics_after, alone)
+        return point.rows(partial(_row, pair), trained, test_output, statistics_after, single_output)
 
     rows = rows_of(point, options)
     if not all(row.ok for row in rows):
         return rows
     usual = replace(point, epsilon=DEFAULTS["eps"], momentum=DEFAULTS["momentum"])
-    first, nothing = run("train", {})[1], np.zeros_like(point.mean)
-    initial_is_right = any(
-        replace(usual, mean=nothing, variance=nothing + start).is_updated_by(first) for start in (0, 1)
-    )
+    first, zeros = run("train", {})[1], np.zeros_like(point.mean)
+    initial_is_right = any(replace(usual, mean=zeros, variance=zeros + start).is_updated_by(first) for start in (0, 1))
     if initial_is_right and all(row.ok for row in rows_of(usual, {})):
         return rows
     defaults = " and ".join(f"{name} is {value:g}" for name, value in DEFAULTS.items())
@@ -225,14 +225,20 @@ def class_rows(name: str, intended: LayerSubject, load: Load, seed: int) -> list
             message = f"starts with {learner_name} = {initial.flat[0]:g}: start the mean at 0, the variance at 0 or 1"
             return [row("running statistics", False, "running-statistics", message)]
     try:
-        (_, trained), (tested, statistics_after), (alone, _) = run(False), run(True), run(True, point.x[:1])
+        (_, trained), (test_output, statistics_after), (single_output, _) = (
+            run(False),
+            run(True),
+            run(True, point.x[:1]),
+        )
     except StudentError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         return [replace(row("mode='test'", False, "not-checked", UNKNOWN), checked=False)]
     if held is None:
         point = replace(point, momentum=point.factor(trained))
-    return point.rows(row, trained, tested, statistics_after, alone, either=momentum != MOMENTUM_NAMES[0])
+    return point.rows(
+        row, trained, test_output, statistics_after, single_output, either_factor=momentum != MOMENTUM_NAMES[0]
+    )
 
 
 def _held_array(student: Student, name: str, default: Array | None) -> Array:
@@ -245,7 +251,7 @@ def _dropout(pair: FunctionPair, load: Load, generator: np.random.Generator, com
 
     p may be the probability of keeping or of dropping a value.
     """
-    (argument, options), *_ = pair.form.options.items()
+    (argument, options), *_ = pair.format.options.items()
     x = generator.uniform(1, 2, INPUT_SHAPE)
     p = options["p"]
     y = load({argument: options}).forward(x)

@@ -18,29 +18,31 @@ from chainrule.errors import StudentError
 WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is a parameter, not an option
 
 
-def influential(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
+def influential_arrays(student: Student, x: Array, excluded: Collection[str] = ()) -> tuple[str, ...]:
     """Return the arrays of a learner's layer that affect its output for x, except those in ``excluded``.
 
     Arrays that forward assigns (a stored input, a buffer) have no effect. Scalars count as options, such as a slope,
     unless they have the name of a weight. Arrays are perturbed from their own values and from random ones, because a
     kernel has no effect while the next one is zero.
     """
-    twin = copy.deepcopy(student)
-    held = {
-        name: value for name in twin.array_names() if name not in excluded and (value := _value(twin, name)) is not None
+    copied = copy.deepcopy(student)
+    arrays = {
+        name: value
+        for name in copied.array_names()
+        if name not in excluded and (value := _value(copied, name)) is not None
     }
-    if not held:
+    if not arrays:
         return ()
-    names = _find_influential(twin, x, held)
+    names = _find_influential(copied, x, arrays)
     generator = np.random.default_rng(0)
-    drawn = {name: generator.normal(size=value.shape) for name, value in held.items() if value.dtype.kind == "f"}
+    drawn = {name: generator.normal(size=value.shape) for name, value in arrays.items() if value.dtype.kind == "f"}
     try:
         for name, value in drawn.items():
-            twin.put(name, value)
-        names |= _find_influential(twin, x, drawn)
+            copied.put(name, value)
+        names |= _find_influential(copied, x, drawn)
     except StudentError:  # the code does not support random values
         pass
-    return tuple(name for name in held if name in names)
+    return tuple(name for name in arrays if name in names)
 
 
 def _value(student: Student, name: str) -> Array | None:
@@ -53,18 +55,18 @@ def _value(student: Student, name: str) -> Array | None:
     return value
 
 
-def _find_influential(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
+def _find_influential(student: Student, x: Array, arrays: dict[str, Array]) -> set[str]:
     """Return the arrays whose change, one at a time, changes the output."""
     before = student.forward(x)
     influential_names: set[str] = set()
-    for name, value in held.items():
+    for name, value in arrays.items():
         try:
             student.put(name, 1.1 * value + 0.1)
             after = student.forward(x)
-            moved = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
+            has_effect = after.shape != before.shape or not np.array_equal(after, before, equal_nan=True)
         except StudentError:
-            moved = value.dtype.kind == "f"  # integers that must stay integers are sizes or indices
-        if moved:
+            has_effect = value.dtype.kind == "f"  # integers that must stay integers are sizes or indices
+        if has_effect:
             influential_names.add(name)
         student.put(name, value)
     return influential_names

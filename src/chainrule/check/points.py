@@ -79,17 +79,17 @@ def read(path: Path, parts: Sequence[str]) -> PointScheme:
     """Read the points of an assignment with these parts; FormatError for any other content than described above."""
     content = read_bytes(path, MAX_BYTES, FormatError)
     try:
-        content_table: dict[str, Any] = tomllib.loads(content.decode())
+        table: dict[str, Any] = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path}: not TOML: {error}") from None
-    for key in content_table:
+    for key in table:
         if key not in KEYS:
             raise FormatError(f"{path}: {unknown_name('entry', key, KEYS)}")
-    listed = content_table.get("points")
+    listed = table.get("points")
     if not isinstance(listed, dict):
         raise FormatError(f"{path}: expected a table [points] with an entry for each of {', '.join(parts)}")
     points = _points(cast("dict[str, Any]", listed), parts, path)
-    title, visibility = content_table.get("assignment", path.stem), content_table.get("visibility", VISIBILITIES[0])
+    title, visibility = table.get("assignment", path.stem), table.get("visibility", VISIBILITIES[0])
     if not isinstance(title, str) or not title.isprintable() or not 1 <= len(title) <= 100:
         raise FormatError(f"{path}: assignment is {quoted(title)}; expected up to 100 printable characters")
     if visibility not in VISIBILITIES:

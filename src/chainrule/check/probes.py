@@ -121,8 +121,8 @@ def batch_size(shape: tuple[int, ...]) -> int:
 
 def large_batch_size(shape: tuple[int, ...], seed: int) -> int:
     """Draw the size of a batch that is larger than usual mini-batches, unless its samples are large."""
-    most = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
-    return int(np.random.default_rng([seed, most]).integers(most // 2 + 1, most, endpoint=True))
+    largest = max(batch_size(shape) + 1, min(MAX_LARGE_BATCH, MAX_INPUT_NUMBERS // max(1, math.prod(shape))))
+    return int(np.random.default_rng([seed, largest]).integers(largest // 2 + 1, largest, endpoint=True))
 
 
 def draw_values(

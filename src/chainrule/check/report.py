@@ -300,20 +300,18 @@ class Report:
         """Return diagnoses and notes, one per line."""
         lines: list[str] = []
         for row in self.rows:
-            before = f"{row.subject}: " if self.brief else ""
+            prefix = f"{row.subject}: " if self.brief else ""
             if row.first is not None:
-                lines += [f"{before}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
+                lines += [f"{prefix}{line}" if line[0] != " " else line for line in row.first.lines(row.title)]
             if self._has_inline_notes(row):
                 worst = f": {row.worst}" if row.worst and row.first is None else ""
                 sentence = "; ".join(row.notes) or f"{row.title} is wrong{worst}"
-                lines.append(f"{before}{sentence}.")
+                lines.append(f"{prefix}{sentence}.")
                 continue
             if len(row.diagnoses) > 1:
-                lines.append(
-                    f"{before}{row.title}: {len(row.diagnoses)} mistakes fit, which no probe here tells apart:"
-                )
+                lines.append(f"{prefix}{row.title}: {len(row.diagnoses)} mistakes explain this result equally well:")
             lines += [
-                f"{before}{'or: ' if number else ''}{row.title} {diagnosis}."
+                f"{prefix}{'or: ' if number else ''}{row.title} {diagnosis}."
                 for number, diagnosis in enumerate(row.diagnoses)
             ]
         noted = (row for row in self.rows if not self._has_inline_notes(row))
@@ -353,9 +351,9 @@ def _cells(row: Row) -> dict[str, str]:
 
 
 def _console_cells(row: Row) -> dict[str, str]:
-    colour = "green" if row.ok else "bold red" if row.checked else "bold yellow"
+    color = "green" if row.ok else "bold red" if row.checked else "bold yellow"
     cells = {title: escape(cell) for title, cell in _cells(row).items()}
-    return {**cells, "verdict": f"[{colour}]{row.verdict}[/{colour}]"}
+    return {**cells, "verdict": f"[{color}]{row.verdict}[/{color}]"}
 
 
 def _html_row(row: Row) -> Sequence[str | None]:

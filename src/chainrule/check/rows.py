@@ -14,7 +14,7 @@ from chainrule.check import comparison, derivatives
 from chainrule.check.derivatives import COMPLEX, Derivative, Scalar
 from chainrule.check.judges import Judge
 from chainrule.check.learner_subjects import SubmittedLayer
-from chainrule.check.parameters import gradient_of, influential
+from chainrule.check.parameters import gradient_of, influential_arrays
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.core.shapes import text
@@ -63,14 +63,14 @@ class Probe:
 class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
-    noise   relative rounding error of the differentiated code
-    least   minimum scale of relative errors, since a vanishing gradient still has rounding errors
+    noise       relative rounding error of the differentiated code
+    min_scale   of relative errors, since a vanishing gradient still has rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
     scalars: Mapping[str, Scalar]
     noise: float
-    least: float
+    min_scale: float
 
 
 def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
@@ -90,12 +90,12 @@ def numerical_derivatives(probe: Probe, limit: int) -> NumericalDerivatives:
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
     largest = max(derivative.size for derivative in by_name.values())
-    usual = max(
+    typical = max(
         float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / scalar.scale
         for scalar in scalars.values()
     )
-    flat = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
-    return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, flat * usual))
+    relative = MIN_SCALE if probe.tolerance <= EXACT_TOLERANCE else MIN_SCALE_FLOAT32
+    return NumericalDerivatives(by_name, scalars, noise, max(1e-3 * largest, relative * typical))
 
 
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
@@ -112,7 +112,7 @@ def output_row(probe: Probe, noise: float = 0.0) -> Row:
 def comparison_row(
     probe: Probe, tensor: str, array: Array | None, expected: Array, tolerance: float, method: str = ""
 ) -> Row:
-    """Return the row of a result compared with the expected one, by default with the method's name on a later probe."""
+    """Return the row of a result compared with the expected one; ``method`` is by default that of a later probe."""
     row = Row(probe.subject.name, tensor, method or _later_method(probe), None, tolerance, False)
     if (incomparable := _incomparable_row(row, array, expected.shape)) or array is None:
         return incomparable or row
@@ -128,7 +128,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numerical: Nu
         return incomparable or row
     noise = max(numerical.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
-    scale = max(derivative.size, numerical.least)
+    scale = max(derivative.size, numerical.min_scale)
     result = comparison.compare_with_derivative(claimed, derivative, scale)
     if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
         second = derivatives.by_differences(scalar, probe.generator)
@@ -163,8 +163,8 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
         return replace(
             row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
         )
-    if endless := comparison.not_finite(result):
-        return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
+    if message := comparison.not_finite(result):
+        return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
 
 
@@ -196,7 +196,7 @@ def find_unnamed_gradients(
         if parameter not in claimed and (gradient := _find_gradient(subject, parameter, values, seed)) is not None:
             student.adopt(learner_name, gradient)
     rows, point = list[Row](), dict(values)
-    for name in influential(student, values["x"], {*subject.names.values(), *constants}):
+    for name in influential_arrays(student, values["x"], {*subject.names.values(), *constants}):
         extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name}, subject.layouts)
         extended.student.declare(*extended.names.values())
         array = np.asarray(student.copy_of(name), np.float64)
@@ -216,7 +216,7 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
     for layer_name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
-            names = influential(layer.student, x, {*layer.student.names, *constants})
+            names = influential_arrays(layer.student, x, {*layer.student.names, *constants})
             rows += [_row(title, f"{layer_name}.{name}", name) for name in names]
     return rows
 

@@ -114,8 +114,8 @@ def _cells(path: Path) -> Iterator[tuple[int, str]]:
             yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
 
 
-def _has_both_methods(thing: Any) -> bool:
-    return all(callable(getattr(thing, method, None)) for method in METHODS)
+def _has_both_methods(subject: Any) -> bool:
+    return all(callable(getattr(subject, method, None)) for method in METHODS)
 
 
 def functions(module: ModuleType) -> list[str]:
@@ -141,8 +141,8 @@ def layers(module: ModuleType) -> list[str]:
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
         is_local = kind.__module__ == module.__name__
-        base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
-        if not name.startswith("_") and is_local and _has_both_methods(value) and not base:
+        is_base = isinstance(value, type) and value in bases and _is_base_class(cast("type[Any]", value))
+        if not name.startswith("_") and is_local and _has_both_methods(value) and not is_base:
             names.append(name)
     return names
 
@@ -160,12 +160,12 @@ def _is_base_class(kind: type[Any]) -> bool:
 
 def _incomplete_classes(module: ModuleType) -> list[str]:
     """Return the names of incomplete classes in files that also have complete ones; base classes are excluded."""
-    whole, bases = layers(module), _bases(module)
+    complete, bases = layers(module), _bases(module)
     return [
         name
         for name, value in list(vars(module).items())
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in bases and name[:1] != "_"
-        if whole and name not in whole and any(callable(getattr(value, method, None)) for method in METHODS)
+        if complete and name not in complete and any(callable(getattr(value, method, None)) for method in METHODS)
     ]
 
 

@@ -49,11 +49,11 @@ def entries(folder: Path, definitions: Definitions = DEFINITIONS) -> list[Submis
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    places = sorted(path for path in folder.iterdir() if not _is_ignored(path))
-    if not places:
+    paths = sorted(path for path in folder.iterdir() if not _is_ignored(path))
+    if not paths:
         raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
     shared = _shared(folder)
-    return [_entry(path, shared, definitions) for path in places]
+    return [_entry(path, shared, definitions) for path in paths]
 
 
 def single_entry(path: Path, definitions: Definitions = DEFINITIONS) -> Submission:
@@ -136,8 +136,8 @@ def _ambiguous(contents: list[Path], code: list[Path], notebooks: list[Path], fi
     return f"no Python file and no notebook, but {_list_names(contents)}"
 
 
-def _list_names(places: list[Path]) -> str:
-    names = [printable(path.name) + "/" * path.is_dir() for path in places]
+def _list_names(paths: list[Path]) -> str:
+    names = [printable(path.name) + "/" * path.is_dir() for path in paths]
     return ", ".join(names[:MAX_LISTED]) + (f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else "")
 
 

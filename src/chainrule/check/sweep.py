@@ -51,10 +51,10 @@ def is_graph(number: int) -> bool:
 
 def configuration(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration | GraphConfiguration:
     """Draw the configuration with this number."""
-    cycle, kind = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
+    cycle, index = divmod(number, len(DRAWERS) + GRAPHS_PER_CYCLE)
     if is_graph(number):
         return graph_configurations.draw(seed, number, engines)
-    return replace(draw(seed, cycle * len(DRAWERS) + kind, engines), number=number)
+    return replace(draw(seed, cycle * len(DRAWERS) + index, engines), number=number)
 
 
 def verify(configuration: Configuration | GraphConfiguration, seed: int = 0) -> Failure | None:

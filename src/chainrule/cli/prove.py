@@ -22,9 +22,19 @@ MAX_SHOWN = 5  # failures that are printed
     help="Number of layers and graphs; 10000 by default.",
 )
 @click.option(
-    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of all of them; 0 by default."
+    "--seed",
+    type=options.BoundedInteger(0),
+    default=0,
+    metavar="N",
+    help="Seed of the layers and graphs; 0 by default.",
 )
-@click.option("--first", type=options.BoundedInteger(0), default=0, metavar="N", help="Number of the first.")
+@click.option(
+    "--first",
+    type=options.BoundedInteger(0),
+    default=0,
+    metavar="N",
+    help="Number of the first layer or graph; 0 by default.",
+)
 @options.engine
 @options.quiet
 @options.as_json

@@ -118,14 +118,14 @@ PRELU = catalogue(
      lambda t: [_channel_sums(t.dy * t.x)]),
     ("slope", "input-forgotten", "sums dy where x ≤ 0: multiply it by x", lambda t: [_channel_sums(t.dy * (t.x <= 0))]),
     ("slope", "positions-not-summed",
-     "is not summed over the positions: the slope of a channel is used at all of them",
+     "is not summed over the positions: the slope of a channel is used at all positions",
      lambda t: [(t.dy * np.minimum(t.x, 0)).sum(axis=0)] if t.x.ndim > 2 else []),
 )  # fmt: skip
 
 
 REMEDIES = {
-    "softmax": "subtract the largest entry of each row before taking eˣ, which does not change the result",
-    "softmax_cross_entropy": "subtract the largest entry m of each row before taking eˣ, and take no logarithm of a "
+    "softmax": "subtract the largest element of each row before taking eˣ, which does not change the result",
+    "softmax_cross_entropy": "subtract the largest element m of each row before taking eˣ, and take no logarithm of a "
     "probability, which may be 0: log p = x − m − log Σ eˣ⁻ᵐ",
     "sigmoid": "use 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) where x < 0",
     "tanh": "use np.tanh, or write it with e⁻²|ˣ|",

@@ -12,7 +12,7 @@ from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate
 from chainrule.engines.protocol import Array
 
 
-def window_of(t: GroundTruth) -> SlidingWindow:
+def geometry_of(t: GroundTruth) -> SlidingWindow:
     """Return the geometry of the sliding kernel."""
     return SlidingWindow.of(t.attributes, t.x.shape[2:], t.values["w"].shape[2:])
 
@@ -34,7 +34,7 @@ def sliding_kernel(t: GroundTruth) -> Array:
 
 def is_dilated(t: GroundTruth) -> bool:
     """Return whether the layer has a dilation other than 1."""
-    return tuple(window_of(t).dilation) != (1, 1)
+    return tuple(geometry_of(t).dilation) != (1, 1)
 
 
 def exchanged_axes(w: Array) -> Iterator[Array]:
@@ -74,7 +74,7 @@ def _samples_added_up(t: GroundTruth) -> Candidates:
 
 
 def _exchanged_padding(t: GroundTruth) -> Candidates:
-    (top, bottom), (left, right) = window_of(t).padding
+    (top, bottom), (left, right) = geometry_of(t).padding
     yield _output_with(t, padding=((bottom, top), (right, left)))
 
 
@@ -84,7 +84,7 @@ OUTPUTS = catalogue(
      lambda t: [] if is_convolution(t) else [_rotated_output(t)]),
     ("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first",
      lambda t: [_rotated_output(t)] if is_convolution(t) else []),
-    ("y", "bias-not-added", "equals the output without the bias: add b[o] to every entry of output channel o",
+    ("y", "bias-not-added", "equals the output without the bias: add b[o] to every element of output channel o",
      lambda t: [cross_correlate(t.x, t.values["w"], **t.attributes)] if "b" in t.values else []),
     ("y", "bias-added-repeatedly", "contains the bias several times: add it once, after the sums over c, u and v",
      _repeated_bias),
@@ -94,7 +94,7 @@ OUTPUTS = catalogue(
      "adds up the samples of the batch: each sample has its own output, so sum over c, u and v only",
      _samples_added_up),
     ("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next",
-     lambda t: [_output_with(t, stride=(1, 1))] if window_of(t).stride != (1, 1) else []),
+     lambda t: [_output_with(t, stride=(1, 1))] if geometry_of(t).stride != (1, 1) else []),
     ("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)",
      lambda t: [_output_with(t, dilation=(1, 1))] if is_dilated(t) else []),
     ("y", "padding-ignored", "equals the output without padding: pad x with zeros first",
@@ -113,23 +113,23 @@ def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
 
 def _padded_dx(t: GroundTruth, **changes: Any) -> Array:
     """Return dx for the padded image."""
-    return _dx(t, size=window_of(t).padded_size, padding=((0, 0), (0, 0)), **changes)
+    return _dx(t, size=geometry_of(t).padded_size, padding=((0, 0), (0, 0)), **changes)
 
 
 def _full(t: GroundTruth) -> Array:
     """Return the full correlation of dy with the rotated kernels, for stride and dilation 1."""
-    size = tuple(outputs + taps - 1 for outputs, taps in zip(t.dy.shape[2:], window_of(t).window, strict=True))
+    size = tuple(outputs + taps - 1 for outputs, taps in zip(t.dy.shape[2:], geometry_of(t).window, strict=True))
     return _dx(t, size=size, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1))
 
 
 def _valid(t: GroundTruth) -> Candidates:
-    KH, KW = window_of(t).window
+    KH, KW = geometry_of(t).window
     if t.dy.shape[2] >= KH and t.dy.shape[3] >= KW:
         yield from _embedded(_full(t)[:, :, KH - 1 : t.dy.shape[2], KW - 1 : t.dy.shape[3]], t.x.shape)
 
 
 def _same_size(t: GroundTruth) -> Candidates:
-    first = [(taps - 1) // 2 for taps in window_of(t).window]
+    first = [(taps - 1) // 2 for taps in geometry_of(t).window]
     rows, columns = (slice(start, start + size) for start, size in zip(first, t.dy.shape[2:], strict=True))
     yield from _embedded(_full(t)[:, :, rows, columns], t.x.shape)
 
@@ -147,9 +147,9 @@ def _embedded(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    if window_of(t).stride != (1, 1):
+    if geometry_of(t).stride != (1, 1):
         padded = _padded_dx(t, stride=(1, 1))
-        yield window_of(t).crop(padded)
+        yield geometry_of(t).crop(padded)
         yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
@@ -171,12 +171,12 @@ def _single_filters(t: GroundTruth) -> Iterator[Array]:
 
 
 def _overwritten(t: GroundTruth) -> Candidates:
-    slide = window_of(t)
-    if all(s >= size for s, size in zip(slide.stride, slide.window, strict=True)):
+    geometry = geometry_of(t)
+    if all(s >= size for s, size in zip(geometry.stride, geometry.window, strict=True)):
         return  # no two windows overlap
     for w in (sliding_kernel(t), *_single_filters(t)):
         for mode in ("window", "tap"):
-            yield slide.crop(sliding.scatter(sliding.products(t.dy, w, t.attributes["groups"]), slide, mode))
+            yield geometry.crop(sliding.scatter(sliding.products(t.dy, w, t.attributes["groups"]), geometry, mode))
 
 
 INPUTS = catalogue(
@@ -219,12 +219,12 @@ INPUTS = catalogue(
 
 def _dw(t: GroundTruth, x: Array | None = None, dy: Array | None = None, **changes: Any) -> Array:
     """Return dw for another x or dy, or for other options."""
-    options: dict[str, Any] = {**t.attributes, "kernel": window_of(t).window, **changes}
+    options: dict[str, Any] = {**t.attributes, "kernel": geometry_of(t).window, **changes}
     return cross_correlate_dw(t.x if x is None else x, t.dy if dy is None else dy, **options)
 
 
 def _padded_at_end(t: GroundTruth) -> Array:
-    padded = np.zeros((*t.x.shape[:2], *window_of(t).padded_size))
+    padded = np.zeros((*t.x.shape[:2], *geometry_of(t).padded_size))
     padded[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
     return padded
 

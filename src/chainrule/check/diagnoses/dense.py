@@ -17,7 +17,7 @@ DENSE = catalogue(
      lambda t: [t.gradients["w"].T, t.gradients["w"].T.reshape(t.gradients["w"].shape)]),
     ("x", "axes-transposed", "uses W with the wrong axes: dx = Wᵀ dy, with a transpose and not a reshape", _wrong_axes),
     ("x", "feature-sum-missing", "includes one output feature only: sum over all outputs, dx = Wᵀ dy",
-     lambda t: [t.dy[:, [place]] * t.values["w"][place] for place in (-1, 0)]),
+     lambda t: [t.dy[:, [index]] * t.values["w"][index] for index in (-1, 0)]),
     ("w", "input-forgotten", "has dy in every column: multiply by the input, dW = dy xᵀ",
      lambda t: [t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)]),
 )  # fmt: skip

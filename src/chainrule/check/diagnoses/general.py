@@ -46,8 +46,8 @@ def mistakes(tensor: str) -> list[Mistake]:
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
     if tensor in ("x", "p"):
-        return [*common, Mistake(tensor, LEFT_OUT, partial(_single, tensor))]
-    common.append(Mistake(tensor, EXCHANGED, partial(_others, tensor)))
+        return [*common, Mistake(tensor, LEFT_OUT, partial(_one_sample, tensor))]
+    common.append(Mistake(tensor, EXCHANGED, partial(_other_gradients, tensor)))
     return common if tensor == "b" else [*common, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
 
 
@@ -69,14 +69,14 @@ def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
         yield t.compute(t.values, np.ones_like(t.dy))[tensor]
 
 
-def _single(tensor: str, t: GroundTruth) -> Candidates:
+def _one_sample(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradient with all samples set to zero except the first, or the last."""
     expected = t.expected(tensor)
     for kept in (0, len(expected) - 1):
         yield expected * (np.arange(len(expected)) == kept).reshape(-1, *(1 for _ in expected.shape[1:]))
 
 
-def _others(tensor: str, t: GroundTruth) -> Candidates:
+def _other_gradients(tensor: str, t: GroundTruth) -> Candidates:
     """Yield the gradients of other tensors of the same shape."""
     for other, gradient in t.gradients.items():
         if other != tensor and gradient.shape == t.expected(tensor).shape:

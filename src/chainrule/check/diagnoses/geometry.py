@@ -61,7 +61,7 @@ def _matrices(t: GroundTruth) -> list[Array]:
     return matrices
 
 
-def _pulled_back(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
+def _dx_with(t: GroundTruth, changed: Callable[[Array], Array]) -> Array:
     return np.einsum("ih,jk,ncij->nchk", *map(changed, _matrices(t)), t.dy)
 
 
@@ -86,9 +86,9 @@ RESAMPLE = catalogue(
     "resampling",
     ("x", "copies-not-summed", "uses one output per cell: sum the gradients of all outputs that read it", _one_copy),
     ("x", "copies-averaged", "is the mean over the outputs that read a cell: sum them",
-     lambda t: [_pulled_back(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
+     lambda t: [_dx_with(t, lambda matrix: matrix / matrix.sum(axis=0))] if _mode(t) == "nearest" else []),
     ("x", "average-not-divided", "lacks the factor 1/D: divide each dy by the number of cells in its window",
-     lambda t: [_pulled_back(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
+     lambda t: [_dx_with(t, lambda matrix: (matrix > 0).astype(float))] if _mode(t) == "average" else []),
     ("y", "corners-aligned", "aligns the corner pixels: interpolate at (i + ½)·H/H' − ½, between the pixel centers",
      _aligned),
 )  # fmt: skip

@@ -15,7 +15,7 @@ def _count(t: GroundTruth) -> int:
     return t.x.size // t.x.shape[1]
 
 
-def _wide(t: GroundTruth, channelwise: Array) -> Array:
+def _per_channel(t: GroundTruth, channelwise: Array) -> Array:
     """Return one value per channel in a shape that broadcasts over the image."""
     return channelwise.reshape(1, -1, *(1 for _ in range(t.x.ndim - 2)))
 
@@ -34,13 +34,13 @@ def _normal(t: GroundTruth) -> Array:
 def _batch_norm_output(t: GroundTruth, scale: Array, axes: tuple[int, ...] = ()) -> Array:
     """Return γ (x − mean) / scale + β, by default with the mean over the right axes."""
     mean = t.x.mean(axis=axes or _axes(t), keepdims=True)
-    return _wide(t, t.values["gamma"]) * (t.x - mean) / scale + _wide(t, t.values["beta"])
+    return _per_channel(t, t.values["gamma"]) * (t.x - mean) / scale + _per_channel(t, t.values["beta"])
 
 
 def _dx(t: GroundTruth, mean: bool = True, variance: bool = True, count: int = 0) -> Array:
     """Return γ/√(σ² + ε) · (dy − (dβ + x̂ · dγ)/M), optionally without the term of the mean or of the variance."""
-    sums = mean * _wide(t, t.gradients["beta"]) + variance * _normal(t) * _wide(t, t.gradients["gamma"])
-    return _wide(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
+    sums = mean * _per_channel(t, t.gradients["beta"]) + variance * _normal(t) * _per_channel(t, t.gradients["gamma"])
+    return _per_channel(t, t.values["gamma"]) / _deviation(t) * (t.dy - sums / (count or _count(t)))
 
 
 def _other_axes(t: GroundTruth) -> Candidates:
@@ -71,8 +71,8 @@ BATCH_NORM = catalogue(
      lambda t: [_dx(t, variance=False)]),
     ("x", "mean-held-constant", "lacks the term of the mean: subtract dβ / M from dy", lambda t: [_dx(t, mean=False)]),
     ("x", "gamma-forgotten", "lacks the factor γ: multiply each channel by its γ",
-     lambda t: [t.gradients["x"] / _wide(t, t.values["gamma"])]),
-    ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+     lambda t: [t.gradients["x"] / _per_channel(t, t.values["gamma"])]),
+    ("gamma", "input-for-normalized", "uses x or y instead of x̂: dγ = Σ dy · x̂",
      lambda t: [(t.dy * other).sum(axis=_axes(t)) for other in (t.x, t.y)]),
     ("gamma beta", "positions-not-summed", "is not summed over the positions: γ and β are used at every position",
      lambda t: [summand.sum(axis=0) for summand in (t.dy * _normal(t), t.dy) if t.x.ndim > 2]),
@@ -129,7 +129,7 @@ GROUP_NORM = catalogue(
      lambda t: [(_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)]),
     ("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy",
      lambda t: [_gradient(t, _rows(t, t.dy)).reshape(t.x.shape)]),
-    ("gamma", "input-for-normalized", "uses x or y in place of x̂: dγ = Σ dy · x̂",
+    ("gamma", "input-for-normalized", "uses x or y instead of x̂: dγ = Σ dy · x̂",
      lambda t: [_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y)]),
     ("y", "epsilon-forgotten", "lacks ε, has a smaller one, or does not add it: divide by √(σ² + ε)",
      lambda t: [_group_norm_output(t, _normalized(t, epsilon=0)[0])]),
@@ -147,8 +147,8 @@ def _scales(t: GroundTruth) -> Array:
 
 def _own_channel(t: GroundTruth) -> Candidates:
     s, beta = _scales(t), t.attributes["beta"]
-    share = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
-    yield t.dy * s**-beta - share * t.x * t.dy * t.x * s ** (-beta - 1)
+    factor = 2 * t.attributes["alpha"] * beta / t.attributes["size"]
+    yield t.dy * s**-beta - factor * t.x * t.dy * t.x * s ** (-beta - 1)
 
 
 RESPONSE_NORM = catalogue(

@@ -11,17 +11,17 @@ from chainrule.check.diagnoses.truth import Candidates, GroundTruth, catalogue
 from chainrule.engines.protocol import Array
 
 
-def _slide(t: GroundTruth) -> SlidingWindow:
+def _geometry(t: GroundTruth) -> SlidingWindow:
     window = t.attributes["window"]
     return SlidingWindow.of({**t.attributes, "stride": t.attributes.get("stride") or window}, t.x.shape[2:], window)
 
 
 def _cells(t: GroundTruth, fill: float) -> Array:
     """Return the cells of every window, (N, C, KH, KW, H', W'), with ``fill`` in the padding."""
-    slide = _slide(t)
-    padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=fill)
-    cells = np.empty((*t.x.shape[:2], *slide.window, *slide.outputs))
-    for (u, v), (rows, columns) in slide.taps(slide.outputs):
+    geometry = _geometry(t)
+    padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=fill)
+    cells = np.empty((*t.x.shape[:2], *geometry.window, *geometry.outputs))
+    for (u, v), (rows, columns) in geometry.taps(geometry.outputs):
         cells[:, :, u, v] = padded[:, :, rows, columns]
     return cells
 
@@ -39,16 +39,16 @@ def _winners(t: GroundTruth) -> Array:
     return (flat & (np.cumsum(flat, axis=2) == 1)).reshape(largest.shape)
 
 
-def _distribute(t: GroundTruth, weights: Array | float, slide: SlidingWindow, mode: str = "add") -> Array:
+def _distribute(t: GroundTruth, weights: Array | float, geometry: SlidingWindow, mode: str = "add") -> Array:
     """Distribute dy over the cells of every window with these weights, and return the gradient of the padded image."""
-    gradients = np.empty((*t.x.shape[:2], *slide.window, *t.dy.shape[2:]))
+    gradients = np.empty((*t.x.shape[:2], *geometry.window, *t.dy.shape[2:]))
     gradients[...] = weights * t.dy[:, :, None, None]
-    return sliding.scatter(gradients, slide, mode)
+    return sliding.scatter(gradients, geometry, mode)
 
 
 def _cropped(t: GroundTruth, weights: Array | float, mode: str = "add") -> Array:
     """Distribute dy over the cells of every window with these weights, and return the gradient without the padding."""
-    return _slide(t).crop(_distribute(t, weights, _slide(t), mode))
+    return _geometry(t).crop(_distribute(t, weights, _geometry(t), mode))
 
 
 def _pooled(t: GroundTruth, weights: Array | float) -> Array:
@@ -70,7 +70,7 @@ def _average_weight(t: GroundTruth, divisor: str | None = None) -> Array | float
     rule = divisor or _divisor(t)
     if rule == "cells":
         return 1 / np.isfinite(_cells(t, np.nan)).sum(axis=(2, 3), keepdims=True)
-    return 1.0 if rule == "one" else 1 / math.prod(_slide(t).window)
+    return 1.0 if rule == "one" else 1 / math.prod(_geometry(t).window)
 
 
 def _window_weights(t: GroundTruth) -> Array | float:
@@ -79,54 +79,55 @@ def _window_weights(t: GroundTruth) -> Array | float:
 
 
 def _misplaced(t: GroundTruth) -> Candidates:
-    won = _winners(t)
-    if won.shape[2] == won.shape[3]:
-        yield _cropped(t, won.swapaxes(2, 3))
-    first = np.zeros(won.shape)
+    winners = _winners(t)
+    if winners.shape[2] == winners.shape[3]:
+        yield _cropped(t, winners.swapaxes(2, 3))
+    first = np.zeros(winners.shape)
     first[:, :, 0, 0] = 1.0
     yield _cropped(t, first)
 
 
 def _last_window(t: GroundTruth) -> Candidates:
-    won, slide = _winners(t), _slide(t)
-    padded = np.zeros((*t.x.shape[:2], *slide.padded_size))
-    for i, j in np.ndindex(slide.outputs):
-        for (u, v), _ in slide.taps((1, 1)):
-            cell = padded[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
-            cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
-    yield slide.crop(padded)
-    yield _cropped(t, won, mode="window")
-    yield _cropped(t, won, mode="tap")
+    winners, geometry = _winners(t), _geometry(t)
+    padded = np.zeros((*t.x.shape[:2], *geometry.padded_size))
+    for i, j in np.ndindex(geometry.outputs):
+        for (u, v), _ in geometry.taps((1, 1)):
+            cell = padded[:, :, geometry.stride[0] * i + u, geometry.stride[1] * j + v]
+            cell[...] = np.where(winners[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
+    yield geometry.crop(padded)
+    yield _cropped(t, winners, mode="window")
+    yield _cropped(t, winners, mode="tap")
 
 
 def _spread_maxima(t: GroundTruth) -> Candidates:
-    slide = _slide(t)
-    if slide.stride[0] >= slide.window[0] and slide.stride[1] >= slide.window[1]:
+    geometry = _geometry(t)
+    if geometry.stride[0] >= geometry.window[0] and geometry.stride[1] >= geometry.window[1]:
         return
-    padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=-np.inf)
-    for window in (slide.window, slide.stride):  # whole windows, or their first cells only, as np.repeat does
-        maxima, upper = np.full(padded.shape, np.nan), np.zeros(padded.shape)
-        for i, j in np.ndindex(slide.outputs):
+    padded = np.pad(t.x, ((0, 0), (0, 0), *geometry.padding), constant_values=-np.inf)
+    for window in (geometry.window, geometry.stride):  # whole windows, or their first cells only, as np.repeat does
+        maxima, upstream = np.full(padded.shape, np.nan), np.zeros(padded.shape)
+        for i, j in np.ndindex(geometry.outputs):
             rows, columns = (
-                slice(s * at, s * at + size) for s, at, size in zip(slide.stride, (i, j), window, strict=True)
+                slice(s * index, s * index + size)
+                for s, index, size in zip(geometry.stride, (i, j), window, strict=True)
             )
             maxima[:, :, rows, columns] = t.y[:, :, i, j, None, None]
-            upper[:, :, rows, columns] = t.dy[:, :, i, j, None, None]
-        yield slide.crop((padded == maxima) * upper)
+            upstream[:, :, rows, columns] = t.dy[:, :, i, j, None, None]
+        yield geometry.crop((padded == maxima) * upstream)
 
 
 def _scattered_densely(t: GroundTruth) -> Candidates:
-    yield _slide(t).crop(_distribute(t, _window_weights(t), replace(_slide(t), stride=(1, 1))))
+    yield _geometry(t).crop(_distribute(t, _window_weights(t), replace(_geometry(t), stride=(1, 1))))
 
 
 def _uncropped(t: GroundTruth) -> Candidates:
-    padded = _distribute(t, _window_weights(t), _slide(t))
+    padded = _distribute(t, _window_weights(t), _geometry(t))
     yield padded
     yield padded[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 def _divided_by_side(t: GroundTruth) -> Candidates:
-    window = _slide(t).window
+    window = _geometry(t).window
     if _divisor(t) != "one" and min(window) > 1:
         for side in {*window}:
             yield from _output_and_gradient(t, 1 / side)

@@ -59,11 +59,11 @@ class SlidingWindow:
 def products(dy: Array, w: Array, groups: int) -> Array:
     """Return P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v], the gradients from every window to every cell under it."""
     N, _, rows, columns = dy.shape
-    upper, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
-    return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
+    upstream, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
+    return np.einsum("ngoij,gocuv->ngcuvij", upstream, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 
-def scatter(gradients: Array, slide: SlidingWindow, mode: str = "add") -> Array:
+def scatter(gradients: Array, geometry: SlidingWindow, mode: str = "add") -> Array:
     """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
     mode   "add" accumulates, as is right; "window" and "tap" overwrite in row-major order of windows or of offsets
@@ -72,18 +72,18 @@ def scatter(gradients: Array, slide: SlidingWindow, mode: str = "add") -> Array:
     sizes = [
         max(padded, stride * (count - 1) + extent(window, dilation))
         for padded, stride, count, window, dilation in zip(
-            slide.padded_size, slide.stride, outputs, slide.window, slide.dilation, strict=True
+            geometry.padded_size, geometry.stride, outputs, geometry.window, geometry.dilation, strict=True
         )
     ]
     padded = np.zeros((*gradients.shape[:2], *sizes))
     if mode == "window":
         for i, j in np.ndindex(outputs):
-            first = (slide.stride[0] * i, slide.stride[1] * j)
-            for (u, v), _ in slide.taps((1, 1)):
-                cell = (first[0] + slide.dilation[0] * u, first[1] + slide.dilation[1] * v)
+            first = (geometry.stride[0] * i, geometry.stride[1] * j)
+            for (u, v), _ in geometry.taps((1, 1)):
+                cell = (first[0] + geometry.dilation[0] * u, first[1] + geometry.dilation[1] * v)
                 padded[:, :, cell[0], cell[1]] = gradients[:, :, u, v, i, j]
         return padded
-    for (u, v), (rows, columns) in slide.taps(outputs):
+    for (u, v), (rows, columns) in geometry.taps(outputs):
         part = padded[:, :, rows, columns]
         part[...] = gradients[:, :, u, v] if mode == "tap" else part + gradients[:, :, u, v]
     return padded

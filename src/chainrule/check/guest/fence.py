@@ -76,15 +76,21 @@ def install(readable: Sequence[str], packages: Sequence[str], listed: Sequence[s
     resolved, installed = _make_resolver(refuse), _make_installed(library, _prefixes(packages))
     owned, within = _prefixes(readable), _prefixes([writable])
     read = _make_reader(refuse, resolved, installed, owned + within)
-    look = _make_lister(refuse, resolved, installed, owned + within, _prefixes(listed))
-    checks = (refuse, read, look, _make_loader(refuse, resolved, installed), _make_writer(refuse, resolved, within))
+    list_folder = _make_folder_lister(refuse, resolved, installed, owned + within, _prefixes(listed))
+    checks = (
+        refuse,
+        read,
+        list_folder,
+        _make_loader(refuse, resolved, installed),
+        _make_writer(refuse, resolved, within),
+    )
     sys.addaudithook(_make_hook(*checks, protected=(*checks, resolved, installed)))
 
 
 def _prefixes(paths: Sequence[str]) -> tuple[str, ...]:
     """Return each path, unchanged and with links resolved, with a final slash, as the hook compares them."""
-    both = [form(path) for path in paths for form in (os.path.abspath, os.path.realpath)]
-    return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in both))
+    absolute = [resolve(path) for path in paths for resolve in (os.path.abspath, os.path.realpath)]
+    return tuple(dict.fromkeys(f"{_normalized(path)}/" for path in absolute))
 
 
 def _normalized(path: str) -> str:
@@ -94,14 +100,16 @@ def _normalized(path: str) -> str:
 # Each function below returns a function without global names and closures; the module docstring explains why.
 
 
-def _make_hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, protected: tuple[Any, ...]) -> Hook:
+def _make_hook(
+    refuse: Check, read: Check, list_folder: Check, load: Check, write: Check, protected: tuple[Any, ...]
+) -> Hook:
     """Return the hook. It also protects the other functions from changes; no code can obtain the hook itself."""
-    events = tuple((beginning, what) for what, beginnings in REFUSED.items() for beginning in beginnings)
+    events = tuple((beginning, what) for what, prefixes in REFUSED.items() for beginning in prefixes)
 
     def hook(
         event: str,
         arguments: tuple[Any, ...],
-        checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, look, load, write),
+        checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, list_folder, load, write),
         names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (
             WRITE_EVENTS,
             LIST_EVENTS,
@@ -111,34 +119,34 @@ def _make_hook(refuse: Check, read: Check, look: Check, load: Check, write: Chec
         events: tuple[tuple[str, str], ...] = events,
         protected: tuple[Any, ...] = protected,
     ) -> None:
-        refuse, read, look, load, write = checks
-        writes, lists, parts, writing = names
+        refuse, read, list_folder, load, write = checks
+        write_events, list_events, attributes, write_flags = names
         if event == "open":
             path, mode, flags = arguments
             modes = mode or ""
-            changes = flags and flags & writing
-            if changes or "w" in modes or "a" in modes or "x" in modes or "+" in modes:
+            is_write = flags and flags & write_flags
+            if is_write or "w" in modes or "a" in modes or "x" in modes or "+" in modes:
                 write(path)
             else:
                 read(path)
         elif event == "import":
             if arguments[1]:
                 load(arguments[1])
-        elif event in lists:
-            look(arguments[0])
-        elif event in writes:
+        elif event in list_events:
+            list_folder(arguments[0])
+        elif event in write_events:
             write(arguments[0])
         elif event == "os.rename":
             write(arguments[0])
             write(arguments[1])
         elif event == "object.__setattr__" or event == "object.__delattr__":
             for function in protected:
-                if arguments[0] is function and arguments[1] in parts:
+                if arguments[0] is function and arguments[1] in attributes:
                     refuse("change the fence")
         else:
-            for beginning, what in events:
-                if event.startswith(beginning):
-                    refuse(what)
+            for prefix, description in events:
+                if event.startswith(prefix):
+                    refuse(description)
 
     return hook
 
@@ -166,8 +174,8 @@ def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], b
         system: tuple[Any, ...] = (type, int, os.stat, OSError),
     ) -> None:
         refuse, resolved, installed = checks
-        kind_of, whole, status, missing = system
-        location = "" if kind_of(path) is whole else resolved(path)
+        type_of, integer, status, missing = system
+        location = "" if type_of(path) is integer else resolved(path)
         if not location or location in devices:
             return
         if not f"{location}/".startswith(owned) and not installed(f"{location}/"):
@@ -182,12 +190,12 @@ def _make_reader(refuse: Check, resolved: Resolver, installed: Callable[[str], b
     return read
 
 
-def _make_lister(
+def _make_folder_lister(
     refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Prefixes, listed: Prefixes
 ) -> Check:
     """Return the check of a folder that is listed or entered."""
 
-    def look(
+    def list_folder(
         path: Any,
         checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
         owned: Prefixes = owned,
@@ -195,12 +203,12 @@ def _make_lister(
         types: tuple[type, type] = (type, int),
     ) -> None:
         refuse, resolved, installed = checks
-        kind_of, whole = types
-        within = "" if path is None or kind_of(path) is whole else f"{resolved(path)}/"
+        type_of, integer = types
+        within = "" if path is None or type_of(path) is integer else f"{resolved(path)}/"
         if within and not within.startswith(owned) and not installed(within) and within not in listed:
             refuse(f"read {within}")
 
-    return look
+    return list_folder
 
 
 def _make_loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
@@ -236,8 +244,8 @@ def _make_writer(refuse: Check, resolved: Resolver, writable: Prefixes) -> Check
     ) -> None:
         refuse, resolved = checks
         devices, written, files = limits
-        kind_of, whole, count = system
-        location = "" if kind_of(path) is whole else resolved(path)
+        type_of, integer, count = system
+        location = "" if type_of(path) is integer else resolved(path)
         if not location or location in devices:
             return
         if not f"{location}/".startswith(writable):
@@ -256,16 +264,16 @@ def _make_resolver(refuse: Check) -> Resolver:
         path: Any,
         refuse: Check = refuse,
         types: tuple[Any, ...] = (type, str, bytes),
-        folder_now: Callable[[], str] = os.getcwd,
+        current_folder: Callable[[], str] = os.getcwd,
         windows: bool = WINDOWS,
     ) -> str:
-        kind_of, text, raw = types
-        if kind_of(path) is raw:
+        type_of, text, raw = types
+        if type_of(path) is raw:
             path = path.decode("utf-8", "surrogateescape")
-        if kind_of(path) is not text:  # Python converts every path to text, except custom subclasses
+        if type_of(path) is not text:  # Python converts every path to text, except custom subclasses
             refuse("open a path of a custom type")
         absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
-        whole = path if absolute else f"{folder_now()}/{path}"
+        whole = path if absolute else f"{current_folder()}/{path}"
         if windows:
             whole = whole.replace("\\", "/").lower()
         parts: list[str] = []

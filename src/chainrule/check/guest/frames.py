@@ -20,9 +20,9 @@ from typing import Any, cast
 import numpy as np
 
 LARGEST = 64 << 20  # largest frame, in bytes
-VALUES, DEPTH = 20_000, 8  # maximum number of values in a frame, and of nesting levels
-SIZE = 1 << 31  # maximum number of elements of an array, counting an empty axis as 1
-AXES = 32
+MAX_VALUES, MAX_DEPTH = 20_000, 8  # maximum number of values in a frame, and of nesting levels
+MAX_ELEMENTS = 1 << 31  # maximum number of elements of an array, counting an empty axis as 1
+MAX_AXES = 32  # of an array
 DTYPES = tuple(
     np.dtype(name)
     for name in ("<f8", "<f4", "<f2", "<c16", "<c8", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?")
@@ -45,8 +45,8 @@ def decode(body: bytes | bytearray) -> Any:
     """Return the value of a frame without its length; FrameError if the bytes do not encode one value."""
     reader = _FrameReader(memoryview(body))
     value = reader.value(0)
-    if reader.at != len(body):
-        raise FrameError(f"{len(body) - reader.at} bytes after the value")
+    if reader.position != len(body):
+        raise FrameError(f"{len(body) - reader.position} bytes after the value")
     return value
 
 
@@ -89,7 +89,7 @@ def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
     dtype = array.dtype.newbyteorder("<")
     if dtype not in DTYPES and array.dtype.kind in "fc":
         dtype = np.dtype("<f8" if array.dtype.kind == "f" else "<c16")
-    if dtype not in DTYPES or array.ndim > AXES:
+    if dtype not in DTYPES or array.ndim > MAX_AXES:
         raise FrameError(f"an array of {array.dtype} with {array.ndim} axes cannot be sent")
     body += b"A" + struct.pack("<BB", DTYPES.index(dtype), array.ndim) + struct.pack(f"<{array.ndim}Q", *array.shape)
     body += array.astype(dtype, copy=False).tobytes()
@@ -99,24 +99,24 @@ class _FrameReader:
     """Reader of values that never reads beyond the end of the bytes."""
 
     def __init__(self, body: memoryview) -> None:
-        self.body, self.at, self.left = body, 0, VALUES
+        self.body, self.position, self.remaining = body, 0, MAX_VALUES
 
     def take(self, count: int) -> memoryview:
         """Return the next ``count`` bytes; FrameError if there are fewer."""
-        if count > len(self.body) - self.at:
+        if count > len(self.body) - self.position:
             raise FrameError("ends in the middle of a value")
-        self.at += count
-        return self.body[self.at - count : self.at]
+        self.position += count
+        return self.body[self.position - count : self.position]
 
-    def numbers(self, form: str) -> tuple[int, ...]:
+    def numbers(self, layout: str) -> tuple[int, ...]:
         """Return the next integers in a format of `struct`."""
-        return struct.unpack(form, self.take(struct.calcsize(form)))
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))
 
     def value(self, depth: int) -> Any:
         """Return the next value."""
-        self.left -= 1
-        if depth > DEPTH or self.left < 0:
-            raise FrameError(f"more than {VALUES:,} values, or nested more than {DEPTH} deep")
+        self.remaining -= 1
+        if depth > MAX_DEPTH or self.remaining < 0:
+            raise FrameError(f"more than {MAX_VALUES:,} values, or nested more than {MAX_DEPTH} deep")
         match bytes(self.take(1)):
             case (b"N" | b"T" | b"F") as tag:
                 return CONSTANTS[tag]
@@ -146,16 +146,16 @@ class _FrameReader:
     def array(self) -> "np.ndarray[Any, Any]":
         """Return the next array, as a copy."""
         code, axes = self.numbers("<BB")
-        if code >= len(DTYPES) or axes > AXES:
+        if code >= len(DTYPES) or axes > MAX_AXES:
             raise FrameError(f"an array of dtype {code} with {axes} axes")
         shape = self.numbers(f"<{axes}Q")
         count, bound = 1, 1
         for size in shape:
             count, bound = count * size, bound * max(size, 1)
-            if bound > SIZE:
+            if bound > MAX_ELEMENTS:
                 raise FrameError("an array with too many elements")
         dtype = DTYPES[code]
-        entries = self.take(count * dtype.itemsize)
+        data = self.take(count * dtype.itemsize)
         if dtype.kind == "b":
-            return np.frombuffer(entries, np.uint8).reshape(shape).astype(np.bool_)
-        return np.frombuffer(entries, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+            return np.frombuffer(data, np.uint8).reshape(shape).astype(np.bool_)
+        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -64,8 +64,8 @@ def make_view(readable: Sequence[str], libraries: Sequence[str], writable: str, 
         for site in glob.glob(f"{glob.escape(system_folder)}/{depth}*-packages")
     ]
     shown = [path for path in libraries if os.path.exists(path)]
-    both = dict.fromkeys(form for path in shown for form in (path, os.path.realpath(path)))
-    return View((*system, *both), tuple(readable), writable, (*sites, library))
+    variants = dict.fromkeys(variant for path in shown for variant in (path, os.path.realpath(path)))
+    return View((*system, *variants), tuple(readable), writable, (*sites, library))
 
 
 def enter(view: View, watch: Callable[[], None], namespaces: bool = True) -> Isolation:
@@ -114,8 +114,8 @@ def _enter_namespaces(view: View, report_pipe: int) -> bool:
         control(DEATH_SIGNAL, signal.SIGKILL)
         user, group = os.getuid(), os.getgid()
         spare_user = _spare_user() if user == 0 else None
-        spaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
-        unshare(spaces | (NEW_USER if user else 0))
+        namespaces = NEW_MOUNTS | NEW_PROCESSES | NEW_NETWORK | NEW_IPC
+        unshare(namespaces | (NEW_USER if user else 0))
         if user:
             _map_user(user, group)
         _wait_and_exit(os.fork(), None)
@@ -154,10 +154,10 @@ def _wait_and_exit(child: int, report_pipe: int | None) -> None:
             os._exit(0)
 
 
-def _close_other_files(kept: Sequence[int]) -> None:
+def _close_other_files(open_files: Sequence[int]) -> None:
     """Close all files except these, so that only the submission holds the pipes of the host."""
     last = -1
-    for number in (*sorted(kept), 1024):
+    for number in (*sorted(open_files), 1024):
         os.closerange(last + 1, number)
         last = number
 
@@ -291,12 +291,13 @@ def _drop_root(view: View) -> bool:
     return True
 
 
+# constants of Linux: flags of mount, umount2 and unshare, operations of prctl
 NO_SUID, NO_DEV, NO_EXEC, READ_ONLY = 2, 4, 8, 1
 REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
 DETACH = 2
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-DEATH_SIGNAL, DROP_BOUND, NO_NEW_PRIVILEGES = 1, 24, 38  # operations of prctl
-CAPABILITIES = 64
+DEATH_SIGNAL, DROP_BOUND, NO_NEW_PRIVILEGES = 1, 24, 38
+CAPABILITIES = 64  # more than any kernel has
 CAPABILITY_VERSION = 0x20080522
 
 
@@ -308,9 +309,9 @@ def _call(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def unshare(spaces: int) -> None:
+def unshare(namespaces: int) -> None:
     """Enter new namespaces. Only new child processes enter the new process namespace."""
-    _call("unshare", ctypes.c_int(spaces))
+    _call("unshare", ctypes.c_int(namespaces))
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
@@ -322,9 +323,9 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
 def bind(source: str, target: str) -> None:
     """Mount a file or folder at another path, read-only, with the flags that an unprivileged mount must keep."""
     mount(source, target, "", BIND | RECURSIVE)
-    kept = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # and access times
+    flags = os.statvfs(target).f_flag & (NO_SUID | NO_DEV | NO_EXEC | 0x400 | 0x800)  # 0x400 and 0x800: access times
     relative = 1 << 21 if os.statvfs(target).f_flag & 0x1000 else 0
-    mount("", target, "", REMOUNT | BIND | READ_ONLY | kept | relative)
+    mount("", target, "", REMOUNT | BIND | READ_ONLY | flags | relative)
 
 
 def pivot(root: str) -> None:

@@ -1,6 +1,6 @@
 """The server in the process of a submission: calls its code on request and returns the resulting arrays.
 
-A request is {"steps": list of steps, "wanted": names of arrays to return, "names": whether to list all names}. Each
+A request is {"steps": list of steps, "requested": names of arrays to return, "names": whether to list all names}. Each
 step is a list: its action, the number of the code, and arguments. The reply is {"value": value of the last step,
 "held": [whether it exists, its array] for each wanted name, "names": all names that the code holds}, or {"error": a
 line, "step": index of the failed step, "unwritten": whether the code is still empty}. A selection is {"name": …,
@@ -84,8 +84,8 @@ def _answer(codes: _LoadedCodes, request: dict[str, Any]) -> bytes:
         for step in request["steps"]:
             value = _step(codes, *step)
             completed += 1
-        code: Any = codes[request["steps"][-1][1]] if request["wanted"] or request["names"] else None
-        values = {name: [code.has(name), code.get(name)] for name in request["wanted"]}
+        code: Any = codes[request["steps"][-1][1]] if request["requested"] or request["names"] else None
+        values = {name: [code.has(name), code.get(name)] for name in request["requested"]}
         names = list(code.names()) if request["names"] else []
         return encode({"value": value, "held": values, "names": names})
     except FrameError as error:

@@ -20,9 +20,9 @@ TARGETS: dict[str, Any] = globals().get("TARGETS", {})
 MEGABYTE = 1 << 20
 
 
-def read_neighbour() -> bool:
+def read_neighbor() -> bool:
     """Read another submission."""
-    return bool(open(TARGETS["neighbour"]).read())
+    return bool(open(TARGETS["neighbor"]).read())
 
 
 def read_library() -> bool:
@@ -128,7 +128,7 @@ def leave_process() -> bool:
 
 
 ATTEMPTS = (
-    read_neighbour, read_library, read_system, write_outside, see_processes, signal_grader, read_memory, use_network,
+    read_neighbor, read_library, read_system, write_outside, see_processes, signal_grader, read_memory, use_network,
     call_native_code, gain_rights, fill_disk, many_files, take_memory, start_threads, leave_process,
 )  # fmt: skip
 

@@ -22,16 +22,16 @@ class Connection:
 
     def __init__(self, process: GuestProcess) -> None:
         self._process = process
-        self._waiting: list[list[Any]] = []
+        self._queued: list[list[Any]] = []
 
     def queue(self, *step: Any) -> None:
         """Queue a step, which is executed before the next request."""
-        self._waiting.append(list(step))
+        self._queued.append(list(step))
 
-    def request(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
+    def request(self, *step: Any, requested: list[str] | None = None, names: bool = False) -> dict[str, Any]:
         """Return the reply to a step; StudentError if the learner's code raises."""
-        steps, self._waiting = [*self._waiting, list(step)], []
-        reply = self._process.request({"steps": steps, "wanted": wanted or [], "names": names})
+        steps, self._queued = [*self._queued, list(step)], []
+        reply = self._process.request({"steps": steps, "requested": requested or [], "names": names})
         if "error" in reply:
             message, failed = text_line(reply["error"]), reply.get("step")
             if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
@@ -58,7 +58,7 @@ class RemoteCode:
         self.kind, self.arguments, self.independent = kind, arguments, independent
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
-        self._wanted: dict[str, None] = {}  # names read so far, in order
+        self._requested: dict[str, None] = {}  # names read so far, in order
         self._present: dict[str, bool] = {}  # whether a name exists; assignments neither create nor remove names
         self._values: dict[str, Array | None] = {}
 
@@ -104,21 +104,21 @@ class RemoteCode:
         """Return an independent copy."""
         return self._twin("copy")
 
-    def _twin(self, how: str) -> "RemoteCode":
-        number = _number(self._request(how))
+    def _twin(self, action: str) -> "RemoteCode":
+        number = _number(self._request(action))
         return RemoteCode(self._connection, number, self.kind, self.arguments, self.independent)
 
     def _fetch(self, name: str, cache: dict[str, Any]) -> None:
-        self._wanted[name] = None
+        self._requested[name] = None
         if name not in cache:
             self._request("look")
 
     def _request(self, action: str, *arguments: Any, names: bool = False) -> Any:
         """Execute a step, store the values of the names read so far, and return the step's value."""
         names = names or self._names is not None
-        reply = self._connection.request(action, self._number, *arguments, wanted=[*self._wanted], names=names)
+        reply = self._connection.request(action, self._number, *arguments, requested=[*self._requested], names=names)
         values = cast("dict[str, Any]", reported) if isinstance(reported := reply.get("held"), dict) else {}
-        for name in self._wanted:
+        for name in self._requested:
             self._present[name], self._values[name] = _presence(values.get(name))
         if names:
             self._names = _texts(reply.get("names"))
@@ -184,6 +184,6 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(text_line(item, 200) for item in items if isinstance(item, str))
 
 
-def text_line(text: Any, letters: int = MAX_MESSAGE) -> str:
+def text_line(text: Any, max_length: int = MAX_MESSAGE) -> str:
     """Return a learner's text as one printable line; an empty string for any other value."""
-    return one_line(" ".join(text.split()), letters) if isinstance(text, str) else ""
+    return one_line(" ".join(text.split()), max_length) if isinstance(text, str) else ""

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.check.guest import trials
 from chainrule.check.host import Limits, Permissions, Protection, open_file, package_folders
 
-SECONDS, MEMORY = 60, 2 << 30
+SECONDS, MEMORY = 60, 2 << 30  # limits of the attempts; memory in bytes
 LEAVING = "leave_process"
 NAMES = tuple((attempt.__doc__ or "").rstrip(".") for attempt in trials.ATTEMPTS)
 LIBRARY = Path(__file__).parents[2] / "operations" / "reference" / "convolution.py"
@@ -50,23 +50,23 @@ def _stopped(fence: bool, namespaces: bool) -> tuple[dict[str, bool], Protection
     with folders as name, socket.create_server(("127.0.0.1", 0)) as server:
         folder = Path(os.path.realpath(name))
         folder.chmod(0o755)
-        (folder / "neighbour.py").write_text("a neighbour's work")
+        (folder / "neighbor.py").write_text("a neighbor's work")
         targets = {
-            "neighbour": str(folder / "neighbour.py"),
+            "neighbor": str(folder / "neighbor.py"),
             "written": str(folder / "written"),
             "library": str(LIBRARY),
             "grader": os.getpid(),
             "port": server.getsockname()[1],
         }
-        submission = folder / "own.py"
+        submission = folder / "submission.py"
         submission.write_text(
             f"TARGETS = {targets!r}\n{Path(trials.__file__).read_text(encoding='utf-8')}", encoding="utf-8"
         )
         permissions = Permissions((submission,), package_folders(), MEMORY, fence, namespaces)
         protections = list[Protection]()
         with open_file(submission, Limits(SECONDS), permissions=permissions, on_protection=protections.append) as file:
-            through = file.layer("Trial").forward(np.ones((1, 1)))
-        passed = [bool(succeeded) for succeeded in through]
+            outputs = file.layer("Trial").forward(np.ones((1, 1)))
+        passed = [bool(succeeded) for succeeded in outputs]
         passed = [
             succeeded and (attempt.__name__ != LEAVING or _is_left(str(submission)))
             for succeeded, attempt in zip(passed, trials.ATTEMPTS, strict=True)

@@ -121,7 +121,7 @@ def refused_by_classroom50(found: dict) -> None:
 
 def test_classroom50(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = one_point_each(("y", "dx", "db"))
-    with pytest.raises(OptionError, match="CLASSROOM, which is not set"):
+    with pytest.raises(OptionError, match="CLASSROOM"):
         written("classroom50", ADA, scheme=whole)
     for name, value in RUNNER.items():
         monkeypatch.setenv(name, value)
@@ -185,7 +185,7 @@ def test_the_columns_of_nbgrader() -> None:
 
 @pytest.mark.parametrize("name", grade_files.SINGLE_FORMATS)
 def test_one_submission_a_file(name: str) -> None:
-    with pytest.raises(OptionError, match="give --single"):
+    with pytest.raises(OptionError, match="--single"):
         grade_files.results(name, (ADA, BELA), SCHEME)
 
 

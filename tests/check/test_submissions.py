@@ -49,10 +49,10 @@ def test_what_is_graded(tmp_path: Path, chosen: str) -> None:
 REASONS = {
     "an empty folder": {"ada/": ""},
     "no Python file and no notebook, but a.txt, b/": {"ada/a.txt": "", "ada/b/c.py": ""},
-    "an archive, which is not opened": {"ada.zip": ""},
+    "an archive": {"ada.zip": ""},
     "neither a Python file (.py) nor a notebook": {"ada.pdf": ""},
-    "2 Python files, none of which defines what was to be written: a.py, b.py": {"ada/a.py": "", "ada/b.py": ""},
-    "2 Python files, more than one of which": {"ada/a.py": BOTH, "ada/b.py": BOTH},
+    "2 Python files, none": {"ada/a.py": "", "ada/b.py": ""},
+    "2 Python files, several": {"ada/a.py": BOTH, "ada/b.py": BOTH},
     "2 notebooks: a.ipynb, b.ipynb; leave one": {"ada/a.ipynb": "", "ada/b.ipynb": ""},
     "2 MB; at most 1 MB are read": {"ada.py": "#" * (2 << 20)},
     "layer.py: 3 MB; at most": {"ada/layer.py": "#" * (3 << 20)},
@@ -103,7 +103,9 @@ def test_what_is_no_file_and_names_that_are_no_text(tmp_path: Path) -> None:
         "pipe.py", "two\\nlines.py", "\\x1b[31mred.py", "\\u202egnp.py", "é.py", "\\udcff.py",
     }  # fmt: skip
     reasons = {one.reason for one in found if one.file is None}
-    assert reasons == {"not a regular file", "a name that is no text: rename it"}
+    assert reasons - {"not a regular file"} and all(
+        "rename it" in reason for reason in reasons - {"not a regular file"}
+    )
 
 
 def test_left_out_by_their_names(tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def prepare(
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
     y, repeated = subject.output(values), subject.output(values)
     if not np.isfinite(y).all():
-        raise StudentError(f"{subject.name}: forward returns infinite or NaN values for an ordinary input")
+        raise StudentError(
+            f"{subject.name}: forward returns values that are not finite (inf or nan) for an ordinary input"
+        )
     if y.shape != repeated.shape or not np.allclose(y, repeated, rtol=1e-6, atol=1e-9):
         raise StudentError(
             f"{subject.name}: a second call of forward with the same input and options returns different values; "

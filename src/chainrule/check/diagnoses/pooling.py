@@ -153,7 +153,7 @@ MAXIMUM = catalogue(
      "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
      lambda t: (_cropped(t, _average_weight(t, divisor)) for divisor in ("cells", "window", "one"))),
     ("x", "overwritten-in-windows",
-     "keeps only the last window that a cell wins: windows overlap, so accumulate with +=", _last_window),
+     "keeps only the last window that a cell won: windows overlap, so accumulate with +=", _last_window),
     ("x", "compared-with-spread-maximum",
      "compares x with maxima spread over the image, so that each cell counts in one window only: windows overlap, "
      "so find the maximum of each window and accumulate with +=", _spread_maxima),

@@ -289,6 +289,6 @@ def _make_resolver(refuse: Check) -> Resolver:
 
 def _make_refuser() -> Check:
     def refuse(why: str, error: type[Exception] = PermissionError) -> None:
-        raise error(f"submissions run in isolation: this one may not {why}")
+        raise error(f"a submission may not {why}: it is checked in isolation")
 
     return refuse

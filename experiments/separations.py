@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.check import derivatives, probes
 from chainrule.check.diagnoses import EXACT, layer_truth, loss_truth, mistakes_for
-from chainrule.check.diagnoses.truth import GroundTruth, same
+from chainrule.check.diagnoses.truth import GroundTruth, nearly_equal
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge
 from chainrule.engines.protocol import Array
 from chainrule.errors import ShapeError
@@ -50,7 +50,9 @@ def pairs(subject: Layer | str, shape: tuple[int, ...] = (), seed: int = 0, furt
         right, found = [truth.expected(tensor) for truth in truths], list[tuple[str, Results]]()
         for mistake in mistakes_for(first.operation, tensor):
             results = [mistake.results(truth) for truth in truths]
-            if any(not same(one, expected, EXACT) for one, expected in zip(*_first_of(results, right), strict=True)):
+            if any(
+                not nearly_equal(one, expected, EXACT) for one, expected in zip(*_first_of(results, right), strict=True)
+            ):
                 found.append((mistake.diagnosis.name, results))
         for (name, one), (other, two) in combinations(found, 2):
             if name != other:
@@ -105,8 +107,8 @@ def _agree(first: Results, second: Results, right: Sequence[Array]) -> bool:
     """Return whether a variant of one mistake and one of another are equal on every probe, and wrong on one."""
     variants = product(*(range(min(map(len, results))) for results in (first, second)))
     return any(
-        all(same(found[one], others[other], EXACT) for found, others in zip(first, second, strict=True))
-        and not all(same(found[one], expected, EXACT) for found, expected in zip(first, right, strict=True))
+        all(nearly_equal(found[one], others[other], EXACT) for found, others in zip(first, second, strict=True))
+        and not all(nearly_equal(found[one], expected, EXACT) for found, expected in zip(first, right, strict=True))
         for one, other in variants
     )
 
@@ -148,8 +150,8 @@ def separations() -> list[OperationPairs]:
 def _row(operation: str, named: Sequence[tuple[str, MistakePair]]) -> OperationPairs:
     layers: dict[tuple[str, str, str], list[str]] = {}
     for title, pair in named:
-        same = layers.setdefault((pair.tensor, pair.first, pair.second), [])
-        same += [title] if pair.same_result else []
+        nearly_equal = layers.setdefault((pair.tensor, pair.first, pair.second), [])
+        nearly_equal += [title] if pair.same_result else []
     kept = {key: titles for key, titles in layers.items() if titles}
     not_apart = tuple(
         (tensor if tensor == "y" else f"d{tensor}", f"{first} and {second}", ", ".join(dict.fromkeys(titles)))

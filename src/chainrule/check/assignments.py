@@ -117,7 +117,7 @@ class Assignment:
 
 
 def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
-    """Return the parts that do not count, with a sentence for each, whatever the report says about them.
+    """Return the parts that do not count, although the report may call them right, with a sentence for each.
 
     The gradients of a wrong forward pass count only if the report names its mistake.
     """

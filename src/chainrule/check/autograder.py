@@ -175,11 +175,11 @@ def autograder(kind: str, task: GradedAssignment) -> bytes:
 
     kind  file suffix: ".zip" for Gradescope, ".yml" for GitHub Classroom, ".py" for classroom50
     """
-    if kind not in KINDS:
-        raise OptionError(f"autograder suffix {quoted(kind)}: expected {', '.join(KINDS)}")
+    if kind not in AUTOGRADERS:
+        raise OptionError(f"autograder suffix {quoted(kind)}: expected {', '.join(AUTOGRADERS)}")
     if not all(word.isprintable() for word in task.arguments):
         raise OptionError(f"{quoted(' '.join(task.arguments))}: expected printable characters only")
-    return KINDS[kind](task)
+    return AUTOGRADERS[kind](task)
 
 
 def _zip(task: GradedAssignment) -> bytes:
@@ -225,7 +225,7 @@ def _script(task: GradedAssignment) -> bytes:
     return text.encode()
 
 
-KINDS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _workflow, ".py": _script}
+AUTOGRADERS: dict[str, Callable[[GradedAssignment], bytes]] = {".zip": _zip, ".yml": _workflow, ".py": _script}
 
 
 def _library() -> Iterator[tuple[str, bytes]]:

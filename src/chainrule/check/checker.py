@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.examination import examine, prepare, ties, with_diagnoses
+from chainrule.check.examination import check_ties, examine, make_probe, with_diagnoses
 from chainrule.check.file_checks import LocalFile, check_file
 from chainrule.check.judges import LayerJudge, LossJudge
-from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_layer, check_loss, extra_rows, on_shape
+from chainrule.check.learner_checks import TIE_OPERATIONS, LearnerTask, check_layer, check_loss, extra_rows, shape_note
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import parameters_without_gradient
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
@@ -92,7 +92,7 @@ def _check(
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
         layer = LayerSubject(subject, shape or probes.input_shape_for(subject), engine=engine)
-        return Report(layer.name, tuple(_layer(layer, seed)), (on_shape(layer.shape),))
+        return Report(layer.name, tuple(_layer(layer, seed)), (shape_note(layer.shape),))
     if isinstance(against, str):
         return check_loss(subject, LossSubject(losses.find(against), engine="reference"), seed, name)
     if isinstance(subject, ModuleType) and against is None and shape is None:
@@ -115,18 +115,18 @@ def check_everything(engine: str | None, seed: int) -> Report:
 
 def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     values = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed)
-    probe = prepare(subject, values, seed, LayerJudge(subject))
+    probe = make_probe(subject, values, seed, LayerJudge(subject))
     examination = examine(probe)
     rows = with_diagnoses([examination])
     if subject.plan.forward and subject.plan.forward[0].name in TIE_OPERATIONS:
-        rows += [row for row in [ties(probe, examination)] if row]
+        rows += [row for row in [check_ties(probe, examination)] if row]
     other = probes.draw_values(subject.shape, subject.parameters, probes.batch_size(subject.shape), seed + 2)
     return rows + extra_rows(examination, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
-    probe = prepare(subject, probes.draw_predictions(loss, seed), seed, LossJudge(subject))
+    probe = make_probe(subject, probes.draw_predictions(loss, seed), seed, LossJudge(subject))
     return with_diagnoses([examine(probe)])
 
 
@@ -153,7 +153,7 @@ def _model(
     subject = ModelSubject(copied, loss_name, x, t, title)
     if not subject.tensors:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
-    rows = examine(prepare(subject, subject.values, seed), limit=MODEL_LIMIT).rows
+    rows = examine(make_probe(subject, subject.values, seed), limit=MODEL_LIMIT).rows
     unchecked = parameters_without_gradient(copied, title, constants)
     return Report(
         title, (*rows, *unchecked), (f"{title} with {loss_name}, {MODEL_SAMPLES} samples, engine {copied.engine.name}",)

@@ -91,7 +91,7 @@ def compare_with_array(result: Array, expected: Array, min_scale: float = TINY) 
     return Comparison(error, error, WorstEntry(cell_index(index, gaps.shape), *values))
 
 
-def not_finite(array: Array) -> str | None:
+def non_finite_message(array: Array) -> str | None:
     """Describe the infinite and NaN elements of an array; None if all are finite."""
     wrong = ~np.isfinite(array)
     if not wrong.any():
@@ -102,7 +102,7 @@ def not_finite(array: Array) -> str | None:
     return f"is not finite: {count} inf or nan, the first at [{position}]"
 
 
-def shapes_differ(title: str, result: Array, expected: tuple[int, ...]) -> str:
+def shape_message(title: str, result: Array, expected: tuple[int, ...]) -> str:
     """Return the message about a result of the wrong shape."""
     return f"{title} has the shape {_shape(result.shape)}, not {_shape(expected)}"
 

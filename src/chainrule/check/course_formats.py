@@ -1,4 +1,4 @@
-"""The formats in which courses set homework, as tables: pairs of functions, and classes with constructor arguments.
+"""The formats in which courses set homework: pairs of functions, and classes with constructor arguments.
 
 Each format has the names of the functions or classes, the layer or loss that they compute, and values of their options.
 """

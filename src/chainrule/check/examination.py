@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.check import derivatives, probes
 from chainrule.check.derivatives import LIMIT, TieSlopes
-from chainrule.check.diagnoses.truth import same
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import LARGE_FACTOR, NONLINEAR, OTHER_BATCH_SIZE, STALE
 from chainrule.check.judges import EXACT, Case, Judge, explain
 from chainrule.check.report import Diagnosis, Row
@@ -73,7 +73,7 @@ class Examination:
         return Case(probe.judge, probe.values, dy, probe.output, result) if tensor == "y" else None
 
 
-def prepare(
+def make_probe(
     subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = EXACT_TOLERANCE
 ) -> Probe:
     """Return a probe with a random upstream gradient; StudentError if the output is unusable."""
@@ -159,7 +159,7 @@ def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> t
     if row.tensor != "y" and probe.judge is not None:
         dy = probe.dy / LARGE_FACTOR
         result, expected = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
-        if same(result, expected, max(row.tolerance, EXACT)):
+        if nearly_equal(result, expected, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
     return (OTHER_BATCH_SIZE,)
 
@@ -200,7 +200,7 @@ def _further_cases(tensor: str, probe: Probe) -> Iterator[Case]:
         except (StudentError, KeyError):
             continue
         expected = judge.output(values) if tensor == "y" else judge.gradients(values, probe.dy)[tensor]
-        if y.shape == probe.dy.shape and not same(result, expected, EXACT):
+        if y.shape == probe.dy.shape and not nearly_equal(result, expected, EXACT):
             yield Case(judge, values, probe.dy, y, result)
 
 
@@ -213,12 +213,13 @@ def _is_stale(tensor: str, case: Case, earlier: Values) -> bool:
     expected = judge.gradients(case.values, case.dy)
     others = [judge.gradients(point, case.dy) for point in points]
     return any(
-        same(case.result, gradients[tensor], EXACT) and not same(expected[tensor], gradients[tensor], EXACT)
+        nearly_equal(case.result, gradients[tensor], EXACT)
+        and not nearly_equal(expected[tensor], gradients[tensor], EXACT)
         for gradients in others
     )
 
 
-def ties(probe: Probe, examination: Examination) -> Row | None:
+def check_ties(probe: Probe, examination: Examination) -> Row | None:
     """Check dx of max pooling or ReLU on integers, which are full of ties and zeros.
 
     Returns the row of x; None if another row is wrong or dx has the wrong shape.

@@ -126,7 +126,7 @@ class CheckedProbe:
             allowed = max(self.tolerances[tensor], tolerance)
             row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(diagnosis,))
             if results[tensor].shape != expected[tensor].shape:
-                note = comparison.shapes_differ(row.title, results[tensor], expected[tensor].shape)
+                note = comparison.shape_message(row.title, results[tensor], expected[tensor].shape)
                 rows.append(replace(row, notes=(note,)))
                 continue
             floor = (MIN_SCALE if allowed < MAX_FLOAT64_TOLERANCE else MIN_SCALE_FLOAT32) * largest

@@ -22,7 +22,7 @@ from chainrule.check.course_formats import (
     unknown_pairs,
     usual_values,
 )
-from chainrule.check.diagnoses.truth import same
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.extra_checks import failure_row
 from chainrule.check.host.process import GuestEnded
 from chainrule.check.host.remote import RemoteLoss
@@ -55,7 +55,7 @@ class CheckedFile(Protocol):
         """Return the constructor arguments of the layers in the file by name, and the names of its functions."""
         ...
 
-    def begin_part(self) -> None:
+    def start_part(self) -> None:
         """Start another function or class, which has its own time limit."""
         ...
 
@@ -79,7 +79,7 @@ class LocalFile:
         names = sources.contents(self._module)
         return {name: tuple(arguments) for name, arguments in names["layers"].items()}, tuple(names["functions"])
 
-    def begin_part(self) -> None:
+    def start_part(self) -> None:
         """Do nothing: code in this process has no time limit."""
 
     def layer(self, name: str, *, backward: str = "", options: Mapping[str, Any] | None = None) -> Student:
@@ -126,7 +126,7 @@ def _rows(file: CheckedFile, subjects: Mapping[str, Iterable[Row]]) -> Iterator[
     for name, rows in subjects.items():
         try:
             if not ended:
-                file.begin_part()
+                file.start_part()
                 yield from rows
                 continue
         except GuestEnded as end:
@@ -214,7 +214,7 @@ def _takes_largest(loss: RemoteLoss | LossFunctions, against: str) -> bool:
         soft_loss, one_hot_loss = (loss.forward(values["p"], t).arrays["y"] for t in (values["t"], largest))
     except StudentError:
         return False
-    return same(soft_loss, one_hot_loss, EXACT)
+    return nearly_equal(soft_loss, one_hot_loss, EXACT)
 
 
 def _fits(student: Student, intended: LayerSubject) -> bool:
@@ -245,7 +245,9 @@ def _epsilon_of(student: Student, shape: tuple[int, ...]) -> float | None:
         y = copy.deepcopy(student).forward(x)
     except StudentError:
         return None
-    return next((candidate for candidate in EPSILONS if same(y, centered / np.sqrt(variance + candidate), EXACT)), None)
+    return next(
+        (candidate for candidate in EPSILONS if nearly_equal(y, centered / np.sqrt(variance + candidate), EXACT)), None
+    )
 
 
 def _pair_rows(file: CheckedFile, pair: FunctionPair, complete: bool, seed: int) -> Iterator[Row]:

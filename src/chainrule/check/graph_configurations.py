@@ -147,7 +147,7 @@ def _apply_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLa
 
 
 def _reuse_layer(generator: Generator, nodes: Sequence[Node], next_layer: NextLayer) -> Node | None:
-    """Apply a layer with parameters a second time, to a result for which the parameters have the same shapes."""
+    """Apply a layer with parameters a second time, to a result that needs the same parameter shapes."""
     parametric = [node for node in nodes if node.layer and _parameters(node.layer, node.inputs[0].shape)]
     if not parametric:
         return None

@@ -142,7 +142,9 @@ def grade(
         drawn = (
             draw(task, grading_seed, student or student_of(entry.name)) if by_name else StudentTask(task, grading_seed)
         )
-        return _row(entry, drawn, grading_seed, seconds, Permissions(entry.readable, folders, memory << 20), hints)
+        return _grade_entry(
+            entry, drawn, grading_seed, seconds, Permissions(entry.readable, folders, memory << 20), hints
+        )
 
     return map(row, submissions)
 
@@ -167,7 +169,9 @@ def write_csv(rows: Sequence[Grade], path: Path, extra_columns: Sequence[Mapping
     write_atomic(path, csv_bytes(table))
 
 
-def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int) -> Grade:
+def _grade_entry(
+    entry: Submission, drawn: StudentTask, seed: int, seconds: int, permissions: Permissions, hints: int
+) -> Grade:
     """Return the grade of an entry; a failure of any kind becomes its remark."""
     begin, printed, task, protections = time.monotonic(), list[str](), drawn.task, list[Protection]()
 
@@ -195,7 +199,7 @@ def _row(entry: Submission, drawn: StudentTask, seed: int, seconds: int, permiss
 
 
 def _check_submission(file: HostedFile, task: Assignment | FileAssignment, seed: int) -> tuple[Report, dict[str, str]]:
-    """Return the report of a submission, and a sentence for each part that does not count whatever the report says."""
+    """Return the report of a submission, and a sentence for each part that does not count."""
     if isinstance(task, FileAssignment):
         return task.report(file, seed)
     guest = file.subject(loss=task.is_loss, options=task.constructor_values)
@@ -208,7 +212,7 @@ def _summary(
 ) -> tuple[int, str, str, tuple[PartResult, ...]]:
     """Return the number of right parts, the mistakes by name, the same in sentences, and the verdicts by part.
 
-    unverified  sentences about parts that do not count, whatever the report says
+    unverified  sentences about parts that do not count, although the report may call them right
     """
     rows = {part: [row for row in report.rows if task.part(row) == part] for part in task.parts}
     results = tuple(_part_result(part, part_rows, unverified.get(part)) for part, part_rows in rows.items())

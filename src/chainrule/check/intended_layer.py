@@ -12,7 +12,7 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.check import comparison
 from chainrule.check.course_formats import class_format, normalized_name
-from chainrule.check.diagnoses.truth import same
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.learner_subjects import SubmittedLayer
 from chainrule.check.parameters import SAME, TRANSPOSED, ArrayLayout, between
 from chainrule.check.report import Diagnosis, Row
@@ -230,7 +230,7 @@ def _in_library_layout(
 
 
 def _equal(output: Array, y: Array) -> bool:
-    return same(output, y, EXACT) or (output.dtype.itemsize == 4 and same(output, y, 1e-5))
+    return nearly_equal(output, y, EXACT) or (output.dtype.itemsize == 4 and nearly_equal(output, y, 1e-5))
 
 
 def _by_library_name(values: Mapping[str, Array]) -> dict[str, Array] | None:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from chainrule.check.diagnoses import EXACT, GroundTruth, diagnose, layer_truth, loss_truth
-from chainrule.check.diagnoses.truth import same
+from chainrule.check.diagnoses.truth import nearly_equal
 from chainrule.check.parameters import SAME, ArrayLayout, arrays_to_learner
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, MulticlassHinge, Subject, Values
@@ -247,11 +247,15 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
 
 def _all_same(tensor: str, truths: Sequence[GroundTruth], results: Sequence[Array], tolerance: float) -> bool:
     """Return whether all results equal those of the intended layer."""
-    return all(same(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True))
+    return all(
+        nearly_equal(truth.expected(tensor), array, tolerance) for truth, array in zip(truths, results, strict=True)
+    )
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether forward computes the outputs of these truths."""
     outputs = [case.to_library("y", case.output) for case in cases]
     pairs = [(output, truth.y) for output, truth in zip(outputs, truths, strict=True) if output.size == truth.y.size]
-    return len(pairs) == len(outputs) and all(same(output, y.reshape(output.shape), exact) for output, y in pairs)
+    return len(pairs) == len(outputs) and all(
+        nearly_equal(output, y.reshape(output.shape), exact) for output, y in pairs
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.check import learner_subjects, probes
 from chainrule.check.course_formats import OtherOptions, class_format
-from chainrule.check.examination import Examination, examine, prepare, quick_check, ties, with_diagnoses
+from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
     NUMBER_OF_CLASSES,
@@ -107,7 +107,7 @@ def check_options(student: Student, other: OtherOptions, complete: bool, seed: i
         return []
     try:
         examination = quick_check(probe, dict.fromkeys(("y", *probe.subject.tensors), OPTIONS_TOLERANCE), complete)
-        if complete and _has_touching_windows(other.against) and (row := ties(probe, examination)):
+        if complete and _has_touching_windows(other.against) and (row := check_ties(probe, examination)):
             examination = replace(examination, rows=(*examination.rows, row))
     except StudentError as error:
         return [failure_row(student.name, method, error)]
@@ -133,7 +133,7 @@ def _lost_an_axis(probe: Probe, examination: Examination, row: Row) -> bool:
 
 
 def _has_touching_windows(layer: Layer) -> bool:
-    """Return whether a layer takes maxima of touching windows, for which much code has a separate branch."""
+    """Return whether a layer takes maxima of touching windows; much code has a separate branch for them."""
     return isinstance(layer, MaxPool2D) and layer.window in (layer.stride, (layer.stride, layer.stride))
 
 
@@ -153,7 +153,7 @@ def _reference_probe(
     subject = learner_subjects.match_parameters(copy.deepcopy(student), intended, layouts)
     values = learner_subjects.draw_values(subject, probes.batch_size(intended.shape), seed, intended)
     judge = LayerJudge(intended, subject.layouts)
-    return prepare(subject, {**values, "x": scale * values["x"]}, seed, judge)
+    return make_probe(subject, {**values, "x": scale * values["x"]}, seed, judge)
 
 
 def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Report:
@@ -163,14 +163,14 @@ def _check_written_layer(student: Student, task: LearnerTask, seed: int) -> Repo
     first = learner_subjects.draw_values(subject, count, seed + 2, intended)
     unchecked = find_unnamed_gradients(subject, first, constants, intended is not None, seed)
     values, other = (learner_subjects.draw_values(subject, count, number, intended) for number in (seed, seed + 2))
-    notes.insert(0, on_shape(subject.shape))
+    notes.insert(0, shape_note(subject.shape))
     judge = LayerJudge(intended, subject.layouts) if intended is not None else None
-    probe = prepare(subject, values, seed, judge)
+    probe = make_probe(subject, values, seed, judge)
     examination = examine(probe, earlier=other)
     others, batch_of_one = _check_other_sizes(subject, examination, task.larger, seed)
     rows = _with_first_wrong_entry(with_diagnoses([examination, *others]), examination)
     if intended is not None and intended.plan.forward and intended.plan.forward[0].name in TIE_OPERATIONS:
-        rows += [row for row in [ties(probe, examination)] if row]
+        rows += [row for row in [check_ties(probe, examination)] if row]
     rows += [] if any(row.is_wrong for row in rows) else batch_of_one
     rows += [row for row in extra_rows(examination, other) if not _is_reported(row, rows)]
     if task.against is None and not (unchecked or constants) and not any(row.is_wrong for row in rows):
@@ -203,7 +203,7 @@ def _check_written_loss(source: Any, intended: Subject, seed: int, name: str | N
     subject = SubmittedLoss(code, code.name, intended)
     values, other = (probes.draw_predictions(intended.name, number, labels) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
-    examination = examine(prepare(subject, values, seed, LossJudge(intended)), earlier=other)
+    examination = examine(make_probe(subject, values, seed, LossJudge(intended)), earlier=other)
     rows = _with_first_wrong_entry(with_diagnoses([examination]), examination)
     if not any(row.is_wrong for row in rows):
         rows += _other_predictions(subject, examination, labels, seed)
@@ -223,7 +223,7 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
         method = f"predictions {text(shape)}"
         try:
             values = probes.draw_predictions(subject.intended.name, seed + 1, labels, shape)
-            examination = quick_check(prepare(subject, values, seed, first.probe.judge), tolerances)
+            examination = quick_check(make_probe(subject, values, seed, first.probe.judge), tolerances)
         except StudentError as error:
             detailed = replace(diagnosis, message=f"{diagnosis.message} ({error})")
             rows.append(replace(failure_row(subject.name, method, error), tensor="y", diagnoses=(detailed,)))
@@ -339,7 +339,7 @@ def _check_other_sizes(
         intended = LayerSubject(judge.intended.layer, shape, engine="numpy")
         other = SubmittedLayer(subject.student, shape, subject.names, subject.layouts)
         try:
-            probe = prepare(
+            probe = make_probe(
                 other,
                 learner_subjects.draw_values(other, samples, values_seed, intended, repeated),
                 seed,
@@ -364,6 +364,6 @@ def _has_same_parameters(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
         return False
 
 
-def on_shape(shape: tuple[int, ...]) -> str:
+def shape_note(shape: tuple[int, ...]) -> str:
     """Return the note about the shape of an input."""
     return f"on inputs of shape {text(shape)}"

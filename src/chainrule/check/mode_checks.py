@@ -28,7 +28,7 @@ UNKNOWN = (
     "training to the class"
 )
 STATISTICS_CHANGED = "changes the running statistics in test mode: update them in training only"
-DEVIATIONS = 6  # standard deviations by which the fraction of kept values may differ from its probability
+DEVIATIONS = 6  # largest deviation of the fraction of kept values from its probability, in standard deviations
 
 
 def mode_rows(pair: FunctionPair, load: Load, complete: bool, seed: int) -> list[Row]:
@@ -293,7 +293,7 @@ def _masked(pair: FunctionPair, x: Array, y: Array, p: float) -> Row:
     """Return the row of y in training mode: every element is 0, or x divided by the probability of keeping it."""
     method = "mask and scale"
     if y.shape != x.shape:
-        return _row(pair, method, False, "dropout-mask", comparison.shapes_differ("", y, x.shape).strip())
+        return _row(pair, method, False, "dropout-mask", comparison.shape_message("", y, x.shape).strip())
     kept, ratio = np.abs(y) > 0, y / x
     if any((kept == kept.take([0], axis)).all() for axis in range(kept.ndim)):
         message = "drops the same values in every sample, or whole samples: draw a mask with the shape of x"

@@ -158,12 +158,12 @@ def _incomparable_row(row: Row, result: Array | None, shape: tuple[int, ...]) ->
     if result is None:
         return replace(row, notes=(f"backward returns no {row.title}",))
     if result.shape != shape:
-        return replace(row, notes=(comparison.shapes_differ(row.title, result, shape),))
+        return replace(row, notes=(comparison.shape_message(row.title, result, shape),))
     if result.dtype.kind == "f" and result.dtype.itemsize < 4:
         return replace(
             row, diagnoses=(Diagnosis(HALF_PRECISION, f"is {result.dtype}, which has 3 digits: {DTYPE_ADVICE}"),)
         )
-    if message := comparison.not_finite(result):
+    if message := comparison.non_finite_message(result):
         return replace(row, diagnoses=(Diagnosis(NOT_FINITE, message),))
     return None
 
@@ -174,7 +174,7 @@ def _later_method(probe: Probe) -> str:
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
-    """Return the rounding error of a gradient, from its fourth differences in dy, in which it is linear."""
+    """Return the rounding error of a gradient, from fourth differences of this linear function of dy."""
 
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.check import comparison, graph_configurations, probes
 from chainrule.check.configurations import DRAWERS, ENGINES, Configuration, draw
-from chainrule.check.examination import examine, prepare, with_diagnoses
+from chainrule.check.examination import examine, make_probe, with_diagnoses
 from chainrule.check.extra_checks import CheckedProbe, check_another_forward, extra_checks
 from chainrule.check.graph_configurations import GraphConfiguration
 from chainrule.check.judges import LayerJudge
@@ -73,7 +73,7 @@ def _wrong_rows_of_graph(configuration: GraphConfiguration, seed: int) -> list[R
         probes.draw_values(subject.shape, subject.parameters, configuration.samples, values_seed)
         for values_seed in (seed, seed + 1)
     )
-    probe = replace(prepare(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
+    probe = replace(make_probe(subject, values, configuration.number, tolerance=FAR_TOLERANCE), affine=False)
     examination = examine(probe, limit=GRAPH_ENTRIES)
     if wrong := [row for row in examination.rows if not row.ok]:
         return wrong
@@ -93,7 +93,7 @@ def _comparison_rows(results: Values, expected: Values) -> list[Row]:
     for name, result in results.items():
         row = Row("graph", name, REFERENCE_LOOPS, None, FAR_TOLERANCE, False)
         if result.shape != expected[name].shape:
-            rows.append(replace(row, notes=(comparison.shapes_differ(row.title, result, expected[name].shape),)))
+            rows.append(replace(row, notes=(comparison.shape_message(row.title, result, expected[name].shape),)))
             continue
         compared = comparison.compare_with_array(result, expected[name], min_scale)
         rows.append(replace(row, error=compared.error, ok=compared.error <= FAR_TOLERANCE, worst=compared.worst))
@@ -108,7 +108,7 @@ def _verify_layer(configuration: Configuration, seed: int) -> Failure | None:
     drawn = probes.draw_values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number)
     values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
-    examination = examine(prepare(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
+    examination = examine(make_probe(subject, values, configuration.number, judge, tolerance), limit=LAYER_ENTRIES)
     wrong = [row for row in with_diagnoses([examination]) if not row.ok]
     if not wrong:
         other = probes.draw_values(

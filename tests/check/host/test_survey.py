@@ -61,7 +61,8 @@ def test_without_namespaces_the_reason_is_told(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "one.py").write_text(relu(), encoding="utf-8")
     monkeypatch.setattr(homework, "Permissions", lambda *given: Permissions(*given, namespaces=False))
     (row,) = homework.grade(tmp_path, "ReLU()", shape=(2, 3, 2))
-    assert row.ok and row.unisolated
+    assert row.ok
+    assert row.unisolated
     assert row.unisolated in UNISOLATED.format(row.unisolated)
 
 

@@ -18,7 +18,7 @@ from chainrule.check.diagnoses import (
     normalization,
     pooling,
 )
-from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, same
+from chainrule.check.diagnoses.truth import GroundTruth, Mistake, as_image, layer_truth, loss_truth, nearly_equal
 from chainrule.check.report import Diagnosis
 from chainrule.engines.protocol import Array
 from chainrule.layers.activations import ELEMENTWISE
@@ -105,6 +105,7 @@ def _explains(mistake: Mistake, truth: GroundTruth, result: Array, tensor: str, 
     reshaped = result.reshape(expected.shape) if result.size == expected.size and tensor == "y" else result
     forms = (reshaped, as_image(reshaped, truth.one_dimensional))
     return any(
-        not same(expected, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
+        not nearly_equal(expected, candidate, tolerance)
+        and any(nearly_equal(form, candidate, tolerance) for form in forms)
         for candidate in mistake.results(truth)
     )

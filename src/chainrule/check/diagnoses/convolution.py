@@ -28,7 +28,7 @@ def is_convolution(t: GroundTruth) -> bool:
 
 
 def sliding_kernel(t: GroundTruth) -> Array:
-    """Return the kernel in the orientation in which it slides: rotated for a true convolution."""
+    """Return the kernel as it slides over the image: rotated for a true convolution."""
     return rotated(t.values["w"]) if is_convolution(t) else t.values["w"]
 
 
@@ -69,8 +69,8 @@ def _one_channel(t: GroundTruth) -> Candidates:
 
 
 def _samples_added_up(t: GroundTruth) -> Candidates:
-    alone, b = cross_correlate(t.x, t.values["w"], **t.attributes), t.values.get("b", np.zeros(1))
-    yield np.broadcast_to(alone.sum(axis=0), alone.shape) + (b[:, None, None] if b.ndim == 1 else b)
+    without_bias, b = cross_correlate(t.x, t.values["w"], **t.attributes), t.values.get("b", np.zeros(1))
+    yield np.broadcast_to(without_bias.sum(axis=0), without_bias.shape) + (b[:, None, None] if b.ndim == 1 else b)
 
 
 def _exchanged_padding(t: GroundTruth) -> Candidates:
@@ -106,7 +106,7 @@ OUTPUTS = catalogue(
 
 
 def _dx(t: GroundTruth, w: Array | None = None, **changes: Any) -> Array:
-    """Return dx for another kernel, in the orientation in which it slides, or for other options."""
+    """Return dx for another kernel, as it slides over the image, or for other options."""
     options: dict[str, Any] = {**t.attributes, "size": t.x.shape[2:], "flip": False, **changes}
     return cross_correlate_dx(t.dy, sliding_kernel(t) if w is None else w, **options)
 

@@ -119,7 +119,7 @@ def _as_line(array: Array, one_dimensional: bool) -> Array:
     return array[..., 0, :] if one_dimensional and array.ndim > 1 else array
 
 
-def same(result: Array, candidate: Array, tolerance: float) -> bool:
+def nearly_equal(result: Array, candidate: Array, tolerance: float) -> bool:
     """Return whether two finite arrays have the same shape and equal elements up to a relative tolerance."""
     if result.shape != candidate.shape or not (np.isfinite(result).all() and np.isfinite(candidate).all()):
         return False

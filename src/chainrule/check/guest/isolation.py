@@ -251,7 +251,7 @@ def _spare_user() -> int:
 
 
 def _switch_user(user: int) -> None:
-    """Switch from root to a user; to nobody if the user id cannot be used."""
+    """Switch from root to a user; to the user "nobody" if the id cannot be used."""
     os.setgroups([])
     try:
         os.setresgid(user, user, user)

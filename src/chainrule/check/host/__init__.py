@@ -37,9 +37,9 @@ class HostedFile:
     def __init__(self, process: GuestProcess, path: Path) -> None:
         self._process, self._connection, self._path = process, Connection(process), str(path.resolve())
 
-    def begin_part(self) -> None:
+    def start_part(self) -> None:
         """Restart the time limit of the file's code."""
-        self._process.begin_part()
+        self._process.start_part()
 
     def contents(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Return the constructor arguments of the layers in the file by name, and the names of its functions."""

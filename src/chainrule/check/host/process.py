@@ -81,9 +81,9 @@ class GuestProcess:
         if not WINDOWS:
             os.set_blocking(self._requests.fileno(), False)
             os.set_blocking(self._replies.fileno(), False)
-        self.begin_part()
+        self.start_part()
 
-    def begin_part(self) -> None:
+    def start_part(self) -> None:
         """Restart the time limit for another part."""
         self._spent = 0.0
         if WINDOWS and (self._timer is None or self._timer.is_alive()):  # pipes do not support timeouts there
@@ -205,7 +205,7 @@ class Output:
         if self._bytes <= len(self._kept) and len(lines) <= MAX_OUTPUT_LINES:
             return shown
         omitted = self._lines - min(len(lines), MAX_OUTPUT_LINES)
-        return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
+        return f"{shown}\n… {omitted:,} more lines" if omitted > 1 else f"{shown}\n… {self._bytes:,} bytes in total"
 
     def close(self) -> None:
         """Close the pipe. Wait at most a second, because a process outside the group may keep the other end open."""

@@ -130,9 +130,7 @@ def _normalization(
         return OtherOptions(layer(epsilon, groups), shape, options, weights, omitted)
 
     epsilons = (EPSILON, 0.1, DEFAULTS["eps"], *[EPSILON] * len(inputs))
-    first, *others = (
-        make_options(epsilon, *shape_and_groups) for epsilon, shape_and_groups in zip(epsilons, inputs, strict=False)
-    )
+    first, *others = (make_options(epsilon, *sizes) for epsilon, sizes in zip(epsilons, inputs, strict=False))
     extra = "running statistics" * running
     return FunctionFormat(name, first.against, first.shape, (), first.options, first.layouts, extra, tuple(others))
 
@@ -195,11 +193,7 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class FunctionPair:
-    """A pair of functions of a known format in a file.
-
-    forward   name of the forward function, or of a loss
-    backward  name of the backward function, which the file may not contain; empty for a loss
-    """
+    """Names of a pair of functions, or of a loss, of a known format in a file; the file may lack the backward."""
 
     format: FunctionFormat
     forward: str
@@ -218,11 +212,8 @@ def find_pairs(functions: Sequence[str]) -> tuple[list[FunctionPair], list[str]]
         suffixes = [suffix for suffix in FORWARD_SUFFIXES if f"{course_format.forward}{suffix}" in functions]
         for suffix in suffixes:
             forward = f"{course_format.forward}{suffix}"
-            names = (
-                [f"{course_format.backward}{suffix}{other}" for other in BACKWARD_SUFFIXES]
-                if course_format.backward
-                else []
-            )
+            backward = course_format.backward
+            names = [f"{backward}{suffix}{other}" for other in BACKWARD_SUFFIXES] if backward else []
             present = [name for name in names if name in functions]
             pairs += [FunctionPair(course_format, forward, name) for name in present or names[:1] or [""]]
         if not suffixes:
@@ -312,13 +303,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         *("out_size", "features", "units", "num_hiddens", "n_outputs", "n_neurons"),
     ),
     "channels": (
-        "in_channels",
-        "in_channel",
-        "input_channels",
-        "c_in",
-        "num_features",
-        "channels",
-        "num_channels",
+        *("in_channels", "in_channel", "input_channels", "c_in", "num_features", "channels", "num_channels"),
         "dim",
     ),
     "filters": ("out_channels", "out_channel", "output_channels", "c_out", "filters", "num_filters", "n_filters"),
@@ -343,15 +328,12 @@ USUAL_SIZES = {
     "factor": 2,
 }
 SMALL_SIZES = {"features": 3, "filters": 2, "kernel": 2, "window": 2}
+UNIT_SIZES = {"features": 1, "filters": 1, "kernel": 1, "window": 1}
 OTHER_SHAPES = {1: (5,), 2: (2, 8), 3: (2, 8, 11)}
 ALTERNATIVE_OPTIONS = (  # options by this library's names, input shapes by number of axes, whether the stride is uneven
     (SMALL_SIZES | {"stride": 1, "padding": 2, "dilation": 2}, OTHER_SHAPES, False),
     (SMALL_SIZES | {"filters": 6, "stride": 3, "padding": 0, "groups": 2}, {1: (5,), 2: (4, 8), 3: (4, 8, 11)}, False),
-    (
-        {"features": 1, "filters": 1, "kernel": 1, "window": 1, "stride": 4, "padding": 0},
-        {1: (2,), 2: (1, 9), 3: (1, 5, 9)},
-        False,
-    ),
+    (UNIT_SIZES | {"stride": 4, "padding": 0}, {1: (2,), 2: (1, 9), 3: (1, 5, 9)}, False),
     (SMALL_SIZES | {"stride": 2, "padding": 0}, {1: (5,), 2: (2, 9), 3: (2, 7, 10)}, True),
 )
 IMAGE_SHAPES = (3, 7, 9), (3, 9, 13)
@@ -397,17 +379,9 @@ def constructor_values(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     A pair of equal numbers becomes one number, as most classes expect.
     """
     sizes = {"inputs": shape[-1], "channels": shape[0]}
-    attributes = {
-        option: _scalar(getattr(layer, option))
-        for option in ARGUMENTS
-        if option not in sizes and hasattr(layer, option)
-    }
-    return {
-        name: value
-        for option, value in {**sizes, **attributes}.items()
-        for name in ARGUMENTS[option]
-        if value is not None
-    }
+    options = [option for option in ARGUMENTS if option not in sizes and hasattr(layer, option)]
+    values = {**sizes, **{option: _scalar(getattr(layer, option)) for option in options}}
+    return {name: value for option, value in values.items() for name in ARGUMENTS[option] if value is not None}
 
 
 def usual_values(arguments: Sequence[str]) -> dict[str, Any]:

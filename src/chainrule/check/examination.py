@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.check import derivatives, probes
 from chainrule.check.derivatives import LIMIT, TieSlopes
 from chainrule.check.diagnoses.truth import nearly_equal
-from chainrule.check.extra_checks import LARGE_FACTOR, NONLINEAR, OTHER_BATCH_SIZE, STALE
+from chainrule.check.extra_checks import BATCH_SIZE, LARGE_FACTOR, NONLINEAR, STALE
 from chainrule.check.judges import EXACT, Case, Judge, explain
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import (
@@ -161,7 +161,7 @@ def _batch_size_diagnosis(row: Row, first: Examination, other: Examination) -> t
         result, expected = (subject.gradients(probe.values, dy)[row.tensor] for subject in (probe.subject, probe.judge))
         if nearly_equal(result, expected, max(row.tolerance, EXACT)):
             return (NONLINEAR,)
-    return (OTHER_BATCH_SIZE,)
+    return (BATCH_SIZE,)
 
 
 def _diagnoses(row: Row, examinations: Sequence[Examination]) -> tuple[Diagnosis, ...]:

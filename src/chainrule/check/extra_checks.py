@@ -25,6 +25,7 @@ LARGE_FACTOR = 1000.0  # scale of large inputs, and of large dy
 SMALL_FACTOR = 1e-4  # scale of inputs close to zero
 OVERWRITTEN = "arrays-overwritten"
 FLOAT32_TOLERANCE = 1e-3  # tolerance with inputs in float32
+CANCELLED = 0.01  # relative to the largest input; a smaller output is a sum that nearly cancels
 HALF_PRECISION_TOLERANCE = 1e-3  # a larger tolerance indicates 16-bit numbers, whose maximum is 65504
 
 BATCHES = ("x", "p", "t")  # tensors with a batch axis
@@ -53,12 +54,8 @@ STRIDED = Diagnosis(
     "memory-layout",
     "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
 )
-BATCH_OF_ONE = Diagnosis(
-    "batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size"
-)
-OTHER_BATCH_SIZE = Diagnosis(
-    "batch-size", "is right for one batch size but wrong for another: take N from the shape of the input"
-)
+BATCH_OF_ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for one sample: allow any batch size")
+BATCH_SIZE = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from the input shape")
 NUMBER_OF_CLASSES = Diagnosis(
     "number-of-classes", "is right for one number of classes but wrong for another: take K from p.shape[1]"
 )
@@ -73,9 +70,6 @@ FAR = Diagnosis(
     "and for the initial value of a maximum",
 )
 NEAR = Diagnosis("wrong-near-zero", "is wrong for inputs close to 0: look for a comparison with a number other than 0")
-
-
-CANCELLED = 0.01  # relative to the largest input; a smaller output is a sum that nearly cancels
 
 
 @dataclass(frozen=True)
@@ -162,7 +156,7 @@ def extra_checks(checked: CheckedProbe, other: Values, output_is_right: bool) ->
     if checked.probe.judge is None:
         checks += [
             lambda: check_batch_size(checked, 1, BATCH_OF_ONE),
-            lambda: check_batch_size(checked, len(checked.probe.values["x"]) + 1, OTHER_BATCH_SIZE),
+            lambda: check_batch_size(checked, len(checked.probe.values["x"]) + 1, BATCH_SIZE),
         ]
     checks.append(lambda: check_large_inputs(checked, output_is_right))
     first_rows: dict[tuple[str, bool], Row] = {}

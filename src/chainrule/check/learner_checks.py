@@ -12,8 +12,8 @@ from chainrule.check.course_formats import OtherOptions, class_format
 from chainrule.check.examination import Examination, check_ties, examine, make_probe, quick_check, with_diagnoses
 from chainrule.check.extra_checks import (
     BATCH_OF_ONE,
+    BATCH_SIZE,
     NUMBER_OF_CLASSES,
-    OTHER_BATCH_SIZE,
     OTHER_VALUES,
     OVERWRITTEN,
     CheckedProbe,
@@ -215,7 +215,7 @@ def _other_predictions(subject: SubmittedLoss, first: Examination, labels: bool,
     rows, tolerances = list[Row](), _tolerances(first)
     for shape, diagnosis in (
         ((5, 4), OTHER_VALUES),
-        ((12, 4), OTHER_BATCH_SIZE),
+        ((12, 4), BATCH_SIZE),
         ((5, 11), NUMBER_OF_CLASSES),
         ((5, 2), NUMBER_OF_CLASSES),
         ((1, 4), BATCH_OF_ONE),

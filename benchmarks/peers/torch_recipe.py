@@ -13,7 +13,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.engines.protocol import Array
 from chainrule.models.model import Sequential
 from chainrule.training import losses
-from chainrule.training.evaluation import BATCH, Evaluation
+from chainrule.training.evaluation import EVALUATION_BATCH, Evaluation
 from chainrule.training.loop import Trainer
 from chainrule.training.samples import Samples
 
@@ -72,8 +72,10 @@ class TorchRecipe:
         network = self._trainer.network
         samples = Samples.of_dataset(test, network.output_shape[-1])
         parts = [
-            self._outputs(self._trainer.normalization.apply(samples.x[first : first + BATCH], network.dtype), views)
-            for first in range(0, len(samples), BATCH)
+            self._outputs(
+                self._trainer.normalization.apply(samples.x[first : first + EVALUATION_BATCH], network.dtype), views
+            )
+            for first in range(0, len(samples), EVALUATION_BATCH)
         ]
         outputs = np.concatenate(parts)
         targets = samples.targets.astype(network.dtype)

@@ -166,7 +166,7 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     integers = Quantised(model, training.x[:MEASURED])
     before = model.evaluate(test)
     after = integers.evaluate(before, test.x)
-    written, measure = write_c(model, folder, int8=integers), before.task.measure
+    written, measure = write_c(model, folder, int8=integers), before.task.metric
     first, second = (format_measure(measure, each.figures[measure]) for each in (before, after))
     return f"{written}\n{measure.replace('_', ' ')} on {test.name}: {first} before, {second} in integers"
 

@@ -146,13 +146,15 @@ class Model(TrainableNetwork):
             raise OptionError(f"run={quoted(run)}: expected a run folder, such as chainrule.Run('runs/mine')")
         if not isinstance(workers, Workers):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"workers {quoted(workers)}: expected Workers, as training.mpi.session returns them")
-        wanted, chosen = self.check_loss(loss), optimizers.find(optimizer)
+        resolved_loss, resolved_optimizer = self.check_loss(loss), optimizers.find(optimizer)
         samples = self._samples(x, y).checked().with_weights(sample_weight)
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
-            optimizer=chosen if learning_rate is None else chosen.with_learning_rate(learning_rate),
-            loss=wanted,
+            optimizer=resolved_optimizer
+            if learning_rate is None
+            else resolved_optimizer.with_learning_rate(learning_rate),
+            loss=resolved_loss,
             schedule=schedules.find(schedule),
             normalization=self._default_normalization(samples) if normalization is None else normalization,
             augmentation=Augmentation.choose(augmentation),
@@ -169,18 +171,18 @@ class Model(TrainableNetwork):
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
-        watching = [*_progress_callbacks(progress and not workers.rank), *as_callbacks(callbacks)]
+        active_callbacks = [*_progress_bar(progress and not workers.rank), *as_callbacks(callbacks)]
         test_data = None if run is None else run.test_data
         trainer = self._prepare(
             *(x, samples, validation_data, recipe), choose=normalization is None, workers=workers, test=test_data
         )
         if run is None:
-            history = trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
+            history = trainer.run([*active_callbacks, *([RestoreBest()] if patience is not None else [])])
             if patience is None:
                 trainer.use_average()
             return history
-        given = x if y is None else (x, y)
-        return run.train(self, trainer, given, validation_data, samples.weights, watching)
+        data = x if y is None else (x, y)
+        return run.train(self, trainer, data, validation_data, samples.weights, active_callbacks)
 
     def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
         """Return a model with the weights of this one and a new last dense layer, for other classes.
@@ -192,8 +194,8 @@ class Model(TrainableNetwork):
         if not isinstance(classes, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(classes)}: expected the names of the classes")
         classes = tuple(classes)
-        learnt = [number for number, name in enumerate(self.names) if self.size(name)]
-        last = learnt[-1] if learnt else 0
+        trainable = [number for number, name in enumerate(self.names) if self.size(name)]
+        last = trainable[-1] if trainable else 0
         layer = self.layers[last]
         if not isinstance(layer, Dense):
             raise OptionError("only a model whose last parameters are those of a dense layer can take other classes")
@@ -244,22 +246,22 @@ class Model(TrainableNetwork):
         from chainrule.explain import NextStep, Trace
 
         try:
-            one = np.shape(x) == self.input_shape
+            is_single = np.shape(x) == self.input_shape
         except ValueError:  # rows of different lengths
-            one = False
-        samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
+            is_single = False
+        samples = self._samples(np.asarray(x)[None] if is_single else x, np.asarray(y)[None] if is_single else y)
         inputs = self.normalization.apply(samples.x, self.dtype)
-        chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
-        training = NextStep(chosen, learning_rate, step, moments, clip_norm, own_seed)
-        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), training)
+        resolved_optimizer, step_seed = optimizers.find(optimizer), self.seed if seed is None else seed
+        next_step = NextStep(resolved_optimizer, learning_rate, step, moments, clip_norm, step_seed)
+        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), next_step)
 
     # ------------------------------------------------------------------ files
 
     def about(self, fitted: Fitted | None = None) -> dict[str, Any]:
         """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
-        known = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
-        names = {"name": self.name, "classes": list(self._class_names(known))}
-        return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(known)}
+        resolved = fitted or Fitted(self.normalization, self.loss, self.task, largest_input=self.largest_input)
+        names = {"name": self.name, "classes": list(self._class_names(resolved))}
+        return {**self.architecture(), **names, "seed": self.seed, **serialization.describe(resolved)}
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture to one .safetensors file, atomically.
@@ -289,11 +291,11 @@ class Model(TrainableNetwork):
 
         Errors   FormatError for a damaged file, or one whose layers are not those of this model; nothing changes then
         """
-        place = files.as_path(path)
-        tensors = importing.read_weights(place)
-        found = importing.match_weights(place, self.weights, tensors, mapping)
-        self.set_weights({name: tensors[source] for name, source in found.items()})
-        return found
+        file = files.as_path(path)
+        tensors = importing.read_weights(file)
+        source_of = importing.match_weights(file, self.weights, tensors, mapping)
+        self.set_weights({name: tensors[source] for name, source in source_of.items()})
+        return source_of
 
     # ------------------------------------------------------------------ display
 
@@ -367,8 +369,8 @@ def connect(
     return Graph(*node.rebuild(layers, shape, wiring), **options)
 
 
-def _progress_callbacks(wanted: bool) -> list[Callback]:
-    if not wanted:
+def _progress_bar(enabled: bool) -> list[Callback]:
+    if not enabled:
         return []
     from chainrule.training.callbacks import ProgressBar
 

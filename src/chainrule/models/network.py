@@ -38,7 +38,7 @@ from chainrule.training.tasks import Task
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
-OUTLYING = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
+OUTLIER_RATIO = 10_000  # times the largest training input: beyond that, inputs are warned of where their errors spread
 
 
 class Network:
@@ -132,12 +132,12 @@ class Network:
     @property
     def weights(self) -> dict[str, Array]:
         """Return parameters and running statistics by name: views of the flat buffers."""
-        found: dict[str, Array] = {}
+        views: dict[str, Array] = {}
         for name, parameter in self._table.items():
             first, last = self.layout[name]
             buffer = self.parameters if parameter.trained else self.statistics
-            found[name] = buffer[first:last].reshape(parameter.shape)
-        return found
+            views[name] = buffer[first:last].reshape(parameter.shape)
+        return views
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """Overwrite parameters and running statistics by name; all of them, in their shapes."""
@@ -206,20 +206,22 @@ class Network:
         results = [source]
         for number, layer in enumerate(self.layers[: -1 if fused else None]):
             builder.begin(self.names[number], self.names[self.wiring.owners[number]])
-            results.append(layer.joint_emit(builder, [results[each] for each in self.wiring.inputs[number]]))
+            results.append(layer.joint_emit(builder, [results[index] for index in self.wiring.inputs[number]]))
         x = results[self.wiring.inputs[-1][0] if fused else -1]
         if loss is None:
             return replace(builder.plan(source, x), precise=self.precise)
-        measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
-        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured, weighted=weighted)
-        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+        resolved_task = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
+        loss_tensors = losses.emit(
+            builder, "softmax_cross_entropy" if fused else loss, x, resolved_task, weighted=weighted
+        )
+        plan = builder.plan(source, x, (source.gradient(),) if input_gradient else (), **loss_tensors)
         return replace(plan, precise=self.precise)
 
     @property
     def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
         """Return the shapes that each layer reads, in order."""
-        known = [self.input_shape, *self.shapes]
-        return [tuple(known[each] for each in inputs) for inputs in self.wiring.inputs]
+        shapes = [self.input_shape, *self.shapes]
+        return [tuple(shapes[index] for index in inputs) for inputs in self.wiring.inputs]
 
     @property
     def last_layer(self) -> str:
@@ -276,8 +278,8 @@ class Network:
             raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
         if array.shape[1:] != self.input_shape:
             hint = "; for one sample give x[None]" if array.shape == self.input_shape else ""
-            found = text(array.shape) or "a single number"
-            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {found}{hint}")
+            description = text(array.shape) or "a single number"
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {description}{hint}")
         return array
 
     @explain_memory_errors("predicting", "use a smaller batch_size, or predict fewer samples at a time")
@@ -307,15 +309,15 @@ class Network:
         """Warn, once, of normalized inputs so large that their rounding errors spoil other outputs."""
         if self._is_watched is None:
             self._is_watched = self.engine.spreads_errors(self.plan(), self.dtype)
-        limit = OUTLYING * (self.largest_input or math.inf)
+        limit = OUTLIER_RATIO * (self.largest_input or math.inf)
         if not self._is_watched or float(np.vdot(array, array)) <= limit**2:  # no less than the largest square; fast
             return
         if not max(float(array.max()), -float(array.min())) > limit:  # NaN is not
             return
         self._is_watched = False
-        times = f"more than {OUTLYING:,} times as large as any in training"
-        said = f"an input is {times}: outputs beside it may be wrong; precise=True (--precise) avoids this"
-        warnings.warn(said, PrecisionWarning, stacklevel=4)
+        size = f"more than {OUTLIER_RATIO:,} times as large as any in training"
+        message = f"an input is {size}: outputs beside it may be wrong; precise=True (--precise) avoids this"
+        warnings.warn(message, PrecisionWarning, stacklevel=4)
 
     def _idle_plan(self) -> CompiledPlan:
         """Return a compiled inference plan that no other thread uses; `pop` hands it to one thread only."""

@@ -24,55 +24,57 @@ MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a s
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
     """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
-    found, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
-    wiring = serialization.wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
-    table = shapes_and_parameters(found, wiring, shape)[1]
+    layers, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
+    wiring = serialization.wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
+    table = shapes_and_parameters(layers, wiring, shape)[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
 
 def shapes_and_parameters(
-    found: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
+    layers: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
     """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
 
     Errors   ShapeError where a layer does not fit what it reads, or one whose parameters another shares
     """
     shapes, table, total = [shape], dict[str, Parameter](), 0
-    for number, (name, layer, inputs) in enumerate(zip(wiring.names, found, wiring.inputs, strict=True)):
-        read = [shapes[each] for each in inputs]
-        shapes.append(layer.joint_shape(read, name))
+    for number, (name, layer, inputs) in enumerate(zip(wiring.names, layers, wiring.inputs, strict=True)):
+        inputs_shapes = [shapes[index] for index in inputs]
+        shapes.append(layer.joint_shape(inputs_shapes, name))
         if math.prod(shapes[-1]) > MAX_PARAMETERS:
             raise ShapeError(f"{name} gives {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}")
         owner = wiring.names[wiring.owners[number]]
-        for parameter in layer.parameters(read[0], name):
-            known = table.setdefault(f"{owner}.{parameter.name}", parameter)
-            if known.shape != parameter.shape:
+        for parameter in layer.parameters(inputs_shapes[0], name):
+            existing = table.setdefault(f"{owner}.{parameter.name}", parameter)
+            if existing.shape != parameter.shape:
                 raise ShapeError(
-                    f"{name} cannot share {owner}.{parameter.name}: it is {text(known.shape)}, "
+                    f"{name} cannot share {owner}.{parameter.name}: it is {text(existing.shape)}, "
                     f"and this input needs {text(parameter.shape)}"
                 )
-            total += math.prod(parameter.shape) if known is parameter else 0
+            total += math.prod(parameter.shape) if existing is parameter else 0
     if total > MAX_PARAMETERS:
         raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
     return shapes[1:], table
 
 
-def checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
+def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
     """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in a `CustomLayer`."""
-    found = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in given)
-    if not found:
+    wrapped = tuple(
+        layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in layers
+    )
+    if not wrapped:
         raise OptionError("a model needs at least one layer")
-    for place, layer in enumerate(found):
+    for index, layer in enumerate(wrapped):
         if not isinstance(layer, Layer):
-            raise OptionError(f"layer {place + 1} is not a layer but {layer!r}")
-    return found
+            raise OptionError(f"layer {index + 1} is not a layer but {layer!r}")
+    return wrapped
 
 
-def checked_shape(given: Sequence[int]) -> tuple[int, ...]:
+def checked_shape(value: Sequence[int]) -> tuple[int, ...]:
     """Return the shape of a sample as whole numbers; ShapeError if it is none or too large."""
-    shape = node.checked_shape(given)
+    shape = node.checked_shape(value)
     if math.prod(shape) > MAX_PARAMETERS:
-        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
+        raise ShapeError(f"input_shape {quoted(value)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
     return shape
 
 
@@ -91,7 +93,7 @@ def summary_text(network: "Network") -> str:
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     widths[-1] *= -1  # to the right
-    lines = ["  ".join(_padded(*each) for each in zip(row, widths, strict=True)) for row in table]
+    lines = ["  ".join(_padded(*cell) for cell in zip(row, widths, strict=True)) for row in table]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -102,13 +104,13 @@ def summary_columns(network: "Network") -> list[str]:
 
 def summary_rows(network: "Network") -> list[list[str]]:
     """Return a row for each layer, with a cell for each of `summary_columns`."""
-    wiring, sources, found = network.wiring, ["input", *network.names], list[list[str]]()
+    wiring, sources, rows = network.wiring, ["input", *network.names], list[list[str]]()
     for number, (name, layer, shape) in enumerate(zip(network.names, network.layers, network.shapes, strict=True)):
-        reads = ", ".join(sources[each] for each in wiring.inputs[number])
+        reads = ", ".join(sources[index] for index in wiring.inputs[number])
         shared = wiring.owners[number] != number and bool(layer.parameters(network.input_shapes[number][0], name))
         size = f"of {network.names[wiring.owners[number]]}" if shared else f"{network.size(name):,}"
-        found.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
-    return found
+        rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
+    return rows
 
 
 def _padded(cell: str, width: int) -> str:

@@ -85,8 +85,8 @@ class TrainableNetwork(Network):
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
         self.frozen: tuple[str, ...] = ()
-        self.classes = tuple(printable(str(each)) for each in names)
-        if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
+        self.classes = tuple(printable(str(class_name)) for class_name in names)
+        if len(self.classes) not in _allowed_class_counts(self.output_shape[-1]):
             raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
         self.normalization = normalization or Normalization("none")
         self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
@@ -106,10 +106,10 @@ class TrainableNetwork(Network):
 
     def check_loss(self, loss: LossLike | None = None) -> Loss:
         """Return the loss to train with, by default the model's own; OptionError if it does not fit the last layer."""
-        chosen = self.loss if loss is None else losses.choose(loss)
-        losses.check_ending(chosen, self.last_layer, self.output_shape[-1])
-        self._check_loss(chosen)
-        return chosen
+        resolved = self.loss if loss is None else losses.choose(loss)
+        losses.check_ending(resolved, self.last_layer, self.output_shape[-1])
+        self._check_loss(resolved)
+        return resolved
 
     def trainer(
         self,
@@ -152,11 +152,18 @@ class TrainableNetwork(Network):
         options   those of a `Recipe` that concern a step: batch_size, optimizer, class_weight, clip_norm, …
         """
         samples = self._samples(x, y).checked().with_weights(sample_weight)
-        kind = self._default_normalization(samples) if normalization is None else normalization
-        given: dict[str, Any] = {"seed": self.seed, "loss": self.check_loss(loss), "normalization": kind, **options}
-        recipe = Recipe(**given)
-        kept = self.normalization if normalization is None and self.normalization != UNFITTED else None
-        return search_learning_rates(copy.deepcopy(self).trainer(recipe, samples, normalization=kept), low, high, steps)
+        normalization_name = self._default_normalization(samples) if normalization is None else normalization
+        settings: dict[str, Any] = {
+            "seed": self.seed,
+            "loss": self.check_loss(loss),
+            "normalization": normalization_name,
+            **options,
+        }
+        recipe = Recipe(**settings)
+        existing = self.normalization if normalization is None and self.normalization != UNFITTED else None
+        return search_learning_rates(
+            copy.deepcopy(self).trainer(recipe, samples, normalization=existing), low, high, steps
+        )
 
     def _prepare(
         self,
@@ -174,14 +181,14 @@ class TrainableNetwork(Network):
         choose  whether the user left the normalization open: then a fitted one is kept, and a new one gets a note
         test    data that will be evaluated after training, checked here so that an error does not cost the training
         """
-        kept = self.normalization if choose and self.normalization != UNFITTED else None
-        named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
-        classes = x.classes if named else ()
-        parts = self._parts(samples, validation, recipe, classes)
+        existing = self.normalization if choose and self.normalization != UNFITTED else None
+        has_class_names = isinstance(x, Dataset) and len(x.classes) in _allowed_class_counts(self.output_shape[-1])
+        classes = x.classes if has_class_names else ()
+        sets = self._parts(samples, validation, recipe, classes)
         if test is not None:
             tasks.check(str(recipe.loss), self.last_layer, self._held_out("test_data", test, classes).targets)
-        trainer = self.trainer(recipe, *parts, normalization=kept, classes=classes, workers=workers)
-        if choose and kept is None:
+        trainer = self.trainer(recipe, *sets, normalization=existing, classes=classes, workers=workers)
+        if choose and existing is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalization))
         return trainer
 
@@ -251,8 +258,8 @@ class TrainableNetwork(Network):
         `data.inputs.read_input` explains how images are converted to the model's input. Safe to call from several
         threads and in forked processes.
         """
-        given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
-        return self._outputs(self.normalization.apply(self.check_input(given), self.dtype), batch_size)
+        inputs = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+        return self._outputs(self.normalization.apply(self.check_input(inputs), self.dtype), batch_size)
 
     @explain_memory_errors("evaluating", f"evaluate fewer samples at a time, below {PREDICT_BATCH}")
     def evaluate(
@@ -267,12 +274,12 @@ class TrainableNetwork(Network):
 
         views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
         """
-        samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        samples, resolved_loss = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
         self._check_vector_output()
-        tasks.check(str(chosen), self.last_layer, samples.targets)
-        return evaluate(self, samples, self.normalization, chosen, self.task, Views.choose(views))
+        tasks.check(str(resolved_loss), self.last_layer, samples.targets)
+        return evaluate(self, samples, self.normalization, resolved_loss, self.task, Views.choose(views))
 
 
-def _accepts_class_count(outputs: int) -> tuple[int, ...]:
+def _allowed_class_counts(outputs: int) -> tuple[int, ...]:
     """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
     return (outputs, 2) if outputs == 1 else (outputs,)

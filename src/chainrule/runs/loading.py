@@ -20,7 +20,7 @@ from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, EVALUATION, HISTORY,
 from chainrule.runs.jobs import Job
 from chainrule.training import history
 from chainrule.training.history import ERROR, History
-from chainrule.training.tasks import MEASURES
+from chainrule.training.tasks import METRICS
 
 
 @explain_memory_errors("loading a model", "close other programs, or load a smaller model")
@@ -139,7 +139,7 @@ def read_run(folder: Path, *, accept_changes: bool = False) -> tuple[RunRecord, 
     remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
     job = jobs.read_job(folder)
     path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
-    rows = read_bytes(path, history.MOST_BYTES, RunError)[:end].count(b"\n") - 1  # a torn last row has no end
+    rows = read_bytes(path, history.MAX_BYTES, RunError)[:end].count(b"\n") - 1  # a torn last row has no end
     found = history.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
     return RunRecord(folder, job, found, _evaluation(folder / EVALUATION)), remarks
 
@@ -150,7 +150,7 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
         return None
     found = files.read_json(path)
     figures = cast(dict[str, Any], found) if isinstance(found, dict) else {}
-    name = next((each for each in MEASURES if each in figures), "accuracy")
+    name = next((metric for metric in METRICS if metric in figures), "accuracy")
     value = figures.get(name)
     most = math.inf if name == ERROR else 1
     if not isinstance(value, float) or not 0 <= value <= most:

@@ -1,4 +1,4 @@
-"""Selection of the class that takes a training's steps."""
+"""Selection of the training step strategy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.training.lr_multipliers import LRMultipliers, RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Stepper
 from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, GradientStepper
-from chainrule.training.steps.gradients import GradientSource, PartByPart, Shards, WholeBatch
+from chainrule.training.steps.gradients import AccumulatedBatch, GradientSource, ShardedBatch, WholeBatch
 from chainrule.training.steps.program_step import ProgramStepper
 from chainrule.training.tasks import Task
 from chainrule.training.workers import ALONE, Workers
@@ -33,14 +33,14 @@ def make_stepper(
     shards: int = 1,
     workers: Workers = ALONE,
 ) -> Stepper:
-    """Return what takes the steps of a training.
+    """Return the stepper for a training.
 
     weighted  whether each sample has a weight in the loss
-    parts     number of parts in which the gradient of a batch is computed and added up, one after the other
-    shards    number of shards of a batch, computed by one or several workers with the same bits
+    parts     number of parts for gradient accumulation
+    shards    number of shards of a batch, which are distributed over the workers
 
-    Errors   OptionError when there is nothing to train, a custom optimizer is combined with per-parameter learning
-             rates, or a network with custom code is to be trained in shards
+    Errors   OptionError if there are no parameters to train, for per-parameter learning rates with a custom optimizer,
+             or for shards with custom layers or losses
     """
     lr_multipliers = lr_multipliers or LRMultipliers()
     frozen = lr_multipliers.frozen_names(network.learnt)
@@ -57,9 +57,9 @@ def make_stepper(
     program = network.compile(plan)
     source: GradientSource
     if shards > 1 or workers.size > 1:
-        source = Shards(network, plan, shards, workers)
+        source = ShardedBatch(network, plan, shards, workers)
     else:
-        source = WholeBatch(program) if parts == 1 else PartByPart(program, parts)
+        source = WholeBatch(program) if parts == 1 else AccumulatedBatch(program, parts)
     if isinstance(optimizer, CustomOptimizer):
         update = CustomUpdate(network, optimizer)
     else:

@@ -64,14 +64,14 @@ def load_folder(
     """
     if size is not None and min(size) < 1:
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
-    place = Path(folder)
-    layout = read_layout(place)
-    reader = ImageReader(place, size, channels)
-    read = {part: reader.read(files) for part, files in layout.parts.items()}
+    path = Path(folder)
+    layout = read_layout(path)
+    reader = ImageReader(path, size, channels)
+    results = {part: reader.read(files) for part, files in layout.parts.items()}
     reader.check(skip_damaged)
-    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in read.items()})
-    deepest = max(len(image) for images, _ in read.values() for image in images)
-    sets = {part: _dataset(place, layout.classes, *found, deepest) for part, found in read.items()}
+    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in results.items()})
+    deepest = max(len(image) for images, _ in results.values() for image in images)
+    sets = {part: _dataset(path, layout.classes, *found, deepest) for part, found in results.items()}
     if ALL in sets:
         train, test = sets[ALL].split(test_share, seed)
     else:
@@ -86,25 +86,25 @@ def load_folder(
 def _inventory(layout: Layout, reader: ImageReader, labels: dict[str, list[int]]) -> Inventory:
     """Return the inventory of a folder; DataError when every image of a class is damaged."""
     used: dict[str, dict[str, int]] = {}
-    for part, found in labels.items():
-        counts = np.bincount(np.array(found, np.int64), minlength=len(layout.classes)).tolist()
+    for part, class_labels in labels.items():
+        counts = np.bincount(np.array(class_labels, np.int64), minlength=len(layout.classes)).tolist()
         used[part] = dict(zip(layout.classes, counts, strict=True))
-        lost = [name for name, count in used[part].items() if not count]
-        if lost:
+        missing = [name for name, count in used[part].items() if not count]
+        if missing:
             where = "" if part == ALL else f" in {part}"
-            raise DataError(f"{layout.folder}: every image of class {lost[0]!r}{where} is damaged")
+            raise DataError(f"{layout.folder}: every image of class {missing[0]!r}{where} is damaged")
     left_out = sorted([*layout.left_out, *reader.left_out()], key=lambda entry: entry.path)
     return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
 def _dataset(
-    place: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
+    folder: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
 ) -> Dataset:
     """Stack the images into one array (N, channels, H, W); grey images among colour ones get three equal channels."""
     x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
-    for at, image in enumerate(images):
-        x[at] = image
-    return Dataset(x, np.array(labels, np.int64), classes, place.name, str(place))
+    for index, image in enumerate(images):
+        x[index] = image
+    return Dataset(x, np.array(labels, np.int64), classes, folder.name, str(folder))
 
 
 # ------------------------------------------------------------------ a table of targets
@@ -138,17 +138,17 @@ def load_targets(
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
     names, rows = _table(folder)
     reader = ImageReader(folder, size, channels)
-    images, places = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
+    images, rows_read = reader.read([(path, place) for place, (path, _) in enumerate(rows)])
     reader.check(skip_damaged)
     if not images:
         raise DataError(f"{folder}: every image of {TABLE} is damaged")
-    values = np.array([rows[place][1] for place in places])
+    values = np.array([rows[place][1] for place in rows_read])
     weights = values[:, names.index(WEIGHT)] if WEIGHT in names else None
-    kept = [place for place, name in enumerate(names) if name != WEIGHT]
+    columns = [place for place, name in enumerate(names) if name != WEIGHT]
     x = np.empty((len(images), max(map(len, images)), *images[0].shape[1:]), np.uint8)
     for place, image in enumerate(images):
         x[place] = image  # grey images among colour ones get equal channels
-    data = Dataset(x, values[:, kept], tuple(names[place] for place in kept), folder.name, str(folder))
+    data = Dataset(x, values[:, columns], tuple(names[place] for place in columns), folder.name, str(folder))
     return replace(data, weights=weights).split(test_share, seed)
 
 
@@ -187,18 +187,20 @@ def _table(folder: Path) -> tuple[list[str], list[Row]]:
 
 def _row(folder: Path, heading: list[str], line: list[str], number: int) -> Row:
     """Return the file and the numbers of a row; FormatError when it has another length, or no number."""
-    where = f"{folder / TABLE}, row {number}"
+    position = f"{folder / TABLE}, row {number}"
     if len(line) != len(heading):
-        raise FormatError(f"{where}: {len(line)} columns; the heading has {len(heading)}")
-    place = heading.index(FILE)
-    relative = Path(line[place].strip())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in line[place] or not relative.parts:
-        raise FormatError(f"{where}: {quoted(line[place])} is no path of a file in this folder")
-    found = [_number(text) for column, text in enumerate(line) if column != place]
-    for name, value in zip((name for name in heading if name != FILE), found, strict=True):
+        raise FormatError(f"{position}: {len(line)} columns; the heading has {len(heading)}")
+    file_column = heading.index(FILE)
+    relative = Path(line[file_column].strip())
+    if relative.is_absolute() or ".." in relative.parts or "\0" in line[file_column] or not relative.parts:
+        raise FormatError(f"{position}: {quoted(line[file_column])} is no path of a file in this folder")
+    values = [_number(text) for column, text in enumerate(line) if column != file_column]
+    for name, value in zip((name for name in heading if name != FILE), values, strict=True):
         if not math.isfinite(value) or (name == WEIGHT and value < 0):
-            raise FormatError(f"{where}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}")
-    return folder / relative, found
+            raise FormatError(
+                f"{position}: {name}: expected a {'weight of at least 0' if name == WEIGHT else 'number'}"
+            )
+    return folder / relative, values
 
 
 def _number(text: str) -> float:
@@ -218,8 +220,8 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     """
 
     place, sizes = Path(folder), set[tuple[int, int]]()
-    named = has_targets(place) and file_names(place)
-    for path in named or [path for files in read_layout(place).parts.values() for path, _ in files]:
+    listed = has_targets(place) and file_names(place)
+    for path in listed or [path for files in read_layout(place).parts.values() for path, _ in files]:
         with suppress(ChainruleError):
             sizes.add(image_size(path))
     if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_UNRESIZED:
@@ -275,9 +277,9 @@ class ImageReader:
         shown = [str(error) for _, error in self.damaged[:NAMED]]
         first = "; ".join(text.removeprefix(f"{self._top}{os.sep}") if count > 1 else text for text in shown)
         more = f"; and {count - NAMED:,} more" if count > NAMED else ""
-        several = f"{self._top}: {count:,} images cannot be used: " if count > 1 else ""
+        prefix = f"{self._top}: {count:,} images cannot be used: " if count > 1 else ""
         kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
-        raise kind(f"{several}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
+        raise kind(f"{prefix}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
 
     def left_out(self) -> list[LeftOut]:
         """Return the damaged files as entries of the inventory."""

@@ -15,9 +15,9 @@ PART_NAMES = {
     VALIDATION: ("val", "valid", "validation"),
     TEST: ("test", "testing"),
 }
-TELEPHONE = (".heic", ".heif", ".hif", ".avif")
+PHONE_SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 REPEATED = "link to an image that is already used"
-OTHER_IMAGES = (
+OTHER_IMAGE_SUFFIXES = (
     *(".gif", ".bmp", ".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".ppm", ".pgm", ".eps", ".pdf"),
     *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw", ".rw2", ".orf"),
 )
@@ -96,13 +96,13 @@ def images_below(folder: Path) -> list[tuple[Path, str]]:
 
     Errors   DataError when the folder itself cannot be read
     """
-    images = (*SUFFIXES, *TELEPHONE, *OTHER_IMAGES)
+    suffixes = (*SUFFIXES, *PHONE_SUFFIXES, *OTHER_IMAGE_SUFFIXES)
     tree = FolderTree(folder)
     [entries] = tree.walk([tree.top])
     _check_readable(tree.top, entries)
     found: list[tuple[Path, str]] = []
     for entry in entries:
-        if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in images:
+        if entry.kind is EntryKind.FILE and entry.path.suffix.lower() in suffixes:
             found.append((entry.path, ""))
         elif entry.reason in (UNREADABLE, OUTSIDE, AROUND):
             found.append((entry.path, f"{entry.reason} ({entry.detail})" if entry.detail else entry.reason))
@@ -116,26 +116,26 @@ def _folders(entries: Sequence[FolderEntry]) -> list[FolderEntry]:
 def _part_folders(tree: FolderTree, inside: Sequence[FolderEntry]) -> dict[str, FolderEntry] | None:
     """Return the folders of the parts; None if the sub-folders are the classes."""
     folder, folders = tree.top.path, _folders(inside)
-    named: dict[str, FolderEntry] = {}
+    part_folders: dict[str, FolderEntry] = {}
     for part, names in PART_NAMES.items():
-        found = [entry for entry in folders if entry.path.name.casefold() in names]
-        if len(found) > 1:
-            both = f"both {found[0].path.name} and {found[1].path.name}"
+        matches = [entry for entry in folders if entry.path.name.casefold() in names]
+        if len(matches) > 1:
+            both = f"both {matches[0].path.name} and {matches[1].path.name}"
             raise DataError(f"{folder}: {both}; expected one {part} folder")
-        if found:
-            named[part] = found[0]
-    others = [entry for entry in folders if entry not in named.values()]
-    if TRAIN not in named:
-        if named and not others:
-            names = " and ".join(entry.path.name for entry in named.values())
+        if matches:
+            part_folders[part] = matches[0]
+    others = [entry for entry in folders if entry not in part_folders.values()]
+    if TRAIN not in part_folders:
+        if part_folders and not others:
+            names = " and ".join(entry.path.name for entry in part_folders.values())
             raise DataError(
                 f"{folder}: holds {names}, but no train folder; expected train/CLASS, val/CLASS, test/CLASS"
             )
         return None
-    if len(named) > 1 or not any(_count_images(entry, tree) for entry in others):
-        return named
-    if _folders(tree.entries(named[TRAIN])):
-        train, other = named[TRAIN].path.name, others[0].path.name
+    if len(part_folders) > 1 or not any(_count_images(entry, tree) for entry in others):
+        return part_folders
+    if _folders(tree.entries(part_folders[TRAIN])):
+        train, other = part_folders[TRAIN].path.name, others[0].path.name
         both = f"{train} has sub-folders, and so is no class, but {other} beside it holds images"
         raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
     return None
@@ -182,27 +182,27 @@ def _classes(tree: FolderTree, roots: dict[str, FolderEntry], contents: Contents
     first, *others = roots
     for part in others:
         _check_same(roots[first].path, set(contents[first]), roots[part].path, set(contents[part]))
-    found, root = list(contents[first]), roots[first]
-    if not found:
+    names, root = list(contents[first]), roots[first]
+    if not names:
         raise DataError(
             f"{root.path}: expected one sub-folder of images per class, found {_describe_contents(root, tree)}"
         )
-    if len(found) == 1 and any(map(_is_image, contents[first][found[0]][1])):
-        inner = [entry.path.name for entry in _folders(tree.entries(contents[first][found[0]][0]))]
-        hint = f"; are the classes its sub-folders ({', '.join(inner[:3])})? Then name {found[0]}" if inner else ""
+    if len(names) == 1 and any(map(_is_image, contents[first][names[0]][1])):
+        inner = [entry.path.name for entry in _folders(tree.entries(contents[first][names[0]][0]))]
+        hint = f"; are the classes its sub-folders ({', '.join(inner[:3])})? Then name {names[0]}" if inner else ""
         hint += _describe_unusable(tree.entries(root))
-        raise DataError(f"{root.path}: only one class, {found[0]!r}; expected at least two{hint}")
-    return tuple(sorted(found, key=int) if all(name.isdecimal() for name in found) else found)
+        raise DataError(f"{root.path}: only one class, {names[0]!r}; expected at least two{hint}")
+    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
 
 
-def _check_same(one: Path, own: set[str], other: Path, theirs: set[str]) -> None:
+def _check_same(first: Path, first_names: set[str], second: Path, second_names: set[str]) -> None:
     lacking = [
-        f"{place} has no class {', '.join(map(repr, sorted(names)))}"
-        for place, names in ((other, own - theirs), (one, theirs - own))
+        f"{path} has no class {', '.join(map(repr, sorted(names)))}"
+        for path, names in ((second, first_names - second_names), (first, second_names - first_names))
         if names
     ]
     if lacking:
-        raise DataError(f"{' and '.join(lacking)}; expected the same classes in {one.name} and {other.name}")
+        raise DataError(f"{' and '.join(lacking)}; expected the same classes in {first.name} and {second.name}")
 
 
 def _of_class(
@@ -244,9 +244,9 @@ def _left_out(entry: FolderEntry, top: Path) -> LeftOut:
         return LeftOut(name, entry.reason, printable(entry.detail))
     if suffix in SUFFIXES:
         return LeftOut(name, "image outside the class folders")
-    if suffix in TELEPHONE:
+    if suffix in PHONE_SUFFIXES:
         return LeftOut(name, f"{suffix[1:].upper()}, which is not read", remedy=CONVERT)
-    if suffix in OTHER_IMAGES:
+    if suffix in OTHER_IMAGE_SUFFIXES:
         return LeftOut(name, f"{suffix[1:].upper()}, which is not read", remedy=f"convert to {FORMATS_TEXT}")
     return LeftOut(name, "no image")
 
@@ -263,7 +263,7 @@ def _describe_contents(folder: FolderEntry, tree: FolderTree) -> str:
     if not entries:
         return "nothing"
     names = [printable(entry.path.name) + (f" ({entry.reason})" if entry.reason else "") for entry in entries[:3]]
-    [below] = tree.walk([folder])
+    [nested] = tree.walk([folder])
     more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-    advice = f"; {CONVERT}" if any(entry.path.suffix.lower() in TELEPHONE for entry in below) else ""
+    advice = f"; {CONVERT}" if any(entry.path.suffix.lower() in PHONE_SUFFIXES for entry in nested) else ""
     return f"only {', '.join(names)}{more}{advice}"

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from chainrule.errors import DataError
 
-QUIET = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, like names that begin with a dot
+SYSTEM_FILES = (
+    "__macosx",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+)  # ignored, like names that begin with a dot
 UNREADABLE = "cannot be read"
 OUTSIDE = "link out of the folder"
 AROUND = "link to a folder around it"
@@ -65,10 +71,10 @@ class FolderTree:
         """Return the visible entries of a folder, sorted; DataError when it cannot be listed."""
         try:
             with os.scandir(folder.path) as scan:
-                found = [entry for entry in scan if _is_visible(entry.name)]
+                visible = [entry for entry in scan if _is_visible(entry.name)]
         except OSError as error:
             raise _unreadable(folder.path, error) from error
-        return sorted((self._entry(entry, folder) for entry in found), key=lambda entry: entry.path)
+        return sorted((self._entry(entry, folder) for entry in visible), key=lambda entry: entry.path)
 
     def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
         """Return for each root the files and the unusable entries at any depth below it, sorted by path.
@@ -76,28 +82,28 @@ class FolderTree:
         Links are followed after all folders have been listed, so a folder belongs to the root that contains it. A root
         that was listed before, or cannot be listed, is returned as the only entry, unusable.
         """
-        found: list[list[FolderEntry]] = [[] for _ in roots]
+        results: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
-        pending = [(at, root) for at, root in enumerate(roots) if not root.is_link]
-        links = [(at, root) for at, root in enumerate(roots) if root.is_link]
+        pending = [(index, root) for index, root in enumerate(roots) if not root.is_link]
+        links = [(index, root) for index, root in enumerate(roots) if root.is_link]
         while pending or links:
             if not pending:
                 pending, links = sorted(links, key=lambda link: link[1].path, reverse=True), []
-            at, folder = pending.pop()
+            index, folder = pending.pop()
             if folder.real in listed:
-                found[at].append(replace(folder, kind=EntryKind.UNUSABLE, reason=LISTED))
+                results[index].append(replace(folder, kind=EntryKind.UNUSABLE, reason=LISTED))
                 continue
             listed.add(folder.real)
             try:
                 inside = self.entries(folder)
             except DataError as error:
-                why = _why(error.__cause__)
-                inside = [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=why)]
-            found[at] += [entry for entry in inside if entry.kind is not EntryKind.FOLDER]
+                reason = _reason(error.__cause__)
+                inside = [replace(folder, kind=EntryKind.UNUSABLE, reason=UNREADABLE, detail=reason)]
+            results[index] += [entry for entry in inside if entry.kind is not EntryKind.FOLDER]
             folders = [entry for entry in inside if entry.kind is EntryKind.FOLDER]
-            links += [(at, entry) for entry in folders if entry.is_link]
-            pending += [(at, entry) for entry in folders if not entry.is_link]
-        return [sorted(entries, key=lambda entry: entry.path) for entries in found]
+            links += [(index, entry) for entry in folders if entry.is_link]
+            pending += [(index, entry) for entry in folders if not entry.is_link]
+        return [sorted(entries, key=lambda entry: entry.path) for entries in results]
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
         """Return an entry of a folder; links are resolved, and usable only if they stay within the top folder."""
@@ -111,7 +117,7 @@ class FolderTree:
                 return FolderEntry(path, EntryKind.FILE, real=os.path.join(folder.real, entry.name))
             return FolderEntry(path, EntryKind.UNUSABLE, reason=SPECIAL)
         except OSError as error:
-            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_why(error))
+            return FolderEntry(path, EntryKind.UNUSABLE, reason=UNREADABLE, detail=_reason(error))
 
     def _link(self, path: Path, folder: FolderEntry) -> FolderEntry:
         real = os.path.realpath(path, strict=True)
@@ -136,7 +142,7 @@ def leads_outside(path: Path, real_top: str) -> bool:
 
 
 def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.casefold() not in QUIET
+    return not name.startswith(".") and name.casefold() not in SYSTEM_FILES
 
 
 def _is_junction(entry: "os.DirEntry[str]") -> bool:
@@ -149,8 +155,8 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _unreadable(folder: Path, error: Exception) -> DataError:
-    return DataError(f"{folder}: {UNREADABLE} ({_why(error)})")
+    return DataError(f"{folder}: {UNREADABLE} ({_reason(error)})")
 
 
-def _why(error: BaseException | None) -> str:
+def _reason(error: BaseException | None) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error or "")

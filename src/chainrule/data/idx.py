@@ -31,14 +31,14 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
     Errors   FormatError with the file and the numbers of bytes expected and found; DataError when it cannot be read
     """
     path = Path(path)
-    with _opened(path) as stream:
+    with _open_stream(path) as stream:
         shape = _read_header(stream, path, axes)
         begin, size = header_size(len(shape)), math.prod(shape)
-        packed = isinstance(stream, gzip.GzipFile)
-        if packed:
+        is_gzip = isinstance(stream, gzip.GzipFile)
+        if is_gzip:
             refuse_bomb(path, path.stat().st_size, begin + size)
-        found = _count(stream, begin + size) if packed else path.stat().st_size
-        check_size(path, begin + size, found, exact=not packed)
+        actual = _count(stream, begin + size) if is_gzip else path.stat().st_size
+        check_size(path, begin + size, actual, exact=not is_gzip)
         stream.seek(begin)
         return _fill(np.empty(shape, np.uint8), stream, path)
 
@@ -53,22 +53,22 @@ def header_size(axes: int) -> int:
     return 4 + 4 * axes
 
 
-def check_size(path: Path, expected: int, found: int, *, exact: bool = True) -> None:
+def check_size(path: Path, expected: int, actual: int, *, exact: bool = True) -> None:
     """Raise FormatError unless a file has the size its header declares; `exact`: `found` is not a lower bound."""
-    if found < expected:
-        raise FormatError(f"{path}: truncated: its header promises {expected} bytes, found {found} bytes")
-    if found > expected:
-        more = "" if exact else "at least "
-        raise FormatError(f"{path}: too long: its header promises {expected} bytes, found {more}{found} bytes")
+    if actual < expected:
+        raise FormatError(f"{path}: truncated: its header promises {expected} bytes, found {actual} bytes")
+    if actual > expected:
+        at_least = "" if exact else "at least "
+        raise FormatError(f"{path}: too long: its header promises {expected} bytes, found {at_least}{actual} bytes")
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[BinaryIO]:
+def _open_stream(path: Path) -> Generator[BinaryIO]:
     """Open a file, unpacked if it is gzip."""
     with reading(path, "gzip file") as plain:
-        packed = plain.read(2) == GZIP_MAGIC
+        is_gzip = plain.read(2) == GZIP_MAGIC
         plain.seek(0)
-        yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if is_gzip else plain
 
 
 def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, ...]:
@@ -89,22 +89,22 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
     return tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4))
 
 
-def _count(stream: BinaryIO, enough: int) -> int:
+def _count(stream: BinaryIO, limit: int) -> int:
     """Count the bytes of a stream from its beginning, up to one more than `samples_needed`."""
     stream.seek(0)
-    found = 0
-    while found <= enough and (block := stream.read(min(BLOCK, enough + 1 - found))):
-        found += len(block)
-    return found
+    count = 0
+    while count <= limit and (block := stream.read(min(BLOCK, limit + 1 - count))):
+        count += len(block)
+    return count
 
 
 def _fill(array: NDArray[np.uint8], stream: BinaryIO, path: Path) -> NDArray[np.uint8]:
     view = array.reshape(-1).data
-    at = 0
-    while at < array.size:
-        block = stream.read(min(BLOCK, array.size - at))
+    position = 0
+    while position < array.size:
+        block = stream.read(min(BLOCK, array.size - position))
         if not block:
-            raise FormatError(f"{path}: changed while it was read: expected {array.size} values, found {at}")
-        view[at : at + len(block)] = block
-        at += len(block)
+            raise FormatError(f"{path}: changed while it was read: expected {array.size} values, found {position}")
+        view[position : position + len(block)] = block
+        position += len(block)
     return array

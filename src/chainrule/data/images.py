@@ -59,8 +59,8 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: in
     try:
         opened = Image.open(stream, formats=formats)
     except UnidentifiedImageError:
-        known = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
-        raise FormatError(f"{name}: not a {known} image{_remedy(stream)}") from None
+        expected = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
+        raise FormatError(f"{name}: not a {expected} image{_remedy(stream)}") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
     with opened as image:
@@ -84,8 +84,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
     content = _content(path)
     with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
-        turned = _turn(image) in QUARTER_TURNS
-        return (image.width, image.height) if turned else (image.height, image.width)
+        rotated = _transposition(image) in QUARTER_TURNS
+        return (image.width, image.height) if rotated else (image.height, image.width)
 
 
 def treatments(image: "Image") -> list[str]:
@@ -131,7 +131,7 @@ def _content(path: str | Path) -> BinaryIO:
     return io.BytesIO(read_bytes(Path(path), MAX_BYTES))
 
 
-def _turn(image: "Image") -> str:
+def _transposition(image: "Image") -> str:
     """Return the transposition that turns an image upright according to its EXIF data, or "" for none."""
     orientation: object = None
     with suppress(Exception):  # damaged EXIF data do not harm the pixels
@@ -142,17 +142,17 @@ def _turn(image: "Image") -> str:
 def _upright(image: "Image") -> "Image":
     from PIL import Image
 
-    turn = _turn(image)
+    turn = _transposition(image)
     return image.transpose(Image.Transpose[turn]) if turn else image
 
 
 def _check_levels(image: "Image", name: str) -> None:
     """Raise FormatError for pixels without an unambiguous conversion to bytes: floating point, 32 bits, Lab."""
-    known = image.mode in LEVELS or image.mode.startswith("I;16")
-    if known and image.mode == "I":
-        least, greatest = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
-        known = least >= 0 and greatest <= 65535
-    if not known:
+    supported = image.mode in LEVELS or image.mode.startswith("I;16")
+    if supported and image.mode == "I":
+        minimum, maximum = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
+        supported = minimum >= 0 and maximum <= 65535
+    if not supported:
         raise FormatError(f"{name}: pixels of kind {image.mode}; expected 8 or 16 bits per channel")
 
 
@@ -164,22 +164,22 @@ def _remedy(stream: BinaryIO) -> str:
 
 def _treatments(image: "Image") -> list[str]:
     """Return the conversions that an opened image needs."""
-    found: list[str] = []
+    conversions: list[str] = []
     if image.mode.startswith("I"):
-        found.append("16 bits per channel, reduced to 8")
-    if _is_clear(image):
-        found.append("transparent parts shown on white")
+        conversions.append("16 bits per channel, reduced to 8")
+    if _is_transparent(image):
+        conversions.append("transparent parts shown on white")
     if image.mode in ("CMYK", "YCbCr"):
-        found.append(f"{image.mode}, converted to RGB")
+        conversions.append(f"{image.mode}, converted to RGB")
     if getattr(image, "n_frames", 1) > 1:
-        found.append("animated or of several pages, the first taken")
-    return found
+        conversions.append("animated or of several pages, the first taken")
+    return conversions
 
 
-def _is_clear(image: "Image") -> bool:
+def _is_transparent(image: "Image") -> bool:
     """Return whether an image has transparent parts."""
-    deep = image.mode.startswith("I")
-    return not deep and (image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info)
+    is_16_bit = image.mode.startswith("I")
+    return not is_16_bit and (image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info)
 
 
 def _opaque(image: "Image") -> "Image":
@@ -188,14 +188,14 @@ def _opaque(image: "Image") -> "Image":
         return image
     from PIL import Image
 
-    deep, clear = image.mode.startswith("I"), _is_clear(image)
+    is_16_bit, is_transparent = image.mode.startswith("I"), _is_transparent(image)
     flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")
     flat.info = {name: image.info[name] for name in ("exif",) if name in image.info}
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):  # in strips, so that a large image is not held in memory three times
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        if deep:
+        if is_16_bit:
             strip = Image.fromarray(np.rint(np.asarray(strip).astype(np.float64).clip(0, 65535) / 257).astype(np.uint8))
-        shown = strip.convert("LA" if is_grey(strip) else "RGBA") if clear else strip
-        flat.paste(shown.convert(flat.mode), (0, top), shown.getchannel("A") if clear else None)
+        strip_image = strip.convert("LA" if is_grey(strip) else "RGBA") if is_transparent else strip
+        flat.paste(strip_image.convert(flat.mode), (0, top), strip_image.getchannel("A") if is_transparent else None)
     return flat

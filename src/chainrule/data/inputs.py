@@ -30,12 +30,12 @@ FIELD = 28
 BOX = 20
 CENTRE = 14.0  # centre of mass in MNIST: 14.0 on average, from 13.5 to 14.5
 WORKING_SIZE = 160  # longest side, in pixels, of the image in which ink is searched
-FAINT = 0.05
-PAPER = 0.3  # margin on every side, as a share of the digit's size
+FAINT_INK = 0.05
+DIGIT_MARGIN = 0.3  # margin on every side, as a share of the digit's size
 MIN_CONTRAST = 12.0  # grey levels, of 255
 STROKE_SHARE = 0.3  # strokes are narrower than this share of the image's longest side
 SPECK_SHARE = 0.08  # share of the largest component's mass: below is dust, above may be the bar of a 5
-CLEARLY_INK = 0.25
+MIN_INK = 0.25
 
 
 # ------------------------------------------------------------------ inputs of a model
@@ -57,9 +57,9 @@ def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
         return cast(Any, x)
     if is_source(x):
         return read_input(x, shape, classes)[None]
-    several = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
-    if several and all(is_source(one) for one in several):
-        return np.stack([read_input(one, shape, classes) for one in several])
+    values = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
+    if values and all(is_source(value) for value in values):
+        return np.stack([read_input(value, shape, classes) for value in values])
     return cast(Any, x)
 
 
@@ -82,8 +82,10 @@ def read_input(
         image = open_image(name)
     else:
         image = _upright(source)
-    digits = tuple(shape) == DIGIT and all(len(each) == 1 and each.isdigit() for each in classes)
-    return as_mnist(image, name)[None] if digits and not as_is else to_array(image, shape[0], (shape[1], shape[2]))
+    is_digits = tuple(shape) == DIGIT and all(
+        len(name_of_class) == 1 and name_of_class.isdigit() for name_of_class in classes
+    )
+    return as_mnist(image, name)[None] if is_digits and not as_is else to_array(image, shape[0], (shape[1], shape[2]))
 
 
 def _upright(image: "Image") -> "Image":
@@ -111,13 +113,13 @@ def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.u
     """
     from PIL import Image
 
-    picture = _as_image(image, name) if isinstance(image, np.ndarray) else image
-    grey = Image.fromarray(to_array(picture, 1)[0])
+    source = _as_image(image, name) if isinstance(image, np.ndarray) else image
+    grey = Image.fromarray(to_array(source, 1)[0])
     if min(grey.size) < 3:
-        raise DataError(f"{name}: {picture.width}×{picture.height} pixels is too small for a digit")
+        raise DataError(f"{name}: {source.width}×{source.height} pixels is too small for a digit")
     if max(grey.size) > WORKING_SIZE:
-        grey = grey.crop(_digit_box(find_ink(_reduce(grey), name), grey.size))
-    ink = find_ink(_reduce(grey), name)
+        grey = grey.crop(_digit_box(find_ink(_shrink(grey), name), grey.size))
+    ink = find_ink(_shrink(grey), name)
     rows, columns = _extent(ink)
     digit = _scale(ink[rows.start : rows.stop, columns.start : columns.stop])
     return _centre(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
@@ -128,14 +130,14 @@ def _as_image(array: NDArray[Any], name: str) -> "Image":
 
     pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        found = f"{array.dtype} of shape {text(array.shape)}"
-        raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {found}")
+        description = f"{array.dtype} of shape {text(array.shape)}"
+        raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {description}")
     if not pixels.size:
         raise DataError(f"{name}: the image is empty")
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _reduce(grey: "Image") -> NDArray[np.uint8]:
+def _shrink(grey: "Image") -> NDArray[np.uint8]:
     """Shrink an image to a size at which ink is found quickly."""
     from PIL import Image
 
@@ -148,20 +150,20 @@ def _reduce(grey: "Image") -> NDArray[np.uint8]:
 
 def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
     """Return the rows and the columns that contain ink."""
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)).tolist() for axis in (1, 0))
+    rows, columns = (np.flatnonzero((ink > FAINT_INK).any(axis)).tolist() for axis in (1, 0))
     return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
 
 
 def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the box of the digit with a margin, in an image of `size` (width, height): left, top, right, bottom."""
     rows, columns = _extent(ink)
-    margin = max(2.0, PAPER * max(len(rows), len(columns)))
-    across, down = size[0] / ink.shape[1], size[1] / ink.shape[0]
+    margin = max(2.0, DIGIT_MARGIN * max(len(rows), len(columns)))
+    x_scale, y_scale = size[0] / ink.shape[1], size[1] / ink.shape[0]
     return (
-        max(0, int((columns.start - margin) * across)),
-        max(0, int((rows.start - margin) * down)),
-        min(size[0], math.ceil((columns.stop + margin) * across)),
-        min(size[1], math.ceil((rows.stop + margin) * down)),
+        max(0, int((columns.start - margin) * x_scale)),
+        max(0, int((rows.start - margin) * y_scale)),
+        min(size[0], math.ceil((columns.stop + margin) * x_scale)),
+        min(size[1], math.ceil((rows.stop + margin) * y_scale)),
     )
 
 
@@ -220,44 +222,44 @@ def _background(light: NDArray[np.float64]) -> float:
 
 
 def _sliding_extreme(
-    light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]
+    light: NDArray[np.float64], window: int, reduce: Callable[..., NDArray[np.float64]]
 ) -> NDArray[np.float64]:
     """Return the minimum or maximum (`pick`) in a square window around each pixel."""
-    reach = window // 2
+    radius = window // 2
     for axis in (0, 1):
-        pads = [(reach, reach) if each == axis else (0, 0) for each in (0, 1)]
+        pads = [(radius, radius) if index == axis else (0, 0) for index in (0, 1)]
         padded = np.pad(light, pads, mode="edge")
         views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
-        light = pick(views, axis=-1)
+        light = reduce(views, axis=-1)
     return light
 
 
 def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ink of the larger connected components, with two pixels of their soft rim."""
-    pieces = _pieces(ink > CLEARLY_INK)
+    pieces = _components(ink > MIN_INK)
     masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
     kept = np.zeros(ink.size, np.bool_)
     for piece, mass in zip(pieces, masses, strict=True):
         kept[piece] = mass >= SPECK_SHARE * max(masses)
-    near = _sliding_extreme(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
-    return ink * near
+    mask = _sliding_extreme(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
+    return ink * mask
 
 
-def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Return the connected components of a mask (eight neighbours), each as flat indices."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.bool_)
     padded[1:-1, 1:-1] = mask
-    left = set(np.flatnonzero(padded).tolist())
-    across = width + 2
-    steps = [dy * across + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    remaining = set(np.flatnonzero(padded).tolist())
+    row_length = width + 2
+    steps = [dy * row_length + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     pieces: list[NDArray[np.int64]] = []
-    while left:
-        piece = [left.pop()]
-        for cell in piece:  # grows while it is walked through
-            near = {cell + step for step in steps} & left
-            left -= near
+    while remaining:
+        piece = [remaining.pop()]
+        for position in piece:  # grows while it is walked through
+            near = {position + step for step in steps} & remaining
+            remaining -= near
             piece.extend(near)
-        cells = np.sort(np.array(piece, np.int64))
-        pieces.append((cells // across - 1) * width + cells % across - 1)
+        positions = np.sort(np.array(piece, np.int64))
+        pieces.append((positions // row_length - 1) * width + positions % row_length - 1)
     return pieces

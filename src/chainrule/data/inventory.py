@@ -56,17 +56,17 @@ class Inventory:
 
     def lines(self) -> list[str]:
         """Return lines with the counts of files left out or converted and the first few names, and the notes."""
-        found = list(self.notes)
+        lines = list(self.notes)
         for reason, count in self.reasons.items():
             of_reason = [entry for entry in self.left_out if entry.reason == reason]
             names = ", ".join(entry.path for entry in of_reason[:SHOWN])
             more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
             remedy = of_reason[0].remedy and f"; {of_reason[0].remedy}"
-            found.append(f"left out {count:,} ({reason}): {names}{more}{remedy}")
-        found += [
+            lines.append(f"left out {count:,} ({reason}): {names}{more}{remedy}")
+        lines += [
             f"{count:,} {'image' if count == 1 else 'images'}: {what}" for what, count in (self.changed or {}).items()
         ]
-        return found
+        return lines
 
     def to_json(self, *, listed: bool = True) -> dict[str, Any]:
         """Return the inventory as JSON values, with the list of files left out if `listed`."""

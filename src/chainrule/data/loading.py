@@ -70,8 +70,8 @@ def load(
             return load_idx_folder(path)
         from chainrule.data.folder import has_targets, load_folder, load_targets
 
-        how: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
-        return (load_targets if has_targets(path) else load_folder)(path, **how, skip_damaged=skip_damaged)
+        options: dict[str, Any] = {"size": size, "channels": channels, "test_share": test_share, "seed": seed}
+        return (load_targets if has_targets(path) else load_folder)(path, **options, skip_damaged=skip_damaged)
     if _may_exist(path):  # `load_npz` raises the error if it is not a readable regular file
         from chainrule.data.npz import load_npz
 
@@ -96,19 +96,19 @@ def load_known(
 ) -> tuple[Dataset, Dataset]:
     """Load (training set, test set) of a known data set, fetched if necessary; arguments as in `load`."""
     tried: list[str] = []
-    given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
-    if given:
-        files = find_known(expanded(given), info)
+    user_folder = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
+    if user_folder:
+        files = find_known(expanded(user_folder), info)
         if files is not None:
-            return _datasets(info, files, str(given))
-        tried.append(f"folder {given}: no {info.files[0].name}")
-    files, absent = _cached(info, tried)
-    if absent and not _offline(offline):
+            return _datasets(info, files, str(user_folder))
+        tried.append(f"folder {user_folder}: no {info.files[0].name}")
+    files, missing = _cached(info, tried)
+    if missing and not _offline(offline):
         with reporter(progress) as report:
-            failed = fetch(absent, SOURCES[info.name], info.path, report)
+            failed = fetch(missing, SOURCES[info.name], info.path, report)
         tried += failed
-        files, absent = ([], absent) if failed else _cached(info, tried)
-    if absent:
+        files, missing = ([], missing) if failed else _cached(info, tried)
+    if missing:
         raise _unavailable(info, tried, _offline(offline))
     return _datasets(info, files, str(info.path))
 
@@ -116,19 +116,19 @@ def load_known(
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
     """Return the arrays in the cache, and the records of files that are missing or damaged."""
     files: list[NDArray[np.uint8]] = []
-    absent = [record for record in info.files if not (info.path / record.name).is_file()]
-    if absent:
-        names = ", ".join(record.name for record in absent)
-        nothing = len(absent) == len(info.files)
+    missing = [record for record in info.files if not (info.path / record.name).is_file()]
+    if missing:
+        names = ", ".join(record.name for record in missing)
+        nothing = len(missing) == len(info.files)
         tried.append("the cache is empty" if nothing else f"cache {info.path}: no {names}")
     for record in info.files:
         try:
-            if record not in absent:
+            if record not in missing:
                 files.append(read_verified(info.path / record.name, record))
         except FormatError as error:
             tried.append(f"cache {error}")
-            absent.append(record)
-    return files, absent
+            missing.append(record)
+    return files, missing
 
 
 def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) -> tuple[Dataset, Dataset]:
@@ -139,17 +139,17 @@ def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) ->
     )
 
 
-def _offline(given: bool | None) -> bool:
-    if given is not None:
-        return given
+def _offline(option: bool | None) -> bool:
+    if option is not None:
+        return option
     return os.environ.get("CHAINRULE_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
     names = cifar.ARCHIVE if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
     advice = f"give a folder that holds {names}, or set CHAINRULE_DATA to it"
-    how = "could not be found offline" if offline else "could not be fetched"
-    return DataError(f"{info.name} {how}: {'; '.join(tried)}. To go on, {advice}")
+    problem = "could not be found offline" if offline else "could not be fetched"
+    return DataError(f"{info.name} {problem}: {'; '.join(tried)}. To go on, {advice}")
 
 
 # ------------------------------------------------------------------ IDX files in the user's folders
@@ -164,12 +164,12 @@ def find_known(folder: Path, info: DatasetInfo) -> Files | None:
         raise DataError(f"{folder}: no such folder; expected one that holds {info.name}")
     for place in (folder / info.name, folder):
         paths = [_variant(place, record.name) for record in info.files]
-        found = [path for path in paths if path is not None]
-        if len(found) == len(info.files):
-            return [read_verified(path, record) for path, record in zip(found, info.files, strict=True)]
-        if found:
-            absent = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
-            raise DataError(f"{place}: incomplete: no {', '.join(absent)} (plain or .gz)")
+        paths_found = [path for path in paths if path is not None]
+        if len(paths_found) == len(info.files):
+            return [read_verified(path, record) for path, record in zip(paths_found, info.files, strict=True)]
+        if paths_found:
+            missing = [record.name for record, path in zip(info.files, paths, strict=True) if path is None]
+            raise DataError(f"{place}: incomplete: no {', '.join(missing)} (plain or .gz)")
         if info is CIFAR10 and (arrays := _cifar_in(place)) is not None:
             return [_checked(arrays[record.name], record, place) for record in info.files]
     return None
@@ -183,12 +183,12 @@ def is_idx_folder(folder: Path) -> bool:
 def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
     """Read (training set, test set) from train-images-idx3-ubyte etc., plain or gzip; classes 0 … largest label."""
     paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
-    found = [path for path in paths if path is not None]
-    if len(found) != len(paths):
-        names = ", ".join(path.name for path in found)
+    existing = [path for path in paths if path is not None]
+    if len(existing) != len(paths):
+        names = ", ".join(path.name for path in existing)
         raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
     train_x, train_y, test_x, test_y = (
-        read_idx(path, axes) for path, axes in zip(found, (None, 1, None, 1), strict=True)
+        read_idx(path, axes) for path, axes in zip(existing, (None, 1, None, 1), strict=True)
     )
     classes = tuple(str(label) for label in range(int(train_y.max(initial=0)) + 1))
     return (

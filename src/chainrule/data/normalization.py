@@ -13,8 +13,8 @@ from chainrule.errors import DataError, FormatError, unknown_name
 KINDS = ("scale", "standardize", "none")
 PIXELS = ("bytes", "shares", "numbers")
 LEVELS = (2.0, 65_535.0)  # range of the largest value of images that need scaling: up to 16 bits
-PLANE = 64  # length from which vectors of whole numbers may be the pixels of an image
-BYTE = (128, 255)  # range of the largest value of such vectors
+MIN_PIXEL_VECTOR = 64  # length from which vectors of whole numbers may be the pixels of an image
+BYTE_MAXIMUM = (128, 255)  # range of the largest value of such vectors
 BLOCK = 1 << 18  # values processed at a time, to avoid a copy of all of them
 
 Pixels: TypeAlias = NDArray[Any]
@@ -57,11 +57,11 @@ class Normalization:
 
         Errors   DataError when a pixel is not finite, or when all are equal and would be divided by 0
         """
-        least, greatest = (0.0, 255.0) if x.dtype == np.uint8 else _range(x)
-        pixels = _pixels(x, least, greatest)
+        minimum, maximum = (0.0, 255.0) if x.dtype == np.uint8 else _range(x)
+        pixels = _pixels(x, minimum, maximum)
         if kind == "scale":
-            _check_spread(kind, greatest - least, least)
-            return Normalization(kind, 1.0 / (greatest - least), -least / (greatest - least), pixels)
+            _check_spread(kind, maximum - minimum, minimum)
+            return Normalization(kind, 1.0 / (maximum - minimum), -minimum / (maximum - minimum), pixels)
         if kind == "standardize":
             mean, deviation = mean_and_deviation(x)
             _check_spread(kind, deviation, mean)
@@ -93,22 +93,22 @@ class Normalization:
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:
         """Return the gain in the units of x: one for all images or, where it depends on their values, one per image."""
         if self.pixels == "bytes" and x.dtype.kind in "fb":
-            return _each(x, np.where(_are_shares(x), self.gain * 255.0, self.gain), dtype)
+            return _per_image(x, np.where(_are_fractions(x), self.gain * 255.0, self.gain), dtype)
         if constants := self.constants(x):
             return constants[0]
         if self.pixels == "shares" and x.dtype.kind in "iu":
-            least, greatest = _ranges(x)
-            return _each(x, np.where((least >= 0) & (greatest <= 1), self.gain, self.gain / 255.0), dtype)
+            minimum, maximum = _ranges(x)
+            return _per_image(x, np.where((minimum >= 0) & (maximum <= 1), self.gain, self.gain / 255.0), dtype)
         return self.gain
 
     def largest(self, x: Pixels) -> float:
         """Return the largest absolute value of inputs (N, …) once they are normalized; of bytes, of all bytes."""
         gains = np.asarray(self._gains(x, np.dtype(np.float64))).reshape(-1)
         if len(gains) > 1:  # of each image
-            ends = np.array(_ranges(x), np.float64)
+            extremes = np.array(_ranges(x), np.float64)
         else:
-            ends = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
-        return float(np.abs(ends * gains + self.offset).max())
+            extremes = np.array([[0.0], [255.0]] if x.dtype == np.uint8 else [[x.min()], [x.max()]], np.float64)
+        return float(np.abs(extremes * gains + self.offset).max())
 
     @property
     def background(self) -> float:
@@ -137,24 +137,24 @@ def kind_for(x: Pixels) -> str:
     """
     if x.dtype == np.uint8:
         return "scale"
-    least, greatest = float(x.min()), float(x.max())
-    if not least >= 0:  # or not a number
+    minimum, maximum = float(x.min()), float(x.max())
+    if not minimum >= 0:  # or not a number
         return "none"
     if x.ndim == 4:
-        return "scale" if LEVELS[0] <= greatest <= LEVELS[1] else "none"
-    is_plane = x[0].size >= PLANE and BYTE[0] <= greatest <= BYTE[1]
-    return "scale" if is_plane and bool((x[:PLANE] == np.rint(x[:PLANE])).all()) else "none"
+        return "scale" if LEVELS[0] <= maximum <= LEVELS[1] else "none"
+    is_plane = x[0].size >= MIN_PIXEL_VECTOR and BYTE_MAXIMUM[0] <= maximum <= BYTE_MAXIMUM[1]
+    return "scale" if is_plane and bool((x[:MIN_PIXEL_VECTOR] == np.rint(x[:MIN_PIXEL_VECTOR])).all()) else "none"
 
 
 def decision(x: Pixels, kind: str) -> str:
     """Return a sentence on the decision of `kind_for`."""
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
-    found = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
+    description = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
     return (
-        f"{found} scaled to 0 … 1; normalization='none' leaves them"
+        f"{description} scaled to 0 … 1; normalization='none' leaves them"
         if kind == "scale"
-        else f"{found} taken as they are"
+        else f"{description} taken as they are"
     )
 
 
@@ -174,18 +174,18 @@ def mean_and_deviation(x: Pixels) -> tuple[float, float]:
 
 def _range(x: Pixels) -> tuple[float, float]:
     """Return the minimum and maximum of the training data; DataError when one is not finite."""
-    least, greatest = float(x.min()), float(x.max())
-    if not (math.isfinite(least) and math.isfinite(greatest)):
+    minimum, maximum = float(x.min()), float(x.max())
+    if not (math.isfinite(minimum) and math.isfinite(maximum)):
         first = next(number for number, image in enumerate(x) if not np.isfinite(image).all())
         raise DataError(f"the training data hold pixels that are not finite, the first in sample {first}")
-    return least, greatest
+    return minimum, maximum
 
 
-def _pixels(x: Pixels, least: float, greatest: float) -> str:
+def _pixels(x: Pixels, minimum: float, maximum: float) -> str:
     """Return the entry of `PIXELS` for training data, given their type, minimum and maximum."""
     if x.dtype == np.uint8:
         return "bytes"
-    shares = greatest <= 1 if least >= 0 else x.dtype.kind == "f"
+    shares = maximum <= 1 if minimum >= 0 else x.dtype.kind == "f"
     return "shares" if shares else "numbers"
 
 
@@ -195,19 +195,19 @@ def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
     return x.min(axes), x.max(axes)
 
 
-def _are_shares(x: Pixels) -> NDArray[np.bool_]:
+def _are_fractions(x: Pixels) -> NDArray[np.bool_]:
     """Return which float images, for a network trained on bytes, are shares of 255 and not byte values, (N,)."""
-    least, greatest = _ranges(x)
-    shares = (least >= 0) & (greatest <= 1)
-    doubtful = np.flatnonzero(~(shares | ((least >= 0) & (greatest >= 2) & (greatest <= 255))))
-    if doubtful.size:
-        first = int(doubtful[0])
-        found = f"image {first} holds floats from {least[first]:g} to {greatest[first]:g}"
-        raise DataError(f"{found}, but the network was trained on bytes; expected shares 0 … 1 or values 0 … 255")
+    minimum, maximum = _ranges(x)
+    shares = (minimum >= 0) & (maximum <= 1)
+    ambiguous = np.flatnonzero(~(shares | ((minimum >= 0) & (maximum >= 2) & (maximum <= 255))))
+    if ambiguous.size:
+        first = int(ambiguous[0])
+        description = f"image {first} holds floats from {minimum[first]:g} to {maximum[first]:g}"
+        raise DataError(f"{description}, but the network was trained on bytes; expected shares 0 … 1 or values 0 … 255")
     return shares
 
 
-def _each(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+def _per_image(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return one gain per image, in a shape that broadcasts against x."""
     return gains.astype(dtype).reshape(-1, *(1,) * (x.ndim - 1))
 

@@ -30,13 +30,13 @@ MAX_AXES = 8
 LARGEST = 1 << 56  # elements of an array, axes of size 0 counted as 1
 BLOCK = 1 << 20
 
-ENTRIES = {
+HEADER_ENTRIES = {
     "descr": re.compile(r"'descr'\s*:\s*'([<>|=]?[A-Za-z?][0-9]{0,6})'"),
     "fortran_order": re.compile(r"'fortran_order'\s*:\s*(True|False)"),
     "shape": re.compile(r"'shape'\s*:\s*\(((?:[0-9]{1,15}L?\s*,\s*)*(?:[0-9]{1,15}L?)?)\s*\)"),
 }
-BETWEEN = re.compile(r"\s*,?\s*")
-PLAIN = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,5})")
+SEPARATOR = re.compile(r"\s*,?\s*")
+PLAIN_DTYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,5})")
 
 
 # ------------------------------------------------------------------ data sets
@@ -55,16 +55,19 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     """
     path = Path(path)
     arrays = _read(path)
-    read, answers = (_targets, "targets") if "targets" in arrays else (_labels, "y")
-    for name in ("x", answers, *((f"{answers}_test",) if "x_test" in arrays else ())):
+    read_targets, target_name = (_targets, "targets") if "targets" in arrays else (_labels, "y")
+    for name in ("x", target_name, *((f"{target_name}_test",) if "x_test" in arrays else ())):
         if name not in arrays:
             raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
-    x, (y, count) = _images(arrays["x"], path, "x"), read(arrays[answers], path, answers)
+    x, (y, count) = _images(arrays["x"], path, "x"), read_targets(arrays[target_name], path, target_name)
     classes = _class_names(arrays.get("classes"), count, path)
     data = Dataset(x, y, classes, path.stem, str(path), weights=_weights(arrays.get("weights"), len(x), path))
     if "x_test" not in arrays:
         return data.split(test_share, seed)
-    test_x, (test_y, _) = _images(arrays["x_test"], path, "x_test"), read(arrays[f"{answers}_test"], path, "y_test")
+    test_x, (test_y, _) = (
+        _images(arrays["x_test"], path, "x_test"),
+        read_targets(arrays[f"{target_name}_test"], path, "y_test"),
+    )
     return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
 
 
@@ -101,8 +104,8 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
 def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
     """Return the labels (N,) and the number of classes that they imply."""
     if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
-        others = "names of classes stand in an array 'classes', numbers to predict in 'targets'"
-        raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers ({others})")
+        advice = "names of classes stand in an array 'classes', numbers to predict in 'targets'"
+        raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers ({advice})")
     if y.ndim == 2 and y.shape[1] > 1:
         if not np.all(np.isin(y, (0, 1)) & (y.sum(1, keepdims=True) == 1)):
             raise DataError(f"{path}: {name} of shape {text(y.shape)} is not one-hot: expected a single 1 in each row")
@@ -119,32 +122,34 @@ def _targets(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.float64
     """Return the targets (N, K) and their number K; `Dataset` checks that they are finite."""
     if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or y.shape[1:] == (0,):
         raise DataError(f"{path}: {name} is {y.dtype} of shape ({text(y.shape)}); expected numbers (N,) or (N, K)")
-    found = y.reshape(len(y), -1).astype(np.float64)
-    return found, found.shape[1]
+    targets = y.reshape(len(y), -1).astype(np.float64)
+    return targets, targets.shape[1]
 
 
-def _weights(given: NDArray[Any] | None, samples: int, path: Path) -> NDArray[np.float64] | None:
-    if given is None:
+def _weights(weights: NDArray[Any] | None, samples: int, path: Path) -> NDArray[np.float64] | None:
+    if weights is None:
         return None
-    if given.dtype.kind not in "biuf" or given.shape != (samples,):
-        raise DataError(f"{path}: weights is {given.dtype} of shape ({text(given.shape)}); expected {samples} numbers")
-    return given.astype(np.float64)
+    if weights.dtype.kind not in "biuf" or weights.shape != (samples,):
+        raise DataError(
+            f"{path}: weights is {weights.dtype} of shape ({text(weights.shape)}); expected {samples} numbers"
+        )
+    return weights.astype(np.float64)
 
 
-def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
-    if given is None:
+def _class_names(names: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
+    if names is None:
         if count > MAX_CLASSES:
-            more = f"without an array 'classes', expected at most {MAX_CLASSES}"
-            raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {more}")
+            limit = f"without an array 'classes', expected at most {MAX_CLASSES}"
+            raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {limit}")
         return tuple(str(label) for label in range(count))
-    if given.ndim != 1:
-        raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name per class")
+    if names.ndim != 1:
+        raise DataError(f"{path}: classes has shape {text(names.shape)}; expected one name per class")
     with decoding(path, "array 'classes'"):  # strings may hold invalid Unicode
-        return tuple(_name(name) for name in given.tolist())
+        return tuple(_name(name) for name in names.tolist())
 
 
-def _name(given: object) -> str:
-    return given.decode() if isinstance(given, bytes) else str(given)
+def _name(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 # ------------------------------------------------------------------ members
@@ -166,75 +171,75 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
              is encrypted, compressed in an unusual way, or a decompression bomb. A wrong checksum raises zipfile's
              BadZipFile.
     """
-    place = f"{path}: array {info.filename}"
-    check_zip_member(info, place)
-    refuse_bomb(place, info.compress_size, info.file_size)
+    label = f"{path}: array {info.filename}"
+    check_zip_member(info, label)
+    refuse_bomb(label, info.compress_size, info.file_size)
     with archive.open(info) as stream:
-        header = read_header(stream, place)
+        header = read_header(stream, label)
         count = math.prod(header.shape)
         expected = header.size + count * header.dtype.itemsize
         if expected != info.file_size:
-            found = f"its header promises {expected} bytes, found {info.file_size} bytes"
-            raise FormatError(f"{place} is damaged: {found}")
+            description = f"its header promises {expected} bytes, found {info.file_size} bytes"
+            raise FormatError(f"{label} is damaged: {description}")
         flat = np.empty(count, header.dtype)
-        _fill(flat, stream, place)
+        _fill(flat, stream, label)
     return flat.reshape(header.shape, order="F" if header.fortran else "C")
 
 
-def read_header(stream: IO[bytes], place: str) -> Header:
+def read_header(stream: IO[bytes], label: str) -> Header:
     """Read the header of a .npy file; FormatError, beginning with ``place``, when it is not one."""
     start = stream.read(8)
     if len(start) < 8 or start[:6] != MAGIC or (width := LENGTH_BYTES.get((start[6], start[7]))) is None:
-        raise FormatError(f"{place} is damaged: it does not begin as a .npy file of version 1 to 3")
+        raise FormatError(f"{label} is damaged: it does not begin as a .npy file of version 1 to 3")
     length = int.from_bytes(stream.read(width), "little")
     if length > MAX_HEADER:
-        raise FormatError(f"{place}: a header of {length} bytes; expected at most {MAX_HEADER}")
+        raise FormatError(f"{label}: a header of {length} bytes; expected at most {MAX_HEADER}")
     text = stream.read(length)
     if len(text) != length:
-        raise FormatError(f"{place} is damaged: its header ends after {len(text)} of {length} bytes")
-    entries = _entries(text.decode("latin-1"), place)
+        raise FormatError(f"{label} is damaged: its header ends after {len(text)} of {length} bytes")
+    entries = _entries(text.decode("latin-1"), label)
     shape = tuple(int(size.strip(" L")) for size in entries["shape"].split(",") if size.strip())
     if len(shape) > MAX_AXES or math.prod(max(size, 1) for size in shape) > LARGEST:
-        raise FormatError(f"{place}: shape {quoted(shape)} has too many axes or cells")
-    return Header(_dtype(entries["descr"], place), shape, entries["fortran_order"] == "True", 8 + width + length)
+        raise FormatError(f"{label}: shape {quoted(shape)} has too many axes or cells")
+    return Header(_dtype(entries["descr"], label), shape, entries["fortran_order"] == "True", 8 + width + length)
 
 
-def _entries(text: str, place: str) -> dict[str, str]:
+def _entries(text: str, label: str) -> dict[str, str]:
     """Parse the three entries of a header, each exactly once, in any order."""
     inner = text.strip()
-    at, found = 1, dict[str, str]()
-    while inner[:1] == "{" and len(found) < len(ENTRIES):
-        matches = [(name, match) for name, entry in ENTRIES.items() if (match := entry.match(inner, at))]
+    position, entries = 1, dict[str, str]()
+    while inner[:1] == "{" and len(entries) < len(HEADER_ENTRIES):
+        matches = [(name, match) for name, entry in HEADER_ENTRIES.items() if (match := entry.match(inner, position))]
         if not matches:
             break
         name, match = matches[0]
-        found[name] = match[1]
-        between = BETWEEN.match(inner, match.end())
-        at = between.end() if between else match.end()
-    if len(found) < len(ENTRIES) or inner[at:] != "}":
+        entries[name] = match[1]
+        separator = SEPARATOR.match(inner, match.end())
+        position = separator.end() if separator else match.end()
+    if len(entries) < len(HEADER_ENTRIES) or inner[position:] != "}":
         if "'|O'" in inner or "'O'" in inner:
-            raise FormatError(f"{place} holds Python objects; expected numbers")
+            raise FormatError(f"{label} holds Python objects; expected numbers")
         expected = "descr, fortran_order and shape of a plain array"
-        raise FormatError(f"{place}: its header is {quoted(inner)}; expected {expected}")
-    return found
+        raise FormatError(f"{label}: its header is {quoted(inner)}; expected {expected}")
+    return entries
 
 
-def _dtype(descr: str, place: str) -> np.dtype[Any]:
-    if not PLAIN.fullmatch(descr):
+def _dtype(descr: str, label: str) -> np.dtype[Any]:
+    if not PLAIN_DTYPE.fullmatch(descr):
         kind = "Python objects" if "O" in descr else f"values of type {descr!r}"
-        raise FormatError(f"{place} holds {kind}; expected numbers")
+        raise FormatError(f"{label} holds {kind}; expected numbers")
     return np.dtype(descr)
 
 
-def _fill(flat: NDArray[Any], stream: IO[bytes], place: str) -> None:
+def _fill(flat: NDArray[Any], stream: IO[bytes], label: str) -> None:
     """Read an array's bytes and the end of the stream, where zipfile checks the checksum."""
     view = flat.view(np.uint8).data if flat.size else memoryview(b"")
-    at = 0
-    while at < len(view):
-        block = stream.read(min(BLOCK, len(view) - at))
+    position = 0
+    while position < len(view):
+        block = stream.read(min(BLOCK, len(view) - position))
         if not block:
-            raise FormatError(f"{place} is damaged: expected {len(view)} bytes, found {at}")
-        view[at : at + len(block)] = block
-        at += len(block)
+            raise FormatError(f"{label} is damaged: expected {len(view)} bytes, found {position}")
+        view[position : position + len(block)] = block
+        position += len(block)
     if stream.read(1):
-        raise FormatError(f"{place} is damaged: more bytes than its header promises")
+        raise FormatError(f"{label} is damaged: more bytes than its header promises")

@@ -1,4 +1,4 @@
-"""Shapes and parameters that follow from layers and an input shape, computed before any allocation, and their table."""
+"""Shapes and parameters of layers for an input shape, without allocating memory, and the summary of a network."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from chainrule.models import serialization
 if TYPE_CHECKING:
     from chainrule.models.network import Network
 
-MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
+MAX_PARAMETERS = 2**28  # also the largest number of outputs of a layer per sample: 1 GiB in float32
 
 
 def parameter_count_of(about: Mapping[str, Any]) -> int:
-    """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
+    """Return the number of trainable parameters for a description from `Network.architecture`."""
     layers, shape = serialization.layers_from(about["layers"]), checked_shape(about["input_shape"])
     wiring = serialization.wiring_from(about["wiring"], len(layers)) if "wiring" in about else node.chain(layers)
     table = shapes_and_parameters(layers, wiring, shape)[1]
@@ -35,16 +35,19 @@ def shapes_and_parameters(
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
     """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
 
-    Errors   ShapeError where a layer does not fit what it reads, or one whose parameters another shares
+    shape    shape of the input of the network
+    Errors   ShapeError if a layer does not support the shapes of its inputs, or cannot share another layer's parameters
     """
     shapes, table, total = [shape], dict[str, Parameter](), 0
     for number, (name, layer, inputs) in enumerate(zip(wiring.names, layers, wiring.inputs, strict=True)):
-        inputs_shapes = [shapes[index] for index in inputs]
-        shapes.append(layer.joint_shape(inputs_shapes, name))
+        input_shapes = [shapes[index] for index in inputs]
+        shapes.append(layer.joint_shape(input_shapes, name))
         if math.prod(shapes[-1]) > MAX_PARAMETERS:
-            raise ShapeError(f"{name} gives {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}")
+            raise ShapeError(
+                f"{name} returns {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}"
+            )
         owner = wiring.names[wiring.owners[number]]
-        for parameter in layer.parameters(inputs_shapes[0], name):
+        for parameter in layer.parameters(input_shapes[0], name):
             existing = table.setdefault(f"{owner}.{parameter.name}", parameter)
             if existing.shape != parameter.shape:
                 raise ShapeError(
@@ -58,7 +61,7 @@ def shapes_and_parameters(
 
 
 def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in a `CustomLayer`."""
+    """Return the layers, with custom objects that have `forward` and `backward` wrapped in a `CustomLayer`."""
     wrapped = tuple(
         layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in layers
     )
@@ -71,7 +74,7 @@ def checked_layers(layers: Sequence[Any]) -> tuple[Layer, ...]:
 
 
 def checked_shape(value: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of a sample as whole numbers; ShapeError if it is none or too large."""
+    """Return the shape of a sample as a tuple of integers; ShapeError if it is invalid or too large."""
     shape = node.checked_shape(value)
     if math.prod(shape) > MAX_PARAMETERS:
         raise ShapeError(f"input_shape {quoted(value)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
@@ -86,19 +89,19 @@ def checked_seed(seed: Any) -> int:
 
 
 def summary_text(network: "Network") -> str:
-    """Return a table of the layers, their output shapes and their numbers of parameters."""
+    """Return a table of the layers with their output shapes and numbers of parameters."""
     titles = summary_columns(network)
     empty = [""] * (len(titles) - 3)
     ends = ["input", *empty, text(network.input_shape), ""], ["", *empty, "", f"{network.parameters.size:,}"]
     table = [[titles[0], "", *titles[2:]], ends[0], *summary_rows(network), ends[1]]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    widths[-1] *= -1  # to the right
+    widths[-1] *= -1  # align the numbers of parameters to the right
     lines = ["  ".join(_padded(*cell) for cell in zip(row, widths, strict=True)) for row in table]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def summary_columns(network: "Network") -> list[str]:
-    """Return the titles of the columns; what a layer reads is shown where layers branch."""
+    """Return the titles of the columns; a network with branches has a column for the inputs of each layer."""
     return ["layer", "options", *([] if network.wiring.is_chain else ["reads"]), "gives", "parameters"]
 
 
@@ -114,5 +117,5 @@ def summary_rows(network: "Network") -> list[list[str]]:
 
 
 def _padded(cell: str, width: int) -> str:
-    """Return a text with spaces after it, or before it for a negative width."""
+    """Return a text padded with spaces on the right, or on the left for a negative width."""
     return cell.rjust(-width) if width < 0 else cell.ljust(width)

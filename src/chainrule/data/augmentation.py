@@ -20,9 +20,7 @@ STREAM = stream_key("augment")
 FLIP_STREAM = stream_key("flip")
 ALTERNATE = "alternate"
 MAX_SHIFT = 1000  # pixels
-CHUNK_PIXELS = (
-    1 << 14
-)  # of the images that are transformed together, so that what is computed for them stays in a cache
+CHUNK_PIXELS = 1 << 14  # values of images transformed together, so that the intermediate arrays fit into a cache
 
 
 @dataclass(frozen=True)

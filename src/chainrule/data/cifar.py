@@ -146,7 +146,7 @@ def _unpack(path: Path, names: Collection[str]) -> dict[str, bytes]:
 
 
 def _members(archive: "tarfile.TarFile", names: Collection[str], path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of the files with these base names; files larger than those of CIFAR-10 are skipped."""
+    """Yield base name and content of the requested files, except files that are larger than those of CIFAR-10."""
     for number, member in enumerate(archive, 1):
         if number > MAX_MEMBERS:
             raise FormatError(f"{path}: more than {MAX_MEMBERS} files; CIFAR-10 has fewer")

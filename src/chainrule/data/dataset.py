@@ -225,11 +225,9 @@ def _check_targets(y: NDArray[np.float64], samples: int, names: int, data: str) 
         raise DataError(f"{data}: targets must be finite; that of sample {invalid[0]} is not")
 
 
-SUFFICIENT_VALIDATION, MIN_VALIDATION = (
-    1000,
-    50,
-)  # validation samples: enough for any purpose; the least that are of use
-MAX_VALIDATION = 0.2
+SUFFICIENT_VALIDATION = 1000  # number of validation samples that is enough for any purpose
+MIN_VALIDATION = 50  # smallest useful number of validation samples
+MAX_VALIDATION = 0.2  # fraction of the training samples; see `validation_share`
 
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -304,7 +302,8 @@ def validation_share(count: int, share: float) -> float:
 
     The recipe's fraction is kept if it results in at least `SUFFICIENT_VALIDATION` samples, for which the standard
     error of an accuracy is at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at
-    most a fifth. If a fifth is fewer than `MIN_VALIDATION` samples (a standard error above 7 points), the fraction is 0.
+    most a fifth. It is 0 if a fifth is fewer than `MIN_VALIDATION` samples, because the standard error would exceed 7
+    percentage points.
     """
     if not share or round(share * count) >= SUFFICIENT_VALIDATION:
         return share

@@ -59,7 +59,7 @@ class Reporter:
 
 @contextmanager
 def reporter(show: bool) -> Generator[Reporter]:
-    """Yield a reporter that shows progress on stderr: bars, or lines if stderr is not a terminal; nothing unless show."""
+    """Yield a reporter that shows bars on stderr (lines if it is not a terminal), or nothing if ``show`` is False."""
     if not show:
         yield Reporter(None)
         return

@@ -1,6 +1,6 @@
-"""Listing of image folders: hidden files are ignored, links are followed only within the folder, nothing raises.
+"""Listing of image folders. Hidden files are ignored, and links are followed only within the folder.
 
-Every folder is listed once, whatever the number of links that lead to it, so that a walk ends and images count once.
+Every folder is listed once, even if several links lead to it, so that the listing ends and each image counts once.
 """
 
 import os
@@ -19,7 +19,7 @@ SYSTEM_FILES = (
     "ehthumbs.db",
     "desktop.ini",
     "icon\r",
-)  # ignored, like names that begin with a dot
+)  # ignored, as are names with a leading dot
 UNREADABLE = "cannot be read"
 OUTSIDE = "link out of the folder"
 AROUND = "link to a folder around it"
@@ -28,7 +28,7 @@ SPECIAL = "no regular file"
 
 
 class EntryKind(Enum):
-    """EntryKind of an entry, after following links."""
+    """Type of an entry after following links."""
 
     FILE = "file"
     FOLDER = "folder"
@@ -39,12 +39,12 @@ class EntryKind(Enum):
 class FolderEntry:
     """An entry of a folder.
 
-    path     path as the user sees it
+    path     path including links
     kind     FILE, FOLDER, or UNUSABLE for anything that must not be opened
     is_link  whether it is a symbolic link
-    real     path without links; "" for what cannot be opened
-    reason   why it is unusable, such as `UNREADABLE`
-    detail   the operating system's message, or the target of a link
+    real     path with links resolved; "" if it cannot be opened
+    reason   reason why it is unusable, such as `UNREADABLE`
+    detail   message of the operating system, or target of a link
     """
 
     path: Path
@@ -58,7 +58,7 @@ class FolderEntry:
 class FolderTree:
     """The visible entries of a folder at any depth.
 
-    Errors   DataError when the folder itself cannot be resolved
+    Errors   DataError if the folder cannot be resolved
     """
 
     def __init__(self, top: Path) -> None:
@@ -68,7 +68,7 @@ class FolderTree:
             raise _unreadable(top, error) from error
 
     def entries(self, folder: FolderEntry) -> list[FolderEntry]:
-        """Return the visible entries of a folder, sorted; DataError when it cannot be listed."""
+        """Return the visible entries of a folder, sorted; DataError if it cannot be listed."""
         try:
             with os.scandir(folder.path) as scan:
                 visible = [entry for entry in scan if _is_visible(entry.name)]
@@ -77,10 +77,10 @@ class FolderTree:
         return sorted((self._entry(entry, folder) for entry in visible), key=lambda entry: entry.path)
 
     def walk(self, roots: Sequence[FolderEntry]) -> list[list[FolderEntry]]:
-        """Return for each root the files and the unusable entries at any depth below it, sorted by path.
+        """Return the files and the unusable entries at any depth below each root, sorted by path.
 
-        Links are followed after all folders have been listed, so a folder belongs to the root that contains it. A root
-        that was listed before, or cannot be listed, is returned as the only entry, unusable.
+        Links are followed after all folders have been listed, so that a folder belongs to the root that contains it.
+        For a root that was listed before or cannot be listed, the only entry is the root itself, marked as unusable.
         """
         results: list[list[FolderEntry]] = [[] for _ in roots]
         listed: set[str] = set()
@@ -106,7 +106,7 @@ class FolderTree:
         return [sorted(entries, key=lambda entry: entry.path) for entries in results]
 
     def _entry(self, entry: "os.DirEntry[str]", folder: FolderEntry) -> FolderEntry:
-        """Return an entry of a folder; links are resolved, and usable only if they stay within the top folder."""
+        """Return an entry of a folder, with links resolved; links out of the top folder are unusable."""
         path = folder.path / entry.name
         try:
             if entry.is_symlink() or _is_junction(entry):
@@ -134,7 +134,10 @@ class FolderTree:
 
 
 def leads_outside(path: Path, real_top: str) -> bool:
-    """Return whether a path leads through a link out of a folder, given without links; False if it does not resolve."""
+    """Return whether a path leads out of a folder through a link; False if it cannot be resolved.
+
+    real_top   path of the folder with links resolved
+    """
     try:
         return not _is_within(os.path.realpath(path, strict=True), real_top)
     except (OSError, ValueError):
@@ -146,7 +149,7 @@ def _is_visible(name: str) -> bool:
 
 
 def _is_junction(entry: "os.DirEntry[str]") -> bool:
-    """Return whether an entry is a junction, the other kind of link to a folder on Windows (from Python 3.12)."""
+    """Return whether an entry is a junction, a link to a folder on Windows; detected since Python 3.12."""
     return sys.version_info >= (3, 12) and entry.is_junction()
 
 

@@ -1,7 +1,7 @@
-"""Strict reader of IDX, the format of MNIST: plain or gzip, unsigned bytes, one to four axes.
+"""Strict reader of IDX, the file format of MNIST: plain or gzip, unsigned bytes, one to four axes.
 
-The header is read first, and the size it declares is compared with the file before anything is allocated. A gzip file
-is unpacked twice, the first time only to count, so that neither a false header nor a decompression bomb can make the
+The size in the header is compared with that of the file before any memory is allocated. A gzip file is decompressed
+twice, the first time only to count its bytes, so that neither an invalid header nor a decompression bomb can make the
 reader allocate memory.
 """
 
@@ -25,10 +25,10 @@ BLOCK = 1 << 18
 
 
 def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
-    """Read the array in an IDX file, plain or gzip, in the shape given by its header.
+    """Return the array in an IDX file, plain or gzip, in the shape of its header.
 
-    axes     required number of axes (None: any from 1 to 4)
-    Errors   FormatError with the file and the numbers of bytes expected and found; DataError when it cannot be read
+    axes     required number of axes; None for any number from 1 to 4
+    Errors   FormatError for an invalid or truncated file; DataError if it cannot be read
     """
     path = Path(path)
     with _open_stream(path) as stream:
@@ -44,7 +44,7 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """Return the IDX header of a uint8 array: two zeros, type, number of axes, and each size as four bytes."""
+    """Return the IDX header of a uint8 array: two zero bytes, the type, the number of axes, each size in four bytes."""
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
 
 
@@ -54,17 +54,21 @@ def header_size(axes: int) -> int:
 
 
 def check_size(path: Path, expected: int, actual: int, *, exact: bool = True) -> None:
-    """Raise FormatError unless a file has the size its header declares; `exact`: `found` is not a lower bound."""
+    """Raise FormatError unless a file has the size in its header.
+
+    exact   whether ``actual`` is the size, and not a lower bound
+    """
     if actual < expected:
-        raise FormatError(f"{path}: truncated: its header promises {expected} bytes, found {actual} bytes")
+        raise FormatError(f"{path}: truncated: expected {expected} bytes from its header, found {actual} bytes")
     if actual > expected:
         at_least = "" if exact else "at least "
-        raise FormatError(f"{path}: too long: its header promises {expected} bytes, found {at_least}{actual} bytes")
+        found = f"found {at_least}{actual} bytes"
+        raise FormatError(f"{path}: too long: expected {expected} bytes from its header, {found}")
 
 
 @contextmanager
 def _open_stream(path: Path) -> Generator[BinaryIO]:
-    """Open a file, unpacked if it is gzip."""
+    """Open a file, and decompress it if it is gzip."""
     with reading(path, "gzip file") as plain:
         is_gzip = plain.read(2) == GZIP_MAGIC
         plain.seek(0)
@@ -78,7 +82,7 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
     if start[:2] != b"\0\0":
         raise FormatError(f"{path}: not an IDX file: expected it to begin with 0000, found {start[:2].hex()}")
     if start[2] != UNSIGNED_BYTE:
-        raise FormatError(f"{path}: IDX type 0x{start[2]:02x} is not read here; expected 0x08, unsigned bytes")
+        raise FormatError(f"{path}: IDX type 0x{start[2]:02x} is not supported; expected 0x08, unsigned bytes")
     if not 1 <= start[3] <= MAX_AXES or (axes is not None and start[3] != axes):
         raise FormatError(f"{path}: its header says {start[3]} axes; expected {axes or f'1 to {MAX_AXES}'}")
     sizes = stream.read(4 * start[3])
@@ -90,7 +94,7 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
 
 
 def _count(stream: BinaryIO, limit: int) -> int:
-    """Count the bytes of a stream from its beginning, up to one more than `samples_needed`."""
+    """Count the bytes of a stream from its beginning, up to ``limit`` + 1."""
     stream.seek(0)
     count = 0
     while count <= limit and (block := stream.read(min(BLOCK, limit + 1 - count))):

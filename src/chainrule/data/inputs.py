@@ -1,8 +1,8 @@
-"""Images as inputs of a model: files and Pillow images, converted, and digits prepared as in MNIST.
+"""Images as inputs of a model: conversion of files and Pillow images, and preparation of digits as in MNIST.
 
-The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with grey levels from
-anti-aliasing, and moved its centre of mass to the centre of a field of 28×28 (yann.lecun.com/exdb/mnist). Before that,
-a drawn or photographed digit is segmented: the background and specks are removed.
+The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with gray levels from
+anti-aliasing, and moved its center of mass to the center of an image of 28×28 pixels (yann.lecun.com/exdb/mnist).
+Before that, the digit in a drawing or photograph is segmented: the background and specks are removed.
 """
 
 import math
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
 
-DIGIT = (1, 28, 28)  # input of a model of digits
+DIGIT = (1, 28, 28)  # input shape of a model for digits
 
-FIELD = 28
-BOX = 20
-CENTRE = 14.0  # centre of mass in MNIST: 14.0 on average, from 13.5 to 14.5
-WORKING_SIZE = 160  # longest side, in pixels, of the image in which ink is searched
-FAINT_INK = 0.05
-DIGIT_MARGIN = 0.3  # margin on every side, as a share of the digit's size
-MIN_CONTRAST = 12.0  # grey levels, of 255
-STROKE_SHARE = 0.3  # strokes are narrower than this share of the image's longest side
-SPECK_SHARE = 0.08  # share of the largest component's mass: below is dust, above may be the bar of a 5
-MIN_INK = 0.25
+FIELD = 28  # pixels; side of an MNIST image
+BOX = 20  # pixels; longest side of a digit in MNIST
+CENTER = 14.0  # center of mass in MNIST: 14.0 on average, from 13.5 to 14.5
+WORKING_SIZE = 160  # pixels; longest side of the image that is segmented
+FAINT_INK = 0.05  # amount of ink above which a pixel belongs to the digit's bounding box
+DIGIT_MARGIN = 0.3  # margin on every side, as a fraction of the digit's size
+MIN_CONTRAST = 12.0  # gray levels of 255
+STROKE_SHARE = 0.3  # strokes are narrower than this fraction of the image's longest side
+SPECK_SHARE = 0.08  # fraction of the largest component's mass: below is dust, above may be the bar of a 5
+MIN_INK = 0.25  # amount of ink above which a pixel belongs to a connected component
 
 
 # ------------------------------------------------------------------ inputs of a model
@@ -48,12 +48,12 @@ def is_source(x: Any) -> bool:
 
 
 def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
-    """Read a path, a Pillow image, or a list of them into a uint8 array (N, C, H, W); return anything else unchanged.
+    """Convert a path, a Pillow image, or a list of them to a uint8 array (N, C, H, W); return other values unchanged.
 
-    shape, classes   the model's input shape (C, H, W) and class names
-    Errors           as `read_input`
+    shape, classes   input shape (C, H, W) and class names of the model
+    Errors           as in `read_input`
     """
-    if isinstance(x, np.ndarray):  # asking whether it is a path would take a microsecond
+    if isinstance(x, np.ndarray):  # saves a microsecond
         return cast(Any, x)
     if is_source(x):
         return read_input(x, shape, classes)[None]
@@ -66,19 +66,22 @@ def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
 def read_input(
     source: ImageSource, shape: Sequence[int], classes: Sequence[str], *, as_is: bool = False
 ) -> NDArray[np.uint8]:
-    """Read one image for a model of input `shape`: uint8 (C, H, W), 0 … 255.
+    """Return an image as the input of a model: uint8 (C, H, W), 0 … 255.
 
-    It is turned upright, converted to the model's channels and resized. For a model of handwritten digits (1×28×28 and
-    classes of one digit each), the digit is found, centred and scaled as in MNIST, unless `as_is`.
+    The image is made upright, converted to the model's channels and resized. For a model of handwritten digits (input
+    1×28×28, and classes named by a digit), the digit is located, centered and scaled as in MNIST.
 
-    Errors   DataError, FormatError naming the file; OptionError when the model takes no images
+    shape, classes   input shape (C, H, W) and class names of the model
+    as_is            whether to skip the preparation of digits
+
+    Errors   DataError or FormatError for a file that cannot be read; OptionError if the model's input is not an image
     """
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
     if len(shape) != 3 or shape[0] not in (1, 3):
-        raise OptionError(f"{name}: a model of input {text(shape)} takes no images; expected 1 or 3 channels")
+        raise OptionError(f"{name}: the model input {text(shape)} is not an image; expected 1 or 3 channels")
     if isinstance(source, (str, os.PathLike)):
         if os.path.isdir(source):
-            raise DataError(f"{name}: a folder; expected a {FORMATS_TEXT} file, or a list of them")
+            raise DataError(f"{name}: is a folder; expected a {FORMATS_TEXT} file, or a list of files")
         image = open_image(name)
     else:
         image = _upright(source)
@@ -98,18 +101,20 @@ def _upright(image: "Image") -> "Image":
 
 
 def load_digit(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read an image file of one digit and prepare it as in MNIST: (1, 28, 28), light on dark, 0 … 255.
+    """Return an image file of a digit, prepared as in MNIST: uint8 (1, 28, 28), light on dark.
 
-    Errors   DataError, FormatError, naming the file: not an image, damaged, too large, blank
+    Errors   DataError for an image that is missing, too large or blank; FormatError if it is damaged or not an image
     """
     return as_mnist(open_image(path, max_pixels), str(path))[None]
 
 
 def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.uint8]:
-    """Prepare an image of one digit as in MNIST: (28, 28), light on dark, 0 … 255.
+    """Prepare an image of a digit as in MNIST, and return it as uint8 (28, 28), light on dark.
 
     image   Pillow image, or uint8 array (H, W), (1, H, W) or (H, W, 3), of any size, dark on light or light on dark
-    name    name of the image in errors
+    name    name of the image in messages
+
+    Errors   DataError for a blank image, or an array of another shape or dtype
     """
     from PIL import Image
 
@@ -122,7 +127,7 @@ def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.u
     ink = find_ink(_shrink(grey), name)
     rows, columns = _extent(ink)
     digit = _scale(ink[rows.start : rows.stop, columns.start : columns.stop])
-    return _centre(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
+    return _center(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
 
 
 def _as_image(array: NDArray[Any], name: str) -> "Image":
@@ -138,7 +143,7 @@ def _as_image(array: NDArray[Any], name: str) -> "Image":
 
 
 def _shrink(grey: "Image") -> NDArray[np.uint8]:
-    """Shrink an image to a size at which ink is found quickly."""
+    """Shrink an image, so that the segmentation is fast."""
     from PIL import Image
 
     small = grey.copy()
@@ -155,7 +160,10 @@ def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
 
 
 def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the box of the digit with a margin, in an image of `size` (width, height): left, top, right, bottom."""
+    """Return the bounding box of the digit with a margin: left, top, right, bottom.
+
+    size   (width, height) of the original image
+    """
     rows, columns = _extent(ink)
     margin = max(2.0, DIGIT_MARGIN * max(len(rows), len(columns)))
     x_scale, y_scale = size[0] / ink.shape[1], size[1] / ink.shape[0]
@@ -178,14 +186,14 @@ def _scale(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float64).clip(0.0, 1.0)
 
 
-def _centre(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Place the digit in a field of 28×28, with its centre of mass in the middle to the nearest pixel."""
+def _center(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Place the digit in an image of 28×28 pixels, with its center of mass in the middle to the nearest pixel."""
     field = np.zeros((FIELD, FIELD), np.uint8)
     corner: list[int] = []
     for axis, size in enumerate(digit.shape):
         weights = digit.sum(1 - axis, dtype=np.float64)
-        centre = float((weights * np.arange(size, dtype=np.float64)).sum() / weights.sum())
-        corner.append(min(max(round(CENTRE - centre), 0), FIELD - size))
+        center = float((weights * np.arange(size, dtype=np.float64)).sum() / weights.sum())
+        corner.append(min(max(round(CENTER - center), 0), FIELD - size))
     top, left = corner
     field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return field
@@ -195,12 +203,13 @@ def _centre(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64]:
-    """Return the amount of ink at each pixel of a grey image (H, W), from 0 to 1, whatever the lighting.
+    """Return the amount of ink at each pixel of a gray image (H, W), from 0 to 1.
 
-    Dark ink on a light background is inverted; the background is the median of the image's rim. Slow changes of the
-    light are removed by a top-hat transform: the image minus its opening with a window wider than a stroke.
+    Dark ink on a light background is inverted; the background is the median of the border of the image. Gradual
+    changes of the lighting are removed by a top-hat transform: the image minus its opening with a window that is wider
+    than a stroke.
 
-    Errors   DataError when the image is blank
+    Errors   DataError if the image is blank
     """
     light = grey.astype(np.float64)
     if _background(light) > (light.min() + light.max()) / 2:
@@ -211,7 +220,7 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
     floor = noise + 4.0 * float(np.median(np.abs(ink - noise)))
     peak = float(ink.max())
     if peak - floor < MIN_CONTRAST:
-        raise DataError(f"{name}: no digit found, the image is blank")
+        raise DataError(f"{name}: no digit found; the image is blank")
     full = float(np.median(ink[ink > (peak + floor) / 2]))
     return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
 
@@ -224,7 +233,10 @@ def _background(light: NDArray[np.float64]) -> float:
 def _sliding_extreme(
     light: NDArray[np.float64], window: int, reduce: Callable[..., NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    """Return the minimum or maximum (`pick`) in a square window around each pixel."""
+    """Return the minimum or maximum in a square window around each pixel.
+
+    reduce   np.min or np.max
+    """
     radius = window // 2
     for axis in (0, 1):
         pads = [(radius, radius) if index == axis else (0, 0) for index in (0, 1)]
@@ -235,7 +247,7 @@ def _sliding_extreme(
 
 
 def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ink of the larger connected components, with two pixels of their soft rim."""
+    """Return the ink of the larger connected components, with a margin of two pixels for soft edges."""
     pieces = _components(ink > MIN_INK)
     masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
     kept = np.zeros(ink.size, np.bool_)
@@ -246,7 +258,7 @@ def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the connected components of a mask (eight neighbours), each as flat indices."""
+    """Return the connected components of a mask (with eight neighbors) as arrays of flat indices."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.bool_)
     padded[1:-1, 1:-1] = mask
@@ -256,7 +268,7 @@ def _components(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     pieces: list[NDArray[np.int64]] = []
     while remaining:
         piece = [remaining.pop()]
-        for position in piece:  # grows while it is walked through
+        for position in piece:  # the list grows during the iteration
             near = {position + step for step in steps} & remaining
             remaining -= near
             piece.extend(near)

@@ -34,9 +34,9 @@ class TorchRecipe:
         self._module = self._translation.module
         self._in_variant(np.zeros((1, *network.input_shape), network.dtype))
         tensors, recipe = self._translation.tensors, trainer.recipe
-        groups = torch_training.groups(recipe, network.learnt, tensors)
+        groups = torch_training.groups(recipe, network.trainable_layout, tensors)
         learnt = {id(tensor) for group in groups for tensor in group["params"]}
-        for name in network.learnt:
+        for name in network.trainable_layout:
             tensors[name].requires_grad_(id(tensors[name]) in learnt)
         self._averaged = [each for each in self._module.state_dict().values() if each.is_floating_point()]
         self._slow = [each.clone() for each in self._averaged]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from chainrule.custom.calls import Array
 
-OWN = " (own)"  # suffix of the names of custom code in files, which do not contain the code
+CUSTOM_SUFFIX = " (own)"  # suffix of the names of custom code in files, which do not contain the code
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.optimizers import OptimizerLike
 from chainrule.training.recipe import Recipe
 from chainrule.training.schedules import ScheduleLike
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +126,7 @@ class Model(TrainableNetwork):
         callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
         progress: bool = True,
         run: RunWriter | None = None,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
 

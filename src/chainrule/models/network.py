@@ -132,7 +132,7 @@ class Network:
         return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
 
     @property
-    def learnt(self) -> dict[str, tuple[int, int]]:
+    def trainable_layout(self) -> dict[str, tuple[int, int]]:
         """Range of each parameter in the flat buffer, by name and in order, without running statistics."""
         return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
 

@@ -25,7 +25,7 @@ from chainrule.training.lr_multipliers import LRMultipliers
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 Data: TypeAlias = Dataset | tuple[ArrayLike, ArrayLike]
 UNFITTED = Normalization("none")
@@ -106,7 +106,7 @@ class TrainableNetwork(Network):
 
         >>> model.freeze("conv*")
         """
-        LRMultipliers.frozen(*names).groups(self.learnt)
+        LRMultipliers.frozen(*names).groups(self.trainable_layout)
         self.frozen = names
 
     def check_loss(self, loss: LossLike | None = None) -> Loss:
@@ -127,7 +127,7 @@ class TrainableNetwork(Network):
         *,
         normalization: Normalization | None = None,
         classes: tuple[str, ...] = (),
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> Trainer:
         """Return a trainer for this model; the model is not modified before training starts (`Trainer.adopt`).
 
@@ -185,7 +185,7 @@ class TrainableNetwork(Network):
         recipe: Recipe,
         *,
         choose: bool,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
         test: Data | None = None,
     ) -> Trainer:
         """Return the trainer of `fit`, with the class names of the data set.

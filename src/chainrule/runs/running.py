@@ -29,7 +29,7 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.tasks import BINARY, CLASSIFICATION
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 STOPPING = "chainrule: stopping after this step; press Ctrl-C again to stop immediately"
 STDERR = 2
@@ -65,7 +65,7 @@ def start(
     interval: float = checkpointer.INTERVAL,
     *,
     weights: Mapping[str, Array] | None = None,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     plots: bool = True,
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds.
@@ -118,7 +118,7 @@ def resume(
     epochs: int | None = None,
     patience: int | None = None,
     accept_changes: bool = False,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
     plots: bool = True,
 ) -> Result:
     """Resume the run in a folder from its checkpoint, with the same bits as without the interruption.
@@ -226,7 +226,7 @@ def assist(folder: Path, model: Model, trainer: Trainer, callbacks: Sequence[Cal
 
 
 def _prepare(
-    job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = ALONE
+    job: Job, training: Dataset, weights: Mapping[str, Array] | None = None, workers: Workers = SINGLE_PROCESS
 ) -> tuple[Model, Trainer]:
     """Return model and trainer for a job.
 

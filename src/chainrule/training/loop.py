@@ -29,7 +29,7 @@ from chainrule.training.samples import Samples, whiten
 from chainrule.training.steps.base import Outcome
 from chainrule.training.steps.selection import make_stepper
 from chainrule.training.tasks import Task
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -91,7 +91,7 @@ class Trainer:
         *,
         classes: tuple[str, ...] = (),
         clock: Clock = time.perf_counter,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> None:
         recipe.check_input(network.input_shape)
         self.network = network

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from chainrule.core.plan import Builder, Tensor
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.losses import TrainableLoss
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import OptionError, unknown_name
@@ -57,7 +57,7 @@ class CustomLoss:
         return self.code
 
     def __str__(self) -> str:
-        return f"{self.name}{OWN}"
+        return f"{self.name}{CUSTOM_SUFFIX}"
 
     def __repr__(self) -> str:
         return f"CustomLoss({self.name})"
@@ -98,7 +98,7 @@ def choose(loss: Any) -> Loss:
         return loss
     if not isinstance(loss, str):
         return CustomLoss(loss)
-    return CustomLoss.absent(loss.removesuffix(OWN)) if loss.endswith(OWN) else find(loss)
+    return CustomLoss.absent(loss.removesuffix(CUSTOM_SUFFIX)) if loss.endswith(CUSTOM_SUFFIX) else find(loss)
 
 
 def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:

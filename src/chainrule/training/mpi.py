@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.engines.protocol import Array
 from chainrule.errors import OptionError, one_line
-from chainrule.training.workers import ALONE, DEFAULT_SHARDS, Arrays, Workers
+from chainrule.training.workers import DEFAULT_SHARDS, SINGLE_PROCESS, Arrays, Workers
 
 MPI_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # set by mpiexec: Open MPI, MPICH, others
 MAX_MESSAGE = 400  # bytes of an error message
@@ -76,7 +76,7 @@ def find() -> Workers:
     Errors   OptionError if mpi4py is missing or unusable
     """
     if not any(name in os.environ for name in MPI_VARIABLES):
-        return ALONE
+        return SINGLE_PROCESS
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

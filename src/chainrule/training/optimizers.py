@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.errors import OptionError, unknown_name
 
@@ -270,7 +270,7 @@ class CustomOptimizer(Optimizer):
     @property
     def name(self) -> str:
         """Name of the object's class with the suffix of custom code."""
-        return f"{self.label}{OWN}"
+        return f"{self.label}{CUSTOM_SUFFIX}"
 
     def init(self, parameters: NDArray[Any]) -> Moments:
         """Return the initial moments that the object returns."""
@@ -341,8 +341,8 @@ def find(optimizer: Any) -> Optimizer:
     is_config = isinstance(optimizer, dict)
     config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
     name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(OWN):
-        return CustomOptimizer(None, name.removesuffix(OWN), config.get("learning_rate"))
+    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
+        return CustomOptimizer(None, name.removesuffix(CUSTOM_SUFFIX), config.get("learning_rate"))
     if name not in NAMED:
         raise unknown_name("optimizer", name, [*NAMED])
     options = [entry.name for entry in fields(NAMED[name])]

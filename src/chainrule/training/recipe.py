@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from chainrule.core.shapes import is_number
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.data.augmentation import Augmentation, Views
 from chainrule.data.normalization import KINDS
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
@@ -122,7 +122,9 @@ class Recipe:
     def custom_parts(self) -> tuple[str, ...]:
         """Descriptions of the loss, optimizer and schedule if they are custom code, which is not saved in files."""
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
-        return tuple(f"{part} {name.removesuffix(OWN)}" for part, name in parts.items() if name.endswith(OWN))
+        return tuple(
+            f"{part} {name.removesuffix(CUSTOM_SUFFIX)}" for part, name in parts.items() if name.endswith(CUSTOM_SUFFIX)
+        )
 
     def to_config(self) -> dict[str, Any]:
         """Return all settings as JSON values; custom code is represented by its name."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.errors import OptionError, unknown_name
 
 
@@ -237,7 +237,7 @@ class CustomSchedule(Schedule):
     @property
     def name(self) -> str:
         """Name with the suffix of custom code."""
-        return f"{self.label}{OWN}"
+        return f"{self.label}{CUSTOM_SUFFIX}"
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor that the function returns; OptionError unless it is a finite number of at least 0."""
@@ -293,8 +293,8 @@ def find(schedule: Any) -> Schedule:
         return CustomSchedule.of(schedule)
     config: dict[str, Any] = {"name": schedule} if isinstance(schedule, str) else dict(cast("dict[str, Any]", schedule))
     name = config.pop("name", None)
-    if isinstance(name, str) and name.endswith(OWN):
-        return CustomSchedule(label=name.removesuffix(OWN))
+    if isinstance(name, str) and name.endswith(CUSTOM_SUFFIX):
+        return CustomSchedule(label=name.removesuffix(CUSTOM_SUFFIX))
     if name not in (KINDS if config else NAMED):
         raise unknown_name("schedule", name, [*NAMED])
     options = [entry.name for entry in fields(KINDS[name])]

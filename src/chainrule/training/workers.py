@@ -48,7 +48,7 @@ class Workers:
         return text
 
 
-ALONE = Workers()
+SINGLE_PROCESS = Workers()
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Division:
 
     samples: int
     parts: int
-    workers: Workers = ALONE
+    workers: Workers = SINGLE_PROCESS
 
     @property
     def count(self) -> int:

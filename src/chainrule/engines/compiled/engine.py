@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Plan
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.engines.compiled import compiler, programs
 from chainrule.engines.compiled.kernels import batches, selection
@@ -112,7 +112,7 @@ def _instead(name: str, error: Exception) -> Engine:
 
 def _say_own(plan: Plan) -> None:
     own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
-    names = ", ".join(f"{name}{OWN}" for name in own)
+    names = ", ".join(f"{name}{CUSTOM_SUFFIX}" for name in own)
     fallback.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
 
 

@@ -103,9 +103,10 @@ def training(model: Model, optimizer: Optimizer) -> Training:
 
 def _variables(model: Model) -> dict[str, str]:
     """Return the C expression of each parameter, its gradient and each running statistic."""
-    learnt = {name: f"parameters + {first}" for name, (first, _) in model.learnt.items()}
-    gradients = {gradient_name(name): f"gradients + {first}" for name, (first, _) in model.learnt.items()}
-    others = {name: f"statistics + {first}" for name, (first, _) in model.layout.items() if name not in model.learnt}
+    layout = model.trainable_layout
+    learnt = {name: f"parameters + {first}" for name, (first, _) in layout.items()}
+    gradients = {gradient_name(name): f"gradients + {first}" for name, (first, _) in layout.items()}
+    others = {name: f"statistics + {first}" for name, (first, _) in model.layout.items() if name not in layout}
     return learnt | gradients | others
 
 

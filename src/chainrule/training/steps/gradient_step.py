@@ -17,7 +17,7 @@ from chainrule.training.lr_multipliers import RateGroup
 from chainrule.training.optimizers import CustomOptimizer, Optimizer
 from chainrule.training.steps.base import Outcome, Stepper
 from chainrule.training.steps.gradients import Batch, GradientSource
-from chainrule.training.workers import ALONE, Arrays, Division, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Arrays, Division, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -112,7 +112,7 @@ class GradientStepper(Stepper):
         frozen: Sequence[RateGroup] = (),
         *,
         clip_norm: float | None = None,
-        workers: Workers = ALONE,
+        workers: Workers = SINGLE_PROCESS,
     ) -> None:
         super().__init__(network, optimizer)
         self._plan = plan

@@ -14,7 +14,7 @@ from chainrule.training.steps.gradient_step import BuiltInUpdate, CustomUpdate, 
 from chainrule.training.steps.gradients import AccumulatedBatch, GradientSource, ShardedBatch, WholeBatch
 from chainrule.training.steps.program_step import ProgramStepper
 from chainrule.training.tasks import Task
-from chainrule.training.workers import ALONE, Workers
+from chainrule.training.workers import SINGLE_PROCESS, Workers
 
 if TYPE_CHECKING:
     from chainrule.models.network import Network
@@ -31,7 +31,7 @@ def make_stepper(
     weighted: bool = False,
     parts: int = 1,
     shards: int = 1,
-    workers: Workers = ALONE,
+    workers: Workers = SINGLE_PROCESS,
 ) -> Stepper:
     """Return the stepper for a training.
 
@@ -43,12 +43,12 @@ def make_stepper(
              or for shards with custom layers or losses
     """
     lr_multipliers = lr_multipliers or LRMultipliers()
-    frozen = lr_multipliers.frozen_names(network.learnt)
+    frozen = lr_multipliers.frozen_names(network.trainable_layout)
     if not network.parameters.size:
         raise OptionError("there is nothing to train: the model has no parameters")
-    if len(frozen) == len(network.learnt):
+    if len(frozen) == len(network.trainable_layout):
         raise OptionError(f"there is nothing to train: all parameters are frozen by lr_multipliers={lr_multipliers}")
-    groups = lr_multipliers.groups(network.learnt)
+    groups = lr_multipliers.groups(network.trainable_layout)
     if groups and isinstance(optimizer, CustomOptimizer):
         raise OptionError(
             "per-parameter learning rates require a built-in optimizer; a custom one can apply them itself"

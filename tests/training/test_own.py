@@ -67,7 +67,7 @@ def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, caps
     loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
     for use in (lambda: loaded.evaluate(x, y), lambda: loaded.fit(x, y, **QUIET)):
-        with pytest.raises(cr.OptionError, match="the custom loss Half is not saved .* loss="):
+        with pytest.raises(cr.OptionError, match=r"the custom loss Half is not saved .* loss="):
             use()
     assert loaded.evaluate(x, y, loss=Half()).loss == model.evaluate(x, y).loss
     loaded.fit(x, y, loss=Half(), **QUIET)
@@ -222,7 +222,7 @@ def test_a_recipe_names_what_it_cannot_hold() -> None:
     assert again.custom_parts == recipe.custom_parts
     assert again.optimizer.learning_rate == Lion.learning_rate
     for use in (lambda: again.optimizer.init(np.zeros(3)), lambda: again.schedule.factor(0, 1, 1)):
-        with pytest.raises(cr.OptionError, match="the custom (optimizer Lion|schedule Halving) is not saved"):
+        with pytest.raises(cr.OptionError, match=r"the custom (optimizer Lion|schedule Halving) is not saved"):
             use()
     assert Recipe().custom_parts == ()
 

@@ -147,7 +147,7 @@ def _key(thing: Mapping[Any, Any], name: str) -> Any:
 class ModuleVariables:
     """The variables of a module that some of its functions read, directly or through other functions of the module.
 
-    readers   functions, or classes, which stand for their methods including inherited ones
+    readers   functions; or classes, to include all their methods
     """
 
     def __init__(self, *readers: Any) -> None:
@@ -307,7 +307,7 @@ def arrays_named(role: str, held: Iterable[str]) -> list[str]:
     """Return the arrays with a usual name for a role of `FAMILIES`; the most usual name is the first."""
     words = FAMILIES.get(role, (role,))
     ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
-    return [name for _, name in sorted(ranked, key=lambda one: one[0])]
+    return [name for _, name in sorted(ranked, key=lambda entry: entry[0])]
 
 
 def _possible_owners(

@@ -25,7 +25,7 @@ class Dataset:
 
     x           images (N, C, H, W), uint8 (0 … 255) or float32
     y           labels (N,), int64, from 0 to len(classes) − 1; or targets (N, K), float64: numbers to predict, or zeros
-                and ones for K labels of which several may apply
+                and ones for K labels that are not exclusive
     classes     name of each class, or of each target
     name        name of the data set in messages
     source      origin: a folder, a host or a package
@@ -300,9 +300,9 @@ def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
 def validation_share(count: int, share: float) -> float:
     """Return the validation fraction for ``count`` training samples, for a recipe with the fraction ``share``.
 
-    The recipe's fraction is kept if it results in at least `SUFFICIENT_VALIDATION` samples, for which the standard
-    error of an accuracy is at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at
-    most a fifth. It is 0 if a fifth is fewer than `MIN_VALIDATION` samples, because the standard error would exceed 7
+    The recipe's fraction is kept if it results in at least `SUFFICIENT_VALIDATION` samples; the standard error of an
+    accuracy is then at most 1.6 percentage points. Otherwise, it is increased to reach this number, but to at most a
+    fifth. It is 0 if a fifth is fewer than `MIN_VALIDATION` samples, because the standard error would exceed 7
     percentage points.
     """
     if not share or round(share * count) >= SUFFICIENT_VALIDATION:

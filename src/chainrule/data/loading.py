@@ -124,7 +124,7 @@ def load_known(
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
     """Return the arrays in the cache, and the records of missing or damaged files.
 
-    tried   list of messages, to which the problems are appended
+    tried   list of messages; problems are appended to it
     """
     files: list[NDArray[np.uint8]] = []
     missing = [record for record in info.files if not (info.path / record.name).is_file()]

@@ -48,15 +48,13 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
     test_share   fraction of the samples for the test set if there is no x_test
     seed         seed of the random choice of test samples
 
-    The archive contains the arrays
+    The archive contains the following arrays; only x and y (or targets) are required:
 
     x, x_test    images (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, integers 0 … 255, or floats
     y, y_test    labels (N,), or one-hot rows (N, K)
     targets, targets_test   numbers, or zeros and ones, (N,) or (N, K), instead of y and y_test
     weights      weight of each image of x in the loss, (N,)
     classes      names of the classes or targets, (K,); by default the numbers 0 … K−1, at most a thousand
-
-    of which only x and y (or targets) are required.
 
     Errors       FormatError for an invalid archive; DataError, with the name of the array, for invalid arrays
 

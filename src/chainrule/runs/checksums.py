@@ -102,7 +102,7 @@ class Recorder:
         listed = read(folder) or {}
         if HISTORY in self._current:  # the rows that are not covered by the checksums may be incomplete
             digests = [digest for digest in listed.get(HISTORY, ()) if digest and _matches(folder / HISTORY, (digest,))]
-            self._current[HISTORY] = max(digests, key=lambda one: one.size, default=self._current[HISTORY])
+            self._current[HISTORY] = max(digests, key=lambda digest: digest.size, default=self._current[HISTORY])
         self._history = hashlib.sha256()
 
     def write(self, contents: Mapping[str, bytes]) -> None:

@@ -168,8 +168,8 @@ def continue_run(
             Job.from_config(config, folder / CONFIG)  # raises an error for a config that could not be read again
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             replan(trainer, job.recipe)
-        used_test = test if job.found["test_samples"] else None
-        return _train(recorder, job, model, trainer, used_test, callbacks, interval, plots=plots)
+        test_data = test if job.found["test_samples"] else None
+        return _train(recorder, job, model, trainer, test_data, callbacks, interval, plots=plots)
 
 
 def _restored(folder: Path, job: Job, prepare: Callable[[Job], tuple[Model, Trainer]]) -> tuple[Model, Trainer]:
@@ -288,7 +288,7 @@ def _train(
 def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
     """Stop training after the current step at the first Ctrl-C, and immediately at the second.
 
-    Yield a list to which a received signal is appended.
+    Yield a list that contains the received signals.
     """
     signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():

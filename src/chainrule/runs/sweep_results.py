@@ -128,7 +128,7 @@ class Sweep:
         combinations = [Combination(group[0].trial.settings, tuple(group)) for group in groups.values()]
         sign = 1 if self.measure == ERROR else -1
         scores = {id(combination): combination.mean("score") for combination in combinations}
-        return sorted(combinations, key=lambda each: (scores[id(each)] is None, sign * (scores[id(each)] or 0)))
+        return sorted(combinations, key=lambda item: (scores[id(item)] is None, sign * (scores[id(item)] or 0)))
 
     @property
     def best(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class NetworkEstimator(BaseEstimator):
     """Base class of the estimators: a network with a last layer that is added according to the targets.
 
     layers        layers except the last one; None for Dense(100), ReLU()
-    input_shape   shape to which each sample is reshaped, such as (C, H, W); None for the shape of a sample of X
+    input_shape   shape of one sample, such as (C, H, W), for reshaping rows of X; None for the shape in X
     epochs        number of passes over the training data
     batch_size    number of samples per step; "auto" for 200, or all if there are fewer
     optimizer, learning_rate, loss, schedule, normalization, augmentation, clip_norm   as in `Model.fit`

@@ -69,7 +69,7 @@ class Epoch:
     ) -> "Epoch":
         """Return an epoch from pairs (loss, metric) of training and validation.
 
-        measure  name of the metric
+        metric  name of the metric
         """
         name = ERROR if metric == ERROR else CLASSIFICATION.metric
         values = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}

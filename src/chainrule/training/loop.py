@@ -68,7 +68,7 @@ class Trainer:
     steps         total number of steps
     history       history; its length is the number of steps so far, which determines order, augmentation and dropout
     stop          set to True by a callback to end training after the current steps
-    ahead         number of steps by which the network is ahead of the history while callbacks run
+    ahead         number of steps that the network is ahead of the history while callbacks run
     task          task inferred from the targets
     weights       weight of each training sample in the loss, (N,), including that of its class; None for all 1
     fitted        normalization, loss, task and other results of fitting to the data

@@ -93,7 +93,7 @@ def find(name: str) -> str:
 
 
 def choose(loss: Any) -> Loss:
-    """Return a built-in loss by name, or wrap a custom loss in a `CustomLoss`."""
+    """Return the name of a built-in loss, or a custom loss wrapped in a `CustomLoss`."""
     if isinstance(loss, CustomLoss):
         return loss
     if not isinstance(loss, str):

@@ -125,7 +125,7 @@ BAD_OPTIONS = [
     ({"schedule": "zigzag"}, "unknown schedule 'zigzag'"),
     ({"normalization": "whiten"}, "unknown normalization 'whiten'"),
     ({"clip_norm": -1}, "clip norm -1"),
-    ({"validation_split": 1.0}, "validation share 1.0"),
+    ({"validation_split": 1.0}, "validation fraction 1.0"),
     ({"learning_rate": "0.1"}, "learning_rate '0.1': expected a number"),
     ({"patience": 2}, "patience watches the validation loss"),
     ({"loss": "softmax_cross_entropy"}, "takes logits: leave out Softmax"),

@@ -19,7 +19,7 @@ from chainrule.layers import node
 from chainrule.models.network import Network
 from chainrule.training.recipe import Recipe
 from chainrule.training.steps.selection import make_stepper
-from chainrule.training.workers import Arrays, Division, Workers, added
+from chainrule.training.workers import Arrays, Division, Workers, add_in_place
 
 LOSS = "softmax_cross_entropy"
 
@@ -112,7 +112,7 @@ def test_workers_have_every_sample_once_and_sum_in_one_order(samples: int, parts
             assert rows.start < rows.stop
             return np.array([rows.stop - rows.start, 1.0]), values[rows].sum(0)
 
-        totals, total = division.join(part, added, (np.zeros(2), np.zeros(4, "f4")))
+        totals, total = division.join(part, add_in_place, (np.zeros(2), np.zeros(4, "f4")))
         return division.rows, total.tobytes(), totals
 
     (alone,) = together(1, work)

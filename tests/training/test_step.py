@@ -32,9 +32,9 @@ def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
     assert bits(stepper) == before
     text = str(caught.value)
     assert text.startswith(f"step {step}: ")
-    assert text.endswith("; the parameters were left as they were")
+    assert text.endswith("; the parameters were not changed")
     assert "\n" not in text
-    return text.removeprefix(f"step {step}: ").removesuffix("; the parameters were left as they were")
+    return text.removeprefix(f"step {step}: ").removesuffix("; the parameters were not changed")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

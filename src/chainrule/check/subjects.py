@@ -175,7 +175,7 @@ class GraphSubject(PlanSubject):
     """A network of this library without its loss, on an engine; its parameters have their full names (conv1.w)."""
 
     def __init__(self, network: Network, *, engine: str | None = None, dtype: str = "float64") -> None:
-        self._network, trained = network, network.learnt
+        self._network, trained = network, network.trainable_layout
         tensors = [_tensor(name, value.shape, name in trained) for name, value in network.weights.items()]
         super().__init__("graph", network.input_shape, tensors, engine=engine, dtype=dtype)
 

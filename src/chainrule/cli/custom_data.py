@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import data
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.dataset import FEWEST, Dataset, validation_count, validation_share
+from chainrule.data.dataset import MIN_VALIDATION, Dataset, validation_count, validation_share
 from chainrule.errors import OptionError
 from chainrule.training.recipe import Recipe
 
@@ -81,9 +81,9 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
         found.append(f"validated on {len(training.validation):,} images of the data's own validation set")
     elif recipe.validation:
         held = validation_count(many, recipe.validation)
-        few = ", too few for a precise figure: one image is more than 2 % of them" if held < FEWEST else ""
+        few = ", too few for a precise figure: one image is more than 2 % of them" if held < MIN_VALIDATION else ""
         found.append(f"{held:,} of the {many:,} training images are held back for validation{few}")
-    elif options["validation"] is None and many < FEWEST / 0.2:
+    elif options["validation"] is None and many < MIN_VALIDATION / 0.2:
         found.append(f"no images are held back for validation: a fifth of {many:,} images would be too few")
     found += [line for part, use in ((training, "train"), (test, "test")) for line in _without_images(part, use)]
     return found

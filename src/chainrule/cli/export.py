@@ -170,7 +170,7 @@ def _write_int8(model: "Model", job: "Job | None", folder: Path) -> str:
     quantized = Quantized(model, training.x[:CALIBRATION_IMAGES])
     float_evaluation = model.evaluate(test)
     int8_evaluation = quantized.evaluate(float_evaluation, test.x)
-    written, metric = write_c(model, folder, int8=quantized), float_evaluation.task.measure
+    written, metric = write_c(model, folder, int8=quantized), float_evaluation.task.metric
     float_metric, int8_metric = (
         format_measure(metric, evaluation.figures[metric]) for evaluation in (float_evaluation, int8_evaluation)
     )

@@ -216,7 +216,7 @@ class Request:
                 recipe = replace(recipe, loss=words["loss"])
         model = self.entry.build(training.shape, training.classes, **words)
         model.check_input(test.x)
-        recipe.lr_multipliers.groups(model.learnt)
+        recipe.lr_multipliers.groups(model.trainable_layout)
         machine = model.engine.name, model.threads
         job = Job(model.about(), self.choice, recipe, *machine, command=command, precise=model.precise)
         return job, model

@@ -88,7 +88,7 @@ class Trace:
                 self._keep(tensor.storage, walk.read(tensor))
         statistics = buffers.statistics.copy()
         walk.commit_statistics()
-        taken = update(before, gradient, self.training, self.network.learnt)
+        taken = update(before, gradient, self.training, self.network.trainable_layout)
         self._split_parameters(before, taken.after, taken.moments)
         self._split_statistics(statistics, buffers.statistics)
         if is_fused(self.network, self.plan):

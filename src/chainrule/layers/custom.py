@@ -10,7 +10,7 @@ from chainrule._io.locks import ThreadLock
 from chainrule.core.plan import Builder, Tensor
 from chainrule.core.shapes import text
 from chainrule.custom.calls import Array
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.custom.student import Student
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -68,7 +68,7 @@ class CustomLayer(Layer):
 
     def describe(self) -> str:
         """Return the name of the code, marked as custom."""
-        return f"{self.student.kind}{OWN}"
+        return f"{self.student.kind}{CUSTOM_SUFFIX}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CustomLayer":
         """Return an independent layer, around a copy of the object."""

@@ -80,8 +80,8 @@ def batch_step(trainer: Trainer, advance: Callable[[], None]) -> BatchStep:
     scale = limit / (norm + CLIPPING) if limit is not None and norm > limit else 1.0
     factors = {
         name: group.factor
-        for group in recipe.lr_multipliers.groups(network.learnt)
-        for name, (first, last) in network.learnt.items()
+        for group in recipe.lr_multipliers.groups(network.trainable_layout)
+        for name, (first, last) in network.trainable_layout.items()
         if group.first <= first and last <= group.last and group.factor != 1
     }
     labels = given[1].argmax(1).tolist() if trainer.task == CLASSIFICATION else None

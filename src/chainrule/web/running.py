@@ -165,7 +165,7 @@ class Running(Callback):
     def _begin_again(self) -> None:
         with self._lock:
             frames.restore_frame(self._first, self.trainer)
-            self.trainer.history = History(measure=self.trainer.task.measure)
+            self.trainer.history = History(measure=self.trainer.task.metric)
             self.timeline.forget(self._first)
             self.backfill.forget()
             self.norms.clear()

@@ -169,7 +169,7 @@ class Session:
     def past(self, name: str, index: int) -> dict[str, Any]:
         """Return an entry of a parameter at the steps that are stored; see `Past` in page/types.js."""
         running, model = self._running, self.subject.model
-        first, last = model.learnt.get(name, (0, 0))
+        first, last = model.trainable_layout.get(name, (0, 0))
         place = first + index
         if place >= last:
             raise DataError(f"{name} has no past at {index}")

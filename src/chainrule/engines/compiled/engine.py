@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.core.plan import Plan
-from chainrule.custom.interface import OWN
+from chainrule.custom.interface import CUSTOM_SUFFIX
 from chainrule.engines import fallback
 from chainrule.engines.compiled import compiler, programs
 from chainrule.engines.compiled.kernels import batches, selection
@@ -111,7 +111,7 @@ def _fallback_for(name: str, error: Exception) -> Engine:
 
 def _report_custom_layers(plan: Plan) -> None:
     layers = dict.fromkeys(operation.name.rpartition(".")[0] for operation in plan.operations if operation.call)
-    names = ", ".join(f"{name}{OWN}" for name in layers)
+    names = ", ".join(f"{name}{CUSTOM_SUFFIX}" for name in layers)
     fallback.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
 
 

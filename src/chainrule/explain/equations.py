@@ -120,6 +120,8 @@ class Window:
         return {
             "rows": self.kernel[0],
             "columns": self.kernel[1],
+            "positions": self.output[0] * self.output[1],
+            "once": self.output == (1, 1),
             "deep": self.channels > 1,
             "padded": self.padded,
             "strided": max(self.stride) > 1,

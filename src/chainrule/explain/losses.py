@@ -76,26 +76,27 @@ def categorical_cross_entropy(ctx: CellContext) -> Derivation:
 
 
 def softmax_cross_entropy(ctx: CellContext) -> Derivation:
-    """Explain loss = Σ_k t[k]·(L − z[k]), where L = log Σ_k e^{z[k]}."""
+    """Explain loss = Σ_k t[k]·(lse − z[k]), where lse = log Σ_k e^{z[k]}."""
     z, t = _rows(ctx)
     m, powers = _powers(z)
-    logarithm, right = float(np.log(sum(powers))), _one_hot(t)
-    symbols = "Σ_{k} t[k]·(l + m − z[k])"
+    total, right = sum(powers), _one_hot(t)
+    logarithm = float(np.log(total))
+    symbols = "Σ_{k} t[k]·(lse − z[k])"
     numbers = format_list([float(target * (logarithm + m - score)) for target, score in zip(t, z, strict=True)], " + ")
     if right is not None:
-        symbols = f"l + (m − z[{right}])"
-        numbers = f"{bracketed(logarithm)} + ({bracketed(m)} − {bracketed(float(z[right]))})"
+        symbols = f"log(S) + (m − z[{right}])"
+        numbers = f"log({bracketed(total)}) + ({bracketed(m)} − {bracketed(float(z[right]))})"
     steps = (
         *_sum_steps(z, m, powers),
-        CalculationStep("l", "log(S)", f"log({bracketed(sum(powers))})", logarithm),
+        CalculationStep("lse", "m + log(S)", f"{bracketed(m)} + log({bracketed(total)})", m + logarithm),
         CalculationStep("loss", symbols, numbers, ctx.value),
     )
     written = [
-        f"{ctx.bracket('loss', sample=n)} = Σ_{{k}} {_at(ctx, 't', 'k', n)} · (L − {_at(ctx, 'z', 'k', n)})"
+        f"{ctx.bracket('loss', sample=n)} = Σ_{{k}} {_at(ctx, 't', 'k', n)} · (lse − {_at(ctx, 'z', 'k', n)})"
         for n in ("n", ctx.sample)
     ]
     words = ctx.sentences(
-        one_class=right is not None, probability=right is not None and format_number(powers[right] / sum(powers))
+        one_class=right is not None, probability=right is not None and format_number(powers[right] / total)
     )
     return Derivation(words, written[0], written[1], steps=steps, sources=(*_cells(ctx, 0), *_cells(ctx, 1)))
 
@@ -183,7 +184,7 @@ def correct_labels(ctx: CellContext) -> Derivation:
         CalculationStep("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right)),
         CalculationStep("correct", "right / K", f"{right} / {outputs}", ctx.value),
     )
-    words = ctx.sentences(several=outputs > 1, outputs=outputs, right=right, said=p[0] >= 0.5, wanted=t[0] >= 0.5)
+    words = ctx.sentences(several=outputs > 1, outputs=outputs, right=right, output_is_yes=p[0] >= 0.5, target_is_yes=t[0] >= 0.5)
     written = [
         f"{ctx.bracket('correct', sample=n)} = 1/K · Σ_{{k}} "
         f"(({_at(ctx, 'p', 'k', n)} ≥ 0.5) = ({_at(ctx, 't', 'k', n)} ≥ 0.5))"

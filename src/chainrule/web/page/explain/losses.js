@@ -65,24 +65,24 @@ export function categorical_cross_entropy(ctx) {
   return { words: ctx.sentences(), symbols, here: symbols, terms, scale, sources: cells(ctx, 0) };
 }
 
-/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {CellContext} ctx @returns {Derivation} */
+/** loss = Σ_k t[k]·(lse − z[k]), lse = log Σ_k e^{z[k]} @param {CellContext} ctx @returns {Derivation} */
 export function softmax_cross_entropy(ctx) {
   const { p: z, t } = rows(ctx);
   const { m, powers, total } = powersOf(z);
   const logarithm = Math.log(total);
   const right = oneHot(t);
   const shares = t.map((share, k) => share * (logarithm + m - z[k]));
-  let [formula, numbers] = ["Σ_{k} t[k]·(l + m − z[k])", formatList(shares, " + ")];
+  let [formula, numbers] = ["Σ_{k} t[k]·(lse − z[k])", formatList(shares, " + ")];
   if (right !== null) {
-    formula = `l + (m − z[${right}])`;
-    numbers = `${bracketed(logarithm)} + (${bracketed(m)} − ${bracketed(z[right])})`;
+    formula = `log(S) + (m − z[${right}])`;
+    numbers = `log(${bracketed(total)}) + (${bracketed(m)} − ${bracketed(z[right])})`;
   }
   const steps = [
     ...sumSteps(z, m, powers, total),
-    step("l", "log(S)", `log(${bracketed(total)})`, logarithm),
+    step("lse", "m + log(S)", `${bracketed(m)} + log(${bracketed(total)})`, m + logarithm),
     step("loss", formula, numbers, ctx.value),
   ];
-  const symbols = "loss = Σ_{k} t[k] · (L − z[k])";
+  const symbols = "loss = Σ_{k} t[k] · (lse − z[k])";
   const probability = right === null ? "" : formatNumber(powers[right] / total);
   const words = ctx.sentences({ one_class: right !== null, probability });
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
@@ -152,8 +152,8 @@ export function correct_labels(ctx) {
     step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right),
     step("correct", "right / K", `${right} / ${outputs}`, ctx.value),
   ];
-  const [said, wanted] = [p[0], t[0]].map((value) => value >= 0.5);
-  const words = ctx.sentences({ several: outputs > 1, outputs, right, said, wanted });
+  const [output_is_yes, target_is_yes] = [p[0], t[0]].map((value) => value >= 0.5);
+  const words = ctx.sentences({ several: outputs > 1, outputs, right, output_is_yes, target_is_yes });
   const symbols = "correct = 1/K · Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))";
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
